@@ -1,0 +1,93 @@
+# Every target sets up what it needs in .venv, once. Needed: make, and Python >= 3.11 with venv.
+
+PYTHON ?= python3
+WORKERS ?= 2
+UV ?= uv
+
+SHELL := /bin/sh
+python := .venv/bin/python
+pip := $(python) -m pip --disable-pip-version-check -qq
+rnnjax := .venv/bin/rnnjax
+
+# The stamps carry a checksum of what was installed and where, so that a changed lock, a changed
+# pyproject.toml or a moved folder installs again, and anything else installs nothing.
+checksum := $(shell { pwd -P; cat requirements.lock pyproject.toml; } | cksum | cut -d ' ' -f 1)
+installed := .venv/.installed-$(checksum)
+bench_installed := .venv/.bench-$(checksum)
+
+# Why PYTHON cannot be used, in one line; empty when it can.
+another := name another Python, as in: make test PYTHON=python3.12
+problem = $(shell \
+	command -v "$(PYTHON)" >/dev/null || { echo "There is no $(PYTHON) here: $(another)"; exit; }; \
+	"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || { \
+		echo "rnnjax needs Python 3.11 or newer, but $(PYTHON) is" \
+			"$$("$(PYTHON)" --version 2>&1): $(another)"; exit; }; \
+	{ "$(PYTHON)" -c "import ensurepip" && "$(PYTHON)" -m venv --help; } >/dev/null 2>&1 || \
+		echo "$(PYTHON) cannot make virtual environments: install its venv module" \
+			"(on Debian and Ubuntu the package python3-venv), or $(another)")
+
+.PHONY: help demo test lint figures bench lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+demo: $(installed) ## the gradient over lag and gain, on digits and on white noise, in results/demo
+	$(rnnjax) run gradient_norms --out results/demo/digits
+	$(rnnjax) run gradient_norms --task white_noise --out results/demo/white_noise
+
+test: $(installed) ## run the tests (WORKERS=2 processes)
+	$(python) -m pytest -n $(WORKERS)
+
+lint: $(installed) ## check style, format and types
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+
+figures: $(installed) ## redraw the figures of results/ from their cubes and check the claims
+	@ls results/*/cube.nc >/dev/null 2>&1 || { echo "no cube in results/ to draw: make one with $(rnnjax) run"; exit 1; }
+	@failed=; for cube in results/*/cube.nc; do \
+		out=$$(dirname "$$cube"); \
+		$(rnnjax) figure "$$out" && $(rnnjax) check "$$out" || failed="$$failed $$out"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+ifneq ($(wildcard benchmarks/__main__.py),)
+bench: $(bench_installed) ## time rnnjax and its peers side by side (installs torch)
+	$(python) -m benchmarks
+else
+bench:
+	@echo "there are no benchmarks yet (no benchmarks/__main__.py): nothing was measured"; exit 1
+endif
+
+lock: ## pin the newest releases in requirements.lock (needs uv)
+	@{ echo "# What make installs: rnnjax with the extra data, and the groups build, test and lint."; \
+	echo "# Made by 'make lock', for Python 3.11 and newer on every platform; do not edit."; \
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --quiet --no-header \
+		--no-annotate --extra data --group build --group test --group lint; \
+	} > requirements.lock.new || { rm -f requirements.lock.new; exit 1; }
+	@mv requirements.lock.new requirements.lock
+
+clean: ## remove .venv, caches, builds and results/demo
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist results/demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(python):
+	$(if $(problem),$(error $(problem)))
+	@"$(PYTHON)" -m venv --clear .venv
+
+# Older stamps go first: after a failed install, none may say that all is well. Compiling comes
+# last because pip compiles on one core only; a file that does not compile is its package's matter.
+$(installed): $(python)
+	@rm -f .venv/.installed-* .venv/.bench-*
+	@echo "Installing into .venv, once; this takes about a minute ..."
+	@$(pip) install --no-deps --no-compile --requirement requirements.lock
+	@$(pip) install --no-deps --no-build-isolation --editable .
+	@$(python) -m compileall -qq -j 0 .venv/lib || true
+	@touch $@
+
+# Read from pyproject.toml, because older releases of pip cannot install a dependency group.
+$(bench_installed): $(installed)
+	@echo "Installing the peers of the benchmarks into .venv, once; torch is large ..."
+	@$(pip) install --constraint requirements.lock $$($(python) -c "import tomllib; \
+	print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['bench'])")
+	@touch $@

@@ -1,0 +1,273 @@
+"""Where do gradients vanish and where do they explode?
+
+Command:   rnnjax run gradient_norms                       digits, T = 64
+           rnnjax run gradient_norms --task white_noise    T = 256
+Run time:  about 10 and 20 seconds on 2 cores, compiling included.
+Figure:    log10 ||dL_T/dh_{T-k}|| over lag k and gain g, one map for each activation, medians over
+           seeds. It must show the linear map change sign at g = 1 to the accuracy of the spectral
+           radius, the sigmoid's gradient vanish at every gain, tanh vanish even beyond g = 1 because
+           inputs saturate it, and relu change sign near g = sqrt(2). Below, decay curves at five
+           gains with the line k ln g and the bound k ln(gamma ||W||).
+Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
+           ICML 2013 (the bound, equation 7); Bengio, Simard and Frasconi, Learning long-term
+           dependencies with gradient descent is difficult, IEEE Trans. Neural Networks, 1994.
+"""
+
+import json
+import math
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, PositiveFloat, model_validator
+
+import rnnjax
+from rnnjax.sweep import ActivationName, Lane, Static, Variable
+from rnnjax.sweep import Axes as BaseAxes
+from rnnjax.sweep import Config as BaseConfig
+
+_TASK_LENGTH = {"digits": 64, "white_noise": 256}
+_N_CURVES = 5
+
+
+class Axes(BaseAxes):
+    """The swept axes, in the order of the cube's dimensions."""
+
+    activation: Static[ActivationName]
+    gain: Lane[PositiveFloat]
+    seed: Lane[int]
+
+
+class Config(BaseConfig):
+    """What is swept, on which network and input."""
+
+    axes: Axes
+    task: Literal["digits", "white_noise"] = Field("digits", description="where inputs come from")
+    length: int | None = Field(
+        None, ge=5, le=10**6, description="steps T; the task's own (64, 256) if not given"
+    )
+    n_h: int = Field(64, ge=1, le=4096, description="units")
+    loss: Literal["transport", "task"] = Field(
+        "transport", description="L_T: a fixed unit vector times h_T, or the loss of the task at T"
+    )
+    weights: Literal["gaussian", "orthogonal", "identity"] = Field(
+        "gaussian", description="initial recurrent weights, to be multiplied by the gain"
+    )
+    leak: float = Field(1.0, gt=0, le=1, description="a in h' = (1 - a) h + a f(...)")
+    decades: PositiveFloat = Field(2.0, description="fall of the norm that defines the horizon")
+
+    @model_validator(mode="after")
+    def _length_fits_task(self) -> Self:
+        if self.task == "digits" and self.length not in (None, _TASK_LENGTH["digits"]):
+            raise rnnjax.errors.ConfigError(
+                "length", f"expected 64, the pixels of a digit, with task digits, got {self.length}"
+            )
+        return self
+
+    @property
+    def n_steps(self) -> int:
+        """T."""
+        return self.length or _TASK_LENGTH[self.task]
+
+
+def coordinates(config):
+    """Lags 0..T and lengths 1..T."""
+    return {"lag": np.arange(config.n_steps + 1), "length": np.arange(1, config.n_steps + 1)}
+
+
+def variables(config):
+    """What is measured in every cell of the sweep."""
+    norm = "natural log of ||dL_T/dh_{T-lag}||"
+    by_length = "natural log of ||dL_length/dh_0||"
+    fall = f"first lag with the norm {config.decades:g} decades below lag 0"
+    return {
+        "log_norm": Variable(("lag",), norm, "nat"),
+        "log_norm_by_length": Variable(("length",), by_length, "nat"),
+        "horizon": Variable((), fall, "step", infinite="beyond"),
+        "growth_rate": Variable((), "mean change of log_norm from lag to lag", "nat/step"),
+        "growth_rate_error": Variable((), "standard error of growth_rate", "nat/step"),
+        "e_folding_time": Variable((), "-1 / growth_rate", "step"),
+        "e_folding_time_error": Variable((), "standard error of e_folding_time", "step"),
+        "spectral_radius": Variable((), "largest |eigenvalue| of W"),
+        "largest_singular_value": Variable((), "||W||_2"),
+        "max_slope": Variable((), "gamma, the steepest slope of the activation"),
+        "first_non_finite_step": Variable((), "first t with h_t not finite, -1 if none", "step"),
+    }
+
+
+def _task(config):
+    if config.task == "digits":
+        return rnnjax.tasks.Digits()
+    return rnnjax.tasks.WhiteNoise(length=config.n_steps)
+
+
+def _cell(config, **fields):
+    task = _task(config)
+    weights = getattr(rnnjax.cells, config.weights)
+    return rnnjax.Vanilla(
+        task.n_x, config.n_h, task.n_y, recurrent=weights, leak=config.leak, **fields
+    )
+
+
+def draw(config, gain, seed):
+    """Draw weights and one sequence from the seed; the same at every gain and activation."""
+    from jax import random
+
+    key = random.key(seed)
+    params = _cell(config, gain=gain).init(random.fold_in(key, 0))
+    return params, _task(config).sample(random.fold_in(key, 1))
+
+
+def measure(config, drawn, activation):
+    """Probe one network on one sequence."""
+    from jax import numpy as jnp
+
+    params, batch = drawn
+    cell = _cell(config, activation=rnnjax.activation_named(activation))
+    loss = None if config.loss == "transport" else _task(config).loss
+    probes, matrices = rnnjax.probes, rnnjax.matrices
+    by_lag = probes.log_norm_by_lag(cell, loss, params, batch)
+    return {
+        **by_lag,
+        **probes.log_norm_by_length(cell, loss, params, batch),
+        **probes.e_folding(by_lag["log_norm"]),
+        **probes.first_non_finite(cell, loss, params, batch),
+        "horizon": probes.horizon(by_lag["log_norm"], config.decades),
+        "spectral_radius": jnp.exp(matrices.log_spectral_radius(params.W)),
+        "largest_singular_value": jnp.exp(matrices.log_spectral_norm(params.W)),
+        "max_slope": jnp.asarray(cell.activation.max_slope, params.W.dtype),
+    }
+
+
+def figure(cube):
+    """Maps of the norm over lag and gain, one an activation, above decay curves at five gains."""
+    from matplotlib.figure import Figure
+
+    from rnnjax import figures
+
+    log10 = cube["log_norm"].transpose("activation", "gain", "seed", "lag").values / math.log(10)
+    names, gain, lag = (cube[axis].values for axis in ("activation", "gain", "lag"))
+    width = figures.PAGE_WIDTH * max(1, len(names) / 4)
+    drawn = Figure(figsize=(width, 4.6))
+    axes = drawn.subplots(2, len(names), sharex=True, sharey="row", squeeze=False)
+    medians = np.stack([_median(values) for values in log10])
+    limit = figures.symmetric_limit(medians, cap=50)
+    shown = np.unique(np.linspace(0, len(gain) - 1, _N_CURVES).round().astype(int))
+    colours = figures.ordered_colours(len(shown))
+    labels = [f"$g$ = {g:.3g}" for g in gain[shown]]
+    maps = [
+        figures.heat_map(ax, lag, gain, median, limit=limit, title=str(name))
+        for ax, median, name in zip(axes[0], medians, names, strict=True)
+    ]
+    line = lag * np.log10(gain[shown])[:, None]
+    bounds = lag * np.log10(_bound_per_step(cube))[..., None]
+    for ax, values, bound in zip(axes[1], log10, bounds, strict=True):
+        figures.decay_curves(
+            ax, lag, list(values[shown]), labels=labels, colours=colours,
+            theory=[line, np.median(bound[shown], axis=1)],
+        )
+        ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
+        ax.set(xlabel="lag $k$ (steps)", ylim=(-limit, limit), xlim=(lag[0], lag[-1]))
+    quantity = r"$\log_{10}\|\mathrm{d}L_T/\mathrm{d}h_{T-k}\|$"
+    axes[0, 0].set_ylabel("gain $g$")
+    axes[1, 0].set_ylabel(quantity)
+    figures.colour_bar(maps, list(axes[0]), label=quantity)
+    figures.letter_panels(axes.flat)
+    theory = [r"$k\,\ln g$", r"bound $k\,\ln(\gamma\|W\|)$"]
+    handles = [*figures.curve_handles(labels, colours, theory), figures.not_finite_handle()]
+    drawn.legend(handles=handles, loc="outside lower center", ncols=4)
+    return drawn
+
+
+def _median(values):
+    """Median over seeds of (gain, seed, lag), ranking infinities, (gain, lag)."""
+    from rnnjax.figures import seed_band
+
+    return np.stack([seed_band(curves).median for curves in values])
+
+
+def _bound_per_step(cube):
+    """gamma ||W||, (activation, gain, seed)."""
+    bound = cube["max_slope"] * cube["largest_singular_value"]
+    return bound.transpose("activation", "gain", "seed").values
+
+
+def claims(cube):
+    """Numbers that must hold, each with its source."""
+    config = json.loads(cube.attrs["config"])
+    found = [_bound_holds(cube, config), _lag_agrees_with_length(cube)]
+    if "identity" in cube["activation"].values and config["leak"] == 1:
+        found += [_linear_in_log_gain(cube), _spectral_radius_rules(cube)]
+    if "tanh" in cube["activation"].values and _mean_field_applies(cube, config):
+        found.append(_critical_gain(cube))
+    return found
+
+
+def _claim(*args, **fields):
+    from rnnjax.figures import Claim
+
+    return Claim(*args, **fields)
+
+
+def _bound_holds(cube, config):
+    log_norm = cube["log_norm"].transpose("activation", "gain", "seed", "lag").values
+    lag = cube["lag"].values[1:]
+    per_step = config["leak"] * _bound_per_step(cube) + (1 - config["leak"])
+    rise = (log_norm[..., 1:] - log_norm[..., :1]) / lag
+    excess = rise - np.log(per_step)[..., None]
+    return _claim(
+        "largest excess over the bound, nat/step", float(np.max(excess)), 0.0, 3e-6,
+        "Pascanu et al. 2013, eq. 7; tolerance: float32 rounding a step", relation="at_most",
+    )  # fmt: skip
+
+
+def _lag_agrees_with_length(cube):
+    by_lag = cube["log_norm"].isel(lag=-1).values
+    by_length = cube["log_norm_by_length"].isel(length=-1).values
+    gap = np.abs(by_lag - by_length)[np.isfinite(by_lag) | np.isfinite(by_length)]
+    worst = float(np.max(gap / np.maximum(1, np.abs(by_lag[np.isfinite(by_lag)])), initial=0.0))
+    return _claim(
+        "backward against forward pass at lag T, relative", worst, 0.0, 1e-4,
+        "exact: both are ||dL_T/dh_0||; tolerance: float32 rounding",
+    )  # fmt: skip
+
+
+def _linear_in_log_gain(cube):
+    linear = cube["log_norm"].sel(activation="identity").transpose("gain", "seed", "lag")
+    trend = np.log(cube["gain"].values)[:, None, None] * cube["lag"].values
+    rest = linear.values - trend
+    worst = float(np.max(np.abs(rest - rest[:1])[..., 1:] / cube["lag"].values[1:]))
+    return _claim(
+        "identity: log-norm minus k ln g over gains, nat/step", worst, 0.0, 3e-6,
+        "exact: (g W)^k = g^k W^k; tolerance: float32 rounding a step",
+    )  # fmt: skip
+
+
+def _spectral_radius_rules(cube):
+    linear = cube["log_norm"].sel(activation="identity")
+    n_lags = cube.sizes["lag"] - 1
+    late = linear.isel(lag=-1) - linear.isel(lag=n_lags // 2)
+    rate = late / (n_lags - n_lags // 2)
+    gap = rate - np.log(cube["spectral_radius"].sel(activation="identity"))
+    return _claim(
+        "identity: late growth rate minus ln(spectral radius), median", float(gap.median()), 0.0,
+        2 / n_lags, "Gelfand's formula; tolerance: 2 nat over T, for the transient",
+    )  # fmt: skip
+
+
+def _mean_field_applies(cube, config):
+    gain = cube["gain"].values
+    defaults = config["weights"] == "gaussian" and config["leak"] == 1 and config["n_h"] >= 32
+    covered = gain.min() < 1.7 and gain.max() > 2.0 and len(gain) >= 11
+    return config["task"] == "white_noise" and defaults and covered
+
+
+def _critical_gain(cube):
+    """Where the median growth rate of tanh crosses zero, by linear interpolation."""
+    rate = cube["growth_rate"].sel(activation="tanh").median("seed").values
+    gain = cube["gain"].values
+    order = np.argsort(gain)
+    return _claim(
+        "tanh: critical gain under inputs of variance 1",
+        float(np.interp(0.0, rate[order], gain[order])), 1.855589, 0.15,
+        "mean field: chi = g^2 E[sech^4(sqrt(q) z)] = 1; tolerance: n_h finite",
+    )  # fmt: skip

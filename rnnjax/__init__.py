@@ -1,0 +1,67 @@
+"""rnnjax: what the gradient does on its way back through a recurrent network.
+
+Importing the package imports nothing else: every public name is loaded when it is first used, so
+that the command line answers at once and figures are drawn without JAX.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "activations",
+    "adjoint",
+    "catalog",
+    "cells",
+    "dynamics",
+    "errors",
+    "figures",
+    "matrices",
+    "probes",
+    "rules",
+    "scaled",
+    "scan",
+    "sweep",
+    "tasks",
+    "train",
+    "types",
+    "updates",
+)
+_NAMES = {
+    "Batch": "types",
+    "RuleOut": "types",
+    "Activation": "activations",
+    "activation_named": "activations",
+    "Scaled": "scaled",
+    "Trajectory": "scan",
+    "unroll": "scan",
+    "outputs": "scan",
+    "sequence_loss": "scan",
+    "Vanilla": "cells",
+    "LSTM": "cells",
+    "GRU": "cells",
+    "MinimalGated": "cells",
+    "LRU": "cells",
+    "Chain": "cells",
+    "Jordan": "cells",
+    "from_linen": "cells",
+    "from_nnx": "cells",
+    "BPTT": "rules",
+    "fit": "train",
+    "Claim": "figures",
+}
+
+__all__ = [*_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(import_module(f"rnnjax.{_NAMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"rnnjax.{name}")
+    raise AttributeError(f"module 'rnnjax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,194 @@
+"""Activation functions, each with a slope that survives saturation.
+
+Each activation f comes with
+
+  slope(x)      = f'(x)                          (1)
+  log_slope(x)  = log |f'(x)|                    (2)
+  slope_sign(x) = sign f'(x)                     (3)
+  max_slope     = sup_x |f'(x)|  (gamma)         (4)
+
+(2) is written without cancellation: ``1 - tanh(x)**2`` is exactly 0 in float32 beyond |x| = 9,
+while ``2 log sech x`` is right for every x. gamma enters the bound of Pascanu, Mikolov and Bengio
+(On the difficulty of training recurrent neural networks, ICML 2013, equation 7).
+
+A positively homogeneous f, with f(a x) = a f(x) for a > 0, lets the forward pass carry a scale.
+At a kink the slope is the one that automatic differentiation of `fn` gives.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import erf as _erf
+from jax.scipy.special import log_ndtr
+
+Array = jax.Array
+_LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
+# The only root of the slope of gelu: Phi(x) + x phi(x) = 0.
+_GELU_MINIMUM = -0.7517915246935645
+_LEAK = 0.01
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise nonlinearity; all functions act elementwise on arrays of any shape.
+
+    Attributes:
+      name: its name in configs and cubes.
+      fn: x -> f(x).
+      slope: x -> f'(x), equation (1).
+      log_slope: x -> log |f'(x)| in nats, -inf where the slope is 0, equation (2).
+      max_slope: the supremum of |f'|, equation (4).
+      homogeneous: whether f(a x) = a f(x) for every a > 0.
+      slope_sign: x -> -1, 0 or 1, equation (3); None where the slope is never negative.
+    """
+
+    name: str
+    fn: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    log_slope: Callable[[Array], Array]
+    max_slope: float
+    homogeneous: bool = False
+    slope_sign: Callable[[Array], Array] | None = None
+
+    def __call__(self, x: Array) -> Array:
+        """Return f(x)."""
+        return self.fn(x)
+
+
+def _log_sech(x: Array) -> Array:
+    x = jnp.abs(x)
+    return math.log(2) - x - jnp.log1p(jnp.exp(-2 * x))
+
+
+def _log_sigmoid_slope(x: Array) -> Array:
+    x = jnp.abs(x)
+    return -x - 2 * jnp.log1p(jnp.exp(-x))
+
+
+def _log_step(where: Array, below: float = -math.inf) -> Array:
+    return jnp.where(where, 0.0, below)
+
+
+def _log_gelu_slope(x: Array) -> Array:
+    # Phi + x phi = phi (x + R) with R = Phi/phi, Mills' ratio: for x < 0 both terms underflow, their
+    # quotient by phi does not.
+    log_phi = -0.5 * x * x - _LOG_SQRT_2_PI
+    left = jnp.minimum(x, 0.0)
+    log_phi_left = -0.5 * left * left - _LOG_SQRT_2_PI
+    below = log_phi_left + jnp.log(jnp.abs(left + jnp.exp(log_ndtr(left) - log_phi_left)))
+    right = jnp.maximum(x, 0.0)
+    above = jnp.log(jnp.exp(log_ndtr(right)) + right * jnp.exp(jnp.where(x > 0, log_phi, 0.0)))
+    return jnp.where(x < 0, below, above)
+
+
+def _gelu_slope(x: Array) -> Array:
+    return jnp.sign(x - _GELU_MINIMUM) * jnp.exp(_log_gelu_slope(x))
+
+
+identity = Activation(
+    "identity",
+    fn=lambda x: x,
+    slope=jnp.ones_like,
+    log_slope=jnp.zeros_like,
+    max_slope=1.0,
+    homogeneous=True,
+)
+tanh = Activation(
+    "tanh",
+    fn=jnp.tanh,
+    slope=lambda x: jnp.exp(2 * _log_sech(x)),
+    log_slope=lambda x: 2 * _log_sech(x),
+    max_slope=1.0,
+)
+sigmoid = Activation(
+    "sigmoid",
+    fn=jax.nn.sigmoid,
+    slope=lambda x: jnp.exp(_log_sigmoid_slope(x)),
+    log_slope=_log_sigmoid_slope,
+    max_slope=0.25,
+)
+relu = Activation(
+    "relu",
+    fn=jax.nn.relu,
+    slope=lambda x: (x > 0).astype(x.dtype),
+    log_slope=lambda x: _log_step(x > 0).astype(x.dtype),
+    max_slope=1.0,
+    homogeneous=True,
+)
+leaky_relu = Activation(
+    "leaky_relu",
+    fn=lambda x: jnp.where(x >= 0, x, _LEAK * x),
+    slope=lambda x: jnp.where(x >= 0, 1.0, _LEAK).astype(x.dtype),
+    log_slope=lambda x: _log_step(x >= 0, math.log(_LEAK)).astype(x.dtype),
+    max_slope=1.0,
+    homogeneous=True,
+)
+hard_tanh = Activation(
+    "hard_tanh",
+    fn=jax.nn.hard_tanh,
+    slope=lambda x: (jnp.abs(x) <= 1).astype(x.dtype),
+    log_slope=lambda x: _log_step(jnp.abs(x) <= 1).astype(x.dtype),
+    max_slope=1.0,
+)
+softplus = Activation(
+    "softplus",
+    fn=jax.nn.softplus,
+    slope=jax.nn.sigmoid,
+    log_slope=jax.nn.log_sigmoid,
+    max_slope=1.0,
+)
+# Scaled to slope 1 at 0: the activation whose mean-field theory is in closed form.
+erf = Activation(
+    "erf",
+    fn=lambda x: _erf(math.sqrt(math.pi) / 2 * x),
+    slope=lambda x: jnp.exp(-math.pi / 4 * x * x),
+    log_slope=lambda x: -math.pi / 4 * x * x,
+    max_slope=1.0,
+)
+# The steepest slope lies where its derivative (2 - x^2) phi(x) vanishes, at sqrt(2).
+gelu = Activation(
+    "gelu",
+    fn=lambda x: jax.nn.gelu(x, approximate=False),
+    slope=_gelu_slope,
+    log_slope=_log_gelu_slope,
+    max_slope=0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi),
+    slope_sign=lambda x: jnp.sign(x - _GELU_MINIMUM),
+)
+
+
+def activation_named(name: str) -> Activation:
+    """Return the activation of this name.
+
+    Args:
+      name: one of the names of this module's activations.
+
+    Raises:
+      ValueError: no activation has this name.
+    """
+    found = {a.name: a for a in globals().values() if isinstance(a, Activation)}
+    if name not in found:
+        raise ValueError(f"activation: expected one of {', '.join(found)}, got {name!r}")
+    return found[name]
+
+
+def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
+    """Return f'(x) as (slope, exponent): f'(x) = slope x 2^exponent with the largest |slope| near 1.
+
+    Args:
+      activation: the activation.
+      x: pre-activations of one step, (n_h,).
+
+    Returns:
+      slope (n_h,) and int32 (). However deep the saturation, some entry of slope is not 0, unless
+      every true slope is exactly 0.
+    """
+    log_slope = activation.log_slope(x)
+    top = jnp.max(log_slope)
+    exponent = jnp.where(jnp.isfinite(top), jnp.ceil(top / math.log(2)), 0.0)
+    slope = jnp.exp(log_slope - exponent * math.log(2))
+    if activation.slope_sign is not None:
+        slope = slope * activation.slope_sign(x)
+    return slope.astype(x.dtype), exponent.astype(jnp.int32)

@@ -1,0 +1,310 @@
+"""The one place where time is scanned backward.
+
+With delta_t = dL/dh_t (the total derivative), g_t = the part of it that comes from the loss of step
+t itself, and J_t = dh_t/dh_{t-1},
+
+  delta_t = g_t + J_{t+1}^T delta_{t+1}                                        (1)
+  dL/dW   = sum_t (dh_t/dW)^T delta_t + sum_t dloss_t/dW  (through readout)    (2)
+
+The scan carries delta alone, as a direction and a power-of-two exponent; equation (2) is then one
+contraction over all steps. For a homogeneous cell carried with scale 2^E (see `rnnjax.scan`), the
+derivative of `advance` by its own weights grows with 2^E and that by its drive does not.
+
+With `segment` set, only every segment-th state is kept and the states between are computed again on
+the way back: memory falls from T to T/segment + segment, time rises by one forward pass.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import dynamics, scaled, scan
+from rnnjax.scaled import Scaled
+from rnnjax.scan import Trajectory
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+# (trajectory of a segment, its targets) -> g_t of its steps, value (S, n_h), exponent (S,)
+Source = Callable[[Trajectory, Any], Scaled]
+# (trajectory, inputs, targets, deltas of a segment) -> anything
+Emit = Callable[[Trajectory, Array, Any, Scaled], Any]
+
+
+def unit_cotangent(state: Array) -> Array:
+    """Return a unit vector of the state's shape and dtype, the same in every run.
+
+    It stands for dL/dh_T where the transport of a gradient is measured and not the loss of a task,
+    so that no loss of an overflowed output enters.
+    """
+    return jnp.full_like(state, 1 / state.size**0.5)
+
+
+def scan_back(
+    cell: Cell, params: Params, trajectory: Trajectory, last: Scaled, source: Scaled | None
+) -> tuple[Scaled, Scaled]:
+    """Run equation (1) over one trajectory.
+
+    Args:
+      cell: the cell.
+      params: its parameters.
+      trajectory: S steps of it.
+      last: what reaches the last state from later steps, value (n_h,).
+      source: g_t of every step, value (S, n_h); None for pure transport.
+
+    Returns:
+      delta_t of the S steps, value (S, n_h), and what reaches the state before them, (n_h,).
+    """
+    locals_ = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
+        trajectory.h_prev, trajectory.drive
+    )
+
+    def step(arriving: Scaled, at: Any) -> tuple[Scaled, Scaled]:
+        (local, exponent), g = at
+        delta = arriving if g is None else scaled.add(arriving, g)
+        v = dynamics.pull(cell, params, local, delta.value)
+        return scaled.normalise(v, delta.exponent + exponent), delta
+
+    first, deltas = jax.lax.scan(step, scaled.renormalise(last), (locals_, source), reverse=True)
+    return deltas, first
+
+
+def backward(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    end: Callable[[Scaled], Scaled],
+    emit: Emit,
+    *,
+    source: Source | None = None,
+    targets: Any = None,
+    segment: int | None = None,
+) -> tuple[list[Any], Scaled]:
+    """Run one sequence forward and back, equation (1), a segment at a time.
+
+    Args:
+      cell: the cell.
+      params: its parameters.
+      x: inputs, (T, n_x).
+      end: gives what reaches h_T from beyond the sequence, value (n_h,), from h_T.
+      emit: what to keep of each segment.
+      source: gives g_t of a segment; None for pure transport.
+      targets: what `source` and `emit` need besides, leaves (T, ...).
+      segment: steps kept in memory at once; None for all of them.
+
+    Returns:
+      what `emit` returned, as pieces in order of time with one leading axis (segments) each, and
+      dL/dh_0.
+
+    Raises:
+      ValueError: segment is not positive.
+    """
+    if segment is not None and segment < 1:
+        raise ValueError(f"segment: expected a positive number of steps, got {segment}")
+    n_steps = x.shape[0]
+    n_whole, n_rest = divmod(n_steps, min(segment or n_steps, n_steps))
+
+    def segment_back(trajectory: Trajectory, last: Scaled, inputs: Any) -> tuple[Scaled, Any]:
+        g = None if source is None else source(trajectory, inputs[1])
+        deltas, first = scan_back(cell, params, trajectory, last, g)
+        return first, emit(trajectory, *inputs, deltas)
+
+    def again(last: Scaled, at: Any) -> tuple[Scaled, Any]:
+        start, inputs = at
+        return segment_back(scan.unroll(cell, params, inputs[0], start), last, inputs)
+
+    inputs = (x, targets)
+    start = scan.initial(cell, params)
+    if n_whole == 1 and not n_rest:
+        trajectory = scan.unroll(cell, params, x, start)
+        first, out = segment_back(trajectory, end(_last(trajectory)), inputs)
+        return [jax.tree.map(lambda a: a[None], out)], first
+
+    whole, rest = _split(inputs, n_whole, n_steps // n_whole if not n_rest else segment)
+    after, starts = jax.lax.scan(
+        lambda h, x: (_last(scan.unroll(cell, params, x, h)), h), start, whole[0]
+    )
+    tail = []
+    if n_rest:
+        trajectory = scan.unroll(cell, params, rest[0], after)
+        last, out = segment_back(trajectory, end(_last(trajectory)), rest)
+        tail = [jax.tree.map(lambda a: a[None], out)]
+    else:
+        last = end(after)
+    first, out = jax.lax.scan(again, last, (starts, whole), reverse=True)
+    return [out, *tail], first
+
+
+def _last(trajectory: Trajectory) -> Scaled:
+    return jax.tree.map(lambda s: s[-1], trajectory.states)
+
+
+def _split(tree: Any, n_whole: int, segment: int) -> tuple[Any, Any]:
+    """Return (n_whole, segment, ...) and what is left behind it."""
+    n = n_whole * segment
+    whole = jax.tree.map(lambda a: a[:n].reshape((n_whole, segment, *a.shape[1:])), tree)
+    return whole, jax.tree.map(lambda a: a[n:], tree)
+
+
+def join(pieces: list[Any]) -> Any:
+    """Return the pieces of `backward` joined along time: leaves (segments, S, ...) to (T, ...)."""
+    flat = [jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), piece) for piece in pieces]
+    return jax.tree.map(lambda *a: jnp.concatenate(a), *flat)
+
+
+def total(pieces: list[Any]) -> Any:
+    """Return the sum over segments of pieces that hold trees of `Scaled`."""
+    sums = [scaled.sum_over_leading(piece) for piece in pieces]
+    return sums[0] if len(sums) == 1 else scaled.add_trees(*sums)
+
+
+def readout_source(
+    cell: Cell, loss: StepLoss, params: Params, h: Array, y: Array, mask: Array
+) -> tuple[Array, Scaled]:
+    """Return the losses of some steps and their derivatives by the states.
+
+    Args:
+      cell: the cell.
+      loss: loss of one step.
+      params: parameters.
+      h: states, (S, n_h).
+      y: targets, (S, n_y).
+      mask: weights, (S,).
+
+    Returns:
+      the losses, (S,), and g_t, value (S, n_h), exponent (S,).
+    """
+    losses, vjp = jax.vjp(lambda h: scan.step_losses(cell, loss, params, h, y, mask), h)
+    return losses, scaled.normalise(vjp(jnp.ones_like(losses))[0], jnp.zeros(len(h), jnp.int32))
+
+
+def parameter_gradient(
+    cell: Cell, loss: StepLoss, params: Params, trajectory: Trajectory, batch: Batch, deltas: Scaled
+) -> Any:
+    """Return dL/dparams, equation (2), as one contraction over all steps.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step.
+      params: its parameters.
+      trajectory: of S steps (or of B x S steps, flattened).
+      batch: inputs, targets and mask of these steps.
+      deltas: delta_t, value (S, n_h), exponent (S,).
+
+    Returns:
+      a tree shaped as params, with `Scaled` leaves.
+    """
+    h_prev, drive = trajectory.h_prev, trajectory.drive
+
+    def losses(p: Params) -> Array:
+        h = scaled.plain(trajectory.states)
+        return scan.step_losses(cell, loss, p, h, batch.y, batch.mask)
+
+    def advance(p: Params) -> Array:
+        return jax.vmap(lambda h, d: dynamics.advance(cell, p, h, d))(h_prev, drive)
+
+    def drives(p: Params) -> Array:
+        return jax.vmap(lambda x: dynamics.drive(cell, p, x))(batch.x)
+
+    def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
+        return jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)[1](v)[0]
+
+    ones = jnp.ones(len(drive), batch.mask.dtype)
+    parts = [
+        _contract(losses, params, Scaled(ones, jnp.zeros(len(drive), jnp.int32))),
+        _contract(advance, params, Scaled(deltas.value, deltas.exponent + trajectory.exponent)),
+    ]
+    if hasattr(cell, "drive"):
+        by_drive = jax.vmap(pull_to_drive)(h_prev, drive, deltas.value)
+        parts.append(_contract(drives, params, Scaled(by_drive, deltas.exponent)))
+    leaves, structure = jax.tree.flatten(params)
+    return structure.unflatten([_sum_of_parts(leaf, parts, i) for i, leaf in enumerate(leaves)])
+
+
+def _contract(
+    stacked: Callable[[Params], Array], params: Params, cotangents: Scaled
+) -> dict[int, Scaled]:
+    """Return the vjp of a stacked function of the parameters, by number of leaf.
+
+    Leaves that the function does not read have none: zeros would cost additions of scaled numbers.
+    """
+    leaves, structure = jax.tree.flatten(params)
+    traced = jax.make_jaxpr(lambda *leaves: stacked(structure.unflatten(leaves)))(*leaves).jaxpr
+    read = {id(v) for equation in traced.eqns for v in equation.invars}
+    read |= {id(v) for v in traced.outvars}
+    used = [i for i, v in enumerate(traced.invars) if id(v) in read]
+
+    def of_used(some: list[Array]) -> Array:
+        chosen = dict(zip(used, some, strict=True))
+        return stacked(structure.unflatten([chosen.get(i, leaf) for i, leaf in enumerate(leaves)]))
+
+    value, exponent = scaled.common(scaled.renormalise(cotangents))
+    (grads,) = jax.vjp(of_used, [leaves[i] for i in used])[1](value)
+    return {i: scaled.normalise(g, exponent) for i, g in zip(used, grads, strict=True)}
+
+
+def _sum_of_parts(leaf: Array, parts: list[dict[int, Scaled]], number: int) -> Scaled:
+    found = [part[number] for part in parts if number in part]
+    if not found:
+        return scaled.normalise(jnp.zeros_like(leaf))
+    return functools.reduce(scaled.add, found)
+
+
+def last_step_cotangent(
+    cell: Cell, loss: StepLoss | None, params: Params, states: Scaled, y: Array
+) -> Scaled:
+    """Return dL/dh at given states, each taken as the last of its sequence.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step; None for L = u.h with the fixed unit vector u (pure transport).
+      params: parameters.
+      states: value (S, n_h), exponent (S,).
+      y: targets, (S, n_y).
+
+    Returns:
+      value (S, n_h), exponent (S,).
+    """
+    if loss is None:
+        u = jax.vmap(unit_cotangent)(states.value)
+        return scaled.normalise(u, jnp.zeros(len(u), jnp.int32))
+    h = scaled.plain(states)
+    return readout_source(cell, loss, params, h, y, jnp.ones(len(h), h.real.dtype))[1]
+
+
+def adjoint(
+    cell: Cell,
+    loss: StepLoss | None,
+    params: Params,
+    batch: Batch,
+    *,
+    keep: Callable[[Scaled], Any] = lambda deltas: deltas,
+    segment: int | None = None,
+) -> Any:
+    """Return dL_T/dh_t at t = 0..T from one backward pass, L_T the loss of the *last* step alone.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step, taken at T without its mask; None for pure transport.
+      params: parameters.
+      batch: one sequence.
+      keep: what to keep of stacked deltas, for instance `scaled.log_norm`.
+      segment: steps kept in memory at once (see the module's docstring).
+
+    Returns:
+      what `keep` keeps, leading axis T+1.
+    """
+
+    def one(state: Scaled) -> Scaled:
+        return jax.tree.map(lambda a: a[None], state)
+
+    def end(state: Scaled) -> Scaled:
+        g = last_step_cotangent(cell, loss, params, one(state), batch.y[-1:])
+        return jax.tree.map(lambda a: a[0], g)
+
+    # Within a segment "deltas" are those of h_t; the loss at T enters through `end`.
+    pieces, first = backward(
+        cell, params, batch.x, end, lambda _, x, y, deltas: keep(deltas), segment=segment
+    )
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), keep(one(first)), join(pieces))

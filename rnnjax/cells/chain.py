@@ -1,0 +1,90 @@
+"""The one-neuron chain.
+
+  h_t = f(w_x x_t + w_n h_{t-1})                    (1)
+  y_t = w_3 h_t                                     (2)
+  dh_T/dh_{T-k} = w_n^k prod f'(z_t)                (3)
+
+Its input may have several entries: with inputs x_t e_t (the t-th unit vector) every step has an
+input weight of its own, as in y = w_3 f(4 w_2 + w_n f(2 w_1)).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import activations
+from rnnjax.activations import Activation, scaled_slope
+from rnnjax.cells import initial_weights
+from rnnjax.types import Array
+
+
+class ChainParams(NamedTuple):
+    """h' = f(w_x x + w_n h),  y = w_3 h.
+
+    Attributes:
+      w_n: recurrent weight, ().
+      w_x: input weights, (n_x,).
+      w_3: output weight, ().
+    """
+
+    w_n: Array
+    w_x: Array
+    w_3: Array
+
+
+@struct.dataclass
+class Chain:
+    """A single recurrent neuron without biases, equations (1) and (2).
+
+    Attributes:
+      n_x: inputs.
+      activation: f.
+      gain: the initial w_n, exactly.
+    """
+
+    n_x: int = struct.field(pytree_node=False, default=1)
+    activation: Activation = struct.field(pytree_node=False, default=activations.identity)
+    gain: Array | float = 1.0
+    n_h = 1
+    n_y = 1
+
+    def init(self, key: Array) -> ChainParams:
+        """Draw w_x and w_3 ~ N(0, 1); w_n is the gain."""
+        w_x, w_3 = initial_weights.normals(key, (self.n_x,), ())
+        return ChainParams(w_n=jnp.asarray(self.gain, w_x.dtype), w_x=w_x, w_3=w_3)
+
+    def initial_state(self) -> Array:
+        """Return zero, (1,)."""
+        return jnp.zeros(1)
+
+    def step(self, params: ChainParams, h: Array, x: Array) -> Array:
+        """Return h_t, equation (1)."""
+        return self.advance(params, h, self.drive(params, x))
+
+    def readout(self, params: ChainParams, h: Array) -> Array:
+        """Return y_t, equation (2)."""
+        return params.w_3 * h
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether the step is positively homogeneous in state and drive."""
+        return self.activation.homogeneous
+
+    def drive(self, params: ChainParams, x: Array) -> Array:
+        """Return w_x x, (1,)."""
+        return (params.w_x @ x)[None]
+
+    def advance(self, params: ChainParams, h: Array, d: Array) -> Array:
+        """Return h_t from h_{t-1} and the drive."""
+        return self.activation(params.w_n * h + d)
+
+    def local(self, params: ChainParams, h: Array, d: Array) -> tuple[Array, Array]:
+        """Return the slope of equation (3) and its exponent."""
+        return scaled_slope(self.activation, params.w_n * h + d)
+
+    def push(self, params: ChainParams, slope: Array, v: Array) -> Array:
+        """Return J_t v, equation (3)."""
+        return slope * params.w_n * v
+
+    pull = push  # the transpose of a number is the number

@@ -1,0 +1,115 @@
+"""The linear recurrent unit: a complex diagonal recurrence.
+
+  h_t = lambda h_{t-1} + gamma (B x_t)              (1)
+  y_t = Re(C h_t) + c                               (2)
+  lambda = gain exp(-exp(nu) + i exp(theta))        (3)
+
+gamma = sqrt(1 - |lambda|^2) at the start, with |lambda|^2 uniform in [r_min^2, r_max^2]. Orvieto et
+al., Resurrecting recurrent neural networks for long sequences, ICML 2023. The state is complex; the
+parameters are real, so that any optimiser can train them. The Jacobian is diag(lambda).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax.cells import initial_weights
+from rnnjax.types import Array
+
+
+class LRUParams(NamedTuple):
+    """h' = lambda h + gamma (B x),  y = Re(C h) + c.
+
+    Attributes:
+      nu: log(-log |lambda|), (n_h,).
+      theta: log of the phase of lambda, (n_h,).
+      log_gamma: log of the input normalisation, (n_h,).
+      B: input weights, real and imaginary part, (2, n_h, n_x).
+      C: readout weights, real and imaginary part, (2, n_y, n_h).
+      c: readout bias, (n_y,).
+    """
+
+    nu: Array
+    theta: Array
+    log_gamma: Array
+    B: Array
+    C: Array
+    c: Array
+
+
+@struct.dataclass
+class LRU:
+    """Linear recurrent unit, equations (1) to (3).
+
+    Attributes:
+      n_x: inputs.
+      n_h: complex units.
+      n_y: outputs.
+      gain: factor of lambda.
+      r_min: smallest initial |lambda|.
+      r_max: largest initial |lambda|.
+      max_phase: largest initial phase, radian.
+    """
+
+    n_x: int = struct.field(pytree_node=False)
+    n_h: int = struct.field(pytree_node=False)
+    n_y: int = struct.field(pytree_node=False, default=1)
+    gain: Array | float = 1.0
+    r_min: Array | float = 0.9
+    r_max: Array | float = 0.999
+    max_phase: Array | float = 2 * math.pi
+    homogeneous = True
+
+    def init(self, key: Array) -> LRUParams:
+        """Draw parameters on the ring r_min <= |lambda| <= r_max."""
+        key_u, key_n = jax.random.split(key)
+        u, phase = jax.random.uniform(key_u, (2, self.n_h))
+        B, C = initial_weights.normals(key_n, (2, self.n_h, self.n_x), (2, self.n_y, self.n_h))
+        squared = u * (self.r_max**2 - self.r_min**2) + self.r_min**2
+        return LRUParams(
+            nu=jnp.log(-0.5 * jnp.log(squared)),
+            theta=jnp.log(self.max_phase * phase),
+            log_gamma=0.5 * jnp.log1p(-squared),
+            B=B / math.sqrt(2 * self.n_x),
+            C=C / math.sqrt(self.n_h),
+            c=jnp.zeros(self.n_y),
+        )
+
+    def initial_state(self) -> Array:
+        """Return complex zeros, (n_h,)."""
+        return jnp.zeros(self.n_h, jnp.result_type(jnp.zeros(()), 1j))
+
+    def step(self, params: LRUParams, h: Array, x: Array) -> Array:
+        """Return h_t, equation (1)."""
+        return self.advance(params, h, self.drive(params, x))
+
+    def readout(self, params: LRUParams, h: Array) -> Array:
+        """Return y_t, equation (2)."""
+        C_re, C_im = params.C
+        return C_re @ h.real - C_im @ h.imag + params.c
+
+    def eigenvalues(self, params: LRUParams) -> Array:
+        """Return lambda, complex (n_h,), equation (3)."""
+        return self.gain * jnp.exp(jax.lax.complex(-jnp.exp(params.nu), jnp.exp(params.theta)))
+
+    def drive(self, params: LRUParams, x: Array) -> Array:
+        """Return gamma (B x), complex (n_h,)."""
+        B_re, B_im = params.B
+        return jnp.exp(params.log_gamma) * jax.lax.complex(B_re @ x, B_im @ x)
+
+    def advance(self, params: LRUParams, h: Array, d: Array) -> Array:
+        """Return h_t from h_{t-1} and the drive."""
+        return self.eigenvalues(params) * h + d
+
+    def local(self, params: LRUParams, h: Array, d: Array) -> tuple[Any, Array]:
+        """Return nothing: the Jacobian is the same at every state."""
+        return (), jnp.zeros((), jnp.int32)
+
+    def push(self, params: LRUParams, local: Any, v: Array) -> Array:
+        """Return J v = lambda v."""
+        return self.eigenvalues(params) * v
+
+    pull = push  # a diagonal matrix is its own transpose

@@ -1,0 +1,232 @@
+"""Gated networks: LSTM, GRU and the minimal gated unit.
+
+With s the logistic function and gates stacked in one matrix each,
+
+LSTM, state [h, c] (Hochreiter and Schmidhuber, Long short-term memory, Neural Computation, 1997;
+forget gate: Gers, Schmidhuber and Cummins, Learning to forget, Neural Computation, 2000):
+  i, f, g, o = W h + U x + b
+  c' = s(f) c + s(i) tanh(g)                                             (1)
+  h' = s(o) tanh(c')                                                     (2)
+
+GRU (Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 2014; with the
+reset gate behind the matrix product, as in cuDNN and flax):
+  r, z, n = U x + b,  r_h, z_h, n_h = W h
+  n' = tanh(n + s(r + r_h) (n_h + b_n))                                  (3)
+  h' = (1 - s(z + z_h)) n' + s(z + z_h) h                                (4)
+
+Minimal gated unit (Zhou, Wu, Zhang and Zhou, Minimal gated unit for recurrent neural networks,
+International Journal of Automation and Computing, 2016):
+  f  = s(W_f h + U_f x + b_f)                                            (5)
+  h' = (1 - f) h + f tanh(W_g (f h) + U_g x + b_g)                       (6)
+
+The output is y = V h + c.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.nn import sigmoid
+
+from rnnjax.cells import initial_weights
+from rnnjax.types import Array
+
+Scheme = Callable[[Array, int], Array]
+
+
+class GatedParams(NamedTuple):
+    """Stacked gate weights of a gated network with m gates and n units.
+
+    Attributes:
+      W: recurrent weights, (m n, n).
+      U: input weights, (m n, n_x).
+      b: biases, (m n,).
+      V: readout weights, (n_y, n).
+      c: readout bias, (n_y,).
+    """
+
+    W: Array
+    U: Array
+    b: Array
+    V: Array
+    c: Array
+
+
+class GRUParams(NamedTuple):
+    """`GatedParams` and the bias b_n (n,) inside the reset of equation (3)."""
+
+    W: Array
+    U: Array
+    b: Array
+    V: Array
+    c: Array
+    b_n: Array
+
+
+def _stacked(
+    key: Array, n_gates: int, n: int, n_x: int, n_y: int, gain: Array | float, recurrent: Scheme
+) -> GatedParams:
+    """Draw gate weights: each W block by the scheme times gain, U ~ N(0, 1/n_x), biases 0."""
+    key_w, key_io = jax.random.split(key)
+    blocks = jax.vmap(lambda k: recurrent(k, n))(jax.random.split(key_w, n_gates))
+    U, V = initial_weights.normals(key_io, (n_gates * n, n_x), (n_y, n))
+    return GatedParams(
+        W=gain * blocks.reshape(n_gates * n, n),
+        U=U / math.sqrt(n_x),
+        b=jnp.zeros(n_gates * n),
+        V=V / math.sqrt(n),
+        c=jnp.zeros(n_y),
+    )
+
+
+@struct.dataclass
+class LSTM:
+    """Long short-term memory, equations (1) and (2); the state is [h, c], n_h = 2 n_units.
+
+    Attributes:
+      n_x: inputs.
+      n_units: memory cells.
+      n_y: outputs.
+      recurrent: (key, n) -> initial W / gain of each gate.
+      gain: factor of the initial W.
+      forget_bias: initial bias of the forget gate.
+    """
+
+    n_x: int = struct.field(pytree_node=False)
+    n_units: int = struct.field(pytree_node=False)
+    n_y: int = struct.field(pytree_node=False, default=1)
+    recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
+    gain: Array | float = 1.0
+    forget_bias: Array | float = 1.0
+
+    @property
+    def n_h(self) -> int:
+        """State entries: h and c."""
+        return 2 * self.n_units
+
+    def init(self, key: Array) -> GatedParams:
+        """Draw parameters."""
+        n = self.n_units
+        params = _stacked(key, 4, n, self.n_x, self.n_y, self.gain, self.recurrent)
+        return params._replace(b=params.b.at[n : 2 * n].set(self.forget_bias))
+
+    def initial_state(self) -> Array:
+        """Return zeros, (2 n_units,)."""
+        return jnp.zeros(self.n_h)
+
+    def step(self, params: GatedParams, h: Array, x: Array) -> Array:
+        """Return [h_t, c_t], equations (1) and (2)."""
+        return self.advance(params, h, self.drive(params, x))
+
+    def readout(self, params: GatedParams, h: Array) -> Array:
+        """Return V h + c from the h part of the state."""
+        return params.V @ h[: self.n_units] + params.c
+
+    def drive(self, params: GatedParams, x: Array) -> Array:
+        """Return U x + b, (4 n_units,)."""
+        return params.U @ x + params.b
+
+    def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
+        """Return the new state from the old one and the drive."""
+        hidden, memory = jnp.split(h, 2)
+        i, f, g, o = jnp.split(params.W @ hidden + d, 4)
+        memory = sigmoid(f) * memory + sigmoid(i) * jnp.tanh(g)
+        return jnp.concatenate([sigmoid(o) * jnp.tanh(memory), memory])
+
+
+@struct.dataclass
+class GRU:
+    """Gated recurrent unit, equations (3) and (4).
+
+    Attributes:
+      n_x: inputs.
+      n_h: units.
+      n_y: outputs.
+      recurrent: (key, n) -> initial W / gain of each gate.
+      gain: factor of the initial W.
+    """
+
+    n_x: int = struct.field(pytree_node=False)
+    n_h: int = struct.field(pytree_node=False)
+    n_y: int = struct.field(pytree_node=False, default=1)
+    recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
+    gain: Array | float = 1.0
+
+    def init(self, key: Array) -> GRUParams:
+        """Draw parameters."""
+        params = _stacked(key, 3, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)
+        return GRUParams(*params, b_n=jnp.zeros(self.n_h))
+
+    def initial_state(self) -> Array:
+        """Return zeros, (n_h,)."""
+        return jnp.zeros(self.n_h)
+
+    def step(self, params: GRUParams, h: Array, x: Array) -> Array:
+        """Return h_t, equations (3) and (4)."""
+        return self.advance(params, h, self.drive(params, x))
+
+    def readout(self, params: GRUParams, h: Array) -> Array:
+        """Return V h + c."""
+        return params.V @ h + params.c
+
+    def drive(self, params: GRUParams, x: Array) -> Array:
+        """Return U x + b, (3 n_h,)."""
+        return params.U @ x + params.b
+
+    def advance(self, params: GRUParams, h: Array, d: Array) -> Array:
+        """Return h_t from h_{t-1} and the drive."""
+        r_x, z_x, n_x = jnp.split(d, 3)
+        r_h, z_h, n_h = jnp.split(params.W @ h, 3)
+        candidate = jnp.tanh(n_x + sigmoid(r_x + r_h) * (n_h + params.b_n))
+        # 1 - s(z) = s(-z) without cancellation, so that a closed gate lets through what it should.
+        return sigmoid(-z_x - z_h) * candidate + sigmoid(z_x + z_h) * h
+
+
+@struct.dataclass
+class MinimalGated:
+    """Minimal gated unit, equations (5) and (6).
+
+    Attributes:
+      n_x: inputs.
+      n_h: units.
+      n_y: outputs.
+      recurrent: (key, n) -> initial W / gain of each gate.
+      gain: factor of the initial W.
+    """
+
+    n_x: int = struct.field(pytree_node=False)
+    n_h: int = struct.field(pytree_node=False)
+    n_y: int = struct.field(pytree_node=False, default=1)
+    recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
+    gain: Array | float = 1.0
+
+    def init(self, key: Array) -> GatedParams:
+        """Draw parameters."""
+        return _stacked(key, 2, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)
+
+    def initial_state(self) -> Array:
+        """Return zeros, (n_h,)."""
+        return jnp.zeros(self.n_h)
+
+    def step(self, params: GatedParams, h: Array, x: Array) -> Array:
+        """Return h_t, equations (5) and (6)."""
+        return self.advance(params, h, self.drive(params, x))
+
+    def readout(self, params: GatedParams, h: Array) -> Array:
+        """Return V h + c."""
+        return params.V @ h + params.c
+
+    def drive(self, params: GatedParams, x: Array) -> Array:
+        """Return U x + b, (2 n_h,)."""
+        return params.U @ x + params.b
+
+    def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
+        """Return h_t from h_{t-1} and the drive."""
+        d_f, d_g = jnp.split(d, 2)
+        W_f, W_g = jnp.split(params.W, 2)
+        z = W_f @ h + d_f
+        f = sigmoid(z)
+        return sigmoid(-z) * h + f * jnp.tanh(W_g @ (f * h) + d_g)

@@ -1,0 +1,72 @@
+"""Initial recurrent weights: functions (key, n) -> (n, n), which a cell multiplies by its gain."""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import matrices
+from rnnjax.types import Array
+
+
+def normals(key: Array, *shapes: tuple[int, ...]) -> list[Array]:
+    """Return standard normal arrays of these shapes from one draw.
+
+    One draw compiles several times faster than one a weight, and compile time is user time.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    flat = jax.random.normal(key, (sum(sizes),))
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return [
+        flat[a : a + n].reshape(shape) for a, n, shape in zip(starts, sizes, shapes, strict=True)
+    ]
+
+
+def gaussian(key: Array, n: int) -> Array:
+    """Return entries N(0, 1/n): spectral radius near 1, largest singular value near 2."""
+    return normals(key, (n, n))[0] / math.sqrt(n)
+
+
+def orthogonal(key: Array, n: int) -> Array:
+    """Return a Haar-distributed orthogonal matrix: every singular value 1.
+
+    Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks, ICLR 2014.
+    """
+    Q, R = jnp.linalg.qr(normals(key, (n, n))[0])
+    # Without the signs of R the distribution would depend on the QR algorithm.
+    return Q * jnp.sign(jnp.diagonal(R))
+
+
+def identity(key: Array, n: int) -> Array:
+    """Return the identity (IRNN).
+
+    Le, Jaitly and Hinton, A simple way to initialize recurrent networks of rectified linear units,
+    arXiv:1504.00941.
+    """
+    return jnp.eye(n)
+
+
+@dataclass(frozen=True)
+class SparseRescaled:
+    """Sparse Gaussian weights rescaled to a spectral radius.
+
+    The "smart tanh" start of Pascanu, Mikolov and Bengio (ICML 2013): 15 incoming weights a unit,
+    radius 0.95.
+
+    Attributes:
+      n_incoming: non-zero weights into each unit.
+      radius: spectral radius.
+    """
+
+    n_incoming: int = 15
+    radius: float = 0.95
+
+    def __call__(self, key: Array, n: int) -> Array:
+        """Return (n, n)."""
+        weights, order = normals(key, (n, n), (n, n))
+        # The n_incoming largest of n independent numbers: a uniformly random choice of inputs.
+        rank = jnp.argsort(jnp.argsort(order, axis=1), axis=1)
+        W = jnp.where(rank >= n - min(self.n_incoming, n), weights, 0.0)
+        return W * (self.radius / jnp.exp(matrices.log_spectral_radius(W)))

@@ -1,0 +1,107 @@
+"""The Jordan network: its state is its output, fed back as an input.
+
+  h_t = s(W [x_t, o_{t-1}] + b)                     (1)
+  o_t = s(V h_t + c)                                (2)
+
+Only the outputs listed in `feedback` are fed back; they stand behind the inputs, in that order.
+Jordan, Serial order: a parallel distributed processing approach, 1986.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import activations
+from rnnjax.activations import Activation
+from rnnjax.cells import initial_weights
+from rnnjax.types import Array
+
+
+class JordanParams(NamedTuple):
+    """o' = s(V s(W [x, o] + b) + c).
+
+    Attributes:
+      W: hidden weights, (n_hidden, n_x + n_feedback).
+      b: hidden bias, (n_hidden,).
+      V: output weights, (n_y, n_hidden).
+      c: output bias, (n_y,).
+    """
+
+    W: Array
+    b: Array
+    V: Array
+    c: Array
+
+
+@struct.dataclass
+class Jordan:
+    """A Jordan network, equations (1) and (2); the state is the output, n_h = n_y.
+
+    Attributes:
+      n_x: inputs beside the fed-back outputs.
+      n_hidden: hidden units.
+      n_y: outputs.
+      feedback: the outputs that are fed back; all if None.
+      activation: s.
+      gain: factor of the initial weights of the fed-back outputs.
+      start: o_0, every entry.
+    """
+
+    n_x: int = struct.field(pytree_node=False)
+    n_hidden: int = struct.field(pytree_node=False)
+    n_y: int = struct.field(pytree_node=False)
+    feedback: tuple[int, ...] | None = struct.field(pytree_node=False, default=None)
+    activation: Activation = struct.field(pytree_node=False, default=activations.sigmoid)
+    gain: Array | float = 1.0
+    start: Array | float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.feedback is not None and not all(0 <= i < self.n_y for i in self.feedback):
+            raise ValueError(
+                f"feedback: expected outputs between 0 and {self.n_y - 1}, got {self.feedback}"
+            )
+
+    @property
+    def n_h(self) -> int:
+        """State entries: the outputs."""
+        return self.n_y
+
+    @property
+    def fed_back(self) -> tuple[int, ...]:
+        """The outputs that are fed back."""
+        return tuple(range(self.n_y)) if self.feedback is None else self.feedback
+
+    def init(self, key: Array) -> JordanParams:
+        """Draw W and V with entries N(0, 1/inputs of the unit); biases are 0."""
+        n_in = self.n_x + len(self.fed_back)
+        W, V = initial_weights.normals(key, (self.n_hidden, n_in), (self.n_y, self.n_hidden))
+        return JordanParams(
+            W=W.at[:, self.n_x :].multiply(self.gain) / math.sqrt(n_in),
+            b=jnp.zeros(self.n_hidden),
+            V=V / math.sqrt(self.n_hidden),
+            c=jnp.zeros(self.n_y),
+        )
+
+    def initial_state(self) -> Array:
+        """Return o_0, (n_y,)."""
+        return jnp.full(self.n_y, self.start, dtype=float)
+
+    def step(self, params: JordanParams, h: Array, x: Array) -> Array:
+        """Return o_t from o_{t-1}, equations (1) and (2)."""
+        return self.advance(params, h, self.drive(params, x))
+
+    def readout(self, params: JordanParams, h: Array) -> Array:
+        """Return the state: it is the output."""
+        return h
+
+    def drive(self, params: JordanParams, x: Array) -> Array:
+        """Return the part of the hidden units' input that comes from x, (n_hidden,)."""
+        return params.W[:, : self.n_x] @ x + params.b
+
+    def advance(self, params: JordanParams, h: Array, d: Array) -> Array:
+        """Return o_t from o_{t-1} and the drive."""
+        recycled = h[jnp.array(self.fed_back, dtype=int)]
+        hidden = self.activation(params.W[:, self.n_x :] @ recycled + d)
+        return self.activation(params.V @ hidden + params.c)

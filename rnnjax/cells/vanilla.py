@@ -1,0 +1,123 @@
+"""The vanilla (Elman) network, with an optional leak.
+
+  z_t = W h_{t-1} + U x_t + b                       (1)
+  h_t = (1 - a) h_{t-1} + a f(z_t)                  (2)
+  y_t = V h_t + c                                   (3)
+  J_t = (1 - a) I + a diag(f'(z_t)) W               (4)
+
+Elman, Finding structure in time, Cognitive Science, 1990. Without a leak a = 1.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import activations
+from rnnjax.activations import Activation, scaled_slope
+from rnnjax.cells import initial_weights
+from rnnjax.types import Array
+
+
+class VanillaParams(NamedTuple):
+    """h' = (1 - a) h + a f(W h + U x + b),  y = V h + c.
+
+    Attributes:
+      W: recurrent weights, (n_h, n_h).
+      U: input weights, (n_h, n_x).
+      b: bias, (n_h,).
+      V: readout weights, (n_y, n_h).
+      c: readout bias, (n_y,).
+    """
+
+    W: Array
+    U: Array
+    b: Array
+    V: Array
+    c: Array
+
+
+@struct.dataclass
+class Vanilla:
+    """A vanilla recurrent network, equations (1) to (4).
+
+    Attributes:
+      n_x: inputs.
+      n_h: units.
+      n_y: outputs.
+      activation: f.
+      recurrent: (key, n_h) -> initial W / gain, see `rnnjax.cells.initial_weights`.
+      gain: factor of the initial W; with Gaussian weights W_ij ~ gain N(0, 1/n_h).
+      input_gain: U_ij ~ input_gain N(0, 1/n_x).
+      readout_gain: V_ij ~ readout_gain N(0, 1/n_h).
+      leak: a in (0, 1].
+    """
+
+    n_x: int = struct.field(pytree_node=False)
+    n_h: int = struct.field(pytree_node=False)
+    n_y: int = struct.field(pytree_node=False, default=1)
+    activation: Activation = struct.field(pytree_node=False, default=activations.tanh)
+    recurrent: Callable[[Array, int], Array] = struct.field(
+        pytree_node=False, default=initial_weights.gaussian
+    )
+    gain: Array | float = 1.0
+    input_gain: Array | float = 1.0
+    readout_gain: Array | float = 1.0
+    leak: Array | float = 1.0
+
+    def init(self, key: Array) -> VanillaParams:
+        """Draw parameters; biases are 0."""
+        key_w, key_io = jax.random.split(key)
+        U, V = initial_weights.normals(key_io, (self.n_h, self.n_x), (self.n_y, self.n_h))
+        return VanillaParams(
+            W=self.gain * self.recurrent(key_w, self.n_h),
+            U=self.input_gain * U / math.sqrt(self.n_x),
+            b=jnp.zeros(self.n_h),
+            V=self.readout_gain * V / math.sqrt(self.n_h),
+            c=jnp.zeros(self.n_y),
+        )
+
+    def initial_state(self) -> Array:
+        """Return zeros, (n_h,)."""
+        return jnp.zeros(self.n_h)
+
+    def step(self, params: VanillaParams, h: Array, x: Array) -> Array:
+        """Return h_t, equations (1) and (2)."""
+        return self.advance(params, h, self.drive(params, x))
+
+    def readout(self, params: VanillaParams, h: Array) -> Array:
+        """Return y_t, equation (3)."""
+        return params.V @ h + params.c
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether the step is positively homogeneous in state and drive."""
+        return self.activation.homogeneous
+
+    def drive(self, params: VanillaParams, x: Array) -> Array:
+        """Return U x + b, (n_h,)."""
+        return params.U @ x + params.b
+
+    def advance(self, params: VanillaParams, h: Array, d: Array) -> Array:
+        """Return h_t from h_{t-1} and the drive."""
+        return (1 - self.leak) * h + self.leak * self.activation(params.W @ h + d)
+
+    def local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
+        """Return the slopes of equation (4) and the exponent of the Jacobian."""
+        z = params.W @ h + d
+        slope, exponent = scaled_slope(self.activation, z)
+        # Beside (1 - a) I slopes below rounding do not matter, so no exponent is taken out.
+        leaky = self.leak != 1
+        slope = jnp.where(leaky, self.leak * self.activation.slope(z), slope)
+        return slope, jnp.where(leaky, 0, exponent)
+
+    def push(self, params: VanillaParams, slope: Array, v: Array) -> Array:
+        """Return J_t v, equation (4)."""
+        return (1 - self.leak) * v + slope * (params.W @ v)
+
+    def pull(self, params: VanillaParams, slope: Array, v: Array) -> Array:
+        """Return J_t^T v, equation (4)."""
+        return (1 - self.leak) * v + (slope * v) @ params.W

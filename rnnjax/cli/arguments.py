@@ -1,0 +1,128 @@
+"""The arguments of the `rnnjax` command.
+
+Fixed options are argparse's. Every other ``--key value`` of `run` and `plan` is an override of one
+key of the config: it is laid over the TOML file and validated with it, so that a misspelt option
+and a misspelt key give the same error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rnnjax.errors import ConfigError, one_line
+
+MAX_DEVICES = 256
+VALUED = ("--config", "--out", "--devices")
+SWITCHES = ("--quick", "--x64", "--help", "-h")
+DEVICES = "devices to use; the results do not depend on it (default: every core)"
+EPILOG = (
+    "EXPERIMENT is a name that `rnnjax list` shows, or the path of a .py file. Every key of its "
+    "config is an option too, as in --axes.gain 'lin(0.5,2,31)' or --n-h 128; "
+    "`rnnjax run EXPERIMENT --help` lists them. An axis is a list, lin(a,b,n), log(a,b,n), "
+    "intlog(a,b,n) or range(n)."
+)
+EXITS = (
+    "exit status: 0 done; 1 done, but some cells or claims failed; 2 bad config or usage; "
+    "3 the store cannot be read or written; 130 interrupted"
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print `message` in one line and exit with status 2."""
+        print(f"rnnjax: {one_line(message, 400)}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
+    """Split a command line into its fixed arguments and the overrides of the config.
+
+    Returns:
+        The fixed arguments, and (key, text) of each override in the order given.
+
+    Raises:
+        ConfigError: an override has no value, or the text is not Unicode.
+        SystemExit: as argparse does, after --help or an error.
+    """
+    for text in argv:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ConfigError("usage", f"expected text in UTF-8, got {text!r}")
+    overridable = bool(argv) and argv[0] in ("run", "plan")
+    fixed, overrides = _split(argv) if overridable else (list(argv), [])
+    return _parser().parse_args(fixed), overrides
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    fixed: list[str] = []
+    overrides: list[tuple[str, str]] = []
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if not word.startswith("--") or name in (*VALUED, *SWITCHES):
+            fixed.append(word)
+            if name in VALUED and not equals and rest and not rest[0].startswith("--"):
+                fixed[-1] = f"{name}={rest.pop(0)}"
+            continue
+        key = name.removeprefix("--").replace("-", "_")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise ConfigError(key, f"expected a value after {name}, got nothing")
+            value = rest.pop(0)
+        overrides.append((key, value))
+    return fixed, overrides
+
+
+def _devices(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_DEVICES):
+        told = f"expected a whole number from 1 to {MAX_DEVICES}, got {one_line(text)!r}"
+        raise argparse.ArgumentTypeError(told)
+    return int(text)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="rnnjax",
+        description="What the gradient does on its way back through a recurrent network.",
+        epilog=EXITS,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=Parser
+    )
+    commands.add_parser("list", help="the experiments, one line each", allow_abbrev=False)
+    _sweeping(commands, "run", "run an experiment, draw its figure and check its claims")
+    _sweeping(commands, "plan", "cells, programs to compile, memory and output; runs nothing")
+    resume = _with_out(commands, "resume", "go on with an interrupted sweep")
+    resume.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
+    _with_out(commands, "status", "how far a sweep is")
+    _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
+    _with_out(commands, "figure", "draw the figure again from the cube")
+    _with_out(commands, "check", "compare the claims with the cube; exit status 1 if one fails")
+    return parser
+
+
+def _sweeping(commands: argparse._SubParsersAction, name: str, told: str) -> Parser:
+    command: Parser = commands.add_parser(
+        name, help=told, description=told, epilog=EPILOG, allow_abbrev=False, add_help=False
+    )
+    command.add_argument("experiment", metavar="EXPERIMENT", nargs="?")
+    command.add_argument("-h", "--help", action="store_true", help="show this and the config")
+    command.add_argument("--config", metavar="FILE.toml", help="default: the one beside EXPERIMENT")
+    command.add_argument("--quick", action="store_true", help="the small config beside EXPERIMENT")
+    command.add_argument("--out", metavar="DIR", help="default: results/EXPERIMENT")
+    command.add_argument("--x64", action="store_true", help="compute in float64")
+    command.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
+    command.set_defaults(parser=command)
+    return command
+
+
+def _with_out(commands: argparse._SubParsersAction, name: str, told: str) -> Parser:
+    command: Parser = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
+    command.add_argument("out", metavar="OUT", help="the folder of the sweep")
+    return command

@@ -1,0 +1,64 @@
+"""Setting jax up for a sweep: devices, precision and the cache of compiled programs.
+
+This is the one place where rnnjax touches jax.config; the library leaves it to its caller.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jax
+
+
+def cores() -> int:
+    """Number of processor cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
+
+
+def configured(devices: int, precision: str) -> list[jax.Device]:
+    """Import and configure jax, and return the devices to compute on.
+
+    Args:
+        devices: the most devices to use.
+        precision: ``"float32"`` or ``"float64"``.
+    """
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", devices)
+    jax.config.update("jax_enable_x64", precision == "float64")
+    folder = cache_folder()
+    if folder is not None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    return jax.devices()[:devices]
+
+
+def cache_folder() -> Path | None:
+    """The folder of compiled programs, None where there can be no private one.
+
+    A cached program is machine code that will be run, so the folder must belong to this user and
+    nobody else may write to it.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    folder = root / "rnnjax" / f"jax-{metadata.version('jax')}"
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        private = all(_is_private(path) for path in (folder.parent, folder))
+    except OSError:
+        return None
+    return folder if private and os.access(folder, os.W_OK) else None
+
+
+def _is_private(path: Path) -> bool:
+    state = path.lstat()
+    return state.st_uid == os.getuid() and not state.st_mode & 0o022

@@ -1,0 +1,159 @@
+"""From TOML and the command line to one validated config."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnjax.cli.arguments import SWITCHES, VALUED
+from rnnjax.errors import ConfigError, shown, suggestion
+from rnnjax.sweep.experiment import Experiment, load
+from rnnjax.sweep.plan import Plan, make_plan
+from rnnjax.sweep.spec import Config, item_type, model_at, parse_config
+from rnnjax.sweep.store import SCHEMA, config_hash_of
+
+MAX_BYTES = 1_000_000
+Override = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A sweep that was asked for, validated and planned.
+
+    Args:
+        experiment: the experiment.
+        config: its config.
+        plan: its plan.
+        precision: ``"float32"`` or ``"float64"``.
+    """
+
+    experiment: Experiment
+    config: Config
+    plan: Plan
+    precision: str
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the store of this sweep keeps of it."""
+        told = {
+            "schema": SCHEMA,
+            "experiment": self.experiment.name,
+            "config": self.config.model_dump(mode="json"),
+            "precision": self.precision,
+        }
+        groups = [{"id": group.id, "static": group.static} for group in self.plan.groups]
+        return {**told, "config_hash": config_hash_of(told), "groups": groups}
+
+
+def requested(arguments: argparse.Namespace, overrides: Sequence[Override]) -> Request:
+    """The sweep that a command line asks for.
+
+    Raises:
+        ConfigError: naming the first thing that is wrong with it.
+    """
+    experiment = load(arguments.experiment)
+    data = _file_data(experiment, arguments)
+    for key, text in overrides:
+        _lay_over(experiment.config, data, key, text)
+    _check_repeated(overrides)
+    try:
+        return request_of(experiment, data, "float64" if arguments.x64 else "float32")
+    except ConfigError as error:
+        raise _with_option(error, overrides) from None
+
+
+def request_of(experiment: Experiment, data: dict[str, Any], precision: str) -> Request:
+    """Validate and plan a config that was read.
+
+    Raises:
+        ConfigError: naming the first key that is wrong.
+    """
+    config = parse_config(experiment.config, data)
+    return Request(experiment, config, make_plan(experiment, config), precision)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of at most one megabyte.
+
+    Raises:
+        ConfigError: naming the file.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError(str(path), f"expected at most {MAX_BYTES} bytes, got more")
+        return tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        raise ConfigError("config", f"cannot read {path}: {error.strerror}") from None
+    except ConfigError:
+        raise
+    except RecursionError:
+        raise ConfigError(str(path), "expected TOML, got lists nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(str(path), f"expected TOML, got an error: {error}") from None
+
+
+def _file_data(experiment: Experiment, arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.config is not None and arguments.quick:
+        raise ConfigError("config", "expected --config or --quick, got both")
+    if arguments.config is not None:
+        if not arguments.config or "\0" in arguments.config:
+            raise ConfigError("config", f"expected a file name, got {shown(arguments.config)}")
+        return read_toml(Path(arguments.config))
+    path = experiment.toml("quick" if arguments.quick else "")
+    if arguments.quick and not path.is_file():
+        raise ConfigError("quick", f"expected {path} beside the experiment, got none")
+    return read_toml(path) if path.is_file() else {}
+
+
+def _lay_over(model: type[Config], data: dict[str, Any], key: str, text: str) -> None:
+    *path, last = key.split(".")
+    if not all((*path, last)):
+        raise ConfigError("usage", f"expected a key after --, got {shown(key)}")
+    for name in path:
+        data = data.setdefault(name, {})
+        if not isinstance(data, dict):
+            raise ConfigError(key, f"expected {name} to be a table, got {shown(data)}")
+    holder = model_at(model, tuple(path))
+    field = holder.model_fields.get(last) if holder else None
+    data[last] = text if field and _takes_text(field.annotation) else _scalar(text)
+
+
+def _takes_text(annotation: Any) -> bool:
+    """Whether a value is text whatever it looks like: strings, and axes with their grammar."""
+    is_axis = getattr(annotation, "__origin__", None) is tuple
+    return annotation is str or (is_axis and item_type(annotation) is str)
+
+
+def _scalar(text: str) -> Any:
+    """What TOML reads in `text`, or `text` itself where it is no TOML value."""
+    if len(text) > MAX_BYTES or any(character in text for character in "\r\n"):
+        return text
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    value = read["value"]
+    return value if len(read) == 1 and isinstance(value, bool | int | float | list | str) else text
+
+
+def _check_repeated(overrides: Sequence[Override]) -> None:
+    keys = [key for key, _ in overrides]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError(key, f"expected one value, got {keys.count(key)}")
+
+
+def _with_option(error: ConfigError, overrides: Sequence[Override]) -> ConfigError:
+    """Point to an option of the command itself where an unknown key was meant to be one."""
+    fixed = [option.removeprefix("--") for option in (*VALUED, *SWITCHES)]
+    near = suggestion(error.key, fixed)
+    misspelt = error.message.startswith("unknown key") and "did you mean" not in error.message
+    if misspelt and near and error.key in dict(overrides):
+        return ConfigError(error.key, error.message + near.replace("mean '", "mean '--"))
+    return error

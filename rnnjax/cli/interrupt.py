@@ -1,0 +1,81 @@
+"""Ctrl-C and SIGTERM: the first asks the sweep to stop, the second ends it at once.
+
+Python runs signal handlers between two bytecodes, so not while XLA compiles or computes. A thread
+therefore reads the signals from a pipe that the C-level handler writes to: when the sweep has not
+stopped of itself after a few seconds, the thread ends the process. That loses nothing, because the
+store is safe against a kill at any moment.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+EXIT = 130
+PATIENCE = 3.5  # seconds; a sweep is to have stopped five seconds after the signal
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Watches for signals while a sweep runs.
+
+    Args:
+        message: the line to print when the process is ended without the sweep's consent.
+    """
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        self._asked = threading.Event()
+        self._previous: dict[int, Any] = {}
+
+    def asked(self) -> bool:
+        """Whether the sweep should stop now."""
+        return self._asked.is_set()
+
+    def __enter__(self) -> Self:
+        """Start watching."""
+        self._reads, self._writes = os.pipe()
+        os.set_blocking(self._writes, False)
+        self._wakeup = signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
+        for number in SIGNALS:
+            self._previous[number] = signal.signal(number, lambda *_: None)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop watching and put the earlier handlers back."""
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        os.write(self._writes, b"\0")
+        self._thread.join()
+        os.close(self._reads)
+        os.close(self._writes)
+
+    def _watch(self) -> None:
+        deadline = threading.Timer(PATIENCE, self._end)
+        deadline.daemon = True
+        while number := os.read(self._reads, 1)[0]:
+            if number not in SIGNALS:
+                continue
+            if self._asked.is_set():
+                self._end()
+            self._asked.set()
+            os.write(2, b"\nrnnjax: stopping (once more to stop at once)\n")
+            deadline.start()
+        deadline.cancel()
+
+    def _end(self) -> None:
+        shows_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # the bar has hidden it
+        os.write(2, f"{shows_cursor}\n{self.message}\n".encode())
+        os._exit(EXIT)

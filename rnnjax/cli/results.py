@@ -1,0 +1,138 @@
+"""The commands that look at what is there: list, status, verify, figure, check. None needs jax."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnjax import catalog
+from rnnjax.errors import ConfigError, one_line
+from rnnjax.sweep.experiment import Experiment, line_in, load
+from rnnjax.sweep.store import Store, read_cube
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def list_experiments() -> int:
+    """Print every experiment with its question."""
+    files = catalog.experiment_files()
+    width = max(map(len, files), default=0)
+    for name, path in files.items():
+        print(f"{name:{width}}  {catalog.question(path)}")
+    return 0
+
+
+def show_status(out: Path) -> int:
+    """Print how many groups of a sweep are done, and the error of each that failed."""
+    if not (out / "sweep.json").exists():
+        print(f"{out}: a cube without its sweep; {_cells(read_cube(out))}")
+        return 0
+    store = Store.open(out)
+    told = ", ".join(f"{number} {name}" for name, number in store.counts().items())
+    print(f"{out}: {store.spec['experiment']}, groups: {told}")
+    for group, error in store.failed().items():
+        reason = one_line(error.partition("\n")[0], 200)
+        print(f"  failed {group}: {reason}")
+    return 0
+
+
+def verify(out: Path) -> int:
+    """Check every file of a sweep, or a cube that stands alone; 3 where something is wrong."""
+    if not (out / "sweep.json").exists():
+        read_cube(out)
+        print(f"{out}: the cube is sound")
+        return 0
+    store = Store.open(out)
+    problems = store.problems()
+    for problem in problems:
+        print(f"{problem.path}: {one_line(problem.what, 300)}")
+    for note in store.notes():
+        print(f"{note.path}: {one_line(note.what, 300)} (harmless)")
+    if problems:
+        print(f"rnnjax: {len(problems)} problems; rnnjax resume {out}", file=sys.stderr)
+        return 3
+    print(f"{out}: sound, {store.counts()['committed']} groups")
+    return 0
+
+
+def redraw(out: Path) -> int:
+    """Draw the figure of a cube again."""
+    cube = read_cube(out)
+    return _draw(_experiment_of(cube, out), cube, out)
+
+
+def check(out: Path) -> int:
+    """Print the claims of a cube; 1 where one fails."""
+    cube = read_cube(out)
+    return _check(_experiment_of(cube, out), cube, out, write=False)
+
+
+def present(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
+    """Draw the figure and the claims of a sweep that has ended; 1 where one of them failed."""
+    print(f"cube    {out / 'cube.nc'}  ({_cells(cube)})")
+    return max(_draw(experiment, cube, out), _check(experiment, cube, out, write=True))
+
+
+def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
+    from rnnjax.figures import save_figure
+
+    try:
+        figure = experiment.figure(cube)
+        for path in save_figure(figure, out):
+            print(f"figure  {path}")
+    except Exception as error:
+        return _complain("figure", experiment, error)
+    return 0
+
+
+def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) -> int:
+    from rnnjax.figures import claims_table, write_claims
+
+    try:
+        claims = experiment.claims(cube)
+        if write:
+            write_claims(out / "claims.json", claims)
+            print(f"claims  {out / 'claims.json'}")
+        print(f"\n{claims_table(claims)}")
+        return 0 if all(claim.passed for claim in claims) else 1
+    except Exception as error:
+        return _complain("claims", experiment, error)
+
+
+def _complain(what: str, experiment: Experiment, error: Exception) -> int:
+    told = f"{experiment.path}{line_in(experiment.path, error)}: {type(error).__name__}: {error}"
+    print(f"rnnjax: {what}: {one_line(told, 400)}", file=sys.stderr)
+    return 1
+
+
+def _cells(cube: xr.Dataset) -> str:
+    """How many values have each status."""
+    import numpy as np
+
+    counts: dict[str, int] = {}
+    for codes in cube.data_vars.values():
+        if "flag_meanings" not in codes.attrs:
+            continue
+        meanings = dict(zip(codes.flag_values.tolist(), codes.flag_meanings.split(), strict=True))
+        for code, number in zip(*np.unique(codes, return_counts=True), strict=True):
+            word = meanings.get(int(code), "unknown")
+            counts[word] = counts.get(word, 0) + int(number)
+    return "values: " + ", ".join(f"{number} {word}" for word, number in counts.items())
+
+
+def _experiment_of(cube: xr.Dataset, out: Path) -> Experiment:
+    name = str(cube.attrs.get("experiment", ""))
+    refuse_own_code(name, out)
+    return load(name)
+
+
+def refuse_own_code(experiment: str, out: Path) -> None:
+    """Raise ConfigError where a result names a file of its own folder as its experiment.
+
+    A folder of results may come from somebody else: looking at it must not run what it brings.
+    """
+    if Path(experiment).resolve().is_relative_to(out.resolve()):
+        told = f"expected an experiment outside {out}, got {experiment!r}"
+        raise ConfigError("experiment", told)

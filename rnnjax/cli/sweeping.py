@@ -1,0 +1,164 @@
+"""The commands plan, run and resume."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnjax.cli.backend import configured, cores
+from rnnjax.cli.config import Override, Request, request_of, requested
+from rnnjax.cli.interrupt import EXIT, Interrupts
+from rnnjax.cli.keys import keys_help
+from rnnjax.cli.results import present, refuse_own_code
+from rnnjax.errors import ConfigError, one_line
+from rnnjax.sweep.experiment import load
+from rnnjax.sweep.progress import shown_progress
+from rnnjax.sweep.store import Store, read_cube
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ITEMSIZES = {"float32": 4, "float64": 8}
+
+
+def show_help(arguments: Namespace) -> int:
+    """Print the help of run or plan, with the keys of the experiment if one is named."""
+    told = arguments.parser.format_help().rstrip()
+    if arguments.experiment is not None:
+        keys = keys_help(load(arguments.experiment).config)
+        told += f"\n\nconfig of {arguments.experiment}:\n{keys}"
+    print(told)
+    return 0
+
+
+def plan(arguments: Namespace, overrides: Sequence[Override]) -> int:
+    """Print what a sweep would do."""
+    request = requested(arguments, overrides)
+    todo, devices, out = request.plan, _devices(arguments, request), _out(arguments)
+    cube, memory = todo.sizes(ITEMSIZES[request.precision], devices)
+    axes = " x ".join(f"{name} {len(values)}" for name, values in todo.axes.items())
+    n_groups = len(todo.groups)
+    print(f"""\
+experiment  {request.experiment.name} ({request.experiment.path})
+cells       {todo.n_cells} = {axes}, {todo.values_per_cell} values each
+groups      {n_groups}: {_listed([group.id for group in todo.groups])}
+lanes       {todo.n_lanes} in each group, in {todo.n_chunks} chunks of {todo.config.chunk}, \
+{devices} chunks at a time
+programs    {n_groups + todo.draws} to compile: {n_groups} swept (one a group) and \
+{todo.draws} of draws
+memory      at least {_bytes(memory)}, besides what a program needs itself
+output      {_bytes(cube)} before compression, in {out}""")
+    return 0
+
+
+def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
+    """Run a sweep, or go on with it where it stands, and show what came out."""
+    request = requested(arguments, overrides)
+    out = _out(arguments)
+    if not (out / "sweep.json").exists() and (out / "cube.nc").exists():
+        cube = read_cube(out)
+        if cube.attrs.get("config_hash") == request.spec["config_hash"]:
+            return present(request.experiment, cube, out)
+    return _sweep(request, Store.create(out, request.spec), arguments)
+
+
+def resume(arguments: Namespace) -> int:
+    """Go on with an interrupted sweep."""
+    out = Path(arguments.out)
+    store = Store.open(out)
+    refuse_own_code(store.spec["experiment"], out)
+    experiment = load(store.spec["experiment"])
+    request = request_of(experiment, store.spec["config"], store.spec["precision"])
+    if request.spec["config_hash"] != store.spec["config_hash"]:
+        told = f"expected the config that {out} was started with, but the experiment has changed"
+        raise ConfigError("config", told)
+    store.check_writable()
+    return _sweep(request, store, arguments)
+
+
+def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
+    command = f"rnnjax resume {shlex.quote(str(store.out))}"
+    with Interrupts(f"rnnjax: interrupted; go on with: {command}") as interrupts:
+        cube = _completed(request, store, arguments, interrupts)
+        if interrupts.asked():
+            print(interrupts.message, file=sys.stderr)
+            return EXIT
+        failed = store.failed()
+        for group, error in failed.items():
+            reason = one_line(error.partition("\n")[0], 200)
+            print(f"rnnjax: {group} failed: {reason} (see {store.out}/failed)", file=sys.stderr)
+        if cube is None:
+            return 1
+        return max(present(request.experiment, cube, store.out), 1 if failed else 0)
+
+
+def _completed(
+    request: Request, store: Store, arguments: Namespace, interrupts: Interrupts
+) -> xr.Dataset | None:
+    """The cube, after computing what it lacks; None if interrupted, or if every group failed."""
+    problems = store.problems()
+    for group in {problem.group for problem in problems if problem.group is not None}:
+        store.discard(group)
+    before = store.committed()
+    if len(before) == len(request.plan.groups) and not problems and _has_cube(store):
+        return read_cube(store.out)
+    told = [store.load(group).attrs for group in sorted(before)]
+    if len(before) < len(request.plan.groups):
+        devices = configured(_devices(arguments, request), request.precision)
+        # jax is configured now, so what imports it may be imported.
+        from rnnjax.sweep.run import InterruptedSweepError, run_sweep
+
+        try:
+            computed = run_sweep(
+                request.experiment,
+                request.plan,
+                store,
+                devices=devices,
+                progress=shown_progress(),
+                stopped=interrupts.asked,
+            )
+        except InterruptedSweepError:
+            return None
+        told.append(computed)
+    return store.collect(request.plan.axes, _merged(told)) if store.committed() else None
+
+
+def _has_cube(store: Store) -> bool:
+    return (store.out / "cube.nc").exists()
+
+
+def _merged(told: Sequence[dict[str, str]]) -> dict[str, str]:
+    """The provenance of several shards; where they differ, all values, in alphabetical order."""
+    names = sorted({name for attributes in told for name in attributes})
+    return {n: " | ".join(sorted({str(attributes.get(n)) for attributes in told})) for n in names}
+
+
+def _devices(arguments: Namespace, request: Request) -> int:
+    # A device without a chunk of its own would only repeat another's.
+    return min(arguments.devices or cores(), request.plan.n_chunks)
+
+
+def _out(arguments: Namespace) -> Path:
+    if arguments.out is not None:
+        if not arguments.out or "\0" in arguments.out:
+            raise ConfigError("out", f"expected a folder, got {arguments.out!r}")
+        return Path(arguments.out)
+    name = Path(arguments.experiment).name.removesuffix(".py")
+    return Path("results") / (f"{name}.quick" if arguments.quick else name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:6])
+    return f"{shown}, ... {names[-1]}" if len(names) > 6 else shown
+
+
+def _bytes(number: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"

@@ -1,0 +1,61 @@
+"""What the scans use of a cell, whether it offers much or only a `step`.
+
+Beside `step` a cell may offer
+
+  drive(params, x)          the part of the step that does not depend on h, (n_d,): computed for
+                            all t at once, outside the scan
+  advance(params, h, d)     h_t from h_{t-1} and the drive: step(p, h, x) = advance(p, h, drive(p, x))
+  homogeneous               True if advance(p, a h, a d) = a advance(p, h, d) for every a > 0: the
+                            forward pass then carries a power-of-two scale and cannot overflow
+  local(params, h, d)       what the step's Jacobian J = dh_t/dh_{t-1} needs, as (tree, exponent):
+                            J = 2^exponent x (the map that push and pull apply)
+  push(params, local, v)    J v, without the exponent
+  pull(params, local, v)    J^T v, without the exponent
+
+Where a method is missing, automatic differentiation of the step takes its place.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax.types import Array, Cell, Params
+
+
+def is_homogeneous(cell: Cell) -> bool:
+    """Return whether the cell's step may be carried with a scale."""
+    return getattr(cell, "homogeneous", False)
+
+
+def drive(cell: Cell, params: Params, x: Array) -> Array:
+    """Return the part of one step that does not depend on the state, (n_d,)."""
+    return cell.drive(params, x) if hasattr(cell, "drive") else x
+
+
+def advance(cell: Cell, params: Params, h: Array, d: Array) -> Array:
+    """Return h_t (n_h,) from h_{t-1} (n_h,) and the drive (n_d,)."""
+    return cell.advance(params, h, d) if hasattr(cell, "advance") else cell.step(params, h, d)
+
+
+def local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
+    """Return what `push` and `pull` need at one step, and the exponent of its Jacobian, int32 ()."""
+    if hasattr(cell, "local"):
+        return cell.local(params, h, d)
+    return (h, d), jnp.zeros((), jnp.int32)
+
+
+def push(cell: Cell, params: Params, at: Any, v: Array) -> Array:
+    """Return J v (n_h,) for v (n_h,), without the exponent of `local`."""
+    if hasattr(cell, "push"):
+        return cell.push(params, at, v)
+    h, d = at
+    return jax.jvp(lambda h: advance(cell, params, h, d), (h,), (v,))[1]
+
+
+def pull(cell: Cell, params: Params, at: Any, v: Array) -> Array:
+    """Return J^T v (n_h,) for v (n_h,), without the exponent of `local`."""
+    if hasattr(cell, "pull"):
+        return cell.pull(params, at, v)
+    h, d = at
+    return jax.vjp(lambda h: advance(cell, params, h, d), h)[1](v)[0]

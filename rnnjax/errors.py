@@ -1,0 +1,53 @@
+"""Errors a user meets at the boundary, each told in one line.
+
+Every message has the form ``KEY: expected ..., got ...``. Whatever the user typed is echoed
+through `one_line`, so a stray control character or a megabyte of input cannot break the line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConfigError(ValueError):
+    """A key of a config, or an option of the command line, that cannot be used.
+
+    Args:
+        key: dotted name of the key, as in ``axes.gain``.
+        message: what was expected and what came.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        self.key = one_line(key, 80)
+        self.message = one_line(message, 400)
+        super().__init__(f"{self.key}: {self.message}")
+
+
+def one_line(text: str, limit: int = 60) -> str:
+    """Escape what is not printable in `text` and cut it to `limit` characters."""
+    shown = text if len(text) <= limit else text[: limit - 3] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """`value` as a message shows it: its repr, escaped and shortened."""
+    if isinstance(value, list | tuple) and len(value) > 8:
+        return f"{len(value)} values"
+    try:
+        return one_line(repr(value), limit)
+    except ValueError:  # an integer with more digits than Python converts
+        return f"a {type(value).__name__} too long to show"
+
+
+def suggestion(name: str, choices: Iterable[str]) -> str:
+    """A ``(did you mean ...?)`` to append to a message, empty where nothing is close."""
+    close = difflib.get_close_matches(name[:80], list(choices), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def one_of(name: str, choices: Iterable[str]) -> str:
+    """The message that `name` is none of `choices`."""
+    known = sorted(choices)
+    listed = ", ".join(known) if known else "nothing (none was found)"
+    return f"expected one of {listed}, got {shown(name)}{suggestion(name, known)}"

@@ -1,0 +1,55 @@
+"""Saving a figure as PDF and PNG with bytes that depend on the figure alone.
+
+The same data gives the same two files in every process: no creation date, no program version in
+the metadata, fonts embedded as TrueType, and the layout computed once for both files.
+"""
+
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from rnnjax.figures.atomic_file import write_atomically
+from rnnjax.figures.style import styled
+
+_PNG_DPI = 200
+# Only what is rasterized inside the PDF (heat maps) has this resolution; print needs 300 or more.
+_PDF_RASTER_DPI = 600
+
+
+def save_figure(figure: Figure, folder: str | Path, name: str = "figure") -> tuple[Path, Path]:
+    """Writes `folder/name.pdf` and `folder/name.png`, each atomically.
+
+    Args:
+        figure: a finished figure; its layout is computed now and stays as it is from then on.
+        folder: made where it is missing.
+        name: the file name without its ending.
+
+    Returns:
+        The paths of the PDF and of the PNG (200 dots per inch).
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    pdf_path, png_path = Path(folder) / f"{name}.pdf", Path(folder) / f"{name}.png"
+    # The style again, because the font type and the dashes are read when the file is written.
+    with styled():
+        _freeze_layout(figure)
+        pdf, png = BytesIO(), BytesIO()
+        dateless = {"CreationDate": None, "Creator": None, "Producer": None}
+        figure.savefig(pdf, format="pdf", backend="pdf", dpi=_PDF_RASTER_DPI, metadata=dateless)
+        figure.savefig(png, format="png", backend="agg", dpi=_PNG_DPI, metadata={"Software": None})
+    write_atomically(pdf_path, pdf.getvalue())
+    write_atomically(png_path, png.getvalue())
+    return pdf_path, png_path
+
+
+def _freeze_layout(figure: Figure) -> None:
+    """Computes the layout once: each renderer would otherwise place the panels by its own dpi.
+
+    It stays frozen, because computing a layout starts from the one before and moves it a little,
+    so that a second save would give other bytes.
+    """
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")

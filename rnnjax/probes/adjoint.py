@@ -1,0 +1,72 @@
+"""Norms of the gradient on its way back: every lag from one pass, every length from one pass.
+
+  by lag:     ||dL_T/dh_{T-k}||,  k = 0..T, from one backward scan                 (1)
+  by length:  ||dL_t/dh_0||,      t = 1..T, from one forward scan of the product
+              M_t = J_t M_{t-1}, M_0 = I, as ||g_t^T M_t||                         (2)
+
+L_t is the loss of step t alone, or u.h_t with a fixed unit vector u (pure transport).
+"""
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+def log_norm_by_lag(
+    cell: Cell,
+    loss: StepLoss | None,
+    params: Params,
+    batch: Batch,
+    *,
+    segment: int | None = None,
+) -> dict[str, Array]:
+    """Measure ||dL_T/dh_{T-k}|| at every lag k, equation (1).
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step; None for pure transport.
+      params: parameters.
+      batch: one sequence.
+      segment: steps kept in memory at once, for long sequences; None for all.
+
+    Returns:
+      ``log_norm``: natural log of the norm, (T+1,), index k.
+    """
+    log_norm = adjoint.adjoint(cell, loss, params, batch, keep=scaled.log_norm, segment=segment)
+    return {"log_norm": log_norm[::-1]}
+
+
+def log_norm_by_length(
+    cell: Cell, loss: StepLoss | None, params: Params, batch: Batch
+) -> dict[str, Array]:
+    """Measure ||dL_t/dh_0|| for every length t = 1..T, equation (2).
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step; None for pure transport.
+      params: parameters.
+      batch: one sequence.
+
+    Returns:
+      ``log_norm_by_length``: natural log of the norm, (T,), index t - 1.
+    """
+    trajectory = scan.unroll(cell, params, batch.x)
+    ends = adjoint.last_step_cotangent(cell, loss, params, trajectory.states, batch.y)
+    locals_ = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
+        trajectory.h_prev, trajectory.drive
+    )
+
+    def step(M: Scaled, at: tuple) -> tuple[Scaled, Array]:
+        (local, exponent), g = at
+        columns = jax.vmap(
+            lambda v: dynamics.push(cell, params, local, v), in_axes=1, out_axes=1
+        )(M.value)
+        M = scaled.normalise(columns, M.exponent + exponent)
+        return M, scaled.log_norm(scaled.normalise(g.value @ M.value, g.exponent + M.exponent))
+
+    start = scaled.normalise(jnp.eye(trajectory.h_prev.shape[1], dtype=trajectory.h_prev.dtype))
+    _, log_norm = jax.lax.scan(step, start, (locals_, ends))
+    return {"log_norm_by_length": log_norm}

@@ -1,0 +1,84 @@
+"""How far back a gradient reaches: horizon and e-folding time of a decay curve.
+
+With l_k the log-norm at lag k and increments d_k = l_k - l_{k-1},
+
+  horizon    = min {k : l_k <= l_0 - D log 10}                                  (1)
+  rate       = mean d_k = (l_K - l_0) / K,    e-folding time = -1 / rate        (2)
+
+l_k is a sum of K increments, so a least-squares line through the l_k would take the same noise for
+many independent residuals. The standard error of (2) is that of means over blocks of about sqrt(K)
+increments, which stays right when increments are correlated.
+"""
+
+import math
+
+import jax.numpy as jnp
+
+from rnnjax.probes.adjoint import log_norm_by_lag
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+def horizon(log_norm: Array, decades: float = 2.0) -> Array:
+    """Return the first lag at which the norm has fallen by a number of decades, equation (1).
+
+    Args:
+      log_norm: natural logs by lag, (K+1,).
+      decades: D.
+
+    Returns:
+      (); inf if it does not fall that far within K lags, NaN if a NaN comes first.
+    """
+    fallen = log_norm <= log_norm[0] - decades * math.log(10)
+    undefined = jnp.isnan(log_norm)
+    first = jnp.argmax(fallen | undefined)
+    reached = jnp.where(undefined[first], jnp.nan, first)
+    return jnp.where(jnp.any(fallen | undefined), reached, jnp.inf).astype(log_norm.dtype)
+
+
+def e_folding(log_norm: Array) -> dict[str, Array]:
+    """Fit the exponential rate of a decay curve, equation (2).
+
+    Args:
+      log_norm: natural logs by lag, (K+1,), K >= 4.
+
+    Returns:
+      ``growth_rate`` in nats per lag, ``growth_rate_error`` (its standard error),
+      ``e_folding_time`` in lags (negative for growth) and ``e_folding_time_error``; all ().
+
+    Raises:
+      ValueError: there are fewer than 5 lags.
+    """
+    n = log_norm.shape[0] - 1
+    if n < 4:
+        raise ValueError(f"log_norm: expected at least 5 lags, got {n + 1}")
+    rate = (log_norm[-1] - log_norm[0]) / n
+    size = math.isqrt(n)
+    n_blocks = n // size
+    ends = log_norm[: n_blocks * size + 1 : size]
+    means = jnp.diff(ends) / size
+    error = jnp.std(means, ddof=1) / math.sqrt(n_blocks)
+    return {
+        "growth_rate": rate,
+        "growth_rate_error": error,
+        "e_folding_time": -1 / rate,
+        "e_folding_time_error": error / rate**2,
+    }
+
+
+def gradient_horizon(
+    cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, decades: float = 2.0
+) -> dict[str, Array]:
+    """Measure horizon and e-folding time of dL_T/dh_{T-k} over lags.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step; None for pure transport.
+      params: parameters.
+      batch: one sequence.
+      decades: the fall that defines the horizon.
+
+    Returns:
+      ``horizon`` and what `e_folding` returns.
+    """
+    log_norm = log_norm_by_lag(cell, loss, params, batch)["log_norm"]
+    return {"horizon": horizon(log_norm, decades), **e_folding(log_norm)}

@@ -1,0 +1,32 @@
+"""A learning rule over a batch of sequences."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import scaled
+from rnnjax.types import Batch, Cell, Params, Rule, RuleOut, StepLoss
+
+
+def batch_gradient(
+    rule: Rule, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any
+) -> RuleOut:
+    """Return loss and gradient of a rule averaged over a batch.
+
+    A rule may offer `batch_gradient` of its own, where the batch shares work; the result is the
+    same to rounding.
+
+    Args:
+      rule: the learning rule.
+      cell: the cell.
+      loss: the loss of one step.
+      params: parameters.
+      batch: leaves (B, T, ...).
+      state: the rule's state of each sequence, leaves (B, ...).
+    """
+    if hasattr(rule, "batch_gradient"):
+        return rule.batch_gradient(cell, loss, params, batch, state)
+    out = jax.vmap(lambda b, s: rule(cell, loss, params, b, s))(batch, state)
+    mean = scaled.divide(scaled.sum_over_leading(out.grads), out.loss.shape[0])
+    return RuleOut(jnp.mean(out.loss), mean, out.state)

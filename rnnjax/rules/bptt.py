@@ -1,0 +1,162 @@
+"""Backpropagation through time, exact or truncated by a window.
+
+  delta_t = sum_{0 <= j < K} (J_{t+j} ... J_{t+1})^T g_{t+j}                   (1)
+  dL/dW   = sum_t (dh_t/dW)^T delta_t + sum_t dloss_t/dW  (through readout)    (2)
+
+K is the window: the loss of step t reaches the weights as they were used at steps t, t-1, ..,
+t-K+1. With K >= T equation (1) is the adjoint recursion and (2) is exactly dL/dW (Werbos,
+Backpropagation through time: what it does and how to do it, Proceedings of the IEEE, 1990);
+otherwise it is the truncation of Williams and Peng (An efficient gradient-based algorithm for
+on-line training of recurrent network trajectories, Neural Computation, 1990) with a loss at every
+step and full overlap: the gradient along any lag >= K is exactly 0.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax.scaled import Scaled
+from rnnjax.scan import Trajectory
+from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
+
+
+@struct.dataclass
+class BPTT:
+    """Backpropagation through time.
+
+    Attributes:
+      window: K of equation (1), static; None for no truncation.
+      segment: steps kept in memory at once (see `rnnjax.adjoint`), static; None for all. Only
+        without a window.
+    """
+
+    window: int | None = struct.field(pytree_node=False, default=None)
+    segment: int | None = struct.field(pytree_node=False, default=None)
+    step_axis = "use"
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window: expected a positive number of steps, got {self.window}")
+        if self.window is not None and self.segment is not None:
+            raise ValueError("segment: expected None with a window, because truncation needs all T")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the gradient is that of automatic differentiation for every length."""
+        return self.window is None
+
+    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
+        """Return the empty state: nothing is carried between sequences."""
+        return ()
+
+    def __call__(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return loss and gradient of one sequence; see `rnnjax.types.Rule`.
+
+        With ``per_step=True`` the gradient is split by the step at which the weight was used; the
+        weights of the readout are used at the step whose loss they enter.
+        """
+        if self.segment is not None and not per_step:
+            return self._segmented(cell, loss, params, batch)
+        losses, trajectory, deltas = self._deltas(cell, loss, params, batch)
+        gradient = _step_gradients if per_step else adjoint.parameter_gradient
+        grads = gradient(cell, loss, params, trajectory, batch, deltas)
+        return RuleOut(jnp.sum(losses), grads, ())
+
+    def batch_gradient(
+        self, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any = ()
+    ) -> RuleOut:
+        """Return the mean over a batch (leaves (B, T, ...)) by one contraction over B x T steps."""
+        parts = jax.vmap(lambda b: self._deltas(cell, loss, params, b))(batch)
+        n_batch = parts[0].shape[0]
+        parts, steps = jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), (parts, batch))
+        losses, trajectory, deltas = parts
+        grads = adjoint.parameter_gradient(cell, loss, params, trajectory, steps, deltas)
+        return RuleOut(jnp.sum(losses) / n_batch, scaled.divide(grads, n_batch), ())
+
+    def _deltas(
+        self, cell: Cell, loss: StepLoss, params: Params, batch: Batch
+    ) -> tuple[Array, Trajectory, Scaled]:
+        trajectory = scan.unroll(cell, params, batch.x)
+        h = scaled.plain(trajectory.states)
+        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        if self.window is not None and self.window < len(losses):
+            return losses, trajectory, _windowed(cell, params, trajectory, g, self.window)
+        deltas, _ = adjoint.scan_back(cell, params, trajectory, _nothing(g), g)
+        return losses, trajectory, deltas
+
+    def _segmented(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> RuleOut:
+        def source(trajectory: Trajectory, targets: Any) -> Scaled:
+            h = scaled.plain(trajectory.states)
+            return adjoint.readout_source(cell, loss, params, h, *targets)[1]
+
+        def emit(trajectory: Trajectory, x: Array, targets: Any, deltas: Scaled) -> Any:
+            h = scaled.plain(trajectory.states)
+            part = Batch(x, *targets)
+            losses = scan.step_losses(cell, loss, params, h, *targets)
+            return losses, adjoint.parameter_gradient(cell, loss, params, trajectory, part, deltas)
+
+        targets = (batch.y, batch.mask)
+        pieces, _ = adjoint.backward(
+            cell,
+            params,
+            batch.x,
+            lambda h: _nothing(jax.tree.map(lambda a: a[None], h)),
+            emit,
+            source=source,
+            targets=targets,
+            segment=self.segment,
+        )
+        losses, grads = zip(*pieces, strict=True)
+        return RuleOut(sum(jnp.sum(part) for part in losses), adjoint.total(list(grads)), ())
+
+
+def _nothing(like: Scaled) -> Scaled:
+    """Return zero, shaped as one of the stacked numbers."""
+    return Scaled(jnp.zeros_like(like.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
+
+
+def _step_gradients(
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    trajectory: Trajectory,
+    batch: Batch,
+    deltas: Scaled,
+) -> Any:
+    """Return the terms of equation (2) before their sum over t, every leaf stacked (T, ...)."""
+
+    # Each step is a sequence of length 1: that axis is what the gradient sums over.
+    steps = jax.tree.map(lambda a: a[:, None], (trajectory, batch, deltas))
+    return jax.vmap(lambda at: adjoint.parameter_gradient(cell, loss, params, *at))(steps)
+
+
+def _windowed(
+    cell: Cell, params: Params, trajectory: Trajectory, g: Scaled, window: int
+) -> Scaled:
+    """Return delta_t of equation (1), all t at once, one lag after the other."""
+    locals_, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
+        trajectory.h_prev, trajectory.drive
+    )
+
+    def one_lag(carry: tuple[Scaled, Scaled], _: None) -> tuple[tuple[Scaled, Scaled], None]:
+        term, total = carry
+        v = jax.vmap(lambda at, v: dynamics.pull(cell, params, at, v))(locals_, term.value)
+        pulled = scaled.normalise(v, term.exponent + exponent)
+        # What step t+1 sends back arrives at t; nothing arrives at T.
+        term = jax.tree.map(lambda a, z: jnp.concatenate([a[1:], z[None]]), pulled, _nothing(term))
+        return (term, scaled.add(total, term)), None
+
+    (_, total), _ = jax.lax.scan(one_lag, (g, g), None, length=window - 1)
+    return total

@@ -1,0 +1,255 @@
+"""Scale-free numbers: a vector, matrix or tree as value x 2^exponent.
+
+A gradient that has gone back through a recurrent network is as likely to have norm 1e-200 as 1e200.
+`Scaled` keeps the largest entry of a value near 1 and an integer exponent beside it, so that
+norms, sums and angles are right in float32 at any magnitude. All scaling is by powers of two and
+therefore exact (dividing by the largest entry would not be: the reciprocal of 1e38 is subnormal).
+
+A `Scaled` may be stacked: the leading axes of `value` are those of `exponent`, so a sequence of T
+vectors has value (T, n) and exponent (T,). The axes behind them form one number each.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+Array = jax.Array
+LOG_2 = math.log(2)
+# The exponent of zero: below any exponent that arithmetic can reach, far from integer overflow.
+ZERO_EXPONENT = -(2**30)
+_INTEGER = {4: jnp.int32, 8: jnp.int64}
+
+
+@struct.dataclass
+class Scaled:
+    """value x 2^exponent.
+
+    Attributes:
+      value: real or complex array, (*leading, *inner).
+      exponent: int32, (*leading,): one for each stacked number.
+    """
+
+    value: Array
+    exponent: Array
+
+
+def _is_scaled(node: Any) -> bool:
+    return isinstance(node, Scaled)
+
+
+def _real(dtype: Any) -> jnp.finfo:
+    return jnp.finfo(jnp.zeros((), dtype).real.dtype)
+
+
+def power_of_two(exponent: Array, dtype: Any) -> Array:
+    """Return 2^exponent exactly, by writing the bits: 0 below the normal range, clipped above."""
+    info = _real(dtype)
+    integer = _INTEGER[info.dtype.itemsize]
+    # The biased exponent of a normal number is at least 1; all bits 0 is the number 0.
+    biased = jax.lax.clamp(
+        jnp.int32(0), exponent + (info.maxexp - 1), jnp.int32(2 * info.maxexp - 2)
+    )
+    return jax.lax.bitcast_convert_type(biased.astype(integer) << info.nmant, info.dtype)
+
+
+def _times(value: Array, factor: Array) -> Array:
+    """Return value (*leading, *inner) times factor (*leading,)."""
+    return value * jax.lax.expand_dims(factor, range(factor.ndim, value.ndim))
+
+
+def lower(value: Array, exponent: Array) -> Array:
+    """Return value x 2^exponent for exponents <= 0; 0 where 2^exponent is below the normal range.
+
+    Args:
+      value: (*leading, *inner).
+      exponent: int32, (*leading,).
+    """
+    return _times(value, power_of_two(exponent, value.dtype))
+
+
+def shift(value: Array, exponent: Array) -> Array:
+    """Return value x 2^exponent as a plain array.
+
+    Args:
+      value: (*leading, *inner).
+      exponent: int32, (*leading,).
+
+    Returns:
+      (*leading, *inner); inf or 0 where the result leaves the range of the dtype.
+    """
+    # Three factors, since 2^exponent alone may leave the range where the product does not: a value
+    # of 2^126 times 2^-250 is an ordinary number.
+    third = exponent // 3
+    factor = power_of_two(third, value.dtype)
+    rest = power_of_two(exponent - 2 * third, value.dtype)
+    return _times(_times(_times(value, factor), factor), rest)
+
+
+def _magnitude(value: Array) -> Array:
+    if jnp.iscomplexobj(value):
+        return jnp.maximum(jnp.abs(value.real), jnp.abs(value.imag))
+    return jnp.abs(value)
+
+
+def _inner_axes(value: Array, n_leading: int) -> tuple[int, ...]:
+    return tuple(range(n_leading, value.ndim))
+
+
+def exponent_of(value: Array, n_leading: int = 0) -> Array:
+    """Return the exponent e with max |value| in [2^e, 2^(e+1)), ZERO_EXPONENT for zero.
+
+    Args:
+      value: (*leading, *inner).
+      n_leading: the number of leading axes.
+
+    Returns:
+      int32, (*leading,); 0 where the value is not finite.
+    """
+    largest = jnp.max(_magnitude(value), axis=_inner_axes(value, n_leading), initial=0.0)
+    info = _real(value.dtype)
+    bits = jax.lax.bitcast_convert_type(largest, _INTEGER[info.dtype.itemsize])
+    biased = (bits >> info.nmant).astype(jnp.int32)
+    exponent = jax.lax.select(
+        biased == 2 * info.maxexp - 1, jnp.zeros_like(biased), biased - (info.maxexp - 1)
+    )
+    return jax.lax.select(largest == 0, jnp.full_like(exponent, ZERO_EXPONENT), exponent)
+
+
+def normalise(value: Array, exponent: Array | int = 0) -> Scaled:
+    """Return value x 2^exponent as a `Scaled` whose largest entry lies in [1, 2).
+
+    Args:
+      value: (*leading, *inner).
+      exponent: int32, (*leading,).
+    """
+    exponent = jnp.asarray(exponent, jnp.int32)
+    own = exponent_of(value, exponent.ndim)
+    # 2^-own must be a normal number: entries of 2^127 and more stay as large as 2.
+    taken = jnp.minimum(own, _real(value.dtype).maxexp - 2)
+    zero = own == ZERO_EXPONENT
+    return Scaled(
+        _times(value, power_of_two(jnp.where(zero, 0, -taken), value.dtype)),
+        jnp.where(zero, ZERO_EXPONENT, exponent + taken),
+    )
+
+
+def renormalise(number: Scaled) -> Scaled:
+    """Return the same number with its largest entry in [1, 2)."""
+    return normalise(number.value, number.exponent)
+
+
+def normalise_tree(tree: Any, exponent: Array | int = 0) -> Any:
+    """Return a tree of arrays as the same tree with `Scaled` leaves, one exponent a leaf."""
+    return jax.tree.map(lambda leaf: normalise(leaf, exponent), tree)
+
+
+def plain(tree: Any) -> Any:
+    """Return the plain arrays of a `Scaled` or a tree of them: inf or 0 where they do not fit."""
+    return jax.tree.map(lambda s: shift(s.value, s.exponent), tree, is_leaf=_is_scaled)
+
+
+def common(number: Scaled) -> tuple[Array, Array]:
+    """Return (value, exponent) of a stack brought to its largest exponent.
+
+    Entries more than the dtype's range below the largest become 0, which no sum could see.
+
+    Args:
+      number: stacked, value (*leading, *inner).
+
+    Returns:
+      value (*leading, *inner) and a scalar exponent.
+    """
+    top = jnp.max(number.exponent, initial=ZERO_EXPONENT)
+    return lower(number.value, number.exponent - top), top
+
+
+def add(a: Scaled, b: Scaled) -> Scaled:
+    """Return a + b; both of one shape."""
+    top = jnp.maximum(a.exponent, b.exponent)
+    return normalise(lower(a.value, a.exponent - top) + lower(b.value, b.exponent - top), top)
+
+
+def add_trees(a: Any, b: Any) -> Any:
+    """Return the leafwise sum of two trees of `Scaled`."""
+    return jax.tree.map(add, a, b, is_leaf=_is_scaled)
+
+
+def divide(tree: Any, divisor: int | float) -> Any:
+    """Return a tree of `Scaled` divided by a number of ordinary size."""
+    return jax.tree.map(
+        lambda s: normalise(s.value / divisor, s.exponent), tree, is_leaf=_is_scaled
+    )
+
+
+def sum_over_leading(tree: Any) -> Any:
+    """Return a tree of stacked `Scaled` leaves summed over the first leading axis."""
+
+    def one_sum(number: Scaled) -> Scaled:
+        top = jnp.max(number.exponent, axis=0)
+        return normalise(jnp.sum(lower(number.value, number.exponent - top), axis=0), top)
+
+    return jax.tree.map(one_sum, tree, is_leaf=_is_scaled)
+
+
+def _aligned(tree: Any) -> tuple[list[Array], Array]:
+    """Return a tree's leaves as plain arrays at one exponent, largest entry near 1, and it."""
+    leaves = [renormalise(leaf) for leaf in jax.tree.leaves(tree, is_leaf=_is_scaled)]
+    top = jnp.max(jnp.stack([leaf.exponent for leaf in leaves]), axis=0)
+    return [lower(leaf.value, leaf.exponent - top) for leaf in leaves], top
+
+
+def _dot(a: list[Array], b: list[Array], n_leading: int) -> Array:
+    return sum(
+        jnp.sum((x * y.conj()).real, axis=_inner_axes(x, n_leading))
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def log_norm(tree: Any) -> Array:
+    """Return the natural log of the Euclidean norm of a `Scaled` or of a tree of them.
+
+    Args:
+      tree: leaves with equal leading axes.
+
+    Returns:
+      (*leading,), -inf for zero.
+    """
+    values, top = _aligned(tree)
+    squares = _dot(values, values, top.ndim)
+    return jnp.where(squares == 0, -jnp.inf, 0.5 * jnp.log(squares) + top * LOG_2)
+
+
+def cosine(a: Any, b: Any) -> Array:
+    """Return the cosine of the angle between two trees of `Scaled`.
+
+    Returns:
+      (*leading,), NaN where either is zero: an angle to nothing is undefined, not 0.
+    """
+    (left, top), (right, _) = _aligned(a), _aligned(b)
+    squares = _dot(left, left, top.ndim) * _dot(right, right, top.ndim)
+    return _dot(left, right, top.ndim) / jnp.sqrt(squares)
+
+
+def clip_norm(tree: Any, max_norm: Array | float) -> Any:
+    """Return a tree of `Scaled` as plain arrays, scaled down to norm `max_norm` if above it.
+
+    The direction is right at any magnitude: with a norm of e^400 plain float32 would divide inf by
+    inf. Below `max_norm` nothing changes. Pascanu, Mikolov and Bengio (ICML 2013), algorithm 1.
+
+    Args:
+      tree: leaves without leading axes.
+      max_norm: the threshold, > 0.
+    """
+    values, top = _aligned(tree)
+    squares = _dot(values, values, 0)
+    too_long = 0.5 * jnp.log(squares) + top * LOG_2 > jnp.log(max_norm)
+    factor = max_norm / jnp.sqrt(squares)
+    leaves, structure = jax.tree.flatten(plain(tree))
+    clipped = [
+        jnp.where(too_long, v * factor, p).astype(p.dtype)
+        for v, p in zip(values, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, clipped)

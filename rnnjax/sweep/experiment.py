@@ -1,0 +1,139 @@
+"""Finding an experiment by name or path, and loading what its file declares.
+
+An experiment is one file with ``Axes``, ``Config`` and six functions:
+
+    coordinates(config) -> dict of arrays     the inner dimensions, without jax
+    variables(config) -> dict of Variable     what is measured
+    draw(config, **lane axes) -> pytree       the random draws of one lane; it may name static axes
+    measure(config, drawn, **static axes)     the variables of one lane
+    figure(cube) -> matplotlib Figure
+    claims(cube) -> list of Claim
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rnnjax import catalog
+from rnnjax.errors import ConfigError, one_of
+from rnnjax.sweep.spec import Axes, Config, axis_kind
+
+FUNCTIONS = ("coordinates", "variables", "draw", "measure", "figure", "claims")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that was loaded.
+
+    Args:
+        name: the name, or the path as the user gave it.
+        path: its file.
+        config: its Config class.
+        coordinates, variables, draw, measure, figure, claims: its functions.
+        draw_axes: the static axes that `draw` names; empty where all groups share one draw.
+    """
+
+    name: str
+    path: Path
+    config: type[Config]
+    coordinates: Callable[..., Any]
+    variables: Callable[..., Any]
+    draw: Callable[..., Any]
+    measure: Callable[..., Any]
+    figure: Callable[..., Any]
+    claims: Callable[..., Any]
+    draw_axes: tuple[str, ...]
+
+    def toml(self, variant: str = "") -> Path:
+        """Where the config beside the experiment lies: the standard one, quick or paper."""
+        return self.path.with_suffix(f".{variant}.toml" if variant else ".toml")
+
+
+def find(name: str) -> Path:
+    """The file of the experiment `name`, a name or a path.
+
+    Raises:
+        ConfigError: when there is none, naming the choices.
+    """
+    if "/" in name or name.endswith(".py"):
+        path = Path(name)
+        if "\0" in name or not path.is_file():
+            raise ConfigError("experiment", f"expected a file that exists, got {name!r}")
+        return path
+    files = catalog.experiment_files()
+    if name not in files:
+        raise ConfigError("experiment", one_of(name, files))
+    return files[name]
+
+
+def load(name: str) -> Experiment:
+    """Import the experiment `name` and check that it declares what an experiment must.
+
+    Raises:
+        ConfigError: when there is none, it cannot be imported, or something is missing.
+    """
+    path = find(name)
+    module: Any = _imported(path)
+    missing = [part for part in ("Axes", "Config", *FUNCTIONS) if not hasattr(module, part)]
+    if missing:
+        raise ConfigError("experiment", f"expected {path} to define {', '.join(missing)}")
+    axes, config = module.Axes, module.Config
+    for found, base in ((axes, Axes), (config, Config)):
+        if not (isinstance(found, type) and issubclass(found, base)):
+            told = f"expected {base.__name__} in {path} to be a subclass of rnnjax's"
+            raise ConfigError("experiment", told)
+    if config.model_fields["axes"].annotation is not axes:
+        raise ConfigError("experiment", f"expected the axes of Config in {path} to be its Axes")
+    functions = {part: getattr(module, part) for part in FUNCTIONS}
+    given = str(path) if name not in catalog.experiment_files() else name
+    return Experiment(given, path, config, **functions, draw_axes=_checked(path, axes, functions))
+
+
+def _imported(path: Path) -> ModuleType:
+    name = f"rnnjax_experiment_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError("experiment", f"expected a Python file, got {str(path)!r}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic looks up postponed annotations there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigError("experiment", f"{path}{line_in(path, error)}: {told}") from error
+    return module
+
+
+def line_in(path: Path, error: Exception) -> str:
+    """Where in the file `path` an error arose, as in `` line 12``; empty if it was elsewhere."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if Path(f.filename).resolve() == path.resolve()]
+    return f" line {lines[-1]}" if lines else ""
+
+
+def _checked(path: Path, axes: type[Axes], functions: dict[str, Any]) -> tuple[str, ...]:
+    kinds = {name: axis_kind(axes, name) for name in axes.model_fields}
+    static = [name for name, kind in kinds.items() if kind == "static"]
+    lanes = [name for name, kind in kinds.items() if kind == "lane"]
+    named = tuple(n for n in inspect.signature(functions["draw"]).parameters if n in static)
+    _bind(path, functions["draw"], ("config",), (*lanes, *named))
+    _bind(path, functions["measure"], ("config", "drawn"), static)
+    return named
+
+
+def _bind(
+    path: Path, function: Callable[..., Any], given: tuple[str, ...], axes: Iterable[str]
+) -> None:
+    try:
+        inspect.signature(function).bind(*given, **dict.fromkeys(axes))
+    except TypeError as error:
+        raise ConfigError("experiment", f"{function.__name__}() in {path}: {error}") from None

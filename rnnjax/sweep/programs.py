@@ -1,0 +1,116 @@
+"""The compiled programs of a sweep: draws and measurements, over chunks of lanes and over devices.
+
+A program takes arrays of shape (n_devices, chunk, ...). Each device runs one chunk, and always one
+of the same size: what a device executes is then the same program on the same shapes whether there
+are one or many of them, and so are the bits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.plan import Group, Plan
+
+Program = Callable[[Any], Any]
+
+
+class Programs:
+    """Compiles what the groups of one plan need, each program once.
+
+    Args:
+        experiment: the experiment.
+        plan: its plan.
+        devices: the devices to spread chunks over.
+    """
+
+    def __init__(self, experiment: Experiment, plan: Plan, devices: Sequence[jax.Device]) -> None:
+        self.experiment = experiment
+        self.plan = plan
+        self.mesh = Mesh(np.array(devices), ("device",))
+        self.n_devices = len(devices)
+        self.compile_seconds = 0.0
+        self._draws: dict[tuple[Any, ...], Program] = {}
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of one group; a step is one chunk on every device."""
+        return -(-self.plan.n_chunks // self.n_devices)
+
+    def lanes(self, step: int) -> dict[str, np.ndarray]:
+        """The lane values of a step, each of shape (n_devices, chunk).
+
+        Where the chunks do not fill the last step, its first chunk is computed again.
+        """
+        first = step * self.n_devices
+        chunks = [first + device for device in range(self.n_devices)]
+        rows = [self.plan.lanes(c if c < self.plan.n_chunks else first) for c in chunks]
+        # Without a lane axis there is one lane, which an index stands for.
+        index = {"": np.zeros((self.n_devices, self.plan.config.chunk), np.int32)}
+        stacked = {name: _traced(np.stack([row[name] for row in rows])) for name in rows[0]}
+        return stacked or index
+
+    def draw(self, group: Group) -> Program:
+        """The draw program of a group: lanes to draws, shared where it names no static axis."""
+        static = {name: group.static[name] for name in self.experiment.draw_axes}
+        key = tuple(static.values())
+        if key not in self._draws:
+            self._draws[key] = self._compiled(self._draw_lane(static), self.lanes(0))
+        return self._draws[key]
+
+    def measure(self, group: Group, drawn: Any) -> Program:
+        """The swept program of a group: draws to variables, compiled for draws like `drawn`."""
+        experiment, config = self.experiment, self.plan.config
+
+        def measure(drawn_lane: Any) -> Any:
+            values = experiment.measure(config, drawn_lane, **group.static)
+            return self._checked(values)
+
+        return self._compiled(measure, drawn)
+
+    def _draw_lane(self, static: dict[str, Any]) -> Program:
+        experiment, config = self.experiment, self.plan.config
+
+        def draw(lane: dict[str, jax.Array]) -> Any:
+            lane = {name: value for name, value in lane.items() if name}
+            return experiment.draw(config, **lane, **static)
+
+        return draw
+
+    def _compiled(self, lane_function: Program, example: Any) -> Program:
+        def local(chunk: Any) -> Any:
+            results = jax.vmap(lane_function)(jax.tree.map(lambda array: array[0], chunk))
+            return jax.tree.map(lambda array: array[None], results)
+
+        # The name is what a profile and jax's own log show of the program.
+        local.__name__ = local.__qualname__ = f"rnnjax_{lane_function.__name__}"
+        spec = PartitionSpec("device")
+        # check_vma=False: a lane knows nothing of the mesh, so there is nothing to check.
+        spread = jax.shard_map(
+            local, mesh=self.mesh, in_specs=spec, out_specs=spec, check_vma=False
+        )
+        started = time.perf_counter()
+        compiled = jax.jit(spread).lower(example).compile()
+        self.compile_seconds += time.perf_counter() - started
+        return compiled
+
+    def _checked(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        names = set(self.plan.variables)
+        if set(values) != names:
+            raise ValueError(f"expected measure() to return {sorted(names)}, got {sorted(values)}")
+        for name, value in values.items():
+            shape, dims = self.plan.inner_shape(name), self.plan.variables[name].dims
+            if np.shape(value) != shape:
+                told = f"expected {name!r} of shape {shape} {dims}, got {np.shape(value)}"
+                raise ValueError(f"measure(): {told}")
+        return dict(values)
+
+
+def _traced(values: np.ndarray) -> np.ndarray:
+    return values.astype(jax.dtypes.canonicalize_dtype(values.dtype))

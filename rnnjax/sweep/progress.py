@@ -1,0 +1,90 @@
+"""How far a sweep is: a bar on a terminal, plain lines elsewhere; both on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(Protocol):
+    """What the runner tells, one call after each step of its loop over chunks."""
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop showing."""
+        ...
+
+    def at(self, done: int, total: int, doing: str) -> None:
+        """`done` of `total` steps are done; `doing` says what comes now."""
+        ...
+
+
+class Lines:
+    """One line every ten seconds, and one at the end."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop showing."""
+
+    def at(self, done: int, total: int, doing: str) -> None:
+        """Print a line, if it is time."""
+        now = time.monotonic()
+        ends = done == total and not self._ended
+        if ends or now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last, self._ended = now, done == total
+            print(f"{done}/{total} chunks, {doing}", file=sys.stderr, flush=True)
+
+
+class Bar:
+    """A bar with the time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True),
+        )
+        self._task: Any = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop showing."""
+        self._bar.stop()
+
+    def at(self, done: int, total: int, doing: str) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=done, total=total, description=doing)
+
+
+def shown_progress() -> Progress:
+    """A bar when standard error is a terminal, lines otherwise."""
+    return Bar() if sys.stderr.isatty() else Lines()

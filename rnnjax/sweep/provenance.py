@@ -1,0 +1,70 @@
+"""Where numbers came from: what can change their bits, and nothing else.
+
+No time, host name, number of devices or duration is recorded, so two runs of one config on one
+kind of machine give byte-identical files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import rnnjax
+from rnnjax.catalog import PACKAGE
+
+
+def provenance(precision: str) -> dict[str, str]:
+    """The provenance attributes of a shard or cube; starts the jax backend.
+
+    Args:
+        precision: ``"float32"`` or ``"float64"``.
+    """
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        "rnnjax_version": rnnjax.__version__,
+        **git_state(PACKAGE.parent),
+        "jax_version": metadata.version("jax"),
+        "jaxlib_version": metadata.version("jaxlib"),
+        "numpy_version": metadata.version("numpy"),
+        "python_version": platform.python_version(),
+        "cpu_flags": cpu_flags_hash(),
+        "device_platform": device.platform,
+        "device_kind": device.device_kind,
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "precision": precision,
+    }
+
+
+def git_state(checkout: Path) -> dict[str, str]:
+    """Revision of a checkout, and whether its code differs from it; ``unknown`` without git."""
+    # A package installed inside another project's repository must not borrow its revision.
+    if not (checkout / ".git").exists():
+        return {"git_revision": "unknown", "git_dirty": "unknown"}
+    revision = _git(checkout, "rev-parse", "--verify", "--quiet", "HEAD")
+    changes = _git(checkout, "status", "--porcelain", "--", "rnnjax", "experiments")
+    dirty = "unknown" if changes is None else str(bool(changes)).lower()
+    return {"git_revision": revision or "unknown", "git_dirty": dirty}
+
+
+def cpu_flags_hash() -> str:
+    """A hash of the processor's instruction sets, which decide how XLA orders sums."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    flags = [line for line in lines if line.lower().startswith(("flags", "features"))]
+    text = " ".join(sorted(flags[0].partition(":")[2].split())) if flags else platform.machine()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _git(checkout: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(checkout), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

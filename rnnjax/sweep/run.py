@@ -1,0 +1,159 @@
+"""Running the groups of a sweep that are not committed yet, one shard a group."""
+
+from __future__ import annotations
+
+import platform
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.plan import Group, Plan
+from rnnjax.sweep.programs import Program, Programs
+from rnnjax.sweep.progress import Progress
+from rnnjax.sweep.provenance import provenance
+from rnnjax.sweep.status import flag_attributes, status_name, status_of
+from rnnjax.sweep.store import Store
+
+IN_FLIGHT = 2
+
+
+class InterruptedSweepError(Exception):
+    """The sweep was asked to stop; what is committed stays."""
+
+
+def run_sweep(
+    experiment: Experiment,
+    plan: Plan,
+    store: Store,
+    *,
+    devices: Sequence[jax.Device],
+    progress: Progress,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, str]:
+    """Compute and commit every group that `store` lacks.
+
+    A group that raises is recorded as failed, and the sweep goes on.
+
+    Args:
+        experiment: the experiment.
+        plan: its plan.
+        store: where the shards go.
+        devices: the devices to spread chunks over; their number does not change the bits.
+        progress: told after each step.
+        stopped: asked before each step whether to stop.
+
+    Returns:
+        The provenance of what was computed.
+
+    Raises:
+        InterruptedSweepError: when `stopped` says so.
+        StoreError: when a shard cannot be written.
+    """
+    programs = Programs(experiment, plan, devices)
+    committed = store.committed()
+    groups = [group for group in plan.groups if group.id not in committed]
+    total = len(groups) * programs.n_steps
+    attributes = provenance("float64" if jax.config.read("jax_enable_x64") else "float32")
+    with progress:
+        for position, group in enumerate(groups):
+
+            def tick(
+                step: int, before: int = position * programs.n_steps, now: Group = group
+            ) -> None:
+                progress.at(before + step, total, now.id)
+                if stopped():
+                    raise InterruptedSweepError
+
+            _run_group(programs, group, store, attributes, tick)
+    return attributes
+
+
+def _run_group(
+    programs: Programs,
+    group: Group,
+    store: Store,
+    attributes: dict[str, str],
+    tick: Callable[[int], None],
+) -> None:
+    """Commit one group, or record that it failed."""
+    started, compiled = time.perf_counter(), programs.compile_seconds
+    try:
+        values = _measured(programs, group, tick)
+        dataset = shard(programs.plan, values, attributes)
+    except InterruptedSweepError:
+        raise
+    except Exception as error:
+        # The error first: jax ends a traceback with a note of its own.
+        told = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
+        store.fail(group.id, told)
+        return
+    times = {
+        "seconds": time.perf_counter() - started,
+        "compile_seconds": programs.compile_seconds - compiled,
+    }
+    told = {"host": platform.node(), "devices": programs.n_devices}
+    store.commit(group.id, dataset, {**attributes, **times, **told})
+
+
+def shard(plan: Plan, values: dict[str, np.ndarray], attributes: dict[str, str]) -> xr.Dataset:
+    """The dataset of one group: every variable with its status, over lane axes and inner dims.
+
+    Args:
+        plan: the plan.
+        values: every variable, of shape (n_lanes, inner dims).
+        attributes: the provenance.
+    """
+    lane_shape = tuple(map(len, plan.lane_axes.values()))
+    data: dict[str, Any] = {}
+    for name, variable in plan.variables.items():
+        dims = (*plan.lane_axes, *variable.dims)
+        array = values[name].reshape(lane_shape + plan.inner_shape(name))
+        told = {"long_name": variable.long_name, "units": variable.units}
+        data[name] = (dims, array, told)
+        data[status_name(name)] = (dims, status_of(array, variable.infinite), flag_attributes())
+    coordinates = {name: np.asarray(axis) for name, axis in plan.lane_axes.items()}
+    return xr.Dataset(data, coordinates | plan.coordinates, attributes)
+
+
+def _measured(
+    programs: Programs, group: Group, tick: Callable[[int], None]
+) -> dict[str, np.ndarray]:
+    """Every variable of a group, of shape (n_lanes, inner dims); `tick` hears of each step."""
+    tick(0)
+    values: dict[str, np.ndarray] = {}
+    draw = programs.draw(group)
+    measure: Program | None = None
+    pending: deque[tuple[int, dict[str, jax.Array]]] = deque()
+    for step in range(programs.n_steps):
+        drawn = draw(programs.lanes(step))
+        measure = measure or programs.measure(group, drawn)
+        # Dispatch is asynchronous: the devices compute this step while the last is collected.
+        pending.append((step, measure(drawn)))
+        if len(pending) == IN_FLIGHT:
+            _collect(programs, *pending.popleft(), values)
+        tick(step + 1 - len(pending))
+    while pending:
+        _collect(programs, *pending.popleft(), values)
+    tick(programs.n_steps)
+    return values
+
+
+def _collect(
+    programs: Programs, step: int, results: dict[str, jax.Array], values: dict[str, np.ndarray]
+) -> None:
+    plan = programs.plan
+    first = step * programs.n_devices * plan.config.chunk
+    for name, result in results.items():
+        # The whole array comes to the host first: it is sharded, and cannot be indexed there.
+        rows = np.asarray(result).reshape(-1, *plan.inner_shape(name))
+        if name not in values:
+            values[name] = np.empty((plan.n_lanes, *plan.inner_shape(name)), rows.dtype)
+        kept = min(len(rows), plan.n_lanes - first)
+        values[name][first : first + kept] = rows[:kept]

@@ -1,0 +1,316 @@
+"""The result store of a sweep: shards that are committed once, and the cube collected from them.
+
+    OUT/sweep.json        what the sweep is: config, its hash, the groups
+    OUT/groups/<id>.nc    the shard of one group: one combination of the static axes, all lanes
+    OUT/groups/<id>.json  its receipt: the shard's sha256 and what is known about the run
+    OUT/failed/<id>.json  the error of a group that failed
+    OUT/cube.nc           the cube, rebuilt from the shards at will; OUT/cube.json is its receipt
+    OUT/tmp/              files on their way to one of these names
+
+A group is committed when its shard and then its receipt are there. A crash between the two costs
+nothing: the shard that is computed again has the same bytes. There is no lock, and files change
+only by being renamed, so any number of processes may share a store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnjax.sweep import files
+from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.status import assemble, check_companions, read_cube, write_cube
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Problem", "Store", "StoreError", "config_hash_of", "read_cube"]
+
+SCHEMA = 1
+SAFE_ID = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,119}")
+SHARD, RECEIPT, FAILURE = "groups/{}.nc", "groups/{}.json", "failed/{}.json"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a file, and the group to discard to cure it (None: that is no cure)."""
+
+    path: Path
+    what: str
+    group: str | None = None
+
+
+def config_hash_of(spec: Mapping[str, Any]) -> str:
+    """The hash of what two sweeps must share for the cells of one to stand for the other's."""
+    told = [spec.get(key) for key in ("schema", "experiment", "config", "precision")]
+    return files.sha256(json.dumps(told, sort_keys=True).encode())
+
+
+class Store:
+    """The results of one sweep in a folder; use `Store.create` or `Store.open`."""
+
+    def __init__(self, out: Path, spec: Mapping[str, Any]) -> None:
+        self.out, self.spec = out, dict(spec)
+        self.groups: dict[str, dict[str, Any]] = {g["id"]: g["static"] for g in spec["groups"]}
+
+    @classmethod
+    def create(cls, out: str | os.PathLike[str], spec: Mapping[str, Any]) -> Store:
+        """Makes a store, or opens the one that is there if it is for the same sweep.
+
+        Args:
+            out: the folder; made with the ones above it.
+            spec: JSON-able; "schema", "experiment", "config", "precision", their "config_hash",
+                "groups": [{"id": safe file name, "static": {axis: value}}, ...], and more.
+
+        Raises:
+            StoreError: another sweep or a finished result is there, the spec is not consistent, or
+                the folder cannot be written.
+        """
+        out, path = Path(out), Path(out) / "sweep.json"
+        _check_spec(path, spec)
+        if os.path.exists(path):
+            cls.open(out)._refuse_other(spec)
+        elif os.path.exists(out / "cube.nc"):
+            raise StoreError(f"{out}: holds a finished result (cube.nc); choose another --out")
+        cls(out, spec).check_writable()
+        if not os.path.exists(path):
+            files.commit_new(path, files.seal(spec), out / "tmp")
+        return cls.open(out)
+
+    @classmethod
+    def open(cls, out: str | os.PathLike[str]) -> Store:
+        """Opens a store, which may be read-only; StoreError if it is none, or is damaged."""
+        path = Path(out) / "sweep.json"
+        if not os.path.exists(path):
+            raise StoreError(f"{out}: holds no sweep (there is no sweep.json)")
+        spec = files.read_sealed(path)
+        _check_spec(path, spec)
+        return cls(Path(out), spec)
+
+    def check_writable(self) -> None:
+        """Makes the folders and tries a whole commit; StoreError where that fails."""
+        for name in (".", "groups", "failed", "tmp"):
+            files.ensure_folder(self.out / name)
+        probe = self.out / "tmp" / f"probe.{os.urandom(4).hex()}"
+        files.commit_new(probe, b"probe", self.out / "tmp")
+        files.remove(probe)
+
+    def commit(self, group: str, dataset: xr.Dataset, receipt: Mapping[str, Any]) -> None:
+        """Keeps the result of a group for good, and forgets that it failed.
+
+        Args:
+            group: its id.
+            dataset: every variable over the lane axes and its inner dims, each with its status.
+            receipt: JSON-able; versions, host, times: all that may differ between two runs.
+
+        Raises:
+            StoreError: another result of the group is there, or the file cannot be written.
+            ValueError: a variable without status, or of a type that netCDF cannot hold.
+        """
+        shard = self._path(SHARD, group)
+        check_companions(dataset)
+        data = files.encode(dataset)
+        told = {**receipt, **self._signature(group), "sha256": files.sha256(data)}
+        sealed = files.seal(told)
+        files.commit_new(shard, data, self.out / "tmp")
+        self._commit_receipt(group, sealed, told["sha256"])
+        files.remove(self._path(FAILURE, group))
+
+    def fail(self, group: str, error: str) -> None:
+        """Notes that a group failed, unless it is committed; keeps 20,000 characters of `error`."""
+        path = self._path(FAILURE, group)
+        if group not in self.committed([group]):
+            told = {**self._signature(group), "error": error[:20_000]}
+            files.commit_over(path, files.seal(told), self.out / "tmp")
+
+    def discard(self, group: str) -> None:
+        """Drops all files of a group, so that resuming computes it again."""
+        # The shard first: a receipt that stays behind vouches for the shard computed again.
+        for kind in (SHARD, RECEIPT, FAILURE):
+            files.remove(self._path(kind, group))
+
+    def committed(self, among: Sequence[str] | None = None) -> set[str]:
+        """The ids, of those given or of all, whose shard and readable receipt are there."""
+        names = self._names("groups")
+        asked = self.groups if among is None else among
+        both = [g for g in asked if {SHARD.format(g), RECEIPT.format(g)} <= names]
+        return {group for group in both if self._sound(RECEIPT, group) is not None}
+
+    def failed(self) -> dict[str, str]:
+        """The error of every group that failed and was not committed since, by id."""
+        names = self._names("failed")
+        ids = [group for group in self.groups if FAILURE.format(group) in names]
+        errors = {
+            g: (self._sound(FAILURE, g) or {}).get("error", "its record is lost") for g in ids
+        }
+        done = self.committed(ids)
+        return {group: error for group, error in errors.items() if group not in done}
+
+    def counts(self) -> dict[str, int]:
+        """How many groups there are: "total", "committed", "failed", "missing"."""
+        total, done, failed = len(self.groups), len(self.committed()), len(self.failed())
+        missing = total - done - failed
+        return {"total": total, "committed": done, "failed": failed, "missing": missing}
+
+    def load(self, group: str) -> xr.Dataset:
+        """The shard of a committed group, checked against its receipt; StoreError if damaged."""
+        shard = self._path(SHARD, group)
+        data = files.read_bytes(shard)
+        if self._told(self._path(RECEIPT, group), group).get("sha256") != files.sha256(data):
+            raise StoreError(f"{shard}: damaged: its sha256 is not the one in its receipt")
+        return files.decode(data, shard)
+
+    def collect(
+        self, axes: Mapping[str, Any], attributes: Mapping[str, Any] | None = None
+    ) -> xr.Dataset:
+        """Builds the cube of what is committed, and puts it in place of the old cube.nc.
+
+        Args:
+            axes: the values of every axis, static and lane alike, in the order of the dims.
+            attributes: further attributes of the cube, such as provenance; no times, no host.
+
+        Returns:
+            The cube: the axes, then the inner dims. Groups that are missing or failed are filled
+            (NaN, -1) and have the status MISSING or FAILED.
+
+        Raises:
+            StoreError: no group is committed, a shard is damaged or does not fit the axes.
+        """
+        own = {key: self.spec[key] for key in ("experiment", "config", "config_hash", "schema")}
+        while True:
+            done, failed = sorted(self.committed()), sorted(self.failed())
+            cube = assemble(axes, self.groups, ((g, self.load(g)) for g in done), failed)
+            for key, value in {**own, **(attributes or {})}.items():
+                plain = type(value) in (str, int, float)
+                cube.attrs[key] = value if plain else json.dumps(value, sort_keys=True)
+            write_cube(self.out, cube, {**self._signature(None), "groups": done})
+            # Of two collectors the one that saw fewer groups may be the last to write: it looks
+            # again, so that the cube that stays holds all.
+            if (done, failed) == (sorted(self.committed()), sorted(self.failed())):
+                return cube
+
+    def problems(self) -> list[Problem]:
+        """Everything that is damaged, lost or foreign; empty for a sound store, done or not."""
+        found = _fault(self.out / "sweep.json", lambda: Store.open(self.out))
+        for group in self.groups:
+            found += self._group_problems(group)
+        own = {kind.format(g) for kind in (SHARD, RECEIPT, FAILURE) for g in self.groups}
+        for name in sorted((self._names("groups") | self._names("failed")) - own):
+            found.append(Problem(self.out / name, "no part of the sweep"))
+        return found + self._cube_problems()
+
+    def notes(self) -> list[Problem]:
+        """What killed runs left in tmp: harmless, and safe to delete while nothing runs."""
+        names = sorted(self._names("tmp"))
+        return [Problem(self.out / name, "left behind by a killed run") for name in names]
+
+    def _group_problems(self, group: str) -> list[Problem]:
+        shard, receipt = self._path(SHARD, group), self._path(RECEIPT, group)
+        failure, found = self._path(FAILURE, group), []
+        if os.path.lexists(failure):
+            found += _fault(failure, lambda: self._told(failure, group), group)
+        if os.path.lexists(receipt):
+            damaged = _fault(receipt, lambda: self._told(receipt, group), group)
+            return found + (damaged or _fault(shard, lambda: self.load(group), group))
+        if os.path.lexists(shard):  # what a crash before the receipt leaves, if it is readable
+            found += _fault(shard, lambda: files.decode(files.read_bytes(shard), shard), group)
+        return found
+
+    def _cube_problems(self) -> list[Problem]:
+        cube, receipt = self.out / "cube.nc", self.out / "cube.json"
+        if not os.path.lexists(receipt):
+            alone = os.path.lexists(cube)
+            return [Problem(receipt, "missing, though there is a cube.nc")] if alone else []
+        if damaged := _fault(receipt, lambda: self._told(receipt, None)):
+            return damaged
+        used = {g: self._path(RECEIPT, g) for g in self._told(receipt, None)["groups"]}
+        lost = [(path, group) for group, path in used.items() if not os.path.lexists(path)]
+        return _fault(cube, lambda: read_cube(cube)) + [
+            Problem(path, "lost: the cube was made with it", group) for path, group in lost
+        ]
+
+    def _commit_receipt(self, group: str, sealed: bytes, digest: str) -> None:
+        path = self._path(RECEIPT, group)
+        if os.path.lexists(path) and self._sound(RECEIPT, group) is None:
+            files.remove(path)  # damaged, so it vouches for nothing
+        try:
+            files.commit_new(path, sealed, self.out / "tmp")
+        except StoreError:
+            # Another writer's receipt tells other times and another host of the same shard.
+            if (self._sound(RECEIPT, group) or {}).get("sha256") != digest:
+                raise
+
+    def _path(self, kind: str, group: str) -> Path:
+        if group not in self.groups:
+            raise StoreError(f"{self.out}: {group!r} is no group of this sweep")
+        return self.out / kind.format(group)
+
+    def _names(self, folder: str) -> set[str]:
+        """The files in a folder of the store, as paths below OUT."""
+        with files.naming(self.out / folder):
+            there = os.listdir(self.out / folder) if os.path.isdir(self.out / folder) else []
+        return {f"{folder}/{name}" for name in there}
+
+    def _signature(self, group: str | None) -> dict[str, Any]:
+        return {"group": group, "config_hash": self.spec["config_hash"]}
+
+    def _told(self, path: Path, group: str | None) -> dict[str, Any]:
+        """The content of a sealed file, which must be about `group` of this sweep."""
+        told = files.read_sealed(path)
+        if not self._signature(group).items() <= told.items():
+            raise StoreError(f"{path}: belongs to another group or another sweep")
+        return told
+
+    def _sound(self, kind: str, group: str) -> dict[str, Any] | None:
+        try:
+            return self._told(self._path(kind, group), group)
+        except StoreError:
+            return None
+
+    def _refuse_other(self, spec: Mapping[str, Any]) -> None:
+        mine, theirs = spec["config_hash"], self.spec["config_hash"]
+        if mine != theirs:
+            raise StoreError(
+                f"{self.out}: holds another sweep (config_hash {theirs[:12]}, this one is "
+                f"{mine[:12]}); choose another --out, or resume that sweep with its own config"
+            )
+        if json.loads(json.dumps(spec["groups"])) != self.spec["groups"]:
+            raise StoreError(f"{self.out}: planned by another version; choose another --out")
+
+
+def _fault(path: Path, check: Callable[[], object], group: str | None = None) -> list[Problem]:
+    """The StoreError that `check` raises, as a problem with `path`."""
+    try:
+        check()
+    except StoreError as error:
+        return [Problem(path, str(error).removeprefix(f"{path}: "), group)]
+    return []
+
+
+def _check_spec(path: Path, spec: Mapping[str, Any]) -> None:
+    """Raises StoreError unless the spec is of this schema and consistent, its ids safe names."""
+    groups = spec.get("groups")
+    if spec.get("schema") != SCHEMA:
+        raise StoreError(f"{path}: expected schema {SCHEMA}, got {spec.get('schema')!r}")
+    if spec.get("config_hash") != config_hash_of(spec):
+        raise StoreError(f"{path}: config_hash {spec.get('config_hash')!r} does not fit the config")
+    if not isinstance(groups, list | tuple) or not all(map(_is_group, groups)):
+        raise StoreError(f"{path}: expected groups of the form {{id: ..., static: {{...}}}}")
+    seen: set[str] = set()
+    for name in (group["id"] for group in groups):
+        if not SAFE_ID.fullmatch(name) or name.lower() in seen:
+            raise StoreError(f"{path}: group id {name!r} is no safe file name, or there twice")
+        seen.add(name.lower())
+
+
+def _is_group(group: object) -> bool:
+    return (
+        isinstance(group, Mapping)
+        and isinstance(group.get("id"), str)
+        and isinstance(group.get("static"), Mapping)
+    )

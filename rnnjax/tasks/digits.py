@@ -1,0 +1,78 @@
+"""Handwritten digits as sequences: real input.
+
+The 1,797 images of 8 x 8 pixels that scikit-learn carries (Alpaydin and Kaynak, Optical recognition
+of handwritten digits, UCI Machine Learning Repository, 1998), read pixel by pixel (T = 64, n_x = 1)
+or row by row (T = 8, n_x = 8). The class is due at the last step.
+"""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from rnnjax.tasks.losses import cross_entropy
+from rnnjax.types import Array, Batch
+
+_SIDE = 8
+_MAX_INK = 16.0
+
+
+@cache
+def _images() -> tuple[np.ndarray, np.ndarray]:
+    """Return images (1797, 64) with ink in [0, 1] and labels (1797,)."""
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "task digits: expected the extra 'data' (scikit-learn), which is not installed: "
+            "pip install 'rnnjax[data]'"
+        ) from error
+    digits = load_digits()
+    return digits.data.astype(np.float32) / _MAX_INK, digits.target
+
+
+@struct.dataclass
+class Digits:
+    """Handwritten digits; n_y = 10, the loss falls due at T.
+
+    Attributes:
+      by_rows: row by row (T = 8, n_x = 8) instead of pixel by pixel (T = 64, n_x = 1).
+    """
+
+    by_rows: bool = struct.field(pytree_node=False, default=False)
+    n_y = 10
+
+    @property
+    def length(self) -> int:
+        """T."""
+        return _SIDE if self.by_rows else _SIDE**2
+
+    @property
+    def n_x(self) -> int:
+        """Inputs."""
+        return _SIDE if self.by_rows else 1
+
+    @property
+    def n_images(self) -> int:
+        """The number of images."""
+        return len(_images()[1])
+
+    def sample(self, key: Array) -> Batch:
+        """Draw one image, uniformly."""
+        return self.image(jax.random.randint(key, (), 0, self.n_images))
+
+    def image(self, index: Array | int) -> Batch:
+        """Return the image of this index, 0 to 1796."""
+        images, labels = _images()
+        x = jnp.asarray(images)[index].reshape(self.length, self.n_x)
+        return Batch(
+            x=x.astype(jnp.result_type(float)),
+            y=jnp.tile(jax.nn.one_hot(jnp.asarray(labels)[index], self.n_y), (self.length, 1)),
+            mask=jnp.zeros(self.length).at[-1].set(1.0),
+        )
+
+    def loss(self, y_hat: Array, y: Array) -> Array:
+        """Return the cross-entropy in nats."""
+        return cross_entropy(y_hat, y)

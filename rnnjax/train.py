@@ -1,0 +1,99 @@
+"""Training as one scan over updates, with probes every k steps.
+
+Everything is a traced value or a static one, so `vmap` over keys, learning rates and gains runs
+whole families of trainings in one program.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnjax import rules
+from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
+from rnnjax.updates import from_scaled
+
+Probe = Callable[[Cell, StepLoss, Params, Batch], dict[str, Array]]
+
+
+class Training(NamedTuple):
+    """What `fit` returns.
+
+    Attributes:
+      params: the parameters after the last update.
+      loss: mean loss of each update's batch before the update, (n_updates,).
+      probes: outputs of the probe before update 0, k, 2k, ..., leaves (n_updates // k, ...); None
+        without a probe.
+    """
+
+    params: Params
+    loss: Array
+    probes: Any
+
+
+def fit(
+    cell: Cell,
+    task: Task,
+    rule: Rule,
+    optimiser: optax.GradientTransformation,
+    key: Array,
+    *,
+    n_updates: int,
+    batch_size: int,
+    probe: Probe | None = None,
+    every: int = 1,
+    params: Params | None = None,
+) -> Training:
+    """Train a cell on a task, drawing fresh sequences for every update.
+
+    Args:
+      cell: the cell.
+      task: gives the sequences and the loss of a step.
+      rule: gives the gradient.
+      optimiser: any optax optimiser; `rnnjax.updates.clip_by_norm` wraps one with a clipping that
+        stays right at any norm.
+      key: all randomness: start, sequences and the probe's sequence are folded from it.
+      n_updates: updates, a multiple of `every`.
+      batch_size: sequences in an update.
+      probe: measures the network on one fixed sequence, drawn apart from those of training.
+      every: k, updates between two probes.
+      params: the start; drawn by the cell if None.
+
+    Returns:
+      see `Training`.
+
+    Raises:
+      ValueError: n_updates, batch_size or every does not fit.
+    """
+    if min(n_updates, batch_size, every) < 1 or n_updates % every:
+        raise ValueError(
+            "n_updates: expected a positive multiple of every and a positive batch_size, got "
+            f"n_updates={n_updates}, every={every}, batch_size={batch_size}"
+        )
+    key_init, key_data, key_probe = jax.random.split(key, 3)
+    params = cell.init(key_init) if params is None else params
+    optimiser = from_scaled(optimiser)
+    probe_batch = task.sample(key_probe)
+
+    def draw(n: Array) -> Batch:
+        keys = jax.random.split(jax.random.fold_in(key_data, n), batch_size)
+        return jax.vmap(task.sample)(keys)
+
+    def update(carry: tuple, n: Array) -> tuple[tuple, Array]:
+        params, optimiser_state, rule_state = carry
+        out = rules.batch_gradient(rule, cell, task.loss, params, draw(n), rule_state)
+        updates, optimiser_state = optimiser.update(out.grads, optimiser_state, params)
+        return (optax.apply_updates(params, updates), optimiser_state, out.state), out.loss
+
+    def probed(carry: tuple, steps: Array) -> tuple[tuple, tuple]:
+        seen = None if probe is None else probe(cell, task.loss, carry[0], probe_batch)
+        carry, losses = jax.lax.scan(update, carry, steps)
+        return carry, (losses, seen)
+
+    rule_state = jax.vmap(lambda batch: rule.init(cell, params, batch))(draw(jnp.zeros((), int)))
+    start = (params, optimiser.init(params), rule_state)
+    steps = jnp.arange(n_updates).reshape(-1, every)
+    (params, _, _), (losses, seen) = jax.lax.scan(probed, start, steps)
+    return Training(params, losses.reshape(-1), seen)

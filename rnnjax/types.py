@@ -1,0 +1,128 @@
+"""The vocabulary of rnnjax: what flows between cells, tasks, rules and probes.
+
+Axis glossary, used in every docstring:
+
+====  =====================================================
+T     time: the number of steps of one sequence
+B     batch: the number of sequences (always the outermost axis, added by `vmap`)
+n_x   input features
+n_h   state entries (an LSTM's state is ``[h, c]``, so its n_h counts both)
+n_y   outputs
+====  =====================================================
+
+The mathematics is written for one sequence; batch, seeds and gains are `vmap`ped outside.
+The state of a cell is one flat vector ``(n_h,)``, so a Jacobian is a matrix.
+
+Steps are numbered 1..T; ``h_0`` is the initial state and ``h_t = step(params, h_{t-1}, x_t)``.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+from flax import struct
+
+Array = jax.Array
+Params = Any  # a pytree of arrays; our own cells use NamedTuples whose docstring is the equation
+StepLoss = Callable[[Array, Array], Array]  # (y_hat (n_y,), y (n_y,)) -> ()
+
+
+@struct.dataclass
+class Batch:
+    """One sequence; a batch of sequences is the same object with a leading axis B.
+
+    Attributes:
+      x: inputs, (T, n_x).
+      y: targets, (T, n_y).
+      mask: weight of each step's loss, (T,). The loss of the sequence is
+        ``sum_t mask_t * loss(readout(h_t), y_t)``.
+    """
+
+    x: Array
+    y: Array
+    mask: Array
+
+
+@runtime_checkable
+class Cell(Protocol):
+    """What every probe and rule needs of a recurrent cell.
+
+    Only `step` is indispensable; `readout` is needed wherever a loss is. A cell may also offer the
+    methods listed in `rnnjax.dynamics`, which make it faster or keep its forward pass in range.
+    """
+
+    def init(self, key: Array) -> Params:
+        """Draw parameters."""
+        ...
+
+    def initial_state(self) -> Array:
+        """Return h_0, (n_h,)."""
+        ...
+
+    def step(self, params: Params, h: Array, x: Array) -> Array:
+        """Map (h_{t-1} (n_h,), x_t (n_x,)) to h_t (n_h,)."""
+        ...
+
+    def readout(self, params: Params, h: Array) -> Array:
+        """Map h_t (n_h,) to logits or values (n_y,)."""
+        ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A source of sequences and the loss of one step."""
+
+    def sample(self, key: Array) -> Batch:
+        """Draw one sequence."""
+        ...
+
+    def loss(self, y_hat: Array, y: Array) -> Array:
+        """Return the loss of one step, ()."""
+        ...
+
+
+class RuleOut(NamedTuple):
+    """What a learning rule returns.
+
+    Attributes:
+      loss: loss of the sequence, ().
+      grads: gradient of the loss, shaped as params, every leaf a `rnnjax.scaled.Scaled`; with
+        ``per_step=True`` every leaf has a leading axis T (see `Rule.step_axis`).
+      state: what the rule carries to the next sequence.
+    """
+
+    loss: Array
+    grads: Any
+    state: Any
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """A learning rule: a function to (loss, gradient, carried state).
+
+    Attributes:
+      exact: whether the gradient must equal that of automatic differentiation.
+      step_axis: how ``per_step=True`` splits the gradient over time. "use": by the step at which
+        the weight was used (BPTT); "loss": by the step at which the loss fell due (RTRL, traces).
+        The sums agree, the arrays do not.
+    """
+
+    exact: bool
+    step_axis: str
+
+    def init(self, cell: Cell, params: Params, batch: Batch) -> Any:
+        """Return the state carried between sequences."""
+        ...
+
+    def __call__(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any,
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return loss, gradient and new state of one sequence."""
+        ...

@@ -1,0 +1,161 @@
+"""Finding experiments, and the plan of a sweep."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnjax.errors import ConfigError
+from rnnjax.sweep.experiment import load
+from rnnjax.sweep.plan import group_id, make_plan
+from rnnjax.sweep.spec import parse_config
+from rnnjax.sweep.store import SAFE_ID
+
+TOY = Path(__file__).with_name("toy_experiment.py")
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return load(str(TOY))
+
+
+def planned(toy, **keys):
+    axes = {"activation": ["tanh", "relu"], "gain": [0.5, 1, 2], "seed": "range(3)"}
+    axes |= keys.pop("axes", {})
+    return make_plan(toy, parse_config(toy.config, {"axes": axes, "chunk": 4, **keys}))
+
+
+def test_groups_are_static_and_lanes_are_the_rest(toy):
+    plan = planned(toy)
+    assert [group.id for group in plan.groups] == ["activation=tanh", "activation=relu"]
+    assert [group.static for group in plan.groups] == [
+        {"activation": "tanh"},
+        {"activation": "relu"},
+    ]
+    assert (plan.n_cells, plan.n_lanes, plan.n_chunks, plan.draws) == (18, 9, 3, 1)
+    assert list(plan.axes) == ["activation", "gain", "seed"]
+    assert plan.values_per_cell == 7
+    assert plan.inner_shape("log_norm") == (6,)
+    assert plan.inner_shape("horizon") == ()
+
+
+def test_lanes_run_with_the_last_axis_fastest_and_the_last_chunk_is_filled_up(toy):
+    plan = planned(toy)
+    chunks = [plan.lanes(chunk) for chunk in range(plan.n_chunks)]
+    gains = np.concatenate([chunk["gain"] for chunk in chunks])
+    seeds = np.concatenate([chunk["seed"] for chunk in chunks])
+    assert gains[:9].tolist() == np.repeat([0.5, 1, 2], 3).tolist()
+    assert seeds[:9].tolist() == [0, 1, 2] * 3
+    assert gains[8:].tolist() == [2.0] * 4
+    assert seeds[8:].tolist() == [2] * 4
+
+
+def test_chunks_follow_from_the_config_alone(toy):
+    assert [planned(toy, chunk=chunk).n_chunks for chunk in (1, 4, 9, 64)] == [9, 3, 1, 1]
+    assert planned(toy, chunk=64).lanes(0)["gain"].shape == (64,)
+
+
+def test_sizes_count_values_and_statuses(toy):
+    cube, memory = planned(toy).sizes(4, devices=2)
+    assert cube == 18 * 7 * 5
+    assert memory == cube + 2 * 2 * 4 * 7 * 4 + 9 * 7 * 4
+
+
+@pytest.mark.parametrize(
+    ("static", "id_"),
+    [
+        ({}, "all"),
+        ({"activation": "tanh"}, "activation=tanh"),
+        ({"activation": "tanh", "depth": 3, "leak": 0.5}, "activation=tanh+depth=3+leak=0.5"),
+    ],
+)
+def test_plain_group_ids(static, id_):
+    assert group_id(static) == id_
+
+
+def test_unsafe_group_ids_are_made_safe_and_stay_apart():
+    values = [
+        "../../etc/passwd",
+        "a/b",
+        "a_b",
+        "a b",
+        "A",
+        "a",
+        "ü",
+        "x" * 300,
+        "x" * 301,
+        "\0",
+        ".",
+    ]
+    ids = [group_id({"word": value}) for value in values]
+    assert len({name.lower() for name in ids}) == len(values)
+    assert all(SAFE_ID.fullmatch(name) for name in ids)
+
+
+def test_a_sweep_that_is_too_large_names_the_product(toy):
+    with pytest.raises(ConfigError, match=r"^axes: .* 1000000 cells, got .*gain 1000 x seed 1000"):
+        planned(toy, axes={"gain": "lin(1,2,1000)", "seed": "range(1000)"})
+    with pytest.raises(ConfigError, match=r"^axes: .* 100000000 values, got .* cells of 1000002"):
+        planned(toy, axes={"gain": "lin(1,2,50)"}, length=10**6)
+
+
+def variant(tmp_path, *changes):
+    text = TOY.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "variant.py"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("def figure(", "def figures(", "to define figure"),
+        ("class Axes(BaseAxes)", "class Axis(BaseAxes)", "NameError"),
+        ("class Config(BaseConfig)", "class Config", "Config in .* subclass"),
+        ("def draw(config, gain, seed)", "def draw(config, gain)", r"draw\(\) in .*seed"),
+        ("def measure(config, drawn, activation)", "def measure(config)", r"measure\(\) in"),
+        ("import numpy as np", "import no_such_module", r"line \d+: ModuleNotFoundError"),
+        ("import numpy as np", "import numpy as", r"SyntaxError"),
+        ('Variable(("lag",)', 'Variable(("leg",)', "variable 'log_norm' has dim 'leg'"),
+        (
+            '{"lag": np.arange(config.length + 1)}',
+            '{"gain": np.arange(3)}',
+            "'gain' stands for two",
+        ),
+        ("np.arange(config.length + 1)", "np.ones((2, 2))", "coordinate 'lag' is not 1-d"),
+        ("np.arange(config.length + 1)", "np.arange(10**15)", "MemoryError"),
+        ("np.arange(config.length + 1)", "1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_an_experiment_that_contradicts_itself_is_told_so(tmp_path, old, new, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        planned(load(variant(tmp_path, (old, new))))
+    assert str(caught.value).isprintable()
+
+
+def test_draws_are_shared_unless_they_name_a_static_axis(tmp_path):
+    change = ("def draw(config, gain, seed)", "def draw(config, gain, seed, activation)")
+    assert planned(load(variant(tmp_path, change))).draws == 2
+
+
+def test_an_unknown_experiment_names_the_choices(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "gradient_norms_of_mine.py").write_text("")
+    with pytest.raises(
+        ConfigError, match=r"expected one of .*did you mean 'gradient_norms_of_mine'"
+    ):
+        load("gradient_norm_of_mine")
+    for missing in ("no/such", "such.py", "a\0b.py", "/"):
+        with pytest.raises(ConfigError, match=r"^experiment: expected a file"):
+            load(missing)
+
+
+def test_the_config_beside_an_experiment(toy):
+    assert toy.toml() == TOY.with_suffix(".toml")
+    assert re.search(r"toy_experiment\.quick\.toml$", str(toy.toml("quick")))
+    assert toy.name == str(TOY)

@@ -1,0 +1,323 @@
+"""Running sweeps: the cube, the bits, the programs, and what a kill or a signal leaves.
+
+Each run is a process of its own, as a user's is: the number of devices can be chosen only once in
+a process, and a process that is killed must not be this one.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnjax import catalog
+from rnnjax.cli import main
+from rnnjax.cli.interrupt import PATIENCE
+from rnnjax.sweep.store import Store, read_cube
+
+TOY = Path(__file__).with_name("toy_experiment.py")
+GROUPS = ("activation=tanh", "activation=relu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("sweeps")
+
+
+@pytest.fixture(scope="module")
+def start(folder):
+    """Starts `rnnjax` with the given arguments in the folder of this module."""
+
+    def started(*arguments, **environment):
+        own = {
+            "PYTHONPATH": str(catalog.PACKAGE.parent),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "TOY_PAUSING": str(folder / "pausing"),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "rnnjax.cli", *map(str, arguments)],
+            cwd=folder, env=os.environ | own | environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    return started
+
+
+@pytest.fixture(scope="module")
+def rnnjax(start):
+    """Runs `rnnjax` to its end."""
+
+    def run(*arguments, **environment):
+        process = start(*arguments, **environment)
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(rnnjax):
+    """The plain run that all others are compared with, on one device and without a cache."""
+    return rnnjax("run", TOY, "--out", "plain", "--devices", "1", JAX_LOG_COMPILES="1")
+
+
+@pytest.fixture(scope="module")
+def plain(folder, finished):
+    assert finished.returncode == 0, finished.stderr
+    return folder / "plain"
+
+
+def wait_for(path, process):
+    """Wait until `path` is there, while `process` runs."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_cube_is_labelled(plain):
+    cube = read_cube(plain)
+    assert cube.log_norm.dims == ("activation", "gain", "seed", "lag")
+    assert cube.horizon.dims == ("activation", "gain", "seed")
+    assert cube.activation.values.tolist() == ["tanh", "relu"]
+    assert cube.gain.values.tolist() == [0.5, 1.0, 2.0]
+    assert cube.seed.values.tolist() == [0, 1, 2]
+    assert cube.lag.values.tolist() == list(range(6))
+    assert cube.log_norm.attrs == {"long_name": "log of the norm", "units": "nat"}
+    assert set(np.unique(cube.log_norm_status)) == {1}
+    beyond = np.isinf(cube.horizon.values)
+    assert beyond.any()
+    assert not beyond.all()
+    assert np.array_equal(cube.horizon_status.values == 6, beyond)
+
+
+def test_the_cube_tells_where_it_comes_from(plain):
+    attributes = read_cube(plain).attrs
+    config = json.loads(attributes["config"])
+    assert attributes["experiment"] == str(TOY)
+    assert config["axes"]["gain"] == [0.5, 1.0, 2.0]
+    assert (config["n_h"], config["chunk"]) == (8, 4)
+    assert attributes["precision"] == "float32"
+    assert attributes["config_hash"] == Store.open(plain).spec["config_hash"]
+    told = "rnnjax_version git_revision git_dirty jax_version jaxlib_version numpy_version "
+    told += "python_version cpu_flags device_platform device_kind xla_flags schema"
+    assert set(told.split()) <= set(attributes)
+    assert not {"host", "seconds", "devices", "time"} & set(attributes)
+
+
+def test_every_cell_is_what_its_labels_say(plain):
+    """Against the same lane computed alone, eagerly."""
+    import jax
+
+    from rnnjax.sweep.experiment import load
+    from rnnjax.sweep.spec import parse_config
+
+    toy, cube = load(str(TOY)), read_cube(plain)
+    config = parse_config(toy.config, json.loads(cube.attrs["config"]))
+    with jax.enable_x64(False):
+        for activation, gain, seed in [("tanh", 0.5, 0), ("relu", 2.0, 2), ("tanh", 1.0, 1)]:
+            drawn = toy.draw(config, np.float32(gain), np.int32(seed))
+            alone = toy.measure(config, drawn, activation=activation)
+            cell = cube.sel(activation=activation, gain=gain, seed=seed)
+            np.testing.assert_allclose(cell.log_norm, alone["log_norm"], atol=1e-5)
+            assert float(cell.horizon) == float(alone["horizon"])
+
+
+def test_one_program_a_static_value_and_one_of_draws(finished):
+    names = re.findall(r"Compiling jit\((\w+)\)", finished.stderr)
+    assert names.count("rnnjax_measure") == 2
+    assert names.count("rnnjax_draw") == 1
+
+
+def test_a_run_ends_by_telling_what_there_is(finished, plain):
+    for name in ("cube.nc", "figure.pdf", "figure.png", "claims.json"):
+        assert str(Path("plain") / name) in finished.stdout
+        assert (plain / name).stat().st_size > 100
+    assert "1 of 1 claims passed" in finished.stdout
+    assert re.search(r"^6/6 chunks", finished.stderr, re.MULTILINE)
+
+
+def test_a_finished_sweep_is_shown_again_without_computing(plain, folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    before = {path: path.stat().st_mtime_ns for path in plain.rglob("*.nc")}
+    (plain / "figure.pdf").unlink()
+    monkeypatch.setattr("rnnjax.cli.sweeping.configured", None)
+    assert main(["run", str(TOY), "--out", "plain"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in plain.rglob("*.nc")} == before
+    assert (plain / "figure.pdf").exists()
+    assert "1 of 1 claims passed" in capsys.readouterr().out
+
+
+def test_another_config_does_not_touch_a_finished_sweep(plain, folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    before = {path: path.read_bytes() for path in plain.rglob("*") if path.is_file()}
+    assert main(["run", str(TOY), "--out", "plain", "--n-h", "4"]) == 3
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "holds another sweep" in error
+    assert main(["run", str(TOY), "--out", "plain", "--x64"]) == 3
+    assert {path: path.read_bytes() for path in plain.rglob("*") if path.is_file()} == before
+
+
+def test_a_lone_cube_is_enough(plain, rnnjax, folder, tmp_path):
+    """As a committed result is: cube, figure and claims, and no jax to look at them."""
+    lone = tmp_path / "lone"
+    lone.mkdir()
+    shutil.copy(plain / "cube.nc", lone)
+    code = (
+        "import sys\nfrom rnnjax.cli import main\n"
+        f"out = {str(lone)!r}\n"
+        "statuses = [main([c, out]) for c in ('status', 'verify', 'figure', 'check')]\n"
+        f"statuses.append(main(['run', {str(TOY)!r}, '--out', out]))\n"
+        "assert statuses == [0] * 5, statuses\n"
+        "assert 'jax' not in sys.modules"
+    )
+    environment = os.environ | {"PYTHONPATH": str(catalog.PACKAGE.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "claims passed" in done.stdout
+    assert (lone / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
+    assert main(["run", str(TOY), "--out", str(lone), "--n-h", "4"]) == 3
+
+
+def test_a_killed_sweep_resumes_to_the_same_bytes_on_two_devices(rnnjax, start, folder, plain):
+    killed = folder / "killed"
+    process = start("run", TOY, "--out", "killed", "--devices", "2", TOY_PAUSE="1")
+    wait_for(killed / "groups" / f"{GROUPS[0]}.nc", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "cube.nc").exists()
+    resumed = rnnjax("resume", "killed", "--devices", "2")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "2/2 chunks" in resumed.stderr  # of one group, not of both
+    assert (killed / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
+
+
+def test_sigterm_stops_between_steps_and_the_sweep_goes_on_as_it_was_asked(rnnjax, start, folder):
+    arguments = ("--out", "stopped", "--devices", "2", "--x64")
+    process = start("run", TOY, *arguments, TOY_PAUSE="1")
+    wait_for(folder / "stopped" / "groups" / f"{GROUPS[0]}.json", process)
+    process.terminate()
+    started = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - started < PATIENCE
+    assert process.returncode == 130
+    assert "rnnjax resume stopped" in err
+    assert Store.open(folder / "stopped").committed() == {GROUPS[0]}
+    assert not (folder / "stopped" / "cube.nc").exists()
+    resumed = rnnjax("resume", "stopped")
+    assert resumed.returncode == 0, resumed.stderr
+    cube = read_cube(folder / "stopped")
+    assert cube.log_norm.dtype == np.float64
+    assert (cube.log_norm_status == 1).all()
+    assert cube.attrs["precision"] == "float64"
+
+
+@pytest.mark.parametrize(("signals", "limit"), [(1, 5.0), (2, 1.0)])
+def test_a_signal_ends_a_sweep_that_cannot_stop_itself(start, folder, signals, limit):
+    out = folder / f"stuck{signals}"
+    (folder / "pausing").unlink(missing_ok=True)
+    process = start("run", TOY, "--out", out, TOY_PAUSE="600")
+    wait_for(folder / "pausing", process)
+    started = time.monotonic()
+    for _ in range(signals):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - started < limit
+    assert process.returncode == 130
+    assert f"rnnjax resume {out}" in err
+
+
+def test_what_failed_or_was_damaged_is_computed_again(rnnjax, folder, plain, capsys):
+    out = folder / "failing"
+    done = rnnjax("run", TOY, "--out", "failing", TOY_BROKEN="tanh")
+    assert done.returncode == 1
+    assert "activation=tanh failed: RuntimeError: this group was told to fail" in done.stderr
+    assert "Traceback" not in done.stderr
+    cube, sound = read_cube(out), read_cube(plain)
+    assert (cube.log_norm_status.sel(activation="tanh") == 5).all()
+    relu = {"activation": "relu"}
+    assert cube.log_norm.sel(relu).identical(sound.log_norm.sel(relu))
+    assert main(["status", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "1 failed" in told
+    assert "this group was told to fail" in told
+
+    shard = out / "groups" / f"{GROUPS[1]}.nc"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert main(["verify", str(out)]) == 3
+    assert str(shard) in capsys.readouterr().out
+    resumed = rnnjax("resume", "failing")
+    assert resumed.returncode == 0, resumed.stderr
+    assert main(["verify", str(out)]) == 0
+    assert (out / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
+
+
+def test_a_figure_or_claim_that_raises_leaves_the_cube(plain, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    broken = TOY.read_text().replace("drawn = Figure(", "drawn = Figures(")
+    (tmp_path / "toy_experiment.py").write_text(broken.replace("1e-6, ", "1e-6, 3, "))
+    shutil.copytree(plain, tmp_path / "out")
+    before = (tmp_path / "out" / "cube.nc").read_bytes()
+    from rnnjax.cli.results import present
+    from rnnjax.sweep.experiment import load
+
+    assert present(load("toy_experiment.py"), read_cube("out"), Path("out")) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(r"rnnjax: figure: toy_experiment.py line \d+: NameError: .*", lines[0])
+    assert re.fullmatch(r"rnnjax: claims: toy_experiment.py line \d+: .*", lines[1])
+    assert (tmp_path / "out" / "cube.nc").read_bytes() == before
+
+
+def test_a_claim_that_fails_is_exit_status_1(plain, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wrong = TOY.read_text().replace("0.5 * math.log(", "0.4 * math.log(")
+    (tmp_path / "toy_experiment.py").write_text(wrong)
+    shutil.copytree(plain, tmp_path / "out")
+    cube = read_cube(plain)
+    cube.attrs["experiment"] = "toy_experiment.py"
+    (tmp_path / "out" / "cube.json").unlink()
+    cube.to_netcdf(tmp_path / "out" / "cube.nc", engine="h5netcdf")
+    assert main(["check", "out"]) == 1
+    assert "FAIL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("out", ["/proc/nowhere", "file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(
+    tmp_path, capsys, monkeypatch, out
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rnnjax.cli.sweeping.configured", None)
+    (tmp_path / "file").write_text("")
+    assert main(["run", str(TOY), "--out", out]) == 3
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith(f"rnnjax: {out}")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("command", ["figure", "check"])
+def test_results_do_not_bring_their_own_code(plain, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "own.py").write_text("raise SystemExit('executed')")
+    cube = read_cube(plain)
+    cube.attrs["experiment"] = "out/own.py"
+    cube.to_netcdf(tmp_path / "out" / "cube.nc", engine="h5netcdf")
+    assert main([command, "out"]) == 2
+    assert "expected an experiment outside out" in capsys.readouterr().err

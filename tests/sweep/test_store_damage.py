@@ -1,0 +1,143 @@
+"""Damage to the files of a store is found, and computing again what was damaged repairs it."""
+
+import random
+import shutil
+
+import pytest
+
+from rnnjax.sweep import files
+from rnnjax.sweep.store import Store, StoreError
+from tests.sweep.test_store import AXES, IDS, fill, make_spec, pack_once
+
+
+@pytest.fixture(autouse=True)
+def _packing(monkeypatch):
+    pack_once(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    out = tmp_path_factory.mktemp("sound") / "out"
+    store = fill(Store.create(out, make_spec()), IDS[:2])
+    store.fail(IDS[2], "ValueError: no")
+    store.collect(AXES)
+    return out
+
+
+GROUP = f"groups/{IDS[0]}"
+ALL = [
+    "sweep.json",
+    f"{GROUP}.nc",
+    f"{GROUP}.json",
+    "cube.nc",
+    "cube.json",
+    f"failed/{IDS[2]}.json",
+]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_flipped_bits_and_truncations_are_found(tmp_path, sound, name):
+    out = shutil.copytree(sound, tmp_path / "out")
+    store, path = Store.open(out), out / name
+    assert store.problems() == []
+    content = path.read_bytes()
+    chooser = random.Random(name)
+    for position in [0, len(content) - 1, *chooser.sample(range(len(content)), 4)]:
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << chooser.randrange(8)
+        path.write_bytes(damaged)
+        assert [problem.path for problem in store.problems()] == [path], position
+    for damaged in (content[:-1], b"", content + b" "):
+        path.write_bytes(damaged)
+        assert [problem.path for problem in store.problems()] == [path], damaged[:9]
+    path.write_bytes(content)
+    assert store.problems() == []
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.endswith(".json")])
+def test_every_byte_of_a_sealed_file_counts(tmp_path, sound, name):
+    content = (sound / name).read_bytes()
+    path = tmp_path / "file.json"
+    for position in range(len(content)):
+        path.write_bytes(
+            content[:position] + bytes([content[position] ^ 32]) + content[position + 1 :]
+        )
+        with pytest.raises(StoreError):
+            files.read_sealed(path)
+
+
+def test_deletions_are_found(tmp_path, sound):
+    for number, name in enumerate(ALL[:5]):
+        out = shutil.copytree(sound, tmp_path / str(number))
+        store = Store.open(out)
+        (out / name).unlink()
+        assert store.problems(), name
+    (store.out / "groups" / f"{IDS[1]}.nc").unlink()
+    (store.out / "groups" / f"{IDS[1]}.json").unlink()
+    (store.out / "cube.json").write_bytes((sound / "cube.json").read_bytes())
+    assert [problem.group for problem in store.problems()] == [IDS[1]]
+
+
+def test_swapped_and_foreign_files_are_found(tmp_path, sound):
+    out = shutil.copytree(sound, tmp_path / "out")
+    for end in (".nc", ".json"):
+        first, second = (out / "groups" / f"{group}{end}" for group in IDS[:2])
+        first.rename(tmp_path / "kept")
+        second.rename(first)
+        (tmp_path / "kept").rename(second)
+    store = Store.open(out)
+    assert {problem.group for problem in store.problems()} == set(IDS[:2])
+    (out / "groups" / "foreign.nc").write_bytes(b"")
+    (out / "failed" / "foreign.json").write_bytes(b"")
+    found = {problem.path.name for problem in store.problems() if problem.group is None}
+    assert found == {"foreign.nc", "foreign.json"}
+
+
+def test_receipts_of_another_sweep_do_not_count(tmp_path, sound):
+    other = Store.create(tmp_path, make_spec(config={"n_h": 9}))
+    shutil.copytree(sound / "groups", tmp_path / "groups", dirs_exist_ok=True)
+    assert other.committed() == set()
+    assert {problem.group for problem in other.problems()} == set(IDS[:2])
+
+
+@pytest.mark.parametrize("name", [f"{GROUP}.nc", f"{GROUP}.json", "cube.nc"])
+def test_discarding_what_is_damaged_and_computing_it_again_gives_the_same_cube(
+    tmp_path, sound, name
+):
+    out = shutil.copytree(sound, tmp_path / "out")
+    content = bytearray((out / name).read_bytes())
+    content[len(content) // 2] ^= 4
+    (out / name).write_bytes(content)
+    store = Store.open(out)
+    if name == f"{GROUP}.nc":
+        with pytest.raises(StoreError, match="damaged"):
+            store.collect(AXES)
+    for problem in store.problems():
+        if problem.group:
+            store.discard(problem.group)
+    assert (store.committed() == set(IDS[:2])) == (name == "cube.nc")
+    fill(store, [group for group in IDS[:2] if group not in store.committed()])
+    store.collect(AXES)
+    assert store.problems() == []
+    assert (out / "cube.nc").read_bytes() == (sound / "cube.nc").read_bytes()
+
+
+def test_a_damaged_receipt_is_replaced_when_the_group_is_computed_again(tmp_path, sound):
+    out = shutil.copytree(sound, tmp_path / "out")
+    (out / f"{GROUP}.json").write_bytes(b"{")
+    store = Store.open(out)
+    assert IDS[0] not in store.committed()
+    fill(store, IDS[:1])
+    assert IDS[0] in store.committed()
+    assert store.problems() == []
+
+
+def test_leftovers_are_notes_and_a_damaged_leftover_shard_is_a_problem(tmp_path):
+    store = fill(Store.create(tmp_path, make_spec()), IDS[:1])
+    (tmp_path / "tmp" / "x.nc.77.ab").write_bytes(b"half")
+    assert [note.path.name for note in store.notes()] == ["x.nc.77.ab"]
+    assert store.problems() == []
+    (tmp_path / f"{GROUP}.json").unlink()
+    assert store.problems() == []
+    (tmp_path / f"{GROUP}.nc").write_bytes(b"half")
+    assert [problem.group for problem in store.problems()] == [IDS[0]]

@@ -1,0 +1,137 @@
+"""What the store refuses: other sweeps, unsafe names, hostile files, shards that do not fit."""
+
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+
+from rnnjax.sweep import files
+from rnnjax.sweep.store import Store, StoreError, read_cube
+from tests.sweep.test_store import AXES, IDS, fill, make_shard, make_spec, pack_once
+
+
+@pytest.fixture(autouse=True)
+def _packing(monkeypatch):
+    pack_once(monkeypatch)
+
+
+def test_another_config_is_refused_and_nothing_changes(tmp_path):
+    Store.create(tmp_path, make_spec())
+    before = (tmp_path / "sweep.json").read_bytes()
+    other = make_spec(config={"n_h": 4})
+    with pytest.raises(StoreError) as error:
+        Store.create(tmp_path, other)
+    for part in (other["config_hash"][:12], make_spec()["config_hash"][:12], "--out", "resume"):
+        assert part in str(error.value)
+    with pytest.raises(StoreError, match="another version"):
+        Store.create(tmp_path, make_spec(groups=make_spec()["groups"][:1]))
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_a_finished_result_is_not_written_into(tmp_path):
+    (tmp_path / "cube.nc").write_bytes(files.encode(make_shard(IDS[0])))
+    with pytest.raises(StoreError, match="finished result"):
+        Store.create(tmp_path, make_spec())
+    assert [path.name for path in tmp_path.iterdir()] == ["cube.nc"]
+    assert read_cube(tmp_path).identical(make_shard(IDS[0]))
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "/x", ".hidden", "..", "", "a" * 121, "a b", "a\n", "é", "a\0", 7, None]
+)
+def test_unsafe_ids_are_refused_before_anything_is_written(tmp_path, name):
+    with pytest.raises(StoreError, match="group"):
+        Store.create(tmp_path / "new", make_spec(groups=[{"id": name, "static": {}}]))
+    assert not (tmp_path / "new").exists()
+    store = Store.create(tmp_path / "good", make_spec())
+    for act in (store.discard, store.load, lambda g: store.fail(g, "")):
+        with pytest.raises(StoreError, match="no group of this sweep"):
+            act(name)
+
+
+def test_specs_that_contradict_themselves_are_refused(tmp_path):
+    same = [{"id": "a", "static": {}}, {"id": "A", "static": {}}]
+    bad = [make_spec(groups=same), make_spec(schema=2), make_spec(groups=[{"id": "a"}])]
+    for told in (*bad, {**make_spec(), "config": {"n_h": 9}}, {**make_spec(), "groups": {}}):
+        with pytest.raises(StoreError):
+            Store.create(tmp_path / "new", told)
+        assert not (tmp_path / "new").exists()
+        (tmp_path / "sweep.json").write_bytes(files.seal(told))
+        with pytest.raises(StoreError):
+            Store.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 500_000, '{"a":' * 500_000, "{", "[]", "null", '{"seal": 1}', "9" * 5000, "\xff", ""],
+    ids=lambda text: text[:4] or "empty",
+)
+def test_hostile_json_is_refused_in_one_line(tmp_path, text):
+    (tmp_path / "sweep.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(StoreError) as error:
+        Store.open(tmp_path)
+    assert "sweep.json" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_json_above_the_limit_is_not_parsed(tmp_path):
+    (tmp_path / "sweep.json").write_bytes(b" " * (files.JSON_LIMIT + 1))
+    with pytest.raises(StoreError, match="longer than"):
+        Store.open(tmp_path)
+
+
+class Trap:
+    def __reduce__(self):
+        return (open, ("trapped", "w"))
+
+
+def test_no_reader_unpickles_or_follows_a_link_out_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pickle.nc").write_bytes(pickle.dumps(Trap()))
+    np.save(tmp_path / "secret.npy", np.arange(4.0))
+    with h5py.File("secret.nc", "w") as file:
+        file["x"] = [1.0, 2.0]
+    with h5py.File("link.nc", "w") as file:
+        file["x"] = h5py.ExternalLink(str(tmp_path / "secret.nc"), "x")
+    with h5py.File("soft.nc", "w") as file:
+        file["x"] = h5py.SoftLink("/y")
+    with h5py.File("raw.nc", "w") as file:
+        file.create_dataset("x", (4,), "f8", external=[("secret.npy", 128, 32)])
+    with h5py.File("virtual.nc", "w") as file:
+        layout = h5py.VirtualLayout((2,), "f8")
+        layout[:] = h5py.VirtualSource("secret.nc", "x", (2,))
+        file.create_virtual_dataset("x", layout)
+    with h5py.File("bomb.nc", "w") as file:
+        file.create_dataset("x", (10**12,), "f8", chunks=(10**6,))
+    (tmp_path / "folder.nc").mkdir()
+    for name in ("pickle", "link", "soft", "raw", "virtual", "bomb", "folder", "absent"):
+        with pytest.raises(StoreError, match=f"{name}.nc"):
+            read_cube(tmp_path / f"{name}.nc")
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_variables_without_status_and_shards_that_do_not_fit_are_refused(tmp_path):
+    store = Store.create(tmp_path, make_spec())
+    shard = make_shard(IDS[0])
+    for bad in (
+        shard.drop_vars("steps_status"),
+        shard.assign(steps_status=shard.steps),
+        shard.assign(steps=shard.steps.astype(complex)),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            store.commit(IDS[0], bad, {})
+    with pytest.raises(StoreError, match="nothing to collect"):
+        store.collect(AXES)
+    fill(store, IDS[:1])
+    for axes in (
+        AXES | {"gain": [0.5, 1.0, 3.0]},
+        AXES | {"rule": ["rtrl"]},
+        AXES | {"leak": [1.0]},
+    ):
+        with pytest.raises(StoreError, match=IDS[0].replace("+", r"\+")):
+            store.collect(axes)
+    store.commit(IDS[1], make_shard(IDS[1]).isel(lag=slice(3)), {})
+    with pytest.raises(StoreError, match="other values of lag"):
+        store.collect(AXES)
+    assert not (tmp_path / "cube.nc").exists()
