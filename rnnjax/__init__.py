@@ -24,6 +24,7 @@ _MODULES = (
     "scan",
     "sweep",
     "tasks",
+    "theory",
     "train",
     "types",
     "updates",

@@ -53,6 +53,7 @@ class Vanilla:
       gain: factor of the initial W; with Gaussian weights W_ij ~ gain N(0, 1/n_h).
       input_gain: U_ij ~ input_gain N(0, 1/n_x).
       readout_gain: V_ij ~ readout_gain N(0, 1/n_h).
+      bias_gain: b_i ~ bias_gain N(0, 1).
       leak: a in (0, 1].
     """
 
@@ -66,16 +67,19 @@ class Vanilla:
     gain: Array | float = 1.0
     input_gain: Array | float = 1.0
     readout_gain: Array | float = 1.0
+    bias_gain: Array | float = 0.0
     leak: Array | float = 1.0
 
     def init(self, key: Array) -> VanillaParams:
-        """Draw parameters; biases are 0."""
+        """Draw parameters; the readout's bias is 0."""
         key_w, key_io = jax.random.split(key)
-        U, V = initial_weights.normals(key_io, (self.n_h, self.n_x), (self.n_y, self.n_h))
+        U, V, b = initial_weights.normals(
+            key_io, (self.n_h, self.n_x), (self.n_y, self.n_h), (self.n_h,)
+        )
         return VanillaParams(
             W=self.gain * self.recurrent(key_w, self.n_h),
             U=self.input_gain * U / math.sqrt(self.n_x),
-            b=jnp.zeros(self.n_h),
+            b=self.bias_gain * b,
             V=self.readout_gain * V / math.sqrt(self.n_h),
             c=jnp.zeros(self.n_y),
         )

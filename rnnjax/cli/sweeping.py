@@ -46,8 +46,8 @@ def plan(arguments: Namespace, overrides: Sequence[Override]) -> int:
 experiment  {request.experiment.name} ({request.experiment.path})
 cells       {todo.n_cells} = {axes}, {todo.values_per_cell} values each
 groups      {n_groups}: {_listed([group.id for group in todo.groups])}
-lanes       {todo.n_lanes} in each group, in {todo.n_chunks} chunks of {todo.config.chunk}, \
-{devices} chunks at a time
+chunks      {todo.n_chunks} of {todo.config.chunk} lanes in each group ({todo.n_lanes} lanes), \
+{devices} at a time
 programs    {n_groups + todo.draws} to compile: {n_groups} swept (one a group) and \
 {todo.draws} of draws
 memory      at least {_bytes(memory)}, besides what a program needs itself

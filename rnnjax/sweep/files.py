@@ -134,7 +134,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """The content of a regular file; StoreError where it is unreadable or above `limit` bytes."""
     with naming(path):
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise StoreError(f"{path}: not a regular file")
+            raise StoreError(f"{path}: no regular file")
         with open(path, "rb") as file:
             data = file.read(-1 if limit is None else limit + 1)
     if limit is not None and len(data) > limit:
@@ -215,7 +215,7 @@ def _refuse_traps(file: h5py.File, size: int) -> None:
             raise ValueError(f"{name!r} is a link")
         item = file[name]
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
-            raise ValueError(f"{name!r} is not an array of this file")
+            raise ValueError(f"{name!r} is no array of this file")
         if item.nbytes > DEFLATE_LIMIT * size + 2**20:
             raise ValueError(f"{name!r} claims {item.nbytes} bytes in a file of {size}")
 

@@ -98,8 +98,8 @@ def _run_group(
         "seconds": time.perf_counter() - started,
         "compile_seconds": programs.compile_seconds - compiled,
     }
-    told = {"host": platform.node(), "devices": programs.n_devices}
-    store.commit(group.id, dataset, {**attributes, **times, **told})
+    where = {"host": platform.node(), "devices": programs.n_devices}
+    store.commit(group.id, dataset, {**attributes, **times, **where})
 
 
 def shard(plan: Plan, values: dict[str, np.ndarray], attributes: dict[str, str]) -> xr.Dataset:

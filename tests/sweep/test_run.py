@@ -1,17 +1,11 @@
-"""Running sweeps: the cube, the bits, the programs, and what a kill or a signal leaves.
-
-Each run is a process of its own, as a user's is: the number of devices can be chosen only once in
-a process, and a process that is killed must not be this one.
-"""
+"""A sweep from its config to its cube, figure and claims, and a finished sweep shown again."""
 
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,68 +13,10 @@ import pytest
 
 from rnnjax import catalog
 from rnnjax.cli import main
-from rnnjax.cli.interrupt import PATIENCE
 from rnnjax.sweep.store import Store, read_cube
 
 TOY = Path(__file__).with_name("toy_experiment.py")
 GROUPS = ("activation=tanh", "activation=relu")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("sweeps")
-
-
-@pytest.fixture(scope="module")
-def start(folder):
-    """Starts `rnnjax` with the given arguments in the folder of this module."""
-
-    def started(*arguments, **environment):
-        own = {
-            "PYTHONPATH": str(catalog.PACKAGE.parent),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-            "TOY_PAUSING": str(folder / "pausing"),
-        }
-        return subprocess.Popen(
-            [sys.executable, "-m", "rnnjax.cli", *map(str, arguments)],
-            cwd=folder, env=os.environ | own | environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    return started
-
-
-@pytest.fixture(scope="module")
-def rnnjax(start):
-    """Runs `rnnjax` to its end."""
-
-    def run(*arguments, **environment):
-        process = start(*arguments, **environment)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def finished(rnnjax):
-    """The plain run that all others are compared with, on one device and without a cache."""
-    return rnnjax("run", TOY, "--out", "plain", "--devices", "1", JAX_LOG_COMPILES="1")
-
-
-@pytest.fixture(scope="module")
-def plain(folder, finished):
-    assert finished.returncode == 0, finished.stderr
-    return folder / "plain"
-
-
-def wait_for(path, process):
-    """Wait until `path` is there, while `process` runs."""
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_the_cube_is_labelled(plain):
@@ -188,83 +124,6 @@ def test_a_lone_cube_is_enough(plain, rnnjax, folder, tmp_path):
     assert "claims passed" in done.stdout
     assert (lone / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
     assert main(["run", str(TOY), "--out", str(lone), "--n-h", "4"]) == 3
-
-
-def test_a_killed_sweep_resumes_to_the_same_bytes_on_two_devices(rnnjax, start, folder, plain):
-    killed = folder / "killed"
-    process = start("run", TOY, "--out", "killed", "--devices", "2", TOY_PAUSE="1")
-    wait_for(killed / "groups" / f"{GROUPS[0]}.nc", process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert not (killed / "cube.nc").exists()
-    resumed = rnnjax("resume", "killed", "--devices", "2")
-    assert resumed.returncode == 0, resumed.stderr
-    assert "2/2 chunks" in resumed.stderr  # of one group, not of both
-    assert (killed / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
-
-
-def test_sigterm_stops_between_steps_and_the_sweep_goes_on_as_it_was_asked(rnnjax, start, folder):
-    arguments = ("--out", "stopped", "--devices", "2", "--x64")
-    process = start("run", TOY, *arguments, TOY_PAUSE="1")
-    wait_for(folder / "stopped" / "groups" / f"{GROUPS[0]}.json", process)
-    process.terminate()
-    started = time.monotonic()
-    _, err = process.communicate(timeout=30)
-    assert time.monotonic() - started < PATIENCE
-    assert process.returncode == 130
-    assert "rnnjax resume stopped" in err
-    assert Store.open(folder / "stopped").committed() == {GROUPS[0]}
-    assert not (folder / "stopped" / "cube.nc").exists()
-    resumed = rnnjax("resume", "stopped")
-    assert resumed.returncode == 0, resumed.stderr
-    cube = read_cube(folder / "stopped")
-    assert cube.log_norm.dtype == np.float64
-    assert (cube.log_norm_status == 1).all()
-    assert cube.attrs["precision"] == "float64"
-
-
-@pytest.mark.parametrize(("signals", "limit"), [(1, 5.0), (2, 1.0)])
-def test_a_signal_ends_a_sweep_that_cannot_stop_itself(start, folder, signals, limit):
-    out = folder / f"stuck{signals}"
-    (folder / "pausing").unlink(missing_ok=True)
-    process = start("run", TOY, "--out", out, TOY_PAUSE="600")
-    wait_for(folder / "pausing", process)
-    started = time.monotonic()
-    for _ in range(signals):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-    _, err = process.communicate(timeout=30)
-    assert time.monotonic() - started < limit
-    assert process.returncode == 130
-    assert f"rnnjax resume {out}" in err
-
-
-def test_what_failed_or_was_damaged_is_computed_again(rnnjax, folder, plain, capsys):
-    out = folder / "failing"
-    done = rnnjax("run", TOY, "--out", "failing", TOY_BROKEN="tanh")
-    assert done.returncode == 1
-    assert "activation=tanh failed: RuntimeError: this group was told to fail" in done.stderr
-    assert "Traceback" not in done.stderr
-    cube, sound = read_cube(out), read_cube(plain)
-    assert (cube.log_norm_status.sel(activation="tanh") == 5).all()
-    relu = {"activation": "relu"}
-    assert cube.log_norm.sel(relu).identical(sound.log_norm.sel(relu))
-    assert main(["status", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert "1 failed" in told
-    assert "this group was told to fail" in told
-
-    shard = out / "groups" / f"{GROUPS[1]}.nc"
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 1
-    shard.write_bytes(content)
-    assert main(["verify", str(out)]) == 3
-    assert str(shard) in capsys.readouterr().out
-    resumed = rnnjax("resume", "failing")
-    assert resumed.returncode == 0, resumed.stderr
-    assert main(["verify", str(out)]) == 0
-    assert (out / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
 
 
 def test_a_figure_or_claim_that_raises_leaves_the_cube(plain, tmp_path, capsys, monkeypatch):

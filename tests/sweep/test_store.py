@@ -39,7 +39,7 @@ def make_shard(group):
     data = {
         "log_norm": (dims, values, {"units": "nat", "long_name": "log norm"}),
         "log_norm_status": (dims, status_of(values), flags),
-        "steps": (dims[:2], count, {"units": "seconds"}),
+        "steps": (dims[:2], count, {"units": "days since 2000-01-01"}),
         "steps_status": (dims[:2], status_of(count), flags),
     }
     lag = ("lag", LAGS, {"long_name": "lag"})
@@ -113,6 +113,15 @@ def test_the_cube_has_axes_in_order_then_inner_dims_and_every_value_in_its_place
     assert read_cube(tmp_path / "cube.nc").log_norm_status.attrs["flag_meanings"].split()[6]
 
 
+def test_the_order_of_the_dims_of_a_shard_does_not_matter(tmp_path):
+    shards = {group: make_shard(group) for group in IDS[:2]}
+    store = Store.create(tmp_path, make_spec())
+    store.commit(IDS[0], shards[IDS[0]], {})
+    store.commit(IDS[1], shards[IDS[1]].transpose("seed", "lag", "gain"), {})
+    cube = store.collect(AXES)
+    np.testing.assert_array_equal(cube.log_norm[0, :, 1], shards[IDS[1]].log_norm)
+
+
 def test_missing_and_failed_groups_are_filled_and_told_apart(tmp_path):
     store = fill(Store.create(tmp_path, make_spec()), IDS[:2])
     store.fail(IDS[2], "ValueError: no")
@@ -138,6 +147,7 @@ def test_a_group_that_commits_has_not_failed(tmp_path):
     assert not list((tmp_path / "failed").iterdir())
     store.fail(IDS[0], "too late")
     assert store.failed() == {}
+    assert not list((tmp_path / "failed").iterdir())
     store.fail(IDS[1], "x" * 30_000_000)
     assert len(store.failed()[IDS[1]]) == 20_000
 

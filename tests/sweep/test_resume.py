@@ -1,0 +1,101 @@
+"""What a kill, a signal, a failure or damage leaves, and going on from there to the same bytes."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnjax.cli import main
+from rnnjax.cli.interrupt import PATIENCE
+from rnnjax.sweep.store import Store, read_cube
+
+TOY = Path(__file__).with_name("toy_experiment.py")
+GROUPS = ("activation=tanh", "activation=relu")
+
+
+def wait_for(path, process):
+    """Wait until `path` is there, while `process` runs."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_killed_sweep_resumes_to_the_same_bytes_on_two_devices(rnnjax, start, folder, plain):
+    killed = folder / "killed"
+    process = start("run", TOY, "--out", "killed", "--devices", "2", TOY_PAUSE="1")
+    wait_for(killed / "groups" / f"{GROUPS[0]}.json", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "cube.nc").exists()
+    resumed = rnnjax("resume", "killed", "--devices", "2")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "2/2 chunks" in resumed.stderr  # of one group, not of both
+    assert (killed / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
+
+
+def test_sigterm_stops_between_steps_and_the_sweep_goes_on_as_it_was_asked(rnnjax, start, folder):
+    arguments = ("--out", "stopped", "--devices", "2", "--x64")
+    process = start("run", TOY, *arguments, TOY_PAUSE="1")
+    wait_for(folder / "stopped" / "groups" / f"{GROUPS[0]}.json", process)
+    process.terminate()
+    started = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - started < PATIENCE
+    assert process.returncode == 130
+    assert "rnnjax resume stopped" in err
+    assert Store.open(folder / "stopped").committed() == {GROUPS[0]}
+    assert not (folder / "stopped" / "cube.nc").exists()
+    resumed = rnnjax("resume", "stopped")
+    assert resumed.returncode == 0, resumed.stderr
+    cube = read_cube(folder / "stopped")
+    assert cube.log_norm.dtype == np.float64
+    assert (cube.log_norm_status == 1).all()
+    assert cube.attrs["precision"] == "float64"
+
+
+@pytest.mark.parametrize(("signals", "limit"), [(1, 5.0), (2, 1.0)])
+def test_a_signal_ends_a_sweep_that_cannot_stop_itself(start, folder, signals, limit):
+    out = folder / f"stuck{signals}"
+    (folder / "pausing").unlink(missing_ok=True)
+    process = start("run", TOY, "--out", out, TOY_PAUSE="600")
+    wait_for(folder / "pausing", process)
+    started = time.monotonic()
+    for _ in range(signals):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - started < limit
+    assert process.returncode == 130
+    assert f"rnnjax resume {out}" in err
+
+
+def test_what_failed_or_was_damaged_is_computed_again(rnnjax, folder, plain, capsys):
+    out = folder / "failing"
+    done = rnnjax("run", TOY, "--out", "failing", TOY_BROKEN="tanh")
+    assert done.returncode == 1
+    assert "activation=tanh failed: RuntimeError: this group was told to fail" in done.stderr
+    assert "Traceback" not in done.stderr
+    cube, sound = read_cube(out), read_cube(plain)
+    assert (cube.log_norm_status.sel(activation="tanh") == 5).all()
+    relu = {"activation": "relu"}
+    assert cube.log_norm.sel(relu).identical(sound.log_norm.sel(relu))
+    assert main(["status", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "1 failed" in told
+    assert "this group was told to fail" in told
+
+    shard = out / "groups" / f"{GROUPS[1]}.nc"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert main(["verify", str(out)]) == 3
+    assert str(shard) in capsys.readouterr().out
+    resumed = rnnjax("resume", "failing")
+    assert resumed.returncode == 0, resumed.stderr
+    assert main(["verify", str(out)]) == 0
+    assert (out / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
