@@ -172,7 +172,11 @@ def figure(cube):
     bounds = lag * np.log10(_bound_per_step(cube))[..., None]
     for ax, values, bound in zip(axes[1], log10, bounds, strict=True):
         figures.decay_curves(
-            ax, lag, list(values[shown]), labels=labels, colours=colours,
+            ax,
+            lag,
+            list(values[shown]),
+            labels=labels,
+            colours=colours,
             theory=[line, np.median(bound[shown], axis=1)],
         )
         ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)

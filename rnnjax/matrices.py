@@ -20,8 +20,6 @@ from rnnjax import scaled
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
-# 2^-24 log(condition number) is below the rounding of float32.
-_N_SQUARINGS = 24
 _MAX_SWEEPS = 20
 
 
@@ -35,7 +33,9 @@ def log_spectral_radius(W: Array) -> Array:
         return (power.value, s + power.exponent * scaled.LOG_2 * weight), None
 
     start = scaled.normalise(W)
-    weights = 0.5 ** jnp.arange(1, _N_SQUARINGS + 1, dtype=W.real.dtype)
+    # As many as the dtype has digits: what is left, 2^-m log(condition number), is then rounding.
+    n_squarings = jnp.finfo(W.dtype).nmant + 1
+    weights = 0.5 ** jnp.arange(1, n_squarings + 1, dtype=W.real.dtype)
     (V, s), _ = jax.lax.scan(square, (start.value, start.exponent * scaled.LOG_2), weights)
     last = jnp.log(jnp.linalg.norm(V)) * weights[-1]
     return jnp.where(jnp.any(V != 0), s + last, -jnp.inf)

@@ -61,9 +61,9 @@ def log_norm_by_length(
 
     def step(M: Scaled, at: tuple) -> tuple[Scaled, Array]:
         (local, exponent), g = at
-        columns = jax.vmap(
-            lambda v: dynamics.push(cell, params, local, v), in_axes=1, out_axes=1
-        )(M.value)
+        columns = jax.vmap(lambda v: dynamics.push(cell, params, local, v), in_axes=1, out_axes=1)(
+            M.value
+        )
         M = scaled.normalise(columns, M.exponent + exponent)
         return M, scaled.log_norm(scaled.normalise(g.value @ M.value, g.exponent + M.exponent))
 

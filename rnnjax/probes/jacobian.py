@@ -52,9 +52,9 @@ def log_singular_values(
     def one_step(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], None]:
         Q, rows = carry
         local, exponent = at
-        columns = jax.vmap(
-            lambda v: dynamics.pull(cell, params, local, v), in_axes=1, out_axes=1
-        )(Q)
+        columns = jax.vmap(lambda v: dynamics.pull(cell, params, local, v), in_axes=1, out_axes=1)(
+            Q
+        )
         scale = scaled.normalise(columns)
         Q, r = jnp.linalg.qr(scale.value)
         rows = _times_graded(r, rows)

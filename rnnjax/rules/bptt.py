@@ -142,9 +142,7 @@ def _step_gradients(
     return jax.vmap(lambda at: adjoint.parameter_gradient(cell, loss, params, *at))(steps)
 
 
-def _windowed(
-    cell: Cell, params: Params, trajectory: Trajectory, g: Scaled, window: int
-) -> Scaled:
+def _windowed(cell: Cell, params: Params, trajectory: Trajectory, g: Scaled, window: int) -> Scaled:
     """Return delta_t of equation (1), all t at once, one lag after the other."""
     locals_, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive

@@ -1,6 +1,7 @@
 """Finding experiments, and the plan of a sweep."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.plan import group_id, make_plan
+from rnnjax.sweep.provenance import git_state
 from rnnjax.sweep.spec import parse_config
 from rnnjax.sweep.store import SAFE_ID
 
@@ -159,3 +161,27 @@ def test_the_config_beside_an_experiment(toy):
     assert toy.toml() == TOY.with_suffix(".toml")
     assert re.search(r"toy_experiment\.quick\.toml$", str(toy.toml("quick")))
     assert toy.name == str(TOY)
+
+
+def test_provenance_tells_the_revision_of_a_checkout(tmp_path, monkeypatch):
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    unknown = {"git_revision": "unknown", "git_dirty": "unknown"}
+    assert git_state(tmp_path) == unknown
+
+    def git(*arguments):
+        own = ["-c", "user.name=n", "-c", "user.email=e"]
+        command = ["git", "-C", str(tmp_path), *own, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init")
+    (tmp_path / "rnnjax").mkdir()
+    (tmp_path / "rnnjax" / "code.py").write_text("1")
+    git("add", ".")
+    git("commit", "-m", "first")
+    clean = {"git_revision": git("rev-parse", "HEAD"), "git_dirty": "false"}
+    (tmp_path / "notes.txt").write_text("no code")
+    assert git_state(tmp_path) == clean
+    (tmp_path / "rnnjax" / "code.py").write_text("2")
+    assert git_state(tmp_path) == clean | {"git_dirty": "true"}
+    assert git_state(tmp_path / "rnnjax") == unknown

@@ -105,6 +105,7 @@ def check_readers_see_old_or_new(out, old, new):
         assert store.load(group).identical(make_shard(group))
     if "cube.nc" in old:
         read_cube(out)
+    assert not store.committed() & set(store.failed())
     assert sum(store.counts().values()) == 2 * len(IDS)
 
 
@@ -132,7 +133,20 @@ def test_killed_at_every_operation_then_done_again(tmp_path, machine, action):
         assert len(left) <= 2  # the probe has two names while it is tried
 
 
-def test_killed_between_the_shard_of_the_first_cube_and_the_cube(tmp_path, machine):
+def test_killed_while_a_damaged_group_is_discarded(tmp_path, machine):
+    for stop in range(1, 5):
+        out = tmp_path / str(stop)
+        store = fill(Store.create(out, make_spec()), [FIRST])
+        (out / "groups" / f"{FIRST}.nc").write_bytes(files.encode(make_shard(SECOND)))
+        assert run_until(machine, discard, out, stop)
+        for group in {problem.group for problem in store.problems()}:
+            store.discard(group)
+        fill(store, [FIRST])
+        assert store.load(FIRST).identical(make_shard(FIRST))
+        assert store.problems() == []
+
+
+def test_killed_between_the_receipt_of_the_first_cube_and_the_cube(tmp_path, machine):
     store = fill(Store.create(tmp_path, make_spec()), IDS[:1])
     for stop in range(1, 11):
         assert run_until(machine, collect, tmp_path, stop)

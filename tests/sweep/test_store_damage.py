@@ -72,6 +72,7 @@ def test_deletions_are_found(tmp_path, sound):
         store = Store.open(out)
         (out / name).unlink()
         assert store.problems(), name
+        assert (IDS[0] in store.committed()) == (GROUP not in name)
     (store.out / "groups" / f"{IDS[1]}.nc").unlink()
     (store.out / "groups" / f"{IDS[1]}.json").unlink()
     (store.out / "cube.json").write_bytes((sound / "cube.json").read_bytes())

@@ -1,0 +1,255 @@
+"""What every cell must do, whoever wrote it: one compiled program a cell computes all of it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import rnnjax
+from rnnjax import dynamics, probes, scaled, scan
+from rnnjax.tasks.losses import squared_error
+
+from tests.discovery import SIZES, cells_found
+
+CELLS = cells_found()
+RNG = np.random.default_rng(0)
+T = 7
+BATCH = rnnjax.Batch(
+    x=jnp.asarray(RNG.standard_normal((T, SIZES["n_x"]))),
+    y=jnp.asarray(RNG.standard_normal((T, SIZES["n_y"]))),
+    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+)
+# One cell of every way through the scans: bounded, homogeneous, general, complex, adapted.
+KINDS = ["Vanilla", "Vanilla-relu", "LSTM", "LRU", "linen.GRUCell"]
+
+
+def for_cells(names):
+    """Run a test for each cell, all tests of a cell in one process: they share its programs."""
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+    )
+
+
+ALL = for_cells(CELLS)
+OF_EACH_KIND = for_cells(KINDS)
+
+
+def fit_batch(cell, batch):
+    """The batch with as many inputs and outputs as the cell has."""
+    return batch.replace(x=batch.x[:, : cell.n_x], y=batch.y[:, : cell.n_y])
+
+
+def jacobians(cell, params, x):
+    """J_t of every step by automatic differentiation of `step`, (T, n_h, n_h)."""
+
+    def step(h, x):
+        holomorphic = jnp.iscomplexobj(h)
+        J = jax.jacobian(lambda h: cell.step(params, h, x), holomorphic=holomorphic)(h)
+        return cell.step(params, h, x), J
+
+    return jax.lax.scan(step, cell.initial_state(), x)[1]
+
+
+def by_separate_passes(cell, params, batch):
+    """||dL_T/dh_t|| for every t < T and ||dL_s/dh_0|| for every s, by one jax.grad each, in logs."""
+
+    def loss_at(stop, h, start):
+        """The loss of step `stop` as a function of the state before step `start`."""
+
+        def step(h, at):
+            t, x = at
+            inside = (t >= start) & (t < stop)
+            return jnp.where(inside, cell.step(params, h, x), h), None
+
+        h, _ = jax.lax.scan(step, h, (jnp.arange(T), batch.x))
+        return squared_error(cell.readout(params, h), batch.y[stop - 1])
+
+    def log_norm(stop, h, start):
+        return jnp.log(jnp.linalg.norm(jax.grad(loss_at, argnums=1)(stop, h, start)))
+
+    states = scaled.plain(scan.unroll(cell, params, batch.x).states)
+    h = jnp.concatenate([cell.initial_state()[None], states])
+    steps = jnp.arange(T)
+    by_time = jax.vmap(log_norm, (None, 0, 0))(T, h[:-1], steps)
+    by_length = jax.vmap(log_norm, (0, None, None))(steps + 1, h[0], 0)
+    return by_time[::-1], by_length
+
+
+def over_steps(apply):
+    """Apply `dynamics.push` or `pull` to every column of a matrix at every step."""
+    columns = jax.vmap(apply, (None, None, None, 1), 1)
+    return jax.vmap(columns, (None, None, 0, None), axis_size=T)
+
+
+def compiled_once(measure):
+    """Run one jitted program for a cell and keep its results for all tests of that cell."""
+
+    @functools.cache
+    def results(name):
+        cell = CELLS[name]
+
+        @jax.jit
+        def program(key, batch):
+            params = cell.init(key)
+            return measure(
+                cell, params, batch, lambda rule: rule(cell, squared_error, params, batch)
+            )
+
+        return jax.tree.map(np.asarray, program(jax.random.key(3), fit_batch(cell, BATCH)))
+
+    return results
+
+
+@compiled_once
+def results(cell, params, batch, run):
+    exact = run(rnnjax.BPTT())
+    per_step = rnnjax.BPTT()(cell, squared_error, params, batch, per_step=True)
+    batches = jax.tree.map(lambda a: jnp.stack([a, 2 * a]), batch)
+    each = jax.vmap(lambda b: rnnjax.BPTT()(cell, squared_error, params, b))(batches)
+    mean = rnnjax.BPTT().batch_gradient(cell, squared_error, params, batches)
+    trajectory = scan.unroll(cell, params, batch.x)
+    local, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
+        trajectory.h_prev, trajectory.drive
+    )
+    J = jacobians(cell, params, batch.x)
+    eye = jnp.eye(J.shape[-1], dtype=J.dtype)
+    return {
+        "oracle": jax.value_and_grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch))(
+            params
+        ),
+        "exact": (exact.loss, scaled.plain(exact.grads)),
+        "per_step": scaled.plain(scaled.sum_over_leading(per_step.grads)),
+        "each": (each.loss, scaled.plain(each.grads)),
+        "mean": (mean.loss, scaled.plain(mean.grads)),
+        "J": J,
+        "push": scaled.shift(over_steps(dynamics.push)(cell, params, local, eye), exponent),
+        "pull": scaled.shift(over_steps(dynamics.pull)(cell, params, local, eye), exponent),
+        "lags": probes.log_norm_by_lag(cell, squared_error, params, batch)["log_norm"],
+        "lengths": probes.log_norm_by_length(cell, squared_error, params, batch)[
+            "log_norm_by_length"
+        ],
+        "separate": by_separate_passes(cell, params, batch),
+    }
+
+
+@compiled_once
+def slow_results(cell, params, batch, run):
+    rules = {"segments": rnnjax.BPTT(segment=3), "window of T": rnnjax.BPTT(window=T)}
+    lags = probes.log_norm_by_lag(cell, squared_error, params, batch, segment=3)["log_norm"]
+    values = probes.log_singular_values(cell, None, params, batch)["log_singular_values"]
+    out = {name: run(rule) for name, rule in rules.items()}
+    return {
+        "rules": {name: (o.loss, scaled.plain(o.grads)) for name, o in out.items()},
+        "lags": lags,
+        "values": values,
+    }
+
+
+def assert_trees_close(got, expected, tolerance):
+    """Every leaf within tolerance of its own largest entry."""
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
+
+
+@ALL
+def test_bptt_is_jax_grad(name):
+    (got_loss, got), (loss, grads) = results(name)["exact"], results(name)["oracle"]
+    np.testing.assert_allclose(got_loss, loss, rtol=1e-13)
+    assert_trees_close(got, grads, 1e-12)
+
+
+@OF_EACH_KIND
+@pytest.mark.parametrize("rule", ["segments", "window of T"])
+def test_bptt_in_segments_or_with_a_full_window_is_jax_grad(name, rule):
+    (got_loss, got), (loss, grads) = slow_results(name)["rules"][rule], results(name)["oracle"]
+    np.testing.assert_allclose(got_loss, loss, rtol=1e-13)
+    assert_trees_close(got, grads, 1e-12)
+
+
+@ALL
+def test_the_steps_sum_to_the_gradient(name):
+    assert_trees_close(results(name)["per_step"], results(name)["oracle"][1], 1e-12)
+
+
+@ALL
+def test_a_batch_gives_the_mean_of_its_sequences(name):
+    mean = jax.tree.map(lambda a: a.mean(0), results(name)["each"])
+    np.testing.assert_allclose(results(name)["mean"][0], mean[0], rtol=1e-13)
+    assert_trees_close(results(name)["mean"][1], mean[1], 1e-12)
+
+
+@ALL
+def test_push_and_pull_apply_the_jacobian_and_its_transpose(name):
+    J = results(name)["J"]
+    np.testing.assert_allclose(results(name)["push"], J, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(results(name)["pull"], J.transpose(0, 2, 1), rtol=1e-12, atol=1e-14)
+
+
+@ALL
+def test_all_lags_of_one_pass_equal_separate_gradients(name):
+    np.testing.assert_allclose(results(name)["lags"][1:], results(name)["separate"][0], rtol=1e-10)
+
+
+@ALL
+def test_all_lengths_of_one_pass_equal_one_backward_pass_a_length(name):
+    np.testing.assert_allclose(results(name)["lengths"], results(name)["separate"][1], rtol=1e-10)
+
+
+@OF_EACH_KIND
+def test_segments_change_nothing(name):
+    got = slow_results(name)["lags"]
+    np.testing.assert_allclose(got, results(name)["lags"], rtol=1e-13, atol=1e-13)
+
+
+@OF_EACH_KIND
+def test_singular_values_are_those_of_the_dense_product(name):
+    product = np.eye(results(name)["J"].shape[1])
+    for got, J in zip(slow_results(name)["values"], results(name)["J"][::-1], strict=True):
+        product = product @ J
+        with np.errstate(divide="ignore"):
+            expected = np.log(np.linalg.svd(product)[1])
+        # The dense product itself knows only what is above rounding.
+        known = expected > expected[0] - 20
+        np.testing.assert_allclose(got[known], expected[known], atol=1e-7)
+
+
+@ALL
+def test_sizes_and_shapes(name):
+    cell = CELLS[name]
+
+    def shapes(key):
+        params = cell.init(key)
+        h = cell.step(params, cell.initial_state(), jnp.zeros(cell.n_x))
+        return h, cell.readout(params, h)
+
+    h, y = jax.eval_shape(shapes, jax.random.key(0))
+    assert h.shape == cell.initial_state().shape == (cell.n_h,)
+    assert h.dtype == cell.initial_state().dtype
+    assert y.shape == (cell.n_y,)
+
+
+@for_cells([name for name, cell in CELLS.items() if dynamics.is_homogeneous(cell)])
+def test_a_homogeneous_cell_is_homogeneous(name):
+    cell = CELLS[name]
+    params = cell.init(jax.random.key(0))
+    d = dynamics.drive(cell, params, jnp.ones(cell.n_x))
+    h = jnp.linspace(-1, 2, cell.n_h).astype(cell.initial_state().dtype)
+    big = dynamics.advance(cell, params, 1024 * h, 1024 * d)
+    np.testing.assert_array_equal(big, 1024 * dynamics.advance(cell, params, h, d))
+
+
+@ALL
+def test_a_rebuilt_equal_cell_compiles_nothing(name):
+    n_traces = 0
+
+    @jax.jit
+    def step(cell, params, h, x):
+        nonlocal n_traces
+        n_traces += 1
+        return cell.step(params, h, x)
+
+    for cell in (cells_found()[name], cells_found()[name]):
+        params = cell.init(jax.random.key(0))
+        step(cell, params, cell.initial_state(), jnp.zeros(cell.n_x))
+    assert n_traces == 1

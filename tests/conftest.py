@@ -1,0 +1,21 @@
+"""Strictness for every test: float64 unless a test asks otherwise, and no silent broadcasting."""
+
+import os
+
+# Tests compile hundreds of small programs and run each once: compile them fast, not for speed.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+).strip()
+
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def float32():
+    """Run a test in JAX's default precision, as users do."""
+    with jax.enable_x64(False):
+        yield

@@ -1,0 +1,74 @@
+"""Finds the subjects of contract tests by walking the package, so that nothing is listed by hand."""
+
+import inspect
+import pkgutil
+from dataclasses import fields
+from importlib import import_module
+
+import jax.numpy as jnp
+import rnnjax
+from flax import linen, nnx
+from rnnjax import activations
+
+SIZES = {"n_x": 6, "n_h": 5, "n_y": 4, "n_units": 3, "n_hidden": 5}
+
+
+def activations_found():
+    return [a for a in vars(activations).values() if isinstance(a, activations.Activation)]
+
+
+def _public(package):
+    """Everything public that the modules of a package define."""
+    for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        module = import_module(info.name)
+        for name, thing in vars(module).items():
+            if not name.startswith("_") and getattr(thing, "__module__", "") == module.__name__:
+                yield name, thing
+
+
+def cells_found():
+    """One of each cell class and of its variants with a way of their own through the code."""
+    found = {}
+    for name, thing in _public(rnnjax.cells):
+        if inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing)) and name != "FlaxCell":
+            sizes = {f.name: SIZES[f.name] for f in fields(thing) if f.name in SIZES}
+            found[name] = thing(**sizes, gain=1.1)
+    # The activations that take a way of their own: carried with a scale, or with a signed slope.
+    for a in activations_found():
+        if a.homogeneous or a.slope_sign:
+            cell = rnnjax.Vanilla(6, 5, 4, activation=a, gain=1.1, bias_gain=0.5)
+            found[f"Vanilla-{a.name}"] = cell
+    wide = {"param_dtype": jnp.float64}
+    return found | {
+        "Vanilla-leak": rnnjax.Vanilla(6, 5, 4, leak=0.3, gain=1.5),
+        "Vanilla-relu-leak": rnnjax.Vanilla(6, 5, 4, activation=activations.relu, leak=0.3),
+        "Jordan-one-feedback": rnnjax.Jordan(6, 5, 4, feedback=(2,), start=0.3),
+        "linen.GRUCell": rnnjax.from_linen(linen.GRUCell(5, **wide), 6, 4),
+        "nnx.LSTMCell": rnnjax.from_nnx(nnx.LSTMCell, 6, 5, 4, **wide),
+    }
+
+
+def probes_found():
+    """Every public function of rnnjax.probes that takes (cell, loss, params, batch)."""
+    return {
+        name: thing
+        for name, thing in _public(rnnjax.probes)
+        if inspect.isfunction(thing)
+        and list(inspect.signature(thing).parameters)[:4] == ["cell", "loss", "params", "batch"]
+    }
+
+
+def tasks_found():
+    return {
+        name: thing
+        for name, thing in _public(rnnjax.tasks)
+        if inspect.isclass(thing) and {"sample", "loss"} <= set(dir(thing))
+    }
+
+
+def rules_found():
+    return {
+        name: thing
+        for name, thing in _public(rnnjax.rules)
+        if inspect.isclass(thing) and hasattr(thing, "step_axis")
+    }

@@ -1,0 +1,81 @@
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+from rnnjax import activation_named
+from rnnjax.activations import scaled_slope
+
+from tests.discovery import activations_found
+
+X = np.concatenate([np.linspace(-9, 9, 181), [-60.0, -30.0, 30.0, 60.0]])
+ALL = pytest.mark.parametrize("f", activations_found(), ids=lambda f: f.name)
+
+# f' written out, for numbers of any precision.
+EXACT_SLOPE = {
+    "identity": lambda x: mpmath.mpf(1),
+    "tanh": lambda x: mpmath.sech(x) ** 2,
+    "sigmoid": lambda x: mpmath.exp(-x) / (1 + mpmath.exp(-x)) ** 2,
+    "relu": lambda x: mpmath.mpf(x > 0),
+    "leaky_relu": lambda x: mpmath.mpf(1 if x >= 0 else 0.01),
+    "hard_tanh": lambda x: mpmath.mpf(abs(x) <= 1),
+    "softplus": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "erf": lambda x: mpmath.exp(-mpmath.pi / 4 * x * x),
+    "gelu": lambda x: mpmath.ncdf(x) + x * mpmath.npdf(x),
+}
+
+
+@ALL
+def test_slope_is_the_derivative_of_fn(f):
+    by_autodiff = jax.vmap(jax.grad(f.fn))(X)
+    np.testing.assert_allclose(f.slope(jnp.asarray(X)), by_autodiff, rtol=1e-12, atol=1e-15)
+
+
+@ALL
+def test_slope_at_the_kinks_is_that_of_autodiff(f):
+    kinks = jnp.array([-1.0, 0.0, 1.0])
+    np.testing.assert_allclose(f.slope(kinks), jax.vmap(jax.grad(f.fn))(kinks), rtol=1e-14)
+
+
+@ALL
+def test_log_slope_survives_saturation_in_float32(f, float32):
+    x = np.asarray(X, np.float32)
+    with mpmath.workdps(1000):
+        slopes = [abs(EXACT_SLOPE[f.name](mpmath.mpf(float(v)))) for v in x]
+        exact = np.array([float(mpmath.log(s)) if s else -np.inf for s in slopes])
+    # At the root of gelu's slope its logarithm is ill-conditioned in x itself.
+    smooth = np.abs(x + 0.7517915) > 0.1 if f.name == "gelu" else np.full(x.shape, True)
+    found = np.asarray(f.log_slope(jnp.asarray(x)))
+    np.testing.assert_allclose(found[smooth], exact[smooth], rtol=2e-6, atol=2e-6)
+
+
+@ALL
+def test_max_slope_is_the_supremum(f):
+    x = jnp.linspace(-30, 30, 600_001)
+    steepest = jnp.max(jnp.abs(f.slope(x)))
+    assert steepest <= f.max_slope * (1 + 1e-15)
+    assert steepest >= f.max_slope * (1 - 1e-8)
+
+
+@ALL
+def test_homogeneous_activations_and_only_they_are_homogeneous(f):
+    x = jnp.asarray(X[:181])
+    assert bool(jnp.allclose(f(4 * x), 4 * f(x), rtol=1e-14)) == f.homogeneous
+
+
+@ALL
+def test_scaled_slope_is_the_slope(f):
+    x = jnp.asarray(X[20:150:10])
+    slope, exponent = scaled_slope(f, x)
+    np.testing.assert_allclose(slope * 2.0**exponent, f.slope(x), rtol=1e-13)
+
+
+def test_scaled_slope_keeps_what_float32_cannot(float32):
+    slope, exponent = scaled_slope(activation_named("tanh"), jnp.array([300.0, 301.0]))
+    expected = np.log(4) - 2 * np.array([300.0, 301.0])
+    np.testing.assert_allclose(np.log(slope) + exponent * np.log(2), expected, rtol=1e-6)
+
+
+def test_an_unknown_name_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="activation: expected one of identity, tanh.*got 'tahn'"):
+        activation_named("tahn")

@@ -1,0 +1,55 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rnnjax import matrices, scaled
+
+RNG = np.random.default_rng(1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 64])
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_spectral_radius_and_norm_in_float32(n, size, float32):
+    W = RNG.standard_normal((n, n))
+    got = jax.jit(matrices.log_spectral_radius)(jnp.asarray(W * size, jnp.float32))
+    expected = np.log(np.max(np.abs(np.linalg.eigvals(W)))) + np.log(size)
+    np.testing.assert_allclose(got, expected, atol=1e-5 * max(1, abs(expected)))
+    got = jax.jit(matrices.log_spectral_norm)(jnp.asarray(W * size, jnp.float32))
+    expected = np.log(np.linalg.norm(W, 2)) + np.log(size)
+    np.testing.assert_allclose(got, expected, atol=3e-6 * max(1, abs(expected)))
+
+
+def test_a_nilpotent_matrix_has_radius_zero():
+    assert matrices.log_spectral_radius(jnp.array([[0.0, 1.0], [0.0, 0.0]])) == -jnp.inf
+
+
+def test_a_rotation_has_radius_one():
+    c, s = np.cos(1.0), np.sin(1.0)
+    W = jnp.array([[c, s], [-s, c]])
+    np.testing.assert_allclose(matrices.log_spectral_radius(W), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 5, 8])
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_singular_values_of_an_ordinary_matrix(n, kind):
+    A = RNG.standard_normal((n, n)) + (1j * RNG.standard_normal((n, n)) if kind == "complex" else 0)
+    rows = scaled.normalise(jnp.asarray(A), jnp.zeros(n, jnp.int32))
+    got = jax.jit(matrices.log_singular_values)(rows)
+    np.testing.assert_allclose(got, np.log(np.linalg.svd(A)[1]), rtol=1e-12, atol=1e-12)
+
+
+def test_singular_values_of_a_graded_matrix_known_by_construction():
+    """D R with R orthogonal has the singular values D, however far apart they are."""
+    n = 6
+    R = np.linalg.qr(RNG.standard_normal((n, n)))[0]
+    exponents = np.array([4000, 300, 299, 0, -9, -7000])
+    rows = scaled.normalise(jnp.asarray(R), jnp.asarray(RNG.permutation(exponents), jnp.int32))
+    got = jax.jit(matrices.log_singular_values)(rows)
+    np.testing.assert_allclose(got, exponents * np.log(2), rtol=1e-13, atol=1e-12)
+
+
+def test_singular_values_of_a_singular_matrix():
+    rows = scaled.normalise(jnp.asarray([[1.0, 2], [2.0, 4]]), jnp.zeros(2, jnp.int32))
+    got = jax.jit(matrices.log_singular_values)(rows)
+    np.testing.assert_allclose(got[0], np.log(5), rtol=1e-14)
+    assert got[1] < -30

@@ -1,0 +1,146 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rnnjax import scaled
+from rnnjax.scaled import ZERO_EXPONENT, Scaled
+
+VALUES = np.random.default_rng(0).standard_normal((3, 7))
+
+
+def number(log2, seed=0, n=7):
+    """A vector of about 2^log2 and its exact float64 mantissa."""
+    value = jnp.asarray(np.random.default_rng(seed).standard_normal(n), jnp.float32)
+    return scaled.normalise(value, log2), np.asarray(value, float)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_power_of_two_is_exact_over_the_normal_range(dtype):
+    info = jnp.finfo(dtype)
+    exponents = np.arange(info.minexp, info.maxexp)
+    found = scaled.power_of_two(jnp.asarray(exponents, jnp.int32), dtype)
+    np.testing.assert_array_equal(found, np.ldexp(np.ones((), dtype), exponents))
+    assert scaled.power_of_two(jnp.int32(info.minexp - 1), dtype) == 0
+
+
+@given(st.integers(-200, 200), st.integers(-120, 120))
+@settings(max_examples=60, deadline=None)
+def test_shift_is_ldexp_wherever_the_result_is_normal(exponent, start):
+    value = np.float32(1.7182818) * np.float32(2.0) ** start
+    expected = np.ldexp(np.float64(value), exponent)
+    if 2.0**-126 <= expected < 2.0**127:
+        assert scaled.shift(jnp.float32(value), jnp.int32(exponent)) == np.float32(expected)
+
+
+@pytest.mark.parametrize("size", [1e-36, 1e-30, 1.0, 1e30, 3.4e38])
+def test_normalise_keeps_the_number_and_brings_it_near_one(size):
+    value = jnp.asarray(VALUES[0] / np.max(np.abs(VALUES[0])) * size, jnp.float32)
+    got = scaled.normalise(value)
+    assert 1 <= jnp.max(jnp.abs(got.value)) < 4
+    np.testing.assert_array_equal(np.ldexp(np.asarray(got.value, float), got.exponent), value)
+
+
+def test_zero_has_no_exponent_and_no_influence():
+    zero = scaled.normalise(jnp.zeros(7, jnp.float32), 500)
+    assert zero.exponent == ZERO_EXPONENT
+    assert scaled.log_norm(zero) == -jnp.inf
+    tiny, _ = number(-90_000)
+    np.testing.assert_array_equal(scaled.add(zero, tiny).value, tiny.value)
+    assert scaled.add(zero, tiny).exponent == tiny.exponent
+    assert scaled.log_norm(scaled.add(zero, zero)) == -jnp.inf
+
+
+@pytest.mark.parametrize("log2", [-300_000, -3000, 0, 3000, 300_000])
+def test_log_norm_at_any_magnitude(log2):
+    got, value = number(log2)
+    expected = np.log(np.linalg.norm(value)) + log2 * np.log(2)
+    np.testing.assert_allclose(scaled.log_norm(got), expected, rtol=3e-7)
+
+
+def test_log_norm_of_a_tree_whose_leaves_lie_far_apart():
+    (a, x), (b, _) = number(2000), number(-2000, seed=1)
+    np.testing.assert_allclose(
+        scaled.log_norm({"a": a, "b": b}), np.log(np.linalg.norm(x)) + 2000 * np.log(2), rtol=3e-7
+    )
+
+
+def test_stacked_numbers_have_a_norm_each():
+    stack = scaled.normalise(jnp.asarray(VALUES), jnp.array([5000, 0, -5000], jnp.int32))
+    expected = np.log(np.linalg.norm(VALUES, axis=1)) + np.log(2) * np.array([5000, 0, -5000])
+    np.testing.assert_allclose(scaled.log_norm(stack), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("gap", [0, 3, -3, 20, 300])
+def test_add_is_exact_addition(gap):
+    (a, x), (b, y) = number(900, 1), number(900 + gap, 2)
+    got = scaled.add(a, b)
+    expected = x + np.ldexp(y, gap)
+    found = np.ldexp(np.asarray(got.value, float), int(got.exponent) - 900)
+    np.testing.assert_allclose(found, expected, rtol=2e-7, atol=2e-7 * np.max(np.abs(expected)))
+
+
+def test_sum_over_leading_cancels_as_it_should():
+    stack = scaled.normalise(jnp.asarray([[1.0, 2], [-1.0, -2], [3.0, 4]]), jnp.array([9, 9, 7]))
+    total = scaled.sum_over_leading(stack)
+    np.testing.assert_array_equal(scaled.plain(total), [3 * 128, 4 * 128])
+    np.testing.assert_allclose(scaled.plain(scaled.divide(total, 4)), [96, 128])
+
+
+def test_cosine_where_a_norm_squared_would_be_zero_or_infinite():
+    (a, x), (b, y) = number(-40_000, 1), number(70_000, 2)
+    expected = x @ y / np.linalg.norm(x) / np.linalg.norm(y)
+    np.testing.assert_allclose(scaled.cosine(a, b), expected, rtol=1e-5)
+    np.testing.assert_allclose(scaled.cosine(a, a), 1.0, rtol=1e-6)
+
+
+def test_the_angle_to_nothing_is_undefined():
+    zero = scaled.normalise(jnp.zeros(7, jnp.float32))
+    assert jnp.isnan(scaled.cosine(zero, number(0)[0]))
+
+
+def test_clipping_keeps_the_direction_at_e400(float32):
+    """||g|| = e^400: plain float32 divides inf by inf."""
+    log2 = int(400 / np.log(2))
+    (a, x), (b, y) = number(log2, 1), number(log2 - 2, 2)
+    direction = np.concatenate([x, y / 4])
+    direction /= np.linalg.norm(direction)
+    clipped = scaled.clip_norm({"a": a, "b": b}, 1.0)
+    found = np.concatenate([np.asarray(clipped["a"], float), np.asarray(clipped["b"], float)])
+    np.testing.assert_allclose(found, direction, atol=1e-6)
+    plain = np.concatenate(list(scaled.plain({"a": a, "b": b}).values()))
+    with np.errstate(invalid="ignore"):
+        assert not np.all(np.isfinite(plain / np.linalg.norm(plain)))
+
+
+@pytest.mark.parametrize("threshold", [1e-3, 0.5, 10.0])
+def test_clipping_is_the_textbook_rule_at_ordinary_norms(threshold):
+    g = {"a": jnp.asarray(VALUES), "b": jnp.asarray(VALUES[0])}
+    norm = np.sqrt(np.sum(VALUES**2) + np.sum(VALUES[0] ** 2))
+    clipped = scaled.clip_norm(scaled.normalise_tree(g), threshold)
+    for name, value in g.items():
+        expected = value * min(1.0, threshold / norm)
+        np.testing.assert_allclose(clipped[name], expected, rtol=1e-14)
+
+
+def test_complex_numbers_are_scaled_by_their_larger_part():
+    value = jnp.asarray([1e-30 + 3e-25j, 2e-26 - 1e-30j], jnp.complex64)
+    got = scaled.normalise(value, -5000)
+    expected = np.log(np.linalg.norm(np.asarray(value, complex) * 1e20)) - np.log(1e20)
+    np.testing.assert_allclose(scaled.log_norm(got), expected - 5000 * np.log(2), rtol=1e-6)
+
+
+def test_non_finite_numbers_stay_non_finite():
+    for bad in (jnp.inf, jnp.nan):
+        got = scaled.normalise(jnp.array([1.0, bad]))
+        assert not jnp.all(jnp.isfinite(scaled.plain(got)))
+        assert not jnp.isfinite(scaled.log_norm(got))
+
+
+def test_everything_works_under_vmap_and_grad_of_plain_values():
+    stack = scaled.normalise(jnp.asarray(VALUES), jnp.array([1, 2, 3]))
+    one_by_one = jnp.stack(
+        [scaled.log_norm(Scaled(stack.value[i], stack.exponent[i])) for i in range(3)]
+    )
+    np.testing.assert_array_equal(jax.vmap(scaled.log_norm)(stack), one_by_one)
