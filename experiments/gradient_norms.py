@@ -201,7 +201,7 @@ def _median(values):
 
 
 def _bound_per_step(cube):
-    """gamma ||W||, (activation, gain, seed)."""
+    """Return gamma ||W||, (activation, gain, seed)."""
     bound = cube["max_slope"] * cube["largest_singular_value"]
     return bound.transpose("activation", "gain", "seed").values
 

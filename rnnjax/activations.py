@@ -73,12 +73,15 @@ def _log_step(where: Array, below: float = -math.inf) -> Array:
 
 
 def _log_gelu_slope(x: Array) -> Array:
-    # Phi + x phi = phi (x + R) with R = Phi/phi, Mills' ratio: for x < 0 both terms underflow, their
-    # quotient by phi does not.
+    # Phi + x phi = phi (x + R) with R = Phi/phi, Mills' ratio: for x < 0 both terms underflow,
+    # their quotient by phi does not. Beyond -30 R is its asymptotic series, since the logarithms of
+    # Phi and phi leave float32 where R is still an ordinary number.
+    near = jnp.clip(x, -30.0, 0.0)
+    mills = jnp.exp(log_ndtr(near) + 0.5 * near * near + _LOG_SQRT_2_PI)
+    far = 1 / jnp.minimum(x, -30.0)
+    series = -far * (1 - far**2 * (1 - 3 * far**2 * (1 - 5 * far**2)))
     log_phi = -0.5 * x * x - _LOG_SQRT_2_PI
-    left = jnp.minimum(x, 0.0)
-    log_phi_left = -0.5 * left * left - _LOG_SQRT_2_PI
-    below = log_phi_left + jnp.log(jnp.abs(left + jnp.exp(log_ndtr(left) - log_phi_left)))
+    below = log_phi + jnp.log(jnp.abs(jnp.minimum(x, 0.0) + jnp.where(x < -30, series, mills)))
     right = jnp.maximum(x, 0.0)
     above = jnp.log(jnp.exp(log_ndtr(right)) + right * jnp.exp(jnp.where(x > 0, log_phi, 0.0)))
     return jnp.where(x < 0, below, above)
@@ -175,7 +178,7 @@ def activation_named(name: str) -> Activation:
 
 
 def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
-    """Return f'(x) as (slope, exponent): f'(x) = slope x 2^exponent with the largest |slope| near 1.
+    """Return f'(x) as (slope, exponent): f'(x) = slope x 2^exponent, the largest |slope| near 1.
 
     Args:
       activation: the activation.

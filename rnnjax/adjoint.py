@@ -103,12 +103,14 @@ def backward(
     if segment is not None and segment < 1:
         raise ValueError(f"segment: expected a positive number of steps, got {segment}")
     n_steps = x.shape[0]
-    n_whole, n_rest = divmod(n_steps, min(segment or n_steps, n_steps))
+    size = min(segment or n_steps, n_steps)
+    n_whole, n_rest = divmod(n_steps, size)
 
     def segment_back(trajectory: Trajectory, last: Scaled, inputs: Any) -> tuple[Scaled, Any]:
-        g = None if source is None else source(trajectory, inputs[1])
+        x, targets = inputs
+        g = None if source is None else source(trajectory, targets)
         deltas, first = scan_back(cell, params, trajectory, last, g)
-        return first, emit(trajectory, *inputs, deltas)
+        return first, emit(trajectory, x, targets, deltas)
 
     def again(last: Scaled, at: Any) -> tuple[Scaled, Any]:
         start, inputs = at
@@ -121,7 +123,7 @@ def backward(
         first, out = segment_back(trajectory, end(_last(trajectory)), inputs)
         return [jax.tree.map(lambda a: a[None], out)], first
 
-    whole, rest = _split(inputs, n_whole, n_steps // n_whole if not n_rest else segment)
+    whole, rest = _split(inputs, n_whole, size)
     after, starts = jax.lax.scan(
         lambda h, x: (_last(scan.unroll(cell, params, x, h)), h), start, whole[0]
     )
@@ -219,7 +221,8 @@ def parameter_gradient(
         by_drive = jax.vmap(pull_to_drive)(h_prev, drive, deltas.value)
         parts.append(_contract(drives, params, Scaled(by_drive, deltas.exponent)))
     leaves, structure = jax.tree.flatten(params)
-    return structure.unflatten([_sum_of_parts(leaf, parts, i) for i, leaf in enumerate(leaves)])
+    sums = [_sum_of_parts(leaf, parts, i) for i, leaf in enumerate(leaves)]
+    return jax.tree.unflatten(structure, sums)
 
 
 def _contract(
@@ -230,14 +233,18 @@ def _contract(
     Leaves that the function does not read have none: zeros would cost additions of scaled numbers.
     """
     leaves, structure = jax.tree.flatten(params)
-    traced = jax.make_jaxpr(lambda *leaves: stacked(structure.unflatten(leaves)))(*leaves).jaxpr
+
+    def of_all(*leaves: Array) -> Array:
+        return stacked(jax.tree.unflatten(structure, leaves))
+
+    traced = jax.make_jaxpr(of_all)(*leaves).jaxpr
     read = {id(v) for equation in traced.eqns for v in equation.invars}
     read |= {id(v) for v in traced.outvars}
     used = [i for i, v in enumerate(traced.invars) if id(v) in read]
 
     def of_used(some: list[Array]) -> Array:
         chosen = dict(zip(used, some, strict=True))
-        return stacked(structure.unflatten([chosen.get(i, leaf) for i, leaf in enumerate(leaves)]))
+        return of_all(*(chosen.get(i, leaf) for i, leaf in enumerate(leaves)))
 
     value, exponent = scaled.common(scaled.renormalise(cotangents))
     (grads,) = jax.vjp(of_used, [leaves[i] for i in used])[1](value)

@@ -4,7 +4,8 @@ Beside `step` a cell may offer
 
   drive(params, x)          the part of the step that does not depend on h, (n_d,): computed for
                             all t at once, outside the scan
-  advance(params, h, d)     h_t from h_{t-1} and the drive: step(p, h, x) = advance(p, h, drive(p, x))
+  advance(params, h, d)     h_t from h_{t-1} and the drive:
+                            step(p, h, x) = advance(p, h, drive(p, x))
   homogeneous               True if advance(p, a h, a d) = a advance(p, h, d) for every a > 0: the
                             forward pass then carries a power-of-two scale and cannot overflow
   local(params, h, d)       what the step's Jacobian J = dh_t/dh_{t-1} needs, as (tree, exponent):
@@ -39,7 +40,7 @@ def advance(cell: Cell, params: Params, h: Array, d: Array) -> Array:
 
 
 def local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
-    """Return what `push` and `pull` need at one step, and the exponent of its Jacobian, int32 ()."""
+    """Return what `push` and `pull` need at a step, and the exponent of its Jacobian, int32 ()."""
     if hasattr(cell, "local"):
         return cell.local(params, h, d)
     return (h, d), jnp.zeros((), jnp.int32)

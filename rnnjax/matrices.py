@@ -71,7 +71,8 @@ def log_singular_values(rows: Scaled) -> Array:
         rows, cosines = jax.lax.scan(_rotate, carry[0], rounds)
         return rows, jnp.max(cosines), carry[2] + 1
 
-    start = (scaled.renormalise(rows), jnp.asarray(jnp.inf, rows.value.real.dtype), 0)
+    largest = jnp.asarray(jnp.inf, rows.value.real.dtype)
+    start = (scaled.renormalise(rows), largest, jnp.asarray(0))
     rows, _, _ = jax.lax.while_loop(unfinished, sweep, start)
     return jnp.sort(scaled.log_norm(rows), descending=True)[:n]
 

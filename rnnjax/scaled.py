@@ -9,7 +9,9 @@ A `Scaled` may be stacked: the leading axes of `value` are those of `exponent`, 
 vectors has value (T, n) and exponent (T,). The axes behind them form one number each.
 """
 
+import functools
 import math
+import operator
 from typing import Any
 
 import jax
@@ -202,10 +204,11 @@ def _aligned(tree: Any) -> tuple[list[Array], Array]:
 
 
 def _dot(a: list[Array], b: list[Array], n_leading: int) -> Array:
-    return sum(
+    products = [
         jnp.sum((x * y.conj()).real, axis=_inner_axes(x, n_leading))
         for x, y in zip(a, b, strict=True)
-    )
+    ]
+    return functools.reduce(operator.add, products)
 
 
 def log_norm(tree: Any) -> Array:

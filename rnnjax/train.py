@@ -92,7 +92,9 @@ def fit(
         carry, losses = jax.lax.scan(update, carry, steps)
         return carry, (losses, seen)
 
-    rule_state = jax.vmap(lambda batch: rule.init(cell, params, batch))(draw(jnp.zeros((), int)))
+    # Rules read shapes from the batch that they start with, so any sequences will do.
+    like = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (batch_size, *a.shape)), probe_batch)
+    rule_state = jax.vmap(lambda batch: rule.init(cell, params, batch))(like)
     start = (params, optimiser.init(params), rule_state)
     steps = jnp.arange(n_updates).reshape(-1, every)
     (params, _, _), (losses, seen) = jax.lax.scan(probed, start, steps)

@@ -1,4 +1,4 @@
-"""Finds the subjects of contract tests by walking the package, so that nothing is listed by hand."""
+"""Finds the subjects of contract tests by walking the package: nothing is listed by hand."""
 
 import inspect
 import pkgutil
@@ -6,8 +6,9 @@ from dataclasses import fields
 from importlib import import_module
 
 import jax.numpy as jnp
-import rnnjax
 from flax import linen, nnx
+
+import rnnjax
 from rnnjax import activations
 
 SIZES = {"n_x": 6, "n_h": 5, "n_y": 4, "n_units": 3, "n_hidden": 5}

@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+
 from rnnjax import activation_named
 from rnnjax.activations import scaled_slope
-
 from tests.discovery import activations_found
 
 X = np.concatenate([np.linspace(-9, 9, 181), [-60.0, -30.0, 30.0, 60.0]])
@@ -50,6 +50,15 @@ def test_log_slope_survives_saturation_in_float32(f, float32):
 
 
 @ALL
+@pytest.mark.parametrize("x", [-3e38, -1e20, 1e20, 3e38])
+def test_no_state_however_large_gives_nan(f, x, float32):
+    slope, _ = scaled_slope(f, jnp.array([x]))
+    assert not jnp.isnan(f.log_slope(jnp.float32(x)))
+    assert not jnp.isnan(f.slope(jnp.float32(x)))
+    assert not jnp.any(jnp.isnan(slope))
+
+
+@ALL
 def test_max_slope_is_the_supremum(f):
     x = jnp.linspace(-30, 30, 600_001)
     steepest = jnp.max(jnp.abs(f.slope(x)))
@@ -77,5 +86,5 @@ def test_scaled_slope_keeps_what_float32_cannot(float32):
 
 
 def test_an_unknown_name_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="activation: expected one of identity, tanh.*got 'tahn'"):
+    with pytest.raises(ValueError, match=r"activation: expected one of identity, tanh.*got 'tahn'"):
         activation_named("tahn")

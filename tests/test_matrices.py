@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from rnnjax import matrices, scaled
 
 RNG = np.random.default_rng(1)

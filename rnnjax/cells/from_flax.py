@@ -65,7 +65,9 @@ class FromLinen:
 
     def apply(self, params: Any, carry: Any, x: Array) -> tuple[Any, Array]:
         """Return (carry, y)."""
-        return self.module.apply({"params": params}, carry, x)
+        # linen types it as either an output or (output, variables), by arguments not given here.
+        out: Any = self.module.apply({"params": params}, carry, x)
+        return out
 
 
 @struct.dataclass
@@ -85,9 +87,9 @@ class FromNNX:
         options = dict(self.options)
         return self.cell_class(self.n_x, self.n_units, rngs=nnx.Rngs(key), **options)
 
-    def _structure(self) -> tuple[Any, nnx.Module]:
+    def _structure(self) -> tuple[Any, Any]:
         cell = nnx.eval_shape(lambda: self._build(jax.random.key(0)))
-        structure, _, rest = nnx.split(cell, nnx.Param, ...)
+        structure, _, *rest = nnx.split(cell, nnx.Param, ...)
         if jax.tree.leaves(rest):
             raise ValueError(
                 f"cell_class: expected an nnx cell whose only state is nnx.Param, got "

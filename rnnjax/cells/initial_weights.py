@@ -36,7 +36,7 @@ def orthogonal(key: Array, n: int) -> Array:
     """
     Q, R = jnp.linalg.qr(normals(key, (n, n))[0])
     # Without the signs of R the distribution would depend on the QR algorithm.
-    return Q * jnp.sign(jnp.diagonal(R))
+    return Q * jnp.sign(jnp.diagonal(R))[None, :]
 
 
 def identity(key: Array, n: int) -> Array:

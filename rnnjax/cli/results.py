@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from rnnjax import catalog
 from rnnjax.errors import ConfigError, one_line
+from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in, load
-from rnnjax.sweep.store import Store, read_cube
+from rnnjax.sweep.store import Store
+from rnnjax.sweep.verify import notes_in, problems_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,10 +47,10 @@ def verify(out: Path) -> int:
         print(f"{out}: the cube is sound")
         return 0
     store = Store.open(out)
-    problems = store.problems()
+    problems = problems_in(store)
     for problem in problems:
         print(f"{problem.path}: {one_line(problem.what, 300)}")
-    for note in store.notes():
+    for note in notes_in(store):
         print(f"{note.path}: {one_line(note.what, 300)} (harmless)")
     if problems:
         print(f"rnnjax: {len(problems)} problems; rnnjax resume {out}", file=sys.stderr)

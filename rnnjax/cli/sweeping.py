@@ -15,9 +15,11 @@ from rnnjax.cli.interrupt import EXIT, Interrupts
 from rnnjax.cli.keys import keys_help
 from rnnjax.cli.results import present, refuse_own_code
 from rnnjax.errors import ConfigError, one_line
+from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.progress import shown_progress
-from rnnjax.sweep.store import Store, read_cube
+from rnnjax.sweep.store import Store
+from rnnjax.sweep.verify import problems_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +102,7 @@ def _completed(
     request: Request, store: Store, arguments: Namespace, interrupts: Interrupts
 ) -> xr.Dataset | None:
     """The cube, after computing what it lacks; None if interrupted, or if every group failed."""
-    problems = store.problems()
+    problems = problems_in(store)
     for group in {problem.group for problem in problems if problem.group is not None}:
         store.discard(group)
     before = store.committed()

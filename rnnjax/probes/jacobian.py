@@ -3,7 +3,7 @@
   M_k = J_T J_{T-1} ... J_{T-k+1} = dh_T/dh_{T-k}                                  (1)
 
 Its singular values soon span more orders of magnitude than any float has digits, so the product is
-never formed: M_k^T = Q_k D_k R_k with Q orthonormal, D a diagonal of exponents and R scaled by rows,
+never formed: M_k^T = Q_k D_k R_k with Q orthonormal, D a diagonal of exponents, R scaled by rows,
 
   J^T Q_k = Q_{k+1} r,   D_{k+1} R_{k+1} = r D_k R_k                               (2)
 

@@ -11,6 +11,8 @@ on-line training of recurrent network trajectories, Neural Computation, 1990) wi
 step and full overlap: the gradient along any lag >= K is exactly 0.
 """
 
+import functools
+import operator
 from typing import Any
 
 import jax
@@ -119,7 +121,8 @@ class BPTT:
             segment=self.segment,
         )
         losses, grads = zip(*pieces, strict=True)
-        return RuleOut(sum(jnp.sum(part) for part in losses), adjoint.total(list(grads)), ())
+        total = functools.reduce(operator.add, [jnp.sum(part) for part in losses])
+        return RuleOut(total, adjoint.total(list(grads)), ())
 
 
 def _nothing(like: Scaled) -> Scaled:
@@ -136,7 +139,6 @@ def _step_gradients(
     deltas: Scaled,
 ) -> Any:
     """Return the terms of equation (2) before their sum over t, every leaf stacked (T, ...)."""
-
     # Each step is a sequence of length 1: that axis is what the gradient sums over.
     steps = jax.tree.map(lambda a: a[:, None], (trajectory, batch, deltas))
     return jax.vmap(lambda at: adjoint.parameter_gradient(cell, loss, params, *at))(steps)

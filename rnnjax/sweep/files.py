@@ -5,15 +5,13 @@ only then linked to its final name; the folder is flushed last. A link refuses a
 so of two writers exactly one wins, and the other compares its bytes with the winner's.
 
 JSON files are sealed: each holds the sha256 of its content and is laid out in one way only, so
-that a change of any byte is noticed. netCDF files are made and read in memory: the bytes that are
-checked are the bytes that are used, and HDF5 never meets a full disk.
+that a change of any byte is noticed.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import os
 import secrets
@@ -21,17 +19,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnjax.errors import one_line
 
-if TYPE_CHECKING:
-    import h5py
-    import xarray as xr
-
 JSON_LIMIT = 16 * 2**20  # bytes
-DEFLATE_LIMIT = 1100  # deflate never packs more than 1032 bytes into one
-FILTERS = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
 SPACE, PLACE = "; free some space, then resume", "; choose another folder with --out"
 HINTS = {
     errno.ENOSPC: SPACE,
@@ -169,55 +161,6 @@ def read_sealed(path: Path) -> dict[str, Any]:
     if not intact:
         raise StoreError(f"{path}: changed after it was written: its seal does not fit")
     return content
-
-
-def encode(dataset: xr.Dataset) -> bytes:
-    """A netCDF-4 file with compression and checksums; the same dataset gives the same bytes.
-
-    Raises:
-        ValueError: netCDF cannot hold the dataset as it is.
-    """
-    dataset = dataset.drop_encoding()
-    encoding = {
-        name: FILTERS
-        for name, variable in dataset.variables.items()
-        if variable.ndim and variable.size and variable.dtype.kind in "fiub"
-    }
-    data = bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
-    if not decode(data, Path("dataset")).identical(dataset):
-        raise ValueError("expected a dataset that netCDF-4 can hold; it reads back changed")
-    return data
-
-
-def decode(data: bytes, path: Path) -> xr.Dataset:
-    """The dataset in a netCDF-4 file whose bytes are `data`; `path` is for the message.
-
-    Raises:
-        StoreError: no netCDF-4, a checksum does not fit, or it reaches outside of the file.
-    """
-    import h5py
-    import xarray as xr
-
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            _refuse_traps(file, len(data))
-        return xr.load_dataset(io.BytesIO(data), engine="h5netcdf", decode_times=False)
-    except Exception as error:  # damaged bytes make HDF5 raise errors of many types
-        raise StoreError(f"{path}: not a readable netCDF-4 file: {error}") from error
-
-
-def _refuse_traps(file: h5py.File, size: int) -> None:
-    """Refuses content that lies in other files, and arrays that `size` bytes cannot hold."""
-    import h5py
-
-    for name in file:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{name!r} is a link")
-        item = file[name]
-        if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
-            raise ValueError(f"{name!r} is no array of this file")
-        if item.nbytes > DEFLATE_LIMIT * size + 2**20:
-            raise ValueError(f"{name!r} claims {item.nbytes} bytes in a file of {size}")
 
 
 @contextmanager

@@ -17,32 +17,23 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnjax.sweep import files
+from rnnjax.sweep import files, netcdf
+from rnnjax.sweep.cube import assemble, write_cube
 from rnnjax.sweep.files import StoreError
-from rnnjax.sweep.status import assemble, check_companions, read_cube, write_cube
+from rnnjax.sweep.status import check_companions
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Problem", "Store", "StoreError", "config_hash_of", "read_cube"]
+__all__ = ["Store", "StoreError", "config_hash_of"]
 
 SCHEMA = 1
 SAFE_ID = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,119}")
 SHARD, RECEIPT, FAILURE = "groups/{}.nc", "groups/{}.json", "failed/{}.json"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a file, and the group to discard to cure it (None: that is no cure)."""
-
-    path: Path
-    what: str
-    group: str | None = None
 
 
 def config_hash_of(spec: Mapping[str, Any]) -> str:
@@ -112,18 +103,18 @@ class Store:
             StoreError: another result of the group is there, or the file cannot be written.
             ValueError: a variable without status, or of a type that netCDF cannot hold.
         """
-        shard = self._path(SHARD, group)
+        shard = self.path_of(SHARD, group)
         check_companions(dataset)
-        data = files.encode(dataset)
+        data = netcdf.encode(dataset)
         told = {**receipt, **self._signature(group), "sha256": files.sha256(data)}
         sealed = files.seal(told)
         files.commit_new(shard, data, self.out / "tmp")
         self._commit_receipt(group, sealed, told["sha256"])
-        files.remove(self._path(FAILURE, group))
+        files.remove(self.path_of(FAILURE, group))
 
     def fail(self, group: str, error: str) -> None:
         """Notes that a group failed, unless it is committed; keeps 20,000 characters of `error`."""
-        path = self._path(FAILURE, group)
+        path = self.path_of(FAILURE, group)
         if group not in self.committed([group]):
             told = {**self._signature(group), "error": error[:20_000]}
             files.commit_over(path, files.seal(told), self.out / "tmp")
@@ -132,18 +123,18 @@ class Store:
         """Drops all files of a group, so that resuming computes it again."""
         # The shard first: a receipt that stays behind vouches for the shard computed again.
         for kind in (SHARD, RECEIPT, FAILURE):
-            files.remove(self._path(kind, group))
+            files.remove(self.path_of(kind, group))
 
     def committed(self, among: Sequence[str] | None = None) -> set[str]:
         """The ids, of those given or of all, whose shard and readable receipt are there."""
-        names = self._names("groups")
+        names = self.names_in("groups")
         asked = self.groups if among is None else among
         both = [g for g in asked if {SHARD.format(g), RECEIPT.format(g)} <= names]
         return {group for group in both if self._sound(RECEIPT, group) is not None}
 
     def failed(self) -> dict[str, str]:
         """The error of every group that failed and was not committed since, by id."""
-        names = self._names("failed")
+        names = self.names_in("failed")
         ids = [group for group in self.groups if FAILURE.format(group) in names]
         errors = {
             g: (self._sound(FAILURE, g) or {}).get("error", "its record is lost") for g in ids
@@ -159,11 +150,11 @@ class Store:
 
     def load(self, group: str) -> xr.Dataset:
         """The shard of a committed group, checked against its receipt; StoreError if damaged."""
-        shard = self._path(SHARD, group)
+        shard = self.path_of(SHARD, group)
         data = files.read_bytes(shard)
-        if self._told(self._path(RECEIPT, group), group).get("sha256") != files.sha256(data):
+        if self.sealed(self.path_of(RECEIPT, group), group).get("sha256") != files.sha256(data):
             raise StoreError(f"{shard}: damaged: its sha256 is not the one in its receipt")
-        return files.decode(data, shard)
+        return netcdf.decode(data, shard)
 
     def collect(
         self, axes: Mapping[str, Any], attributes: Mapping[str, Any] | None = None
@@ -194,48 +185,27 @@ class Store:
             if (done, failed) == (sorted(self.committed()), sorted(self.failed())):
                 return cube
 
-    def problems(self) -> list[Problem]:
-        """Everything that is damaged, lost or foreign; empty for a sound store, done or not."""
-        found = _fault(self.out / "sweep.json", lambda: Store.open(self.out))
-        for group in self.groups:
-            found += self._group_problems(group)
-        own = {kind.format(g) for kind in (SHARD, RECEIPT, FAILURE) for g in self.groups}
-        for name in sorted((self._names("groups") | self._names("failed")) - own):
-            found.append(Problem(self.out / name, "no part of the sweep"))
-        return found + self._cube_problems()
+    def path_of(self, kind: str, group: str) -> Path:
+        """The SHARD, RECEIPT or FAILURE of a group; StoreError if it is no group of this sweep."""
+        if group not in self.groups:
+            raise StoreError(f"{self.out}: {group!r} is no group of this sweep")
+        return self.out / kind.format(group)
 
-    def notes(self) -> list[Problem]:
-        """What killed runs left in tmp: harmless, and safe to delete while nothing runs."""
-        names = sorted(self._names("tmp"))
-        return [Problem(self.out / name, "left behind by a killed run") for name in names]
+    def names_in(self, folder: str) -> set[str]:
+        """The files in a folder of the store, as paths below OUT."""
+        with files.naming(self.out / folder):
+            there = os.listdir(self.out / folder) if os.path.isdir(self.out / folder) else []
+        return {f"{folder}/{name}" for name in there}
 
-    def _group_problems(self, group: str) -> list[Problem]:
-        shard, receipt = self._path(SHARD, group), self._path(RECEIPT, group)
-        failure, found = self._path(FAILURE, group), []
-        if os.path.lexists(failure):
-            found += _fault(failure, lambda: self._told(failure, group), group)
-        if os.path.lexists(receipt):
-            damaged = _fault(receipt, lambda: self._told(receipt, group), group)
-            return found + (damaged or _fault(shard, lambda: self.load(group), group))
-        if os.path.lexists(shard):  # what a crash before the receipt leaves, if it is readable
-            found += _fault(shard, lambda: files.decode(files.read_bytes(shard), shard), group)
-        return found
-
-    def _cube_problems(self) -> list[Problem]:
-        cube, receipt = self.out / "cube.nc", self.out / "cube.json"
-        if not os.path.lexists(receipt):
-            alone = os.path.lexists(cube)
-            return [Problem(receipt, "missing, though there is a cube.nc")] if alone else []
-        if damaged := _fault(receipt, lambda: self._told(receipt, None)):
-            return damaged
-        used = {g: self._path(RECEIPT, g) for g in self._told(receipt, None)["groups"]}
-        lost = [(path, group) for group, path in used.items() if not os.path.lexists(path)]
-        return _fault(cube, lambda: read_cube(cube)) + [
-            Problem(path, "lost: the cube was made with it", group) for path, group in lost
-        ]
+    def sealed(self, path: Path, group: str | None) -> dict[str, Any]:
+        """The content of a sealed file, which must be about `group` of this sweep."""
+        told = files.read_sealed(path)
+        if not self._signature(group).items() <= told.items():
+            raise StoreError(f"{path}: belongs to another group or another sweep")
+        return told
 
     def _commit_receipt(self, group: str, sealed: bytes, digest: str) -> None:
-        path = self._path(RECEIPT, group)
+        path = self.path_of(RECEIPT, group)
         if os.path.lexists(path) and self._sound(RECEIPT, group) is None:
             files.remove(path)  # damaged, so it vouches for nothing
         try:
@@ -245,30 +215,12 @@ class Store:
             if (self._sound(RECEIPT, group) or {}).get("sha256") != digest:
                 raise
 
-    def _path(self, kind: str, group: str) -> Path:
-        if group not in self.groups:
-            raise StoreError(f"{self.out}: {group!r} is no group of this sweep")
-        return self.out / kind.format(group)
-
-    def _names(self, folder: str) -> set[str]:
-        """The files in a folder of the store, as paths below OUT."""
-        with files.naming(self.out / folder):
-            there = os.listdir(self.out / folder) if os.path.isdir(self.out / folder) else []
-        return {f"{folder}/{name}" for name in there}
-
     def _signature(self, group: str | None) -> dict[str, Any]:
         return {"group": group, "config_hash": self.spec["config_hash"]}
 
-    def _told(self, path: Path, group: str | None) -> dict[str, Any]:
-        """The content of a sealed file, which must be about `group` of this sweep."""
-        told = files.read_sealed(path)
-        if not self._signature(group).items() <= told.items():
-            raise StoreError(f"{path}: belongs to another group or another sweep")
-        return told
-
     def _sound(self, kind: str, group: str) -> dict[str, Any] | None:
         try:
-            return self._told(self._path(kind, group), group)
+            return self.sealed(self.path_of(kind, group), group)
         except StoreError:
             return None
 
@@ -281,15 +233,6 @@ class Store:
             )
         if json.loads(json.dumps(spec["groups"])) != self.spec["groups"]:
             raise StoreError(f"{self.out}: planned by another version; choose another --out")
-
-
-def _fault(path: Path, check: Callable[[], object], group: str | None = None) -> list[Problem]:
-    """The StoreError that `check` raises, as a problem with `path`."""
-    try:
-        check()
-    except StoreError as error:
-        return [Problem(path, str(error).removeprefix(f"{path}: "), group)]
-    return []
 
 
 def _check_spec(path: Path, spec: Mapping[str, Any]) -> None:

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import rnnjax
 from rnnjax import dynamics, probes, scaled, scan
 from rnnjax.tasks.losses import squared_error
-
 from tests.discovery import SIZES, cells_found
 
 CELLS = cells_found()
@@ -52,7 +52,7 @@ def jacobians(cell, params, x):
 
 
 def by_separate_passes(cell, params, batch):
-    """||dL_T/dh_t|| for every t < T and ||dL_s/dh_0|| for every s, by one jax.grad each, in logs."""
+    """log ||dL_T/dh_t|| for every t and log ||dL_s/dh_0|| for every s, by one jax.grad each."""
 
     def loss_at(stop, h, start):
         """The loss of step `stop` as a function of the state before step `start`."""

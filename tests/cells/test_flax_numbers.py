@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import rnnjax
 from flax import linen, nnx
+
+import rnnjax
 from rnnjax.cells.gated import GatedParams, GRUParams
 
 X = jnp.asarray(np.random.default_rng(0).standard_normal((20, 3)))

@@ -1,14 +1,18 @@
-"""The house style: there inside the block, gone after it, and without jax."""
+"""The house style, there inside the block and gone after it; and what an import loads."""
 
 import os
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
+from rnnjax import figures
 from rnnjax.figures import letter_panels, styled
 
 
@@ -31,9 +35,11 @@ def test_settings_come_back_after_an_error():
     assert matplotlib.rcParams["font.size"] == before
 
 
-def test_importing_figures_imports_no_jax_and_no_xarray():
+@pytest.mark.parametrize("statement", ["import rnnjax.figures", "from rnnjax.figures import Claim"])
+def test_claims_are_there_without_jax_xarray_and_matplotlib(statement):
     root = Path(__file__).parents[2]
-    code = "import sys, rnnjax.figures; print({'jax', 'flax', 'xarray'} & set(sys.modules))"
+    heavy = {"jax", "flax", "xarray", "matplotlib", "numpy"}
+    code = f"import sys; {statement}; print({heavy} & set(sys.modules))"
     told = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(root)},
@@ -42,6 +48,18 @@ def test_importing_figures_imports_no_jax_and_no_xarray():
         text=True,
     )
     assert told.stdout.strip() == "set()"
+
+
+def test_a_public_name_stays_what_it_is_after_every_module_is_imported():
+    modules = {module.name for module in pkgutil.iter_modules(figures.__path__)}
+    for module in modules:
+        import_module(f"rnnjax.figures.{module}")
+    assert not modules & set(figures.__all__)
+    for name in figures.__all__:
+        assert not isinstance(getattr(figures, name), ModuleType), name
+    assert set(figures.__all__) <= set(dir(figures))
+    with pytest.raises(AttributeError, match="heat_mapp"):
+        _ = figures.heat_mapp
 
 
 def test_panels_are_lettered_in_order():

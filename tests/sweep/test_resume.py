@@ -9,7 +9,8 @@ import pytest
 
 from rnnjax.cli import main
 from rnnjax.cli.interrupt import PATIENCE
-from rnnjax.sweep.store import Store, read_cube
+from rnnjax.sweep.cube import read_cube
+from rnnjax.sweep.store import Store
 
 TOY = Path(__file__).with_name("toy_experiment.py")
 GROUPS = ("activation=tanh", "activation=relu")

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rnnjax.sweep import files
+from rnnjax.sweep import files, netcdf
+from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.status import Status, flag_attributes, status_of
-from rnnjax.sweep.store import Store, StoreError, config_hash_of, read_cube
+from rnnjax.sweep.store import Store, StoreError, config_hash_of
+from rnnjax.sweep.verify import notes_in, problems_in
 
 GAINS, SEEDS, LAGS = [0.5, 1.0, 2.0], [0, 1], [0, 1, 2, 3]
 RULES, ACTIVATIONS = ["bptt", "rflo"], ["tanh", "relu"]
 AXES = {"rule": RULES, "gain": GAINS, "activation": ACTIVATIONS, "seed": SEEDS}
 IDS = [f"rule={rule},activation={name}".replace(",", "+") for rule in RULES for name in ACTIVATIONS]
-ENCODE, DECODE = files.encode, files.decode
+ENCODE, DECODE = netcdf.encode, netcdf.decode
 PACKED: dict[str, bytes] = {}
 UNPACKED: dict[bytes, xr.Dataset] = {}
 
@@ -62,8 +64,8 @@ def pack_once(monkeypatch):
     def recalled(data, path):
         return UNPACKED[data] if data in UNPACKED else UNPACKED.setdefault(data, DECODE(data, path))
 
-    monkeypatch.setattr(files, "encode", remembered)
-    monkeypatch.setattr(files, "decode", recalled)
+    monkeypatch.setattr(netcdf, "encode", remembered)
+    monkeypatch.setattr(netcdf, "decode", recalled)
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +157,7 @@ def test_a_group_that_commits_has_not_failed(tmp_path):
 def test_a_killed_and_resumed_sweep_gives_the_same_bytes(tmp_path, monkeypatch):
     whole, parts, names = tmp_path / "whole", tmp_path / "parts", IDS[:3]
     fill(Store.create(whole, make_spec()), names).collect(AXES)
-    monkeypatch.setattr(files, "encode", ENCODE)
+    monkeypatch.setattr(netcdf, "encode", ENCODE)
     fill(Store.create(parts, make_spec()), names[2:]).collect(AXES)
     (parts / "groups" / f"{names[0]}.nc").write_bytes(ENCODE(make_shard(names[0])))
     again = Store.create(parts, make_spec())
@@ -163,7 +165,7 @@ def test_a_killed_and_resumed_sweep_gives_the_same_bytes(tmp_path, monkeypatch):
     fill(again, names[1::-1]).collect(AXES)
     for name in ("cube.nc", *(f"groups/{group}.nc" for group in names)):
         assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
-    assert again.problems() == again.notes() == []
+    assert problems_in(again) == notes_in(again) == []
 
 
 def test_committing_twice_keeps_the_first_receipt_and_refuses_another_result(tmp_path):

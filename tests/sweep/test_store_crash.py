@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rnnjax.sweep import files
-from rnnjax.sweep.store import Store, StoreError, read_cube
+from rnnjax.sweep import files, netcdf
+from rnnjax.sweep.cube import read_cube
+from rnnjax.sweep.store import Store, StoreError
+from rnnjax.sweep.verify import notes_in, problems_in
 from tests.sweep.test_store import AXES, IDS, fill, make_shard, make_spec, pack_once
 
 OPERATIONS = ("make_folder", "create", "write", "sync", "link", "replace", "unlink")
@@ -124,11 +126,11 @@ def test_killed_at_every_operation_then_done_again(tmp_path, machine, action):
         assert run_until(machine, action, out, stop), stop
         check_readers_see_old_or_new(out, old, new)
         if action not in (create, discard):
-            assert Store.open(out).problems() == [], stop
+            assert problems_in(Store.open(out)) == [], stop
         action(out)
         assert bytes_of(out) == new, stop
-        assert Store.open(out).problems() == []
-        left = Store.open(out).notes()
+        assert problems_in(Store.open(out)) == []
+        left = notes_in(Store.open(out))
         assert all(note.path.is_file() for note in left)
         assert len(left) <= 2  # the probe has two names while it is tried
 
@@ -137,25 +139,25 @@ def test_killed_while_a_damaged_group_is_discarded(tmp_path, machine):
     for stop in range(1, 5):
         out = tmp_path / str(stop)
         store = fill(Store.create(out, make_spec()), [FIRST])
-        (out / "groups" / f"{FIRST}.nc").write_bytes(files.encode(make_shard(SECOND)))
+        (out / "groups" / f"{FIRST}.nc").write_bytes(netcdf.encode(make_shard(SECOND)))
         assert run_until(machine, discard, out, stop)
-        for group in {problem.group for problem in store.problems()}:
+        for group in {problem.group for problem in problems_in(store)}:
             store.discard(group)
         fill(store, [FIRST])
         assert store.load(FIRST).identical(make_shard(FIRST))
-        assert store.problems() == []
+        assert problems_in(store) == []
 
 
 def test_killed_between_the_receipt_of_the_first_cube_and_the_cube(tmp_path, machine):
     store = fill(Store.create(tmp_path, make_spec()), IDS[:1])
     for stop in range(1, 11):
         assert run_until(machine, collect, tmp_path, stop)
-        assert {problem.path.name for problem in store.problems()} <= {"cube.nc"}
+        assert {problem.path.name for problem in problems_in(store)} <= {"cube.nc"}
         if not (tmp_path / "cube.nc").exists():
             with pytest.raises(StoreError, match="No such file"):
                 read_cube(tmp_path)
     collect(tmp_path)
-    assert store.problems() == []
+    assert problems_in(store) == []
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
@@ -191,7 +193,7 @@ def test_a_torn_write_never_reaches_the_final_name(tmp_path, machine, monkeypatc
     with pytest.raises(StoreError, match="reads back other bytes"):
         commit(tmp_path)
     assert Store.open(tmp_path).committed() == set()
-    assert Store.open(tmp_path).notes() == []
+    assert notes_in(Store.open(tmp_path)) == []
 
 
 def test_writes_may_be_short(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from rnnjax.sweep import files
 from rnnjax.sweep.store import Store, StoreError
+from rnnjax.sweep.verify import notes_in, problems_in
 from tests.sweep.test_store import AXES, IDS, fill, make_spec, pack_once
 
 
@@ -39,19 +40,19 @@ ALL = [
 def test_flipped_bits_and_truncations_are_found(tmp_path, sound, name):
     out = shutil.copytree(sound, tmp_path / "out")
     store, path = Store.open(out), out / name
-    assert store.problems() == []
+    assert problems_in(store) == []
     content = path.read_bytes()
     chooser = random.Random(name)
     for position in [0, len(content) - 1, *chooser.sample(range(len(content)), 4)]:
         damaged = bytearray(content)
         damaged[position] ^= 1 << chooser.randrange(8)
         path.write_bytes(damaged)
-        assert [problem.path for problem in store.problems()] == [path], position
+        assert [problem.path for problem in problems_in(store)] == [path], position
     for damaged in (content[:-1], b"", content + b" "):
         path.write_bytes(damaged)
-        assert [problem.path for problem in store.problems()] == [path], damaged[:9]
+        assert [problem.path for problem in problems_in(store)] == [path], damaged[:9]
     path.write_bytes(content)
-    assert store.problems() == []
+    assert problems_in(store) == []
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.endswith(".json")])
@@ -71,12 +72,12 @@ def test_deletions_are_found(tmp_path, sound):
         out = shutil.copytree(sound, tmp_path / str(number))
         store = Store.open(out)
         (out / name).unlink()
-        assert store.problems(), name
+        assert problems_in(store), name
         assert (IDS[0] in store.committed()) == (GROUP not in name)
     (store.out / "groups" / f"{IDS[1]}.nc").unlink()
     (store.out / "groups" / f"{IDS[1]}.json").unlink()
     (store.out / "cube.json").write_bytes((sound / "cube.json").read_bytes())
-    assert [problem.group for problem in store.problems()] == [IDS[1]]
+    assert [problem.group for problem in problems_in(store)] == [IDS[1]]
 
 
 def test_swapped_and_foreign_files_are_found(tmp_path, sound):
@@ -87,10 +88,10 @@ def test_swapped_and_foreign_files_are_found(tmp_path, sound):
         second.rename(first)
         (tmp_path / "kept").rename(second)
     store = Store.open(out)
-    assert {problem.group for problem in store.problems()} == set(IDS[:2])
+    assert {problem.group for problem in problems_in(store)} == set(IDS[:2])
     (out / "groups" / "foreign.nc").write_bytes(b"")
     (out / "failed" / "foreign.json").write_bytes(b"")
-    found = {problem.path.name for problem in store.problems() if problem.group is None}
+    found = {problem.path.name for problem in problems_in(store) if problem.group is None}
     assert found == {"foreign.nc", "foreign.json"}
 
 
@@ -98,7 +99,7 @@ def test_receipts_of_another_sweep_do_not_count(tmp_path, sound):
     other = Store.create(tmp_path, make_spec(config={"n_h": 9}))
     shutil.copytree(sound / "groups", tmp_path / "groups", dirs_exist_ok=True)
     assert other.committed() == set()
-    assert {problem.group for problem in other.problems()} == set(IDS[:2])
+    assert {problem.group for problem in problems_in(other)} == set(IDS[:2])
 
 
 @pytest.mark.parametrize("name", [f"{GROUP}.nc", f"{GROUP}.json", "cube.nc"])
@@ -113,13 +114,13 @@ def test_discarding_what_is_damaged_and_computing_it_again_gives_the_same_cube(
     if name == f"{GROUP}.nc":
         with pytest.raises(StoreError, match="damaged"):
             store.collect(AXES)
-    for problem in store.problems():
+    for problem in problems_in(store):
         if problem.group:
             store.discard(problem.group)
     assert (store.committed() == set(IDS[:2])) == (name == "cube.nc")
     fill(store, [group for group in IDS[:2] if group not in store.committed()])
     store.collect(AXES)
-    assert store.problems() == []
+    assert problems_in(store) == []
     assert (out / "cube.nc").read_bytes() == (sound / "cube.nc").read_bytes()
 
 
@@ -130,15 +131,15 @@ def test_a_damaged_receipt_is_replaced_when_the_group_is_computed_again(tmp_path
     assert IDS[0] not in store.committed()
     fill(store, IDS[:1])
     assert IDS[0] in store.committed()
-    assert store.problems() == []
+    assert problems_in(store) == []
 
 
 def test_leftovers_are_notes_and_a_damaged_leftover_shard_is_a_problem(tmp_path):
     store = fill(Store.create(tmp_path, make_spec()), IDS[:1])
     (tmp_path / "tmp" / "x.nc.77.ab").write_bytes(b"half")
-    assert [note.path.name for note in store.notes()] == ["x.nc.77.ab"]
-    assert store.problems() == []
+    assert [note.path.name for note in notes_in(store)] == ["x.nc.77.ab"]
+    assert problems_in(store) == []
     (tmp_path / f"{GROUP}.json").unlink()
-    assert store.problems() == []
+    assert problems_in(store) == []
     (tmp_path / f"{GROUP}.nc").write_bytes(b"half")
-    assert [problem.group for problem in store.problems()] == [IDS[0]]
+    assert [problem.group for problem in problems_in(store)] == [IDS[0]]

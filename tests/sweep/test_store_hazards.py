@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from rnnjax.sweep.store import Store, StoreError, read_cube
+from rnnjax.sweep.cube import read_cube
+from rnnjax.sweep.store import Store, StoreError
+from rnnjax.sweep.verify import notes_in, problems_in
 from tests.sweep.test_store import AXES, IDS, fill, make_shard, make_spec, pack_once
 
 
@@ -47,7 +49,7 @@ def test_a_read_only_disk_is_refused_at_once(disk):
         assert time.monotonic() - begin < 2
     store = Store.open(disk / "there")
     assert store.committed() == set(IDS[:1])
-    assert store.problems() == []
+    assert problems_in(store) == []
     with pytest.raises(StoreError, match="Read-only"):
         fill(store, IDS[1:2])
 
@@ -76,11 +78,11 @@ def test_a_full_disk_keeps_what_is_committed_and_resumes(disk):
     assert 0 < len(done) < len(IDS)
     for group in done:
         assert store.load(group).identical(make_shard(group))
-    assert store.problems() == store.notes() == []
+    assert problems_in(store) == notes_in(store) == []
     subprocess.run(["mount", "-o", "remount,size=2m", str(disk)], check=True)
     fill(store, [group for group in IDS if group not in done]).collect(AXES)
     assert store.counts()["committed"] == len(IDS)
-    assert store.problems() == []
+    assert problems_in(store) == []
 
 
 def test_the_smallest_disk_cannot_take_a_shard(disk):
@@ -91,7 +93,7 @@ def test_the_smallest_disk_cannot_take_a_shard(disk):
     with pytest.raises(StoreError, match="No space left"):
         fill(store)
     assert store.committed() == set()
-    assert store.problems() == store.notes() == []
+    assert problems_in(store) == notes_in(store) == []
 
 
 def write_all(out, host, start):
@@ -116,7 +118,7 @@ def test_processes_on_one_store_commit_every_group_once(tmp_path):
     assert [worker.exitcode for worker in workers] == [0, 0]
     store = Store.open(tmp_path / "out")
     assert store.committed() == set(IDS)
-    assert store.problems() == store.notes() == []
+    assert problems_in(store) == notes_in(store) == []
     cube = fill(Store.create(tmp_path / "alone", make_spec())).collect(AXES)
     assert read_cube(tmp_path / "out").identical(cube)
 

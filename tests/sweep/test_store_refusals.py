@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnjax.sweep import files
-from rnnjax.sweep.store import Store, StoreError, read_cube
+from rnnjax.sweep import files, netcdf
+from rnnjax.sweep.cube import read_cube
+from rnnjax.sweep.store import Store, StoreError
 from tests.sweep.test_store import AXES, IDS, fill, make_shard, make_spec, pack_once
 
 
@@ -31,7 +32,7 @@ def test_another_config_is_refused_and_nothing_changes(tmp_path):
 
 
 def test_a_finished_result_is_not_written_into(tmp_path):
-    (tmp_path / "cube.nc").write_bytes(files.encode(make_shard(IDS[0])))
+    (tmp_path / "cube.nc").write_bytes(netcdf.encode(make_shard(IDS[0])))
     with pytest.raises(StoreError, match="finished result"):
         Store.create(tmp_path, make_spec())
     assert [path.name for path in tmp_path.iterdir()] == ["cube.nc"]

@@ -16,7 +16,7 @@ from rnnjax.figures import (
     styled,
     symmetric_limit,
 )
-from rnnjax.figures.heat_map import NOT_FINITE
+from rnnjax.figures.heat_maps import NOT_FINITE
 
 inf, nan = np.inf, np.nan
 

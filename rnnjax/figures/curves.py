@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from rnnjax.figures.arrays import Flags, Floats, true_runs, unmasked
-from rnnjax.figures.seed_band import SeedBand, seed_band
+from rnnjax.figures.seeds import SeedBand, seed_band
 
 # Dashed, dotted, dash-dotted: the first theory, the second, ... in units of the line width.
 _THEORY_DASHES = ((0, (3.2, 1.8)), (0, (1.0, 1.4)), (0, (4, 1.4, 1, 1.4)))

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from rnnjax.figures.arrays import Flags, Floats, true_runs, unmasked
-from rnnjax.figures.cell_edges import Scale, cell_edges
+from rnnjax.figures.edges import Scale, cell_edges
 
 _VANISHING = ("#0a2a5e", "#1f5fa8", "#5b9bcf", "#a9cde8", "#e3f0f8")
 _EXPLODING = ("#fdeadf", "#f7bd9d", "#df7457", "#b3282d", "#660d20")

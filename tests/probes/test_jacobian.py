@@ -1,0 +1,55 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import probes
+
+
+def linear(W, n_steps, every=1):
+    cell = rnnjax.Vanilla(1, len(W), 1, activation=rnnjax.activation_named("identity"))
+
+    @jax.jit
+    def measure(W):
+        params = cell.init(jax.random.key(0))._replace(W=W)
+        zeros = jnp.zeros((n_steps, 1))
+        batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0])
+        return probes.log_singular_values(cell, None, params, batch, every=every)
+
+    return measure(jnp.asarray(W))["log_singular_values"]
+
+
+def rotation(n, seed):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))[0]
+
+
+def test_powers_of_a_symmetric_matrix_far_beyond_float64():
+    """Singular values of W^k are |eigenvalue|^k: e^1386 beside e^-4605 at k = 2000."""
+    eigenvalues = np.array([2.0, 1.0, 0.5, 0.1])
+    Q = rotation(4, 0)
+    got = linear(Q @ np.diag(eigenvalues) @ Q.T, 2000, every=500)
+    expected = np.arange(500, 2001, 500)[:, None] * np.log(eigenvalues)
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-6)
+
+
+def test_growth_hidden_in_the_last_coordinate():
+    """An upper triangle whose fastest direction comes last: where plain axes give parallel rows."""
+    W = np.array([[0.5, 1.0], [0.0, 2.0]])
+    got = linear(W, 12)
+    product = np.eye(2)
+    for k in range(12):
+        product = product @ W
+        np.testing.assert_allclose(got[k], np.log(np.linalg.svd(product)[1]), atol=1e-6)
+    # det W = 1, so the two must cancel at any power.
+    np.testing.assert_allclose(np.sum(linear(W, 600)[-1]), 0, atol=1e-9)
+
+
+def test_every_reports_the_lags_it_says():
+    W = 0.7 * rotation(3, 1)
+    np.testing.assert_allclose(linear(W, 10, every=3), linear(W, 10)[2:9:3], rtol=1e-12)
+
+
+def test_a_bad_distance_is_refused():
+    with pytest.raises(ValueError, match="every: expected a number of lags between 1 and 5, got 6"):
+        linear(np.eye(2), 5, every=6)

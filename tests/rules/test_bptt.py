@@ -1,0 +1,152 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax import scaled, updates
+from rnnjax.tasks.losses import squared_error
+from tests.discovery import rules_found
+
+T = 6
+RNG = np.random.default_rng(0)
+CELL = rnnjax.Vanilla(2, 3, 1)
+PARAMS = jax.jit(CELL.init)(jax.random.key(0))
+BATCH = rnnjax.Batch(
+    x=jnp.asarray(RNG.standard_normal((T, 2))),
+    y=jnp.asarray(RNG.standard_normal((T, 1))),
+    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+)
+
+
+def plain_gradient(window=None, batch=BATCH, per_step=False):
+    rule = rnnjax.BPTT(window=window)
+
+    @jax.jit
+    def run(params, batch):
+        return scaled.plain(rule(CELL, squared_error, params, batch, per_step=per_step).grads)
+
+    return run(PARAMS, batch)
+
+
+def by_loss_and_use():
+    """dl_t/dW_s: the loss of step t by the weights as used at step s, leaves (T, T, ...)."""
+
+    def losses(copies):
+        h, out = CELL.initial_state(), []
+        for t in range(T):
+            p = jax.tree.map(lambda a, t=t: a[t], copies)
+            h = CELL.step(p, h, BATCH.x[t])
+            out.append(BATCH.mask[t] * squared_error(CELL.readout(p, h), BATCH.y[t]))
+        return jnp.stack(out)
+
+    copies = jax.tree.map(lambda a: jnp.broadcast_to(a, (T, *a.shape)), PARAMS)
+    return jax.jit(jax.jacobian(losses))(copies)
+
+
+TABLE = by_loss_and_use()
+
+
+@pytest.mark.parametrize("window", range(1, T + 3))
+def test_a_window_keeps_exactly_the_lags_below_it(window):
+    lag = np.subtract.outer(np.arange(T), np.arange(T))
+    seen = (lag >= 0) & (lag < window)
+    for got, table in zip(plain_gradient(window), TABLE, strict=True):
+        expected = np.einsum("ts...,ts->...", np.asarray(table), seen)
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("window", [None, 1, 2, 4])
+def test_steps_are_split_by_the_step_of_use(window):
+    lag = np.subtract.outer(np.arange(T), np.arange(T))
+    seen = (lag >= 0) & (lag < (window or T))
+    for got, table in zip(plain_gradient(window, per_step=True), TABLE, strict=True):
+        expected = np.einsum("ts...,ts->s...", np.asarray(table), seen)
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
+
+
+def test_the_gradient_along_a_lag_beyond_the_window_is_exactly_zero():
+    """Only x_1 is not 0 and only step 4 has a loss: lag 3 is all there is for U."""
+    batch = BATCH.replace(x=BATCH.x.at[1:].set(0), mask=jnp.zeros(T).at[3].set(1))
+    for window in (1, 2, 3):
+        np.testing.assert_array_equal(plain_gradient(window, batch).U, 0)
+    assert np.all(np.abs(plain_gradient(4, batch).U) > 0)
+
+
+def test_one_step_windows_are_the_immediate_gradient():
+    """T = 1: truncated and exact BPTT are one thing."""
+    one = jax.tree.map(lambda a: a[:1], BATCH)
+    for a, b in zip(plain_gradient(1, one), plain_gradient(None, one), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_gradient_of_e400_is_clipped_in_the_right_direction():
+    """A tanh net at rest at gain 40: float64 holds its gradient, float32 does not."""
+    cell = rnnjax.Vanilla(2, 3, 1)
+    n_steps = 110
+    zeros = jnp.zeros((n_steps, 1))
+    batch = rnnjax.Batch(
+        x=jnp.zeros((n_steps, 2)), y=zeros + 1, mask=zeros[:, 0].at[jnp.array([20, -1])].set(1)
+    )
+    params = PARAMS._replace(W=40 * jnp.linalg.qr(PARAMS.W)[0])
+
+    def gradient(dtype):
+        p, b = jax.tree.map(lambda a: a.astype(dtype), (params, batch))
+        return rnnjax.BPTT()(cell, squared_error, p, b).grads
+
+    def flat(grads):
+        return np.concatenate([np.ravel(a) for a in grads])
+
+    oracle = jax.grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch))(params)
+    length = np.linalg.norm(flat(oracle) / 1e150) * 1e150
+    assert np.log(length) > 400
+    with jax.enable_x64(False):
+        grads = jax.jit(lambda: gradient(jnp.float32))()
+        np.testing.assert_allclose(scaled.log_norm(grads), np.log(length), rtol=1e-6)
+        both = jax.jit(lambda g: (scaled.plain(g), scaled.clip_norm(g, 1.0)))(grads)
+        plain, clipped = map(flat, both)
+    assert not np.all(np.isfinite(plain))
+    np.testing.assert_allclose(clipped, flat(oracle) / length, atol=1e-5)
+
+
+@pytest.mark.parametrize("max_norm", [0.01, 1e6])
+def test_clip_by_norm_feeds_any_optimiser_the_clipped_gradient(max_norm):
+    grads = jax.jit(lambda p: rnnjax.BPTT()(CELL, squared_error, p, BATCH).grads)(PARAMS)
+    ours = updates.clip_by_norm(max_norm, optax.adam(0.1))
+    theirs = optax.chain(optax.clip_by_global_norm(max_norm), optax.adam(0.1))
+    got, _ = jax.jit(lambda g: ours.update(g, ours.init(PARAMS), PARAMS))(grads)
+    plain = jax.jit(scaled.plain)(grads)
+    expected, _ = jax.jit(lambda g: theirs.update(g, theirs.init(PARAMS), PARAMS))(plain)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", rules_found())
+def test_rules_keep_the_contract(name):
+    rule = rules_found()[name]()
+    assert rule.step_axis in ("use", "loss")
+    assert isinstance(rule.exact, bool)
+    state = rule.init(CELL, PARAMS, BATCH)
+
+    def run(per_step):
+        return rule(CELL, squared_error, PARAMS, BATCH, state, per_step=per_step)
+
+    out, steps = jax.eval_shape(lambda: (run(False), run(True).grads))
+    assert isinstance(out, rnnjax.RuleOut) and out.loss.shape == ()
+    for total, split, p in zip(out.grads, steps, PARAMS, strict=True):
+        assert total.value.shape == p.shape and split.value.shape == (T, *p.shape)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"window": 0}, "window: expected a positive"), ({"window": 2, "segment": 3}, "segment:")],
+)
+def test_bad_windows_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        rnnjax.BPTT(**fields)
+
+
+def test_a_bad_segment_is_refused():
+    with pytest.raises(ValueError, match="segment: expected a positive number of steps, got 0"):
+        rnnjax.BPTT(segment=0)(CELL, squared_error, PARAMS, BATCH)

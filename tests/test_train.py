@@ -1,0 +1,90 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax import probes, tasks, updates
+from rnnjax.tasks.losses import squared_error
+
+TASK = tasks.Adding(length=8)
+CELL = rnnjax.Vanilla(2, 6, 1)
+
+
+def fit(key, optimiser, **options):
+    options = {"n_updates": 12, "batch_size": 3} | options
+    return rnnjax.fit(CELL, TASK, rnnjax.BPTT(), optimiser, key, **options)
+
+
+def test_training_is_the_plain_loop():
+    """The same keys, jax.grad of the mean loss, optax, one update after the other."""
+    optimiser = optax.adam(0.05)
+    got = jax.tree.map(np.asarray, jax.jit(lambda key: fit(key, optimiser))(jax.random.key(1)))
+    key_init, key_data, _ = jax.random.split(jax.random.key(1), 3)
+
+    def mean_loss(params, batch):
+        losses = jax.vmap(lambda b: rnnjax.sequence_loss(CELL, squared_error, params, b))(batch)
+        return jnp.mean(losses)
+
+    @jax.jit
+    def update(params, state, n):
+        keys = jax.random.split(jax.random.fold_in(key_data, n), 3)
+        loss, grads = jax.value_and_grad(mean_loss)(params, jax.vmap(TASK.sample)(keys))
+        updates, state = optimiser.update(grads, state)
+        return optax.apply_updates(params, updates), state, loss
+
+    params = jax.jit(CELL.init)(key_init)
+    state = jax.jit(optimiser.init)(params)
+    for n in range(12):
+        params, state, loss = update(params, state, n)
+        np.testing.assert_allclose(got.loss[n], loss, rtol=1e-9)
+    for a, b in zip(got.params, params, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-12)
+
+
+def test_probes_run_every_k_updates_and_change_nothing():
+    key_init, _, key_probe = jax.random.split(jax.random.key(0), 3)
+
+    @jax.jit
+    def run(key):
+        plain = fit(key, optax.sgd(0.1), n_updates=4)
+        probed = fit(key, optax.sgd(0.1), n_updates=4, probe=probes.log_norm_by_lag, every=2)
+        batch = TASK.sample(key_probe)
+        untrained = probes.log_norm_by_lag(CELL, TASK.loss, CELL.init(key_init), batch)
+        return plain.loss, probed, untrained["log_norm"]
+
+    plain, probed, untrained = run(jax.random.key(0))
+    log_norm = probed.probes["log_norm"]
+    np.testing.assert_allclose(plain, probed.loss, rtol=1e-12)
+    assert log_norm.shape == (2, 9)
+    np.testing.assert_allclose(log_norm[0], untrained, rtol=1e-9)
+    assert not np.allclose(log_norm[0], log_norm[1])
+
+
+def test_seeds_and_learning_rates_are_lanes():
+    def one(seed, rate):
+        optimiser = updates.clip_by_norm(1.0, optax.sgd(rate))
+        return fit(jax.random.key(seed), optimiser, n_updates=3).loss
+
+    lanes = jax.vmap(jax.vmap(one, (None, 0)), (0, None))
+    got, alone = jax.jit(lambda s, r: (lanes(s, r), one(1, 0.2)))(
+        jnp.arange(2), jnp.array([0.0, 0.2])
+    )
+    assert got.shape == (2, 2, 3)
+    np.testing.assert_allclose(got[1, 1], alone, rtol=1e-9)
+    assert not np.allclose(got[1, 0], alone)
+
+
+def test_training_learns():
+    options = {"n_updates": 600, "batch_size": 16}
+    run = jax.jit(lambda key: fit(key, optax.adam(0.02), **options).loss)
+    loss = np.asarray(run(jax.random.key(0)))
+    # A sixth is what the best constant answer costs.
+    assert np.mean(loss[-50:]) < 0.02 < 1 / 6 < np.mean(loss[:3])
+
+
+@pytest.mark.parametrize("options", [{"n_updates": 0}, {"n_updates": 5, "every": 2}])
+def test_counts_that_do_not_fit_are_refused(options):
+    with pytest.raises(ValueError, match="n_updates: expected a positive multiple of every"):
+        fit(jax.random.key(0), optax.sgd(0.1), **options)
