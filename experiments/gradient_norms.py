@@ -5,9 +5,9 @@ Command:   rnnjax run gradient_norms                       digits, T = 64
 Run time:  about 10 and 20 seconds on 2 cores, compiling included.
 Figure:    log10 ||dL_T/dh_{T-k}|| over lag k and gain g, one map for each activation, medians over
            seeds. It must show the linear map change sign at g = 1 to the accuracy of the spectral
-           radius, the sigmoid's gradient vanish at every gain, tanh vanish even beyond g = 1 because
-           inputs saturate it, and relu change sign near g = sqrt(2). Below, decay curves at five
-           gains with the line k ln g and the bound k ln(gamma ||W||).
+           radius, the sigmoid's gradient vanish at every gain, tanh vanish beyond g = 1 as well,
+           because inputs saturate it, and relu change sign near g = sqrt(2). Below, curves at five
+           gains with the line k log g and the bound k log(gamma ||W||).
 Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
            ICML 2013 (the bound, equation 7); Bengio, Simard and Frasconi, Learning long-term
            dependencies with gradient descent is difficult, IEEE Trans. Neural Networks, 1994.
@@ -27,6 +27,7 @@ from rnnjax.sweep import Config as BaseConfig
 
 _TASK_LENGTH = {"digits": 64, "white_noise": 256}
 _N_CURVES = 5
+_AXES = ("activation", "gain", "seed")
 
 
 class Axes(BaseAxes):
@@ -118,31 +119,35 @@ def _cell(config, **fields):
 
 
 def draw(config, gain, seed):
-    """Draw weights and one sequence from the seed; the same at every gain and activation."""
+    """Draw weights and one sequence from the seed, the same at every gain and activation."""
+    from jax import numpy as jnp
     from jax import random
 
     key = random.key(seed)
     params = _cell(config, gain=gain).init(random.fold_in(key, 0))
-    return params, _task(config).sample(random.fold_in(key, 1))
+    of_weights = {
+        "spectral_radius": jnp.exp(rnnjax.matrices.log_spectral_radius(params.W)),
+        "largest_singular_value": jnp.exp(rnnjax.matrices.log_spectral_norm(params.W)),
+    }
+    return params, _task(config).sample(random.fold_in(key, 1)), of_weights
 
 
 def measure(config, drawn, activation):
     """Probe one network on one sequence."""
     from jax import numpy as jnp
 
-    params, batch = drawn
+    params, batch, of_weights = drawn
     cell = _cell(config, activation=rnnjax.activation_named(activation))
     loss = None if config.loss == "transport" else _task(config).loss
-    probes, matrices = rnnjax.probes, rnnjax.matrices
+    probes = rnnjax.probes
     by_lag = probes.log_norm_by_lag(cell, loss, params, batch)
     return {
         **by_lag,
         **probes.log_norm_by_length(cell, loss, params, batch),
         **probes.e_folding(by_lag["log_norm"]),
         **probes.first_non_finite(cell, loss, params, batch),
+        **of_weights,
         "horizon": probes.horizon(by_lag["log_norm"], config.decades),
-        "spectral_radius": jnp.exp(matrices.log_spectral_radius(params.W)),
-        "largest_singular_value": jnp.exp(matrices.log_spectral_norm(params.W)),
         "max_slope": jnp.asarray(cell.activation.max_slope, params.W.dtype),
     }
 
@@ -153,44 +158,48 @@ def figure(cube):
 
     from rnnjax import figures
 
-    log10 = cube["log_norm"].transpose("activation", "gain", "seed", "lag").values / math.log(10)
+    log10 = cube["log_norm"].transpose(*_AXES, "lag").values / math.log(10)
     names, gain, lag = (cube[axis].values for axis in ("activation", "gain", "lag"))
     width = figures.PAGE_WIDTH * max(1, len(names) / 4)
     drawn = Figure(figsize=(width, 4.6))
     axes = drawn.subplots(2, len(names), sharex=True, sharey="row", squeeze=False)
-    medians = np.stack([_median(values) for values in log10])
     # The colours span what a linear net does at these gains, where that is not too much to see.
     limit = figures.symmetric_limit(lag * np.log10(gain)[:, None], cap=50)
-    shown = np.unique(np.linspace(0, len(gain) - 1, _N_CURVES).round().astype(int))
-    colours = figures.ordered_colours(len(shown))
-    labels = [f"$g$ = {g:.3g}" for g in gain[shown]]
     maps = [
-        figures.heat_map(ax, lag, gain, median, limit=limit, title=str(name))
-        for ax, median, name in zip(axes[0], medians, names, strict=True)
+        figures.heat_map(ax, lag, gain, _median(values), limit=limit, title=str(name))
+        for ax, values, name in zip(axes[0], log10, names, strict=True)
     ]
-    line = lag * np.log10(gain[shown])[:, None]
-    bounds = lag * np.log10(_bound_per_step(cube))[..., None]
-    for ax, values, bound in zip(axes[1], log10, bounds, strict=True):
-        figures.decay_curves(
-            ax,
-            lag,
-            list(values[shown]),
-            labels=labels,
-            colours=colours,
-            theory=[line, np.median(bound[shown], axis=1)],
-        )
-        ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
-        ax.set(xlabel="lag $k$ (steps)", ylim=(-limit, limit), xlim=(lag[0], lag[-1]))
-        ax.set_xticks(np.linspace(lag[0], lag[-1], 5))
+    handles = _draw_curves(axes[1], cube, log10, limit)
     quantity = r"$\log_{10}\|\mathrm{d}L_T/\mathrm{d}h_{T-k}\|$"
     axes[0, 0].set_ylabel("gain $g$")
     axes[1, 0].set_ylabel(quantity)
     figures.colour_bar(maps, list(axes[0]), label=quantity)
     figures.letter_panels(axes.flat)
-    theory = [r"$k\,\ln g$", r"bound $k\,\ln(\gamma\|W\|)$"]
-    handles = [*figures.curve_handles(labels, colours, theory), figures.not_finite_handle()]
-    drawn.legend(handles=handles, loc="outside lower center", ncols=4)
+    drawn.legend(
+        handles=[*handles, figures.not_finite_handle()], loc="outside lower center", ncols=4
+    )
     return drawn
+
+
+def _draw_curves(axes, cube, log10, limit):
+    """Draw decay curves with their theory; return the handles of the legend."""
+    from rnnjax import figures
+
+    gain, lag = cube["gain"].values, cube["lag"].values
+    shown = np.unique(np.linspace(0, len(gain) - 1, _N_CURVES).round().astype(int))
+    colours = figures.ordered_colours(len(shown))
+    labels = [f"$g$ = {g:.3g}" for g in gain[shown]]
+    line = lag * np.log10(gain[shown])[:, None]
+    bounds = lag * np.median(np.log10(_bound_per_step(cube))[:, shown], axis=2)[..., None]
+    for ax, values, bound in zip(axes, log10, bounds, strict=True):
+        figures.decay_curves(
+            ax, lag, list(values[shown]), labels=labels, colours=colours, theory=[line, bound]
+        )
+        ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
+        ax.set(xlabel="lag $k$ (steps)", ylim=(-limit, limit), xlim=(lag[0], lag[-1]))
+        ax.set_xticks(np.linspace(lag[0], lag[-1], 5))
+    theory = [r"$k\,\log_{10} g$", r"bound $k\,\log_{10}(\gamma\|W\|)$"]
+    return figures.curve_handles(labels, colours, theory)
 
 
 def _median(values):
@@ -201,17 +210,23 @@ def _median(values):
 
 
 def _bound_per_step(cube):
-    """Return gamma ||W||, (activation, gain, seed)."""
-    bound = cube["max_slope"] * cube["largest_singular_value"]
-    return bound.transpose("activation", "gain", "seed").values
+    """Return the bound on the growth of the norm in a step, (activation, gain, seed)."""
+    leak = json.loads(cube.attrs["config"])["leak"]
+    steepest = cube["max_slope"] * cube["largest_singular_value"]
+    return ((1 - leak) + leak * steepest).transpose(*_AXES).values
 
 
 def claims(cube):
     """Numbers that must hold, each with its source."""
     config = json.loads(cube.attrs["config"])
-    found = [_bound_holds(cube, config), _lag_agrees_with_length(cube)]
+    found = [_bound_holds(cube), _lag_agrees_with_length(cube)]
     if "identity" in cube["activation"].values and config["leak"] == 1:
-        found += [_linear_in_log_gain(cube), _spectral_radius_rules(cube)]
+        linear = cube.sel(activation="identity").transpose("gain", "seed", "lag", "length")
+        if len(linear["gain"]) > 1:
+            found.append(_linear_in_log_gain(linear))
+        found.append(_spectral_radius_rules(linear))
+        if config["weights"] in ("orthogonal", "identity"):
+            found.append(_isometry(linear))
     if "tanh" in cube["activation"].values and _mean_field_applies(cube, config):
         found.append(_critical_gain(cube, config))
     return found
@@ -223,51 +238,76 @@ def _claim(*args, **fields):
     return Claim(*args, **fields)
 
 
-def _bound_holds(cube, config):
-    log_norm = cube["log_norm"].transpose("activation", "gain", "seed", "lag").values
-    lag = cube["lag"].values[1:]
-    per_step = config["leak"] * _bound_per_step(cube) + (1 - config["leak"])
-    rise = (log_norm[..., 1:] - log_norm[..., :1]) / lag
-    excess = rise - np.log(per_step)[..., None]
+def _bound_holds(cube):
+    log_norm = cube["log_norm"].transpose(*_AXES, "lag").values
+    rise = (log_norm[..., 1:] - log_norm[..., :1]) / cube["lag"].values[1:]
+    excess = rise - np.log(_bound_per_step(cube))[..., None]
     return _claim(
-        "largest excess over the bound, nat/step", float(np.max(excess)), 0.0, 3e-6,
-        "Pascanu et al. 2013, eq. 7; tolerance: float32 rounding a step", relation="at_most",
-    )  # fmt: skip
+        "largest excess over the bound, nat/step",
+        float(np.max(excess)),
+        0.0,
+        3e-6,
+        "Pascanu et al. 2013, eq. 7; tolerance: float32 rounding a step",
+        relation="at_most",
+    )
 
 
 def _lag_agrees_with_length(cube):
     by_lag = cube["log_norm"].isel(lag=-1).values
     by_length = cube["log_norm_by_length"].isel(length=-1).values
-    # A norm that is exactly 0 (a dead relu) must be 0 on both ways.
-    gap = np.where(by_lag == by_length, 0.0, by_lag - np.nan_to_num(by_length))
-    worst = float(np.max(np.abs(gap) / np.maximum(1, np.abs(by_lag))))
+    # A norm that is exactly 0 (a dead relu) must be 0 on both ways; anything else must be finite.
+    with np.errstate(invalid="ignore"):
+        gap = np.where(by_lag == by_length, 0.0, np.abs(by_lag - by_length))
+        relative = np.where(gap == 0, 0.0, gap / np.maximum(1, np.abs(by_lag)))
     return _claim(
-        "backward against forward pass at lag T, relative", worst, 0.0, 1e-4,
+        "backward against forward pass at lag T, relative",
+        float(np.max(relative)),
+        0.0,
+        1e-4,
         "exact: both are ||dL_T/dh_0||; tolerance: float32 rounding",
-    )  # fmt: skip
+    )
 
 
-def _linear_in_log_gain(cube):
-    linear = cube["log_norm"].sel(activation="identity").transpose("gain", "seed", "lag")
-    trend = np.log(cube["gain"].values)[:, None, None] * cube["lag"].values
-    rest = linear.values - trend
-    worst = float(np.max(np.abs(rest - rest[:1])[..., 1:] / cube["lag"].values[1:]))
+def _linear_in_log_gain(linear):
+    lag = linear["lag"].values
+    rest = linear["log_norm"].values - np.log(linear["gain"].values)[:, None, None] * lag
+    worst = float(np.max(np.abs(rest - rest[:1])[..., 1:] / lag[1:]))
     return _claim(
-        "identity: log-norm minus k ln g over gains, nat/step", worst, 0.0, 3e-6,
+        "identity: log-norm minus k ln g over gains, nat/step",
+        worst,
+        0.0,
+        3e-6,
         "exact: (g W)^k = g^k W^k; tolerance: float32 rounding a step",
-    )  # fmt: skip
+    )
 
 
-def _spectral_radius_rules(cube):
-    linear = cube["log_norm"].sel(activation="identity")
-    n_lags = cube.sizes["lag"] - 1
-    late = linear.isel(lag=-1) - linear.isel(lag=n_lags // 2)
-    rate = late / (n_lags - n_lags // 2)
-    gap = rate - np.log(cube["spectral_radius"].sel(activation="identity"))
+def _spectral_radius_rules(linear):
+    """Compare growth over the later half of the lags, at one gain: the others are its copies."""
+    last = linear.isel(gain=-1)
+    n_lags = linear.sizes["lag"] - 1
+    late = last["log_norm"].isel(lag=-1) - last["log_norm"].isel(lag=n_lags // 2)
+    gap = late / (n_lags - n_lags // 2) - np.log(last["spectral_radius"])
     return _claim(
-        "identity: late growth rate minus ln(spectral radius), median", float(gap.median()), 0.0,
-        2 / n_lags, "Gelfand's formula; tolerance: 2 nat over T, for the transient",
-    )  # fmt: skip
+        "identity: |late growth rate - ln(spectral radius)|, median",
+        float(np.abs(gap).median()),
+        0.0,
+        2 / n_lags,
+        "Gelfand's formula; tolerance: 2 nat over T, for the transient",
+    )
+
+
+def _isometry(linear):
+    lag = linear["lag"].values
+    expected = np.log(linear["gain"].values)[:, None, None] * lag
+    log_norm = linear["log_norm"].values
+    worst = np.abs(log_norm - log_norm[..., :1] - expected)[..., 1:] / lag[1:]
+    return _claim(
+        "identity: log-norm against k ln g, nat/step",
+        float(np.max(worst)),
+        0.0,
+        1e-6,
+        "exact for orthogonal W: the bound is attained; tolerance: float32 rounding a step",
+    )
 
 
 def _mean_field_applies(cube, config):
@@ -281,13 +321,17 @@ def _critical_gain(cube, config):
     """Where the median growth rate of tanh crosses zero, by linear interpolation."""
     from rnnjax.theory import mean_field
 
-    rate = cube["growth_rate"].sel(activation="tanh").median("seed").values
-    gain = cube["gain"].values
-    order = np.argsort(gain)
+    ordered = cube.sortby("gain").sel(activation="tanh")
+    rate, gain = ordered["growth_rate"].median("seed").values, ordered["gain"].values
+    above = int(np.argmax(rate > 0))
+    crossing = math.nan
+    if above > 0:
+        crossing = float(np.interp(0.0, rate[above - 1 : above + 1], gain[above - 1 : above + 1]))
     variance = 1 + config["bias"] ** 2
-    expected = mean_field.critical_gain(np.tanh, mean_field.tanh_slope, variance)
     return _claim(
         "tanh: critical gain under white noise",
-        float(np.interp(0.0, rate[order], gain[order])), expected, 0.1,
-        "mean field, chi = 1 (rnnjax.theory.mean_field); tolerance: n_h finite",
-    )  # fmt: skip
+        crossing,
+        mean_field.critical_gain(np.tanh, mean_field.tanh_slope, variance),
+        0.1,
+        "mean field, chi = 1 (rnnjax.theory.mean_field); tolerance: n_h and n_x finite",
+    )

@@ -29,6 +29,8 @@ _LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
 # The only root of the slope of gelu: Phi(x) + x phi(x) = 0.
 _GELU_MINIMUM = -0.7517915246935645
 _LEAK = 0.01
+# Half of what a scaled number can hold (see rnnjax.scaled).
+_LARGEST_EXPONENT = 2.0**29
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
     log_slope = activation.log_slope(x)
     top = jnp.max(log_slope)
     exponent = jnp.where(jnp.isfinite(top), jnp.ceil(top / math.log(2)), 0.0)
+    exponent = jnp.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
     slope = jnp.exp(log_slope - exponent * math.log(2))
     if activation.slope_sign is not None:
         slope = slope * activation.slope_sign(x)

@@ -212,7 +212,7 @@ def parameter_gradient(
     def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
         return jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)[1](v)[0]
 
-    ones = jnp.ones(len(drive), batch.mask.dtype)
+    ones = jnp.ones(len(drive), jax.eval_shape(losses, params).dtype)
     parts = [
         _contract(losses, params, Scaled(ones, jnp.zeros(len(drive), jnp.int32))),
         _contract(advance, params, Scaled(deltas.value, deltas.exponent + trajectory.exponent)),

@@ -1,9 +1,10 @@
 """Scale-free numbers: a vector, matrix or tree as value x 2^exponent.
 
 A gradient that has gone back through a recurrent network is as likely to have norm 1e-200 as 1e200.
-`Scaled` keeps the largest entry of a value near 1 and an integer exponent beside it, so that
-norms, sums and angles are right in float32 at any magnitude. All scaling is by powers of two and
-therefore exact (dividing by the largest entry would not be: the reciprocal of 1e38 is subnormal).
+`Scaled` keeps the largest entry of a value near 1 and an integer exponent beside it, so that norms,
+sums and angles are right to the relative precision of float32 at any magnitude. All scaling is by
+powers of two and therefore exact (dividing by the largest entry would not be: the reciprocal of
+1e38 is subnormal).
 
 A `Scaled` may be stacked: the leading axes of `value` are those of `exponent`, so a sequence of T
 vectors has value (T, n) and exponent (T,). The axes behind them form one number each.
@@ -20,8 +21,10 @@ from flax import struct
 
 Array = jax.Array
 LOG_2 = math.log(2)
-# The exponent of zero: below any exponent that arithmetic can reach, far from integer overflow.
+# Exponents live in [-2^30, 2^30), so that no sum or difference of two leaves int32. The lower end
+# is the exponent of zero, and a number that falls below 2^(-2^30) is zero; 2^(2^30) is the ceiling.
 ZERO_EXPONENT = -(2**30)
+_TOP_EXPONENT = 2**30 - 1
 _INTEGER = {4: jnp.int32, 8: jnp.int64}
 
 
@@ -40,6 +43,11 @@ class Scaled:
 
 def _is_scaled(node: Any) -> bool:
     return isinstance(node, Scaled)
+
+
+def is_scaled_tree(tree: Any) -> bool:
+    """Return whether every leaf of a tree is a `Scaled`."""
+    return all(_is_scaled(leaf) for leaf in jax.tree.leaves(tree, is_leaf=_is_scaled))
 
 
 def _real(dtype: Any) -> jnp.finfo:
@@ -123,6 +131,8 @@ def exponent_of(value: Array, n_leading: int = 0) -> Array:
 def normalise(value: Array, exponent: Array | int = 0) -> Scaled:
     """Return value x 2^exponent as a `Scaled` whose largest entry lies in [1, 2).
 
+    Subnormal entries count as 0, as everywhere in XLA on a CPU.
+
     Args:
       value: (*leading, *inner).
       exponent: int32, (*leading,).
@@ -131,11 +141,10 @@ def normalise(value: Array, exponent: Array | int = 0) -> Scaled:
     own = exponent_of(value, exponent.ndim)
     # 2^-own must be a normal number: entries of 2^127 and more stay as large as 2.
     taken = jnp.minimum(own, _real(value.dtype).maxexp - 2)
-    zero = own == ZERO_EXPONENT
-    return Scaled(
-        _times(value, power_of_two(jnp.where(zero, 0, -taken), value.dtype)),
-        jnp.where(zero, ZERO_EXPONENT, exponent + taken),
-    )
+    total = jnp.minimum(exponent + taken, _TOP_EXPONENT)
+    zero = (own == ZERO_EXPONENT) | (total <= ZERO_EXPONENT)
+    factor = jnp.where(zero, 0, power_of_two(-taken, value.dtype))
+    return Scaled(_times(value, factor), jnp.where(zero, ZERO_EXPONENT, total))
 
 
 def renormalise(number: Scaled) -> Scaled:
@@ -222,7 +231,10 @@ def log_norm(tree: Any) -> Array:
     """
     values, top = _aligned(tree)
     squares = _dot(values, values, top.ndim)
-    return jnp.where(squares == 0, -jnp.inf, 0.5 * jnp.log(squares) + top * LOG_2)
+    # Inside the logarithm no zero either: its derivative would be NaN even where it is not chosen.
+    nothing = squares == 0
+    length = 0.5 * jnp.log(jnp.where(nothing, 1, squares)) + top * LOG_2
+    return jnp.where(nothing, -jnp.inf, length)
 
 
 def cosine(a: Any, b: Any) -> Array:

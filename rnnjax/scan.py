@@ -124,7 +124,11 @@ def step_losses(
       y: targets, (T, n_y).
       mask: weights, (T,).
     """
-    return mask * jax.vmap(lambda h, y: loss(cell.readout(params, h), y))(h, y)
+    # A step without weight has no say, not even with a state that has overflowed: 0 inf is NaN.
+    counts = mask != 0
+    h = jnp.where(counts[:, None], h, 0)
+    losses = jax.vmap(lambda h, y: loss(cell.readout(params, h), y))(h, y)
+    return jnp.where(counts, mask * losses, 0)
 
 
 def outputs(cell: Cell, params: Params, x: Array) -> Array:

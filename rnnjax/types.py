@@ -107,8 +107,12 @@ class Rule(Protocol):
         The sums agree, the arrays do not.
     """
 
-    exact: bool
     step_axis: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether the gradient must equal that of automatic differentiation."""
+        ...
 
     def init(self, cell: Cell, params: Params, batch: Batch) -> Any:
         """Return the state carried between sequences."""

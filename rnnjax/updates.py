@@ -41,6 +41,11 @@ def _fed_by(convert: Any, optimiser: optax.GradientTransformation) -> FromScaled
     optimiser = optax.with_extra_args_support(optimiser)
 
     def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        if not scaled.is_scaled_tree(grads):
+            raise ValueError(
+                "grads: expected the scaled gradient of a rule, got plain arrays, because "
+                "clip_by_norm must be outermost: clip_by_norm(c, optax.chain(...))"
+            )
         return optimiser.update(convert(grads), state, params, **extra)
 
     return FromScaled(optimiser.init, update)

@@ -189,3 +189,48 @@ def test_the_gradient_bound_holds_on_every_draw():
 
     gains, seeds = jnp.tile(jnp.array([0.3, 1.0, 2.0]), 5), jnp.repeat(jnp.arange(5), 3)
     assert np.max(excess(gains, seeds)) <= 1e-6
+
+
+@pytest.mark.parametrize(("name", "gain"), [("tanh", 1000.0), ("erf", 1e5)])
+def test_what_vanishes_beyond_every_exponent_is_zero_and_never_explodes(name, gain):
+    """Past 2^(-2^30) an int32 exponent would wrap to a huge one."""
+    cell = rnnjax.Chain(activation=activation_named(name), gain=gain)
+    params = jax.jit(cell.init)(jax.random.key(0))._replace(w_x=jnp.ones(1))
+    n_steps = 1_000_000 if name == "tanh" else 6
+    batch = silence(n_steps).replace(x=jnp.ones((n_steps, 1)))
+    probe = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, batch)["log_norm"])
+    log_norm = np.asarray(probe(params))
+    assert np.all(np.diff(log_norm[np.isfinite(log_norm)]) < 0)
+    assert log_norm[-1] == -np.inf
+
+
+def test_a_saturated_jordan_net_still_has_a_gradient():
+    """Both layers at |z| > 20: the sigmoid's slope s (1 - s) is 0 in float32."""
+    cell = rnnjax.Jordan(1, 4, 1)
+    params = jax.jit(cell.init)(jax.random.key(0))
+    params = params._replace(b=jnp.full(4, 30.0), V=jnp.full((1, 4), 10.0))
+
+    def log_norm(params, batch):
+        return probes.log_norm_by_lag(cell, None, params, batch)["log_norm"]
+
+    got = jax.jit(log_norm)(params, silence(6))
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda a: a.astype(jnp.float64), (params, silence(6)))
+        expected = np.asarray(jax.jit(log_norm)(*wide))
+    assert expected[-1] < -300
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_an_overflow_at_a_step_without_weight_has_no_say():
+    cell = rnnjax.Vanilla(1, 3, 1, activation=activation_named("identity"), gain=4.0)
+    task = rnnjax.tasks.WhiteNoise(length=200, n_x=1)
+
+    @jax.jit
+    def run(key):
+        batch = task.sample(key)
+        batch = batch.replace(mask=jnp.zeros(200).at[10].set(1.0))
+        out = rnnjax.BPTT()(cell, task.loss, cell.init(key), batch)
+        return out.loss, rnnjax.scaled.log_norm(out.grads)
+
+    loss, log_norm = run(jax.random.key(0))
+    assert np.isfinite(loss) and np.isfinite(log_norm)

@@ -93,3 +93,18 @@ def test_a_probe_can_be_differentiated_by_the_gain():
 
     slope = jax.jit(jax.jacfwd(log_norm))(2.0)
     np.testing.assert_allclose(slope * 2.0, np.arange(7), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("leak", [0.4, 1.0])
+def test_a_probe_can_be_differentiated_by_the_leak(leak):
+    batch = rnnjax.tasks.WhiteNoise(length=6, n_x=2).sample(jax.random.key(0))
+
+    def log_norm(leak):
+        cell = rnnjax.Vanilla(2, 4, 1, leak=leak, gain=1.5)
+        params = cell.init(jax.random.key(1))
+        return rnnjax.probes.log_norm_by_lag(cell, None, params, batch)["log_norm"][-1]
+
+    slope, up, down = jax.jit(
+        lambda a: (jax.grad(log_norm)(a), log_norm(a + 1e-6), log_norm(a - 1e-6))
+    )(leak)
+    np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 
 import rnnjax
 from rnnjax import probes, tasks, updates
-from rnnjax.tasks.losses import squared_error
+from rnnjax.losses import squared_error
 
 TASK = tasks.Adding(length=8)
 CELL = rnnjax.Vanilla(2, 6, 1)

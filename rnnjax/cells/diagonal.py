@@ -4,9 +4,10 @@
   y_t = Re(C h_t) + c                               (2)
   lambda = gain exp(-exp(nu) + i exp(theta))        (3)
 
-gamma = sqrt(1 - |lambda|^2) at the start, with |lambda|^2 uniform in [r_min^2, r_max^2]. Orvieto et
-al., Resurrecting recurrent neural networks for long sequences, ICML 2023. The state is complex; the
-parameters are real, so that any optimiser can train them. The Jacobian is diag(lambda).
+gamma = sqrt(1 - |lambda|^2) at the start and at gain 1, with |lambda|^2 uniform in
+[r_min^2, r_max^2]. Orvieto et al., Resurrecting recurrent neural networks for long sequences, ICML
+2023. The state is complex; the parameters are real, so that any optimiser can train them. The
+Jacobian is diag(lambda).
 """
 
 import math

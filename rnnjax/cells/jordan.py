@@ -2,6 +2,7 @@
 
   h_t = s(W [x_t, o_{t-1}] + b)                     (1)
   o_t = s(V h_t + c)                                (2)
+  J_t = diag(s'_o) V diag(s'_h) W_o                 (3)   W_o: the columns of W for o_{t-1}
 
 Only the outputs listed in `feedback` are fed back; they stand behind the inputs, in that order.
 Jordan, Serial order: a parallel distributed processing approach, 1986.
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import activations
-from rnnjax.activations import Activation
+from rnnjax.activations import Activation, scaled_slope
 from rnnjax.cells import initial_weights
 from rnnjax.types import Array
 
@@ -102,6 +103,29 @@ class Jordan:
 
     def advance(self, params: JordanParams, h: Array, d: Array) -> Array:
         """Return o_t from o_{t-1} and the drive."""
-        recycled = h[jnp.array(self.fed_back, dtype=int)]
-        hidden = self.activation(params.W[:, self.n_x :] @ recycled + d)
+        hidden = self.activation(params.W[:, self.n_x :] @ h[self._slots] + d)
         return self.activation(params.V @ hidden + params.c)
+
+    @property
+    def _slots(self) -> Array:
+        return jnp.array(self.fed_back, dtype=int)
+
+    def local(self, params: JordanParams, h: Array, d: Array) -> tuple[tuple[Array, Array], Array]:
+        """Return the slopes of both layers and the exponent of the Jacobian, equation (3)."""
+        z = params.W[:, self.n_x :] @ h[self._slots] + d
+        inner, inner_exponent = scaled_slope(self.activation, z)
+        outer, outer_exponent = scaled_slope(
+            self.activation, params.V @ self.activation(z) + params.c
+        )
+        return (inner, outer), inner_exponent + outer_exponent
+
+    def push(self, params: JordanParams, slopes: tuple[Array, Array], v: Array) -> Array:
+        """Return J_t v, equation (3)."""
+        inner, outer = slopes
+        return outer * (params.V @ (inner * (params.W[:, self.n_x :] @ v[self._slots])))
+
+    def pull(self, params: JordanParams, slopes: tuple[Array, Array], v: Array) -> Array:
+        """Return J_t^T v, equation (3)."""
+        inner, outer = slopes
+        back = (((outer * v) @ params.V) * inner) @ params.W[:, self.n_x :]
+        return jnp.zeros_like(v).at[self._slots].add(back)

@@ -115,7 +115,7 @@ class Vanilla:
         slope, exponent = scaled_slope(self.activation, z)
         # Beside (1 - a) I slopes below rounding do not matter, so no exponent is taken out.
         leaky = self.leak != 1
-        slope = jnp.where(leaky, self.leak * self.activation.slope(z), slope)
+        slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
         return slope, jnp.where(leaky, 0, exponent)
 
     def push(self, params: VanillaParams, slope: Array, v: Array) -> Array:

@@ -44,6 +44,10 @@ def log_norm_by_length(
 ) -> dict[str, Array]:
     """Measure ||dL_t/dh_0|| for every length t = 1..T, equation (2).
 
+    M_t is one matrix with one exponent, so the result is right to rounding times
+    ||g_t|| ||M_t|| / ||g_t^T M_t||: a loss that sees nothing of the directions that grow (a unit
+    uncoupled from them) is better measured by `log_norm_by_lag`, length by length.
+
     Args:
       cell: the cell.
       loss: the loss of one step; None for pure transport.

@@ -2,7 +2,8 @@
 
   dL/dW = sum_t C_t,   C_t = (dh_t/dW)^T dL/dh_t  (+ what passes through the readout)    (1)
 
-C_t belongs to the weights as they were *used* at step t (the split of BPTT).
+C_t belongs to the weights as they were *used* at step t (the split of BPTT). The T gradients exist
+one beside the other in memory, so T n_h^2 numbers must fit.
 """
 
 import jax

@@ -32,7 +32,8 @@ def log_singular_values(
       every: distance between the lags reported.
 
     Returns:
-      ``log_singular_values``: natural logs, descending, (T // every, n_h).
+      ``log_singular_values``: natural logs, descending, (T // every, n_h); -inf for a value that is
+      0 to the rounding of one step's Jacobian (a relu network loses rank for good).
 
     Raises:
       ValueError: every is not between 1 and T.
@@ -57,7 +58,7 @@ def log_singular_values(
         )
         scale = scaled.normalise(columns)
         Q, r = jnp.linalg.qr(scale.value)
-        rows = _times_graded(r, rows)
+        rows = _times_graded(_without_rounding(r), rows)
         return (Q, Scaled(rows.value, rows.exponent + scale.exponent + exponent)), None
 
     def one_lag(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], Array]:
@@ -78,6 +79,12 @@ def _start(state: Array) -> tuple[Array, Scaled]:
     generic = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0]
     Q = jnp.asarray(generic, state.dtype)
     return Q, scaled.normalise(Q.conj().T, jnp.zeros(n, jnp.int32))
+
+
+def _without_rounding(r: Array) -> Array:
+    """Return r with the rows that are nothing but rounding set to 0: the rank that QR blurs."""
+    size = jnp.max(jnp.abs(r), axis=1, keepdims=True)
+    return jnp.where(size > len(r) * jnp.finfo(r.dtype).eps * jnp.max(size), r, 0)
 
 
 def _times_graded(r: Array, rows: Scaled) -> Scaled:

@@ -27,6 +27,13 @@ def batch_gradient(
     """
     if hasattr(rule, "batch_gradient"):
         return rule.batch_gradient(cell, loss, params, batch, state)
+    return mean_of_sequences(rule, cell, loss, params, batch, state)
+
+
+def mean_of_sequences(
+    rule: Rule, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any
+) -> RuleOut:
+    """Return the mean of the rule's gradients, each sequence by itself; as `batch_gradient`."""
     out = jax.vmap(lambda b, s: rule(cell, loss, params, b, s))(batch, state)
     mean = scaled.divide(scaled.sum_over_leading(out.grads), out.loss.shape[0])
     return RuleOut(jnp.mean(out.loss), mean, out.state)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax.rules.base import mean_of_sequences
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -67,7 +68,8 @@ class BPTT:
         """Return loss and gradient of one sequence; see `rnnjax.types.Rule`.
 
         With ``per_step=True`` the gradient is split by the step at which the weight was used; the
-        weights of the readout are used at the step whose loss they enter.
+        weights of the readout are used at the step whose loss they enter. That is T gradients in
+        memory, with segments or without.
         """
         if self.segment is not None and not per_step:
             return self._segmented(cell, loss, params, batch)
@@ -79,7 +81,12 @@ class BPTT:
     def batch_gradient(
         self, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any = ()
     ) -> RuleOut:
-        """Return the mean over a batch (leaves (B, T, ...)) by one contraction over B x T steps."""
+        """Return the mean over a batch (leaves (B, T, ...)) by one contraction over B x T steps.
+
+        In segments there is no such contraction: every sequence then has its own.
+        """
+        if self.segment is not None:
+            return mean_of_sequences(self, cell, loss, params, batch, state)
         parts = jax.vmap(lambda b: self._deltas(cell, loss, params, b))(batch)
         n_batch = parts[0].shape[0]
         parts, steps = jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), (parts, batch))

@@ -51,7 +51,7 @@ class Lines:
         ends = done == total and not self._ended
         if ends or now - self._last >= SECONDS_BETWEEN_LINES:
             self._last, self._ended = now, done == total
-            print(f"{done}/{total} chunks, {doing}", file=sys.stderr, flush=True)
+            print(f"{done}/{total} steps, {doing}", file=sys.stderr, flush=True)
 
 
 class Bar:

@@ -1,16 +1,16 @@
 """The adding problem.
 
 Every input is (value, marker); two steps are marked, one in each half; the target at the last step
-is the sum of the two marked values. The best constant answer is 1 with squared error 1/6.
-Hochreiter and Schmidhuber, Long short-term memory, Neural Computation, 1997, in the form of Le,
-Jaitly and Hinton, arXiv:1504.00941 (values uniform in [0, 1]).
+is the sum of the two marked values, uniform in [0, 1]. The best constant answer is 1 with squared
+error 1/6. After Hochreiter and Schmidhuber, Long short-term memory, Neural Computation, 1997, whose
+values are uniform in [-1, 1] and whose marks stand elsewhere.
 """
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax.tasks.losses import squared_error
+from rnnjax.losses import squared_error
 from rnnjax.types import Array, Batch
 
 

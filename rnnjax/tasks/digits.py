@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rnnjax.tasks.losses import cross_entropy
+from rnnjax.losses import cross_entropy
 from rnnjax.types import Array, Batch
 
 _SIDE = 8
@@ -67,7 +67,7 @@ class Digits:
         return self.image(jax.random.randint(key, (), 0, self.n_images))
 
     def image(self, index: Array | int) -> Batch:
-        """Return the image of this index, 0 to 1796."""
+        """Return the image of this index, 0 to 1796 (a larger index gives the last image)."""
         images, labels = _images()
         x = jnp.asarray(images)[index].reshape(self.length, self.n_x)
         return Batch(

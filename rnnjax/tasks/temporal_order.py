@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax.tasks.losses import cross_entropy
+from rnnjax.losses import cross_entropy
 from rnnjax.types import Array, Batch
 
 _N_MESSAGE = 2
@@ -35,11 +35,12 @@ class TemporalOrder:
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         key_noise, key_symbols, key_places = jax.random.split(key, 3)
-        tenth = self.length // 10
+        # The integers of [T/10, 2T/10) and of [5T/10, 6T/10), also where 10 does not divide T.
+        first = -(-self.length * jnp.array([1, 5]) // 10)
+        behind = -(-self.length * jnp.array([2, 6]) // 10)
         distractors = jax.random.randint(key_noise, (self.length,), _N_MESSAGE, self.n_x)
         symbols = jax.random.randint(key_symbols, (2,), 0, _N_MESSAGE)
-        offsets = jax.random.randint(key_places, (2,), 0, tenth)
-        places = offsets + jnp.array([tenth, 5 * tenth])
+        places = jax.random.randint(key_places, (2,), first, behind)
         answer = _N_MESSAGE * symbols[0] + symbols[1]
         return Batch(
             x=jax.nn.one_hot(distractors.at[places].set(symbols), self.n_x),

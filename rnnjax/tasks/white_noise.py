@@ -4,13 +4,15 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax.tasks.losses import squared_error
+from rnnjax.losses import squared_error
 from rnnjax.types import Array, Batch
 
 
 @struct.dataclass
 class WhiteNoise:
     """Independent standard normal inputs; the target, due at every step, is noise as well.
+
+    The mask is 1/T at every step: the loss of a sequence is the mean over its steps.
 
     Attributes:
       length: T.

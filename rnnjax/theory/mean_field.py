@@ -21,7 +21,8 @@ Function = Callable[[np.ndarray], np.ndarray]
 _Z = np.linspace(-9, 9, 7201)
 _WEIGHT = np.exp(-0.5 * _Z**2) / np.sum(np.exp(-0.5 * _Z**2))
 _TOLERANCE = 1e-13
-_MAX_STEPS = 100_000
+_SMALLEST = 1e-12
+_LARGEST = 1e12
 
 
 def tanh_slope(x: np.ndarray) -> np.ndarray:
@@ -31,7 +32,7 @@ def tanh_slope(x: np.ndarray) -> np.ndarray:
 
 
 def variance(f: Function, gain: float, input_variance: float) -> float:
-    """Return the fixed point q of equation (1), reached from above.
+    """Return the largest fixed point q of equation (1), by bisection.
 
     Args:
       f: a bounded activation.
@@ -39,15 +40,32 @@ def variance(f: Function, gain: float, input_variance: float) -> float:
       input_variance: s^2.
 
     Raises:
-      ValueError: q does not converge, because f is not bounded.
+      ValueError: there is no fixed point, because f is not bounded.
     """
-    q = gain**2 + input_variance + 1.0
-    for _ in range(_MAX_STEPS):
-        new = gain**2 * _WEIGHT @ f(np.sqrt(q) * _Z) ** 2 + input_variance
-        if abs(new - q) <= _TOLERANCE * max(q, _TOLERANCE):
-            return float(new)
-        q = new
-    raise ValueError(f"f: expected a bounded activation, got one with q = {q:g} still changing")
+
+    def excess(q: float) -> float:
+        return float(gain**2 * _WEIGHT @ f(np.sqrt(q) * _Z) ** 2 + input_variance - q)
+
+    low = max(input_variance, _SMALLEST)
+    if excess(low) <= 0:
+        return input_variance
+    high = 2 * low
+    while excess(high) > 0:
+        high *= 2
+        if high > _LARGEST:
+            raise ValueError(f"f: expected a bounded activation, got one with q > {_LARGEST:g}")
+    return _root(excess, low, high)
+
+
+def _root(decreasing: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function that is positive at low and not at high changes sign."""
+    while high - low > _TOLERANCE * high:
+        middle = 0.5 * (low + high)
+        if decreasing(middle) > 0:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
 
 
 def chi(f: Function, slope: Function, gain: float, input_variance: float) -> float:
@@ -81,10 +99,4 @@ def critical_gain(
     signs = [np.sign(chi(f, slope, gain, input_variance) - 1) for gain in (low, high)]
     if signs != [-1, 1]:
         raise ValueError(f"low, high: expected chi < 1 and chi > 1, got chi - 1 of signs {signs}")
-    while high - low > 1e-10 * high:
-        middle = 0.5 * (low + high)
-        if chi(f, slope, middle, input_variance) < 1:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
+    return _root(lambda gain: 1 - chi(f, slope, gain, input_variance), low, high)

@@ -9,7 +9,7 @@ import pytest
 
 import rnnjax
 from rnnjax import dynamics, probes, scaled, scan
-from rnnjax.tasks.losses import squared_error
+from rnnjax.losses import squared_error
 from tests.discovery import SIZES, cells_found
 
 CELLS = cells_found()

@@ -23,6 +23,11 @@ def test_a_nan_before_the_fall_leaves_the_horizon_undefined():
     assert probes.horizon(jnp.array([0.0, -9.0, jnp.nan])) == 1
 
 
+def test_a_norm_that_starts_at_zero_or_infinity_falls_nowhere():
+    assert jnp.isnan(probes.horizon(jnp.full(6, -jnp.inf)))
+    assert jnp.isnan(probes.horizon(jnp.array([jnp.inf, 5.0, 4.0])))
+
+
 def test_the_e_folding_time_of_an_exponential_is_exact():
     found = probes.e_folding(3 - 0.25 * jnp.arange(101))
     np.testing.assert_allclose(found["growth_rate"], -0.25, rtol=1e-13)

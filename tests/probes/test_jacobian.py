@@ -53,3 +53,39 @@ def test_every_reports_the_lags_it_says():
 def test_a_bad_distance_is_refused():
     with pytest.raises(ValueError, match="every: expected a number of lags between 1 and 5, got 6"):
         linear(np.eye(2), 5, every=6)
+
+
+def test_lost_rank_stays_lost():
+    """A relu network keeps the rank of its fewest active units: the rest is 0 and not rounding."""
+    cell = rnnjax.Vanilla(3, 8, 1, activation=rnnjax.activation_named("relu"))
+    batch = rnnjax.tasks.WhiteNoise(length=6, n_x=3).sample(jax.random.key(0))
+
+    @jax.jit
+    def measure(key):
+        params = cell.init(key)
+        states = rnnjax.scaled.plain(rnnjax.unroll(cell, params, batch.x).states)
+        values = probes.log_singular_values(cell, None, params, batch)["log_singular_values"]
+        return params, states, values
+
+    params, states, values = measure(jax.random.key(1))
+    product = np.eye(8)
+    for got, h in zip(values, np.asarray(states)[::-1], strict=True):
+        product = product @ (np.asarray(params.W) * (h > 0)[:, None])
+        rank = np.linalg.matrix_rank(product)
+        np.testing.assert_allclose(got[:rank], np.log(np.linalg.svd(product)[1][:rank]), atol=1e-9)
+        np.testing.assert_array_equal(got[rank:], -np.inf)
+    assert rank < 8
+
+
+def test_singular_values_can_be_differentiated():
+    """d log sigma_1 / d log g = k, in reverse mode."""
+    W = jnp.asarray(np.random.default_rng(0).standard_normal((3, 3)))
+    cell = rnnjax.Vanilla(1, 3, 1, activation=rnnjax.activation_named("identity"))
+    zeros = jnp.zeros((4, 1))
+    batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0])
+
+    def largest(gain):
+        params = cell.init(jax.random.key(0))._replace(W=gain * W)
+        return probes.log_singular_values(cell, None, params, batch)["log_singular_values"][-1, 0]
+
+    np.testing.assert_allclose(jax.jit(jax.grad(largest))(1.5) * 1.5, 4, rtol=1e-8)

@@ -6,7 +6,7 @@ import pytest
 
 import rnnjax
 from rnnjax import scaled, updates
-from rnnjax.tasks.losses import squared_error
+from rnnjax.losses import squared_error
 from tests.discovery import rules_found
 
 T = 6
@@ -120,6 +120,29 @@ def test_clip_by_norm_feeds_any_optimiser_the_clipped_gradient(max_norm):
     expected, _ = jax.jit(lambda g: theirs.update(g, theirs.init(PARAMS), PARAMS))(plain)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_a_clipping_that_is_not_outermost_is_refused():
+    optimiser = updates.from_scaled(optax.chain(updates.clip_by_norm(1.0, optax.sgd(1.0))))
+    grads = scaled.normalise_tree(PARAMS)
+    with pytest.raises(ValueError, match="clip_by_norm must be outermost"):
+        optimiser.update(grads, optimiser.init(PARAMS), PARAMS)
+
+
+def test_a_batch_in_segments_is_the_same_mean_in_less_memory():
+    x = jnp.asarray(RNG.standard_normal((3, 512, 2)))
+    batch = rnnjax.Batch(x=x, y=x[..., :1], mask=jnp.ones((3, 512)))
+
+    def program(segment):
+        rule = rnnjax.BPTT(segment=segment)
+        run = lambda p, b: scaled.plain(rule.batch_gradient(CELL, squared_error, p, b).grads)  # noqa: E731
+        return jax.jit(run).lower(PARAMS, batch).compile()
+
+    whole, parts = program(None), program(16)
+    for a, b in zip(whole(PARAMS, batch), parts(PARAMS, batch), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10)
+    sizes = [p.memory_analysis().temp_size_in_bytes for p in (whole, parts)]
+    assert sizes[1] < sizes[0] / 2
 
 
 @pytest.mark.parametrize("name", rules_found())

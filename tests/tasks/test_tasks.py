@@ -56,15 +56,16 @@ def test_the_best_constant_answer_to_the_adding_problem_costs_a_sixth():
     np.testing.assert_allclose(np.mean(loss), 1 / 6, rtol=0.05)
 
 
-def test_temporal_order_puts_its_symbols_where_the_paper_does():
-    length = 50
+@pytest.mark.parametrize("length", [19, 50, 59])
+def test_temporal_order_puts_its_symbols_where_the_paper_does(length):
     batch = samples(tasks.TemporalOrder(length=length))
     symbols = np.argmax(batch.x, axis=-1)
     message = symbols < 2
     np.testing.assert_array_equal(np.sum(message, axis=1), 2)
     places = np.array([np.flatnonzero(row) for row in message])
-    assert set(places[:, 0]) == set(range(5, 10))
-    assert set(places[:, 1]) == set(range(25, 30))
+    for column, start in zip(places.T, (1, 5), strict=True):
+        inside = [t for t in range(length) if start * length <= 10 * t < (start + 1) * length]
+        assert set(column) == set(inside)
     first, second = np.take_along_axis(symbols, places, axis=1).T
     np.testing.assert_array_equal(np.argmax(batch.y[:, -1], axis=-1), 2 * first + second)
     assert set(symbols[~message]) == {2, 3, 4, 5}

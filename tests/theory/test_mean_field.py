@@ -41,3 +41,9 @@ def test_bad_brackets_and_unbounded_activations_are_refused():
         mean_field.critical_gain(np.tanh, mean_field.tanh_slope, 1.0, low=0.1, high=0.5)
     with np.errstate(all="ignore"), pytest.raises(ValueError, match="expected a bounded"):
         mean_field.variance(lambda x: x, 1.0, 0.1)
+
+
+def test_without_noise_nothing_moves_below_the_transition():
+    assert mean_field.variance(np.tanh, 0.9, 0.0) == 0
+    assert mean_field.variance(np.tanh, 1.0, 0.0) < 1e-6
+    assert mean_field.variance(np.tanh, 1.1, 0.0) > 0.05

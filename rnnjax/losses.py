@@ -1,4 +1,4 @@
-"""Losses of one step."""
+"""Losses of one step, for tasks to choose from."""
 
 import jax
 import jax.numpy as jnp

@@ -1,0 +1,110 @@
+"""The shape of the package, read from its imports: lower rooms never look into higher ones."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnjax
+from rnnjax import catalog
+
+PACKAGE = Path(rnnjax.__file__).parent
+EXPERIMENTS = PACKAGE.parent / "experiments"
+# Each room may import from rooms of a lower floor and from itself.
+FLOORS = [
+    {"errors", "catalog", "types"},
+    {"scaled", "activations", "losses", "figures", "theory"},
+    {"matrices"},
+    {"cells", "tasks", "dynamics"},
+    {"scan"},
+    {"adjoint"},
+    {"rules"},
+    {"probes"},
+    {"updates"},
+    {"train"},
+    {"sweep"},
+    {"cli"},
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports_of(path, top_level_only=False):
+    """Dotted names that a file imports."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    room = room_of(path)
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] == "rnnjax" and parts[1:] and parts[1] in FLOOR and parts[1] != room:
+            assert FLOOR[parts[1]] < FLOOR[room], f"{room} imports {parts[1]}"
+
+
+def test_every_module_has_a_floor():
+    assert {room_of(path) for path in MODULES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_the_command_line_configures_jax(path):
+    calls = [
+        ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]  # fmt: skip
+    assert room_of(path) == "cli" or "jax.config.update" not in calls
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["rnnjax", "rnnjax.figures", "rnnjax.sweep.spec", "rnnjax.sweep.plan", "rnnjax.sweep.store",
+     "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory"],
+)  # fmt: skip
+def test_these_load_without_jax(module):
+    program = f"import sys, {module}; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_every_public_name_exists():
+    for name in rnnjax.__all__:
+        assert getattr(rnnjax, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'LSTMM'"):
+        _ = rnnjax.LSTMM
+
+
+def test_the_catalog_finds_what_the_package_holds():
+    from tests.discovery import activations_found, tasks_found
+
+    assert set(catalog.activation_names()) == {a.name for a in activations_found()}
+    by_file = {name.replace("_", "") for name in catalog.task_names()}
+    assert by_file == {name.lower() for name in tasks_found()}
+
+
+def test_experiments_do_not_import_each_other():
+    names = {path.stem for path in EXPERIMENTS.glob("*.py")}
+    for path in EXPERIMENTS.glob("*.py"):
+        for name in imports_of(path):
+            assert not names & set(name.split("."))
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.py")), ids=lambda p: p.stem)
+def test_an_experiment_loads_without_jax_and_has_its_sweeps(path):
+    assert not {"jax", "matplotlib"} & {n.split(".")[0] for n in imports_of(path, True)}
+    for kind in (".toml", ".quick.toml", ".paper.toml"):
+        assert path.with_suffix(kind).exists()
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring.splitlines()[0].endswith("?")
+    for part in ("Command:", "Run time:", "Figure:", "Source:"):
+        assert part in docstring

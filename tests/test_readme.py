@@ -1,0 +1,72 @@
+"""The README as its reader will use it: every block of Python runs, every command exists."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import rnnjax
+from rnnjax.sweep.experiment import load
+from rnnjax.sweep.spec import parse_config
+
+ROOT = Path(rnnjax.__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def commands():
+    lines = "\n".join(blocks("console")) + "\n".join(re.findall(r"`(rnnjax [a-z][^`]*)`", TEXT))
+    return [line.partition("#")[0].strip() for line in lines.splitlines()]
+
+
+def test_the_python_of_the_readme_runs_from_top_to_bottom(float32, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["curves"].shape == (7, 4, 65)
+    assert names["training"].probes["log_norm"].shape == (5, 21)
+
+
+def test_the_sweep_of_the_readme_is_valid():
+    (text,) = blocks("toml")
+    config = parse_config(load("gradient_norms").config, tomllib.loads(text))
+    assert config.n_steps == 512 and len(config.axes.gain) == 51
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if "rnnjax" in c])
+def test_commands_of_the_readme_are_understood(command, tmp_path):
+    """`run` is planned instead of run; folders that the reader will make are only parsed."""
+    words = shlex.split(command)[1:]
+    if words[0] in ("resume", "status", "verify"):
+        words = [words[0], "--help"]
+    if "--config" in words:
+        words[words.index("--config") + 1] = str(tmp_path / "my_sweep.toml")
+        (tmp_path / "my_sweep.toml").write_text(blocks("toml")[0])
+    if words[0] == "run" and "--help" not in words:
+        words[0] = "plan"
+        if "--out" in words:
+            del words[words.index("--out") : words.index("--out") + 2]
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnjax.cli", *words],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_make_knows_the_targets_of_the_readme():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", "\n".join(blocks("console")), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_links_lead_somewhere():
+    for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert (ROOT / link).exists(), link
