@@ -36,7 +36,7 @@ demo: $(installed) ## the gradient over lag and gain, on digits and on white noi
 	$(rnnjax) run gradient_norms --task white_noise --out results/demo/white_noise
 
 test: $(installed) ## run the tests (WORKERS=2 processes)
-	$(python) -m pytest -n $(WORKERS) --dist loadgroup
+	$(python) -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(installed) ## check style, format and types
 	$(python) -m ruff check .

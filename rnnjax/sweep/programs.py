@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -37,6 +38,8 @@ class Programs:
         self.n_devices = len(devices)
         self.compile_seconds = 0.0
         self._draws: dict[tuple[Any, ...], Program] = {}
+        self._ahead: dict[str, Future[tuple[Program, float]]] = {}
+        self._pool = ThreadPoolExecutor(thread_name_prefix="compile")
 
     @property
     def n_steps(self) -> int:
@@ -59,20 +62,43 @@ class Programs:
     def draw(self, group: Group) -> Program:
         """The draw program of a group: lanes to draws, shared where it names no static axis."""
         static = {name: group.static[name] for name in self.experiment.draw_axes}
-        key = tuple(static.values())
+        key = self._draw_key(group)
         if key not in self._draws:
-            self._draws[key] = self._compiled(self._draw_lane(static), self.lanes(0))
+            self._draws[key] = self._taken(self._compiled(self._draw_lane(static), self.lanes(0)))
         return self._draws[key]
 
-    def measure(self, group: Group, drawn: Any) -> Program:
-        """The swept program of a group: draws to variables, compiled for draws like `drawn`."""
+    def measure(self, group: Group, drawn: Any, coming: Sequence[Group] = ()) -> Program:
+        """The swept program of a group: draws to variables, compiled for draws like `drawn`.
+
+        Groups that are `coming` with the same draws have theirs compiled meanwhile, on other cores.
+        """
+        shared = [g for g in coming if self._draw_key(g) == self._draw_key(group)]
+        for one in [group, *shared]:
+            if one.id not in self._ahead:
+                lane = self._measure_lane(one)
+                self._ahead[one.id] = self._pool.submit(self._compiled, lane, drawn)
+        return self._taken(self._ahead.pop(group.id).result())
+
+    def close(self) -> None:
+        """Give up what was to be compiled and is not needed any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _taken(self, compiled: tuple[Program, float]) -> Program:
+        program, seconds = compiled
+        self.compile_seconds += seconds
+        return program
+
+    def _draw_key(self, group: Group) -> tuple[Any, ...]:
+        return tuple(group.static[name] for name in self.experiment.draw_axes)
+
+    def _measure_lane(self, group: Group) -> Program:
         experiment, config = self.experiment, self.plan.config
 
         def measure(drawn_lane: Any) -> Any:
             values = experiment.measure(config, drawn_lane, **group.static)
             return self._checked(values)
 
-        return self._compiled(measure, drawn)
+        return measure
 
     def _draw_lane(self, static: dict[str, Any]) -> Program:
         experiment, config = self.experiment, self.plan.config
@@ -83,7 +109,9 @@ class Programs:
 
         return draw
 
-    def _compiled(self, lane_function: Program, example: Any) -> Program:
+    def _compiled(self, lane_function: Program, example: Any) -> tuple[Program, float]:
+        """Return the program and the seconds that compiling it took."""
+
         def local(chunk: Any) -> Any:
             results = jax.vmap(lane_function)(jax.tree.map(lambda array: array[0], chunk))
             return jax.tree.map(lambda array: array[None], results)
@@ -97,8 +125,7 @@ class Programs:
         )
         started = time.perf_counter()
         compiled = jax.jit(spread).lower(example).compile()
-        self.compile_seconds += time.perf_counter() - started
-        return compiled
+        return compiled, time.perf_counter() - started
 
     def _checked(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         names = set(self.plan.variables)

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from rnnjax.sweep.status import flag_attributes, status_name, status_of
 from rnnjax.sweep.store import Store
 
 IN_FLIGHT = 2
+COMPILED_AHEAD = 3
 
 
 class InterruptedSweepError(Exception):
@@ -61,8 +63,9 @@ def run_sweep(
     groups = [group for group in plan.groups if group.id not in committed]
     total = len(groups) * programs.n_steps
     attributes = provenance("float64" if jax.config.read("jax_enable_x64") else "float32")
-    with progress:
+    with closing(programs), progress:
         for position, group in enumerate(groups):
+            coming = groups[position + 1 : position + 1 + COMPILED_AHEAD]
 
             def tick(
                 step: int, before: int = position * programs.n_steps, now: Group = group
@@ -71,13 +74,14 @@ def run_sweep(
                 if stopped():
                     raise InterruptedSweepError
 
-            _run_group(programs, group, store, attributes, tick)
+            _run_group(programs, group, coming, store, attributes, tick)
     return attributes
 
 
 def _run_group(
     programs: Programs,
     group: Group,
+    coming: Sequence[Group],
     store: Store,
     attributes: dict[str, str],
     tick: Callable[[int], None],
@@ -85,7 +89,7 @@ def _run_group(
     """Commit one group, or record that it failed."""
     started, compiled = time.perf_counter(), programs.compile_seconds
     try:
-        values = _measured(programs, group, tick)
+        values = _measured(programs, group, coming, tick)
         dataset = shard(programs.plan, values, attributes)
     except InterruptedSweepError:
         raise
@@ -123,7 +127,7 @@ def shard(plan: Plan, values: dict[str, np.ndarray], attributes: dict[str, str])
 
 
 def _measured(
-    programs: Programs, group: Group, tick: Callable[[int], None]
+    programs: Programs, group: Group, coming: Sequence[Group], tick: Callable[[int], None]
 ) -> dict[str, np.ndarray]:
     """Every variable of a group, of shape (n_lanes, inner dims); `tick` hears of each step."""
     tick(0)
@@ -133,7 +137,7 @@ def _measured(
     pending: deque[tuple[int, dict[str, jax.Array]]] = deque()
     for step in range(programs.n_steps):
         drawn = draw(programs.lanes(step))
-        measure = measure or programs.measure(group, drawn)
+        measure = measure or programs.measure(group, drawn, coming)
         # Dispatch is asynchronous: the devices compute this step while the last is collected.
         pending.append((step, measure(drawn)))
         if len(pending) == IN_FLIGHT:

@@ -25,10 +25,7 @@ KINDS = ["Vanilla", "Vanilla-relu", "LSTM", "LRU", "linen.GRUCell"]
 
 
 def for_cells(names):
-    """Run a test for each cell, all tests of a cell in one process: they share its programs."""
-    return pytest.mark.parametrize(
-        "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
-    )
+    return pytest.mark.parametrize("name", list(names))
 
 
 ALL = for_cells(CELLS)
@@ -104,10 +101,6 @@ def compiled_once(measure):
 @compiled_once
 def results(cell, params, batch, run):
     exact = run(rnnjax.BPTT())
-    per_step = rnnjax.BPTT()(cell, squared_error, params, batch, per_step=True)
-    batches = jax.tree.map(lambda a: jnp.stack([a, 2 * a]), batch)
-    each = jax.vmap(lambda b: rnnjax.BPTT()(cell, squared_error, params, b))(batches)
-    mean = rnnjax.BPTT().batch_gradient(cell, squared_error, params, batches)
     trajectory = scan.unroll(cell, params, batch.x)
     local, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
@@ -119,9 +112,6 @@ def results(cell, params, batch, run):
             params
         ),
         "exact": (exact.loss, scaled.plain(exact.grads)),
-        "per_step": scaled.plain(scaled.sum_over_leading(per_step.grads)),
-        "each": (each.loss, scaled.plain(each.grads)),
-        "mean": (mean.loss, scaled.plain(mean.grads)),
         "J": J,
         "push": scaled.shift(over_steps(dynamics.push)(cell, params, local, eye), exponent),
         "pull": scaled.shift(over_steps(dynamics.pull)(cell, params, local, eye), exponent),
@@ -139,7 +129,14 @@ def slow_results(cell, params, batch, run):
     lags = probes.log_norm_by_lag(cell, squared_error, params, batch, segment=3)["log_norm"]
     values = probes.log_singular_values(cell, None, params, batch)["log_singular_values"]
     out = {name: run(rule) for name, rule in rules.items()}
+    per_step = rnnjax.BPTT()(cell, squared_error, params, batch, per_step=True)
+    batches = jax.tree.map(lambda a: jnp.stack([a, 2 * a]), batch)
+    each = jax.vmap(lambda b: rnnjax.BPTT()(cell, squared_error, params, b))(batches)
+    mean = rnnjax.BPTT().batch_gradient(cell, squared_error, params, batches)
     return {
+        "per_step": scaled.plain(scaled.sum_over_leading(per_step.grads)),
+        "each": (each.loss, scaled.plain(each.grads)),
+        "mean": (mean.loss, scaled.plain(mean.grads)),
         "rules": {name: (o.loss, scaled.plain(o.grads)) for name, o in out.items()},
         "lags": lags,
         "values": values,
@@ -167,16 +164,16 @@ def test_bptt_in_segments_or_with_a_full_window_is_jax_grad(name, rule):
     assert_trees_close(got, grads, 1e-12)
 
 
-@ALL
+@OF_EACH_KIND
 def test_the_steps_sum_to_the_gradient(name):
-    assert_trees_close(results(name)["per_step"], results(name)["oracle"][1], 1e-12)
+    assert_trees_close(slow_results(name)["per_step"], results(name)["oracle"][1], 1e-12)
 
 
-@ALL
+@OF_EACH_KIND
 def test_a_batch_gives_the_mean_of_its_sequences(name):
-    mean = jax.tree.map(lambda a: a.mean(0), results(name)["each"])
-    np.testing.assert_allclose(results(name)["mean"][0], mean[0], rtol=1e-13)
-    assert_trees_close(results(name)["mean"][1], mean[1], 1e-12)
+    mean = jax.tree.map(lambda a: a.mean(0), slow_results(name)["each"])
+    np.testing.assert_allclose(slow_results(name)["mean"][0], mean[0], rtol=1e-13)
+    assert_trees_close(slow_results(name)["mean"][1], mean[1], 1e-12)
 
 
 @ALL

@@ -35,7 +35,7 @@ def test_a_killed_sweep_resumes_to_the_same_bytes_on_two_devices(rnnjax, start, 
     assert not (killed / "cube.nc").exists()
     resumed = rnnjax("resume", "killed", "--devices", "2")
     assert resumed.returncode == 0, resumed.stderr
-    assert "2/2 chunks" in resumed.stderr  # of one group, not of both
+    assert "2/2 steps" in resumed.stderr  # of one group, not of both
     assert (killed / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
 
 

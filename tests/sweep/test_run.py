@@ -79,7 +79,7 @@ def test_a_run_ends_by_telling_what_there_is(finished, plain):
         assert str(Path("plain") / name) in finished.stdout
         assert (plain / name).stat().st_size > 100
     assert "1 of 1 claims passed" in finished.stdout
-    assert re.search(r"^6/6 chunks", finished.stderr, re.MULTILINE)
+    assert re.search(r"^6/6 steps", finished.stderr, re.MULTILINE)
 
 
 def test_a_finished_sweep_is_shown_again_without_computing(plain, folder, capsys, monkeypatch):

@@ -1,0 +1,125 @@
+"""Breaks the core in one place after the other and shows which test notices.
+
+    python tests/mutations.py            all mutations, as the table of docs/testing.md
+    python tests/mutations.py 3 7        some of them
+
+Every mutation is made in a copy of the checkout. One that no test notices is printed as SURVIVED
+and makes the exit status 1.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+
+
+class Mutation(NamedTuple):
+    """One place to break."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+CONTRACT = "tests/cells/test_contract.py -k Vanilla"
+EXTREMES = "tests/test_extremes.py"
+BPTT = "tests/rules/test_bptt.py"
+
+MUTATIONS = [
+    Mutation("the slope is dropped from the backward step", "cells/vanilla.py",
+             "(slope * v) @ params.W", "v @ params.W", CONTRACT),
+    Mutation("W is transposed on the way back", "cells/vanilla.py",
+             "(slope * v) @ params.W", "params.W @ (slope * v)", CONTRACT),
+    Mutation("lags are counted from the wrong end", "probes/adjoint.py",
+             'log_norm[::-1]}', 'log_norm}', CONTRACT),
+    Mutation("the trajectory hands h_t where h_{t-1} belongs", "scan.py",
+             "jnp.concatenate([first[None], h[:-1]])", "h", CONTRACT),
+    Mutation("the exponent of the Jacobian is lost on the way back", "adjoint.py",
+             "scaled.normalise(v, delta.exponent + exponent), delta",
+             "scaled.normalise(v, delta.exponent), delta", EXTREMES),
+    Mutation("the exponent of a product by length is lost", "probes/adjoint.py",
+             "scaled.normalise(columns, M.exponent + exponent)",
+             "scaled.normalise(columns, exponent)", EXTREMES),
+    Mutation("the forward pass forgets its scale", "scan.py",
+             "dynamics.advance(cell, params, at.h, at.drive), at.exponent)",
+             "dynamics.advance(cell, params, at.h, at.drive), 0)", EXTREMES),
+    Mutation("the drive is not brought to the state's scale", "scan.py",
+             "scaled.lower(d.value, d.exponent - top)", "d.value", EXTREMES),
+    Mutation("tanh's log-slope is computed with cancellation", "activations.py",
+             "log_slope=lambda x: 2 * _log_sech(x)",
+             "log_slope=lambda x: jnp.log(1 - jnp.tanh(x) ** 2)", "tests/test_activations.py"),
+    Mutation("a window keeps one lag too many", "rules/bptt.py",
+             "length=window - 1", "length=window", BPTT),
+    Mutation("what a windowed lag sends back stays where it is", "rules/bptt.py",
+             "jnp.concatenate([a[1:], z[None]])", "a", BPTT),
+    Mutation("the mask is ignored", "scan.py",
+             "jnp.where(counts, mask * losses, 0)", "losses", BPTT),
+    Mutation("clipping forgets half of the tree's norm", "scaled.py",
+             "squares = _dot(values, values, 0)", "squares = _dot(values[:1], values[:1], 0)",
+             "tests/test_scaled.py"),
+    Mutation("a sum ignores that exponents differ", "scaled.py",
+             "normalise(jnp.sum(lower(number.value, number.exponent - top), axis=0), top)",
+             "normalise(jnp.sum(number.value, axis=0), top)", "tests/test_scaled.py"),
+    Mutation("the batch gives a sum, not a mean", "rules/bptt.py",
+             "scaled.divide(grads, n_batch)", "grads", CONTRACT),
+    Mutation("the rotation of two rows keeps its sign", "matrices.py",
+             "(y_hat - kappa[:, None] * x_hat)", "(y_hat + kappa[:, None] * x_hat)",
+             "tests/test_matrices.py"),
+    Mutation("GRU swaps its gates", "cells/gated.py",
+             "r_h, z_h, n_h = jnp.split", "z_h, r_h, n_h = jnp.split",
+             "tests/cells/test_flax_numbers.py"),
+    Mutation("the horizon counts nats for decades", "probes/horizon.py",
+             "decades * math.log(10)", "decades", "tests/probes/test_horizon.py"),
+    Mutation("every update of a training draws the same sequences", "train.py",
+             "jax.random.fold_in(key_data, n)", "key_data", "tests/test_train.py"),
+    Mutation("the cube's seed and gain axes are swapped", "sweep/run.py",
+             "lane_shape = tuple(map(len, plan.lane_axes.values()))",
+             "lane_shape = tuple(map(len, plan.lane_axes.values()))[::-1]",
+             "tests/experiments/test_gradient_norms.py"),
+    Mutation("a bound without the slope of the activation", "../experiments/gradient_norms.py",
+             'cube["max_slope"] * cube["largest_singular_value"]',
+             '0.1 * cube["largest_singular_value"]', "tests/experiments/test_gradient_norms.py"),
+]  # fmt: skip
+
+
+def caught_by(mutation: Mutation) -> str:
+    """Return the first test that fails, or SURVIVED."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy")
+        ignored = shutil.ignore_patterns(".git", ".venv", "results", "__pycache__", ".*_cache")
+        shutil.copytree(ROOT, copy, ignore=ignored)
+        target = copy / "rnnjax" / mutation.file
+        text = target.read_text()
+        if text.count(mutation.old) != 1:
+            return f"NOT APPLIED: {mutation.old!r} stands {text.count(mutation.old)} times"
+        target.write_text(text.replace(mutation.old, mutation.new))
+        words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        words += mutation.tests.split()
+        done = subprocess.run(words, cwd=copy, capture_output=True, text=True, check=False)
+    failed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", done.stdout, re.MULTILINE)
+    return failed.group(1) if done.returncode == 1 and failed else "SURVIVED"
+
+
+def main() -> int:
+    """Print the table."""
+    chosen = [int(n) for n in sys.argv[1:]] or range(1, len(MUTATIONS) + 1)
+    print("| # | what is broken | where | first test that fails |\n|---|---|---|---|", flush=True)
+    missed = 0
+    for number in chosen:
+        mutation = MUTATIONS[number - 1]
+        test = caught_by(mutation)
+        missed += test.startswith(("SURVIVED", "NOT APPLIED"))
+        where = (Path("rnnjax") / mutation.file).as_posix().replace("rnnjax/../", "")
+        print(f"| {number} | {mutation.what} | `{where}` | `{test}` |", flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
