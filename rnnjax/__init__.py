@@ -17,6 +17,7 @@ _MODULES = (
     "dynamics",
     "errors",
     "figures",
+    "gradient",
     "losses",
     "matrices",
     "probes",

@@ -19,7 +19,7 @@ FLOORS = [
     {"matrices"},
     {"cells", "tasks", "dynamics"},
     {"scan"},
-    {"adjoint"},
+    {"adjoint", "gradient"},
     {"rules"},
     {"probes"},
     {"updates"},

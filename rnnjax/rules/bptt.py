@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax.gradient import parameter_gradient
 from rnnjax.rules.base import mean_of_sequences
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
@@ -74,7 +75,7 @@ class BPTT:
         if self.segment is not None and not per_step:
             return self._segmented(cell, loss, params, batch)
         losses, trajectory, deltas = self._deltas(cell, loss, params, batch)
-        gradient = _step_gradients if per_step else adjoint.parameter_gradient
+        gradient = _step_gradients if per_step else parameter_gradient
         grads = gradient(cell, loss, params, trajectory, batch, deltas)
         return RuleOut(jnp.sum(losses), grads, ())
 
@@ -91,7 +92,7 @@ class BPTT:
         n_batch = parts[0].shape[0]
         parts, steps = jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), (parts, batch))
         losses, trajectory, deltas = parts
-        grads = adjoint.parameter_gradient(cell, loss, params, trajectory, steps, deltas)
+        grads = parameter_gradient(cell, loss, params, trajectory, steps, deltas)
         return RuleOut(jnp.sum(losses) / n_batch, scaled.divide(grads, n_batch), ())
 
     def _deltas(
@@ -114,7 +115,7 @@ class BPTT:
             h = scaled.plain(trajectory.states)
             part = Batch(x, *targets)
             losses = scan.step_losses(cell, loss, params, h, *targets)
-            return losses, adjoint.parameter_gradient(cell, loss, params, trajectory, part, deltas)
+            return losses, parameter_gradient(cell, loss, params, trajectory, part, deltas)
 
         targets = (batch.y, batch.mask)
         pieces, _ = adjoint.backward(
@@ -148,7 +149,7 @@ def _step_gradients(
     """Return the terms of equation (2) before their sum over t, every leaf stacked (T, ...)."""
     # Each step is a sequence of length 1: that axis is what the gradient sums over.
     steps = jax.tree.map(lambda a: a[:, None], (trajectory, batch, deltas))
-    return jax.vmap(lambda at: adjoint.parameter_gradient(cell, loss, params, *at))(steps)
+    return jax.vmap(lambda at: parameter_gradient(cell, loss, params, *at))(steps)
 
 
 def _windowed(cell: Cell, params: Params, trajectory: Trajectory, g: Scaled, window: int) -> Scaled:

@@ -1,0 +1,101 @@
+"""The weight gradient, from the adjoint, as one contraction over all steps.
+
+  dL/dw = sum_t (dh_t/dw)^T delta_t + sum_t dl_t/dw  (through the readout)        (1)
+
+With the drive d_t apart from the rest of the step, h_t = advance(w, h_{t-1}, d_t(w)), and states
+carried as 2^E h (see `rnnjax.scan`), the derivative by the weights inside `advance` grows with 2^E
+and the one by the drive does not:
+
+  (dh_t/dw)^T delta = 2^E (d advance/dw)^T delta + (dd_t/dw)^T (d advance/dd)^T delta   (2)
+
+Every leaf of the gradient keeps an exponent of its own: blocks of W and V may lie e^400 apart.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import dynamics, scaled, scan
+from rnnjax.scaled import Scaled
+from rnnjax.scan import Trajectory
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+def parameter_gradient(
+    cell: Cell, loss: StepLoss, params: Params, trajectory: Trajectory, batch: Batch, deltas: Scaled
+) -> Any:
+    """Return dL/dparams, equation (1), over any number of steps.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step.
+      params: its parameters.
+      trajectory: of S steps (or of B x S steps, flattened).
+      batch: inputs, targets and mask of these steps.
+      deltas: delta_t, value (S, n_h), exponent (S,).
+
+    Returns:
+      a tree shaped as params, with `Scaled` leaves.
+    """
+    h_prev, drive = trajectory.h_prev, trajectory.drive
+
+    def losses(p: Params) -> Array:
+        h = scaled.plain(trajectory.states)
+        return scan.step_losses(cell, loss, p, h, batch.y, batch.mask)
+
+    def advance(p: Params) -> Array:
+        return jax.vmap(lambda h, d: dynamics.advance(cell, p, h, d))(h_prev, drive)
+
+    def drives(p: Params) -> Array:
+        return jax.vmap(lambda x: dynamics.drive(cell, p, x))(batch.x)
+
+    def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
+        return jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)[1](v)[0]
+
+    ones = jnp.ones(len(drive), jax.eval_shape(losses, params).dtype)
+    parts = [
+        _contract(losses, params, Scaled(ones, jnp.zeros(len(drive), jnp.int32))),
+        _contract(advance, params, Scaled(deltas.value, deltas.exponent + trajectory.exponent)),
+    ]
+    if hasattr(cell, "drive"):
+        by_drive = jax.vmap(pull_to_drive)(h_prev, drive, deltas.value)
+        parts.append(_contract(drives, params, Scaled(by_drive, deltas.exponent)))
+    leaves, structure = jax.tree.flatten(params)
+    sums = [_sum_of_parts(leaf, parts, i) for i, leaf in enumerate(leaves)]
+    return jax.tree.unflatten(structure, sums)
+
+
+def _contract(
+    stacked: Callable[[Params], Array], params: Params, cotangents: Scaled
+) -> dict[int, Scaled]:
+    """Return the vjp of a stacked function of the parameters, by number of leaf.
+
+    Leaves that the function does not read have none: zeros would cost additions of scaled numbers.
+    """
+    leaves, structure = jax.tree.flatten(params)
+
+    def of_all(*leaves: Array) -> Array:
+        return stacked(jax.tree.unflatten(structure, leaves))
+
+    traced = jax.make_jaxpr(of_all)(*leaves).jaxpr
+    read = {id(v) for equation in traced.eqns for v in equation.invars}
+    read |= {id(v) for v in traced.outvars}
+    used = [i for i, v in enumerate(traced.invars) if id(v) in read]
+
+    def of_used(some: list[Array]) -> Array:
+        chosen = dict(zip(used, some, strict=True))
+        return of_all(*(chosen.get(i, leaf) for i, leaf in enumerate(leaves)))
+
+    value, exponent = scaled.common(scaled.renormalise(cotangents))
+    (grads,) = jax.vjp(of_used, [leaves[i] for i in used])[1](value)
+    return {i: scaled.normalise(g, exponent) for i, g in zip(used, grads, strict=True)}
+
+
+def _sum_of_parts(leaf: Array, parts: list[dict[int, Scaled]], number: int) -> Scaled:
+    found = [part[number] for part in parts if number in part]
+    if not found:
+        return scaled.normalise(jnp.zeros_like(leaf))
+    return functools.reduce(scaled.add, found)
