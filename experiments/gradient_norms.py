@@ -197,7 +197,7 @@ def _draw_curves(axes, cube, log10, limit):
         )
         ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
         ax.set(xlabel="lag $k$ (steps)", ylim=(-limit, limit), xlim=(lag[0], lag[-1]))
-        ax.set_xticks(np.linspace(lag[0], lag[-1], 5))
+        ax.set_xticks(np.linspace(lag[0], lag[-1], 3).round())
     theory = [r"$k\,\log_{10} g$", r"bound $k\,\log_{10}(\gamma\|W\|)$"]
     return figures.curve_handles(labels, colours, theory)
 

@@ -15,7 +15,7 @@ from flax import struct
 
 from rnnjax import activations
 from rnnjax.activations import Activation, scaled_slope
-from rnnjax.cells import initial_weights
+from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
 
 
@@ -49,18 +49,13 @@ class Chain:
     n_h = 1
     n_y = 1
 
+    initial_state = parts.initial_state
+    step = parts.step
+
     def init(self, key: Array) -> ChainParams:
         """Draw w_x and w_3 ~ N(0, 1); w_n is the gain."""
         w_x, w_3 = initial_weights.normals(key, (self.n_x,), ())
         return ChainParams(w_n=jnp.asarray(self.gain, w_x.dtype), w_x=w_x, w_3=w_3)
-
-    def initial_state(self) -> Array:
-        """Return zero, (1,)."""
-        return jnp.zeros(1)
-
-    def step(self, params: ChainParams, h: Array, x: Array) -> Array:
-        """Return h_t, equation (1)."""
-        return self.advance(params, h, self.drive(params, x))
 
     def readout(self, params: ChainParams, h: Array) -> Array:
         """Return y_t, equation (2)."""

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax.cells import initial_weights
+from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
 
 
@@ -64,6 +64,8 @@ class LRU:
     max_phase: Array | float = 2 * math.pi
     homogeneous = True
 
+    step = parts.step
+
     def init(self, key: Array) -> LRUParams:
         """Draw parameters on the ring r_min <= |lambda| <= r_max."""
         key_u, key_n = jax.random.split(key)
@@ -82,10 +84,6 @@ class LRU:
     def initial_state(self) -> Array:
         """Return complex zeros, (n_h,)."""
         return jnp.zeros(self.n_h, jnp.result_type(jnp.zeros(()), 1j))
-
-    def step(self, params: LRUParams, h: Array, x: Array) -> Array:
-        """Return h_t, equation (1)."""
-        return self.advance(params, h, self.drive(params, x))
 
     def readout(self, params: LRUParams, h: Array) -> Array:
         """Return y_t, equation (2)."""

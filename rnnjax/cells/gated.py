@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax.nn import sigmoid
 
-from rnnjax.cells import initial_weights
+from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
 
 Scheme = Callable[[Array, int], Array]
@@ -102,6 +102,10 @@ class LSTM:
     gain: Array | float = 1.0
     forget_bias: Array | float = 1.0
 
+    initial_state = parts.initial_state
+    step = parts.step
+    drive = parts.drive
+
     @property
     def n_h(self) -> int:
         """State entries: h and c."""
@@ -113,21 +117,9 @@ class LSTM:
         params = _stacked(key, 4, n, self.n_x, self.n_y, self.gain, self.recurrent)
         return params._replace(b=params.b.at[n : 2 * n].set(self.forget_bias))
 
-    def initial_state(self) -> Array:
-        """Return zeros, (2 n_units,)."""
-        return jnp.zeros(self.n_h)
-
-    def step(self, params: GatedParams, h: Array, x: Array) -> Array:
-        """Return [h_t, c_t], equations (1) and (2)."""
-        return self.advance(params, h, self.drive(params, x))
-
     def readout(self, params: GatedParams, h: Array) -> Array:
         """Return V h + c from the h part of the state."""
         return params.V @ h[: self.n_units] + params.c
-
-    def drive(self, params: GatedParams, x: Array) -> Array:
-        """Return U x + b, (4 n_units,)."""
-        return params.U @ x + params.b
 
     def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
         """Return the new state from the old one and the drive."""
@@ -155,26 +147,15 @@ class GRU:
     recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
     gain: Array | float = 1.0
 
+    initial_state = parts.initial_state
+    step = parts.step
+    drive = parts.drive
+    readout = parts.readout
+
     def init(self, key: Array) -> GRUParams:
         """Draw parameters."""
         params = _stacked(key, 3, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)
         return GRUParams(*params, b_n=jnp.zeros(self.n_h))
-
-    def initial_state(self) -> Array:
-        """Return zeros, (n_h,)."""
-        return jnp.zeros(self.n_h)
-
-    def step(self, params: GRUParams, h: Array, x: Array) -> Array:
-        """Return h_t, equations (3) and (4)."""
-        return self.advance(params, h, self.drive(params, x))
-
-    def readout(self, params: GRUParams, h: Array) -> Array:
-        """Return V h + c."""
-        return params.V @ h + params.c
-
-    def drive(self, params: GRUParams, x: Array) -> Array:
-        """Return U x + b, (3 n_h,)."""
-        return params.U @ x + params.b
 
     def advance(self, params: GRUParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""
@@ -203,25 +184,14 @@ class MinimalGated:
     recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
     gain: Array | float = 1.0
 
+    initial_state = parts.initial_state
+    step = parts.step
+    drive = parts.drive
+    readout = parts.readout
+
     def init(self, key: Array) -> GatedParams:
         """Draw parameters."""
         return _stacked(key, 2, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)
-
-    def initial_state(self) -> Array:
-        """Return zeros, (n_h,)."""
-        return jnp.zeros(self.n_h)
-
-    def step(self, params: GatedParams, h: Array, x: Array) -> Array:
-        """Return h_t, equations (5) and (6)."""
-        return self.advance(params, h, self.drive(params, x))
-
-    def readout(self, params: GatedParams, h: Array) -> Array:
-        """Return V h + c."""
-        return params.V @ h + params.c
-
-    def drive(self, params: GatedParams, x: Array) -> Array:
-        """Return U x + b, (2 n_h,)."""
-        return params.U @ x + params.b
 
     def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""

@@ -16,7 +16,7 @@ from flax import struct
 
 from rnnjax import activations
 from rnnjax.activations import Activation, scaled_slope
-from rnnjax.cells import initial_weights
+from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
 
 
@@ -58,6 +58,8 @@ class Jordan:
     gain: Array | float = 1.0
     start: Array | float = 0.0
 
+    step = parts.step
+
     def __post_init__(self) -> None:
         if self.feedback is not None and not all(0 <= i < self.n_y for i in self.feedback):
             raise ValueError(
@@ -88,10 +90,6 @@ class Jordan:
     def initial_state(self) -> Array:
         """Return o_0, (n_y,)."""
         return jnp.full(self.n_y, self.start, dtype=float)
-
-    def step(self, params: JordanParams, h: Array, x: Array) -> Array:
-        """Return o_t from o_{t-1}, equations (1) and (2)."""
-        return self.advance(params, h, self.drive(params, x))
 
     def readout(self, params: JordanParams, h: Array) -> Array:
         """Return the state: it is the output."""

@@ -18,7 +18,7 @@ from flax import struct
 
 from rnnjax import activations
 from rnnjax.activations import Activation, scaled_slope
-from rnnjax.cells import initial_weights
+from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
 
 
@@ -70,6 +70,11 @@ class Vanilla:
     bias_gain: Array | float = 0.0
     leak: Array | float = 1.0
 
+    initial_state = parts.initial_state
+    step = parts.step
+    drive = parts.drive
+    readout = parts.readout
+
     def init(self, key: Array) -> VanillaParams:
         """Draw parameters; the readout's bias is 0."""
         key_w, key_io = jax.random.split(key)
@@ -84,26 +89,10 @@ class Vanilla:
             c=jnp.zeros(self.n_y),
         )
 
-    def initial_state(self) -> Array:
-        """Return zeros, (n_h,)."""
-        return jnp.zeros(self.n_h)
-
-    def step(self, params: VanillaParams, h: Array, x: Array) -> Array:
-        """Return h_t, equations (1) and (2)."""
-        return self.advance(params, h, self.drive(params, x))
-
-    def readout(self, params: VanillaParams, h: Array) -> Array:
-        """Return y_t, equation (3)."""
-        return params.V @ h + params.c
-
     @property
     def homogeneous(self) -> bool:
         """Whether the step is positively homogeneous in state and drive."""
         return self.activation.homogeneous
-
-    def drive(self, params: VanillaParams, x: Array) -> Array:
-        """Return U x + b, (n_h,)."""
-        return params.U @ x + params.b
 
     def advance(self, params: VanillaParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""

@@ -1,0 +1,31 @@
+"""Methods that several cells have in common, to be named in their class bodies.
+
+A cell is one class that can be read alone, not a branch of a tree; what is the same in many of them
+stands here once: ``step = parts.step``.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from rnnjax.types import Array
+
+
+def initial_state(self: Any) -> Array:
+    """Return zeros, (n_h,)."""
+    return jnp.zeros(self.n_h)
+
+
+def step(self: Any, params: Any, h: Array, x: Array) -> Array:
+    """Return h_t (n_h,) from h_{t-1} (n_h,) and x_t (n_x,)."""
+    return self.advance(params, h, self.drive(params, x))
+
+
+def drive(self: Any, params: Any, x: Array) -> Array:
+    """Return U x + b, the part of a step that does not depend on the state."""
+    return params.U @ x + params.b
+
+
+def readout(self: Any, params: Any, h: Array) -> Array:
+    """Return V h + c, (n_y,)."""
+    return params.V @ h + params.c
