@@ -15,6 +15,7 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
 
 import json
 import math
+from importlib.util import find_spec
 from typing import Literal, Self
 
 import numpy as np
@@ -60,7 +61,13 @@ class Config(BaseConfig):
     decades: PositiveFloat = Field(2.0, description="fall of the norm that defines the horizon")
 
     @model_validator(mode="after")
-    def _length_fits_task(self) -> Self:
+    def _task_can_run(self) -> Self:
+        if self.task == "digits" and find_spec("sklearn") is None:
+            raise rnnjax.errors.ConfigError(
+                "task",
+                "expected the extra 'data' (scikit-learn) for digits, which is not installed: "
+                "pip install 'rnnjax[data]', or take white_noise",
+            )
         if self.task == "digits" and self.length not in (None, _TASK_LENGTH["digits"]):
             raise rnnjax.errors.ConfigError(
                 "length", f"expected 64, the pixels of a digit, with task digits, got {self.length}"

@@ -1,5 +1,8 @@
 """The main experiment in quick mode, and its claims against cubes that are wrong."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,9 +16,6 @@ EXPERIMENT = load("gradient_norms")
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
     """A quick sweep with orthogonal weights on white noise, by the command line."""
-    import subprocess
-    import sys
-
     out = tmp_path_factory.mktemp("sweep") / "out"
     flags = ["--quick", "--task", "white_noise", "--length", "40", "--weights", "orthogonal"]
     done = subprocess.run(
@@ -77,6 +77,14 @@ def test_a_cube_of_nan_fails_every_claim(cube):
         log_norm=cube["log_norm"] * np.nan, growth_rate=cube["growth_rate"] * np.nan
     )
     assert not any(verdicts(nothing).values())
+
+
+def test_digits_without_scikit_learn_are_one_line_that_names_the_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert main(["plan", "gradient_norms"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "task: " in told and "rnnjax[data]" in told
+    assert main(["plan", "gradient_norms", "--task", "white_noise"]) == 0
 
 
 @pytest.mark.parametrize(
