@@ -79,6 +79,17 @@ def test_a_cube_of_nan_fails_every_claim(cube):
     assert not any(verdicts(nothing).values())
 
 
+def test_cells_whose_states_overflowed_are_data_and_fail_nothing(cube):
+    loud = cube["gain"] > 1.5
+    at = {
+        "log_norm": cube["log_norm"].where(~loud | (cube["activation"] != "relu")),
+        "first_non_finite_step": cube["first_non_finite_step"].where(~loud, 7),
+    }
+    spoilt = cube.assign({k: v.transpose(*cube[k].dims) for k, v in at.items()})
+    assert np.isnan(spoilt["log_norm"]).any()
+    assert all(verdicts(spoilt).values())
+
+
 def test_digits_without_scikit_learn_are_one_line_that_names_the_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert main(["plan", "gradient_norms"]) == 2
