@@ -20,6 +20,16 @@ def silence(n_steps, n_x=1):
     return rnnjax.Batch(x=zeros, y=zeros, mask=jnp.ones(n_steps))
 
 
+def test_plain_float32_reads_zero_and_infinity_where_the_readme_says():
+    def last(h, w, n_steps):
+        return jax.lax.scan(lambda h, _: (w * h, None), h, None, length=n_steps)[0]
+
+    slopes = jax.jit(lambda w: [jax.grad(last)(1.0, w, n) for n in (126, 127, 128)])
+    halves, doubles = slopes(0.5), slopes(2.0)
+    assert halves[0] > 0 and halves[1] == 0
+    assert np.isfinite(doubles[1]) and doubles[2] == np.inf
+
+
 def orthogonal_lags(gain, n_steps, segment=None):
     cell = rnnjax.Vanilla(
         1, 16, 1, activation=activation_named("identity"), recurrent=rnnjax.cells.orthogonal,
