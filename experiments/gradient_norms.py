@@ -2,7 +2,7 @@
 
 Command:   rnnjax run gradient_norms                       digits, T = 64
            rnnjax run gradient_norms --task white_noise    T = 256
-Run time:  about 10 and 20 seconds on 2 cores, compiling included.
+Run time:  about 25 and 30 seconds on 2 cores, compiling included.
 Figure:    log10 ||dL_T/dh_{T-k}|| over lag k and gain g, one map for each activation, medians over
            seeds. It must show the linear map change sign at g = 1 to the accuracy of the spectral
            radius, the sigmoid's gradient vanish at every gain, tanh vanish beyond g = 1 as well,
