@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 EXIT = 130
 PATIENCE = 3.5  # seconds; a sweep is to have stopped five seconds after the signal
@@ -24,7 +24,7 @@ class Interrupts:
     """Watches for signals while a sweep runs.
 
     Args:
-        message: the line to print when the process is ended without the sweep's consent.
+        message: the line to print when the process is ended.
     """
 
     def __init__(self, message: str) -> None:
@@ -63,19 +63,23 @@ class Interrupts:
         os.close(self._writes)
 
     def _watch(self) -> None:
-        deadline = threading.Timer(PATIENCE, self._end)
+        deadline = threading.Timer(PATIENCE, self.end)
         deadline.daemon = True
         while number := os.read(self._reads, 1)[0]:
             if number not in SIGNALS:
                 continue
             if self._asked.is_set():
-                self._end()
+                self.end()
             self._asked.set()
             os.write(2, b"\nrnnjax: stopping (once more to stop at once)\n")
             deadline.start()
         deadline.cancel()
 
-    def _end(self) -> None:
+    def end(self) -> NoReturn:
+        """Print the message and end the process at once.
+
+        Python would wait for the threads that compile ahead; the store needs no such courtesy.
+        """
         shows_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # the bar has hidden it
         os.write(2, f"{shows_cursor}\n{self.message}\n".encode())
         os._exit(EXIT)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rnnjax.cli.backend import configured, cores
 from rnnjax.cli.config import Override, Request, request_of, requested
-from rnnjax.cli.interrupt import EXIT, Interrupts
+from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
 from rnnjax.cli.results import present, refuse_own_code
 from rnnjax.errors import ConfigError, one_line
@@ -87,8 +87,7 @@ def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
     with Interrupts(f"rnnjax: interrupted; go on with: {command}") as interrupts:
         cube = _completed(request, store, arguments, interrupts)
         if interrupts.asked():
-            print(interrupts.message, file=sys.stderr)
-            return EXIT
+            interrupts.end()
         failed = store.failed()
         for group, error in failed.items():
             reason = one_line(error.partition("\n")[0], 200)

@@ -59,6 +59,19 @@ def test_sigterm_stops_between_steps_and_the_sweep_goes_on_as_it_was_asked(rnnja
     assert cube.attrs["precision"] == "float64"
 
 
+def test_a_sweep_that_stops_itself_does_not_wait_for_what_is_compiled_ahead(start, folder):
+    """The first group stops at its next step while the second is still being compiled."""
+    (folder / "pausing").unlink(missing_ok=True)
+    process = start("run", TOY, "--out", folder / "ahead", TOY_PAUSE="60", TOY_PAUSES="relu")
+    wait_for(folder / "pausing", process)
+    process.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    _, err = process.communicate(timeout=90)
+    assert time.monotonic() - started < 5.0
+    assert process.returncode == 130
+    assert err.count("rnnjax resume") == 1
+
+
 @pytest.mark.parametrize(("signals", "limit"), [(1, 5.0), (2, 1.0)])
 def test_a_signal_ends_a_sweep_that_cannot_stop_itself(start, folder, signals, limit):
     out = folder / f"stuck{signals}"

@@ -68,7 +68,7 @@ def measure(config, drawn, activation):
     # resume to the results of one that was not.
     if activation == os.environ.get("TOY_BROKEN"):
         raise RuntimeError("this group was told to fail")
-    if "TOY_PAUSE" in os.environ:
+    if "TOY_PAUSE" in os.environ and os.environ.get("TOY_PAUSES", activation) == activation:
         Path(os.environ["TOY_PAUSING"]).touch()
         # The second group takes longer, although it is compiled while the first one is.
         time.sleep(float(os.environ["TOY_PAUSE"]) * (1 if activation == "tanh" else 3))
