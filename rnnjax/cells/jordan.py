@@ -48,6 +48,7 @@ class Jordan:
       activation: s.
       gain: factor of the initial weights of the fed-back outputs.
       start: o_0, every entry.
+      spread: standard deviation of the initial weights; 1 over the root of a unit's inputs if None.
     """
 
     n_x: int = struct.field(pytree_node=False)
@@ -57,6 +58,7 @@ class Jordan:
     activation: Activation = struct.field(pytree_node=False, default=activations.sigmoid)
     gain: Array | float = 1.0
     start: Array | float = 0.0
+    spread: Array | float | None = None
 
     step = parts.step
 
@@ -77,13 +79,15 @@ class Jordan:
         return tuple(range(self.n_y)) if self.feedback is None else self.feedback
 
     def init(self, key: Array) -> JordanParams:
-        """Draw W and V with entries N(0, 1/inputs of the unit); biases are 0."""
+        """Draw W and V with normal entries (see `spread`); biases are 0."""
         n_in = self.n_x + len(self.fed_back)
         W, V = initial_weights.normals(key, (self.n_hidden, n_in), (self.n_y, self.n_hidden))
+        of_W = 1 / math.sqrt(n_in) if self.spread is None else self.spread
+        of_V = 1 / math.sqrt(self.n_hidden) if self.spread is None else self.spread
         return JordanParams(
-            W=W.at[:, self.n_x :].multiply(self.gain) / math.sqrt(n_in),
+            W=W.at[:, self.n_x :].multiply(self.gain) * of_W,
             b=jnp.zeros(self.n_hidden),
-            V=V / math.sqrt(self.n_hidden),
+            V=V * of_V,
             c=jnp.zeros(self.n_y),
         )
 

@@ -8,6 +8,7 @@ import pytest
 
 import rnnjax
 from rnnjax import tasks
+from rnnjax.tasks import data_pairs
 from tests.discovery import tasks_found
 
 N = 4000
@@ -26,7 +27,7 @@ def test_a_task_keeps_the_contract(name):
     assert batch.y.shape == (2, task.length, task.n_y)
     assert batch.mask.shape == (2, task.length)
     assert not np.array_equal(batch.x[0], batch.x[1])
-    np.testing.assert_allclose(np.sum(batch.mask, axis=1), 1)
+    assert np.all(batch.mask >= 0) and np.all(np.sum(batch.mask, axis=1) > 0)
     again = samples(task, 2)
     np.testing.assert_array_equal(batch.x, again.x)
     assert task.loss(batch.y[0, 0], batch.y[0, 0]).shape == ()
@@ -113,3 +114,31 @@ def test_a_batch_runs_through_a_cell():
     cell = rnnjax.LSTM(task.n_x, 4, task.n_y)
     out = rnnjax.outputs(cell, cell.init(jax.random.key(0)), task.image(3).x)
     assert out.shape == (8, 10)
+
+
+def test_the_data_pairs_keep_their_three_kinds_of_values():
+    task = tasks.DataPairs(length=7)
+    pairs = jax.jit(task.pairs)()
+    amount, schedule = pairs.x[..., 0], pairs.x[..., 1]
+    np.testing.assert_array_equal(amount, np.broadcast_to(amount[:, :1], amount.shape))
+    assert np.mean(np.ptp(schedule, axis=1) > 0) == 2 / 3  # a third of the schedules is flat
+    q, r = np.moveaxis(np.asarray(pairs.y), -1, 0)
+    r_before = np.column_stack([np.full(81, 0.1), r[:, :-1]])
+    np.testing.assert_allclose(q, 0.1 + 0.8 * schedule * r_before / 0.9, rtol=1e-12)
+    np.testing.assert_allclose(
+        r - r_before, (0.1 + 0.4 * amount) * schedule * (0.9 - r_before), rtol=1e-9
+    )
+    assert 0.1 <= pairs.y.min() and pairs.y.max() <= 0.9
+
+
+def test_a_balanced_third_of_the_data_pairs_is_used_and_the_rest_held_out():
+    levels = np.array([(a, s, f) for a in range(9) for s in range(3) for f in range(3)])
+    used = data_pairs.used()
+    assert used.sum() == 27 and len(used) == 81
+    for column in levels.T:
+        assert len(set(np.bincount(column[used]))) == 1
+    task = tasks.DataPairs()
+    training, held_out = jax.jit(lambda: (task.training(), task.held_out()))()
+    assert training.x.shape == (27, 5, 2) and held_out.x.shape == (54, 5, 2)
+    together = np.concatenate([training.x, held_out.x]).reshape(81, -1)
+    assert len(np.unique(together, axis=0)) == 81
