@@ -21,6 +21,7 @@ _MODULES = (
     "losses",
     "matrices",
     "probes",
+    "ratios",
     "rules",
     "scaled",
     "scan",
@@ -51,6 +52,8 @@ _NAMES = {
     "from_linen": "cells",
     "from_nnx": "cells",
     "BPTT": "rules",
+    "EligibilityRatio": "rules",
+    "EligibilityTrace": "rules",
     "fit": "train",
     "Claim": "figures",
 }

@@ -68,6 +68,36 @@ def parameter_gradient(
     return jax.tree.unflatten(structure, sums)
 
 
+def step_gradients(
+    cell: Cell, loss: StepLoss, params: Params, trajectory: Trajectory, batch: Batch, deltas: Scaled
+) -> Any:
+    """Return the terms of equation (1) before their sum over t, every leaf stacked (T, ...).
+
+    Args and returns as in `parameter_gradient`, with leaves (T, B, ...): each step sums over B.
+    """
+    return jax.vmap(lambda *at: parameter_gradient(cell, loss, params, *at))(
+        trajectory, batch, deltas
+    )
+
+
+def gradient_of_deltas(
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    trajectory: Trajectory,
+    batch: Batch,
+    deltas: Scaled,
+    *,
+    per_step: bool,
+) -> Any:
+    """Return the gradient of one sequence, summed over its steps or, per step, stacked (T, ...)."""
+    if not per_step:
+        return parameter_gradient(cell, loss, params, trajectory, batch, deltas)
+    # Each step is a sequence of length 1: that axis is what the gradient sums over.
+    steps = jax.tree.map(lambda a: a[:, None], (trajectory, batch, deltas))
+    return step_gradients(cell, loss, params, *steps)
+
+
 def _contract(
     stacked: Callable[[Params], Array], params: Params, cotangents: Scaled
 ) -> dict[int, Scaled]:

@@ -107,7 +107,10 @@ class Rule(Protocol):
         The sums agree, the arrays do not.
     """
 
-    step_axis: str
+    @property
+    def step_axis(self) -> str:
+        """How ``per_step=True`` splits the gradient: "use" or "loss"."""
+        ...
 
     @property
     def exact(self) -> bool:

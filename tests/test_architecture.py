@@ -16,7 +16,7 @@ EXPERIMENTS = PACKAGE.parent / "experiments"
 FLOORS = [
     {"errors", "catalog", "types"},
     {"scaled", "activations", "losses", "figures", "theory"},
-    {"matrices"},
+    {"matrices", "ratios"},
     {"cells", "tasks", "dynamics"},
     {"scan"},
     {"adjoint", "gradient"},

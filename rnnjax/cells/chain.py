@@ -78,6 +78,10 @@ class Chain:
         """Return the slope of equation (3) and its exponent."""
         return scaled_slope(self.activation, params.w_n * h + d)
 
+    def state_slope(self, params: ChainParams, h: Array, d: Array) -> Array:
+        """Return f' of the neuron, (1,)."""
+        return self.activation.slope(params.w_n * h + d)
+
     def push(self, params: ChainParams, slope: Array, v: Array) -> Array:
         """Return J_t v, equation (3)."""
         return slope * params.w_n * v

@@ -59,6 +59,8 @@ class Jordan:
     gain: Array | float = 1.0
     start: Array | float = 0.0
     spread: Array | float | None = None
+    layers = (("b", ("W", "b")), ("c", ("V", "c")))  # bias, parameters of its units
+    state_is_output = True
 
     step = parts.step
 
@@ -120,6 +122,11 @@ class Jordan:
             self.activation, params.V @ self.activation(z) + params.c
         )
         return (inner, outer), inner_exponent + outer_exponent
+
+    def state_slope(self, params: JordanParams, h: Array, d: Array) -> Array:
+        """Return s' of the output units, (n_y,)."""
+        z = params.W[:, self.n_x :] @ h[self._slots] + d
+        return self.activation.slope(params.V @ self.activation(z) + params.c)
 
     def push(self, params: JordanParams, slopes: tuple[Array, Array], v: Array) -> Array:
         """Return J_t v, equation (3)."""

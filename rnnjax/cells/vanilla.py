@@ -69,6 +69,7 @@ class Vanilla:
     readout_gain: Array | float = 1.0
     bias_gain: Array | float = 0.0
     leak: Array | float = 1.0
+    layers = (("b", ("W", "U", "b")), ("c", ("V", "c")))  # bias, parameters of its units
 
     initial_state = parts.initial_state
     step = parts.step
@@ -106,6 +107,10 @@ class Vanilla:
         leaky = self.leak != 1
         slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
         return slope, jnp.where(leaky, 0, exponent)
+
+    def state_slope(self, params: VanillaParams, h: Array, d: Array) -> Array:
+        """Return f' of the units, (n_h,): the slope of the state where nothing leaks."""
+        return self.activation.slope(params.W @ h + d)
 
     def push(self, params: VanillaParams, slope: Array, v: Array) -> Array:
         """Return J_t v, equation (4)."""

@@ -10,7 +10,14 @@ from rnnjax.types import Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
 def batch_gradient(
-    rule: Rule, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any
+    rule: Rule,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    state: Any,
+    *,
+    per_step: bool = False,
 ) -> RuleOut:
     """Return loss and gradient of a rule averaged over a batch.
 
@@ -24,16 +31,35 @@ def batch_gradient(
       params: parameters.
       batch: leaves (B, T, ...).
       state: the rule's state of each sequence, leaves (B, ...).
+      per_step: keep the steps apart: leaves (T, ...), see `rnnjax.types.Rule`.
     """
     if hasattr(rule, "batch_gradient"):
-        return rule.batch_gradient(cell, loss, params, batch, state)
-    return mean_of_sequences(rule, cell, loss, params, batch, state)
+        return rule.batch_gradient(cell, loss, params, batch, state, per_step=per_step)
+    return mean_of_sequences(rule, cell, loss, params, batch, state, per_step=per_step)
 
 
 def mean_of_sequences(
-    rule: Rule, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any
+    rule: Rule,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    state: Any,
+    *,
+    per_step: bool = False,
 ) -> RuleOut:
     """Return the mean of the rule's gradients, each sequence by itself; as `batch_gradient`."""
-    out = jax.vmap(lambda b, s: rule(cell, loss, params, b, s))(batch, state)
+    out = jax.vmap(lambda b, s: rule(cell, loss, params, b, s, per_step=per_step))(batch, state)
     mean = scaled.divide(scaled.sum_over_leading(out.grads), out.loss.shape[0])
     return RuleOut(jnp.mean(out.loss), mean, out.state)
+
+
+def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
+    """Refuse a cell to which a rule does not apply.
+
+    Raises:
+      ValueError: the cell lacks the attribute.
+    """
+    if not getattr(cell, attribute, False):
+        kind, name = type(rule).__name__, type(cell).__name__
+        raise ValueError(f"{kind}: expected a cell with {attribute}, got {name}, {reason}")

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import adjoint, dynamics, scaled, scan
-from rnnjax.gradient import parameter_gradient
+from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
 from rnnjax.rules.base import mean_of_sequences
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
@@ -75,25 +75,37 @@ class BPTT:
         if self.segment is not None and not per_step:
             return self._segmented(cell, loss, params, batch)
         losses, trajectory, deltas = self._deltas(cell, loss, params, batch)
-        gradient = _step_gradients if per_step else parameter_gradient
-        grads = gradient(cell, loss, params, trajectory, batch, deltas)
+        grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())
 
     def batch_gradient(
-        self, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any = ()
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        *,
+        per_step: bool = False,
     ) -> RuleOut:
         """Return the mean over a batch (leaves (B, T, ...)) by one contraction over B x T steps.
 
-        In segments there is no such contraction: every sequence then has its own.
+        Per step there is one contraction over B a step. In segments every sequence has its own.
         """
         if self.segment is not None:
-            return mean_of_sequences(self, cell, loss, params, batch, state)
+            return mean_of_sequences(self, cell, loss, params, batch, state, per_step=per_step)
         parts = jax.vmap(lambda b: self._deltas(cell, loss, params, b))(batch)
-        n_batch = parts[0].shape[0]
-        parts, steps = jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), (parts, batch))
-        losses, trajectory, deltas = parts
-        grads = parameter_gradient(cell, loss, params, trajectory, steps, deltas)
-        return RuleOut(jnp.sum(losses) / n_batch, scaled.divide(grads, n_batch), ())
+        loss_of_batch = jnp.mean(jnp.sum(parts[0], axis=1))
+        n_batch = len(parts[0])
+        _, trajectory, deltas = parts
+        steps = (trajectory, batch, deltas)
+        if per_step:
+            steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), steps)
+            grads = step_gradients(cell, loss, params, *steps)
+        else:
+            steps = jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), steps)
+            grads = parameter_gradient(cell, loss, params, *steps)
+        return RuleOut(loss_of_batch, scaled.divide(grads, n_batch), ())
 
     def _deltas(
         self, cell: Cell, loss: StepLoss, params: Params, batch: Batch
@@ -136,20 +148,6 @@ class BPTT:
 def _nothing(like: Scaled) -> Scaled:
     """Return zero, shaped as one of the stacked numbers."""
     return Scaled(jnp.zeros_like(like.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
-
-
-def _step_gradients(
-    cell: Cell,
-    loss: StepLoss,
-    params: Params,
-    trajectory: Trajectory,
-    batch: Batch,
-    deltas: Scaled,
-) -> Any:
-    """Return the terms of equation (2) before their sum over t, every leaf stacked (T, ...)."""
-    # Each step is a sequence of length 1: that axis is what the gradient sums over.
-    steps = jax.tree.map(lambda a: a[:, None], (trajectory, batch, deltas))
-    return jax.vmap(lambda at: parameter_gradient(cell, loss, params, *at))(steps)
 
 
 def _windowed(cell: Cell, params: Params, trajectory: Trajectory, g: Scaled, window: int) -> Scaled:

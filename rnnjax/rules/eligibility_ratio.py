@@ -1,0 +1,103 @@
+"""The eligibility ratio within a sequence: each step's gradient times the ratio of the two before.
+
+  dw'_t = dw_t m(dw_{t-1}, dw_{t-2})   for t >= 3,    dw' = sum_t dw'_t               (1)
+
+with dw_t the part of step t in the gradient of another rule, split as that rule splits it (see
+`Rule.step_axis`). Equations, multipliers and what the ratio may be taken of: `rnnjax.ratios`.
+
+The readings of the formula dw_{1,t=3} = dw_{1,t=3} (dw_{1,t=2} / dw_{1,t=1}) of C. Yuan's slides:
+
+  each weight, raw history                             the formula as it stands
+  each weight, recursive=True                          a sheet whose cells refer to scaled cells
+  of=EachUnit(cell.layers), mean_first=False           the ratio of dh, before the outer product
+  mean_first=False                                     a ratio for each pair, then the average
+  of=norms or of=projection                            one ratio for the whole gradient
+
+The sum is no descent direction in general, not even with positive multipliers: steps whose dw_t
+differ in sign are weighted differently.
+"""
+
+from typing import Any
+
+import jax
+from flax import struct
+
+from rnnjax import ratios, scaled
+from rnnjax.ratios import Literal, Multiplier, Of, each_weight
+from rnnjax.rules.base import batch_gradient, mean_of_sequences
+from rnnjax.rules.bptt import BPTT
+from rnnjax.types import Batch, Cell, Params, Rule, RuleOut, StepLoss
+
+
+@struct.dataclass
+class EligibilityRatio:
+    """A rule whose steps are scaled by equation (1).
+
+    Attributes:
+      rule: gives dw_t.
+      multiplier: m.
+      of: what the ratio is taken of, static.
+      recursive: take the ratio of scaled steps, static.
+      mean_first: average dw_t over a batch before the ratio is taken, static; else each sequence
+        has ratios of its own.
+    """
+
+    rule: Rule = BPTT()
+    multiplier: Multiplier = Literal()
+    of: Of = struct.field(pytree_node=False, default=each_weight)
+    recursive: bool = struct.field(pytree_node=False, default=False)
+    mean_first: bool = struct.field(pytree_node=False, default=True)
+    exact = False
+
+    @property
+    def step_axis(self) -> str:
+        """How steps are split: as by the rule inside."""
+        return self.rule.step_axis
+
+    def init(self, cell: Cell, params: Params, batch: Batch) -> Any:
+        """Return the state of the rule inside."""
+        return self.rule.init(cell, params, batch)
+
+    def __call__(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return loss and scaled gradient of one sequence; see `rnnjax.types.Rule`."""
+        out = self.rule(cell, loss, params, batch, state, per_step=True)
+        return self._scaled(out, per_step)
+
+    def batch_gradient(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any,
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return loss and scaled gradient of a batch, leaves (B, T, ...)."""
+        if not self.mean_first:
+            return mean_of_sequences(self, cell, loss, params, batch, state, per_step=per_step)
+        out = batch_gradient(self.rule, cell, loss, params, batch, state, per_step=True)
+        return self._scaled(out, per_step)
+
+    def _scaled(self, out: RuleOut, per_step: bool) -> RuleOut:
+        steps = self.scale_steps(out.grads)
+        return out._replace(grads=steps if per_step else scaled.sum_over_leading(steps))
+
+    def scale_steps(self, steps: Any) -> Any:
+        """Apply equation (1) along the leading axis of a tree of `Scaled`, leaves (T, ...)."""
+
+        def one(history: ratios.History, d: Any) -> tuple[ratios.History, Any]:
+            u, history = ratios.step(self.multiplier, self.of, history, d, recursive=self.recursive)
+            return history, u
+
+        first = jax.tree.map(lambda a: a[0], steps)
+        return jax.lax.scan(one, ratios.no_history(first), steps)[1]

@@ -1,0 +1,82 @@
+"""Delta-x read literally: the previous step's delta is added to the output, going forward.
+
+  o_t  = h_t + sign dx_{t-1}                                (1)   dx_0 = 0
+  g_t  = d loss(readout(o_t), y_t) / d o_t                  (2)
+  dx_t = J_t^T g_t                                          (3)
+
+C. Yuan's slides on RNNs (2022): o_t = o_t + dx_{t-1}. Each step has its own g_t only, so this is no
+gradient of the loss: it is the local rule with the target shifted to y_t - dx_{t-1}. With `feeds`
+the shifted output is also what the next step is given, which changes the forward pass.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import dynamics, scaled, scan
+from rnnjax.gradient import gradient_of_deltas
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
+
+
+@struct.dataclass
+class ForwardDeltaX:
+    """The local rule on outputs shifted by the delta of the step before.
+
+    Attributes:
+      sign: of dx in equation (1).
+      feeds: whether the next step starts from o_t instead of h_t, static.
+    """
+
+    sign: Array | float = 1.0
+    feeds: bool = struct.field(pytree_node=False, default=False)
+    step_axis = "use"
+    exact = False
+
+    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
+        """Return the empty state: nothing is carried between sequences."""
+        return ()
+
+    def __call__(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return the loss at the shifted outputs and the gradient; see `rnnjax.types.Rule`.
+
+        The forward pass is in plain numbers, so a linear network may overflow.
+        """
+
+        def loss_at(o: Array, y: Array, mask: Array) -> Array:
+            return mask * loss(cell.readout(params, o), y)
+
+        def step(carry: tuple[Array, Array], at: Batch) -> tuple[tuple[Array, Array], Any]:
+            h_prev, dx = carry
+            d = dynamics.drive(cell, params, at.x)
+            h = dynamics.advance(cell, params, h_prev, d)
+            o = h + self.sign * dx
+            loss_t, g = jax.value_and_grad(loss_at)(o, at.y, at.mask)
+            dx = jax.vjp(lambda h: dynamics.advance(cell, params, h, d), h_prev)[1](g)[0]
+            return (o if self.feeds else h, dx), (loss_t, g, h_prev, d, o)
+
+        h_0 = cell.initial_state()
+        _, (losses, g, h_prev, d, o) = jax.lax.scan(step, (h_0, jnp.zeros_like(h_0)), batch)
+        level = jnp.zeros(len(losses), jnp.int32)
+        trajectory = scan.Trajectory(Scaled(o, level), h_prev, d, level)
+        grads = gradient_of_deltas(
+            cell,
+            loss,
+            params,
+            trajectory,
+            batch,
+            scaled.normalise(g, level),
+            per_step=per_step,
+        )
+        return RuleOut(jnp.sum(losses), grads, ())

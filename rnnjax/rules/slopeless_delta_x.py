@@ -1,0 +1,75 @@
+"""Delta-x added behind the slope: a mistake worth knowing, because it looks right.
+
+  dz_t = f'(z_t) g_t + dx_t,      dx_t = W^T dz_{t+1}           (1)
+
+z_t is the pre-activation of the state. The exact recursion has f'(z_t) (g_t + dx_t); without the
+slope every lag is too large by 1 / f', at least 4 times for the logistic function. In terms of
+delta_t = dL/dh_t, with which everything else here is written,
+
+  delta_t = g_t + J_{t+1}^T delta_{t+1} / f'(z_t)               (2)
+
+One reading of C. Yuan's slides on RNNs (2022), where di3 is added to do instead of the error.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax.gradient import gradient_of_deltas
+from rnnjax.rules.base import require
+from rnnjax.scaled import Scaled
+from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
+
+
+@struct.dataclass
+class SlopelessDeltaX:
+    """Equation (2), for cells whose state is f(z): they offer `state_slope(params, h_prev, d)`."""
+
+    step_axis = "use"
+    exact = False
+
+    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
+        """Return the empty state: nothing is carried between sequences."""
+        return ()
+
+    def __call__(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return loss and gradient of one sequence; see `rnnjax.types.Rule`.
+
+        Raises:
+          ValueError: the cell's state is not f(z).
+        """
+        require(cell, "state_slope", self, "because its state is no activation of a sum")
+        trajectory = scan.unroll(cell, params, batch.x)
+        h = scaled.plain(trajectory.states)
+        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        deltas = _deltas(cell, params, trajectory, g)
+        grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
+        return RuleOut(jnp.sum(losses), grads, ())
+
+
+def _deltas(cell: Any, params: Params, trajectory: scan.Trajectory, g: Scaled) -> Scaled:
+    """Return delta_t of equation (2), value (T, n_h), exponent (T,)."""
+    at = (trajectory.h_prev, trajectory.drive)
+    locals_ = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(*at)
+    slopes = jax.vmap(lambda h, d: cell.state_slope(params, h, d))(*at)
+
+    def step(dx: Scaled, at: Any) -> tuple[Scaled, Scaled]:
+        (local, exponent), slope, g = at
+        delta = scaled.add(scaled.normalise(dx.value / slope, dx.exponent), g)
+        v = dynamics.pull(cell, params, local, delta.value)
+        return scaled.normalise(v, delta.exponent + exponent), delta
+
+    nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
+    return jax.lax.scan(step, nothing, (locals_, slopes, g), reverse=True)[1]

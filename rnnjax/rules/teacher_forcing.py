@@ -1,0 +1,60 @@
+"""Teacher forcing: every step is given the true previous output instead of the network's own.
+
+  h_t = step(y_{t-1}, x_t),   y_0 = h_0                     (1)
+  dL/dW = sum_t (dh_t/dW)^T g_t                             (2)
+
+The steps are then independent of each other, a feedforward network on pairs ([x_t, y_{t-1}], y_t),
+and the local gradient (2) is the exact gradient of the loss of (1), which is another loss than
+that of the network left to itself. Jordan, Serial order: a parallel distributed processing
+approach, 1986; Williams and Zipser, A learning algorithm for continually running fully recurrent
+neural networks, Neural Computation, 1989.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import adjoint, dynamics, scan
+from rnnjax.gradient import gradient_of_deltas
+from rnnjax.rules.base import require
+from rnnjax.scaled import Scaled
+from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
+
+
+@struct.dataclass
+class TeacherForcing:
+    """Equations (1) and (2), for cells whose state is their output."""
+
+    step_axis = "use"
+    exact = False  # exact for its own loss, which is not that of the free-running network
+
+    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
+        """Return the empty state: nothing is carried between sequences."""
+        return ()
+
+    def __call__(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return the teacher-forced loss and its gradient; see `rnnjax.types.Rule`.
+
+        Raises:
+          ValueError: the cell's state is not its output.
+        """
+        require(cell, "state_is_output", self, "because a target is no state of it")
+        h_prev = jnp.concatenate([cell.initial_state()[None], batch.y[:-1]])
+        d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(batch.x)
+        h = jax.vmap(lambda h, d: dynamics.advance(cell, params, h, d))(h_prev, d)
+        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        level = jnp.zeros(len(h), jnp.int32)
+        trajectory = scan.Trajectory(Scaled(h, level), h_prev, d, level)
+        grads = gradient_of_deltas(cell, loss, params, trajectory, batch, g, per_step=per_step)
+        return RuleOut(jnp.sum(losses), grads, ())
