@@ -199,8 +199,8 @@ def sum_over_leading(tree: Any) -> Any:
     """Return a tree of stacked `Scaled` leaves summed over the first leading axis."""
 
     def one_sum(number: Scaled) -> Scaled:
-        top = jnp.max(number.exponent, axis=0)
-        return normalise(jnp.sum(lower(number.value, number.exponent - top), axis=0), top)
+        top = jnp.max(number.exponent, axis=0, keepdims=True)
+        return normalise(jnp.sum(lower(number.value, number.exponent - top), axis=0), top[0])
 
     return jax.tree.map(one_sum, tree, is_leaf=_is_scaled)
 

@@ -7,7 +7,7 @@ import pytest
 import rnnjax
 from rnnjax import scaled, updates
 from rnnjax.losses import squared_error
-from tests.discovery import rules_found
+from tests.rules.gradient_table import by_loss_and_use
 
 T = 6
 RNG = np.random.default_rng(0)
@@ -30,22 +30,7 @@ def plain_gradient(window=None, batch=BATCH, per_step=False):
     return run(PARAMS, batch)
 
 
-def by_loss_and_use():
-    """dl_t/dW_s: the loss of step t by the weights as used at step s, leaves (T, T, ...)."""
-
-    def losses(copies):
-        h, out = CELL.initial_state(), []
-        for t in range(T):
-            p = jax.tree.map(lambda a, t=t: a[t], copies)
-            h = CELL.step(p, h, BATCH.x[t])
-            out.append(BATCH.mask[t] * squared_error(CELL.readout(p, h), BATCH.y[t]))
-        return jnp.stack(out)
-
-    copies = jax.tree.map(lambda a: jnp.broadcast_to(a, (T, *a.shape)), PARAMS)
-    return jax.jit(jax.jacobian(losses))(copies)
-
-
-TABLE = by_loss_and_use()
+TABLE = by_loss_and_use(CELL, PARAMS, BATCH)
 
 
 @pytest.mark.parametrize("window", range(1, T + 3))
@@ -143,22 +128,6 @@ def test_a_batch_in_segments_is_the_same_mean_in_less_memory():
         np.testing.assert_allclose(a, b, rtol=1e-10)
     sizes = [p.memory_analysis().temp_size_in_bytes for p in (whole, parts)]
     assert sizes[1] < sizes[0] / 2
-
-
-@pytest.mark.parametrize("name", rules_found())
-def test_rules_keep_the_contract(name):
-    rule = rules_found()[name]()
-    assert rule.step_axis in ("use", "loss")
-    assert isinstance(rule.exact, bool)
-    state = rule.init(CELL, PARAMS, BATCH)
-
-    def run(per_step):
-        return rule(CELL, squared_error, PARAMS, BATCH, state, per_step=per_step)
-
-    out, steps = jax.eval_shape(lambda: (run(False), run(True).grads))
-    assert isinstance(out, rnnjax.RuleOut) and out.loss.shape == ()
-    for total, split, p in zip(out.grads, steps, PARAMS, strict=True):
-        assert total.value.shape == p.shape and split.value.shape == (T, *p.shape)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""What every rule must do, on the network to which all of them apply."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import rules, scaled, tasks
+from tests.discovery import rules_found
+
+TASK = tasks.DataPairs(length=6)
+CELL = rnnjax.Jordan(2, 3, 2, feedback=(1,), start=0.1, spread=1.5)
+
+
+def states_of(rule, params, batches):
+    return jax.vmap(lambda b: rule.init(CELL, params, b))(batches)
+
+
+@pytest.fixture(scope="module", params=rules_found())
+def seen(request):
+    """One compiled program of everything that is asked of a rule."""
+    rule = rules_found()[request.param]()
+
+    @jax.jit
+    def program(key):
+        params = CELL.init(key)
+        batches = jax.tree.map(lambda a: a[:4], TASK.training())
+        batch = jax.tree.map(lambda a: a[2], batches)
+        first = jax.tree.map(lambda a: a[:1], batch)
+        state = rule.init(CELL, params, batch)
+        states = states_of(rule, params, batches)
+
+        def run(batch, **options):
+            state = rule.init(CELL, params, batch)
+            out = rule(CELL, TASK.loss, params, batch, state, **options)
+            return out.loss, scaled.plain(out.grads)
+
+        def mean(**options):
+            out = rules.batch_gradient(rule, CELL, TASK.loss, params, batches, states, **options)
+            return out.loss, scaled.plain(out.grads)
+
+        def oracle(batch):
+            loss = lambda p: rnnjax.sequence_loss(CELL, TASK.loss, p, batch)  # noqa: E731
+            return jax.value_and_grad(loss)(params)
+
+        return {
+            "whole": run(batch),
+            "split": run(batch, per_step=True),
+            "mean": mean(),
+            "mean split": mean(per_step=True),
+            "oracle": oracle(batch),
+            "mean of losses": jnp.mean(jax.vmap(lambda b: run(b)[0])(batches)),
+            "one step": run(first),
+            "oracle of one step": oracle(first),
+            "state": state,
+        }
+
+    return rule, jax.tree.map(np.asarray, program(jax.random.key(1)))
+
+
+def assert_close(got, expected, rtol=1e-12):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.max(np.abs(b)))
+
+
+def test_it_says_what_it_is(seen):
+    rule, _ = seen
+    assert rule.step_axis in ("use", "loss")
+    assert isinstance(rule.exact, bool)
+
+
+def test_steps_sum_to_the_whole(seen):
+    _, out = seen
+    for split, whole in (("split", "whole"), ("mean split", "mean")):
+        steps = out[split][1]
+        assert all(len(leaf) == TASK.length for leaf in steps)
+        assert_close(jax.tree.map(lambda a: a.sum(0), steps), out[whole][1])
+
+
+def test_the_loss_of_a_batch_is_the_mean_of_its_sequences(seen):
+    _, out = seen
+    np.testing.assert_allclose(out["mean"][0], out["mean of losses"], rtol=1e-13)
+
+
+def test_an_exact_rule_is_jax_grad_and_another_is_not(seen):
+    rule, out = seen
+    if rule.exact:
+        assert_close(out["whole"], out["oracle"])
+        return
+    gap = np.abs(out["whole"][1].W - out["oracle"][1].W).max()
+    # The target shift is exact for this loss, though not for every loss.
+    assert (gap > 1e-6) != isinstance(rule, rules.TargetShift)
+
+
+def test_with_one_step_every_rule_is_jax_grad(seen):
+    _, out = seen
+    assert_close(out["one step"], out["oracle of one step"])

@@ -1,0 +1,49 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnjax import updates
+
+
+def run(optimiser, slope, start, n):
+    @jax.jit
+    def program(x):
+        def one(carry, _):
+            x, state = carry
+            step, state = optimiser.update(slope(x), state)
+            return (x + step, state), x
+
+        return jax.lax.scan(one, (x, optimiser.init(x)), None, length=n + 1)[1]
+
+    return np.asarray(program(jnp.asarray(start)))
+
+
+def test_a_parabola_takes_two_steps_without_a_growth_limit():
+    x = run(updates.quickprop(0.05, jnp.inf), lambda x: x, [1.0, -3.0], 5)
+    np.testing.assert_allclose(x[1], [0.95, -2.85])
+    np.testing.assert_allclose(x[2:], 0, atol=1e-14)
+
+
+def test_the_growth_limit_holds():
+    x = run(updates.quickprop(0.05), lambda x: x, [1.0], 12)[:, 0]
+    ratio = np.diff(x)[1:4] / np.diff(x)[:3]
+    np.testing.assert_allclose(ratio, 1.75)
+    assert abs(x[7]) < 1e-14
+
+
+def test_a_slope_that_grows_is_followed_with_the_longest_step():
+    """Downhill on -x^2 / 2: there is no minimum to jump to."""
+    x = run(updates.quickprop(0.1), lambda x: -x, [1.0], 6)[:, 0]
+    np.testing.assert_allclose(np.diff(x)[1:] / np.diff(x)[:-1], 1.75)
+
+
+def test_a_weight_without_slope_stays_and_starts_again():
+    slopes = jnp.array([0.0, 0.0, 1.0, 1.0])
+    optimiser = updates.quickprop(0.1)
+
+    def one(state, g):
+        step, state = optimiser.update(g, state)
+        return state, step
+
+    _, steps = jax.jit(lambda: jax.lax.scan(one, optimiser.init(jnp.zeros(())), slopes))()
+    np.testing.assert_allclose(steps, [0, 0, -0.1, -0.175])
