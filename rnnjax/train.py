@@ -41,12 +41,13 @@ def fit(
     key: Array,
     *,
     n_updates: int,
-    batch_size: int,
+    batch_size: int | None = None,
+    batch: Batch | None = None,
     probe: Probe | None = None,
     every: int = 1,
     params: Params | None = None,
 ) -> Training:
-    """Train a cell on a task, drawing fresh sequences for every update.
+    """Train a cell on a task, on fresh sequences in every update or always on the same ones.
 
     Args:
       cell: the cell.
@@ -56,7 +57,8 @@ def fit(
         stays right at any norm.
       key: all randomness: start, sequences and the probe's sequence are folded from it.
       n_updates: updates, a multiple of `every`.
-      batch_size: sequences in an update.
+      batch_size: fresh sequences in an update.
+      batch: the sequences of every update, leaves (B, T, ...), in place of fresh ones.
       probe: measures the network on one fixed sequence, drawn apart from those of training.
       every: k, updates between two probes.
       params: the start; drawn by the cell if None.
@@ -65,12 +67,15 @@ def fit(
       see `Training`.
 
     Raises:
-      ValueError: n_updates, batch_size or every does not fit.
+      ValueError: n_updates, batch_size, batch or every does not fit.
     """
-    if min(n_updates, batch_size, every) < 1 or n_updates % every:
+    if (batch is None) == (batch_size is None):
+        raise ValueError("batch_size: expected it for fresh sequences, or batch for the same ones")
+    n_sequences = len(batch.x) if batch is not None else batch_size or 0
+    if min(n_updates, n_sequences, every) < 1 or n_updates % every:
         raise ValueError(
             "n_updates: expected a positive multiple of every and a positive batch_size, got "
-            f"n_updates={n_updates}, every={every}, batch_size={batch_size}"
+            f"n_updates={n_updates}, every={every}, batch_size={n_sequences}"
         )
     key_init, key_data, key_probe = jax.random.split(key, 3)
     params = cell.init(key_init) if params is None else params
@@ -78,7 +83,9 @@ def fit(
     probe_batch = task.sample(key_probe)
 
     def draw(n: Array) -> Batch:
-        keys = jax.random.split(jax.random.fold_in(key_data, n), batch_size)
+        if batch is not None:
+            return batch
+        keys = jax.random.split(jax.random.fold_in(key_data, n), n_sequences)
         return jax.vmap(task.sample)(keys)
 
     def update(carry: tuple, n: Array) -> tuple[tuple, Array]:
@@ -93,7 +100,7 @@ def fit(
         return carry, (losses, seen)
 
     # Rules read shapes from the batch that they start with, so any sequences will do.
-    like = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (batch_size, *a.shape)), probe_batch)
+    like = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (n_sequences, *a.shape)), probe_batch)
     rule_state = jax.vmap(lambda batch: rule.init(cell, params, batch))(like)
     start = (params, optimiser.init(params), rule_state)
     steps = jnp.arange(n_updates).reshape(-1, every)

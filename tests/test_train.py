@@ -62,6 +62,38 @@ def test_probes_run_every_k_updates_and_change_nothing():
     assert not np.allclose(log_norm[0], log_norm[1])
 
 
+def test_a_fixed_batch_is_descended_on_every_time():
+    """Full-batch gradient descent on three sequences, written out."""
+
+    @jax.jit
+    def run(key):
+        batch = jax.vmap(TASK.sample)(jax.random.split(key, 3))
+        params = CELL.init(key)
+        got = rnnjax.fit(
+            CELL, TASK, rnnjax.BPTT(), optax.sgd(0.1), key, n_updates=5, batch=batch, params=params
+        )
+
+        def mean_loss(p):
+            losses = jax.vmap(lambda b: rnnjax.sequence_loss(CELL, squared_error, p, b))(batch)
+            return jnp.mean(losses)
+
+        def update(p, _):
+            loss, grads = jax.value_and_grad(mean_loss)(p)
+            return jax.tree.map(lambda a, g: a - 0.1 * g, p, grads), loss
+
+        return got.loss, jax.lax.scan(update, params, None, length=5)[1]
+
+    got, expected = run(jax.random.key(0))
+    np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+def test_fresh_sequences_or_the_same_ones_but_not_both():
+    batch = jax.eval_shape(jax.vmap(TASK.sample), jax.random.split(jax.random.key(0), 3))
+    for given in ({"batch_size": 3, "batch": batch}, {"batch_size": None}):
+        with pytest.raises(ValueError, match="batch_size: expected it for fresh sequences, or"):
+            fit(jax.random.key(0), optax.sgd(0.1), **given)
+
+
 def test_seeds_and_learning_rates_are_lanes():
     def one(seed, rate):
         optimiser = updates.clip_by_norm(1.0, optax.sgd(rate))

@@ -61,7 +61,7 @@ def requested(arguments: argparse.Namespace, overrides: Sequence[Override]) -> R
         _lay_over(experiment.config, data, key, text)
     _check_repeated(overrides)
     try:
-        return request_of(experiment, data, "float64" if arguments.x64 else "float32")
+        return request_of(experiment, data, "float64" if arguments.x64 else experiment.precision)
     except ConfigError as error:
         raise _with_option(error, overrides) from None
 

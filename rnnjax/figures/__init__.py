@@ -23,6 +23,7 @@ _LOADED_LATER = {
     "heat_map": "heat_maps",
     "letter_panels": "style",
     "not_finite_handle": "heat_maps",
+    "outcome_rows": "rows",
     "ordered_colours": "curves",
     "overlay_contours": "overlay",
     "overlay_line": "overlay",

@@ -5,7 +5,16 @@ does, and it is imported when a sweep is run.
 """
 
 from rnnjax.errors import ConfigError
-from rnnjax.sweep.spec import ActivationName, Axes, Config, Lane, Static, TaskName, Variable
+from rnnjax.sweep.spec import (
+    ActivationName,
+    Axes,
+    Config,
+    Lane,
+    NameOf,
+    Static,
+    TaskName,
+    Variable,
+)
 
 __all__ = [
     "ActivationName",
@@ -13,6 +22,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Lane",
+    "NameOf",
     "Static",
     "TaskName",
     "Variable",

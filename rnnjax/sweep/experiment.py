@@ -8,6 +8,8 @@ An experiment is one file with ``Axes``, ``Config`` and six functions:
     measure(config, drawn, **static axes)     the variables of one lane
     figure(cube) -> matplotlib Figure
     claims(cube) -> list of Claim
+
+A file may also say ``PRECISION = "float64"``, where its claims are about the last digits.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from rnnjax import catalog
 from rnnjax.errors import ConfigError, one_of
 from rnnjax.sweep.spec import Axes, Config, axis_kind
 
+PRECISIONS = ("float32", "float64")
 FUNCTIONS = ("coordinates", "variables", "draw", "measure", "figure", "claims")
 
 
@@ -38,6 +41,7 @@ class Experiment:
         path: its file.
         config: its Config class.
         coordinates, variables, draw, measure, figure, claims: its functions.
+        precision: of its sweeps unless the user asks for float64, "float32" or "float64".
         draw_axes: the static axes that `draw` names; empty where all groups share one draw.
     """
 
@@ -51,6 +55,7 @@ class Experiment:
     figure: Callable[..., Any]
     claims: Callable[..., Any]
     draw_axes: tuple[str, ...]
+    precision: str = "float32"
 
     def toml(self, variant: str = "") -> Path:
         """Where the config beside the experiment lies: the standard one, quick or paper."""
@@ -92,9 +97,13 @@ def load(name: str) -> Experiment:
             raise ConfigError("experiment", told)
     if config.model_fields["axes"].annotation is not axes:
         raise ConfigError("experiment", f"expected the axes of Config in {path} to be its Axes")
+    precision = getattr(module, "PRECISION", "float32")
+    if precision not in PRECISIONS:
+        raise ConfigError("experiment", f"PRECISION in {path}: {one_of(precision, PRECISIONS)}")
     functions = {part: getattr(module, part) for part in FUNCTIONS}
     given = str(path) if name not in catalog.experiment_files() else name
-    return Experiment(given, path, config, **functions, draw_axes=_checked(path, axes, functions))
+    draw_axes = _checked(path, axes, functions)
+    return Experiment(given, path, config, **functions, draw_axes=draw_axes, precision=precision)
 
 
 def _imported(path: Path) -> ModuleType:

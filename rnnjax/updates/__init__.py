@@ -5,14 +5,18 @@ of one, for plain gradients, that optax does not have.
 """
 
 from rnnjax.updates.eligibility_ratio import eligibility_ratio
+from rnnjax.updates.on_quadratic import descend, first_step, late_rate
 from rnnjax.updates.quickprop import quickprop
 from rnnjax.updates.scaled_gradient import FromScaled, clip_by_norm, from_scaled, plain
 
 __all__ = [
     "FromScaled",
     "clip_by_norm",
+    "descend",
     "eligibility_ratio",
+    "first_step",
     "from_scaled",
+    "late_rate",
     "plain",
     "quickprop",
 ]

@@ -1,0 +1,46 @@
+"""What an optimiser does on a quadratic, where everything is known.
+
+Gradient a x with a = rate x curvature: plain descent x_{k+1} = (1 - a) x_k converges for a < 2.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnjax.types import Array
+
+_LEAST = 1e-280  # of float64, before subnormal numbers are flushed
+_N_LATE = 50
+
+
+def descend(optimiser: optax.GradientTransformation, a: Array | float, n_steps: int) -> Array:
+    """Return x_0 = 1, x_1, .., x_n of an optimiser whose rate is 1, (n_steps + 1,)."""
+
+    def one(carry: tuple, _: None) -> tuple[tuple, Array]:
+        x, state = carry
+        step, state = optimiser.update(a * x, state)
+        return (x + step, state), x
+
+    x = jnp.ones(())
+    return jax.lax.scan(one, (x, optimiser.init(x)), None, length=n_steps + 1)[1]
+
+
+def late_rate(x: Array) -> Array:
+    """Return the mean factor |x_k / x_{k-1}| over the last 50 steps that floats hold, ().
+
+    0 where x has vanished before that many steps, inf where it left the range upward.
+
+    Args:
+      x: a path of `descend`, (n_steps + 1,).
+    """
+    size = jnp.abs(x)
+    held = jnp.cumprod(jnp.isfinite(size) & (size > _LEAST))
+    last = jnp.sum(held) - 1
+    late, before = size[jnp.maximum(last, 0)], size[jnp.maximum(last - _N_LATE, 0)]
+    rate = jnp.where(last < _N_LATE, 0.0, (late / before) ** (1 / _N_LATE))
+    return jnp.where(jnp.all(jnp.isfinite(size)), rate, jnp.inf)
+
+
+def first_step(reached: Array) -> Array:
+    """Return the first index that is True, as a float, inf if there is none, ()."""
+    return jnp.where(jnp.any(reached), jnp.argmax(reached), jnp.inf)
