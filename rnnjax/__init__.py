@@ -31,6 +31,7 @@ _MODULES = (
     "train",
     "types",
     "updates",
+    "workbook",
 )
 _NAMES = {
     "Batch": "types",

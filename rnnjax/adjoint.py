@@ -39,7 +39,12 @@ def unit_cotangent(state: Array) -> Array:
 
 
 def scan_back(
-    cell: Cell, params: Params, trajectory: Trajectory, last: Scaled, source: Scaled | None
+    cell: Cell,
+    params: Params,
+    trajectory: Trajectory,
+    last: Scaled,
+    source: Scaled | None,
+    decay: Array | float = 1.0,
 ) -> tuple[Scaled, Scaled]:
     """Run equation (1) over one trajectory.
 
@@ -49,6 +54,7 @@ def scan_back(
       trajectory: S steps of it.
       last: what reaches the last state from later steps, value (n_h,).
       source: g_t of every step, value (S, n_h); None for pure transport.
+      decay: factor of J_{t+1}^T delta_{t+1} in equation (1), for rules that forget.
 
     Returns:
       delta_t of the S steps, value (S, n_h), and what reaches the state before them, (n_h,).
@@ -60,7 +66,7 @@ def scan_back(
     def step(arriving: Scaled, at: Any) -> tuple[Scaled, Scaled]:
         (local, exponent), g = at
         delta = arriving if g is None else scaled.add(arriving, g)
-        v = dynamics.pull(cell, params, local, delta.value)
+        v = decay * dynamics.pull(cell, params, local, delta.value)
         return scaled.normalise(v, delta.exponent + exponent), delta
 
     first, deltas = jax.lax.scan(step, scaled.renormalise(last), (locals_, source), reverse=True)
@@ -88,6 +94,7 @@ def backward(
     source: Source | None = None,
     targets: Any = None,
     segment: int | None = None,
+    decay: Array | float = 1.0,
 ) -> tuple[list[Any], Scaled]:
     """Run one sequence forward and back, equation (1), a segment at a time.
 
@@ -100,6 +107,7 @@ def backward(
       source: gives g_t of a segment; None for pure transport.
       targets: what `source` and `emit` need besides, leaves (T, ...).
       segment: steps kept in memory at once; None for all of them.
+      decay: see `scan_back`.
 
     Returns:
       what `emit` returned, as pieces in order of time with one leading axis (segments) each, and
@@ -117,7 +125,7 @@ def backward(
     def segment_back(trajectory: Trajectory, last: Scaled, inputs: Any) -> tuple[Scaled, Any]:
         x, targets = inputs
         g = None if source is None else source(trajectory, targets)
-        deltas, first = scan_back(cell, params, trajectory, last, g)
+        deltas, first = scan_back(cell, params, trajectory, last, g, decay)
         return first, emit(trajectory, x, targets, deltas)
 
     def again(last: Scaled, at: Any) -> tuple[Scaled, Any]:

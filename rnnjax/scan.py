@@ -137,6 +137,39 @@ def outputs(cell: Cell, params: Params, x: Array) -> Array:
     return jax.vmap(lambda h: cell.readout(params, h))(h)
 
 
+def generate(
+    cell: Cell,
+    params: Params,
+    first: Array | int,
+    chances: Array,
+    rarest: Array | float = 0.0,
+) -> Array:
+    """Return what a cell writes when every symbol it chooses is its next input.
+
+    Args:
+      cell: a cell whose inputs are one-hot and whose outputs are logits of the same symbols.
+      params: its parameters.
+      first: the symbol before the first one that is written.
+      chances: uniform in [0, 1), one for each choice, (T,).
+      rarest: symbols of a smaller probability are never chosen; at most 1/n_y (Hewitt, Manning and
+        Liang, Truncation sampling as language model desmoothing, EMNLP 2022).
+
+    Returns:
+      symbols, int (T,).
+    """
+
+    def write(carry: tuple[Array, Array], chance: Array) -> tuple[tuple[Array, Array], Array]:
+        h, symbol = carry
+        h = cell.step(params, h, jax.nn.one_hot(symbol, cell.n_x))
+        share = jax.nn.softmax(cell.readout(params, h))
+        below = jnp.cumsum(jnp.where(share < rarest, 0, share))
+        symbol = jnp.sum(chance * below[-1] >= below[:-1])
+        return (h, symbol), symbol
+
+    start = (cell.initial_state(), jnp.asarray(first, int))
+    return jax.lax.scan(write, start, chances)[1]
+
+
 def sequence_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
     """Return the loss of one sequence, (), by a plain scan: equations (1) and (2) and nothing else.
 

@@ -23,7 +23,7 @@ FLOORS = [
     {"rules"},
     {"probes"},
     {"updates"},
-    {"train"},
+    {"train", "workbook"},
     {"sweep"},
     {"cli"},
 ]

@@ -123,10 +123,28 @@ class LSTM:
 
     def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
         """Return the new state from the old one and the drive."""
-        hidden, memory = jnp.split(h, 2)
-        i, f, g, o = jnp.split(params.W @ hidden + d, 4)
-        memory = sigmoid(f) * memory + sigmoid(i) * jnp.tanh(g)
-        return jnp.concatenate([sigmoid(o) * jnp.tanh(memory), memory])
+        at = self._gates(params, h, d)
+        memory = at["forget"] * h[self.n_units :] + at["input"] * at["candidate"]
+        return jnp.concatenate([at["output"] * jnp.tanh(memory), memory])
+
+    def gates(self, params: GatedParams, h: Array, x: Array) -> dict[str, Array]:
+        """Return what the gates of a step let through, for showing it.
+
+        Args:
+          params: parameters.
+          h: the state before the step, (n_h,).
+          x: its input, (n_x,).
+
+        Returns:
+          (n_units,) each: "input" s(i), "forget" s(f) and "output" s(o) in (0, 1), and "candidate"
+          tanh(g) in (-1, 1), of equations (1) and (2).
+        """
+        return self._gates(params, h, self.drive(params, x))
+
+    def _gates(self, params: GatedParams, h: Array, d: Array) -> dict[str, Array]:
+        i, f, g, o = jnp.split(params.W @ h[: self.n_units] + d, 4)
+        gates = {"input": sigmoid(i), "forget": sigmoid(f), "output": sigmoid(o)}
+        return {**gates, "candidate": jnp.tanh(g)}
 
 
 @struct.dataclass

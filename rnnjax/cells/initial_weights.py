@@ -1,7 +1,9 @@
 """Initial recurrent weights: functions (key, n) -> (n, n), which a cell multiplies by its gain."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,28 @@ def normals(key: Array, *shapes: tuple[int, ...]) -> list[Array]:
     return [
         flat[a : a + n].reshape(shape) for a, n, shape in zip(starts, sizes, shapes, strict=True)
     ]
+
+
+def of_cells(key: Array, cells: Sequence[Any]) -> list[Any]:
+    """Return parameters of several cells from one draw: matrices N(0, 1/columns), vectors zero.
+
+    What the cells' own `init` would set apart from that (gains, a forget bias) is left out.
+
+    Args:
+      key: all randomness.
+      cells: cells with real parameters.
+
+    Returns:
+      the parameters of each cell, in order.
+    """
+    shapes = [jax.eval_shape(cell.init, key) for cell in cells]
+    leaves, structure = jax.tree.flatten(shapes)
+    weights = iter(normals(key, *(leaf.shape for leaf in leaves if leaf.ndim == 2)))
+    filled = [
+        next(weights) / math.sqrt(leaf.shape[1]) if leaf.ndim == 2 else jnp.zeros(leaf.shape)
+        for leaf in leaves
+    ]
+    return jax.tree.unflatten(structure, filled)
 
 
 def gaussian(key: Array, n: int) -> Array:

@@ -59,6 +59,10 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
         if arguments.experiment is None:
             arguments.parser.error("expected EXPERIMENT, a name that `rnnjax list` shows or a path")
         return (sweeping.run if name == "run" else sweeping.plan)(arguments, overrides)
+    if name == "workbook":
+        from rnnjax.cli import workbook
+
+        return workbook.write(arguments)
     from rnnjax.cli import results
 
     if name == "list":

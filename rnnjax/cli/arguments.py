@@ -8,6 +8,7 @@ and a misspelt key give the same error.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -85,6 +86,23 @@ def _devices(text: str) -> int:
     return int(text)
 
 
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:10]) < 2**31):
+        told = f"expected a whole number from 0 to {2**31 - 1}, got {one_line(text)!r}"
+        raise argparse.ArgumentTypeError(told)
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"expected a finite number, got {one_line(text)!r}")
+    return number
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="rnnjax",
@@ -104,6 +122,7 @@ def _parser() -> Parser:
     _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
     _with_out(commands, "figure", "draw the figure again from the cube")
     _with_out(commands, "check", "compare the claims with the cube; exit status 1 if one fails")
+    _workbook(commands)
     return parser
 
 
@@ -126,3 +145,40 @@ def _with_out(commands: argparse._SubParsersAction, name: str, told: str) -> Par
     command: Parser = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
     command.add_argument("out", metavar="OUT", help="the folder of the sweep")
     return command
+
+
+def _workbook(commands: argparse._SubParsersAction) -> None:
+    told = "write a spreadsheet that trains a small recurrent network by live formulas"
+    command: Parser = commands.add_parser(
+        "workbook",
+        help=told,
+        description=f"{told.capitalize()}: sheets db, parameter, rnn, rnn+et, rnn+et+dx. "
+        "Needs the extra xlsx.",
+        allow_abbrev=False,
+    )
+    command.add_argument("out", metavar="OUT.xlsx", help="the spreadsheet to write")
+    command.add_argument("--replace", action="store_true", help="write over OUT.xlsx if it exists")
+    command.add_argument(
+        "--data", metavar="FILE.xlsx", help="data pairs from its sheet db (default: 81 made ones)"
+    )
+    command.add_argument(
+        "--weights", metavar="FILE.xlsx", help="weights from its sheet parameter (default: drawn)"
+    )
+    command.add_argument(
+        "--seed", type=_whole, default=0, metavar="N", help="of the drawn weights (default 0)"
+    )
+    command.add_argument(
+        "--spread", type=_finite, default=1.0, metavar="X",
+        help="standard deviation of the drawn weights (default 1)",
+    )  # fmt: skip
+    command.add_argument(
+        "--first-set", type=_whole, default=0, metavar="N",
+        help="train the weights as a feedforward network, given the true previous output, for N "
+        "cycles before (default 0)",
+    )  # fmt: skip
+    command.add_argument(
+        "--eta", type=_finite, default=0.5, metavar="X", help="learning rate (default 0.5)"
+    )
+    command.add_argument(
+        "--start", type=_finite, default=0.1, metavar="X", help="i3 of the first step (default 0.1)"
+    )

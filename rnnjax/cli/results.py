@@ -78,10 +78,11 @@ def present(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
 
 
 def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
-    from rnnjax.figures import save_figure
+    from rnnjax.figures import save_figure, styled
 
     try:
-        figure = experiment.figure(cube)
+        with styled():
+            figure = experiment.figure(cube)
         for path in save_figure(figure, out):
             print(f"figure  {path}")
     except Exception as error:

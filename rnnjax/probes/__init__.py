@@ -1,18 +1,24 @@
 """Probes: functions (cell, loss, params, batch) -> dict of arrays, each from one pass."""
 
 from rnnjax.probes.adjoint import log_norm_by_lag, log_norm_by_length
+from rnnjax.probes.chain import active_coefficients, chain_coefficients, two_steps
 from rnnjax.probes.contributions import step_contributions
 from rnnjax.probes.horizon import e_folding, gradient_horizon, horizon
 from rnnjax.probes.jacobian import log_singular_values
+from rnnjax.probes.latch import log_margins
 from rnnjax.probes.states import first_non_finite
 
 __all__ = [
+    "active_coefficients",
+    "chain_coefficients",
     "e_folding",
     "first_non_finite",
     "gradient_horizon",
     "horizon",
+    "log_margins",
     "log_norm_by_lag",
     "log_norm_by_length",
     "log_singular_values",
     "step_contributions",
+    "two_steps",
 ]

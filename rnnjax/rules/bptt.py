@@ -1,10 +1,10 @@
 """Backpropagation through time, exact or truncated by a window.
 
-  delta_t = sum_{0 <= j < K} (J_{t+j} ... J_{t+1})^T g_{t+j}                   (1)
+  delta_t = sum_{0 <= j < K} decay^j (J_{t+j} ... J_{t+1})^T g_{t+j}           (1)
   dL/dW   = sum_t (dh_t/dW)^T delta_t + sum_t dloss_t/dW  (through readout)    (2)
 
 K is the window: the loss of step t reaches the weights as they were used at steps t, t-1, ..,
-t-K+1. With K >= T equation (1) is the adjoint recursion and (2) is exactly dL/dW (Werbos,
+t-K+1. With K >= T and decay 1 equation (1) is the adjoint recursion and (2) is exactly dL/dW (Werbos,
 Backpropagation through time: what it does and how to do it, Proceedings of the IEEE, 1990);
 otherwise it is the truncation of Williams and Peng (An efficient gradient-based algorithm for
 on-line training of recurrent network trajectories, Neural Computation, 1990) with a loss at every
@@ -35,10 +35,13 @@ class BPTT:
       window: K of equation (1), static; None for no truncation.
       segment: steps kept in memory at once (see `rnnjax.adjoint`), static; None for all. Only
         without a window.
+      decay: factor of a gradient for each step that it goes back, may be traced: 0 is a window of
+        1, and what is between has the sum of `rnnjax.rules.EligibilityTrace` with this decay.
     """
 
     window: int | None = struct.field(pytree_node=False, default=None)
     segment: int | None = struct.field(pytree_node=False, default=None)
+    decay: Array | float = 1.0
     step_axis = "use"
 
     def __post_init__(self) -> None:
@@ -50,7 +53,7 @@ class BPTT:
     @property
     def exact(self) -> bool:
         """Whether the gradient is that of automatic differentiation for every length."""
-        return self.window is None
+        return self.window is None and isinstance(self.decay, float) and self.decay == 1
 
     def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
         """Return the empty state: nothing is carried between sequences."""
@@ -114,8 +117,9 @@ class BPTT:
         h = scaled.plain(trajectory.states)
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         if self.window is not None and self.window < len(losses):
-            return losses, trajectory, _windowed(cell, params, trajectory, g, self.window)
-        deltas, _ = adjoint.scan_back(cell, params, trajectory, _nothing(g), g)
+            deltas = _windowed(cell, params, trajectory, g, self.window, self.decay)
+            return losses, trajectory, deltas
+        deltas, _ = adjoint.scan_back(cell, params, trajectory, _nothing(g), g, self.decay)
         return losses, trajectory, deltas
 
     def _segmented(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> RuleOut:
@@ -139,6 +143,7 @@ class BPTT:
             source=source,
             targets=targets,
             segment=self.segment,
+            decay=self.decay,
         )
         losses, grads = zip(*pieces, strict=True)
         total = functools.reduce(operator.add, [jnp.sum(part) for part in losses])
@@ -150,7 +155,14 @@ def _nothing(like: Scaled) -> Scaled:
     return Scaled(jnp.zeros_like(like.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
 
 
-def _windowed(cell: Cell, params: Params, trajectory: Trajectory, g: Scaled, window: int) -> Scaled:
+def _windowed(
+    cell: Cell,
+    params: Params,
+    trajectory: Trajectory,
+    g: Scaled,
+    window: int,
+    decay: Array | float,
+) -> Scaled:
     """Return delta_t of equation (1), all t at once, one lag after the other."""
     locals_, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
@@ -159,7 +171,7 @@ def _windowed(cell: Cell, params: Params, trajectory: Trajectory, g: Scaled, win
     def one_lag(carry: tuple[Scaled, Scaled], _: None) -> tuple[tuple[Scaled, Scaled], None]:
         term, total = carry
         v = jax.vmap(lambda at, v: dynamics.pull(cell, params, at, v))(locals_, term.value)
-        pulled = scaled.normalise(v, term.exponent + exponent)
+        pulled = scaled.normalise(decay * v, term.exponent + exponent)
         # What step t+1 sends back arrives at t; nothing arrives at T.
         term = jax.tree.map(lambda a, z: jnp.concatenate([a[1:], z[None]]), pulled, _nothing(term))
         return (term, scaled.add(total, term)), None

@@ -1,9 +1,29 @@
 """Tasks: where sequences come from, and the loss of one step."""
 
 from rnnjax.tasks.adding import Adding
+from rnnjax.tasks.childrens_book import ChildrensBook
 from rnnjax.tasks.data_pairs import DataPairs
 from rnnjax.tasks.digits import Digits
+from rnnjax.tasks.dinner import Dinner
+from rnnjax.tasks.dinner_calendar import DinnerCalendar
+from rnnjax.tasks.grid_steps import GridSteps
+from rnnjax.tasks.moving_blobs import MovingBlobs
+from rnnjax.tasks.pulse_memory import PulseMemory
 from rnnjax.tasks.temporal_order import TemporalOrder
+from rnnjax.tasks.two_points import TwoPoints
 from rnnjax.tasks.white_noise import WhiteNoise
 
-__all__ = ["Adding", "DataPairs", "Digits", "TemporalOrder", "WhiteNoise"]
+__all__ = [
+    "Adding",
+    "ChildrensBook",
+    "DataPairs",
+    "Digits",
+    "Dinner",
+    "DinnerCalendar",
+    "GridSteps",
+    "MovingBlobs",
+    "PulseMemory",
+    "TemporalOrder",
+    "TwoPoints",
+    "WhiteNoise",
+]

@@ -98,3 +98,16 @@ def test_a_jordan_net_feeds_back_only_what_it_is_told():
     assert np.all(J[:, 1] != 0)
     with pytest.raises(ValueError, match="feedback: expected outputs between 0 and 1"):
         rnnjax.Jordan(2, 4, 2, feedback=(2,))
+
+
+def test_one_draw_gives_the_weights_of_several_cells():
+    """Matrices have variance 1 over their columns, vectors are zero; nothing is drawn twice."""
+    cells_ = [rnnjax.Vanilla(40, 60, 30), rnnjax.LSTM(40, 30, 2)]
+    found = jax.jit(lambda key: cells.initial_weights.of_cells(key, cells_))(jax.random.key(0))
+    for cell, params in zip(cells_, found, strict=True):
+        like = jax.eval_shape(cell.init, jax.random.key(0))
+        assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, like)
+        for name, leaf in params._asdict().items():
+            variance = 1 / leaf.shape[1] if leaf.ndim == 2 else 0
+            np.testing.assert_allclose(np.var(leaf), variance, rtol=0.35, err_msg=name)
+    assert not np.any(np.isin(found[0].W, found[1].W))

@@ -20,8 +20,8 @@ BATCH = rnnjax.Batch(
 )
 
 
-def plain_gradient(window=None, batch=BATCH, per_step=False):
-    rule = rnnjax.BPTT(window=window)
+def plain_gradient(window=None, batch=BATCH, per_step=False, decay=1.0, segment=None):
+    rule = rnnjax.BPTT(window=window, decay=decay, segment=segment)
 
     @jax.jit
     def run(params, batch):
@@ -49,6 +49,23 @@ def test_steps_are_split_by_the_step_of_use(window):
     for got, table in zip(plain_gradient(window, per_step=True), TABLE, strict=True):
         expected = np.einsum("ts...,ts->s...", np.asarray(table), seen)
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize(("window", "decay"), [(None, 0.3), (3, 0.3), (None, 0.0)])
+def test_a_lag_counts_with_the_power_of_the_decay(window, decay):
+    lag = np.subtract.outer(np.arange(T), np.arange(T))
+    seen = (lag >= 0) & (lag < (window or T))
+    weight = np.where(seen, decay ** np.maximum(lag, 0), 0)
+    got = plain_gradient(window, per_step=True, decay=decay)
+    for leaf, table in zip(got, TABLE, strict=True):
+        expected = np.einsum("ts...,ts->s...", np.asarray(table), weight)
+        np.testing.assert_allclose(leaf, expected, rtol=1e-11, atol=1e-14)
+
+
+def test_segments_forget_as_the_whole_does():
+    whole, segments = (plain_gradient(decay=0.3, segment=n) for n in (None, 4))
+    for a, b in zip(segments, whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
 def test_the_gradient_along_a_lag_beyond_the_window_is_exactly_zero():
@@ -132,7 +149,10 @@ def test_a_batch_in_segments_is_the_same_mean_in_less_memory():
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"window": 0}, "window: expected a positive"), ({"window": 2, "segment": 3}, "segment:")],
+    [
+        ({"window": 0}, "window: expected a positive"),
+        ({"window": 2, "segment": 3}, "segment: expected None with a window"),
+    ],
 )
 def test_bad_windows_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):

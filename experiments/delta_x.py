@@ -1,0 +1,534 @@
+"""What has to be done with the delta x to make it the gradient?
+
+C. Yuan's slides let the delta of the previous step correct this one. Ten readings of that sentence
+are put beside backpropagation through time: how far each gradient is off, and what it can learn.
+
+Command:   rnnjax run delta_x
+Run time:  about 2 minutes on 2 cores, compiling included.
+Figure:    (a) relative error of each reading's gradient on three networks: it must show the two
+           exact readings at rounding, 14 orders below the others. (b) the stale reading, where
+           delta x comes from the previous cycle: with frozen weights its error must fall with each
+           cycle and be exact after T - 1 cycles. (c) share of networks that learn to remember a
+           pulse, against the gain of the feedback: without delta x none does. (d) what each reading
+           leaves of the loss on the adding problem.
+Source:    C. Yuan, RNN (slides), 2022, "rnn+et+dx"; Werbos 1990 (backpropagation through time);
+           Williams and Peng 1990 (truncation); Jordan 1986 (output feedback).
+"""
+
+import json
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
+
+import rnnjax
+from rnnjax.sweep import Axes as BaseAxes
+from rnnjax.sweep import Config as BaseConfig
+from rnnjax.sweep import Lane, NameOf, Static, Variable
+
+PRECISION = "float64"  # the exact readings are told from the others by their rounding
+
+READINGS = (
+    "none", "exact", "target_shift", "stale", "one_step",
+    "literal", "literal_minus", "literal_fed", "behind_slope", "teacher_forcing",
+)  # fmt: skip
+_EXACT = ("exact", "target_shift")
+_ON_OUTPUTS = ("target_shift", "teacher_forcing")  # need a state that is the output
+_NETWORKS = ("jordan", "adding", "temporal_order")
+_DECAYS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+_N_STEPS, _GENERAL_LENGTH = 5, 10
+_SOLVED = 0.008  # a tenth of what guessing costs
+
+
+class Axes(BaseAxes):
+    """The swept axes, in the order of the cube's dimensions."""
+
+    reading: Static[Annotated[str, NameOf(lambda: READINGS)]]
+    gain: Lane[PositiveFloat]
+    seed: Lane[int]
+
+
+class Config(BaseConfig):
+    """Which networks, and how long they are trained."""
+
+    axes: Axes
+    networks: tuple[Literal["jordan", "adding", "temporal_order"], ...] = Field(
+        _NETWORKS, min_length=1, description="where gradients are compared, jordan first"
+    )
+    spread: PositiveFloat = Field(1.5, description="standard deviation of the Jordan net's weights")
+    memory_length: int = Field(3, ge=2, description="steps T of the pulse memory")
+    n_updates: PositiveInt = Field(2000, description="Adam updates on the pulse memory")
+    rate: PositiveFloat = Field(0.03, description="their learning rate")
+    n_h: PositiveInt = Field(16, description="units of the vanilla network")
+    n_sequences: PositiveInt = Field(32, description="sequences that it is trained on")
+    n_general_updates: PositiveInt = Field(300, description="its Adam updates, learning rate 0.01")
+
+
+def coordinates(config):
+    """Networks, cycles with frozen weights, lengths of the memory, decays of the trace."""
+    return {
+        "network": np.array(config.networks),
+        "cycle": np.arange(_N_STEPS + 1),
+        "decay": _DECAYS,
+    }
+
+
+def variables(config):
+    """What is measured in every cell of the sweep."""
+    found = {
+        "relative_error": Variable(("network",), "||g - g_BPTT|| / ||g_BPTT||, NaN if refused"),
+        "cosine": Variable(("network",), "cosine between g and g_BPTT, NaN if refused"),
+        "error_by_cycle": Variable(("cycle",), "relative error in the n-th cycle, frozen weights"),
+        "memory_error": Variable((), "E on the pulse memory after training"),
+        "loop_gain": Variable((), "mean |d o_t / d o_{t-1}| of the output fed back"),
+        "loop_gain_over_bound": Variable((), "largest |d o_t / d o_{t-1}| over its bound"),
+        "sent_error": Variable((), "largest |di3_t - dE/do_{t-1} by feedback|, autodiff"),
+        "trace_error": Variable(("decay",), "relative error of the true trace with this decay"),
+    }
+    if "adding" in config.networks:
+        told = "loss on adding after training, NaN if refused"
+        found["adding_loss"] = Variable((), told)
+    return found
+
+
+def _rule(reading):
+    rules = rnnjax.rules
+    return {
+        "none": rules.BPTT(window=1),
+        "exact": rules.BPTT(),
+        "target_shift": rules.TargetShift(),
+        "stale": rules.StaleDeltaX(),
+        "one_step": rules.BPTT(window=2),
+        "literal": rules.ForwardDeltaX(),
+        "literal_minus": rules.ForwardDeltaX(sign=-1.0),
+        "literal_fed": rules.ForwardDeltaX(feeds=True),
+        "behind_slope": rules.SlopelessDeltaX(),
+        "teacher_forcing": rules.TeacherForcing(),
+    }[reading]
+
+
+def _jordan(config, gain):
+    return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=config.spread, gain=gain)
+
+
+def draw(config, gain, seed):
+    """Draw networks and sequences; what does not depend on the reading is measured here."""
+    from jax import random
+
+    key = random.key(seed)
+    drawn = {}
+    for number, name in enumerate(_NETWORKS):
+        key_weights, key_data = random.split(random.fold_in(key, number))
+        cell, task = _cell_and_task(config, name, gain)
+        drawn[name] = (cell.init(key_weights), _sequences(config, task, key_data))
+    exact = {name: _exact(config, name, *drawn[name]) for name in config.networks}
+    return drawn, exact, _of_the_feedback(config, drawn["jordan"][0])
+
+
+def _sequences(config, task, key):
+    import jax
+    from jax import random
+
+    if isinstance(task, rnnjax.tasks.DataPairs):
+        return task.training()
+    return jax.vmap(task.sample)(random.split(key, config.n_sequences))
+
+
+def _cell_and_task(config, network, gain=1.0):
+    """The network, with the gain of its feedback at the start, and its task."""
+    tasks = rnnjax.tasks
+    if network == "jordan":
+        return _jordan(config, gain), tasks.DataPairs(_N_STEPS)
+    task = (tasks.Adding if network == "adding" else tasks.TemporalOrder)(_GENERAL_LENGTH)
+    return rnnjax.Vanilla(task.n_x, config.n_h, task.n_y, gain=gain), task
+
+
+def _exact(config, network, params, sequences):
+    cell, task = _cell_and_task(config, network)
+    return rnnjax.rules.batch_gradient(rnnjax.BPTT(), cell, task.loss, params, sequences, ()).grads
+
+
+def measure(config, drawn, reading):
+    """Compare one reading to the gradient, and train with it."""
+    from jax import numpy as jnp
+
+    drawn, exact, shared = drawn
+    rule = _rule(reading)
+    found = {name: (jnp.full(1, jnp.nan),) * 2 for name in config.networks}
+    for name in found:
+        if name == "jordan" or reading not in _ON_OUTPUTS:
+            n_cycles = _N_STEPS + 1 if name == "jordan" else 1
+            cell, task = _cell_and_task(config, name)
+            found[name] = _by_cycle(rule, cell, task, *drawn[name], exact[name], n_cycles)
+    errors, cosines = zip(*found.values(), strict=True)
+    out = {
+        **shared,
+        "relative_error": jnp.stack([error[0] for error in errors]),
+        "cosine": jnp.stack([cosine[0] for cosine in cosines]),
+        "error_by_cycle": errors[0],  # the first is the Jordan network
+        "memory_error": _memory(config, rule, drawn["jordan"][0]),
+    }
+    if "adding" in found:
+        out["adding_loss"] = _adding(config, rule, reading, drawn["adding"])
+    return out
+
+
+def _memory(config, rule, params):
+    task = rnnjax.tasks.PulseMemory(config.memory_length)
+    cell = _jordan(config, 1.0)
+    return _trained(rule, cell, task, params, task.pairs(), config.rate, config.n_updates)
+
+
+def _adding(config, rule, reading, drawn):
+    from jax import numpy as jnp
+
+    if reading in _ON_OUTPUTS:
+        return jnp.asarray(jnp.nan)
+    cell, task = _cell_and_task(config, "adding")
+    return _trained(rule, cell, task, *drawn, 0.01, config.n_general_updates)
+
+
+def _by_cycle(rule, cell, task, params, sequences, exact, n_cycles):
+    """Relative error and cosine to BPTT, cycle after cycle with frozen weights, (n_cycles,)."""
+    import jax
+
+    def one(state, _):
+        out = rnnjax.rules.batch_gradient(rule, cell, task.loss, params, sequences, state)
+        error = _distance(out.grads, exact) / _norm(exact)
+        return out.state, (error, rnnjax.scaled.cosine(out.grads, exact))
+
+    state = jax.vmap(lambda batch: rule.init(cell, params, batch))(sequences)
+    return jax.lax.scan(one, state, None, length=n_cycles)[1]
+
+
+def _norm(tree):
+    from jax import numpy as jnp
+
+    return jnp.exp(rnnjax.scaled.log_norm(tree))
+
+
+def _distance(a, b):
+    import jax
+
+    scaled = rnnjax.scaled
+    gap = jax.tree.map(lambda x, y: x - y, scaled.plain(a), scaled.plain(b))
+    return _norm(scaled.normalise_tree(gap))
+
+
+def _trained(rule, cell, task, params, sequences, rate, n_updates):
+    """Mean loss of the free-running network after Adam on always the same sequences."""
+    import jax
+    import optax
+    from jax import numpy as jnp
+    from jax import random
+
+    training = rnnjax.fit(
+        cell,
+        task,
+        rule,
+        rnnjax.updates.clip_by_norm(1.0, optax.adam(rate)),
+        random.key(0),
+        n_updates=n_updates,
+        batch=sequences,
+        params=params,
+    )
+    losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, training.params, b))
+    return jnp.mean(losses(sequences))
+
+
+def _of_the_feedback(config, params):
+    """The loop's gain, the delta x against autodiff, and the bridge of the decaying trace."""
+    import jax
+    from jax import numpy as jnp
+
+    cell, task = _cell_and_task(config, "jordan")
+    pairs = task.training()
+    exact = _exact(config, "jordan", params, pairs)
+
+    def of_pair(pair):
+        trajectory = rnnjax.unroll(cell, params, pair.x)
+        J = jax.vmap(lambda h, x: jax.jacobian(cell.step, 1)(params, h, x))
+        loop = jnp.abs(J(trajectory.h_prev, pair.x)[:, 1, 1])
+        return loop, _sent(cell, task, params, pair)
+
+    loops, sent = jax.vmap(of_pair)(pairs)
+    bound = jnp.abs(params.V[1]) @ jnp.abs(params.W[:, 2]) / 16
+
+    def error_of_trace(decay):
+        trace = rnnjax.EligibilityTrace(decay)
+        return _by_cycle(trace, cell, task, params, pairs, exact, 1)[0][0]
+
+    return {
+        "loop_gain": jnp.mean(loops),
+        "loop_gain_over_bound": jnp.max(loops) / bound,
+        "sent_error": jnp.max(sent),
+        "trace_error": jax.lax.map(error_of_trace, jnp.asarray(_DECAYS)),
+    }
+
+
+def _sent(cell, task, params, pair):
+    """Largest gap between di3 of the backward pass and dE/do_{t-1} through the feedback alone."""
+    import jax
+    from jax import numpy as jnp
+
+    def loss(nudges):
+        def step(o, at):
+            x, nudge = at
+            o = cell.step(params, o + nudge, x)
+            return o, o
+
+        _, o = jax.lax.scan(step, cell.initial_state(), (pair.x, nudges))
+        return jnp.sum(jax.vmap(task.loss)(o, pair.y))
+
+    expected = jax.grad(loss)(jnp.zeros_like(pair.y))[:, 1]
+    scaled, adjoint = rnnjax.scaled, rnnjax.adjoint
+    trajectory = rnnjax.unroll(cell, params, pair.x)
+    h = scaled.plain(trajectory.states)
+    _, g = adjoint.readout_source(cell, task.loss, params, h, pair.y, pair.mask)
+    nothing = scaled.normalise(jnp.zeros(2))
+    deltas, _ = adjoint.scan_back(cell, params, trajectory, nothing, g)
+    di3 = scaled.plain(adjoint.pull_all(cell, params, trajectory, deltas))[:, 1]
+    return jnp.max(jnp.abs(di3 - expected))
+
+
+_COLOURS = {
+    "none": "#000000",
+    "exact": "#23408f",
+    "target_shift": "#3b7dd8",
+    "stale": "#2f9e77",
+    "one_step": "#7f3fae",
+    "literal": "#c2478f",
+    "literal_minus": "#8a6d1d",
+    "literal_fed": "#e08a1e",
+    "behind_slope": "#b02020",
+    "teacher_forcing": "#707070",
+}
+_WORDS = {
+    "none": "no delta x",
+    "exact": "into the error, backward (BPTT)",
+    "target_shift": "as a shift of the target, backward",
+    "stale": "from the previous cycle",
+    "one_step": "one step back only",
+    "literal": "literal: into the output, forward",
+    "literal_minus": "literal, minus sign",
+    "literal_fed": "literal, and fed forward",
+    "behind_slope": "behind the slope",
+    "teacher_forcing": "teacher forcing (no delta x)",
+}
+_MARKERS = {"jordan": "o", "adding": "s", "temporal_order": "^"}
+_TITLES = {"jordan": "Jordan network", "adding": "adding", "temporal_order": "temporal order"}
+
+
+def figure(cube):
+    """Errors of the gradients, the stale reading's convergence, and what each reading learns."""
+    from matplotlib.figure import Figure
+
+    figures = rnnjax.figures
+    drawn = Figure(figsize=(figures.PAGE_WIDTH, 6.2))
+    upper, lower = drawn.subfigures(2, 1, height_ratios=(1.15, 1))
+    top = upper.subplots(1, 2, width_ratios=(1.25, 1))
+    below = lower.subplots(1, 2, width_ratios=(1, 1.25))
+    below[1].set_visible("adding_loss" in cube)
+    _draw_errors(top[0], cube)
+    _draw_cycles(top[1], cube)
+    _draw_memory(below[0], cube)
+    if "adding_loss" in cube:
+        _draw_adding(below[1], cube)
+    figures.letter_panels([*top, *below])
+    return drawn
+
+
+def _median(values):
+    """Median over gains and seeds."""
+    return values.median([dim for dim in ("gain", "seed") if dim in values.dims])
+
+
+def _draw_errors(ax, cube):
+    readings = [str(reading) for reading in cube["reading"].values]
+    error = _median(cube["relative_error"])
+    for network in cube["network"].values:
+        marker, values = _MARKERS[network], error.sel(network=network).values
+        shown = np.maximum(values, 1e-17)
+        ax.scatter(shown, np.arange(len(readings)), marker=marker, s=16, facecolors="none",
+                   edgecolors=[_COLOURS[r] for r in readings], label=_TITLES[network])  # fmt: skip
+    ax.axvspan(1e-17, 1e-12, color="#3b7dd8", alpha=0.12, linewidth=0)
+    ax.text(10**-14.5, len(readings) - 1.6, "rounding", ha="center", color="#23408f", fontsize=7)
+    ax.set(xscale="log", xlim=(5e-18, 5), ylim=(len(readings) - 0.5, -0.5),
+           xlabel="relative error of the gradient")  # fmt: skip
+    ax.set_yticks(range(len(readings)), [_WORDS[r] for r in readings])
+    for tick, reading in zip(ax.get_yticklabels(), readings, strict=True):
+        tick.set_color(_COLOURS[reading])
+    ax.legend(loc="center left", bbox_to_anchor=(0.02, 0.45), fontsize=6.5, handletextpad=0.2)
+
+
+def _draw_cycles(ax, cube):
+    cycle = cube["cycle"].values
+    for reading in ("none", "one_step", "stale", "exact"):
+        if reading in cube["reading"].values:
+            error = _median(cube["error_by_cycle"].sel(reading=reading)).values
+            line = {"marker": "o", "markersize": 3} if reading == "stale" else {"linestyle": "--"}
+            ax.plot(cycle, np.maximum(error, 1e-17), color=_COLOURS[reading], **line)
+            ax.text(cycle[-1], 1.6 * max(error[-1], 1e-17), _WORDS[reading], ha="right",
+                    color=_COLOURS[reading], fontsize=6.5)  # fmt: skip
+    ax.set(yscale="log", ylim=(3e-18, 3), xlabel="training cycle, weights frozen",
+           ylabel="relative error", xticks=cycle)  # fmt: skip
+
+
+def _draw_memory(ax, cube):
+    solved = (cube["memory_error"] < _SOLVED).mean("seed")
+    gain = cube["gain"].values
+    for reading in _COLOURS:
+        if reading in cube["reading"].values:
+            share = solved.sel(reading=reading).values
+            ax.plot(gain, share, marker="o", markersize=3, linewidth=1.2, color=_COLOURS[reading])
+    ax.set(xscale="log", xlabel="gain of the feedback weights", ylim=(-0.03, 1.03),
+           ylabel="share that remembers a pulse")  # fmt: skip
+    ax.set_xticks(gain, [f"{g:g}" for g in gain])
+    ax.minorticks_off()
+
+
+def _draw_adding(ax, cube):
+    readings = [str(r) for r in cube["reading"].values if r not in _ON_OUTPUTS]
+    gain = float(cube["gain"].values[np.abs(np.log(cube["gain"].values)).argmin()])
+    loss = cube["adding_loss"].sel(gain=gain) * 6
+    rnnjax.figures.outcome_rows(
+        ax,
+        [loss.sel(reading=reading).values for reading in readings],
+        labels=[_WORDS[reading] for reading in readings],
+        colours=[_COLOURS[reading] for reading in readings],
+        failed=[int((loss.sel(reading=reading) > 1).sum()) for reading in readings],
+        limits=(0.0, 1.6),
+        what_failed="runs worse\nthan guessing",
+    )
+    ax.axvline(1, color="#606060", linewidth=0.8, linestyle=":")
+    ax.set_xlabel(f"loss on adding after training, of guessing's, gain {gain:g}")
+
+
+def claims(cube):
+    """Numbers that must hold, each with its source."""
+    readings = set(cube["reading"].values)
+    found = _claims_on_the_feedback(cube.isel(reading=0))
+    for reading in _EXACT:
+        if reading in readings:
+            found.append(_is_exact(cube, reading))
+    if {"none", "stale", "one_step"} <= readings:
+        found += _claims_on_stale(cube)
+    if {"exact", "behind_slope"} <= readings:
+        found.append(_behind_the_slope(cube))
+    config = json.loads(cube.attrs["config"])
+    if {"none", "exact", "stale"} <= readings and config["n_updates"] >= 2000:
+        found += _claims_on_memory(cube)
+    return found
+
+
+def _largest(values):
+    return float(np.nanmax(values.values))
+
+
+def _claims_on_the_feedback(cube):
+    trace = cube["trace_error"]
+    return [
+        rnnjax.Claim(
+            "di3 against dE/do_{t-1} by autodiff, largest gap",
+            _largest(cube["sent_error"]),
+            0.0,
+            1e-12,
+            "definition; float64 rounding",
+        ),
+        rnnjax.Claim(
+            "loop gain over its bound sum_j |V_Rj W_j3| / 16, largest",
+            _largest(cube["loop_gain_over_bound"]),
+            1.0,
+            1e-12,
+            "logistic slopes are at most 1/4 in either layer",
+            relation="at_most",
+        ),
+        rnnjax.Claim(
+            "true trace without decay against BPTT, relative",
+            _largest(trace.sel(decay=1.0)),
+            0.0,
+            1e-12,
+            "Williams and Zipser 1989: RTRL is exact",
+        ),
+        rnnjax.Claim(
+            "true trace with decay 0.5: error over that without memory, median",
+            float((trace.sel(decay=0.5) / trace.sel(decay=0.0)).median()),
+            0.5,
+            0.1,
+            "first order in the loop gain: a lag of k counts decay^k, so 1 - decay is lost",
+        ),
+    ]
+
+
+def _is_exact(cube, reading):
+    return rnnjax.Claim(
+        f"{_WORDS[reading]}: relative error, largest",
+        _largest(cube["relative_error"].sel(reading=reading)),
+        0.0,
+        1e-12,
+        "exact adjoint (Werbos 1990); float64 rounding",
+    )
+
+
+def _claims_on_stale(cube):
+    by_cycle = cube["error_by_cycle"]
+    stale = by_cycle.sel(reading="stale")
+    gap = np.abs(stale.isel(cycle=1) - by_cycle.sel(reading="one_step").isel(cycle=1))
+    return [
+        rnnjax.Claim(
+            "stale delta x after T - 1 = 4 cycles: relative error, largest",
+            _largest(stale.sel(cycle=_N_STEPS - 1)),
+            0.0,
+            1e-12,
+            "cycle n is truncation at n + 1 steps: nothing is left to cut at T",
+        ),
+        rnnjax.Claim(
+            "stale delta x before that, cycle 3: relative error, median",
+            float(stale.sel(cycle=_N_STEPS - 2).median()),
+            1e-9,
+            0.0,
+            "one lag is still missing: not exact by accident",
+            relation="at_least",
+        ),
+        rnnjax.Claim(
+            "stale in cycle 1 against one step back only, largest gap",
+            _largest(gap),
+            0.0,
+            1e-12,
+            "Williams and Peng 1990: truncation at two steps",
+        ),
+    ]
+
+
+def _behind_the_slope(cube):
+    error = cube["error_by_cycle"].sel(cycle=0, reading="behind_slope")
+    return rnnjax.Claim(
+        "behind the slope: relative error on the Jordan network, median",
+        float(error.median()),
+        1e-3,
+        0.0,
+        "wrong by a factor 1/s' >= 4 a step back, though it looks right",
+        relation="at_least",
+    )
+
+
+def _claims_on_memory(cube):
+    share = (cube["memory_error"] < _SOLVED).mean(["gain", "seed"])
+    exact, none = (float(share.sel(reading=reading)) for reading in ("exact", "none"))
+    return [
+        rnnjax.Claim(
+            "pulse memory: share solved with delta x minus without",
+            exact - none,
+            0.3,
+            0.0,
+            "without delta x nothing tells the fed-back output what to keep",
+            relation="at_least",
+        ),
+        rnnjax.Claim(
+            "pulse memory: share solved by the stale form minus exact",
+            float(share.sel(reading="stale")) - exact,
+            0.0,
+            0.15,
+            "weights change little in T - 1 cycles",
+        ),
+    ]

@@ -1,0 +1,415 @@
+"""Can a network tell where the next radar point will be without knowing which came first?
+
+Command:   rnnjax run radar
+           rnnjax run radar --whole-steps false --growth 0.1 --n-blobs 2     harder motion
+Run time:  about 80 seconds on 2 cores, compiling included.
+Figure:    above, two points of a straight way: squared error and share of right directions of each
+           network, with the floor 9/4 E[v^2] of all that do not know the order; the grid of the
+           slides; and the same on a grid of 5 x 5 cells, where the bars that are marked are what
+           the best guess without order reaches. Below, frames of a moving blob with forecasts made
+           one frame earlier, and the scores of the forecasts over the noise of the frames. It must
+           show that a dense network fails only where it is not told the order, that one linear
+           neuron is enough, and that a simple RNN forecasts blobs better than anything can that is
+           blind to the order.
+Source:    the slides "RNN: simple RNN" (two radar points; a dense network "might end up the wrong
+           direction"); Shi et al., Convolutional LSTM network, NIPS 2015, and Ayzel, Scheffer and
+           Heistermann, RainNet v1.0, Geoscientific Model Development, 2020 (baselines and scores).
+"""
+
+import json
+import math
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+import rnnjax
+from rnnjax.sweep import ActivationName, Lane, Variable
+from rnnjax.sweep import Axes as BaseAxes
+from rnnjax.sweep import Config as BaseConfig
+from rnnjax.theory import nowcasting
+
+_BLIND, _ORDERED, _RECURRENT, _REVERSED, _GREY = "#D55E00", "#009E73", "#0072B2", "#CC79A7", "#8a8a8a"
+# "dense" has hidden units, "ANN" and "RNN" are the one neuron of the slides.
+NETS = {
+    "dense, order-blind": _BLIND,
+    "dense, trained one way": _BLIND,
+    "dense, ordered": _ORDERED,
+    "ANN, order-blind": _BLIND,
+    "ANN, ordered": _ORDERED,
+    "RNN, own weights": _RECURRENT,
+    "RNN": _RECURRENT,
+    "RNN, reversed": _REVERSED,
+}
+VIEWS = {"order-blind": _BLIND, "ordered": _ORDERED, "RNN": _RECURRENT}
+FORECASTS = {
+    "zero": (_GREY, ":", ""),
+    "persistence": (_GREY, "--", "s"),
+    "frame mean": ("#505050", "-.", "v"),
+    "advection": (_ORDERED, "-", "^"),
+    "swapped": (_REVERSED, "-", "x"),
+    "order-blind": (_BLIND, "--", "D"),
+    "order-blind, all frames": (_BLIND, "-", "D"),
+    "RNN": (_RECURRENT, "-", "o"),
+    "RNN, reversed": (_REVERSED, "--", "o"),
+}
+FILMS = ("truth", "RNN", "order-blind")
+DECK_PAIRS = {"training": (0.0, 1.0), "test": (1.0, 2.0)}  # either coordinate of the slides' cells
+_MEAN_SQUARE_SPEED = 13 / 12
+_FLOOR = 9 / 4 * _MEAN_SQUARE_SPEED
+_GRID_SIDE = 5
+_N_VELOCITIES = 24
+_EXAMPLE = 18  # with whole steps, the number of the velocity (1, 2)
+
+
+class Axes(BaseAxes):
+    """The swept axes, in the order of the cube's dimensions."""
+
+    noise: Lane[NonNegativeFloat]
+    seed: Lane[int]
+
+
+class Config(BaseConfig):
+    """Which networks are trained, how long, and on which motion."""
+
+    axes: Axes
+    n_pairs: int = Field(1024, ge=8, description="pairs of points to train on")
+    n_chain_updates: int = Field(300, ge=101, description="updates of the one-neuron networks")
+    n_dense: int = Field(16, ge=1, le=1024, description="tanh units of the dense networks")
+    n_dense_updates: int = Field(600, ge=1, description="updates of the dense networks")
+    n_h: int = Field(192, ge=1, le=4096, description="units of the RNN on frames")
+    activation: ActivationName = Field("relu", description="of the RNN on frames")
+    n_updates: int = Field(1200, ge=1, description="updates of the RNN on frames")
+    batch_size: int = Field(32, ge=1, description="fresh sequences of frames in an update")
+    learning_rate: PositiveFloat = Field(5e-3, description="of Adam on frames, falls as a cosine")
+    n_test: int = Field(960, ge=_N_VELOCITIES, description="sequences of frames to test on")
+    length: int = Field(6, ge=2, le=1000, description="frames seen, T")
+    side: int = Field(16, ge=8, le=128, description="rows of a frame, and pixels in a row")
+    width: PositiveFloat = Field(1.2, description="width of a blob in pixels")
+    n_blobs: int = Field(1, ge=1, le=100, description="blobs in a frame")
+    whole_steps: bool = Field(True, description="velocities of whole pixels, or any between")
+    wander: NonNegativeFloat = Field(0.0, description="change of velocity from frame to frame")
+    growth: NonNegativeFloat = Field(0.0, description="standard deviation of growth, nat a frame")
+
+
+def coordinates(config):
+    """Networks, forecasts, and the pixels of an example."""
+    return {
+        "net": np.array(list(NETS)),
+        "deck": np.array(list(DECK_PAIRS)),
+        "point": np.array(["x(t-1)", "x(t)"]),
+        "update": np.arange(config.n_chain_updates),
+        "border": np.array(["edge", "torus"]),
+        "view": np.array(list(VIEWS)),
+        "forecast": np.array(list(FORECASTS)),
+        "film": np.array(FILMS),
+        "frame": np.arange(3, config.length + 2),
+        "row": np.arange(config.side),
+        "column": np.arange(config.side),
+    }
+
+
+def variables(config):
+    """What is measured in every cell of the sweep."""
+    net, forecast, cell = ("net",), ("forecast",), ("border", "view")
+    return {
+        "point_error": Variable(net, "mean squared error of the third point"),
+        "point_error_one_way": Variable(net, "the same over v > 0"),
+        "point_direction": Variable(net, "share of answers in the direction of motion"),
+        "swap_change": Variable(net, "mean squared change of the answer when the points swap"),
+        "deck_answer": Variable(("deck", *net), "either coordinate of the answer on the slides"),
+        "coefficient": Variable((*net, "point"), "answer to 1 at this point and 0 at the other"),
+        "recurrent_weight": Variable((), "w_n of the one-neuron RNN"),
+        "chain_loss": Variable(("update",), "loss of the one-neuron RNN before each update"),
+        "cell_accuracy": Variable(cell, "share of right cells on the grid"),
+        "cell_surprise": Variable(cell, "cross-entropy on the grid", "nat"),
+        "frame_error": Variable(forecast, "mean squared error of the next frame"),
+        "success_index": Variable(forecast, "critical success index at 1/2"),
+        "frame_direction": Variable(forecast, "share of forecasts in the direction of motion"),
+        "example": Variable(("film", "frame", "row", "column"), "height of the pixels"),
+    }
+
+
+def _blobs(config, noise):
+    motion = {key: getattr(config, key) for key in ("whole_steps", "wander", "growth", "n_blobs")}
+    sizes = {key: getattr(config, key) for key in ("length", "side", "width")}
+    return rnnjax.tasks.MovingBlobs(**motion, **sizes, noise=noise)
+
+
+def _rnn(config):
+    n_pixels = config.side**2
+    activation = rnnjax.activation_named(config.activation)
+    # Inputs are scaled up because a frame is nearly empty.
+    gains = {"gain": 0.5, "input_gain": 3.0, "readout_gain": 0.1}
+    return rnnjax.Vanilla(n_pixels, config.n_h, n_pixels, activation=activation, **gains)
+
+
+def _dense(config, n_x, n_y):
+    return rnnjax.Vanilla(n_x, config.n_dense, n_y)
+
+
+def draw(config, noise, seed):
+    """Draw weights, training pairs and test frames from the seed, the same at every noise."""
+    import jax
+    from jax import numpy as jnp
+    from jax import random
+
+    key_points, key_cells, key_rnn, key_pairs, key_test = random.split(random.key(seed), 5)
+    blobs, keys_test = _blobs(config, noise), random.split(key_test, config.n_test)
+    if config.whole_steps:  # every velocity equally often
+        velocities = np.resize(blobs.velocities(), (config.n_test, 2))
+        test = jax.vmap(blobs.sequence)(keys_test, jnp.asarray(velocities, float))
+    else:
+        test = jax.vmap(blobs.sample)(keys_test)
+    pairs = random.split(key_pairs, config.n_pairs)
+    return {
+        "noise": noise,
+        "pairs": jax.vmap(rnnjax.tasks.TwoPoints().sample)(pairs),
+        "points": _dense(config, 2, 1).init(key_points),
+        "cells": _dense(config, 2 * _GRID_SIDE**2, _GRID_SIDE**2).init(key_cells),
+        "rnn": _rnn(config).init(key_rnn),
+        "key": random.key_data(key_rnn),
+        "test": test,
+    }
+
+
+def measure(config, drawn):
+    """Train every network of one lane and test it."""
+    return {**_on_points(config, drawn), **_on_cells(config, drawn), **_on_frames(config, drawn)}
+
+
+# What a network is shown, (B, 2, 2n), of two points (B, 2, n). All of them have two steps; where
+# everything comes in the second, the network is a dense one.
+
+
+def _at_once(x):
+    """Both points in the last step, in their order."""
+    from jax import numpy as jnp
+
+    flat = x.reshape(len(x), 1, -1)
+    return jnp.concatenate([jnp.zeros_like(flat), flat], axis=1)
+
+
+def _order_blind(x):
+    """The lesser and the greater in the last step: the same whichever was first."""
+    from jax import numpy as jnp
+
+    return _at_once(jnp.sort(x, axis=1))
+
+
+def _one_by_one(x):
+    """A point a step, through the same input weights."""
+    from jax import numpy as jnp
+
+    return jnp.concatenate([x, jnp.zeros_like(x)], axis=2)
+
+
+def _own_weights(x):
+    """A point a step, each through an input weight of its own, as on the slides; n = 1."""
+    from jax import numpy as jnp
+
+    return x * jnp.eye(2)
+
+
+def _fitted(cell, task, params, batches, optimiser, n_updates):
+    """Train a cell on each of the batches (stacked), all from one start: (params, losses)."""
+    import jax
+    import optax
+    from jax import numpy as jnp
+
+    # For small nets plain autodiff will do, and it compiles in a third of the time that scaled
+    # gradients take.
+    def loss(params, batch):
+        losses = jax.vmap(lambda one: rnnjax.sequence_loss(cell, task.loss, params, one))(batch)
+        return jnp.mean(losses)
+
+    def fit(batch):
+        def update(carry, _):
+            params, state = carry
+            value, grads = jax.value_and_grad(loss)(params, batch)
+            updates, state = optimiser.update(grads, state, params)
+            return (optax.apply_updates(params, updates), state), value
+
+        start = (params, optimiser.init(params))
+        (trained, _), losses = jax.lax.scan(update, start, length=n_updates)
+        return trained, losses
+
+    return jax.vmap(fit)(batches)
+
+
+def _answers(cell, params, x):
+    """Return the outputs at the last step, (net, B, n_y), of nets with inputs (net, B, T, n_x)."""
+    import jax
+
+    def of_one(params, x):
+        return jax.vmap(lambda x: rnnjax.outputs(cell, params, x)[-1])(x)
+
+    return jax.vmap(of_one)(params, x)
+
+
+def _stacked(batches):
+    import jax
+    from jax import numpy as jnp
+
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
+
+
+def _on_points(config, drawn):
+    import optax
+    from jax import numpy as jnp
+
+    task, pairs = rnnjax.tasks.TwoPoints(), drawn["pairs"]
+    low, high = jnp.min(pairs.x, axis=1), jnp.max(pairs.x, axis=1)
+    to_the_right = pairs.replace(x=jnp.stack([low, high], 1), y=pairs.y.at[:, -1].set(2 * high - low))
+    start = rnnjax.cells.chain.ChainParams(*map(jnp.array, (0.1, [0.5, 0.5], 0.5)))
+    families = (
+        (_dense(config, 2, 1), drawn["points"], optax.adam(1e-2), config.n_dense_updates,
+         [(_order_blind, pairs), (_order_blind, to_the_right), (_at_once, pairs)]),
+        (rnnjax.Chain(2), start, optax.sgd(0.03), config.n_chain_updates,
+         [(view, pairs) for view in (_order_blind, _at_once, _own_weights, _one_by_one)]),
+    )  # fmt: skip
+    test = task.grid(32)
+    asked = jnp.array([*DECK_PAIRS.values(), (1.0, 0.0), (0.0, 1.0)])[..., None]
+    x = jnp.concatenate([test.x, asked])
+    x = jnp.concatenate([x, x[:, ::-1]])
+    found = []
+    for cell, params, optimiser, n_updates, nets in families:
+        shown = _stacked([pairs.replace(x=view(pairs.x)) for view, pairs in nets])
+        trained, losses = _fitted(cell, task, params, shown, optimiser, n_updates)
+        found.append(_answers(cell, trained, jnp.stack([view(x) for view, _ in nets]))[..., 0])
+    forward, backward = jnp.split(jnp.concatenate(found), 2, axis=1)
+    # The last network is the RNN; here it runs once more, fed in reverse.
+    forward, backward = (
+        jnp.concatenate([one, other[-1:]]) for one, other in ((forward, backward), (backward, forward))
+    )
+    n_test = len(test.x)
+    return {
+        **_point_scores(test, forward[:, :n_test], backward[:, :n_test]),
+        "deck_answer": forward[:, n_test:-2].T,
+        "coefficient": forward[:, -2:],
+        "recurrent_weight": trained.w_n[-1],
+        "chain_loss": losses[-1],
+    }
+
+
+def _point_scores(test, answers, swapped):
+    """Score the answers (net, B) to the test pairs, and to the same pairs the other way round."""
+    from jax import numpy as jnp
+
+    last, step = test.x[:, 1, 0], test.x[:, 1, 0] - test.x[:, 0, 0]
+    square = (answers - test.y[:, -1, 0]) ** 2
+    return {
+        "point_error": jnp.mean(square, axis=1),
+        "point_error_one_way": 2 * jnp.mean(square * (step > 0), axis=1),
+        "point_direction": _right_way((answers - last) * step, step**2),
+        "swap_change": jnp.mean((answers - swapped) ** 2, axis=1),
+    }
+
+
+def _right_way(along, square):
+    """Share of answers (..., B) that move at least a hundredth of the true way in its direction.
+
+    Not merely above 0, because an answer that does not move has a rounding error of either sign.
+    """
+    from jax import numpy as jnp
+
+    return jnp.mean(along > 0.01 * square, axis=-1)
+
+
+def _on_cells(config, drawn):
+    import jax
+    import optax
+    from jax import numpy as jnp
+
+    task = rnnjax.tasks.GridSteps(_GRID_SIDE, torus=True)
+    every, shape = task.sequences(), (2, len(VIEWS))
+    inside = set(map(tuple, nowcasting.straight_lines(_GRID_SIDE, torus=False).tolist()))
+    lines = nowcasting.straight_lines(_GRID_SIDE, torus=True).tolist()
+    within = np.array([tuple(line) in inside for line in lines])
+    weights = jnp.array([within / np.mean(within), np.ones(len(lines))])
+    views = [view(every.x) for view in (_order_blind, _at_once, _one_by_one)]
+    batches = _stacked(
+        [every.replace(x=x, mask=every.mask * w[:, None]) for w in weights for x in views]
+    )
+    cell = _dense(config, 2 * task.n_x, task.n_y)
+    start, n_updates = drawn["cells"], config.n_dense_updates
+    trained, _ = _fitted(cell, task, start, batches, optax.adam(3e-2), n_updates)
+    logits = _answers(cell, trained, batches.x)
+    right = jnp.argmax(logits, axis=-1) == jnp.argmax(every.y[:, -1], axis=-1)
+    surprise = jax.vmap(jax.vmap(task.loss), (0, None))(logits, every.y[:, -1])
+    weight = batches.mask[..., -1]
+    return {
+        "cell_accuracy": jnp.mean(weight * right, axis=1).reshape(shape),
+        "cell_surprise": jnp.mean(weight * surprise, axis=1).reshape(shape),
+    }
+
+
+def _on_frames(config, drawn):
+    import jax
+    import optax
+    from jax import numpy as jnp
+
+    from rnnjax.tasks import moving_blobs
+
+    cell, test = _rnn(config), drawn["test"]
+    rate = optax.cosine_decay_schedule(config.learning_rate, config.n_updates)
+    trained = rnnjax.fit(
+        cell,
+        _blobs(config, drawn["noise"]),
+        rnnjax.BPTT(),
+        rnnjax.updates.clip_by_norm(1.0, optax.adam(rate)),
+        jax.random.wrap_key_data(drawn["key"]),
+        n_updates=config.n_updates,
+        batch_size=config.batch_size,
+        params=drawn["rnn"],
+    )
+    x, after, now = test.x, test.y[:, -1], test.y[:, -2]
+    both = jnp.concatenate([x, x[:, ::-1]])
+    told, reversed_ = jnp.split(jax.vmap(lambda x: rnnjax.outputs(cell, trained.params, x))(both), 2)
+    simple = moving_blobs.simple_forecasts(x)
+    forecasts = jnp.stack([*simple.values(), told[:, -1], reversed_[:, -1]])
+    moved = moving_blobs.displacement(now, forecasts)
+    way = moving_blobs.displacement(now, after)
+    success = jax.vmap(lambda frames: moving_blobs.critical_success_index(frames, after))
+    return {
+        "frame_error": jnp.mean((forecasts - after) ** 2, axis=(1, 2)),
+        "success_index": success(forecasts),
+        "frame_direction": _right_way(jnp.sum(moved * way, axis=-1), jnp.sum(way**2, axis=-1)),
+        "example": _films(config, x, test.y, told),
+    }
+
+
+def _films(config, x, y, told):
+    """Return the films of the one example that stays farthest from the border of its frames."""
+    from jax import numpy as jnp
+
+    from rnnjax.tasks.moving_blobs import advected
+
+    x, y, told = (a[_EXAMPLE::_N_VELOCITIES] for a in (x, y, told))
+    frames = y.reshape(*y.shape[:2], config.side, config.side)
+    border = frames.at[:, :, 1:-1, 1:-1].set(0)
+    example = jnp.argmin(jnp.sum(border**2, axis=(1, 2, 3)))
+    before, last = x[example, :-1], x[example, 1:]
+    middles = (advected(before, last) + advected(last, before)) / 2
+    films = jnp.stack([y[example, 1:], told[example, 1:], middles])
+    return films.reshape(len(FILMS), -1, config.side, config.side)
+
+
+def figure(cube):
+    """Networks on two points and on cells, above forecasts of frames and their scores."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 6.2))
+    rows = drawn.add_gridspec(2, 1, height_ratios=[1, 1.6])
+    above = rows[0].subgridspec(1, 4, width_ratios=[1.6, 0.9, 1.7, 1.2])
+    below = rows[1].subgridspec(3, 8, width_ratios=[1] * 5 + [0.1, 2, 0.01])
+    of_points = [drawn.add_subplot(place) for place in above]
+    _draw_networks(*of_points[:2], cube)
+    _draw_deck(of_points[2], cube)
+    _draw_cells(of_points[3], cube)
+    films = [[drawn.add_subplot(below[row, column]) for column in range(5)] for row in range(3)]
+    scores = [drawn.add_subplot(below[row, 6]) for row in range(3)]
+    _draw_films(films, cube)
+    handles = _draw_scores(scores, cube)
+    drawn.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.6)
+    rnnjax.figures.letter_panels([*of_points, films[0][0], *scores])
+    return drawn

@@ -1,0 +1,59 @@
+"""The command that writes the spreadsheet."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from rnnjax.errors import ConfigError, shown
+
+
+def write(arguments: Namespace) -> int:
+    """Write a spreadsheet that trains by live formulas."""
+    out = _checked(arguments)
+    import jax
+
+    # As a spreadsheet computes: float32 would show in the 8th digit.
+    jax.config.update("jax_enable_x64", True)
+    from rnnjax import workbook
+    from rnnjax.tasks import DataPairs
+
+    task = DataPairs()
+    if arguments.data is None:
+        table = workbook.from_task(task)
+    else:
+        table = workbook.read_table(Path(arguments.data))
+    if arguments.weights is None:
+        cell = workbook.network(spread=arguments.spread)
+        params = jax.jit(cell.init)(jax.random.key(arguments.seed))
+    else:
+        params = workbook.read_weights(Path(arguments.weights))
+    setting = workbook.Setting(params, arguments.eta, arguments.start)
+    if arguments.first_set:
+        setting = workbook.with_first_set(setting, table, arguments.first_set)
+    workbook.write_workbook(out, table, setting)
+    n_used = int(table.used.sum())
+    told = f"{n_used} data pairs used, {len(table.used) - n_used} held out, {table.n_steps} steps"
+    print(f"workbook  {out}  ({told})")
+    return 0
+
+
+def _checked(arguments: Namespace) -> Path:
+    """Return where to write, once nothing speaks against it.
+
+    Raises:
+        ConfigError: the name is none of a spreadsheet, or the file is there already.
+    """
+    for key in ("out", "data", "weights"):
+        name = getattr(arguments, key)
+        if name is not None and (not name or "\0" in name):
+            raise ConfigError(key, f"expected a file name, got {shown(name)}")
+    out = Path(arguments.out)
+    if out.suffix.lower() != ".xlsx":
+        raise ConfigError("out", f"expected a name that ends in .xlsx, got {shown(str(out))}")
+    if out.is_dir():
+        raise ConfigError("out", f"expected a file, got the folder {shown(str(out))}")
+    if out.exists() and not arguments.replace:
+        told = f"expected a new file, got {shown(str(out))}, which exists: give --replace"
+        raise ConfigError("out", told)
+    return out

@@ -1,0 +1,124 @@
+"""The chain of one neuron in quick mode, and its claims against cubes that are wrong."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rnnjax.sweep.experiment import load
+
+EXPERIMENT = load("one_neuron")
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory):
+    """The quick sweep, by the command line."""
+    out = tmp_path_factory.mktemp("sweep") / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnjax.cli", "run", "one_neuron", "--quick", "--out", str(out)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
+    return xr.load_dataset(out / "cube.nc")
+
+
+def verdicts(cube):
+    return {claim.name: claim.passed for claim in EXPERIMENT.claims(cube)}
+
+
+def test_dims_and_status(cube):
+    assert cube["log_coefficient"].dims == ("activation", "w_n", "lag")
+    assert cube["log_weight_gradient"].dims == ("activation", "w_n", "length")
+    assert cube["horizon"].dims == ("activation", "w_n")
+    assert cube.sizes["lag"] == cube.sizes["length"] == 51
+    for name in cube.data_vars:
+        if name.endswith("_status"):
+            assert not {0, 2, 3, 5} & set(np.unique(cube[name])), name
+
+
+def test_every_claim_holds(cube):
+    assert len(verdicts(cube)) == 46
+    assert all(verdicts(cube).values())
+
+
+def test_one_length_gives_the_same_gradient_as_another_way(cube):
+    """The last length of dE/dw_n, error by error, is a part of the gradient that is clipped."""
+    by_length = cube["log_loss_gradient"].isel(length=-1)
+    assert bool((by_length <= cube["log_norm"] + 1e-5).all())
+
+
+def test_the_oldest_share_of_the_gradient_is_that_of_the_coefficients(cube):
+    """Backward pass against running sum: with x = 1 they are the same numbers."""
+    linear = cube.sel(activation=["identity", "tanh", "sigmoid"])
+    sizes = np.exp(linear["log_coefficient"] - linear["log_coefficient"].max("lag"))
+    share = sizes.isel(lag=slice(-10, None)).sum("lag") / sizes.sum("lag")
+    np.testing.assert_allclose(linear["share_oldest"], share, rtol=1e-3, atol=1e-6)
+
+
+def plus(name, amount, **where):
+    """Add to a variable at a place."""
+
+    def spoil(cube):
+        spoilt = cube[name].copy()
+        spoilt.loc[where] = spoilt.loc[where] + amount
+        return spoilt
+
+    return name, spoil
+
+
+TANH_2 = {"activation": "tanh", "w_n": 2.0}
+LINE = {"activation": "identity"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "change"),
+    [
+        ("sigmoid: w3 f(4 w2", plus("example", 1e-5, activation="sigmoid", w_n=0.8)),
+        ("worked example", plus("example_gradient", 1e-4, activation="relu", w_n=2.0, weight="w1")),
+        ("RNN, two inputs", plus("n_weights", -1, w_n=0.8)),
+        ("largest excess", plus("log_coefficient", 40.0, activation="sigmoid", w_n=0.9)),
+        ("norm after clipping", plus("clipped_norm", 0.1, **TANH_2)),
+        ("clipping moves", plus("clipped_share_oldest", 1e-3, **TANH_2)),
+        ("identity: ln|dy", plus("log_coefficient", 1e-3, **LINE, w_n=2.0)),
+        ("identity: signs", plus("sign", -1, **LINE, w_n=-1.5, lag=2)),
+        ("identity: dy/dw_n by length", plus("log_weight_gradient", 1e-3, **LINE, length=7)),
+        ("identity: |ln| of the newest", plus("log_coefficient", 1e-3, **LINE)),
+        ("identity, w_n = -1.5: oldest", plus("log_coefficient", 1e-3, **LINE, lag=50)),
+        ("identity, w_n = 0.9: 1 % horizon", plus("log_coefficient", 1.0, **LINE, lag=50)),
+        ("identity, w_n = 0.9: first lag", plus("horizon", 1, **LINE)),
+        ("identity, w_n = 0.9: share of the newest", plus("log_coefficient", 1.0, lag=0)),
+        ("identity, w_n = 1.1: share of the oldest ten", plus("log_coefficient", 3.0, lag=49)),
+        ("identity, w_n = 1: mean lag", plus("log_coefficient", 1.0, lag=49)),
+        ("identity, w_n = 1: dy/dw_n", plus("log_weight_gradient", 1e-3, length=51)),
+        ("tanh: fastest", plus("growth_rate_random", 2.0, activation="tanh")),
+        ("sigmoid: fastest", plus("growth_rate_random", 2.0, activation="sigmoid")),
+        ("relu, active paths", plus("log_coefficient_random", 1e-3, activation="relu")),
+        ("tanh, w_n = 2: log10", plus("growth_rate_random", 0.1, **TANH_2)),
+        ("relu, w_n = 1.1: share", plus("share_active", 0.2, activation="relu")),
+    ],
+)
+def test_each_claim_can_fail(cube, claim, change):
+    name, spoil = change
+    failed = [
+        name for name, passed in verdicts(cube.assign({name: spoil(cube)})).items() if not passed
+    ]
+    assert any(name.startswith(claim) for name in failed)
+
+
+def test_a_cube_of_nan_passes_nothing_that_was_measured(cube):
+    real = [name for name in cube.data_vars if cube[name].dtype.kind == "f"]
+    nothing = cube.assign({name: cube[name] * np.nan for name in real})
+    held = [name for name, passed in verdicts(nothing).items() if passed]
+    assert all("trained weights" in name or "signs" in name for name in held)
+
+
+def test_claims_and_figure_stand_on_other_axes(cube):
+    """One activation and no weight that the slides speak of: what cannot be said is left out."""
+    some = cube.isel(w_n=[0, 3, -1]).sel(activation=["tanh"]).isel(lag=slice(0, 20))
+    assert all(verdicts(some).values())
+    assert len(verdicts(some)) < 8
+    EXPERIMENT.figure(some)
+    assert len(verdicts(cube.sel(activation=["relu", "identity"], w_n=[0.5, 0.9]))) > 10
