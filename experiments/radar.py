@@ -17,7 +17,6 @@ Source:    the slides "RNN: simple RNN" (two radar points; a dense network "migh
 """
 
 import json
-import math
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
@@ -28,7 +27,13 @@ from rnnjax.sweep import Axes as BaseAxes
 from rnnjax.sweep import Config as BaseConfig
 from rnnjax.theory import nowcasting
 
-_BLIND, _ORDERED, _RECURRENT, _REVERSED, _GREY = "#D55E00", "#009E73", "#0072B2", "#CC79A7", "#8a8a8a"
+_BLIND, _ORDERED, _RECURRENT, _REVERSED, _GREY = (
+    "#D55E00",
+    "#009E73",
+    "#0072B2",
+    "#CC79A7",
+    "#8a8a8a",
+)
 # "dense" has hidden units, "ANN" and "RNN" are the one neuron of the slides.
 NETS = {
     "dense, order-blind": _BLIND,
@@ -52,6 +57,8 @@ FORECASTS = {
     "RNN": (_RECURRENT, "-", "o"),
     "RNN, reversed": (_REVERSED, "--", "o"),
 }
+# These stay, or their two halves lie half the way round the torus: no direction to speak of.
+_UNDIRECTED = ("zero", "persistence", "order-blind, all frames", "RNN, reversed")
 FILMS = ("truth", "RNN", "order-blind")
 DECK_PAIRS = {"training": (0.0, 1.0), "test": (1.0, 2.0)}  # either coordinate of the slides' cells
 _MEAN_SQUARE_SPEED = 13 / 12
@@ -153,7 +160,7 @@ def draw(config, noise, seed):
     from jax import numpy as jnp
     from jax import random
 
-    key_points, key_cells, key_rnn, key_pairs, key_test = random.split(random.key(seed), 5)
+    key_points, key_cells, key_rnn, key_pairs, key_fit, key_test = random.split(random.key(seed), 6)
     blobs, keys_test = _blobs(config, noise), random.split(key_test, config.n_test)
     if config.whole_steps:  # every velocity equally often
         velocities = np.resize(blobs.velocities(), (config.n_test, 2))
@@ -167,7 +174,7 @@ def draw(config, noise, seed):
         "points": _dense(config, 2, 1).init(key_points),
         "cells": _dense(config, 2 * _GRID_SIDE**2, _GRID_SIDE**2).init(key_cells),
         "rnn": _rnn(config).init(key_rnn),
-        "key": random.key_data(key_rnn),
+        "key": random.key_data(key_fit),
         "test": test,
     }
 
@@ -259,7 +266,9 @@ def _on_points(config, drawn):
 
     task, pairs = rnnjax.tasks.TwoPoints(), drawn["pairs"]
     low, high = jnp.min(pairs.x, axis=1), jnp.max(pairs.x, axis=1)
-    to_the_right = pairs.replace(x=jnp.stack([low, high], 1), y=pairs.y.at[:, -1].set(2 * high - low))
+    to_the_right = pairs.replace(
+        x=jnp.stack([low, high], 1), y=pairs.y.at[:, -1].set(2 * high - low)
+    )
     start = rnnjax.cells.chain.ChainParams(*map(jnp.array, (0.1, [0.5, 0.5], 0.5)))
     families = (
         (_dense(config, 2, 1), drawn["points"], optax.adam(1e-2), config.n_dense_updates,
@@ -279,7 +288,8 @@ def _on_points(config, drawn):
     forward, backward = jnp.split(jnp.concatenate(found), 2, axis=1)
     # The last network is the RNN; here it runs once more, fed in reverse.
     forward, backward = (
-        jnp.concatenate([one, other[-1:]]) for one, other in ((forward, backward), (backward, forward))
+        jnp.concatenate([one, other[-1:]])
+        for one, other in ((forward, backward), (backward, forward))
     )
     n_test = len(test.x)
     return {
@@ -364,9 +374,11 @@ def _on_frames(config, drawn):
     )
     x, after, now = test.x, test.y[:, -1], test.y[:, -2]
     both = jnp.concatenate([x, x[:, ::-1]])
-    told, reversed_ = jnp.split(jax.vmap(lambda x: rnnjax.outputs(cell, trained.params, x))(both), 2)
-    simple = moving_blobs.simple_forecasts(x)
-    forecasts = jnp.stack([*simple.values(), told[:, -1], reversed_[:, -1]])
+    outputs = jax.vmap(lambda x: rnnjax.outputs(cell, trained.params, x))(both)
+    told, of_reversed = jnp.split(outputs, 2)
+    of_rnn = {"RNN": told[:, -1], "RNN, reversed": of_reversed[:, -1]}
+    made = moving_blobs.simple_forecasts(x) | of_rnn
+    forecasts = jnp.stack([made[name] for name in FORECASTS])
     moved = moving_blobs.displacement(now, forecasts)
     way = moving_blobs.displacement(now, after)
     success = jax.vmap(lambda frames: moving_blobs.critical_success_index(frames, after))
@@ -398,18 +410,278 @@ def figure(cube):
     """Networks on two points and on cells, above forecasts of frames and their scores."""
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 6.2))
-    rows = drawn.add_gridspec(2, 1, height_ratios=[1, 1.6])
-    above = rows[0].subgridspec(1, 4, width_ratios=[1.6, 0.9, 1.7, 1.2])
-    below = rows[1].subgridspec(3, 8, width_ratios=[1] * 5 + [0.1, 2, 0.01])
-    of_points = [drawn.add_subplot(place) for place in above]
-    _draw_networks(*of_points[:2], cube)
-    _draw_deck(of_points[2], cube)
-    _draw_cells(of_points[3], cube)
-    films = [[drawn.add_subplot(below[row, column]) for column in range(5)] for row in range(3)]
-    scores = [drawn.add_subplot(below[row, 6]) for row in range(3)]
+    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 5.9))
+    above, below = drawn.add_gridspec(2, 1, height_ratios=[1, 1.8])
+    above = above.subgridspec(1, 4, width_ratios=[1.5, 0.8, 1.8, 1.2])
+    below = below.subgridspec(3, 2, width_ratios=[2.3, 1])
+    networks, directions, deck, cells = (drawn.add_subplot(place) for place in above)
+    films = drawn.add_subplot(below[:, 0])
+    scores = [drawn.add_subplot(below[row, 1]) for row in range(3)]
+    _draw_networks(networks, directions, cube)
+    _draw_deck(deck, cube)
+    _draw_cells(cells, cube)
     _draw_films(films, cube)
     handles = _draw_scores(scores, cube)
-    drawn.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.6)
-    rnnjax.figures.letter_panels([*of_points, films[0][0], *scores])
+    drawn.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.8)
+    rnnjax.figures.letter_panels([networks, directions, deck, cells, films, *scores])
     return drawn
+
+
+def _draw_networks(errors, directions, cube):
+    """Draw error and share of right directions, a row a network: all runs, and their median."""
+    for ax, name in ((errors, "point_error"), (directions, "point_direction")):
+        for row, (net, colour) in enumerate(NETS.items()):
+            runs = cube[name].sel(net=net).values.ravel()
+            ax.plot(runs, np.full(runs.shape, row), ".", color=colour, alpha=0.3, clip_on=False)
+            ax.plot(np.median(runs), row, "o", color=colour, markersize=4.5, clip_on=False)
+            ax.axhline(row, color="#e4e4e4", linewidth=0.6, zorder=-1)
+        ax.set(ylim=(len(NETS) - 0.5, -1.2), yticks=[])
+    errors.axvline(_FLOOR, color="#404040", linestyle="--", linewidth=0.8, zorder=0)
+    errors.text(_FLOOR / 4, -0.75, "floor without order", ha="right", va="center", fontsize=7)
+    errors.set(xscale="log", xlim=(1e-14, 1e2), xticks=[1e-12, 1e-6, 1], xlabel="squared error")
+    errors.minorticks_off()
+    errors.set_yticks(range(len(NETS)), list(NETS), fontsize=7)
+    errors.tick_params(axis="y", length=0)
+    for tick, colour in zip(errors.get_yticklabels(), NETS.values(), strict=True):
+        tick.set_color(colour)
+    directions.set(xlim=(0, 1), xticks=[0, 1], xlabel="right direction")
+
+
+def _draw_deck(ax, cube):
+    """Draw the grid of the slides and where three of the networks see the next point."""
+    answers = cube["deck_answer"].sel(deck="test").median(["noise", "seed"])
+    ax.set(xlim=(-0.5, 4.5), ylim=(3.5, -0.5), aspect="equal", xticks=[], yticks=[])
+    ax.set_title("the slides' grid", fontsize=8)
+    ax.spines[:].set_visible(True)
+    for line in range(4):
+        ax.axvline(line + 0.5, color="#c8c8c8", linewidth=0.5, zorder=0)
+        ax.axhline(line + 0.5, color="#c8c8c8", linewidth=0.5, zorder=0)
+    ax.text(0.95, 1, "$x_{t-1}$", ha="center", va="center")
+    ax.text(2.1, 2, "$x_t$", ha="center", va="center")
+    for cell, text in ((0, "wrong"), (3, "expected")):
+        ax.text(cell, cell + 0.4, text, ha="center", color="#505050", fontsize=6.5)
+    for net in ("dense, order-blind", "RNN", "RNN, reversed"):
+        place = float(answers.sel(net=net))
+        ax.plot(place, place, "o", color=NETS[net], markersize=5)
+        text = net.replace(", ", ",\n")
+        ax.text(place + 0.25, place - 0.05, text, color=NETS[net], va="center", fontsize=6.5)
+
+
+def _draw_cells(ax, cube):
+    """Draw the share of right cells on both grids, and what the best guess would reach."""
+    shares = cube["cell_accuracy"].median(["noise", "seed"])
+    for number, border in enumerate(cube["border"].values):
+        for place, (view, colour) in enumerate(VIEWS.items()):
+            share = float(shares.sel(border=border, view=view))
+            ax.bar(number + 0.28 * (place - 1), share, 0.25, color=colour)
+        best = _best_without_order(border)[0]
+        ax.hlines(best, number - 0.45, number - 0.11, color="black", linewidth=1.5)
+        ax.text(number - 0.14, best + 0.02, f"{best:.3g}", ha="right", fontsize=7)
+    ax.set(xlim=(-0.75, 1.5), ylim=(0, 1.05), yticks=[0, 0.5, 1], ylabel="right cells")
+    ax.set_xticks([0, 1], ["5 x 5", "torus"])
+    ax.tick_params(axis="x", length=0)
+
+
+def _draw_films(ax, cube):
+    """Draw truth and forecasts of the last frames, a row a film, with the truth as a contour."""
+    shown = cube["example"].sel(noise=float(cube["noise"].min())).isel(seed=0)
+    shown = shown.isel(frame=slice(-5, None)).transpose("film", "row", "frame", "column")
+    # One picture of all, with a gap of a pixel around each frame.
+    padded = np.pad(shown.values, ((0, 0), (0, 1), (0, 0), (0, 1)), constant_values=np.nan)
+    n_films, height, n_frames, width = padded.shape
+    picture = padded.reshape(n_films * height, n_frames * width)[:-1, :-1]
+    ax.imshow(picture, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    truth = np.ma.masked_invalid(picture[: height - 1])
+    has_contour = truth.min() < 0.5 < truth.max()
+    for film in range(1, n_films if has_contour else 1):
+        rows = film * height + np.arange(height - 1)
+        ax.contour(np.arange(picture.shape[1]), rows, truth, [0.5], colors="black", linewidths=0.7)
+    places = np.arange(n_frames) * width + width / 2 - 1
+    ax.set_xticks(places, [f"frame {frame}" for frame in shown["frame"].values])
+    ax.set_yticks(
+        np.arange(n_films) * height + height / 2 - 1, FILMS, rotation=90, verticalalignment="center"
+    )
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.spines[:].set_visible(False)
+
+
+def _draw_scores(axes, cube):
+    """Draw error, success index and direction over the noise; return the handles of the legend."""
+    cube = cube.sortby("noise")
+    noise = cube["noise"].values
+    for ax, name in zip(axes, ("frame_error", "success_index", "frame_direction"), strict=True):
+        for forecast, (colour, dashes, marker) in FORECASTS.items():
+            if name == "frame_direction" and forecast in _UNDIRECTED:
+                continue
+            runs = cube[name].sel(forecast=forecast).transpose("seed", "noise").values
+            band = rnnjax.figures.seed_band(runs)
+            style = {"color": colour, "linestyle": dashes, "marker": marker, "linewidth": 1.2}
+            ax.plot(noise, band.median, label=forecast, **style)
+            ax.fill_between(noise, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
+        margin = 0.05 * (noise[-1] - noise[0]) or 0.01
+        ax.set(xlim=(noise[0] - margin, noise[-1] + margin))
+        ax.set_xticks(noise if len(noise) <= 5 else noise[::3])
+    axes[0].set(ylabel="squared error")
+    axes[1].set(ylabel="success index", ylim=(-0.04, 1.04))
+    axes[2].set(ylabel="right direction", ylim=(-0.04, 1.04), xlabel="noise of the frames")
+    for ax in axes[:2]:
+        ax.tick_params(labelbottom=False)
+    return axes[0].get_legend_handles_labels()[0]
+
+
+def _best_without_order(border):
+    """Accuracy and cross-entropy of the best guess on the grid."""
+    lines = nowcasting.straight_lines(_GRID_SIDE, border == "torus").tolist()
+    return nowcasting.best_guess([frozenset(line[:2]) for line in lines], [x[2] for x in lines])
+
+
+_EXACT = "exact: c = 2b - a"
+_TRAINED = "exact: c = 2b - a; tolerance: training"
+_SLIDES = "slides 'RNN: simple RNN', wrong and expected prediction"
+_SYMMETRIC = "exact: a function of {a, b}"
+_BEHIND = "exact for the best answer, the middle; slides: 'wrong direction'; tolerance: training"
+_MIDDLE = "9/4 E[v^2] (rnnjax.tasks.two_points, equation 2); tolerance: training"
+# Name, variable, where in it, expected, tolerance, source, and the relation if it is not "equal".
+_ONE_NEURON = (
+    ("ANN, order-blind: squared error", "point_error", {"net": "ANN, order-blind"}, _FLOOR,
+     0.01 * _FLOOR, _MIDDLE),
+    ("ANN, order-blind: right directions", "point_direction", {"net": "ANN, order-blind"}, 0,
+     0, _BEHIND),
+    ("ANN: coefficient of x(t-1)", "coefficient", {"net": "ANN, ordered", "point": "x(t-1)"}, -1,
+     5e-5, _EXACT),
+    ("ANN: coefficient of x(t)", "coefficient", {"net": "ANN, ordered", "point": "x(t)"}, 2, 5e-5,
+     _EXACT),
+    ("RNN, own weights: w_3 w_n w_1", "coefficient",
+     {"net": "RNN, own weights", "point": "x(t-1)"}, -1, 5e-5, _EXACT),
+    ("RNN, own weights: w_3 w_2", "coefficient", {"net": "RNN, own weights", "point": "x(t)"}, 2,
+     5e-5, _EXACT),
+    ("RNN: w_3 w_x", "coefficient", {"net": "RNN", "point": "x(t)"}, 2, 5e-5, _EXACT),
+    ("RNN: w_n", "recurrent_weight", {}, -0.5, 5e-5, _EXACT),
+    ("RNN: loss after 100 updates", "chain_loss", {"update": 100}, 0, 1e-11, _TRAINED, "at_most"),
+    ("RNN: right directions", "point_direction", {"net": "RNN"}, 1, 0, _EXACT),
+    ("RNN: change when the points swap", "swap_change", {"net": "RNN"}, 9 * _MEAN_SQUARE_SPEED,
+     2e-3, "exact: (2b - a) - (2a - b) = 3v; tolerance: grid of test pairs"),
+    ("RNN, reversed: squared error", "point_error", {"net": "RNN, reversed"},
+     9 * _MEAN_SQUARE_SPEED, 2e-3, "exact: answers 2a - b; tolerance: grid of test pairs"),
+    ("slides' training cells, RNN", "deck_answer", {"net": "RNN", "deck": "training"}, 2, 1e-4,
+     _SLIDES),
+    ("slides' test cells, RNN", "deck_answer", {"net": "RNN", "deck": "test"}, 3, 1e-4, _SLIDES),
+    ("slides' test cells, RNN, reversed", "deck_answer", {"net": "RNN, reversed", "deck": "test"},
+     0, 1e-4, _SLIDES),
+)  # fmt: skip
+_DENSE = (
+    ("dense, order-blind: squared error", "point_error", {"net": "dense, order-blind"}, _FLOOR,
+     0.05 * _FLOOR, _MIDDLE, "at_least"),
+    ("dense, order-blind: right directions", "point_direction", {"net": "dense, order-blind"}, 0,
+     0.05, _BEHIND, "at_most"),
+    ("dense, order-blind: change when the points swap", "swap_change",
+     {"net": "dense, order-blind"}, 0, 0, _SYMMETRIC),
+    ("dense, trained one way: squared error that way", "point_error_one_way",
+     {"net": "dense, trained one way"}, 0, 0.01, _TRAINED, "at_most"),
+    ("dense, trained one way: squared error both ways", "point_error",
+     {"net": "dense, trained one way"}, 9 / 2 * _MEAN_SQUARE_SPEED, 0.05,
+     "exact: 9 v^2 on half of the pairs; tolerance: training"),
+    ("dense, ordered: squared error", "point_error", {"net": "dense, ordered"}, 0, 0.01, _TRAINED,
+     "at_most"),
+    ("dense, ordered: right directions", "point_direction", {"net": "dense, ordered"}, 1, 0,
+     _TRAINED),
+)  # fmt: skip
+
+
+def claims(cube):
+    """Numbers that must hold, each with its source; what needs training only where there was."""
+    config = json.loads(cube.attrs["config"])
+    found = _claims_of_simple_forecasts(cube, config)
+    if config["n_chain_updates"] >= 200:
+        found += [_claim(cube, *row) for row in _ONE_NEURON]
+    if config["n_dense_updates"] >= 500:
+        found += [_claim(cube, *row) for row in _DENSE]
+        found += [claim for border in ("edge", "torus") for claim in _claims_of_cells(cube, border)]
+    if config["n_updates"] >= 300 and not (config["wander"] or config["growth"]):
+        found += _claims_of_rnn(cube, config)
+    return found
+
+
+def _claim(cube, name, variable, where, expected, tolerance, source, relation="equal"):
+    """Claim it of the worst of all runs."""
+    runs = np.ravel(cube[variable].sel(where).values)
+    worst = {
+        "equal": runs[np.argmax(np.abs(runs - expected))],
+        "at_most": np.max(runs),
+        "at_least": np.min(runs),
+    }
+    return rnnjax.Claim(name, worst[relation], expected, tolerance, source, relation)
+
+
+def _claims_of_cells(cube, border):
+    source = "enumeration of lines (rnnjax.theory.nowcasting); tolerance: training"
+    share, surprise = _best_without_order(border)
+    blind = {"border": border, "view": "order-blind"}
+    start = f"cells, {border}, "
+    return [
+        _claim(cube, start + "order-blind: accuracy", "cell_accuracy", blind, share, 1e-6, source),
+        _claim(cube, start + "order-blind: cross-entropy", "cell_surprise", blind, surprise, 0.02,
+               source),
+        *(_claim(cube, f"{start}{view}: accuracy", "cell_accuracy",
+                 {"border": border, "view": view}, 1, 1e-6, source)
+          for view in ("ordered", "RNN")),
+    ]  # fmt: skip
+
+
+def _claims_of_simple_forecasts(cube, config):
+    """Compare the simple forecasts with their closed forms, where there are some."""
+    uniform = config["whole_steps"] and not (config["wander"] or config["growth"])
+    in_theory = uniform and config["n_blobs"] == 1 and config["n_test"] % _N_VELOCITIES == 0
+    width = config["width"]
+    if not (in_theory and 0.8 <= width <= config["side"] / 8 and 0.0 in cube["noise"]):
+        return []
+    velocities = np.array([v for v in np.ndindex(5, 5) if v != (2, 2)]) - 2
+    errors = nowcasting.blob_errors(velocities, config["length"], config["side"], width)
+    overlap = nowcasting.persistence_success(velocities, width)
+    source = "closed form (rnnjax.theory.nowcasting)"
+    clean = cube.sel(noise=0.0)
+    rows = [
+        *((f"frames, {name}: squared error", "frame_error", name, value, 1e-5)
+          for name, value in errors.items()),
+        ("frames, persistence: success index", "success_index", "persistence", overlap, 0.01),
+        ("frames, advection: success index", "success_index", "advection", 1, 0),
+        ("frames, swapped: success index", "success_index", "swapped", 0, 0),
+        ("frames, order-blind: right directions", "frame_direction", "order-blind", 0, 0),
+    ]  # fmt: skip
+    return [
+        _claim(clean, name, variable, {"forecast": forecast}, expected, tolerance, source)
+        for name, variable, forecast, expected, tolerance in rows
+    ]
+
+
+def _claims_of_rnn(cube, config):
+    """What the RNN must reach on frames without noise, and with it where it was trained for long.
+
+    Against each other the forecasts are compared in the same run.
+    """
+    error = cube["frame_error"]
+    of_rnn = error.sel(forecast="RNN")
+    compared = {
+        "blind": of_rnn / error.sel(forecast="order-blind, all frames"),
+        "advection": of_rnn / error.sel(forecast="advection"),
+        "reversed": error.sel(forecast="RNN, reversed") / error.sel(forecast="zero"),
+    }
+    cube = cube.assign(compared)
+    found = []
+    if 0.0 in cube["noise"]:
+        clean = cube.sel(noise=0.0)
+        found = [
+            _claim(clean, "frames, RNN: squared error over the least without order", "blind", {},
+                   1, 0, "both motions are equally likely (rnnjax.theory.nowcasting)", "at_most"),
+            _claim(clean, "frames, RNN: right directions", "frame_direction", {"forecast": "RNN"},
+                   1, 0.01, "the order is known", "at_least"),
+            _claim(clean, "frames, RNN, reversed: squared error over that of no forecast",
+                   "reversed", {}, 1, 0, "slides: 'sequential' data and model", "at_least"),
+        ]  # fmt: skip
+    noisy = cube["noise"].values[cube["noise"].values >= 0.1]
+    if len(noisy) and config["n_updates"] >= 1000:
+        loud = cube.sel(noise=noisy)
+        name = "frames with noise, RNN: squared error over that of advection"
+        source = "two frames pass on their noise, a trained network weighs all of them"
+        found.append(_claim(loud, name, "advection", {}, 1, 0, source, "at_most"))
+    return found

@@ -123,7 +123,7 @@ class EachUnit:
 def norms(newer: Any, older: Any) -> Any:
     """Take one ratio, of the norms of the whole gradient."""
     logs = [scaled.log_norm(tree) for tree in (newer, older)]
-    pair = Pair(*(_from_log(log) for log in logs))
+    pair = Pair(*(scaled.from_log(log) for log in logs))
     return _map(lambda _: pair, newer)
 
 
@@ -206,9 +206,3 @@ def _map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 def _rows(bias: Scaled, n_axes: int) -> Scaled:
     return Scaled(jnp.expand_dims(bias.value, range(1, n_axes)), bias.exponent)
-
-
-def _from_log(log: Array) -> Scaled:
-    """Return e^log, 0 for -inf."""
-    exponent = jnp.where(jnp.isfinite(log), jnp.floor(log / scaled.LOG_2), 0)
-    return scaled.normalise(jnp.exp(log - exponent * scaled.LOG_2), exponent.astype(jnp.int32))

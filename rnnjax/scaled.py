@@ -195,6 +195,18 @@ def divide(tree: Any, divisor: int | float) -> Any:
     )
 
 
+def from_log(log: Array) -> Scaled:
+    """Return e^log as a `Scaled` (), 0 for -inf."""
+    exponent = jnp.where(jnp.isfinite(log), jnp.floor(log / LOG_2), 0)
+    return normalise(jnp.exp(log - exponent * LOG_2), exponent.astype(jnp.int32))
+
+
+def times_exp(number: Scaled, log_factor: Array) -> Scaled:
+    """Return a `Scaled`, stacked or not, times e^log_factor, log_factor ()."""
+    factor = from_log(log_factor)
+    return normalise(number.value * factor.value, number.exponent + factor.exponent)
+
+
 def sum_over_leading(tree: Any) -> Any:
     """Return a tree of stacked `Scaled` leaves summed over the first leading axis."""
 

@@ -152,15 +152,16 @@ def generate(
       first: the symbol before the first one that is written.
       chances: uniform in [0, 1), one for each choice, (T,).
       rarest: symbols of a smaller probability are never chosen; at most 1/n_y (Hewitt, Manning and
-        Liang, Truncation sampling as language model desmoothing, EMNLP 2022).
+        Liang, Truncation sampling as language model desmoothing, Findings of EMNLP 2022).
 
     Returns:
       symbols, int (T,).
     """
+    (n_symbols,) = jax.eval_shape(cell.readout, params, cell.initial_state()).shape
 
     def write(carry: tuple[Array, Array], chance: Array) -> tuple[tuple[Array, Array], Array]:
         h, symbol = carry
-        h = cell.step(params, h, jax.nn.one_hot(symbol, cell.n_x))
+        h = cell.step(params, h, jax.nn.one_hot(symbol, n_symbols))
         share = jax.nn.softmax(cell.readout(params, h))
         below = jnp.cumsum(jnp.where(share < rarest, 0, share))
         symbol = jnp.sum(chance * below[-1] >= below[:-1])

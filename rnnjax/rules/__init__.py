@@ -5,6 +5,7 @@ from rnnjax.rules.bptt import BPTT
 from rnnjax.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.rules.eligibility_trace import EligibilityTrace
 from rnnjax.rules.forward_delta_x import ForwardDeltaX
+from rnnjax.rules.matched_length import MatchedLength
 from rnnjax.rules.slopeless_delta_x import SlopelessDeltaX
 from rnnjax.rules.stale_delta_x import StaleDeltaX
 from rnnjax.rules.target_shift import TargetShift
@@ -15,6 +16,7 @@ __all__ = [
     "EligibilityRatio",
     "EligibilityTrace",
     "ForwardDeltaX",
+    "MatchedLength",
     "SlopelessDeltaX",
     "StaleDeltaX",
     "TargetShift",

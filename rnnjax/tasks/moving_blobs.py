@@ -109,14 +109,14 @@ class MovingBlobs:
 
     def _frames(self, places: Array, velocity: Array, height: Array, changes: Array) -> Array:
         """Return frames 1..T+1, (T+1, side^2), equation (1)."""
-        steps = velocity + jnp.cumsum(changes, axis=0)
+        steps = velocity[None] + jnp.cumsum(changes, axis=0)
         way = jnp.concatenate([jnp.zeros((1, 2), steps.dtype), jnp.cumsum(steps, axis=0)])
-        return height[:, None] * jax.vmap(lambda moved: self.frame(places + moved))(way)
+        return height[:, None] * jax.vmap(lambda moved: self.frame(places + moved[None]))(way)
 
     def frame(self, places: Array) -> Array:
         """Return the pixels (side^2,) of blobs of height 1 at places (n_blobs, 2)."""
         half = self.side / 2
-        away = places[..., None] - jnp.arange(self.side, dtype=places.dtype)
+        away = places[..., None] - jnp.arange(self.side, dtype=places.dtype)[None, None]
         nearest = (away + half) % self.side - half
         rows, columns = jnp.moveaxis(jnp.exp(-0.5 * (nearest / self.width) ** 2), 1, 0)
         return (rows.T @ columns).reshape(-1)

@@ -64,9 +64,7 @@ def blob_difference(shift: np.ndarray, side: int, width: float) -> np.ndarray:
     return 2 * math.pi * width**2 / side**2 * -np.expm1(-square / (4 * width**2))
 
 
-def blob_errors(
-    velocities: np.ndarray, n_frames: int, side: int, width: float
-) -> dict[str, float]:
+def blob_errors(velocities: np.ndarray, n_frames: int, side: int, width: float) -> dict[str, float]:
     """Return the mean squared errors of simple forecasts of a blob in uniform motion.
 
     Args:

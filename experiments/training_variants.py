@@ -1,0 +1,461 @@
+"""When does an eligibility ratio or a delta x help training, when does it harm, and by how much?
+
+The arms of C. Yuan's slides (rnn, rnn+et, rnn+dx, rnn+et+dx), as they stand and safeguarded, beside
+the controls: a plain step of the same length, momentum and Rprop. Every arm is given the same
+learning rates to choose from, the same networks and the same sequences, always all of them at once.
+
+Command:   rnnjax run training_variants
+Run time:  about 9 minutes on 2 cores, compiling included.
+Figure:    (a) the loss that each arm reaches at its best learning rate, over that of plain
+           backpropagation through time (rnn+dx), for every setting: blue helps, red harms, and the
+           number says by what factor; a dagger counts the runs lost. (b) the same over the gain of
+           the recurrent weights and (c) over the sequence length, on the adding problem. It must
+           show at a glance that delta x helps where memory is asked for, that the literal ratio
+           harms, and that the safeguarded ratio gains what a longer step gains.
+Source:    C. Yuan, RNN (slides), 2022; Polyak 1964 (momentum); Riedmiller and Braun 1993 (Rprop).
+"""
+
+import json
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+
+import rnnjax
+from rnnjax.sweep import Axes as BaseAxes
+from rnnjax.sweep import Config as BaseConfig
+from rnnjax.sweep import Lane, Static, Variable
+
+
+class Arm(NamedTuple):
+    """One way to train.
+
+    Attributes:
+      words: for the figure.
+      decay: 0 without delta x, 1 with it.
+      ratio: 0 none, 1 literal, 2 safeguarded.
+      matched: whether the step is the plain one made as long as the scaled one.
+      momentum: of the optimiser; its rate is reduced by 1 - momentum.
+      rprop: whether Rprop takes the place of descent, its first step a tenth of the rate.
+      forward: whether delta x is the literal one, added to the output going forward.
+    """
+
+    words: str
+    decay: float = 1.0
+    ratio: int = 0
+    matched: bool = False
+    momentum: float = 0.0
+    rprop: bool = False
+    forward: bool = False
+
+
+_ARMS = {
+    "rnn": Arm("rnn (no delta x)", decay=0.0),
+    "et_literal": Arm("rnn + et, literal", decay=0.0, ratio=1),
+    "et_safe": Arm("rnn + et, safeguarded", decay=0.0, ratio=2),
+    "dx_literal": Arm("rnn + dx, literal", forward=True),
+    "dx": Arm("rnn + dx (BPTT)"),
+    "et_dx_both_literal": Arm("rnn + et + dx, both literal", ratio=1, forward=True),
+    "et_dx_literal": Arm("rnn + et + dx, et literal", ratio=1),
+    "et_dx_safe": Arm("rnn + et + dx, safeguarded", ratio=2),
+    "matched": Arm("BPTT, step as long as that", ratio=2, matched=True),
+    "momentum": Arm("BPTT, momentum 0.9", momentum=0.9),
+    "rprop": Arm("BPTT, Rprop", rprop=True),
+}
+_RATES = np.array([0.03, 0.1, 0.3, 1.0])
+_REFERENCE = "dx"
+_JORDAN_TASK = "data_pairs"
+
+
+def _parts(setting):
+    """Task, length and activation of a setting."""
+    task, length, activation = setting.split("/")
+    return task, int(length), activation
+
+
+def _checked_setting(setting):
+    """Refuse a setting that is not task/length/activation."""
+    names = ("data_pairs", "adding", "temporal_order", "digits")
+    parts = setting.split("/")
+    known = rnnjax.catalog.activation_names()
+    if len(parts) != 3 or parts[0] not in names or not parts[1].isdigit() or parts[2] not in known:
+        raise ValueError(
+            f"expected TASK/LENGTH/ACTIVATION with a task of {', '.join(names)}, got {setting!r}"
+        )
+    least = {"temporal_order": 10}.get(parts[0], 2)
+    if int(parts[1]) < least or (parts[0] == "digits" and parts[1] not in ("8", "64")):
+        told = "8 or 64" if parts[0] == "digits" else f"at least {least}"
+        raise ValueError(f"expected a length of {told} for {parts[0]}, got {parts[1]}")
+    return setting
+
+
+class Axes(BaseAxes):
+    """The swept axes, in the order of the cube's dimensions."""
+
+    setting: Static[Annotated[str, AfterValidator(_checked_setting)]]
+    gain: Lane[PositiveFloat]
+    seed: Lane[int]
+
+
+class Config(BaseConfig):
+    """How large the networks are, and how long they are trained."""
+
+    axes: Axes
+    n_h: PositiveInt = Field(8, description="units; the Jordan network of data_pairs has 4")
+    n_sequences: PositiveInt = Field(16, description="sequences of training, all in every update")
+    n_updates: PositiveInt = Field(400, description="updates of every arm and learning rate")
+
+
+def coordinates(config):
+    """Arms and learning rates."""
+    return {"arm": np.array(list(_ARMS)), "rate": _RATES}
+
+
+def variables(config):
+    """What is measured in every cell of the sweep."""
+    return {
+        "loss": Variable(("arm", "rate"), "mean loss after training, inf if lost"),
+        "held_out_loss": Variable(("arm", "rate"), "the same on other sequences, inf if lost"),
+        "start_loss": Variable((), "mean loss before training"),
+    }
+
+
+def _task(setting):
+    task, length, _ = _parts(setting)
+    tasks = rnnjax.tasks
+    if task == "digits":
+        return tasks.Digits(by_rows=length == 8)
+    made = {
+        _JORDAN_TASK: tasks.DataPairs,
+        "adding": tasks.Adding,
+        "temporal_order": tasks.TemporalOrder,
+    }
+    return made[task](length)
+
+
+def _cell(config, setting, gain=1.0):
+    task, _, activation = _parts(setting)
+    f = rnnjax.activation_named(activation)
+    if task == _JORDAN_TASK:
+        return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5, gain=gain, activation=f)
+    like = _task(setting)
+    return rnnjax.Vanilla(like.n_x, config.n_h, like.n_y, gain=gain, activation=f)
+
+
+def draw(config, gain, seed, setting):
+    """Draw a network, the sequences that it is trained on, and others."""
+    import jax
+    from jax import random
+
+    keys = random.split(random.key(seed), 3)
+    params, task = _cell(config, setting, gain).init(keys[0]), _task(setting)
+    if isinstance(task, rnnjax.tasks.DataPairs):
+        return params, task.training(), task.held_out()
+    training, others = (
+        jax.vmap(task.sample)(random.split(key, n))
+        for key, n in ((keys[1], config.n_sequences), (keys[2], 4 * config.n_sequences))
+    )
+    return params, training, others
+
+
+def measure(config, drawn, setting):
+    """Train one network in every arm with every learning rate."""
+    from jax import numpy as jnp
+
+    params, training, others = drawn
+    cell, task = _cell(config, setting), _task(setting)
+    loss, held_out = _all_arms(config, cell, task, params, training, others)
+    return {
+        "loss": loss,
+        "held_out_loss": held_out,
+        "start_loss": _mean_loss(cell, task, params, training).astype(jnp.float32),
+    }
+
+
+def _all_arms(config, cell, task, params, training, others):
+    """Losses after training, (arm, rate) each.
+
+    Arms that share a rule differ in numbers only, so each family is one program over its arms.
+    """
+    import jax
+    from jax import numpy as jnp
+
+    rows = {}
+    for forward in (False, True):
+        family = {name: arm for name, arm in _ARMS.items() if arm.forward == forward}
+        numbers = {
+            field: jnp.asarray([float(getattr(arm, field)) for arm in family.values()])
+            for field in ("decay", "ratio", "matched", "momentum", "rprop")
+        }
+
+        def one(numbers, rate, forward=forward):
+            trained = _trained(config, cell, task, params, training, numbers, rate, forward)
+            return tuple(_mean_loss(cell, task, trained, b) for b in (training, others))
+
+        over_rates = jax.vmap(one, (None, 0))
+        found = jax.vmap(over_rates, (0, None))(numbers, jnp.asarray(_RATES))
+        rows |= {name: [part[i] for part in found] for i, name in enumerate(family)}
+    return (jnp.stack([rows[name][part] for name in _ARMS]) for part in range(2))
+
+
+def _mean_loss(cell, task, params, sequences):
+    import jax
+    from jax import numpy as jnp
+
+    losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, params, b))(sequences)
+    loss = jnp.mean(losses)
+    return jnp.where(jnp.isfinite(loss), loss, jnp.inf)
+
+
+def _trained(config, cell, task, params, training, numbers, rate, forward):
+    """Parameters after training in one arm, given by its numbers."""
+    from jax import random
+
+    inner = rnnjax.rules.ForwardDeltaX() if forward else rnnjax.BPTT(decay=numbers["decay"])
+    rule = _variant(inner, numbers["ratio"], numbers["matched"])
+    return rnnjax.fit(
+        cell,
+        task,
+        rule,
+        _optimiser(rate, numbers["momentum"], numbers["rprop"]),
+        random.key(0),
+        n_updates=config.n_updates,
+        batch=training,
+        params=params,
+    ).params
+
+
+def _variant(inner, ratio, matched):
+    """The rule of an arm: an eligibility ratio chosen by number, and its length on plain steps."""
+    from jax import numpy as jnp
+
+    literal, safe = rnnjax.ratios.Literal(), rnnjax.ratios.Safeguarded()
+
+    def chosen(newer, older):
+        scaled = jnp.where(ratio == 1, literal(newer, older), safe(newer, older))
+        return jnp.where(ratio == 0, 1.0, scaled)
+
+    return rnnjax.rules.MatchedLength(rnnjax.EligibilityRatio(inner, chosen), matched)
+
+
+def _optimiser(rate, momentum, is_rprop):
+    """Descent with momentum or Rprop, chosen by number."""
+    import jax
+    import optax
+    from jax import numpy as jnp
+
+    descent = optax.chain(optax.trace(momentum), optax.scale(-(1 - momentum) * rate))
+    rprop = optax.rprop(0.1 * rate)
+
+    def init(params):
+        return descent.init(params), rprop.init(params)
+
+    def update(grads, state, params=None):
+        down, state_of_descent = descent.update(grads, state[0], params)
+        signs, state_of_rprop = rprop.update(grads, state[1], params)
+        chosen = jax.tree.map(lambda d, s: jnp.where(is_rprop == 1, s, d), down, signs)
+        return chosen, (state_of_descent, state_of_rprop)
+
+    return optax.GradientTransformation(init, update)
+
+
+def figure(cube):
+    """A matrix of factors against BPTT, above the factors over gain and over length."""
+    from matplotlib.figure import Figure
+
+    figures = rnnjax.figures
+    drawn = Figure(figsize=(figures.PAGE_WIDTH, 6.0))
+    grid = drawn.add_gridspec(2, 2, height_ratios=(1.35, 1))
+    matrix, by_gain, by_length = (
+        drawn.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1])
+    )
+    _draw_matrix(drawn, matrix, cube)
+    _draw_by_gain(by_gain, cube)
+    _draw_by_length(by_length, cube)
+    figures.letter_panels([matrix, by_gain, by_length])
+    handles, labels = by_gain.get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7)
+    return drawn
+
+
+def _median_loss(cube):
+    """Median over seeds at each arm's own best learning rate, (setting, gain, arm)."""
+    return cube["loss"].median("seed").min("rate")
+
+
+def _factor(cube):
+    """log10 of the loss over that of the reference, (setting, gain, arm)."""
+    loss = np.log10(_median_loss(cube))
+    return loss - loss.sel(arm=_REFERENCE)
+
+
+def _at_best_rate(cube):
+    """Loss of every run at its arm's best learning rate, (setting, gain, seed, arm)."""
+    loss = cube["loss"]
+    best = loss.median("seed").fillna(np.inf).argmin("rate")
+    return loss.isel(rate=best)
+
+
+def _lost(cube):
+    """Share of runs that end above their start, at the best rate, (setting, gain, arm)."""
+    return (_at_best_rate(cube) > cube["start_loss"]).mean("seed")
+
+
+def _middle(gain):
+    """The gain nearest to 1."""
+    return float(gain[np.abs(np.log(gain)).argmin()])
+
+
+def _title(setting):
+    task, length, activation = _parts(setting)
+    return f"{task.replace('_', ' ')}\nT = {length}, {activation}"
+
+
+def _draw_matrix(drawn, ax, cube):
+    gain = _middle(cube["gain"].values)
+    at = cube.sel(gain=gain)
+    factor = _factor(cube).sel(gain=gain).transpose("arm", "setting").values
+    lost = _lost(cube).sel(gain=gain).transpose("arm", "setting").values
+    settings = [str(setting) for setting in at["setting"].values]
+    image = ax.imshow(np.clip(factor, -1, 1), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(factor):
+        mark = "$^\\dagger$" if lost[row, column] > 0.1 else ""
+        told = f"{10**value:.2g}{mark}" if value < 2 else f"> 100{mark}"
+        colour = "#ffffff" if abs(value) > 0.6 else "#000000"
+        ax.text(column, row, told, ha="center", va="center", fontsize=6.5, color=colour)
+    ax.set_xticks(range(len(settings)), [_title(setting) for setting in settings], fontsize=6.5)
+    ax.set_yticks(range(len(_ARMS)), [arm.words for arm in _ARMS.values()])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = drawn.colorbar(image, ax=ax, pad=0.01, ticks=[-1, 0, 1])
+    bar.ax.set_yticklabels(["0.1", "1", "10"])
+    bar.set_label(f"loss over that of BPTT, gain {gain:g}\n($\\dagger$: over 10 % of runs lost)")
+
+
+_SHOWN = {
+    "rnn": ("#000000", "o"),
+    "et_literal": ("#c2478f", "v"),
+    "et_safe": ("#e08a1e", "^"),
+    "dx_literal": ("#8a6d1d", "P"),
+    "dx": ("#23408f", "s"),
+    "et_dx_literal": ("#b02020", "X"),
+    "et_dx_safe": ("#2f9e77", "D"),
+    "matched": ("#56b4e9", "d"),
+    "rprop": ("#707070", "*"),
+}
+
+
+def _draw_lines(ax, x, loss, chance):
+    """Loss over that of guessing, one line an arm, (x, arm)."""
+    for name, (colour, marker) in _SHOWN.items():
+        values = loss.sel(arm=name).values / chance
+        ax.plot(x, np.where(np.isfinite(values), values, np.nan), color=colour, marker=marker,
+                linewidth=1.0, markersize=4, label=_ARMS[name].words)  # fmt: skip
+    ax.axhline(1, color="#a0a0a0", linewidth=0.7, linestyle=":", zorder=0)
+    ax.set(xscale="log", yscale="log", ylabel="loss over that of guessing")
+    ax.set_xticks(x, [f"{value:g}" for value in x])
+    ax.minorticks_off()
+
+
+def _settings_of(cube, activation=None):
+    """Settings on the adding problem, by length."""
+    parts = {str(setting): _parts(str(setting)) for setting in cube["setting"].values}
+    found = [s for s, (task, _, f) in parts.items() if task == "adding" and f == "tanh"]
+    return sorted(found, key=lambda setting: parts[setting][1])
+
+
+def _draw_by_gain(ax, cube):
+    settings = _settings_of(cube) or [str(cube["setting"].values[0])]
+    setting = settings[len(settings) // 2]
+    loss = _median_loss(cube).sel(setting=setting)
+    _draw_lines(ax, cube["gain"].values, loss, _chance(cube, setting))
+    ax.set(xlabel="gain $g$ of the recurrent weights", title=_title(setting).replace("\n", ", "))
+
+
+def _draw_by_length(ax, cube):
+    settings = _settings_of(cube) or [str(cube["setting"].values[0])]
+    loss = _median_loss(cube).sel(setting=settings, gain=_middle(cube["gain"].values))
+    chances = np.array([_chance(cube, setting) for setting in settings])
+    lengths = np.array([_parts(setting)[1] for setting in settings])
+    _draw_lines(ax, lengths, loss, chances)
+    ax.set(xlabel="sequence length $T$", title="adding, tanh")
+
+
+def _chance(cube, setting):
+    """The loss of the best constant answer where it is known, else that before training."""
+    known = {"adding": 1 / 6, "temporal_order": np.log(4), "digits": np.log(10)}
+    start = float(cube["start_loss"].sel(setting=setting).median())
+    return known.get(_parts(setting)[0], start)
+
+
+def claims(cube):
+    """Numbers that must hold, each with its source."""
+    config = json.loads(cube.attrs["config"])
+    if config["n_updates"] < 200:
+        return [_starts_agree(cube)]
+    factor, lost = _factor(cube), _lost(cube)
+    memory = [
+        s for s in cube["setting"].values if _parts(str(s))[0] in ("adding", "temporal_order")
+    ]
+    found = [_starts_agree(cube), _literal_harms(factor, lost), _safe_is_a_longer_step(cube)]
+    if memory:
+        found.append(_delta_x_helps(factor.sel(setting=memory)))
+    return [*found, _rprop_wins(factor)]
+
+
+def _starts_agree(cube):
+    """A learning rate can only be judged from one start: the same for every arm."""
+    start = cube["start_loss"]
+    return rnnjax.Claim(
+        "share of starts with a finite loss",
+        float(np.isfinite(start).mean()),
+        1.0,
+        0.0,
+        "every arm begins from the same networks and sequences",
+    )
+
+
+def _literal_harms(factor, lost):
+    literal = [name for name, arm in _ARMS.items() if arm.ratio == 1]
+    return rnnjax.Claim(
+        "literal ratio: least median factor on the loss over settings and gains, arm by arm",
+        float((10 ** factor.sel(arm=literal)).median(["setting", "gain"]).min()),
+        1.0,
+        0.0,
+        "against the slide's 'the next step will be accelerated'",
+        relation="at_least",
+    )
+
+
+def _safe_is_a_longer_step(cube):
+    loss = np.log10(_median_loss(cube))
+    gap = (loss.sel(arm="matched") - loss.sel(arm="et_dx_safe")).median()
+    return rnnjax.Claim(
+        "log10 loss of a plain step of the same length minus the safeguarded ratio's, median",
+        float(gap),
+        0.0,
+        0.05,
+        "control: what the ratio gains, a longer step gains",
+    )
+
+
+def _delta_x_helps(factor):
+    return rnnjax.Claim(
+        "rnn without delta x: median factor on the loss where memory is asked for",
+        float((10 ** factor.sel(arm="rnn")).median()),
+        1.0,
+        0.0,
+        "truncation at one step sees no lag",
+        relation="at_least",
+    )
+
+
+def _rprop_wins(factor):
+    return rnnjax.Claim(
+        "Rprop: median factor on the loss over settings and gains",
+        float((10 ** factor.sel(arm="rprop")).median()),
+        1.0,
+        0.0,
+        "Riedmiller and Braun 1993",
+        relation="at_most",
+    )

@@ -1,0 +1,29 @@
+"""Runs the quick sweep of an experiment once, as a user does, and tells what its claims say."""
+
+import subprocess
+import sys
+
+import xarray as xr
+
+from rnnjax.sweep.experiment import load
+
+
+def quick_cube(name, out, *flags):
+    """The cube of `rnnjax run NAME --quick`, whose claims must all hold."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnjax.cli", "run", name, "--quick", *flags, "--out", str(out)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
+    return xr.load_dataset(out / "cube.nc")
+
+
+def verdicts(name, cube):
+    """Claim by claim, whether it holds."""
+    return {claim.name: claim.passed for claim in load(name).claims(cube)}
+
+
+def failed(name, cube):
+    """Names of the claims that do not hold."""
+    return [claim for claim, passed in verdicts(name, cube).items() if not passed]

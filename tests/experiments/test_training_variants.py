@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from rnnjax.cli import main
+from rnnjax.sweep.experiment import load
+from tests.experiments.quick import failed, quick_cube, verdicts
+
+NAME = "training_variants"
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory):
+    return quick_cube(NAME, tmp_path_factory.mktemp("sweep") / "out")
+
+
+def long_enough(cube, **losses):
+    """The cube as if it came from a whole sweep, so that every claim is made."""
+    config = cube.attrs["config"].replace('"n_updates": 10', '"n_updates": 400')
+    assert config != cube.attrs["config"]
+    return cube.assign(losses).assign_attrs(config=config)
+
+
+def with_factors(cube, **factors):
+    """Losses that are the reference's, times a factor for some arms."""
+    loss = cube["loss"].sel(arm=["dx"]).squeeze("arm", drop=True).expand_dims(arm=cube["arm"])
+    for arm, factor in factors.items():
+        loss = loss.where(loss["arm"] != arm, loss * factor)
+    return long_enough(cube, loss=loss.transpose(*cube["loss"].dims))
+
+
+def test_every_claim_holds(cube):
+    assert len(verdicts(NAME, cube)) == 1
+    assert not failed(NAME, cube)
+
+
+def test_every_arm_trains_every_setting_from_one_start(cube):
+    assert cube["loss"].dims == ("setting", "gain", "seed", "arm", "rate")
+    least = cube["loss"].min("rate").sel(arm="dx")
+    assert bool((least < cube["start_loss"]).all())
+    by_arm = cube["loss"].isel(gain=0, seed=0, rate=1).transpose("setting", "arm").values
+    for losses in by_arm:
+        assert len(np.unique(losses)) == len(losses)
+
+
+@pytest.mark.parametrize(
+    ("claim", "factors"),
+    [
+        ("literal ratio", {"et_literal": 0.5}),
+        ("log10 loss of a plain step", {"matched": 2.0}),
+        ("rnn without delta x", {"rnn": 0.5}),
+        ("Rprop", {"rprop": 2.0}),
+    ],
+)
+def test_each_claim_can_fail(cube, claim, factors):
+    assert any(told.startswith(claim) for told in failed(NAME, with_factors(cube, **factors)))
+    assert not failed(NAME, with_factors(cube))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("adding/10", "expected TASK/LENGTH/ACTIVATION"),
+        ("adding/10/tahn", "expected TASK/LENGTH/ACTIVATION"),
+        ("adding/1/tanh", "at least 2"),
+        ("temporal_order/9/tanh", "at least 10"),
+        ("digits/10/tanh", "8 or 64"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line(setting, message, capsys):
+    assert main(["plan", NAME, "--axes.setting", setting]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "axes.setting" in told and message in told
+
+
+def test_the_arms_are_those_of_the_slides_and_their_controls():
+    arms = load(NAME).coordinates(None)["arm"]
+    assert {"rnn", "et_literal", "dx", "et_dx_safe", "matched", "momentum", "rprop"} <= set(arms)
