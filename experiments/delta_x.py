@@ -9,8 +9,9 @@ Figure:    (a) relative error of each reading's gradient on three networks: it m
            exact readings at rounding, 14 orders below the others. (b) the stale reading, where
            delta x comes from the previous cycle: with frozen weights its error must fall with each
            cycle and be exact after T - 1 cycles. (c) share of networks that learn to remember a
-           pulse, against the gain of the feedback: without delta x none does. (d) what each reading
-           leaves of the loss on the adding problem.
+           pulse, against the gain of the feedback: without delta x none does. (d) how wrong the
+           gradient is without delta x, by gain, and with a true eligibility trace that decays: at
+           the gains of the slides' table hardly at all, which is why the two sheets look alike.
 Source:    C. Yuan, RNN (slides), 2022, "rnn+et+dx"; Werbos 1990 (backpropagation through time);
            Williams and Peng 1990 (truncation); Jordan 1986 (output feedback).
 """
@@ -59,9 +60,8 @@ class Config(BaseConfig):
     memory_length: int = Field(3, ge=2, description="steps T of the pulse memory")
     n_updates: PositiveInt = Field(2000, description="Adam updates on the pulse memory")
     rate: PositiveFloat = Field(0.03, description="their learning rate")
-    n_h: PositiveInt = Field(16, description="units of the vanilla network")
-    n_sequences: PositiveInt = Field(32, description="sequences that it is trained on")
-    n_general_updates: PositiveInt = Field(300, description="its Adam updates, learning rate 0.01")
+    n_h: PositiveInt = Field(16, description="units of the vanilla network on them")
+    n_sequences: PositiveInt = Field(32, description="sequences of adding and temporal order")
 
 
 def coordinates(config):
@@ -85,9 +85,6 @@ def variables(config):
         "sent_error": Variable((), "largest |di3_t - dE/do_{t-1} by feedback|, autodiff"),
         "trace_error": Variable(("decay",), "relative error of the true trace with this decay"),
     }
-    if "adding" in config.networks:
-        told = "loss on adding after training, NaN if refused"
-        found["adding_loss"] = Variable((), told)
     return found
 
 
@@ -161,31 +158,19 @@ def measure(config, drawn, reading):
             cell, task = _cell_and_task(config, name)
             found[name] = _by_cycle(rule, cell, task, *drawn[name], exact[name], n_cycles)
     errors, cosines = zip(*found.values(), strict=True)
-    out = {
+    return {
         **shared,
         "relative_error": jnp.stack([error[0] for error in errors]),
         "cosine": jnp.stack([cosine[0] for cosine in cosines]),
         "error_by_cycle": errors[0],  # the first is the Jordan network
         "memory_error": _memory(config, rule, drawn["jordan"][0]),
     }
-    if "adding" in found:
-        out["adding_loss"] = _adding(config, rule, reading, drawn["adding"])
-    return out
 
 
 def _memory(config, rule, params):
     task = rnnjax.tasks.PulseMemory(config.memory_length)
     cell = _jordan(config, 1.0)
     return _trained(rule, cell, task, params, task.pairs(), config.rate, config.n_updates)
-
-
-def _adding(config, rule, reading, drawn):
-    from jax import numpy as jnp
-
-    if reading in _ON_OUTPUTS:
-        return jnp.asarray(jnp.nan)
-    cell, task = _cell_and_task(config, "adding")
-    return _trained(rule, cell, task, *drawn, 0.01, config.n_general_updates)
 
 
 def _by_cycle(rule, cell, task, params, sequences, exact, n_cycles):
@@ -327,13 +312,11 @@ def figure(cube):
     drawn = Figure(figsize=(figures.PAGE_WIDTH, 6.2))
     upper, lower = drawn.subfigures(2, 1, height_ratios=(1.15, 1))
     top = upper.subplots(1, 2, width_ratios=(1.25, 1))
-    below = lower.subplots(1, 2, width_ratios=(1, 1.25))
-    below[1].set_visible("adding_loss" in cube)
+    below = lower.subplots(1, 2)
     _draw_errors(top[0], cube)
     _draw_cycles(top[1], cube)
     _draw_memory(below[0], cube)
-    if "adding_loss" in cube:
-        _draw_adding(below[1], cube)
+    _draw_trace(below[1], cube)
     figures.letter_panels([*top, *below])
     return drawn
 
@@ -387,21 +370,22 @@ def _draw_memory(ax, cube):
     ax.minorticks_off()
 
 
-def _draw_adding(ax, cube):
-    readings = [str(r) for r in cube["reading"].values if r not in _ON_OUTPUTS]
-    gain = float(cube["gain"].values[np.abs(np.log(cube["gain"].values)).argmin()])
-    loss = cube["adding_loss"].sel(gain=gain) * 6
-    rnnjax.figures.outcome_rows(
-        ax,
-        [loss.sel(reading=reading).values for reading in readings],
-        labels=[_WORDS[reading] for reading in readings],
-        colours=[_COLOURS[reading] for reading in readings],
-        failed=[int((loss.sel(reading=reading) > 1).sum()) for reading in readings],
-        limits=(0.0, 1.6),
-        what_failed="runs worse\nthan guessing",
-    )
-    ax.axvline(1, color="#606060", linewidth=0.8, linestyle=":")
-    ax.set_xlabel(f"loss on adding after training, of guessing's, gain {gain:g}")
+def _draw_trace(ax, cube):
+    error = cube["trace_error"].isel(reading=0)
+    gain = cube["gain"].values
+    colours = rnnjax.figures.ordered_colours(cube.sizes["decay"] - 1)
+    for decay, colour in zip(cube["decay"].values[:-1], colours, strict=True):
+        told = "no memory" if decay == 0 else f"trace, decay {decay:g}"
+        band = rnnjax.figures.seed_band(error.sel(decay=decay).transpose("seed", "gain").values)
+        ax.plot(gain, band.median, marker="o", markersize=3, color=colour, label=told)
+        ax.fill_between(gain, band.low, band.high, color=colour, alpha=0.12, linewidth=0)
+    loop = cube["loop_gain"].isel(reading=0).median("seed").values
+    ax.plot(gain, loop, color="#606060", linestyle=":", label="mean loop gain $|g|$")
+    ax.set(xscale="log", yscale="log", xlabel="gain of the feedback weights",
+           ylabel="relative error")  # fmt: skip
+    ax.set_xticks(gain, [f"{g:g}" for g in gain])
+    ax.tick_params(axis="x", which="minor", bottom=False)
+    ax.legend(fontsize=6.5)
 
 
 def claims(cube):

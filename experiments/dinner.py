@@ -357,20 +357,19 @@ def figure(cube):
     """Unrolled predictions; margins, sentences and losses; the gates of the LSTM over a text."""
     from matplotlib.figure import Figure
 
-    with rnnjax.figures.styled():
-        drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 6.4))
-        rows = drawn.add_gridspec(3, 1, height_ratios=[0.6, 1.5, 1.4])
-        middle = rows[1].subgridspec(1, 3, width_ratios=[2, 1, 1])
-        strips = [drawn.add_subplot(place) for place in rows[0].subgridspec(1, 3)]
-        margins, sentences, losses = (drawn.add_subplot(place) for place in middle)
-        gates = drawn.add_subplot(rows[2])
-        mesh = _draw_strips(strips, cube)
-        drawn.colorbar(mesh, ax=strips, label="prediction", aspect=8, pad=0.01, ticks=[0, 0.5, 1])
-        _draw_margins(margins, cube)
-        _draw_sentences(sentences, cube)
-        _draw_losses(losses, cube)
-        drawn.colorbar(_draw_gates(gates, cube), ax=gates, label="gate", aspect=16, pad=0.01)
-        rnnjax.figures.letter_panels([*strips, margins, sentences, losses, gates])
+    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 6.4))
+    rows = drawn.add_gridspec(3, 1, height_ratios=[0.6, 1.5, 1.4])
+    middle = rows[1].subgridspec(1, 3, width_ratios=[2, 1, 1])
+    strips = [drawn.add_subplot(place) for place in rows[0].subgridspec(1, 3)]
+    margins, sentences, losses = (drawn.add_subplot(place) for place in middle)
+    gates = drawn.add_subplot(rows[2])
+    mesh = _draw_strips(strips, cube)
+    drawn.colorbar(mesh, ax=strips, label="prediction", aspect=8, pad=0.01, ticks=[0, 0.5, 1])
+    _draw_margins(margins, cube)
+    _draw_sentences(sentences, cube)
+    _draw_losses(losses, cube)
+    drawn.colorbar(_draw_gates(gates, cube), ax=gates, label="gate", aspect=16, pad=0.01)
+    rnnjax.figures.letter_panels([*strips, margins, sentences, losses, gates])
     return drawn
 
 

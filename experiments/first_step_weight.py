@@ -298,16 +298,15 @@ def figure(cube):
     """Six panels, one a candidate cause, each with the line of equal shares."""
     from matplotlib.figure import Figure
 
-    with rnnjax.figures.styled():
-        drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 5.0))
-        axes = drawn.subplots(2, 3)
-        draws = (
-            _draw_errors, _draw_online, _draw_loops, _draw_ratios, _draw_training, _draw_last
-        )  # fmt: skip
-        for ax, draw_panel in zip(axes.flat, draws, strict=True):
-            draw_panel(ax, cube)
-            ax.legend(loc="upper right")
-        rnnjax.figures.letter_panels(axes.flat)
+    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 5.0))
+    axes = drawn.subplots(2, 3)
+    draws = (
+        _draw_errors, _draw_online, _draw_loops, _draw_ratios, _draw_training, _draw_last
+    )  # fmt: skip
+    for ax, draw_panel in zip(axes.flat, draws, strict=True):
+        draw_panel(ax, cube)
+        ax.legend(loc="upper right")
+    rnnjax.figures.letter_panels(axes.flat)
     return drawn
 
 

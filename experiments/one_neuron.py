@@ -215,21 +215,20 @@ def figure(cube):
 
     names = [str(name) for name in cube["activation"].values]
     cube = cube.sortby("w_n")
-    with rnnjax.figures.styled():
-        width = rnnjax.figures.PAGE_WIDTH * max(1, len(names) / 4)
-        drawn = Figure(figsize=(width, 4.8))
-        top, bottom = drawn.subfigures(2, 1, height_ratios=(1.1, 1))
-        panels = top.subplots(1, len(names), sharey=True, squeeze=False)[0]
-        handles = _draw_coefficients(panels, cube, names)
-        top.legend(handles=handles, loc="outside lower center", ncols=8, columnspacing=1.0)
-        below = bottom.subplots(1, 4)
-        draws = (_draw_growth, _draw_shares, _draw_horizon, _draw_gradient)
-        for ax, draw_panel in zip(below, draws, strict=True):
-            draw_panel(ax, cube, names)
-            ax.set(xlabel="recurrent weight $w_n$", xlim=cube["w_n"].values[[0, -1]])
-            ax.xaxis.set_major_locator(MultipleLocator(2))
-        bottom.legend(handles=_name_handles(names), loc="outside lower center", ncols=8)
-        rnnjax.figures.letter_panels([*panels, *below])
+    width = rnnjax.figures.PAGE_WIDTH * max(1, len(names) / 4)
+    drawn = Figure(figsize=(width, 4.8))
+    top, bottom = drawn.subfigures(2, 1, height_ratios=(1.1, 1))
+    panels = top.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    handles = _draw_coefficients(panels, cube, names)
+    top.legend(handles=handles, loc="outside lower center", ncols=8, columnspacing=1.0)
+    below = bottom.subplots(1, 4)
+    draws = (_draw_growth, _draw_shares, _draw_horizon, _draw_gradient)
+    for ax, draw_panel in zip(below, draws, strict=True):
+        draw_panel(ax, cube, names)
+        ax.set(xlabel="recurrent weight $w_n$", xlim=cube["w_n"].values[[0, -1]])
+        ax.xaxis.set_major_locator(MultipleLocator(2))
+    bottom.legend(handles=_name_handles(names), loc="outside lower center", ncols=8)
+    rnnjax.figures.letter_panels([*panels, *below])
     return drawn
 
 

@@ -167,16 +167,15 @@ def figure(cube):
     from matplotlib.figure import Figure
 
     figures = rnnjax.figures
-    with figures.styled():
-        drawn = Figure(figsize=(figures.PAGE_WIDTH, 5.6))
-        (a, b), (c, d) = drawn.subplots(2, 2)
-        b.sharey(a)
-        _draw_curves(a, cube, "training_error", "27 pairs used for training")
-        _draw_curves(b, cube, "held_out_error", "54 pairs held out")
-        _draw_removed(c, cube)
-        _draw_table(d)
-        figures.letter_panels([a, b, c, d])
-        drawn.legend(handles=_handles(cube), loc="outside upper center", ncols=2)
+    drawn = Figure(figsize=(figures.PAGE_WIDTH, 5.6))
+    (a, b), (c, d) = drawn.subplots(2, 2)
+    b.sharey(a)
+    _draw_curves(a, cube, "training_error", "27 pairs used for training")
+    _draw_curves(b, cube, "held_out_error", "54 pairs held out")
+    _draw_removed(c, cube)
+    _draw_table(d)
+    figures.letter_panels([a, b, c, d])
+    drawn.legend(handles=_handles(cube), loc="outside upper center", ncols=2)
     return drawn
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import jax
 
+_FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
+
 
 def cores() -> int:
     """Number of processor cores that this process may use."""
@@ -29,6 +31,7 @@ def configured(devices: int, precision: str) -> list[jax.Device]:
         devices: the most devices to use.
         precision: ``"float32"`` or ``"float64"``.
     """
+    _leave_out_fusions_that_crash()
     import jax
 
     jax.config.update("jax_num_cpu_devices", devices)
@@ -39,6 +42,18 @@ def configured(devices: int, precision: str) -> list[jax.Device]:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     return jax.devices()[:devices]
+
+
+def _leave_out_fusions_that_crash() -> None:
+    """Switch off XLA's YNNPACK fusions, before jax is imported.
+
+    With jaxlib 0.10 a program of many small batched products (training_variants) ends in a
+    segmentation fault inside them; without them no sweep here was slower. Other releases may not
+    know the flag, and XLA stops at a flag that it does not know.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if metadata.version("jaxlib").startswith("0.10.") and _FUSIONS not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --{_FUSIONS}=".strip()
 
 
 def cache_folder() -> Path | None:

@@ -51,7 +51,7 @@ def test_the_order_is_all_that_the_dense_nets_lack(cube):
     error = cube["point_error"]
     assert float(error.sel(net="dense, order-blind").min()) > 2.4375
     assert float(error.sel(net="dense, ordered").max()) < 1e-2
-    assert float(cube["swap_change"].sel(net="dense, order-blind").max()) == 0
+    assert float(cube["swap_change"].sel(net="dense, order-blind").max()) < 1e-12
     np.testing.assert_allclose(cube["coefficient"].sel(net="RNN"), [[[-1, 2]] * 2], atol=1e-5)
     np.testing.assert_allclose(
         cube["coefficient"].sel(net="RNN, reversed"), [[[2, -1]] * 2], atol=1e-5
@@ -137,14 +137,9 @@ def test_noise_is_claimed_to_hurt_advection_more_where_training_was_long(cube):
     assert name.startswith("frames with noise") and not found[name]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"whole_steps": False, "growth": 0.1, "wander": 0.05, "n_blobs": 2},
-        {"length": 2, "side": 8, "width": 1.0, "n_test": 24},
-    ],
-)
-def test_harder_motion_gives_the_same_variables(changes):
+def test_harder_motion_gives_the_same_variables():
+    motion = {"whole_steps": False, "growth": 0.1, "wander": 0.05, "n_blobs": 2}
+    changes = {**motion, "length": 3, "side": 8, "width": 1.0, "n_test": 24}
     data = {"axes": {"noise": [0.1], "seed": [0]}, "n_updates": 2, "n_h": 8, **changes}
     config = parse_config(EXPERIMENT.config, data)
 

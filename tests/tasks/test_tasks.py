@@ -8,7 +8,7 @@ import pytest
 
 import rnnjax
 from rnnjax import tasks
-from rnnjax.tasks import data_pairs
+from rnnjax.tasks import data_pairs, pulse_memory
 from tests.discovery import tasks_found
 
 N = 4000
@@ -128,7 +128,7 @@ def test_the_data_pairs_keep_their_three_kinds_of_values():
     np.testing.assert_allclose(
         r - r_before, (0.1 + 0.4 * amount) * schedule * (0.9 - r_before), rtol=1e-9
     )
-    assert 0.1 <= pairs.y.min() and pairs.y.max() <= 0.9
+    assert pairs.y.min() >= 0.1 and pairs.y.max() <= 0.9
 
 
 def test_a_balanced_third_of_the_data_pairs_is_used_and_the_rest_held_out():
@@ -142,3 +142,13 @@ def test_a_balanced_third_of_the_data_pairs_is_used_and_the_rest_held_out():
     assert training.x.shape == (27, 5, 2) and held_out.x.shape == (54, 5, 2)
     together = np.concatenate([training.x, held_out.x]).reshape(81, -1)
     assert len(np.unique(together, axis=0)) == 81
+
+
+def test_a_pulse_is_to_be_remembered_by_what_is_not_asked():
+    task = tasks.PulseMemory(length=4)
+    pairs = jax.jit(task.pairs)()
+    np.testing.assert_array_equal(pairs.x[:, :, 0], 1)
+    np.testing.assert_array_equal(pairs.x[:, :, 1], [[0, 0, 0, 0], [1, 0, 0, 0]])
+    np.testing.assert_allclose(pairs.y[:, :, 0], [[0.1] * 4, [0.9] * 4])
+    guess = jax.jit(jax.vmap(task.loss, (None, 0)))(np.array([0.5, 7.0]), pairs.y[:, -1])
+    np.testing.assert_allclose(np.mean(guess), pulse_memory.CHANCE)
