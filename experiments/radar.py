@@ -2,7 +2,7 @@
 
 Command:   rnnjax run radar
            rnnjax run radar --whole-steps false --growth 0.1 --n-blobs 2     harder motion
-Run time:  about 80 seconds on 2 cores, compiling included.
+Run time:  about a minute and a half on 2 cores, compiling included.
 Figure:    above, two points of a straight way: squared error and share of right directions of each
            network, with the floor 9/4 E[v^2] of all that do not know the order; the grid of the
            slides; and the same on a grid of 5 x 5 cells, where the bars that are marked are what

@@ -98,7 +98,7 @@ class MovingBlobs:
         )
         pixels = self.noise * noise[1 + 2 * self.length :].reshape(self.length, self.n_x)
         counts = jnp.arange(self.length) > 0
-        return Batch(frames[:-1], frames[1:] , counts / (self.length - 1))
+        return Batch(frames[:-1] + pixels, frames[1:], counts / (self.length - 1))
 
     def _velocity(self, chance: Array) -> Array:
         """Return a velocity (2,) from two numbers uniform in [0, 1)."""

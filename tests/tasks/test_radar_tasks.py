@@ -147,6 +147,8 @@ def test_simple_forecasts_have_the_errors_of_their_closed_forms():
     velocities = jnp.asarray(task.velocities(), float)
     keys = jax.random.split(jax.random.key(1), len(velocities))
     batch = jax.jit(jax.vmap(task.sequence))(keys, velocities)
+    way = jax.jit(moving_blobs.displacement)(batch.x[:, 0], batch.y[:, 0])
+    np.testing.assert_allclose(way, velocities, atol=1e-5)
     expected = nowcasting.blob_errors(task.velocities(), 6, 16, 1.2)
     forecasts = jax.jit(moving_blobs.simple_forecasts)(batch.x)
     assert set(forecasts) == set(expected)
@@ -163,7 +165,10 @@ def test_displacement_is_the_motion_and_0_where_there_is_nothing():
     for way in ([1.0, 2.0], [-2.5, 0.25], [7.0, -7.0]):
         end = frame(jnp.array([[3.0, 14.5]]) + jnp.array([way]))
         np.testing.assert_allclose(move(start, end), way, atol=1e-6)
-    np.testing.assert_array_equal(move(start, 0 * start), 0)
+    # An angle of 0 has four signs of its zeros: one a quadrant.
+    corners = jnp.array([[[3.0, 3.0]], [[3.0, 11.0]], [[11.0, 3.0]], [[11.0, 11.0]]])
+    starts = jax.jit(jax.vmap(task.frame))(corners)
+    np.testing.assert_array_equal(move(starts, jnp.zeros_like(starts)), 0)
     ghosts = (frame(jnp.array([[4.0, 16.5]])) + frame(jnp.array([[1.0, 10.5]]))) / 2
     np.testing.assert_allclose(move(start, ghosts), [-0.5, -1.0], atol=1e-6)
 
