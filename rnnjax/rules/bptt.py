@@ -5,7 +5,7 @@
 
 K is the window: the loss of step t reaches the weights as they were used at steps t, t-1, ..,
 t-K+1. With K >= T and decay 1 equation (1) is the adjoint recursion and (2) is exactly dL/dW
-(Werbos, Backpropagation through time: what it does and how to do it, Proceedings of the IEEE, 1990);
+(Werbos, Backpropagation through time: what it does and how to do it, Proc. IEEE, 1990);
 otherwise it is the truncation of Williams and Peng (An efficient gradient-based algorithm for
 on-line training of recurrent network trajectories, Neural Computation, 1990) with a loss at every
 step and full overlap: the gradient along any lag >= K is exactly 0.
