@@ -54,6 +54,11 @@ def mean_of_sequences(
     return RuleOut(jnp.mean(out.loss), mean, out.state)
 
 
+def without_state(self: Rule, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
+    """Return the empty state: nothing is carried between sequences. A method, to be named."""
+    return ()
+
+
 def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
     """Refuse a cell to which a rule does not apply.
 

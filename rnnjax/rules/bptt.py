@@ -21,7 +21,7 @@ from flax import struct
 
 from rnnjax import adjoint, dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
-from rnnjax.rules.base import mean_of_sequences
+from rnnjax.rules.base import mean_of_sequences, without_state
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -43,6 +43,7 @@ class BPTT:
     segment: int | None = struct.field(pytree_node=False, default=None)
     decay: Array | float = 1.0
     step_axis = "use"
+    init = without_state
 
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 1:
@@ -54,10 +55,6 @@ class BPTT:
     def exact(self) -> bool:
         """Whether the gradient is that of automatic differentiation for every length."""
         return self.window is None and isinstance(self.decay, float) and self.decay == 1
-
-    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
-        """Return the empty state: nothing is carried between sequences."""
-        return ()
 
     def __call__(
         self,

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
@@ -32,15 +33,12 @@ class EligibilityTrace:
 
     decay: Array | float = 1.0
     step_axis = "loss"
+    init = without_state
 
     @property
     def exact(self) -> bool:
         """Whether the trace does not decay."""
         return isinstance(self.decay, float) and self.decay == 1
-
-    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
-        """Return the empty state: a sequence begins without a trace."""
-        return ()
 
     def __call__(
         self,

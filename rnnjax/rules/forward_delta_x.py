@@ -17,6 +17,7 @@ from flax import struct
 
 from rnnjax import dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
+from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
@@ -33,11 +34,8 @@ class ForwardDeltaX:
     sign: Array | float = 1.0
     feeds: bool = struct.field(pytree_node=False, default=False)
     step_axis = "use"
+    init = without_state
     exact = False
-
-    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
-        """Return the empty state: nothing is carried between sequences."""
-        return ()
 
     def __call__(
         self,

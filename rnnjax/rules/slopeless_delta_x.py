@@ -19,7 +19,7 @@ from flax import struct
 
 from rnnjax import adjoint, dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
-from rnnjax.rules.base import require
+from rnnjax.rules.base import require, without_state
 from rnnjax.scaled import Scaled
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
@@ -29,11 +29,8 @@ class SlopelessDeltaX:
     """Equation (2), for cells whose state is f(z): they offer `state_slope(params, h_prev, d)`."""
 
     step_axis = "use"
+    init = without_state
     exact = False
-
-    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
-        """Return the empty state: nothing is carried between sequences."""
-        return ()
 
     def __call__(
         self,

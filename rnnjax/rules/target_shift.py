@@ -16,7 +16,7 @@ from flax import struct
 
 from rnnjax import dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
-from rnnjax.rules.base import require
+from rnnjax.rules.base import require, without_state
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -25,11 +25,8 @@ class TargetShift:
     """Equations (1) and (2), for cells whose state is their output."""
 
     step_axis = "use"
+    init = without_state
     exact = False
-
-    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
-        """Return the empty state: nothing is carried between sequences."""
-        return ()
 
     def __call__(
         self,

@@ -18,7 +18,7 @@ from flax import struct
 
 from rnnjax import adjoint, dynamics, scan
 from rnnjax.gradient import gradient_of_deltas
-from rnnjax.rules.base import require
+from rnnjax.rules.base import require, without_state
 from rnnjax.scaled import Scaled
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
@@ -28,11 +28,8 @@ class TeacherForcing:
     """Equations (1) and (2), for cells whose state is their output."""
 
     step_axis = "use"
+    init = without_state
     exact = False  # exact for its own loss, which is not that of the free-running network
-
-    def init(self, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
-        """Return the empty state: nothing is carried between sequences."""
-        return ()
 
     def __call__(
         self,

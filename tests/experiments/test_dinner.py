@@ -1,7 +1,6 @@
 """The dinner experiment in quick mode, its claims against cubes that are wrong, and its figure."""
 
 import math
-import subprocess
 import sys
 from itertools import pairwise
 
@@ -14,6 +13,7 @@ import xarray as xr
 import rnnjax
 from rnnjax.cli import main
 from rnnjax.sweep.experiment import load
+from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("dinner")
 MODULE = sys.modules["rnnjax_experiment_dinner"]
@@ -23,14 +23,7 @@ WORDS = list(rnnjax.theory.sentences.WORDS)
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
     """A quick sweep by the command line."""
-    out = tmp_path_factory.mktemp("sweep") / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnjax.cli", "run", "dinner", "--quick", "--out", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
-    return xr.load_dataset(out / "cube.nc")
+    return quick_cube("dinner", tmp_path_factory.mktemp("sweep") / "out")
 
 
 def verdicts(cube):

@@ -1,16 +1,15 @@
 """Weightings of steps in quick mode, and their claims against cubes that are wrong."""
 
-import subprocess
 import sys
 
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 from jax import numpy as jnp
 
 import rnnjax
 from rnnjax.sweep.experiment import load
+from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("first_step_weight")
 MODULE = sys.modules["rnnjax_experiment_first_step_weight"]
@@ -19,15 +18,7 @@ MODULE = sys.modules["rnnjax_experiment_first_step_weight"]
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
     """The quick sweep, by the command line."""
-    out = tmp_path_factory.mktemp("sweep") / "out"
-    name = "first_step_weight"
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnjax.cli", "run", name, "--quick", "--out", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
-    return xr.load_dataset(out / "cube.nc")
+    return quick_cube("first_step_weight", tmp_path_factory.mktemp("sweep") / "out")
 
 
 def verdicts(cube):

@@ -1,14 +1,13 @@
 """The main experiment in quick mode, and its claims against cubes that are wrong."""
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from rnnjax.cli import main
 from rnnjax.sweep.experiment import load
+from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("gradient_norms")
 
@@ -16,15 +15,8 @@ EXPERIMENT = load("gradient_norms")
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
     """A quick sweep with orthogonal weights on white noise, by the command line."""
-    out = tmp_path_factory.mktemp("sweep") / "out"
-    flags = ["--quick", "--task", "white_noise", "--length", "40", "--weights", "orthogonal"]
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnjax.cli", "run", "gradient_norms", *flags, "--out", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
-    return xr.load_dataset(out / "cube.nc")
+    flags = ["--task", "white_noise", "--length", "40", "--weights", "orthogonal"]
+    return quick_cube("gradient_norms", tmp_path_factory.mktemp("sweep") / "out", *flags)
 
 
 def verdicts(cube):

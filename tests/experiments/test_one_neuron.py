@@ -1,13 +1,10 @@
 """The chain of one neuron in quick mode, and its claims against cubes that are wrong."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-import xarray as xr
 
 from rnnjax.sweep.experiment import load
+from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("one_neuron")
 
@@ -15,14 +12,7 @@ EXPERIMENT = load("one_neuron")
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
     """The quick sweep, by the command line."""
-    out = tmp_path_factory.mktemp("sweep") / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnjax.cli", "run", "one_neuron", "--quick", "--out", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
-    return xr.load_dataset(out / "cube.nc")
+    return quick_cube("one_neuron", tmp_path_factory.mktemp("sweep") / "out")
 
 
 def verdicts(cube):

@@ -1,17 +1,16 @@
 """Radar points and frames in quick mode, and the claims against cubes that are wrong."""
 
-import subprocess
 import sys
 from itertools import pairwise
 
 import jax
 import numpy as np
 import pytest
-import xarray as xr
 
 from rnnjax.cli import main
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.spec import parse_config
+from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("radar")
 MODULE = sys.modules["rnnjax_experiment_radar"]
@@ -20,14 +19,7 @@ MODULE = sys.modules["rnnjax_experiment_radar"]
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
     """A quick sweep, by the command line."""
-    out = tmp_path_factory.mktemp("sweep") / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnjax.cli", "run", "radar", "--quick", "--out", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
-    return xr.load_dataset(out / "cube.nc")
+    return quick_cube("radar", tmp_path_factory.mktemp("sweep") / "out")
 
 
 def verdicts(cube):

@@ -1,8 +1,6 @@
 """The sheets of the workbook, trained in quick mode; the claims against cubes that are wrong."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,20 +8,14 @@ import xarray as xr
 
 from rnnjax.cli import main
 from rnnjax.sweep.experiment import load
+from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("workbook")
 
 
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
-    out = tmp_path_factory.mktemp("sweep") / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnjax.cli", "run", "workbook", "--quick", "--out", str(out)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
-    return xr.load_dataset(out / "cube.nc")
+    return quick_cube("workbook", tmp_path_factory.mktemp("sweep") / "out")
 
 
 def long_cube(cube):
