@@ -15,7 +15,7 @@ def cube(tmp_path_factory):
 
 def long_enough(cube, **losses):
     """The cube as if it came from a whole sweep, so that every claim is made."""
-    config = cube.attrs["config"].replace('"n_updates": 10', '"n_updates": 250')
+    config = cube.attrs["config"].replace('"n_updates": 10', '"n_updates": 150')
     assert config != cube.attrs["config"]
     return cube.assign(losses).assign_attrs(config=config)
 
