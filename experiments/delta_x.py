@@ -4,7 +4,7 @@ C. Yuan's slides let the delta of the previous step correct this one. Ten readin
 are put beside backpropagation through time: how far each gradient is off, and what it can learn.
 
 Command:   rnnjax run delta_x
-Run time:  about 2 minutes on 2 cores, compiling included.
+Run time:  about 3 minutes on 2 cores, compiling included.
 Figure:    (a) relative error of each reading's gradient on three networks: it must show the two
            exact readings at rounding, 14 orders below the others. (b) the stale reading, where
            delta x comes from the previous cycle: with frozen weights its error must fall with each
@@ -76,8 +76,8 @@ def coordinates(config):
 def variables(config):
     """What is measured in every cell of the sweep."""
     found = {
-        "relative_error": Variable(("network",), "||g - g_BPTT|| / ||g_BPTT||, NaN if refused"),
-        "cosine": Variable(("network",), "cosine between g and g_BPTT, NaN if refused"),
+        "relative_error": Variable(("network",), "||g - g_exact|| / ||g_exact||, NaN if refused"),
+        "cosine": Variable(("network",), "cosine between g and g_exact, NaN if refused"),
         "error_by_cycle": Variable(("cycle",), "relative error in the n-th cycle, frozen weights"),
         "memory_error": Variable((), "E on the pulse memory after training"),
         "loop_gain": Variable((), "mean |d o_t / d o_{t-1}| of the output fed back"),
@@ -141,8 +141,17 @@ def _cell_and_task(config, network, gain=1.0):
 
 
 def _exact(config, network, params, sequences):
+    """The gradient of the mean loss by automatic differentiation of the plain scan."""
+    import jax
+    from jax import numpy as jnp
+
     cell, task = _cell_and_task(config, network)
-    return rnnjax.rules.batch_gradient(rnnjax.BPTT(), cell, task.loss, params, sequences, ()).grads
+
+    def mean_loss(p):
+        losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, p, b))(sequences)
+        return jnp.mean(losses)
+
+    return rnnjax.scaled.normalise_tree(jax.grad(mean_loss)(params))
 
 
 def measure(config, drawn, reading):
@@ -336,7 +345,7 @@ def _draw_errors(ax, cube):
                    edgecolors=[_COLOURS[r] for r in readings], label=_TITLES[network])  # fmt: skip
     ax.axvspan(1e-17, 1e-12, color="#3b7dd8", alpha=0.12, linewidth=0)
     ax.text(10**-14.5, len(readings) - 1.6, "rounding", ha="center", color="#23408f", fontsize=7)
-    ax.set(xscale="log", xlim=(5e-18, 5), ylim=(len(readings) - 0.5, -0.5),
+    ax.set(xscale="log", xlim=(5e-18, 1e3), ylim=(len(readings) - 0.5, -0.5),
            xlabel="relative error of the gradient")  # fmt: skip
     ax.set_yticks(range(len(readings)), [_WORDS[r] for r in readings])
     for tick, reading in zip(ax.get_yticklabels(), readings, strict=True):
@@ -360,11 +369,12 @@ def _draw_cycles(ax, cube):
 def _draw_memory(ax, cube):
     solved = (cube["memory_error"] < _SOLVED).mean("seed")
     gain = cube["gain"].values
-    for reading in _COLOURS:
-        if reading in cube["reading"].values:
-            share = solved.sel(reading=reading).values
-            ax.plot(gain, share, marker="o", markersize=3, linewidth=1.2, color=_COLOURS[reading])
-    ax.set(xscale="log", xlabel="gain of the feedback weights", ylim=(-0.03, 1.03),
+    shown = [reading for reading in _COLOURS if reading in cube["reading"].values]
+    for number, reading in enumerate(shown):
+        # Lines that coincide are set apart, by less than half of one network in ten.
+        share = solved.sel(reading=reading).values + 0.009 * (number - len(shown) / 2)
+        ax.plot(gain, share, marker="o", markersize=3, linewidth=1.2, color=_COLOURS[reading])
+    ax.set(xscale="log", xlabel="gain of the feedback weights", ylim=(-0.06, 1.06),
            ylabel="share that remembers a pulse")  # fmt: skip
     ax.set_xticks(gain, [f"{g:g}" for g in gain])
     ax.set_xticks([], minor=True)
