@@ -424,7 +424,7 @@ def claims(cube):
     found = [*_claims_on_the_quadratic(first), _cycle_of_six(first), *_claims_on_steps(first)]
     arms = set(cube["arm"].values)
     config = json.loads(cube.attrs["config"])
-    if {"plain", "each_weight_literal"} <= arms:
+    if {"plain", "each_weight_literal"} <= arms and config["n_cycles"] >= 500:
         found.append(_literal_is_destructive(cube))
     if {"plain", "cycles_literal"} <= arms:
         found.append(_cycles_gain_nothing(cube))
