@@ -360,7 +360,7 @@ def _draw_cycles(ax, cube):
             error = _median(cube["error_by_cycle"].sel(reading=reading)).values
             line = {"marker": "o", "markersize": 3} if reading == "stale" else {"linestyle": "--"}
             ax.plot(cycle, np.maximum(error, 1e-17), color=_COLOURS[reading], **line)
-            at, up = (2, 0.01) if reading == "stale" else (len(cycle) - 1, 1.6)
+            at, up = (3, 0.01) if reading == "stale" else (len(cycle) - 1, 1.6)
             ax.text(cycle[at], up * max(error[at], 1e-17), _WORDS[reading], ha="right",
                     color=_COLOURS[reading], fontsize=6.5)  # fmt: skip
     ax.set(yscale="log", ylim=(3e-18, 3), xlabel="training cycle, weights frozen",
