@@ -54,7 +54,8 @@ def scan_back(
       trajectory: S steps of it.
       last: what reaches the last state from later steps, value (n_h,).
       source: g_t of every step, value (S, n_h); None for pure transport.
-      decay: factor of J_{t+1}^T delta_{t+1} in equation (1), for rules that forget.
+      decay: factor of what a step sends back, J_{t+1}^T delta_{t+1} in equation (1), for rules that
+        forget: one for all steps, or one for each, (S,), by the step that sends.
 
     Returns:
       delta_t of the S steps, value (S, n_h), and what reaches the state before them, (n_h,).
@@ -63,13 +64,17 @@ def scan_back(
         trajectory.h_prev, trajectory.drive
     )
 
+    by_step = decay if jnp.ndim(decay) else None
+
     def step(arriving: Scaled, at: Any) -> tuple[Scaled, Scaled]:
-        (local, exponent), g = at
+        (local, exponent), g, own = at
         delta = arriving if g is None else scaled.add(arriving, g)
-        v = decay * dynamics.pull(cell, params, local, delta.value)
+        factor = decay if own is None else own
+        v = factor * dynamics.pull(cell, params, local, delta.value)
         return scaled.normalise(v, delta.exponent + exponent), delta
 
-    first, deltas = jax.lax.scan(step, scaled.renormalise(last), (locals_, source), reverse=True)
+    steps = (locals_, source, by_step)
+    first, deltas = jax.lax.scan(step, scaled.renormalise(last), steps, reverse=True)
     return deltas, first
 
 

@@ -12,6 +12,14 @@ Beside `step` a cell may offer
                             J = 2^exponent x (the map that push and pull apply)
   push(params, local, v)    J v, without the exponent
   pull(params, local, v)    J^T v, without the exponent
+  jacobian(params, local)   J as a matrix, without the exponent
+
+and, for the rules that need to know how weights and units hang together,
+
+  sent(h), from_sum(h, z)   advance(p, h, d) = from_sum(h, W sent(h) + d) with d = U x + b: the
+                            weights enter through one sum z, behind which each unit is alone
+  entries_per_unit          m: the state is m vectors of n_h / m units, one behind the other
+                            (an LSTM's [h, c] has m = 2); 1 if missing
 
 Where a method is missing, automatic differentiation of the step takes its place. Its slopes are
 those of the dtype: s(z) (1 - s(z)) of a gate is 0 in float32 from z = 17, where a `local` of the
@@ -46,6 +54,19 @@ def local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
     if hasattr(cell, "local"):
         return cell.local(params, h, d)
     return (h, d), jnp.zeros((), jnp.int32)
+
+
+def jacobian(cell: Cell, params: Params, at: Any, like: Array) -> Array:
+    """Return J (n_h, n_h) without the exponent of `local`; `like` is any state (n_h,)."""
+    if hasattr(cell, "jacobian"):
+        return cell.jacobian(params, at)
+    eye = jnp.eye(like.size, dtype=like.dtype)
+    return jax.vmap(lambda v: push(cell, params, at, v), 1, 1)(eye)
+
+
+def entries_per_unit(cell: Cell) -> int:
+    """Return m, the number of state entries of a unit."""
+    return getattr(cell, "entries_per_unit", 1)
 
 
 def push(cell: Cell, params: Params, at: Any, v: Array) -> Array:

@@ -40,29 +40,75 @@ def parameter_gradient(
     Returns:
       a tree shaped as params, with `Scaled` leaves.
     """
-    h_prev, drive = trajectory.h_prev, trajectory.drive
+    parts = [
+        through_readout(cell, loss, params, scaled.plain(trajectory.states), batch),
+        through_steps(cell, params, trajectory, batch.x, deltas),
+    ]
+    return as_params(params, *parts)
+
+
+def through_readout(
+    cell: Cell, loss: StepLoss, params: Params, h: Array, batch: Batch
+) -> dict[int, Scaled]:
+    """Return sum_t dl_t/dw of equation (1), the states held fixed.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step.
+      params: parameters.
+      h: states, (S, n_h).
+      batch: targets and mask of these steps.
+
+    Returns:
+      by number of leaf of params, those that the readout uses.
+    """
 
     def losses(p: Params) -> Array:
-        h = scaled.plain(trajectory.states)
         return scan.step_losses(cell, loss, p, h, batch.y, batch.mask)
+
+    ones = jnp.ones(len(h), jax.eval_shape(losses, params).dtype)
+    return _contract(losses, params, Scaled(ones, jnp.zeros(len(h), jnp.int32)))
+
+
+def through_steps(
+    cell: Cell, params: Params, trajectory: Trajectory, x: Array, deltas: Scaled
+) -> dict[int, Scaled]:
+    """Return sum_t (dh_t/dw)^T delta_t of equation (1), by equation (2).
+
+    Args:
+      cell: the cell.
+      params: parameters.
+      trajectory: S steps.
+      x: their inputs, (S, n_x).
+      deltas: delta_t, value (S, n_h), exponent (S,).
+
+    Returns:
+      by number of leaf of params, those that the step uses.
+    """
+    h_prev, drive = trajectory.h_prev, trajectory.drive
 
     def advance(p: Params) -> Array:
         return jax.vmap(lambda h, d: dynamics.advance(cell, p, h, d))(h_prev, drive)
 
     def drives(p: Params) -> Array:
-        return jax.vmap(lambda x: dynamics.drive(cell, p, x))(batch.x)
+        return jax.vmap(lambda x: dynamics.drive(cell, p, x))(x)
 
     def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
         return jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)[1](v)[0]
 
-    ones = jnp.ones(len(drive), jax.eval_shape(losses, params).dtype)
-    parts = [
-        _contract(losses, params, Scaled(ones, jnp.zeros(len(drive), jnp.int32))),
-        _contract(advance, params, Scaled(deltas.value, deltas.exponent + trajectory.exponent)),
-    ]
+    lifted = Scaled(deltas.value, deltas.exponent + trajectory.exponent)
+    parts = [_contract(advance, params, lifted)]
     if hasattr(cell, "drive"):
         by_drive = jax.vmap(pull_to_drive)(h_prev, drive, deltas.value)
         parts.append(_contract(drives, params, Scaled(by_drive, deltas.exponent)))
+    return {
+        i: functools.reduce(scaled.add, [part[i] for part in parts if i in part])
+        for i in sorted({i for part in parts for i in part})
+    }
+
+
+def as_params(params: Params, *parts: dict[int, Scaled]) -> Any:
+    """Return the sum of parts by number of leaf, as a tree shaped as params."""
     leaves, structure = jax.tree.flatten(params)
     sums = [_sum_of_parts(leaf, parts, i) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, sums)
@@ -98,6 +144,16 @@ def gradient_of_deltas(
     return step_gradients(cell, loss, params, *steps)
 
 
+def leaves_read(function: Callable[[Params], Array], params: Params) -> list[int]:
+    """Return the numbers of the leaves of params that a function reads."""
+    leaves, structure = jax.tree.flatten(params)
+    of_leaves = jax.make_jaxpr(lambda *leaves: function(jax.tree.unflatten(structure, leaves)))
+    traced = of_leaves(*leaves).jaxpr
+    read = {id(v) for equation in traced.eqns for v in equation.invars}
+    read |= {id(v) for v in traced.outvars}
+    return [i for i, v in enumerate(traced.invars) if id(v) in read]
+
+
 def _contract(
     stacked: Callable[[Params], Array], params: Params, cotangents: Scaled
 ) -> dict[int, Scaled]:
@@ -106,14 +162,10 @@ def _contract(
     Leaves that the function does not read have none: zeros would cost additions of scaled numbers.
     """
     leaves, structure = jax.tree.flatten(params)
+    used = leaves_read(stacked, params)
 
     def of_all(*leaves: Array) -> Array:
         return stacked(jax.tree.unflatten(structure, leaves))
-
-    traced = jax.make_jaxpr(of_all)(*leaves).jaxpr
-    read = {id(v) for equation in traced.eqns for v in equation.invars}
-    read |= {id(v) for v in traced.outvars}
-    used = [i for i, v in enumerate(traced.invars) if id(v) in read]
 
     def of_used(some: list[Array]) -> Array:
         chosen = dict(zip(used, some, strict=True))

@@ -15,6 +15,7 @@ from rnnjax import rules
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled
 
+_RULE = 3  # folded into the key for the random numbers of rules
 Probe = Callable[[Cell, StepLoss, Params, Batch], dict[str, Array]]
 
 
@@ -101,7 +102,8 @@ def fit(
 
     # Rules read shapes from the batch that they start with, so any sequences will do.
     like = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (n_sequences, *a.shape)), probe_batch)
-    rule_state = jax.vmap(lambda batch: rule.init(cell, params, batch))(like)
+    keys = jax.random.split(jax.random.fold_in(key, _RULE), n_sequences)
+    rule_state = jax.vmap(lambda batch, key: rule.init(cell, params, batch, key))(like, keys)
     start = (params, optimiser.init(params), rule_state)
     steps = jnp.arange(n_updates).reshape(-1, every)
     (params, _, _), (losses, seen) = jax.lax.scan(probed, start, steps)

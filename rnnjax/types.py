@@ -105,6 +105,7 @@ class Rule(Protocol):
       step_axis: how ``per_step=True`` splits the gradient over time. "use": by the step at which
         the weight was used (BPTT); "loss": by the step at which the loss fell due (RTRL, traces).
         The sums agree, the arrays do not.
+      stochastic: whether the gradient depends on random numbers, drawn from the key of `init`.
     """
 
     @property
@@ -117,8 +118,8 @@ class Rule(Protocol):
         """Whether the gradient must equal that of automatic differentiation."""
         ...
 
-    def init(self, cell: Cell, params: Params, batch: Batch) -> Any:
-        """Return the state carried between sequences."""
+    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Any:
+        """Return the state carried between sequences; a stochastic rule needs a key."""
         ...
 
     def __call__(

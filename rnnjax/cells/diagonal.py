@@ -112,3 +112,7 @@ class LRU:
         return self.eigenvalues(params) * v
 
     pull = push  # a diagonal matrix is its own transpose
+
+    def jacobian(self, params: LRUParams, local: Any) -> Array:
+        """Return J = diag(lambda), (n_h, n_h)."""
+        return jnp.diag(self.eigenvalues(params))

@@ -132,6 +132,12 @@ class FlaxCell:
         """State entries: all of the carry's."""
         return self.initial_state().size
 
+    @property
+    def entries_per_unit(self) -> int:
+        """Vectors in the carry if they are of one length, each unit having an entry in each."""
+        sizes = [leaf.shape for leaf in jax.tree.leaves(self.backend.carry())]
+        return len(sizes) if len(set(sizes)) == 1 and len(sizes[0]) == 1 else 1
+
     def init(self, key: Array) -> FlaxParams:
         """Draw the flax cell's parameters by its own initialisers, and V ~ N(0, 1/n_s)."""
         key_cell, key_readout = jax.random.split(key)

@@ -101,6 +101,7 @@ class LSTM:
     recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
     gain: Array | float = 1.0
     forget_bias: Array | float = 1.0
+    entries_per_unit = 2
 
     initial_state = parts.initial_state
     step = parts.step
@@ -123,7 +124,15 @@ class LSTM:
 
     def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
         """Return the new state from the old one and the drive."""
-        at = self._gates(params, h, d)
+        return self.from_sum(h, params.W @ self.sent(h) + d)
+
+    def sent(self, h: Array) -> Array:
+        """Return what the units send one another through W: the h part of the state."""
+        return h[: self.n_units]
+
+    def from_sum(self, h: Array, z: Array) -> Array:
+        """Return the new state, equations (1) and (2), from the old one and the gates' sums."""
+        at = _let_through(z)
         memory = at["forget"] * h[self.n_units :] + at["input"] * at["candidate"]
         return jnp.concatenate([at["output"] * jnp.tanh(memory), memory])
 
@@ -139,12 +148,13 @@ class LSTM:
           (n_units,) each: "input" s(i), "forget" s(f) and "output" s(o) in (0, 1), and "candidate"
           tanh(g) in (-1, 1), of equations (1) and (2).
         """
-        return self._gates(params, h, self.drive(params, x))
+        return _let_through(params.W @ self.sent(h) + self.drive(params, x))
 
-    def _gates(self, params: GatedParams, h: Array, d: Array) -> dict[str, Array]:
-        i, f, g, o = jnp.split(params.W @ h[: self.n_units] + d, 4)
-        gates = {"input": sigmoid(i), "forget": sigmoid(f), "output": sigmoid(o)}
-        return {**gates, "candidate": jnp.tanh(g)}
+
+def _let_through(z: Array) -> dict[str, Array]:
+    i, f, g, o = jnp.split(z, 4)
+    gates = {"input": sigmoid(i), "forget": sigmoid(f), "output": sigmoid(o)}
+    return {**gates, "candidate": jnp.tanh(g)}
 
 
 @struct.dataclass

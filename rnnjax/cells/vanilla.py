@@ -97,7 +97,15 @@ class Vanilla:
 
     def advance(self, params: VanillaParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""
-        return (1 - self.leak) * h + self.leak * self.activation(params.W @ h + d)
+        return self.from_sum(h, params.W @ self.sent(h) + d)
+
+    def sent(self, h: Array) -> Array:
+        """Return what the units send one another through W: their state."""
+        return h
+
+    def from_sum(self, h: Array, z: Array) -> Array:
+        """Return h_t, equation (2), from h_{t-1} and the sums z_t."""
+        return (1 - self.leak) * h + self.leak * self.activation(z)
 
     def local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
         """Return the slopes of equation (4) and the exponent of the Jacobian."""
@@ -119,3 +127,7 @@ class Vanilla:
     def pull(self, params: VanillaParams, slope: Array, v: Array) -> Array:
         """Return J_t^T v, equation (4)."""
         return (1 - self.leak) * v + (slope * v) @ params.W
+
+    def jacobian(self, params: VanillaParams, slope: Array) -> Array:
+        """Return J_t, (n_h, n_h), equation (4)."""
+        return (1 - self.leak) * jnp.eye(self.n_h) + slope[:, None] * params.W

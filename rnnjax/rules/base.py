@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
-from rnnjax.types import Batch, Cell, Params, Rule, RuleOut, StepLoss
+from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
 def batch_gradient(
@@ -54,7 +54,9 @@ def mean_of_sequences(
     return RuleOut(jnp.mean(out.loss), mean, out.state)
 
 
-def without_state(self: Rule, cell: Cell, params: Params, batch: Batch) -> tuple[()]:
+def without_state(
+    self: Rule, cell: Cell, params: Params, batch: Batch, key: Array | None = None
+) -> tuple[()]:
     """Return the empty state: nothing is carried between sequences. A method, to be named."""
     return ()
 

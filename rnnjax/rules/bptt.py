@@ -43,6 +43,7 @@ class BPTT:
     segment: int | None = struct.field(pytree_node=False, default=None)
     decay: Array | float = 1.0
     step_axis = "use"
+    stochastic = False
     init = without_state
 
     def __post_init__(self) -> None:

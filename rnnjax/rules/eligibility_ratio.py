@@ -26,7 +26,7 @@ from rnnjax import ratios, scaled
 from rnnjax.ratios import Literal, Multiplier, Of, each_weight
 from rnnjax.rules.base import batch_gradient, mean_of_sequences
 from rnnjax.rules.bptt import BPTT
-from rnnjax.types import Batch, Cell, Params, Rule, RuleOut, StepLoss
+from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
 @struct.dataclass
@@ -50,13 +50,18 @@ class EligibilityRatio:
     exact = False
 
     @property
+    def stochastic(self) -> bool:
+        """Whether the rule inside is."""
+        return self.rule.stochastic
+
+    @property
     def step_axis(self) -> str:
         """How steps are split: as by the rule inside."""
         return self.rule.step_axis
 
-    def init(self, cell: Cell, params: Params, batch: Batch) -> Any:
+    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Any:
         """Return the state of the rule inside."""
-        return self.rule.init(cell, params, batch)
+        return self.rule.init(cell, params, batch, key)
 
     def __call__(
         self,

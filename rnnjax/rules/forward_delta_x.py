@@ -36,6 +36,7 @@ class ForwardDeltaX:
     step_axis = "use"
     init = without_state
     exact = False
+    stochastic = False
 
     def __call__(
         self,

@@ -33,13 +33,18 @@ class MatchedLength:
     exact = False
 
     @property
+    def stochastic(self) -> bool:
+        """Whether the rule inside is."""
+        return self.rule.stochastic
+
+    @property
     def step_axis(self) -> str:
         """How steps are split: as by the rule inside."""
         return self.rule.step_axis
 
-    def init(self, cell: Cell, params: Params, batch: Batch) -> Any:
+    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Any:
         """Return the state of the rule inside."""
-        return self.rule.init(cell, params, batch)
+        return self.rule.init(cell, params, batch, key)
 
     def __call__(
         self,

@@ -31,6 +31,7 @@ class SlopelessDeltaX:
     step_axis = "use"
     init = without_state
     exact = False
+    stochastic = False
 
     def __call__(
         self,

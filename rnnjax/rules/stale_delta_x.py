@@ -17,7 +17,7 @@ from flax import struct
 from rnnjax import adjoint, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.scaled import Scaled
-from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
+from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
 @struct.dataclass
@@ -26,8 +26,9 @@ class StaleDeltaX:
 
     step_axis = "use"
     exact = False
+    stochastic = False
 
-    def init(self, cell: Cell, params: Params, batch: Batch) -> Scaled:
+    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Scaled:
         """Return dx = 0 of every step, value (T, n_h), exponent (T,)."""
         n_steps, h = len(batch.x), cell.initial_state()
         zero = jnp.full(n_steps, scaled.ZERO_EXPONENT, jnp.int32)

@@ -27,6 +27,7 @@ class TargetShift:
     step_axis = "use"
     init = without_state
     exact = False
+    stochastic = False
 
     def __call__(
         self,

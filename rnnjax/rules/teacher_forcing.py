@@ -30,6 +30,7 @@ class TeacherForcing:
     step_axis = "use"
     init = without_state
     exact = False  # exact for its own loss, which is not that of the free-running network
+    stochastic = False
 
     def __call__(
         self,

@@ -1,0 +1,92 @@
+"""Synthetic gradients: what the future will send back is predicted from the state.
+
+  delta_t ~ g_t + A f_t,   f_t = [h_t, y_t, 1]              (1)   y_t: the target of the step
+  dl/dw ~ sum_t delta_t D_t                                 (2)
+
+A is learned one step later from the same prediction (bootstrap), since what reaches h_{t-1} from
+beyond is J_t^T delta_t:
+
+  A <- A - rate (A f_{t-1} - J_t^T delta_t) f_{t-1}^T / |f_{t-1}|^2                      (3)
+
+With A = 0, at the start, this is BPTT with a window of 1. Jaderberg et al., Decoupled neural
+interfaces using synthetic gradients, ICML 2017; for every step of a recurrent network: Marschall,
+Cho and Savin, Journal of Machine Learning Research, 2020, where A predicts g_t as well. The step is
+divided by |f|^2, so that no rate depends on the size of the state.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import dynamics, scaled
+from rnnjax.rules import influence, online
+from rnnjax.rules.influence import Blocks
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+@struct.dataclass
+class DNI:
+    """Equations (1) to (3), for any cell.
+
+    Attributes:
+      rate: of equation (3), 0 to 1.
+    """
+
+    rate: Array | float = 0.05
+    step_axis = "use"
+    exact = False
+    stochastic = False
+    init = online.init
+    noise = online.no_noise
+    __call__ = online.over_sequence
+
+    def untaught(self, cell: Cell, params: Params, batch: Batch) -> Array:
+        """Return A = 0, (n_h, n_f)."""
+        h = cell.initial_state()
+        return jnp.zeros((h.size, _features(h, batch.y[0]).size), h.dtype)
+
+    def begin(self, cell: Cell, params: Params, x: Array, learned: Array) -> tuple[Array, Array]:
+        """Return A, and that no step has been seen."""
+        return learned, jnp.zeros(learned.shape[1])
+
+    def learned(self, memory: tuple[Array, Array]) -> Array:
+        """Return A."""
+        return memory[0]
+
+    def step(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        memory: tuple[Array, Array],
+        moment: online.Moment,
+    ) -> tuple[tuple[Array, Array], Blocks]:
+        """Return A after equation (3) and f_t, and the gradient of the step, equation (2)."""
+        A, before = memory
+        at = moment.trajectory
+        now = _features(scaled.plain(at.states), moment.batch.y)
+        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+
+        def delta(A: Array) -> scaled.Scaled:
+            return scaled.add(moment.g, scaled.normalise(A @ now))
+
+        sent = delta(A)
+        target = scaled.shift(
+            dynamics.pull(cell, params, local, sent.value), sent.exponent + exponent
+        )
+        size = jnp.sum(before**2)
+        rate = jnp.where(size > 0, self.rate / jnp.where(size > 0, size, 1), 0)
+        A = A - rate * jnp.outer(A @ before - target, before)
+        grads = influence.pull(cell, params, at, moment.batch.x, delta(A))
+        return (A, now), _real(grads)
+
+
+def _features(h: Array, y: Array) -> Array:
+    """Return f_t of equation (1), real."""
+    parts = [h.real, h.imag] if jnp.iscomplexobj(h) else [h]
+    return jnp.concatenate([*parts, y, jnp.ones(1)])
+
+
+def _real(blocks: Any) -> Blocks:
+    return {i: scaled.Scaled(block.value.real, block.exponent) for i, block in blocks.items()}

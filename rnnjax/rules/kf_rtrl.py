@@ -1,0 +1,197 @@
+"""KF-RTRL and its reverse: unbiased estimates of the influence as a Kronecker product.
+
+Where weights act through one sum z_t = W s_{t-1} + U x_t + b, the direct influence is a product,
+
+  D_t = L_t (x) a_t,   L_t = dh_t/dz_t (n_h, n_z),   a_t = [s_{t-1}, x_t, 1]           (1)
+
+KF-RTRL keeps  dh/d(weight i, j) ~ B[:, i] A[j]  with two random signs nu a step:
+  A_t = nu_0 p_0 A_{t-1}        + nu_1 p_1 a_t                                         (2)
+  B_t = nu_0 / p_0 J_t B_{t-1}  + nu_1 / p_1 L_t                                       (3)
+  p_0^2 = |J_t B_{t-1}| / |A_{t-1}|,   p_1^2 = |L_t| / |a_t|                           (4)
+
+Its reverse keeps  dh/d(weight i, j) ~ A[i] B[:, j]  with a sign for each of the n_z sums:
+  A_t = p_0 A_{t-1}      + p_1 nu_t                                                    (5)
+  B_t = J_t B_{t-1} / p_0 + (L_t nu_t) (x) a_t / p_1                                   (6)
+
+The mean over all sign sequences is RTRL. KF-RTRL: Mujika, Meier and Steger, Approximating real-time
+recurrent learning with random Kronecker factors, NeurIPS 2018. Reverse: Marschall, Cho and Savin, A
+unified framework of online learning algorithms for training recurrent neural networks, Journal of
+Machine Learning Research, 2020.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import dynamics, scaled
+from rnnjax.rules import influence, online
+from rnnjax.rules.base import require
+from rnnjax.rules.influence import Blocks
+from rnnjax.rules.uoro import log_balance, signs_of, times_exp
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Cell, Params, StepLoss
+
+_WEIGHTS = ("W", "U", "b")
+_WHY = "because its weights do not act through one sum"
+
+
+class Kronecker(NamedTuple):
+    """The two factors of the influence; what has the shape of a_t is a block for each of W, U, b.
+
+    Attributes:
+      A: blocks (n_a,) in KF-RTRL, value (n_z,) in its reverse.
+      B: value (n_h, n_z) in KF-RTRL, blocks (n_h, n_a) in its reverse.
+    """
+
+    A: Any
+    B: Any
+
+
+@struct.dataclass
+class KFRTRL:
+    """Equations (1) to (4), for cells that offer `from_sum`.
+
+    Attributes:
+      signs: nu of every step, (T, 2), in place of random ones.
+    """
+
+    signs: Array | None = None
+    step_axis = "loss"
+    exact = False
+    stochastic = True
+    init = online.init
+    untaught = online.untaught
+    learned = online.nothing_learned
+    __call__ = online.over_sequence
+
+    def noise(self, cell: Cell, params: Params, key: Array | None, n_steps: int) -> Array:
+        """Return nu of every step, (T, 2)."""
+        return signs_of(self.signs, key, (n_steps, 2), cell.initial_state().dtype)
+
+    def begin(self, cell: Any, params: Params, x: Array, learned: Any) -> Kronecker:
+        """Return factors of 0."""
+        require(cell, "from_sum", self, _WHY)
+        h = cell.initial_state()
+        A = {name: _zero(v.shape) for name, v in _presynaptic(cell, params, h, x).items()}
+        return Kronecker(A, _zero((h.size, len(params.b))))
+
+    def step(
+        self,
+        cell: Any,
+        loss: StepLoss,
+        params: Params,
+        memory: Kronecker,
+        moment: online.Moment,
+    ) -> tuple[Kronecker, Blocks]:
+        """Return A_t and B_t, and (g_t B_t) (x) A_t."""
+        L, a, J, exponent = _parts(cell, params, moment)
+        moved = scaled.normalise(J @ memory.B.value, memory.B.exponent + exponent)
+        p_0, p_1 = log_balance(moved, memory.A), log_balance(L, a)
+        nu = moment.noise
+        A = _sum(_times(times_exp(memory.A, p_0), nu[0]), _times(times_exp(a, p_1), nu[1]))
+        B = _sum(_times(times_exp(moved, -p_0), nu[0]), _times(times_exp(L, -p_1), nu[1]))
+        signal = scaled.normalise(moment.g.value @ B.value, moment.g.exponent + B.exponent)
+        return Kronecker(A, B), _outer(params, signal, A)
+
+
+@struct.dataclass
+class ReverseKFRTRL:
+    """Equations (1), (5) and (6), for cells that offer `from_sum`.
+
+    Attributes:
+      signs: nu of every step, (T, n_z), in place of random ones.
+    """
+
+    signs: Array | None = None
+    step_axis = "loss"
+    exact = False
+    stochastic = True
+    init = online.init
+    untaught = online.untaught
+    learned = online.nothing_learned
+    __call__ = online.over_sequence
+
+    def noise(self, cell: Cell, params: Any, key: Array | None, n_steps: int) -> Array:
+        """Return nu of every step, (T, n_z)."""
+        require(cell, "from_sum", self, _WHY)
+        shape = (n_steps, len(params.b))
+        return signs_of(self.signs, key, shape, cell.initial_state().dtype)
+
+    def begin(self, cell: Any, params: Params, x: Array, learned: Any) -> Kronecker:
+        """Return factors of 0."""
+        h = cell.initial_state()
+        presynaptic = _presynaptic(cell, params, h, x)
+        B = {name: _zero((h.size, *v.shape)) for name, v in presynaptic.items()}
+        return Kronecker(_zero(params.b.shape), B)
+
+    def step(
+        self,
+        cell: Any,
+        loss: StepLoss,
+        params: Params,
+        memory: Kronecker,
+        moment: online.Moment,
+    ) -> tuple[Kronecker, Blocks]:
+        """Return A_t and B_t, and A_t (x) (g_t B_t)."""
+        L, a, J, exponent = _parts(cell, params, moment)
+        nu = scaled.normalise(moment.noise)
+        moved = influence.transported(J, exponent, memory.B)
+        seen = scaled.normalise(L.value @ nu.value, L.exponent + nu.exponent)
+        new = {name: _product(seen, v) for name, v in a.items()}
+        p_0, p_1 = log_balance(moved, memory.A), log_balance(new, nu)
+        A = scaled.add(scaled.times_exp(memory.A, p_0), scaled.times_exp(nu, p_1))
+        B = _sum(times_exp(moved, -p_0), times_exp(new, -p_1))
+        met = {name: _of_rows(moment.g, block) for name, block in B.items()}
+        return Kronecker(A, B), _outer(params, A, met)
+
+
+def _parts(
+    cell: Any, params: Params, moment: online.Moment
+) -> tuple[Scaled, dict[str, Scaled], Array, Array]:
+    """Return L_t and a_t of equation (1), and J_t as (matrix, exponent)."""
+    at = moment.trajectory
+    z = params.W @ cell.sent(at.h_prev) + at.drive
+    L = scaled.normalise(jax.jacrev(lambda z: cell.from_sum(at.h_prev, z))(z))
+    a = _presynaptic(cell, params, at.h_prev, moment.batch.x)
+    levels = {"W": at.exponent, "U": jnp.int32(0), "b": jnp.int32(0)}
+    a = {name: scaled.normalise(v, levels[name]) for name, v in a.items()}
+    local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+    return L, a, dynamics.jacobian(cell, params, local, at.h_prev), exponent
+
+
+def _presynaptic(cell: Any, params: Params, h: Array, x: Array) -> dict[str, Array]:
+    return dict(zip(_WEIGHTS, (cell.sent(h), x, jnp.ones(1, h.dtype)), strict=True))
+
+
+def _zero(shape: tuple[int, ...]) -> Scaled:
+    return scaled.normalise(jnp.zeros(shape))
+
+
+def _sum(a: Any, b: Any) -> Any:
+    return scaled.add_trees(a, b)
+
+
+def _times(tree: Any, sign: Array) -> Any:
+    return jax.tree.map(
+        lambda s: Scaled(sign * s.value, s.exponent), tree, is_leaf=influence.is_scaled
+    )
+
+
+def _product(a: Scaled, b: Scaled) -> Scaled:
+    return scaled.normalise(jnp.outer(a.value, b.value), a.exponent + b.exponent)
+
+
+def _of_rows(g: Scaled, block: Scaled) -> Scaled:
+    return scaled.normalise(g.value @ block.value, g.exponent + block.exponent)
+
+
+def _outer(params: Any, post: Scaled, pre: dict[str, Scaled]) -> Blocks:
+    """Return post (x) pre as blocks by number of leaf."""
+    blocks = {}
+    for name, v in pre.items():
+        product = _product(post, v)
+        value = product.value.reshape(getattr(params, name).shape)
+        blocks[params._fields.index(name)] = Scaled(value, product.exponent)
+    return blocks

@@ -1,0 +1,81 @@
+"""Node perturbation: try noise in the states and keep what paid off. The weak baseline.
+
+  h'_t = step(h'_{t-1}, x_t) + sigma xi_t                   (1)   h' is perturbed, h is not
+  Z_t  = Z_{t-1} + xi_t^T D_t                               (2)
+  dl_t/dw ~ (l_t(h') - l_t(h)) / sigma  Z_t                 (3)
+
+To first order in sigma l_t(h') - l_t(h) = sigma g_t sum_s (dh_t/dh_s) xi_s, so the mean over xi is
+RTRL, with the variance of one number that must tell n_h T directions apart. No derivative travels
+through time. Williams, Simple statistical gradient-following algorithms for connectionist
+reinforcement learning (REINFORCE), Machine Learning, 1992; with the unperturbed loss as baseline:
+Fiete and Seung, Gradient learning in spiking neural networks by dynamic perturbation of
+conductances, Physical Review Letters, 2006.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import scaled
+from rnnjax.rules import influence, online
+from rnnjax.rules.influence import Blocks
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Cell, Params, StepLoss
+
+
+@struct.dataclass
+class NodePerturbation:
+    """Equations (1) to (3), for any cell; the perturbed states are plain numbers.
+
+    Attributes:
+      sigma: size of the noise. Small ones drown in rounding, large ones are biased: in float32
+        between 1e-3 and 1e-1.
+      xi: the noise of every step, (T, n_h), in place of random one.
+    """
+
+    sigma: Array | float = 1e-2
+    xi: Array | None = None
+    step_axis = "loss"
+    exact = False
+    stochastic = True
+    init = online.init
+    untaught = online.untaught
+    learned = online.nothing_learned
+    __call__ = online.over_sequence
+
+    def noise(self, cell: Cell, params: Params, key: Array | None, n_steps: int) -> Array:
+        """Return xi of every step, (T, n_h)."""
+        h = cell.initial_state()
+        if self.xi is not None:
+            return jnp.asarray(self.xi, h.dtype)
+        # Real and imaginary part of a complex state are two nodes, of variance 1 each.
+        size = 2**0.5 if jnp.iscomplexobj(h) else 1.0
+        return size * jax.random.normal(key, (n_steps, h.size), h.dtype)
+
+    def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> tuple[Array, Blocks]:
+        """Return h'_0 = h_0 and Z_0 = 0."""
+        return cell.initial_state(), _real(influence.nothing(cell, params, x, ()))
+
+    def step(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        memory: tuple[Array, Blocks],
+        moment: online.Moment,
+    ) -> tuple[tuple[Array, Blocks], Blocks]:
+        """Return h'_t and Z_t, and equation (3)."""
+        h, Z = memory
+        at, xi = moment.batch, moment.noise
+        h = cell.step(params, h, at.x) + self.sigma * xi
+        new = influence.pull(cell, params, moment.trajectory, at.x, scaled.normalise(xi.conj()))
+        Z = scaled.add_trees(Z, _real(new))
+        loss_now = jnp.where(at.mask != 0, at.mask * loss(cell.readout(params, h), at.y), 0)
+        gain = (loss_now - moment.loss) / self.sigma
+        return (h, Z), {i: scaled.normalise(gain * z.value, z.exponent) for i, z in Z.items()}
+
+
+def _real(blocks: Any) -> Blocks:
+    return {i: Scaled(block.value.real, block.exponent) for i, block in blocks.items()}

@@ -1,0 +1,60 @@
+"""Random-feedback local online learning: the trace remembers by the leak alone.
+
+  P_t = (1 - a) P_{t-1} + D_t                               (1)
+  dl_t/dw ~ (F e_t) P_t,   e_t = dl_t/dy_t                  (2)
+
+Of the Jacobian (1 - a) I + a diag(f') W only the leak is kept, so the trace needs one number a
+weight; without leak (a = 1) the rule is BPTT with a window of 1, without W it is exact. F are fixed
+random feedback weights, or the transposed readout where none are given. Murray, Local online
+learning in recurrent networks with random feedback, eLife, 2019.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import scaled
+from rnnjax.rules import online, unit_trace
+from rnnjax.rules.base import require
+from rnnjax.rules.influence import Blocks
+from rnnjax.scaled import Scaled
+from rnnjax.scan import Trajectory
+from rnnjax.types import Array, Cell, Params, StepLoss
+
+
+@struct.dataclass
+class RFLO:
+    """Equations (1) and (2), for cells with a `leak`.
+
+    Attributes:
+      feedback: F, (n_h, n_y), see `rnnjax.rules.random_feedback`; None for the readout's own.
+    """
+
+    feedback: Array | None = None
+    step_axis = "loss"
+    exact = False
+    stochastic = False
+    init = online.init
+    untaught = online.untaught
+    learned = online.nothing_learned
+    noise = online.no_noise
+    __call__ = unit_trace.filtered
+
+    def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> Blocks:
+        """Return P_0."""
+        require(cell, "leak", self, "because the leak is all that the trace remembers by")
+        return unit_trace.begin(cell, params, x)
+
+    def step(
+        self, cell: Cell, loss: StepLoss, params: Params, memory: Blocks, moment: online.Moment
+    ) -> tuple[Blocks, Blocks]:
+        """Return P_t and its product with the learning signal."""
+        at, x = moment.trajectory, moment.batch.x
+        memory = unit_trace.carried(cell, params, memory, at, x, self.kept(cell, params, at))
+        return memory, unit_trace.met(cell, params, moment.g, memory, x)
+
+    def kept(self, cell: Any, params: Params, at: Trajectory) -> Scaled:
+        """Return 1 - a of every unit, value (1, 1, n_h)."""
+        require(cell, "leak", self, "because the leak is all that the trace remembers by")
+        return scaled.normalise(jnp.full((1, 1, at.h_prev.size), 1 - cell.leak, at.h_prev.dtype))

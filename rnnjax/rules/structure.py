@@ -1,0 +1,120 @@
+"""Which weights act on which state entries in one step.
+
+The pattern of D_t = dh_t/dw is a property of the cell's code, not of its numbers: it is read off
+the derivative at small positive weights, states and inputs, where no activation is cut off and
+nothing cancels, and is therefore known while a program is traced.
+
+Where every weight acts on the entries of a single unit, a trace of D_t needs as many numbers as
+there are weights (times the entries of a unit) instead of n_h times as many.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnjax import dynamics, gradient
+from rnnjax.types import Array, Cell, Params
+
+Pattern = dict[int, np.ndarray]  # by number of leaf of params
+_SMALL = (0.05, 0.1)
+
+
+def reach(cell: Cell, params: Params, x: Array) -> Pattern:
+    """Return which state entries each weight acts on in one step, boolean (n_h, *leaf).
+
+    Args:
+      cell: the cell.
+      params: parameters; only their shapes matter.
+      x: an input, (n_x,); only its shape matters.
+    """
+    leaves, structure = jax.tree.flatten((cell, params, cell.initial_state(), x))
+    # Fields of the cell that are no arrays are what they are; arrays have a stand-in.
+    like = tuple(
+        jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) if _is_number(leaf) else leaf
+        for leaf in leaves
+    )
+    return _reach(like, structure)
+
+
+def units(cell: Cell, params: Params, x: Array) -> Pattern | None:
+    """Return the unit that each weight acts on, int, shaped as its leaf; None if some act on more.
+
+    Axes along which the unit is the same have length 1, so that the array broadcasts to the leaf.
+    """
+    m = dynamics.entries_per_unit(cell)
+    found = {}
+    for i, pattern in reach(cell, params, x).items():
+        by_unit = pattern.reshape(m, -1, *pattern.shape[1:]).any(axis=0)
+        if np.any(by_unit.sum(axis=0) > 1):
+            return None
+        found[i] = _without_repeats(by_unit.argmax(axis=0))
+    return found
+
+
+def connected(cell: Cell, params: Params, x: Array) -> Array:
+    """Return which entries of h_{t-1} each entry of h_t may hear, boolean (n_h, n_h).
+
+    A weight that is 0 connects nothing; the others count whatever their size. May be traced.
+    """
+    stand_in = jax.tree.map(lambda p: jnp.where(p == 0, 0, 0.07).astype(p.dtype), params)
+    small = jax.tree.map(lambda a: jnp.full_like(a, 0.05), (cell.initial_state(), x))
+    h = small[0]
+
+    def parts(h: Array) -> tuple[Array, Array]:
+        h_next = cell.step(stand_in, h, small[1])
+        return h_next.real, h_next.imag
+
+    J = jax.jacfwd(parts)(h) if not jnp.iscomplexobj(h) else jax.jacrev(parts)(h)
+    return (jnp.abs(J[0]) + jnp.abs(J[1])) > 0
+
+
+@functools.lru_cache(maxsize=64)
+def _reach(like: tuple[Any, ...], structure: Any) -> Pattern:
+    def derivative(arrays: list[Array]) -> dict[int, Array]:
+        given = iter(arrays)
+        leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]
+        cell, params, h, x = jax.tree.unflatten(structure, leaves)
+        return _derivative(cell, params, h, x)
+
+    generator = np.random.default_rng(0)
+    with jax.ensure_compile_time_eval():
+        small = [
+            jnp.asarray(generator.uniform(*_SMALL, leaf.shape), leaf.dtype)
+            for leaf in like
+            if _is_shape(leaf)
+        ]
+        found = jax.jit(derivative)(small)
+        return {i: np.asarray(leaf != 0) for i, leaf in found.items()}
+
+
+def _derivative(cell: Cell, params: Params, h: Array, x: Array) -> dict[int, Array]:
+    read = gradient.leaves_read(lambda p: cell.step(p, h, x), params)
+    leaves, structure = jax.tree.flatten(params)
+
+    def step(some: list[Array]) -> tuple[Array, Array]:
+        chosen = dict(zip(read, some, strict=True))
+        both = [chosen.get(i, leaf) for i, leaf in enumerate(leaves)]
+        h_next = cell.step(jax.tree.unflatten(structure, both), h, x)
+        return h_next.real, h_next.imag
+
+    real, imaginary = jax.jacrev(step)([leaves[i] for i in read])
+    return {i: jnp.abs(a) + jnp.abs(b) for i, a, b in zip(read, real, imaginary, strict=True)}
+
+
+def _without_repeats(unit: np.ndarray) -> np.ndarray:
+    for axis in range(unit.ndim):
+        first = unit.take([0], axis=axis)
+        if np.array_equal(unit, np.broadcast_to(first, unit.shape)):
+            unit = first
+    return unit
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, (bool, int, float, complex, np.ndarray, jax.Array))
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)

@@ -1,0 +1,65 @@
+"""Truncated backpropagation with carried state: blocks of K steps, one after the other.
+
+  delta_t = g_t + J_{t+1}^T delta_{t+1},   but delta = g_t at the last step of a block   (1)
+
+The state goes on from block to block and from sequence to sequence, the gradient does not: a loss
+reaches back to the start of its block. Along lag d the gradient is seen by the share (K - d) / K of
+the losses, and by none from d = K on. Williams and Peng, An efficient gradient-based algorithm for
+on-line training of recurrent network trajectories, Neural Computation, 1990; the same window for
+every loss (full overlap) is `rnnjax.rules.BPTT` with a window.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import adjoint, scaled, scan
+from rnnjax.gradient import gradient_of_deltas
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
+
+
+@struct.dataclass
+class TruncatedBPTT:
+    """Equation (1).
+
+    Attributes:
+      window: K, static; blocks start with the sequence.
+      carries: whether a sequence starts from the last state of the one before, static.
+    """
+
+    window: int = struct.field(pytree_node=False)
+    carries: bool = struct.field(pytree_node=False, default=True)
+    step_axis = "use"
+    exact = False
+    stochastic = False
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ValueError(f"window: expected a positive number of steps, got {self.window}")
+
+    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Scaled:
+        """Return h_0 of the first sequence, value (n_h,)."""
+        return scan.initial(cell, params)
+
+    def __call__(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Scaled,
+        *,
+        per_step: bool = False,
+    ) -> RuleOut:
+        """Return loss, gradient and the last state; see `rnnjax.types.Rule`."""
+        start = state if self.carries else scan.initial(cell, params)
+        trajectory = scan.unroll(cell, params, batch.x, start)
+        h = scaled.plain(trajectory.states)
+        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        passes = (jnp.arange(len(losses)) % self.window != 0).astype(losses.dtype)
+        nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
+        deltas, _ = adjoint.scan_back(cell, params, trajectory, nothing, g, passes)
+        grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
+        last = jax.tree.map(lambda a: a[-1], trajectory.states)
+        return RuleOut(jnp.sum(losses), grads, last)

@@ -1,0 +1,107 @@
+"""UORO: an unbiased estimate of the influence of rank one.
+
+  M_t ~ s_t theta_t^T                                                              (1)
+  s_t     = rho_0 J_t s_{t-1} + rho_1 nu_t                                         (2)
+  theta_t = theta_{t-1} / rho_0 + nu_t^T D_t / rho_1                               (3)
+  rho_0^2 = |theta_{t-1}| / |J_t s_{t-1}|,   rho_1^2 = |nu_t^T D_t| / |nu_t|       (4)
+  dl_t/dw ~ (g_t s_t) theta_t                                                      (5)
+
+nu_t are random signs, one a state entry, so E[nu nu^T] = I and the mean over all sign sequences is
+exactly RTRL; (4) balances the two factors and so keeps the variance down. Memory: n_h and one
+number a weight. Tallec and Ollivier, Unbiased online recurrent optimization, ICLR 2018.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import dynamics, scaled
+from rnnjax.rules import influence, online
+from rnnjax.rules.influence import Blocks
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Cell, Params, StepLoss
+
+
+@struct.dataclass
+class UORO:
+    """Equations (1) to (5), for any cell.
+
+    Attributes:
+      signs: nu of every step, (T, n_h), in place of random ones: all of them give the exact mean.
+    """
+
+    signs: Array | None = None
+    step_axis = "loss"
+    exact = False
+    stochastic = True
+    init = online.init
+    untaught = online.untaught
+    learned = online.nothing_learned
+    __call__ = online.over_sequence
+
+    def noise(self, cell: Cell, params: Params, key: Array | None, n_steps: int) -> Array:
+        """Return nu of every step, (T, n_h)."""
+        h = cell.initial_state()
+        return signs_of(self.signs, key, (n_steps, h.size), h.dtype)
+
+    def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> tuple[Scaled, Blocks]:
+        """Return s_0 and theta_0, both 0."""
+        s = scaled.normalise(jnp.zeros_like(cell.initial_state()))
+        return s, influence.nothing(cell, params, x, ())
+
+    def step(
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        memory: tuple[Scaled, Blocks],
+        moment: online.Moment,
+    ) -> tuple[tuple[Scaled, Blocks], Blocks]:
+        """Return s_t and theta_t, and equation (5)."""
+        s, theta = memory
+        at, nu = moment.trajectory, scaled.normalise(moment.noise)
+        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        moved = scaled.normalise(
+            dynamics.push(cell, params, local, s.value), s.exponent + exponent
+        )
+        new = influence.pull(cell, params, at, moment.batch.x, nu)
+        rho_0 = log_balance(theta, moved)
+        rho_1 = log_balance(new, nu)
+        s = scaled.add(scaled.times_exp(moved, rho_0), scaled.times_exp(nu, rho_1))
+        theta = scaled.add_trees(times_exp(theta, -rho_0), times_exp(new, -rho_1))
+        return (s, theta), weighted(moment.g, s, theta)
+
+
+def signs_of(given: Array | None, key: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return random signs, or the given ones."""
+    if given is not None:
+        return jnp.asarray(given, dtype)
+    return jax.random.rademacher(key, shape, jnp.zeros((), dtype).real.dtype).astype(dtype)
+
+
+def log_balance(a: Any, b: Any) -> Array:
+    """Return log sqrt(|a| / |b|) for trees of `Scaled`, 0 where one of them is 0.
+
+    Nothing needs balancing there, and any factor leaves the estimate unbiased.
+    """
+    difference = 0.5 * (scaled.log_norm(a) - scaled.log_norm(b))
+    return jnp.where(jnp.isfinite(difference), difference, 0)
+
+
+def times_exp(tree: Any, log_factor: Array) -> Any:
+    """Return a tree of `Scaled` times e^log_factor."""
+    return jax.tree.map(
+        lambda leaf: scaled.times_exp(leaf, log_factor), tree, is_leaf=influence.is_scaled
+    )
+
+
+def weighted(g: Scaled, s: Scaled, theta: Blocks) -> Blocks:
+    """Return the real part of (g s) theta, equation (5)."""
+    share = jnp.sum(g.value * s.value)
+    exponent = g.exponent + s.exponent
+    return {
+        i: scaled.normalise((share * block.value).real, exponent + block.exponent)
+        for i, block in theta.items()
+    }
