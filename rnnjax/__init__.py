@@ -29,6 +29,7 @@ _MODULES = (
     "tasks",
     "theory",
     "train",
+    "train_online",
     "types",
     "updates",
     "workbook",
@@ -55,7 +56,9 @@ _NAMES = {
     "BPTT": "rules",
     "EligibilityRatio": "rules",
     "EligibilityTrace": "rules",
+    "RTRL": "rules",
     "fit": "train",
+    "fit_online": "train_online",
     "Claim": "figures",
 }
 

@@ -121,6 +121,7 @@ class ReverseKFRTRL:
 
     def begin(self, cell: Any, params: Params, x: Array, learned: Any) -> Kronecker:
         """Return factors of 0."""
+        require(cell, "from_sum", self, _WHY)
         h = cell.initial_state()
         presynaptic = _presynaptic(cell, params, h, x)
         B = {name: _zero((h.size, *v.shape)) for name, v in presynaptic.items()}

@@ -1,0 +1,179 @@
+"""Training with updates within the sequence: at every step, or every few.
+
+An online rule keeps its memory from update to update, so that what it knows of the past was
+gathered under weights that have changed since; that is the price of not waiting. For small steps
+the sum of the updates of a sequence is that of its gradient, to first order in the learning rate.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnjax import gradient, rules, scaled
+from rnnjax.rules import online
+from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
+from rnnjax.updates import from_scaled
+
+_RULE = 2  # folded into the key for the random numbers of rules
+
+
+class OnlineTraining(NamedTuple):
+    """What `fit_online` returns.
+
+    Attributes:
+      params: the parameters after the last update.
+      loss: l_t of every step, mean over the batch, before the update at its end, (n_sequences, T);
+        for a rule that is no online rule the mean over the steps of its piece.
+    """
+
+    params: Params
+    loss: Array
+
+
+def fit_online(
+    cell: Cell,
+    task: Task,
+    rule: Rule,
+    optimiser: optax.GradientTransformation,
+    key: Array,
+    *,
+    n_sequences: int,
+    batch_size: int = 1,
+    steps_per_update: int = 1,
+    params: Params | None = None,
+) -> OnlineTraining:
+    """Train a cell with updates within its sequences; a stream is one long sequence.
+
+    An online rule (see `rnnjax.rules.online`) goes on from update to update with its memory. Any
+    other rule is given the sequence in pieces of `steps_per_update` steps and carries from piece to
+    piece what its state carries. State and memory start afresh with every sequence; what a rule has
+    learned about the network stays. Where no loss falls due in a piece, there is no update.
+
+    Args:
+      cell: the cell.
+      task: gives the sequences and the loss of a step.
+      rule: gives the gradient.
+      optimiser: any optax optimiser.
+      key: all randomness: start, sequences and the rule's noise are folded from it.
+      n_sequences: sequences, one after the other.
+      batch_size: sequences side by side, sharing the weights.
+      steps_per_update: steps between two updates, a divisor of T.
+      params: the start; drawn by the cell if None.
+
+    Returns:
+      see `OnlineTraining`.
+
+    Raises:
+      ValueError: a count is not positive, or steps_per_update does not divide T.
+    """
+    n_steps = len(jax.eval_shape(task.sample, key).x)
+    if min(n_sequences, batch_size, steps_per_update) < 1 or n_steps % steps_per_update:
+        raise ValueError(
+            f"steps_per_update: expected a divisor of T = {n_steps} and positive counts, got "
+            f"steps_per_update={steps_per_update}, n_sequences={n_sequences}, "
+            f"batch_size={batch_size}"
+        )
+    key_init, key_data = jax.random.split(key)
+    params = cell.init(key_init) if params is None else params
+    optimiser = from_scaled(optimiser)
+    kind = _StepByStep if hasattr(rule, "step") else _ByPieces
+    learner = kind(rule, cell, task.loss)
+
+    def update(carry: tuple, piece: tuple) -> tuple[tuple, Array]:
+        params, optimiser_state, memory = carry
+        memory, losses, grads = learner.learn(params, memory, piece)
+        updates, moved = optimiser.update(grads, optimiser_state, params)
+        taken = (optax.apply_updates(params, updates), moved)
+        due = jnp.any(piece[0].mask != 0)
+        params, optimiser_state = jax.tree.map(
+            lambda new, old: jnp.where(due, new, old), taken, (params, optimiser_state)
+        )
+        return (params, optimiser_state, memory), losses
+
+    def sequence(carry: tuple, n: Array) -> tuple[tuple, Array]:
+        params, optimiser_state, state = carry
+        keys = jax.random.split(jax.random.fold_in(key_data, n), batch_size)
+        batch = jax.vmap(task.sample)(keys)
+        memory, steps = learner.begin(params, state, batch)
+        start = (params, optimiser_state, memory)
+        pieces = jax.tree.map(lambda a: _in_pieces(a, steps_per_update), steps)
+        (params, optimiser_state, memory), losses = jax.lax.scan(update, start, pieces)
+        return (params, optimiser_state, learner.end(memory)), losses.reshape(-1)
+
+    keys = jax.random.split(jax.random.fold_in(key, _RULE), batch_size)
+    like = task.sample(key)
+    state = jax.vmap(lambda key: rule.init(cell, params, like, key))(keys)
+    start = (params, optimiser.init(params), state)
+    (params, _, _), losses = jax.lax.scan(sequence, start, jnp.arange(n_sequences))
+    return OnlineTraining(params, losses)
+
+
+def _in_pieces(a: Array, n: int) -> Array:
+    """Return (B, T, ...) as (T / n, n, B, ...): time goes first."""
+    a = jnp.swapaxes(a, 0, 1)
+    return a.reshape(-1, n, *a.shape[1:])
+
+
+class _StepByStep(NamedTuple):
+    """An online rule in a batch of sequences."""
+
+    rule: Any
+    cell: Cell
+    loss: StepLoss
+
+    def begin(self, params: Params, state: Any, batch: Batch) -> tuple[Any, tuple[Batch, Any]]:
+        """Return the memory at the start of each sequence, and its steps with their noise."""
+
+        def one(batch: Batch, state: Any) -> Any:
+            carry, key, later = online.start(self.rule, self.cell, params, batch.x[0], state)
+            noise = self.rule.noise(self.cell, params, key, len(batch.x))
+            return (carry, later), (batch, noise)
+
+        return jax.vmap(one)(batch, state)
+
+    def learn(self, params: Params, memory: Any, piece: tuple) -> tuple[Any, Array, Any]:
+        """Return the memory after a piece, its losses (n,), and the gradient."""
+        carry, later = memory
+
+        def one(carry: Any, at: Batch, noise: Any) -> Any:
+            return online.advance(self.rule, self.cell, self.loss, params, carry, at, noise)
+
+        def step(carry: Any, at: tuple) -> tuple[Any, tuple]:
+            carry, (losses, *grads) = jax.vmap(one)(carry, *at)
+            sums = scaled.sum_over_leading(tuple(grads))
+            return carry, (jnp.mean(losses), scaled.divide(sums, len(losses)))
+
+        carry, (losses, steps) = jax.lax.scan(step, carry, piece)
+        grads = gradient.as_params(params, *scaled.sum_over_leading(steps))
+        return (carry, later), losses, grads
+
+    def end(self, memory: Any) -> online.Carried:
+        """Return what goes on to the next sequence."""
+        (_, memory), later = memory
+        return online.Carried(later, jax.vmap(self.rule.learned)(memory))
+
+
+class _ByPieces(NamedTuple):
+    """Any other rule: each piece is a sequence, the state goes from piece to piece."""
+
+    rule: Rule
+    cell: Cell
+    loss: StepLoss
+
+    def begin(self, params: Params, state: Any, batch: Batch) -> tuple[Any, tuple[Batch, None]]:
+        """Return the state at the start of each sequence, and its steps."""
+        first = jax.vmap(lambda b: self.rule.init(self.cell, params, b))(batch)
+        return first, (batch, None)
+
+    def learn(self, params: Params, memory: Any, piece: tuple) -> tuple[Any, Array, Any]:
+        """Return the state after a piece, its mean loss (n,), and the gradient."""
+        batch = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), piece[0])
+        out = rules.batch_gradient(self.rule, self.cell, self.loss, params, batch, memory)
+        n = batch.x.shape[1]
+        return out.state, jnp.full(n, out.loss / n), out.grads
+
+    def end(self, memory: Any) -> Any:
+        """Return the state: the next sequence starts anew all the same."""
+        return memory
