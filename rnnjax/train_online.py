@@ -111,9 +111,8 @@ def fit_online(
 
 
 def _in_pieces(a: Array, n: int) -> Array:
-    """Return (B, T, ...) as (T / n, n, B, ...): time goes first."""
-    a = jnp.swapaxes(a, 0, 1)
-    return a.reshape(-1, n, *a.shape[1:])
+    """Return (B, T, ...) as (T / n, B, n, ...)."""
+    return jnp.swapaxes(a.reshape(len(a), -1, n, *a.shape[2:]), 0, 1)
 
 
 class _StepByStep(NamedTuple):
@@ -137,17 +136,18 @@ class _StepByStep(NamedTuple):
         """Return the memory after a piece, its losses (n,), and the gradient."""
         carry, later = memory
 
-        def one(carry: Any, at: Batch, noise: Any) -> Any:
-            return online.advance(self.rule, self.cell, self.loss, params, carry, at, noise)
+        def one(carry: Any, batch: Batch, noise: Any) -> Any:
+            carry, (moments, own) = online.advance(
+                self.rule, self.cell, self.loss, params, carry, batch, noise
+            )
+            readout = online.through_readout(
+                self.cell, self.loss, params, moments, per_step=False
+            )
+            return carry, moments.loss, (scaled.sum_over_leading(own), readout)
 
-        def step(carry: Any, at: tuple) -> tuple[Any, tuple]:
-            carry, (losses, *grads) = jax.vmap(one)(carry, *at)
-            sums = scaled.sum_over_leading(tuple(grads))
-            return carry, (jnp.mean(losses), scaled.divide(sums, len(losses)))
-
-        carry, (losses, steps) = jax.lax.scan(step, carry, piece)
-        grads = gradient.as_params(params, *scaled.sum_over_leading(steps))
-        return (carry, later), losses, grads
+        carry, losses, grads = jax.vmap(one)(carry, *piece)
+        total = scaled.divide(scaled.sum_over_leading(grads), len(losses))
+        return (carry, later), jnp.mean(losses, axis=0), gradient.as_params(params, *total)
 
     def end(self, memory: Any) -> online.Carried:
         """Return what goes on to the next sequence."""
@@ -169,9 +169,8 @@ class _ByPieces(NamedTuple):
 
     def learn(self, params: Params, memory: Any, piece: tuple) -> tuple[Any, Array, Any]:
         """Return the state after a piece, its mean loss (n,), and the gradient."""
-        batch = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), piece[0])
-        out = rules.batch_gradient(self.rule, self.cell, self.loss, params, batch, memory)
-        n = batch.x.shape[1]
+        out = rules.batch_gradient(self.rule, self.cell, self.loss, params, piece[0], memory)
+        n = piece[0].x.shape[1]
         return out.state, jnp.full(n, out.loss / n), out.grads
 
     def end(self, memory: Any) -> Any:

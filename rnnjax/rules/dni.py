@@ -14,7 +14,7 @@ Cho and Savin, Journal of Machine Learning Research, 2020, where A predicts g_t 
 divided by |f|^2, so that no rate depends on the size of the state.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import struct
@@ -22,7 +22,19 @@ from flax import struct
 from rnnjax import dynamics, scaled
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
+from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+class Prepared(NamedTuple):
+    """What a step needs: f_t, J_t, the step with its input, g_t."""
+
+    features: Array
+    local: Any
+    exponent: Array
+    at: Trajectory
+    x: Array
+    g: scaled.Scaled
 
 
 @struct.dataclass
@@ -54,22 +66,29 @@ class DNI:
         """Return A."""
         return memory[0]
 
+    def prepare(
+        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Prepared:
+        """Return what a step needs."""
+        at = moment.trajectory
+        now = _features(scaled.plain(at.states), moment.batch.y)
+        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        return Prepared(now, local, exponent, at, moment.batch.x, moment.g)
+
     def step(
         self,
         cell: Cell,
         loss: StepLoss,
         params: Params,
         memory: tuple[Array, Array],
-        moment: online.Moment,
+        prepared: Prepared,
     ) -> tuple[tuple[Array, Array], Blocks]:
         """Return A after equation (3) and f_t, and the gradient of the step, equation (2)."""
         A, before = memory
-        at = moment.trajectory
-        now = _features(scaled.plain(at.states), moment.batch.y)
-        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        now, local, exponent, at, x, g = prepared
 
         def delta(A: Array) -> scaled.Scaled:
-            return scaled.add(moment.g, scaled.normalise(A @ now))
+            return scaled.add(g, scaled.normalise(A @ now))
 
         sent = delta(A)
         target = scaled.shift(
@@ -78,7 +97,7 @@ class DNI:
         size = jnp.sum(before**2)
         rate = jnp.where(size > 0, self.rate / jnp.where(size > 0, size, 1), 0)
         A = A - rate * jnp.outer(A @ before - target, before)
-        grads = influence.pull(cell, params, at, moment.batch.x, delta(A))
+        grads = influence.pull(cell, params, at, x, delta(A))
         return (A, now), _real(grads)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from flax import struct
 
+from rnnjax import scaled
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
-from rnnjax.rules.rtrl import next_influence
+from rnnjax.rules.rtrl import Transport, next_influence, transport
 from rnnjax.types import Array, Cell, Params, StepLoss
 
 
@@ -44,9 +45,21 @@ class EligibilityTrace:
         """Return P_0."""
         return influence.nothing(cell, params, x, cell.initial_state().shape)
 
+    def prepare(
+        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Transport:
+        """Return decay J_t, D_t and g_t."""
+        at = transport(cell, params, moment)
+        return at._replace(J=scaled.normalise(self.decay * at.J.value, at.J.exponent))
+
     def step(
-        self, cell: Cell, loss: StepLoss, params: Params, memory: Blocks, moment: online.Moment
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        memory: Blocks,
+        prepared: Transport,
     ) -> tuple[Blocks, Blocks]:
         """Return P_t and g_t P_t."""
-        memory = next_influence(cell, params, memory, moment, self.decay)
-        return memory, influence.times(moment.g, memory)
+        memory = next_influence(memory, prepared)
+        return memory, influence.times(prepared.g, memory)

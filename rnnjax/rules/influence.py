@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import gradient, scaled
+from rnnjax import dynamics, gradient, scaled
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params
@@ -83,9 +83,15 @@ def times(g: Scaled, blocks: Blocks) -> Blocks:
     }
 
 
-def transported(J: Array, exponent: Array, blocks: Blocks) -> Blocks:
-    """Return 2^exponent J M for J (n_h, n_h) and blocks (n_h, *leaf)."""
+def transported(J: Scaled, blocks: Blocks) -> Blocks:
+    """Return J M for J (n_h, n_h) and blocks (n_h, *leaf)."""
     return {
-        i: scaled.normalise(jnp.tensordot(J, M.value, 1), M.exponent + exponent)
+        i: scaled.normalise(jnp.tensordot(J.value, M.value, 1), M.exponent + J.exponent)
         for i, M in blocks.items()
     }
+
+
+def jacobian(cell: Cell, params: Params, at: Trajectory) -> Scaled:
+    """Return J_t, value (n_h, n_h), exponent ()."""
+    local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+    return scaled.normalise(dynamics.jacobian(cell, params, local, at.h_prev), exponent)

@@ -49,6 +49,15 @@ class Perturbation(NamedTuple):
     age: Array
 
 
+class Prepared(NamedTuple):
+    """What a step needs: D_t and g_t, J_t, and zeta_t."""
+
+    trace: unit_trace.Kept
+    local: Any
+    exponent: Array
+    zeta: Array
+
+
 @struct.dataclass
 class KeRNL:
     """Equations (1) to (6), for any cell.
@@ -88,42 +97,49 @@ class KeRNL:
         """Return the kernel."""
         return memory[0]
 
+    def prepare(
+        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Prepared:
+        """Return what a step needs."""
+        at = moment.trajectory
+        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        D = unit_trace.direct(cell, params, at, moment.batch.x)
+        return Prepared(unit_trace.Kept(None, D, moment.g), local, exponent, moment.noise)
+
     def step(
         self,
         cell: Cell,
         loss: StepLoss,
         params: Params,
         memory: tuple[Kernel, Perturbation, Blocks],
-        moment: online.Moment,
+        prepared: Prepared,
     ) -> tuple[tuple[Kernel, Perturbation, Blocks], Blocks]:
         """Return the memory after equations (2) and (4) to (6), and equation (3)."""
         kernel, before, B = memory
-        at, x = moment.trajectory, moment.batch.x
-        kappa = _kappa(kernel)
-        now = self._perturbed(cell, params, kappa, before, moment)
+        kappa = 1 - kernel.alpha
+        now = self._perturbed(cell, params, kappa, before, prepared)
         m = dynamics.entries_per_unit(cell)
         own = jnp.eye(m)[:, :, None] * kappa.reshape(1, m, -1)
-        B = unit_trace.carried(cell, params, B, at, x, scaled.normalise(own.astype(now.u.dtype)))
+        kept = prepared.trace._replace(K=scaled.normalise(own.astype(now.u.dtype)))
+        B = unit_trace.carried(B, kept)
         kernel = self._taught(kernel, now)
-        signal = scaled.normalise(moment.g.value @ kernel.A, moment.g.exponent)
-        return (kernel, now, B), unit_trace.met(cell, params, signal, B, x)
+        signal = scaled.normalise(kept.g.value @ kernel.A, kept.g.exponent)
+        return (kernel, now, B), unit_trace.met(signal, B, kept.D)
 
     def _perturbed(
-        self, cell: Cell, params: Params, kappa: Array, before: Perturbation, moment: online.Moment
+        self, cell: Cell, params: Params, kappa: Array, before: Perturbation, prepared: Prepared
     ) -> Perturbation:
         """Return equation (4) and the true effect u_t."""
-        at = moment.trajectory
         afresh = before.age == self.horizon
         u, Omega, Gamma = (
             jnp.where(afresh, 0, a) for a in (before.u, before.Omega, before.Gamma)
         )
-        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
-        u = dynamics.push(cell, params, local, u + before.zeta)
+        u = dynamics.push(cell, params, prepared.local, u + before.zeta)
         return Perturbation(
-            u=scaled.shift(u, exponent),
+            u=scaled.shift(u, prepared.exponent),
             Omega=kappa * Omega + before.zeta,
             Gamma=kappa * Gamma - Omega,
-            zeta=moment.noise,
+            zeta=prepared.zeta,
             age=jnp.where(afresh, 1, before.age + 1),
         )
 
@@ -137,7 +153,3 @@ class KeRNL:
             A=kernel.A - rate * jnp.outer(error, now.Omega.conj()),
             alpha=jnp.clip(kernel.alpha - rate * by_alpha, 0, 1),
         )
-
-
-def _kappa(kernel: Kernel) -> Array:
-    return 1 - kernel.alpha

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import scaled
 from rnnjax.rules import influence, online
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -35,6 +35,15 @@ from rnnjax.types import Array, Cell, Params, StepLoss
 
 _WEIGHTS = ("W", "U", "b")
 _WHY = "because its weights do not act through one sum"
+
+
+class Prepared(NamedTuple):
+    """What a step needs: J_t, the new term of each factor, the sign of the old ones, g_t."""
+
+    J: Scaled
+    new: Any
+    sign: Array
+    g: Scaled
 
 
 class Kronecker(NamedTuple):
@@ -77,23 +86,32 @@ class KFRTRL:
         A = {name: _zero(v.shape) for name, v in _presynaptic(cell, params, h, x).items()}
         return Kronecker(A, _zero((h.size, len(params.b))))
 
+    def prepare(
+        self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Prepared:
+        """Return the terms of equations (2) and (3) that are new in a step."""
+        L, a = _parts(cell, params, moment)
+        p_1 = log_balance(L, a)
+        sign = moment.noise
+        new = Kronecker(_times(times_exp(a, p_1), sign[1]), _times(times_exp(L, -p_1), sign[1]))
+        J = influence.jacobian(cell, params, moment.trajectory)
+        return Prepared(J, new, sign[0], moment.g)
+
     def step(
         self,
         cell: Any,
         loss: StepLoss,
         params: Params,
         memory: Kronecker,
-        moment: online.Moment,
+        prepared: Prepared,
     ) -> tuple[Kronecker, Blocks]:
         """Return A_t and B_t, and (g_t B_t) (x) A_t."""
-        L, a, J, exponent = _parts(cell, params, moment)
-        moved = scaled.normalise(J @ memory.B.value, memory.B.exponent + exponent)
-        p_0, p_1 = log_balance(moved, memory.A), log_balance(L, a)
-        nu = moment.noise
-        A = _sum(_times(times_exp(memory.A, p_0), nu[0]), _times(times_exp(a, p_1), nu[1]))
-        B = _sum(_times(times_exp(moved, -p_0), nu[0]), _times(times_exp(L, -p_1), nu[1]))
-        signal = scaled.normalise(moment.g.value @ B.value, moment.g.exponent + B.exponent)
-        return Kronecker(A, B), _outer(params, signal, A)
+        J, sign = prepared.J, prepared.sign
+        moved = scaled.normalise(J.value @ memory.B.value, memory.B.exponent + J.exponent)
+        p_0 = log_balance(moved, memory.A)
+        A = scaled.add_trees(_times(times_exp(memory.A, p_0), sign), prepared.new.A)
+        B = scaled.add(_times(scaled.times_exp(moved, -p_0), sign), prepared.new.B)
+        return Kronecker(A, B), _outer(params, _of_rows(prepared.g, B), A)
 
 
 @struct.dataclass
@@ -127,39 +145,46 @@ class ReverseKFRTRL:
         B = {name: _zero((h.size, *v.shape)) for name, v in presynaptic.items()}
         return Kronecker(_zero(params.b.shape), B)
 
+    def prepare(
+        self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Prepared:
+        """Return the terms of equations (5) and (6) that are new in a step."""
+        L, a = _parts(cell, params, moment)
+        nu = scaled.normalise(moment.noise)
+        seen = scaled.normalise(L.value @ nu.value, L.exponent + nu.exponent)
+        new = {name: _product(seen, v) for name, v in a.items()}
+        p_1 = log_balance(new, nu)
+        both = Kronecker(scaled.times_exp(nu, p_1), times_exp(new, -p_1))
+        J = influence.jacobian(cell, params, moment.trajectory)
+        return Prepared(J, both, jnp.ones(()), moment.g)
+
     def step(
         self,
         cell: Any,
         loss: StepLoss,
         params: Params,
         memory: Kronecker,
-        moment: online.Moment,
+        prepared: Prepared,
     ) -> tuple[Kronecker, Blocks]:
         """Return A_t and B_t, and A_t (x) (g_t B_t)."""
-        L, a, J, exponent = _parts(cell, params, moment)
-        nu = scaled.normalise(moment.noise)
-        moved = influence.transported(J, exponent, memory.B)
-        seen = scaled.normalise(L.value @ nu.value, L.exponent + nu.exponent)
-        new = {name: _product(seen, v) for name, v in a.items()}
-        p_0, p_1 = log_balance(moved, memory.A), log_balance(new, nu)
-        A = scaled.add(scaled.times_exp(memory.A, p_0), scaled.times_exp(nu, p_1))
-        B = _sum(times_exp(moved, -p_0), times_exp(new, -p_1))
-        met = {name: _of_rows(moment.g, block) for name, block in B.items()}
+        moved = influence.transported(prepared.J, memory.B)
+        p_0 = log_balance(moved, memory.A)
+        A = scaled.add(scaled.times_exp(memory.A, p_0), prepared.new.A)
+        B = scaled.add_trees(times_exp(moved, -p_0), prepared.new.B)
+        met = {name: _of_rows(prepared.g, block) for name, block in B.items()}
         return Kronecker(A, B), _outer(params, A, met)
 
 
 def _parts(
     cell: Any, params: Params, moment: online.Moment
-) -> tuple[Scaled, dict[str, Scaled], Array, Array]:
-    """Return L_t and a_t of equation (1), and J_t as (matrix, exponent)."""
+) -> tuple[Scaled, dict[str, Scaled]]:
+    """Return L_t and a_t of equation (1)."""
     at = moment.trajectory
     z = params.W @ cell.sent(at.h_prev) + at.drive
     L = scaled.normalise(jax.jacrev(lambda z: cell.from_sum(at.h_prev, z))(z))
     a = _presynaptic(cell, params, at.h_prev, moment.batch.x)
     levels = {"W": at.exponent, "U": jnp.int32(0), "b": jnp.int32(0)}
-    a = {name: scaled.normalise(v, levels[name]) for name, v in a.items()}
-    local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
-    return L, a, dynamics.jacobian(cell, params, local, at.h_prev), exponent
+    return L, {name: scaled.normalise(v, levels[name]) for name, v in a.items()}
 
 
 def _presynaptic(cell: Any, params: Params, h: Array, x: Array) -> dict[str, Array]:
@@ -168,10 +193,6 @@ def _presynaptic(cell: Any, params: Params, h: Array, x: Array) -> dict[str, Arr
 
 def _zero(shape: tuple[int, ...]) -> Scaled:
     return scaled.normalise(jnp.zeros(shape))
-
-
-def _sum(a: Any, b: Any) -> Any:
-    return scaled.add_trees(a, b)
 
 
 def _times(tree: Any, sign: Array) -> Any:

@@ -12,17 +12,27 @@ Fiete and Seung, Gradient learning in spiking neural networks by dynamic perturb
 conductances, Physical Review Letters, 2006.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import scaled
+from rnnjax import dynamics, scaled
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
-from rnnjax.types import Array, Cell, Params, StepLoss
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+class Prepared(NamedTuple):
+    """What a step needs: xi_t^T D_t, the drive and the noise of h', and l_t of h."""
+
+    new: Blocks
+    drive: Array
+    xi: Array
+    batch: Batch
+    loss: Array
 
 
 @struct.dataclass
@@ -58,22 +68,32 @@ class NodePerturbation:
         """Return h'_0 = h_0 and Z_0 = 0."""
         return cell.initial_state(), _real(influence.nothing(cell, params, x, ()))
 
+    def prepare(
+        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Prepared:
+        """Return xi_t^T D_t, and what the perturbed step and its loss need."""
+        at, noise = moment.batch, moment.noise
+        xi = scaled.normalise(noise.conj())
+        new = _real(influence.pull(cell, params, moment.trajectory, at.x, xi))
+
+        drive = dynamics.drive(cell, params, at.x)
+        return Prepared(new, drive, noise, at, moment.loss)
+
     def step(
         self,
         cell: Cell,
         loss: StepLoss,
         params: Params,
         memory: tuple[Array, Blocks],
-        moment: online.Moment,
+        prepared: Prepared,
     ) -> tuple[tuple[Array, Blocks], Blocks]:
         """Return h'_t and Z_t, and equation (3)."""
         h, Z = memory
-        at, xi = moment.batch, moment.noise
-        h = cell.step(params, h, at.x) + self.sigma * xi
-        new = influence.pull(cell, params, moment.trajectory, at.x, scaled.normalise(xi.conj()))
-        Z = scaled.add_trees(Z, _real(new))
-        loss_now = jnp.where(at.mask != 0, at.mask * loss(cell.readout(params, h), at.y), 0)
-        gain = (loss_now - moment.loss) / self.sigma
+        h = dynamics.advance(cell, params, h, prepared.drive) + self.sigma * prepared.xi
+        Z = scaled.add_trees(Z, prepared.new)
+        at = prepared.batch
+        perturbed = jnp.where(at.mask != 0, at.mask * loss(cell.readout(params, h), at.y), 0)
+        gain = (perturbed - prepared.loss) / self.sigma
         return (h, Z), {i: scaled.normalise(gain * z.value, z.exponent) for i, z in Z.items()}
 
 

@@ -5,15 +5,17 @@
 
 A rule of this kind offers
 
-  begin(cell, params, x, learned)                the memory at the start of a sequence
-  step(cell, loss, params, memory, moment)       equation (1), gradients as `influence.Blocks`
-  learned(memory)                                what outlives the sequence
-  untaught(cell, params, batch)                  what it is before the first sequence
-  noise(cell, params, key, n_steps)              random numbers of a sequence, leading axis T
+  begin(cell, params, x, learned)         the memory at the start of a sequence
+  prepare(cell, loss, params, moment)     what a step needs and the memory has no part in
+  step(cell, loss, params, memory, prepared)   equation (1), gradients `influence.Blocks`
+  learned(memory)                         what outlives the sequence
+  untaught(cell, params, batch)           what it is before the first sequence
+  noise(cell, params, key, n_steps)       random numbers of a sequence, leading axis T
 
-and takes everything else from here. The states of the past are not kept: memory does not grow with
-T. The same `step` serves whole sequences with fixed weights (`over_sequence`) and training with an
-update at every step (`rnnjax.train.fit_online`).
+and takes everything else from here. The past is not kept: memory does not grow with T. In training
+with an update at every step (`rnnjax.train_online`) each step is prepared by itself; over a
+sequence with fixed weights a piece of it is prepared at once, since many small products in a loop
+cost many times what they cost side by side.
 """
 
 from typing import Any, NamedTuple
@@ -27,6 +29,9 @@ from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
+
+
+_PIECE = 64  # steps that are prepared at once
 
 
 class Moment(NamedTuple):
@@ -85,14 +90,24 @@ def init(self: Any, cell: Cell, params: Params, batch: Batch, key: Array | None 
 
 
 def observe(
-    rule: Any, cell: Cell, loss: StepLoss, params: Params, h: Scaled, at: Batch, noise: Any
-) -> Moment:
-    """Return what happens in the step from h to the next state."""
-    trajectory = scan.one_step(cell, params, h, at.x)
-    now = jax.tree.map(lambda a: a[None], (scaled.plain(trajectory.states), at))
-    losses, g = learning_signals(rule, cell, loss, params, *now)
-    loss_now, g_now = jax.tree.map(lambda a: a[0], (losses, g))
-    return Moment(trajectory, at, loss_now, g_now, noise)
+    rule: Any, cell: Cell, loss: StepLoss, params: Params, h: Scaled, batch: Batch, noise: Any
+) -> tuple[Scaled, Moment]:
+    """Run S steps from h, (n_h,); return the last state and the moments, leaves (S, ...).
+
+    Args:
+      rule: gives the feedback weights, if it has any.
+      cell: the cell.
+      loss: the loss of one step.
+      params: parameters.
+      h: the state before the first step.
+      batch: S steps.
+      noise: the rule's random numbers for them.
+    """
+    trajectory = scan.unroll(cell, params, batch.x, h)
+    states = scaled.plain(trajectory.states)
+    losses, g = learning_signals(rule, cell, loss, params, states, batch)
+    last = jax.tree.map(lambda a: a[-1], trajectory.states)
+    return last, Moment(trajectory, batch, losses, g, noise)
 
 
 def learning_signals(
@@ -137,17 +152,33 @@ def advance(
     loss: StepLoss,
     params: Params,
     carry: tuple[Scaled, Any],
-    at: Batch,
+    batch: Batch,
     noise: Any,
-) -> tuple[tuple[Scaled, Any], tuple[Array, Blocks, Blocks]]:
-    """Return (state, memory) after a step, and (loss, gradient, gradient through the readout)."""
+) -> tuple[tuple[Scaled, Any], tuple[Moment, Blocks]]:
+    """Go S steps; return (state, memory) behind them, and moments and gradients, leaves (S, ...).
+
+    The gradients are those of the recurrent weights.
+    """
     h, memory = carry
-    moment = observe(rule, cell, loss, params, h, at, noise)
-    memory, grads = rule.step(cell, loss, params, memory, moment)
-    states = moment.trajectory.states
-    now = jax.tree.map(lambda a: a[None], (scaled.plain(states), at))
-    readout = gradient.through_readout(cell, loss, params, *now)
-    return (states, memory), (moment.loss, grads, readout)
+    last, moments = observe(rule, cell, loss, params, h, batch, noise)
+    prepared = jax.vmap(lambda moment: rule.prepare(cell, loss, params, moment))(moments)
+
+    def step(memory: Any, at: Any) -> tuple[Any, Blocks]:
+        return rule.step(cell, loss, params, memory, at)
+
+    memory, grads = jax.lax.scan(step, memory, prepared)
+    return (last, memory), (moments, grads)
+
+
+def through_readout(
+    cell: Cell, loss: StepLoss, params: Params, moments: Moment, *, per_step: bool
+) -> Blocks:
+    """Return the gradient through the readout of S steps, or of each of them."""
+    h = scaled.plain(moments.trajectory.states)
+    if not per_step:
+        return gradient.through_readout(cell, loss, params, h, moments.batch)
+    steps = jax.tree.map(lambda a: a[:, None], (h, moments.batch))
+    return jax.vmap(lambda *at: gradient.through_readout(cell, loss, params, *at))(*steps)
 
 
 def start(
@@ -178,27 +209,72 @@ def over_sequence(
     """
     state = state or self.init(cell, params, batch)
     carry, key, later = start(self, cell, params, batch.x[0], state)
-    noise = self.noise(cell, params, key, len(batch.x))
+    steps = (batch, self.noise(cell, params, key, len(batch.x)))
 
-    def whole(at: tuple) -> tuple:
-        return advance(self, cell, loss, params, carry, *at)[1][1:]
+    def piece(carry: tuple, at: tuple) -> tuple[tuple, tuple]:
+        carry, (moments, grads) = advance(self, cell, loss, params, carry, *at)
+        readout = through_readout(cell, loss, params, moments, per_step=per_step)
+        own = grads if per_step else scaled.sum_over_leading(grads)
+        return carry, (moments.loss, own, readout)
 
-    def step(carry: tuple, at: tuple) -> tuple[tuple, tuple]:
-        network, total = carry
-        network, (loss_now, *grads) = advance(self, cell, loss, params, network, *at)
+    def whole_pieces(carry: tuple, steps: tuple) -> tuple[tuple, tuple]:
         if per_step:
-            return (network, total), (loss_now, tuple(grads))
-        return (network, scaled.add_trees(total, tuple(grads))), (loss_now, None)
+            return jax.lax.scan(piece, carry, steps)
 
-    first = jax.tree.map(lambda a: a[0], (batch, noise))
-    total = _zero(jax.eval_shape(whole, first))
-    (network, total), (losses, steps) = jax.lax.scan(step, (carry, total), (batch, noise))
-    grads = steps if per_step else total
-    like = params if not per_step else _stacked(params, len(losses))
+        def summed(carry: tuple, at: tuple) -> tuple[tuple, Array]:
+            network, total = carry
+            network, (losses, *grads) = piece(network, at)
+            return (network, scaled.add_trees(total, tuple(grads))), losses
+
+        like = jax.eval_shape(lambda at: piece(carry, at)[1][1:], _first(steps))
+        (network, total), losses = jax.lax.scan(summed, (carry, _zero(like)), steps)
+        return network, (losses, *jax.tree.map(lambda a: a[None], total))
+
+    found = []
+    for part in _pieces(steps):
+        carry, out = whole_pieces(carry, part)
+        found.append(out)
+    losses, *grads = _joined(found, per_step)
+    like = _stacked(params, len(batch.x)) if per_step else params
+    grads = grads if per_step else [scaled.sum_over_leading(part) for part in grads]
     return RuleOut(
         jnp.sum(losses),
         gradient.as_params(like, *grads),
-        Carried(later, self.learned(network[1])),
+        Carried(later, self.learned(carry[1])),
+    )
+
+
+def _pieces(steps: Any) -> list[Any]:
+    """Return the steps of a sequence as stacks of pieces, leaves (n, S, ...): one, or one and a rest.
+
+    Pieces are of one length if T can be divided so, for a rest is compiled by itself.
+    """
+    n_steps = len(jax.tree.leaves(steps)[0])
+    size = next((s for s in range(min(_PIECE, n_steps), _PIECE // 4, -1) if n_steps % s == 0), 0)
+    size = size or min(_PIECE, n_steps)
+    n = n_steps // size * size
+    parts = (slice(0, n), size), (slice(n, None), n_steps - n)
+    return [
+        jax.tree.map(lambda a, cut=cut, size=size: a[cut].reshape(-1, size, *a.shape[1:]), steps)
+        for cut, size in parts
+        if size
+    ]
+
+
+def _first(steps: Any) -> Any:
+    return jax.tree.map(lambda a: a[0], steps)
+
+
+def _joined(found: list[tuple], per_step: bool) -> tuple:
+    """Return what the stacks of pieces gave, as one: joined along time, or sums to be summed."""
+
+    def join(*parts: Array) -> Array:
+        flat = [p.reshape(-1, *p.shape[2:]) for p in parts] if per_step else list(parts)
+        return jnp.concatenate(flat)
+
+    losses, *rest = zip(*found, strict=True)
+    return jnp.concatenate([a.reshape(-1) for a in losses]), *(
+        jax.tree.map(join, *parts) for parts in rest
     )
 
 

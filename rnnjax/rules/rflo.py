@@ -20,7 +20,7 @@ from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
-from rnnjax.types import Array, Cell, Params, StepLoss
+from rnnjax.types import Array, Cell, Params
 
 
 @struct.dataclass
@@ -39,20 +39,14 @@ class RFLO:
     untaught = online.untaught
     learned = online.nothing_learned
     noise = online.no_noise
+    prepare = unit_trace.prepare
+    step = unit_trace.step
     __call__ = unit_trace.filtered
 
     def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> Blocks:
         """Return P_0."""
         require(cell, "leak", self, "because the leak is all that the trace remembers by")
         return unit_trace.begin(cell, params, x)
-
-    def step(
-        self, cell: Cell, loss: StepLoss, params: Params, memory: Blocks, moment: online.Moment
-    ) -> tuple[Blocks, Blocks]:
-        """Return P_t and its product with the learning signal."""
-        at, x = moment.trajectory, moment.batch.x
-        memory = unit_trace.carried(cell, params, memory, at, x, self.kept(cell, params, at))
-        return memory, unit_trace.met(cell, params, moment.g, memory, x)
 
     def kept(self, cell: Any, params: Params, at: Trajectory) -> Scaled:
         """Return 1 - a of every unit, value (1, 1, n_h)."""

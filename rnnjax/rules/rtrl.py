@@ -8,14 +8,23 @@ n_h^4 in all. Williams and Zipser, A learning algorithm for continually running 
 neural networks, Neural Computation, 1989.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from flax import struct
 
-from rnnjax import dynamics, scaled
-from rnnjax.rules import influence, online
+from rnnjax import scaled
+from rnnjax.rules import influence, online, unit_trace
 from rnnjax.rules.influence import Blocks
+from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params, StepLoss
+
+
+class Transport(NamedTuple):
+    """J_t, D_t (see `rnnjax.rules.unit_trace.direct`) and g_t of a step."""
+
+    J: Scaled
+    D: Any
+    g: Scaled
 
 
 @struct.dataclass
@@ -35,20 +44,34 @@ class RTRL:
         """Return M_0."""
         return influence.nothing(cell, params, x, cell.initial_state().shape)
 
+    def prepare(
+        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Transport:
+        """Return J_t, D_t and g_t."""
+        return transport(cell, params, moment)
+
     def step(
-        self, cell: Cell, loss: StepLoss, params: Params, memory: Blocks, moment: online.Moment
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        memory: Blocks,
+        prepared: Transport,
     ) -> tuple[Blocks, Blocks]:
         """Return M_t and g_t M_t."""
-        memory = next_influence(cell, params, memory, moment)
-        return memory, influence.times(moment.g, memory)
+        memory = next_influence(memory, prepared)
+        return memory, influence.times(prepared.g, memory)
 
 
-def next_influence(
-    cell: Cell, params: Params, M: Blocks, moment: online.Moment, decay: Array | float = 1.0
-) -> Blocks:
-    """Return D_t + decay J_t M_{t-1}, equation (1)."""
-    at = moment.trajectory
-    local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
-    J = decay * dynamics.jacobian(cell, params, local, at.h_prev)
-    moved = influence.transported(J, exponent, M)
-    return scaled.add_trees(moved, influence.direct(cell, params, at, moment.batch.x))
+def transport(cell: Cell, params: Params, moment: online.Moment) -> Transport:
+    """Return what equations (1) and (2) need of a step."""
+    at, x = moment.trajectory, moment.batch.x
+    J = influence.jacobian(cell, params, at)
+    return Transport(J, unit_trace.direct(cell, params, at, x), moment.g)
+
+
+def next_influence(M: Blocks, at: Transport) -> Blocks:
+    """Return D_t + J_t M_{t-1}, equation (1)."""
+    moved = influence.transported(at.J, M)
+    n_h = len(at.J.value)
+    return {i: scaled.add(moved[i], unit_trace.in_full(at.D[i], n_h)) for i in M}

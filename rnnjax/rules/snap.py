@@ -20,7 +20,7 @@ from flax import struct
 from rnnjax import dynamics
 from rnnjax.rules import influence, online, structure, unit_trace
 from rnnjax.rules.influence import Blocks
-from rnnjax.rules.rtrl import next_influence
+from rnnjax.rules.rtrl import Transport, next_influence, transport
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -88,18 +88,29 @@ class SnAp:
         """Return S_n."""
         return memory[1]
 
+    def prepare(
+        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> unit_trace.Kept | Transport:
+        """Return what a step needs, in the fast path or in full."""
+        if self._is_fast(cell, params, moment.batch.x):
+            return unit_trace.prepare(self, cell, loss, params, moment)
+        return transport(cell, params, moment)
+
     def step(
-        self, cell: Cell, loss: StepLoss, params: Params, memory: Any, moment: online.Moment
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        memory: Any,
+        prepared: unit_trace.Kept | Transport,
     ) -> tuple[Any, Blocks]:
         """Return M_t and g_t M_t."""
         M, S = memory
-        at, x = moment.trajectory, moment.batch.x
-        if self._is_fast(cell, params, x):
-            K = self.kept(cell, params, at)
-            M = _masked(unit_trace.carried(cell, params, M, at, x, K), S)
-            return (M, S), unit_trace.met(cell, params, moment.g, M, x)
-        M = _masked(next_influence(cell, params, M, moment), S)
-        return (M, S), influence.times(moment.g, M)
+        if isinstance(prepared, Transport):
+            M = _masked(next_influence(M, prepared), S)
+            return (M, S), influence.times(prepared.g, M)
+        M = _masked(unit_trace.carried(M, prepared), S)
+        return (M, S), unit_trace.met(prepared.g, M, prepared.D)
 
     def kept(self, cell: Cell, params: Params, at: Trajectory) -> Scaled:
         """Return what the fast path keeps of J_t, value (m, m, n)."""

@@ -12,11 +12,10 @@ Over a whole sequence with fixed weights (1) need not be carried at all: the rig
 the same sum, for the price of a filter on the learning signals and one contraction.
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rnnjax import dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
@@ -25,6 +24,27 @@ from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
+
+
+class Direct(NamedTuple):
+    """D_t of one leaf in m numbers a weight: value (m, *leaf), and the unit of each weight, int."""
+
+    rows: Scaled
+    unit: Array
+
+
+class Kept(NamedTuple):
+    """What equation (1) and the loss need of a step.
+
+    Attributes:
+      K: value (m, m, n); None for what changes with the memory.
+      D: see `direct`.
+      g: the learning signal, value (n_h,).
+    """
+
+    K: Scaled | None
+    D: dict[int, Any]
+    g: Scaled
 
 
 class KeepsOwn(Protocol):
@@ -65,28 +85,47 @@ def begin(cell: Cell, params: Params, x: Array) -> Blocks:
     return influence.nothing(cell, params, x, leading)
 
 
-def carried(cell: Cell, params: Params, M: Blocks, at: Trajectory, x: Array, K: Scaled) -> Blocks:
+def prepare(
+    self: Any, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+) -> Kept:
+    """Return what a step needs. A method, to be named."""
+    at = moment.trajectory
+    K = self.kept(cell, params, at)
+    return Kept(K, direct(cell, params, at, moment.batch.x), moment.g)
+
+
+def step(
+    self: Any, cell: Cell, loss: StepLoss, params: Params, memory: Blocks, prepared: Kept
+) -> tuple[Blocks, Blocks]:
+    """Return M_t of equation (1) and its product with the signal. A method, to be named."""
+    memory = carried(memory, prepared)
+    return memory, met(prepared.g, memory, prepared.D)
+
+
+def carried(M: Blocks, at: Kept) -> Blocks:
     """Return M_t of equation (1)."""
-    units = structure.units(cell, params, x)
-    if units is None:
-        moved = influence.transported(_as_matrix(K.value), K.exponent, M)
-        return scaled.add_trees(moved, influence.direct(cell, params, at, x))
-    moved = {i: _moved(K, M[i], units[i]) for i in M}
-    return scaled.add_trees(moved, _direct(cell, params, at, x))
+    return {i: _carried(at.K, M[i], at.D[i]) for i in M}
 
 
-def met(cell: Cell, params: Params, g: Scaled, M: Blocks, x: Array) -> Blocks:
+def _carried(K: Any, M: Scaled, D: Direct | Scaled) -> Scaled:
+    if isinstance(D, Scaled):
+        matrix = Scaled(_as_matrix(K.value), K.exponent)
+        return scaled.add(influence.transported(matrix, {0: M})[0], D)
+    value = jnp.sum(K.value[:, :, D.unit] * M.value[None], axis=1)
+    return scaled.add(scaled.normalise(value, K.exponent + M.exponent), D.rows)
+
+
+def met(g: Scaled, M: Blocks, D: dict[int, Any]) -> Blocks:
     """Return the real part of g M: every weight meets the signal of its own unit."""
-    units = structure.units(cell, params, x)
-    if units is None:
-        return influence.times(g, M)
-    signal = g.value.reshape(dynamics.entries_per_unit(cell), -1)
 
-    def one(M: Scaled, unit: np.ndarray) -> Scaled:
-        value = jnp.sum(signal[:, unit] * M.value, axis=0).real
+    def one(M: Scaled, D: Direct | Scaled) -> Scaled:
+        if isinstance(D, Scaled):
+            return influence.times(g, {0: M})[0]
+        signal = g.value.reshape(len(M.value), -1)
+        value = jnp.sum(signal[:, D.unit] * M.value, axis=0).real
         return scaled.normalise(value, g.exponent + M.exponent)
 
-    return {i: one(M[i], units[i]) for i in M}
+    return {i: one(M[i], D[i]) for i in M}
 
 
 def filtered(
@@ -129,20 +168,31 @@ def _filter(K: Scaled, g: Scaled) -> Scaled:
     return jax.lax.scan(step, nothing, (K, g), reverse=True)[1]
 
 
-def _direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> Blocks:
-    """Return D_t in m numbers a weight: the units are apart, so one product an entry gives all."""
+def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> dict[int, Any]:
+    """Return D_t of every recurrent leaf: `Direct`, or in full where weights act on several units.
+
+    In m numbers a weight it costs m products from the left, since the units are apart.
+    """
+    units = structure.units(cell, params, x)
+    if units is None:
+        return dict(influence.direct(cell, params, at, x))
     m, n_h = dynamics.entries_per_unit(cell), at.h_prev.size
     entries = jnp.repeat(jnp.eye(m, dtype=at.h_prev.dtype), n_h // m, axis=1)
     rows = jax.vmap(lambda v: influence.pull(cell, params, at, x, scaled.normalise(v)))(entries)
-    return jax.tree.map(
-        lambda row: scaled.normalise(*scaled.common(row)), rows, is_leaf=influence.is_scaled
-    )
+    return {
+        i: Direct(scaled.normalise(*scaled.common(row)), jnp.asarray(units[i]))
+        for i, row in rows.items()
+    }
 
 
-def _moved(K: Scaled, M: Scaled, unit: np.ndarray) -> Scaled:
-    """Return K M for one block (m, *leaf)."""
-    value = jnp.sum(K.value[:, :, unit] * M.value[None], axis=1)
-    return scaled.normalise(value, K.exponent + M.exponent)
+def in_full(D: Direct | Scaled, n_h: int) -> Scaled:
+    """Return D_t of one leaf with an axis of all n_h state entries in front."""
+    if isinstance(D, Scaled):
+        return D
+    m = len(D.rows.value)
+    here = jnp.arange(n_h // m).reshape(-1, *(1,) * D.unit.ndim) == D.unit[None]
+    full = jnp.where(here[None], D.rows.value[:, None], 0)
+    return Scaled(full.reshape(n_h, *full.shape[2:]), D.rows.exponent)
 
 
 def _as_matrix(K: Array) -> Array:

@@ -11,7 +11,7 @@ exactly RTRL; (4) balances the two factors and so keeps the variance down. Memor
 number a weight. Tallec and Ollivier, Unbiased online recurrent optimization, ICLR 2018.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,16 @@ from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params, StepLoss
+
+
+class Prepared(NamedTuple):
+    """What a step needs: J_t, and the new part of each factor."""
+
+    local: Any
+    exponent: Array
+    nu: Scaled
+    new: Blocks
+    g: Scaled
 
 
 @struct.dataclass
@@ -51,27 +61,34 @@ class UORO:
         s = scaled.normalise(jnp.zeros_like(cell.initial_state()))
         return s, influence.nothing(cell, params, x, ())
 
+    def prepare(
+        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+    ) -> Prepared:
+        """Return J_t, rho_1 nu_t, nu_t^T D_t / rho_1 and g_t."""
+        at, nu = moment.trajectory, scaled.normalise(moment.noise)
+        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        new = influence.pull(cell, params, at, moment.batch.x, nu)
+        rho_1 = log_balance(new, nu)
+        nu, new = scaled.times_exp(nu, rho_1), times_exp(new, -rho_1)
+        return Prepared(local, exponent, nu, new, moment.g)
+
     def step(
         self,
         cell: Cell,
         loss: StepLoss,
         params: Params,
         memory: tuple[Scaled, Blocks],
-        moment: online.Moment,
+        prepared: Prepared,
     ) -> tuple[tuple[Scaled, Blocks], Blocks]:
         """Return s_t and theta_t, and equation (5)."""
         s, theta = memory
-        at, nu = moment.trajectory, scaled.normalise(moment.noise)
-        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
         moved = scaled.normalise(
-            dynamics.push(cell, params, local, s.value), s.exponent + exponent
+            dynamics.push(cell, params, prepared.local, s.value), s.exponent + prepared.exponent
         )
-        new = influence.pull(cell, params, at, moment.batch.x, nu)
         rho_0 = log_balance(theta, moved)
-        rho_1 = log_balance(new, nu)
-        s = scaled.add(scaled.times_exp(moved, rho_0), scaled.times_exp(nu, rho_1))
-        theta = scaled.add_trees(times_exp(theta, -rho_0), times_exp(new, -rho_1))
-        return (s, theta), weighted(moment.g, s, theta)
+        s = scaled.add(scaled.times_exp(moved, rho_0), prepared.nu)
+        theta = scaled.add_trees(times_exp(theta, -rho_0), prepared.new)
+        return (s, theta), weighted(prepared.g, s, theta)
 
 
 def signs_of(given: Array | None, key: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:

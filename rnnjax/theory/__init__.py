@@ -1,5 +1,19 @@
 """Closed forms and mean-field theory to lay over measurements; NumPy only, no JAX."""
 
-from rnnjax.theory import mean_field, nowcasting, printed_table, scalar_chain, sentences
+from rnnjax.theory import (
+    add_task,
+    mean_field,
+    nowcasting,
+    printed_table,
+    scalar_chain,
+    sentences,
+)
 
-__all__ = ["mean_field", "nowcasting", "printed_table", "scalar_chain", "sentences"]
+__all__ = [
+    "add_task",
+    "mean_field",
+    "nowcasting",
+    "printed_table",
+    "scalar_chain",
+    "sentences",
+]

@@ -1,0 +1,62 @@
+"""Delayed exclusive or: two bits far apart, and whether they differ.
+
+A bit, shown as +1 or -1 for one step, a silent delay, another bit, another delay, and at the last
+step the answer: same or different. Neither bit alone says anything, so below ln 2 lies only what
+was kept *and* combined. The temporal exclusive-or of Kim, Li and Sejnowski, Simple framework for
+constructing functional spiking recurrent neural networks, PNAS, 2019, with one step a stimulus; a
+test of learning rules in Liu, Smith, Mihalas, Shea-Brown and Sumbul, Biologically-plausible
+backpropagation through arbitrary timespans via local neuromodulators, NeurIPS 2022.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax.losses import cross_entropy
+from rnnjax.types import Array, Batch
+
+CHANCE = math.log(2)
+
+
+@struct.dataclass
+class DelayedXOR:
+    """Delayed exclusive or; n_x = 1, n_y = 2 (same, different), the loss falls due at T.
+
+    Attributes:
+      delay: steps from the second bit to the answer, static, not negative.
+      distance: steps from the first bit to the second, static, positive.
+    """
+
+    delay: int = struct.field(pytree_node=False, default=5)
+    distance: int = struct.field(pytree_node=False, default=5)
+    n_x = 1
+    n_y = 2
+
+    def __post_init__(self) -> None:
+        for name, least in (("delay", 0), ("distance", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name}: expected at least {least} steps, got {getattr(self, name)}"
+                )
+
+    @property
+    def length(self) -> int:
+        """T."""
+        return 1 + self.distance + self.delay
+
+    def sample(self, key: Array) -> Batch:
+        """Draw one sequence."""
+        bits = jax.random.bernoulli(key, shape=(2,))
+        places = jnp.array([0, self.distance])
+        answer = (bits[0] != bits[1]).astype(int)
+        return Batch(
+            x=jnp.zeros(self.length).at[places].set(2.0 * bits - 1)[:, None],
+            y=jnp.tile(jax.nn.one_hot(answer, self.n_y), (self.length, 1)),
+            mask=jnp.zeros(self.length).at[-1].set(1.0),
+        )
+
+    def loss(self, y_hat: Array, y: Array) -> Array:
+        """Return the cross-entropy in nats."""
+        return cross_entropy(y_hat, y)

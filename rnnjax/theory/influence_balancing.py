@@ -1,0 +1,107 @@
+"""Influence balancing: a linear network in which short memories get the sign of the gradient wrong.
+
+With N_+ entries of v equal to 1, the other n - N_+ equal to -1, and s_0 = (1, .., 1)
+
+  s_t = A s_{t-1} + theta v,   A = (I + shift) / 2,   l = (s_t[1] - 1)^2 / 2       (1)
+  c_K = sum_{j<K} sum_m C(j, m) 2^-j v_{1+m}                                       (2)
+      = 2 E[V(min(B, n))],     B ~ binomial(K, 1/2),  V(k) = v_1 + .. + v_k        (3)
+  c_oo = 2 V(n) = 2 (2 N_+ - n),   theta* = 1 / c_oo                               (4)
+
+c_K = ds_t[1]/dtheta through the last K steps: (3) counts (2) by the number of tosses of a coin until
+the m-th head. Units that help are heard first and those that hinder later, so with 2 N_+ < n a
+gradient that looks back fewer than about 4 N_+ steps has the wrong sign. A rule that keeps the
+influence of the first k units alone, all of it, sees 2 V(k).
+
+The task is that of Tallec and Ollivier, Unbiased online recurrent optimization, ICLR 2018, with the
+numbers of Vicol, Metz and Sohl-Dickstein, Unbiased gradient estimation in unrolled computation
+graphs with persistent evolution strategies, ICML 2021.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def signs(n_states: int, n_positive: int) -> NDArray[np.int64]:
+    """Return v, (n_states,).
+
+    Raises:
+      ValueError: there are not as many states, or there is no optimum.
+    """
+    if not 0 <= n_positive <= n_states or n_states < 1:
+        raise ValueError(
+            f"n_positive: expected at most n_states = {n_states} of them, got {n_positive}"
+        )
+    if 2 * n_positive == n_states:
+        raise ValueError(
+            f"n_positive: expected another number than half of n_states = {n_states}, "
+            "because then theta has no effect in the long run and no value of it is best"
+        )
+    return np.where(np.arange(n_states) < n_positive, 1, -1)
+
+
+def sensitivity(window: int, n_states: int, n_positive: int) -> Fraction:
+    """Return c_K of equation (3), exactly."""
+    heard = [0, *(int(s) for s in np.cumsum(signs(n_states, n_positive)))]
+    ways = (math.comb(window, heads) * heard[min(heads, n_states)] for heads in range(window + 1))
+    return Fraction(2 * sum(ways), 2**window)
+
+
+def sensitivity_of_first_units(n_units: int, n_states: int, n_positive: int) -> int:
+    """Return 2 V(k), what is seen of the influence of the first k units after long memory."""
+    return 2 * int(signs(n_states, n_positive)[:n_units].sum())
+
+
+def optimum(n_states: int, n_positive: int) -> Fraction:
+    """Return theta* of equation (4)."""
+    return Fraction(1, sensitivity_of_first_units(n_states, n_states, n_positive))
+
+
+def first_right_window(n_states: int, n_positive: int) -> int:
+    """Return the shortest window from which on c_K has the sign of c_oo, 1 if every one has."""
+    final = sensitivity_of_first_units(n_states, n_states, n_positive)
+    # (3) changes sign at most once in K, near 4 N_+, since V does so once in k.
+    window = 1
+    while sensitivity(window, n_states, n_positive) * final <= 0:
+        window += 1
+    return window
+
+
+def descend(
+    seen: ArrayLike,
+    window: int,
+    learning_rate: float,
+    start: float,
+    n_states: int,
+    n_positive: int,
+) -> NDArray[np.float64]:
+    """Return theta after 0, 1, .. updates with an update every K steps, the state carried on.
+
+      theta <- theta - rate (s[1] - 1) c      after each K steps of equation (1)          (5)
+
+    Args:
+      seen: c of each update, the sensitivity that the rule sees, (n_updates,).
+      window: K.
+      learning_rate: rate.
+      start: theta before the first update.
+      n_states: n.
+      n_positive: N_+.
+
+    Returns:
+      (n_updates + 1,).
+    """
+    v = signs(n_states, n_positive)
+    A = 0.5 * (np.eye(n_states) + np.eye(n_states, k=1))
+    powers = [np.eye(n_states)]
+    for _ in range(window):
+        powers.append(powers[-1] @ A)
+    push, drive = powers[window], sum(powers[:window]) @ v
+    theta, s = start, np.ones(n_states)
+    thetas = [theta]
+    for c in np.asarray(seen, float):
+        s = push @ s + theta * drive
+        theta = theta - learning_rate * (s[0] - 1) * c
+        thetas.append(theta)
+    return np.array(thetas)
