@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax import gradient, rules, scaled
-from rnnjax.rules import online
+from rnnjax.rules import influence, online
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled
 
@@ -146,8 +146,9 @@ class _StepByStep(NamedTuple):
             return carry, moments.loss, (scaled.sum_over_leading(own), readout)
 
         carry, losses, grads = jax.vmap(one)(carry, *piece)
-        total = scaled.divide(scaled.sum_over_leading(grads), len(losses))
-        return (carry, later), jnp.mean(losses, axis=0), gradient.as_params(params, *total)
+        own, readout = scaled.divide(scaled.sum_over_leading(grads), len(losses))
+        own = influence.by_leaf(self.cell, params, piece[0].x[0, 0], own)
+        return (carry, later), jnp.mean(losses, axis=0), gradient.as_params(params, own, readout)
 
     def end(self, memory: Any) -> online.Carried:
         """Return what goes on to the next sequence."""

@@ -7,8 +7,9 @@ A rule that goes forward in time keeps M_t, or an approximation of it, and meets
 dl_t/dw = g_t M_t, g_t = dl_t/dh_t. D_t is never formed where v^T D_t, one product from the left,
 will do: that costs no more than a gradient of one step.
 
-The recurrent weights are kept as blocks, one for each leaf of params that the step reads: every
-block has an exponent of its own, since those of W and b may lie e^100 apart.
+The recurrent weights are those that the step reads. Their numbers stand in one vector with one
+exponent. Only a positively homogeneous cell (linear, relu, LRU), whose states have no bound, has a
+block for each leaf of params: there W meets the state and b meets 1, which may lie e^400 apart.
 """
 
 from typing import Any
@@ -21,7 +22,9 @@ from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params
 
-Blocks = dict[int, Scaled]  # by number of leaf of params
+# By number of leaf of params, or all of them in one vector under `ALL`.
+Blocks = dict[int, Scaled]
+ALL = -1
 
 
 def is_scaled(node: Any) -> bool:
@@ -39,6 +42,11 @@ def pull(cell: Cell, params: Params, at: Trajectory, x: Array, v: Scaled) -> Blo
       x: its input, (n_x,).
       v: value (n_h,).
     """
+
+    if not dynamics.is_homogeneous(cell):
+        recurrent, step = _as_function_of_vector(cell, params, at.h_prev, x)
+        (value,) = jax.vjp(step, recurrent)[1](v.value)
+        return {ALL: scaled.normalise(value, v.exponent)}
 
     def real(v: Scaled) -> Blocks:
         steps = jax.tree.map(lambda a: a[None], (at, x, v))
@@ -69,10 +77,54 @@ def nothing(cell: Cell, params: Params, x: Array, leading: tuple[int, ...]) -> B
     """Return zero, blocks (*leading, *leaf) of the state's dtype; x is any input (n_x,)."""
     h = cell.initial_state()
     leaves = jax.tree.leaves(params)
-    return {
-        i: scaled.normalise(jnp.zeros((*leading, *leaves[i].shape), h.dtype))
-        for i in gradient.leaves_read(lambda p: cell.step(p, h, x), params)
-    }
+    blocks = {i: jnp.zeros((*leading, *leaves[i].shape), h.dtype) for i in read(cell, params, x)}
+    return {i: scaled.normalise(block) for i, block in grouped(cell, blocks, len(leading)).items()}
+
+
+def read(cell: Cell, params: Params, x: Array) -> list[int]:
+    """Return the numbers of the leaves of params that the step reads; x is any input (n_x,)."""
+    h = cell.initial_state()
+    return gradient.leaves_read(lambda p: cell.step(p, h, x), params)
+
+
+def grouped(cell: Cell, by_leaf: dict[int, Any], n_leading: int = 0) -> dict[int, Any]:
+    """Return arrays by leaf, (*leading, *leaf), as this cell's blocks are kept."""
+    if dynamics.is_homogeneous(cell):
+        return by_leaf
+    flat = [jnp.reshape(a, (*a.shape[:n_leading], -1)) for a in by_leaf.values()]
+    return {ALL: jnp.concatenate(flat, axis=-1)}
+
+
+def by_leaf(cell: Cell, params: Params, x: Array, blocks: Blocks) -> Blocks:
+    """Return blocks (*leading, ...) by number of leaf, each with an exponent of its own.
+
+    The exponents have as many axes as the values have leading ones.
+    """
+    if ALL not in blocks:
+        return blocks
+    leaves, whole = jax.tree.leaves(params), blocks[ALL]
+    found, start = {}, 0
+    for i in read(cell, params, x):
+        part = whole.value[..., start : start + leaves[i].size]
+        shape = (*whole.value.shape[:-1], *leaves[i].shape)
+        found[i] = scaled.normalise(part.reshape(shape), whole.exponent)
+        start += leaves[i].size
+    return found
+
+
+def _as_function_of_vector(cell: Cell, params: Params, h: Array, x: Array) -> tuple[Array, Any]:
+    """Return the recurrent weights as one vector, and the step as a function of it."""
+    leaves, structure = jax.tree.flatten(params)
+    numbers = read(cell, params, x)
+
+    def step(vector: Array) -> Array:
+        own, start = list(leaves), 0
+        for i in numbers:
+            own[i] = vector[start : start + leaves[i].size].reshape(leaves[i].shape)
+            start += leaves[i].size
+        return cell.step(jax.tree.unflatten(structure, own), h, x)
+
+    return jnp.concatenate([leaves[i].reshape(-1) for i in numbers]), step
 
 
 def times(g: Scaled, blocks: Blocks) -> Blocks:

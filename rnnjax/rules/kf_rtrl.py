@@ -25,15 +25,17 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import scaled
+from rnnjax import dynamics, scaled
 from rnnjax.rules import influence, online
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.uoro import log_balance, signs_of, times_exp
 from rnnjax.scaled import Scaled
+from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params, StepLoss
 
 _WEIGHTS = ("W", "U", "b")
+_ALL = "all"
 _WHY = "because its weights do not act through one sum"
 
 
@@ -183,12 +185,18 @@ def _parts(
     z = params.W @ cell.sent(at.h_prev) + at.drive
     L = scaled.normalise(jax.jacrev(lambda z: cell.from_sum(at.h_prev, z))(z))
     a = _presynaptic(cell, params, at.h_prev, moment.batch.x)
-    levels = {"W": at.exponent, "U": jnp.int32(0), "b": jnp.int32(0)}
-    return L, {name: scaled.normalise(v, levels[name]) for name, v in a.items()}
+    return L, {name: scaled.normalise(v, _level(name, at)) for name, v in a.items()}
+
+
+def _level(name: str, at: Trajectory) -> Array:
+    """Return the exponent at which a part of a_t is given: states are carried as 2^E h."""
+    return at.exponent if name == "W" else jnp.zeros_like(at.exponent)
 
 
 def _presynaptic(cell: Any, params: Params, h: Array, x: Array) -> dict[str, Array]:
-    return dict(zip(_WEIGHTS, (cell.sent(h), x, jnp.ones(1, h.dtype)), strict=True))
+    """Return a_t as one vector, or by weight where the states have no bound."""
+    parts = dict(zip(_WEIGHTS, (cell.sent(h), x, jnp.ones(1, h.dtype)), strict=True))
+    return parts if dynamics.is_homogeneous(cell) else {_ALL: jnp.concatenate([*parts.values()])}
 
 
 def _zero(shape: tuple[int, ...]) -> Scaled:
@@ -210,10 +218,16 @@ def _of_rows(g: Scaled, block: Scaled) -> Scaled:
 
 
 def _outer(params: Any, post: Scaled, pre: dict[str, Scaled]) -> Blocks:
-    """Return post (x) pre as blocks by number of leaf."""
-    blocks = {}
-    for name, v in pre.items():
-        product = _product(post, v)
-        value = product.value.reshape(getattr(params, name).shape)
-        blocks[params._fields.index(name)] = Scaled(value, product.exponent)
-    return blocks
+    """Return post (x) pre as blocks."""
+    products = {name: _product(post, v) for name, v in pre.items()}
+    if _ALL in products:
+        whole = products[_ALL]
+        ends = [params.W.shape[1], params.W.shape[1] + params.U.shape[1]]
+        parts = [part.reshape(-1) for part in jnp.split(whole.value, ends, axis=1)]
+        return {influence.ALL: Scaled(jnp.concatenate(parts), whole.exponent)}
+    return {
+        params._fields.index(name): Scaled(
+            product.value.reshape(getattr(params, name).shape), product.exponent
+        )
+        for name, product in products.items()
+    }

@@ -166,7 +166,12 @@ def advance(
     def step(memory: Any, at: Any) -> tuple[Any, Blocks]:
         return rule.step(cell, loss, params, memory, at)
 
-    memory, grads = jax.lax.scan(step, memory, prepared)
+    if len(batch.x) == 1:
+        # A loop of one turn would be compiled as a loop.
+        memory, grads = step(memory, jax.tree.map(lambda a: a[0], prepared))
+        grads = jax.tree.map(lambda a: a[None], grads)
+    else:
+        memory, grads = jax.lax.scan(step, memory, prepared)
     return (last, memory), (moments, grads)
 
 
@@ -237,9 +242,11 @@ def over_sequence(
     losses, *grads = _joined(found, per_step)
     like = _stacked(params, len(batch.x)) if per_step else params
     grads = grads if per_step else [scaled.sum_over_leading(part) for part in grads]
+    own, readout = grads
+    own = influence.by_leaf(cell, params, batch.x[0], own)
     return RuleOut(
         jnp.sum(losses),
-        gradient.as_params(like, *grads),
+        gradient.as_params(like, own, readout),
         Carried(later, self.learned(carry[1])),
     )
 

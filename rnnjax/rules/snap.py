@@ -67,10 +67,9 @@ class SnAp:
         reach = structure.reach(cell, params, x)
         if self._is_fast(cell, params, x):
             m = dynamics.entries_per_unit(cell)
-            return {
-                i: jnp.asarray(p.reshape(m, -1, *p.shape[1:]).any(axis=1)) for i, p in reach.items()
-            }
-        S = {i: jnp.asarray(pattern) for i, pattern in reach.items()}
+            entries = {i: p.reshape(m, -1, *p.shape[1:]).any(axis=1) for i, p in reach.items()}
+            return influence.grouped(cell, entries, 1)
+        S = influence.grouped(cell, {i: jnp.asarray(p) for i, p in reach.items()}, 1)
         connected = structure.connected(cell, params, x).astype(float)
         for _ in range(self.n - 1):
             S = {i: s | (jnp.tensordot(connected, s.astype(float), 1) > 0) for i, s in S.items()}

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rnnjax import dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
@@ -179,10 +180,19 @@ def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> dict[int, An
     m, n_h = dynamics.entries_per_unit(cell), at.h_prev.size
     entries = jnp.repeat(jnp.eye(m, dtype=at.h_prev.dtype), n_h // m, axis=1)
     rows = jax.vmap(lambda v: influence.pull(cell, params, at, x, scaled.normalise(v)))(entries)
+    units = _grouped_units(cell, params, units)
     return {
-        i: Direct(scaled.normalise(*scaled.common(row)), jnp.asarray(units[i]))
-        for i, row in rows.items()
+        i: Direct(scaled.normalise(*scaled.common(row)), units[i]) for i, row in rows.items()
     }
+
+
+def _grouped_units(cell: Cell, params: Params, units: structure.Pattern) -> dict[int, Array]:
+    if dynamics.is_homogeneous(cell):
+        return {i: jnp.asarray(unit) for i, unit in units.items()}
+    leaves = jax.tree.leaves(params)
+    return influence.grouped(
+        cell, {i: np.broadcast_to(unit, leaves[i].shape) for i, unit in units.items()}
+    )
 
 
 def in_full(D: Direct | Scaled, n_h: int) -> Scaled:
