@@ -4,7 +4,7 @@ Everything is a traced value or a static one, so `vmap` over keys, learning rate
 whole families of trainings in one program.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled
 
 _RULE = 3  # folded into the key for the random numbers of rules
-Probe = Callable[[Cell, StepLoss, Params, Batch], dict[str, Array]]
+Probe = Callable[..., dict[str, Array]]  # (cell, loss, params, batch[, states of passengers])
 
 
 class Training(NamedTuple):
@@ -47,6 +47,7 @@ def fit(
     probe: Probe | None = None,
     every: int = 1,
     params: Params | None = None,
+    passengers: Mapping[str, Rule] | None = None,
 ) -> Training:
     """Train a cell on a task, on fresh sequences in every update or always on the same ones.
 
@@ -63,6 +64,9 @@ def fit(
       probe: measures the network on one fixed sequence, drawn apart from those of training.
       every: k, updates between two probes.
       params: the start; drawn by the cell if None.
+      passengers: rules that go along without a say: they see every batch under the weights that
+        `rule` trains, and carry what they learn. The probe is given their states as a fifth
+        argument, those of the first sequence of the batch, by name.
 
     Returns:
       see `Training`.
@@ -89,22 +93,42 @@ def fit(
         keys = jax.random.split(jax.random.fold_in(key_data, n), n_sequences)
         return jax.vmap(task.sample)(keys)
 
+    aboard = dict(passengers or {})
+
     def update(carry: tuple, n: Array) -> tuple[tuple, Array]:
-        params, optimiser_state, rule_state = carry
-        out = rules.batch_gradient(rule, cell, task.loss, params, draw(n), rule_state)
+        params, optimiser_state, rule_state, states = carry
+        sequences = draw(n)
+        out = rules.batch_gradient(rule, cell, task.loss, params, sequences, rule_state)
+        states = {
+            name: rules.batch_gradient(
+                other, cell, task.loss, params, sequences, states[name]
+            ).state
+            for name, other in aboard.items()
+        }
         updates, optimiser_state = optimiser.update(out.grads, optimiser_state, params)
-        return (optax.apply_updates(params, updates), optimiser_state, out.state), out.loss
+        params = optax.apply_updates(params, updates)
+        return (params, optimiser_state, out.state, states), out.loss
+
+    def look(params: Params, states: dict[str, Any]) -> dict[str, Array] | None:
+        if probe is None:
+            return None
+        first = (jax.tree.map(lambda a: a[0], states),) if aboard else ()
+        return probe(cell, task.loss, params, probe_batch, *first)
 
     def probed(carry: tuple, steps: Array) -> tuple[tuple, tuple]:
-        seen = None if probe is None else probe(cell, task.loss, carry[0], probe_batch)
+        seen = look(carry[0], carry[3])
         carry, losses = jax.lax.scan(update, carry, steps)
         return carry, (losses, seen)
 
     # Rules read shapes from the batch that they start with, so any sequences will do.
     like = jax.tree.map(lambda a: jnp.broadcast_to(a[None], (n_sequences, *a.shape)), probe_batch)
-    keys = jax.random.split(jax.random.fold_in(key, _RULE), n_sequences)
-    rule_state = jax.vmap(lambda batch, key: rule.init(cell, params, batch, key))(like, keys)
-    start = (params, optimiser.init(params), rule_state)
+
+    def begun(rule: Rule, number: int) -> Any:
+        keys = jax.random.split(jax.random.fold_in(key, _RULE + number), n_sequences)
+        return jax.vmap(lambda batch, key: rule.init(cell, params, batch, key))(like, keys)
+
+    states = {name: begun(other, 1 + i) for i, (name, other) in enumerate(aboard.items())}
+    start = (params, optimiser.init(params), begun(rule, 0), states)
     steps = jnp.arange(n_updates).reshape(-1, every)
-    (params, _, _), (losses, seen) = jax.lax.scan(probed, start, steps)
+    (params, *_), (losses, seen) = jax.lax.scan(probed, start, steps)
     return Training(params, losses.reshape(-1), seen)

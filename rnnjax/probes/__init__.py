@@ -1,6 +1,7 @@
 """Probes: functions (cell, loss, params, batch) -> dict of arrays, each from one pass."""
 
 from rnnjax.probes.adjoint import log_norm_by_lag, log_norm_by_length
+from rnnjax.probes.alignment import by_lag, compared, gradients, is_silent
 from rnnjax.probes.chain import active_coefficients, chain_coefficients, two_steps
 from rnnjax.probes.contributions import step_contributions
 from rnnjax.probes.horizon import e_folding, gradient_horizon, horizon
@@ -10,11 +11,15 @@ from rnnjax.probes.states import first_non_finite
 
 __all__ = [
     "active_coefficients",
+    "by_lag",
     "chain_coefficients",
+    "compared",
     "e_folding",
     "first_non_finite",
     "gradient_horizon",
+    "gradients",
     "horizon",
+    "is_silent",
     "log_margins",
     "log_norm_by_lag",
     "log_norm_by_length",

@@ -147,6 +147,8 @@ def by_lag(
     batch: Batch,
     key: Array,
     edges: Sequence[int],
+    *,
+    state: Any = None,
 ) -> Blocks:
     """Return what the loss of the last step alone says about weights by how long ago they were used.
 
@@ -162,12 +164,13 @@ def by_lag(
       batch: one sequence; of its mask only the last entry counts.
       key: random numbers of a stochastic rule.
       edges: n + 1 lags, rising from 0; the windows are edges[i] <= lag < edges[i + 1].
+      state: of a rule that has learned something; afresh if None.
 
     Returns:
       blocks (n, *leaf) of the recurrent weights.
     """
     last = batch.replace(mask=jnp.zeros_like(batch.mask).at[-1].set(batch.mask[-1]))
-    state = rule.init(cell, params, last, key)
+    state = rule.init(cell, params, last, key) if state is None else state
     if rule.step_axis == "use":
         return _by_use(rule, cell, loss, params, last, state, edges)
     begun = _since(rule, cell, loss, params, last, state, jnp.asarray(edges[1:]))
