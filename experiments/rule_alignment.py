@@ -1,17 +1,17 @@
 """How well does each learning rule point along the gradient, and where does it go wrong?
 
-One network is trained by exact backpropagation on the add task; every other rule of the field goes
-along without a say. At some points of the training each gradient is compared with every other: as
-a whole, and by how long ago the weights were used.
+One network is trained by exact backpropagation on the add task; every other rule of the field is
+measured along the way without a say. At some points of the training each gradient is compared with
+every other: as a whole, and by how long ago the weights were used.
 
 Command:   rnnjax run rule_alignment
 Run time:  about 4 minutes on 2 cores, nearly all of it compiling.
 Figure:    (a) the cosine of every pair of rules at the first gain above 1, tanh, medians over
            seeds. It must show one block of exact rules, RFLO and e-prop without autapses as one,
-           and the stochastic rules near 0 in single draws (below the diagonal) though not in the
-           mean over draws (above it). (b) cosine with the exact gradient by lag: every rule is
+           and the stochastic rules pale even in the mean over draws. (b) cosine with the exact gradient by lag: every rule is
            right at lag 0, truncation ends at its window, local rules lose the direction as the lag
-           grows. (c) cosine with the exact gradient against gain, one panel for each activation.
+           grows. (c) cosine with the exact gradient against gain, single draws, one panel for each
+           activation.
 Source:    Marschall, Cho and Savin, A unified framework of online learning algorithms for training
            recurrent neural networks, Journal of Machine Learning Research, 2020 (any number of
            rules measured passively on one trajectory; no table of values was published).
@@ -27,6 +27,8 @@ import rnnjax
 from rnnjax.sweep import ActivationName, Lane, NameOf, Static, Variable
 from rnnjax.sweep import Axes as BaseAxes
 from rnnjax.sweep import Config as BaseConfig
+
+COMPILE = "quickly"  # dozens of programs, each of which runs for seconds
 
 _WORDS = {
     "bptt": "BPTT",
@@ -62,6 +64,7 @@ class Axes(BaseAxes):
     """The swept axes, in the order of the cube's dimensions."""
 
     activation: Static[ActivationName]
+    rule: Static[Annotated[str, NameOf(lambda: RULES)]]
     gain: Lane[PositiveFloat]
     seed: Lane[int]
 
@@ -70,10 +73,7 @@ class Config(BaseConfig):
     """What is compared, on which network."""
 
     axes: Axes
-    rules: tuple[Annotated[str, NameOf(lambda: RULES)], ...] = Field(
-        RULES, description="the rules compared; bptt, the reference, is always among them"
-    )
-    n_h: PositiveInt = Field(24, description="units")
+    n_h: PositiveInt = Field(12, description="units")
     leak: float = Field(0.7, gt=0, le=1, description="a in h' = (1 - a) h + a f(...)")
     bias: NonNegativeFloat = Field(0.1, description="standard deviation of b at the start")
     length: PositiveInt = Field(40, description="steps of a sequence")
@@ -83,96 +83,78 @@ class Config(BaseConfig):
         (0, 1, 2, 4, 8, 16, 32), description="edges of the windows of lags, rising from 0"
     )
     n_draws: PositiveInt = Field(32, description="draws of each stochastic rule")
-    n_updates: PositiveInt = Field(200, description="updates, a multiple of every")
-    every: PositiveInt = Field(100, description="updates between two comparisons")
+    n_taught: PositiveInt = Field(200, description="sequences for rules that learn the network")
+    n_updates: PositiveInt = Field(600, description="updates, a multiple of every")
+    every: PositiveInt = Field(300, description="updates between two comparisons")
     batch_size: PositiveInt = Field(8, description="sequences in an update")
     rate: PositiveFloat = Field(0.003, description="learning rate of Adam")
 
 
-def _names(config):
-    return tuple(dict.fromkeys((_EXACT, *config.rules)))
-
-
 def coordinates(config):
-    """Rules, windows of lags by their first lag, and the updates at which they are compared."""
+    """The updates before which rules are compared, windows by their first lag, and the weights."""
     return {
         "update": np.arange(0, config.n_updates, config.every),
-        "rule": np.array(_names(config)),
-        "other": np.array(_names(config)),
         "first_lag": np.array(config.edges[:-1]),
+        "weight": np.arange(config.n_h * (config.n_h + 3)),
     }
 
 
 def variables(config):
     """What is measured in every cell of the sweep."""
-    pair, whole = ("update", "rule", "other"), "by the recurrent weights"
+    at, by_lag, whole = ("update",), ("update", "first_lag"), "by the recurrent weights"
     return {
-        "cosine": Variable(pair, f"cosine of two gradients {whole}, means over draws"),
-        "mean_cosine": Variable(pair, f"cosine of two gradients {whole}, mean over single draws"),
-        "sign_agreement": Variable(pair, "share of recurrent weights on whose sign both agree"),
+        "direction": Variable(
+            ("update", "weight"), f"the gradient {whole} W, U, b, mean over draws, as a unit vector"
+        ),
+        "cosine": Variable(at, "cosine with the exact gradient, of the mean over draws"),
+        "mean_cosine": Variable(at, "cosine with the exact gradient, mean over single draws"),
+        "sign_agreement": Variable(at, "share of recurrent weights on whose sign both agree"),
+        "cosine_of_W": Variable(at, "cosine with the exact gradient, W alone"),
         "reason": Variable(
-            pair, "why a cosine is undefined: 0 it is not, 1 silent network, 2 zero, 3 not finite"
+            at, "why a cosine is undefined: 0 it is not, 1 silent network, 2 zero, 3 not finite"
         ),
-        "cosine_of_W": Variable(("update", "rule"), "cosine with the exact gradient, W alone"),
-        "log_norm": Variable(("update", "rule"), f"ln of the norm of the gradient {whole}"),
-        "log_bias": Variable(("update", "rule"), "ln |mean over draws - exact gradient|"),
-        "log_spread": Variable(("update", "rule"), "ln of the standard deviation over draws"),
-        "cosine_by_lag": Variable(
-            ("update", "rule", "first_lag"), "cosine with the exact gradient by lag of use"
-        ),
-        "log_norm_by_lag": Variable(
-            ("update", "rule", "first_lag"), "ln of the norm of the gradient by lag of use"
-        ),
-        "silent": Variable(("update",), "whether no unit moves along the sequence"),
-        "loss": Variable(("update",), "cross-entropy a step, mean over the batch", "nat"),
+        "log_norm": Variable(at, f"ln of the norm of the gradient {whole}"),
+        "log_ratio": Variable(at, "ln of that norm over the exact one's"),
+        "log_bias": Variable(at, "ln |mean over draws - exact gradient|"),
+        "log_spread": Variable(at, "ln of the standard deviation over draws"),
+        "cosine_by_lag": Variable(by_lag, "cosine with the exact gradient by lag of use"),
+        "log_norm_by_lag": Variable(by_lag, "ln of the norm of the gradient by lag of use"),
+        "silent": Variable(at, "whether no unit moves along the sequence"),
+        "loss": Variable(at, "cross-entropy a step, mean over the updates that follow", "nat"),
     }
 
 
-def _rules(config, feedback):
-    """The rules by name."""
+def _rule(name, feedback):
+    """The rule of this name."""
     rules = rnnjax.rules
-    made = {
-        "bptt": rules.BPTT(),
-        "rtrl": rules.RTRL(),
-        "snap2": rules.SnAp(2),
-        "bptt_10": rules.BPTT(window=10),
-        "bptt_3": rules.BPTT(window=3),
-        "bptt_1": rules.BPTT(window=1),
-        "truncated_10": rules.TruncatedBPTT(10, carries=False),
-        "snap1": rules.SnAp(1),
-        "eprop": rules.EProp(autapse=False),
-        "rflo": rules.RFLO(),
-        "eprop_random": rules.EProp(autapse=False, feedback=feedback),
-        "rflo_random": rules.RFLO(feedback),
-        "trace": rules.EligibilityTrace(0.5),
-        "kernl": rules.KeRNL(),
-        "dni": rules.DNI(),
-        "uoro": rules.UORO(),
-        "kf_rtrl": rules.KFRTRL(),
-        "reverse_kf": rules.ReverseKFRTRL(),
-        "node": rules.NodePerturbation(),
-        "forward_errors": rules.ForwardErrors(),
-        "ratio": rules.EligibilityRatio(rules.BPTT(), rnnjax.ratios.Safeguarded()),
-        "forward_delta_x": rules.ForwardDeltaX(),
-        "slopeless": rules.SlopelessDeltaX(),
-    }
-    return {name: made[name] for name in _names(config)}
+    return {
+        "bptt": lambda: rules.BPTT(),
+        "rtrl": lambda: rules.RTRL(),
+        "snap2": lambda: rules.SnAp(2),
+        "bptt_10": lambda: rules.BPTT(window=10),
+        "bptt_3": lambda: rules.BPTT(window=3),
+        "bptt_1": lambda: rules.BPTT(window=1),
+        "truncated_10": lambda: rules.TruncatedBPTT(10, carries=False),
+        "snap1": lambda: rules.SnAp(1),
+        "eprop": lambda: rules.EProp(autapse=False),
+        "rflo": lambda: rules.RFLO(),
+        "eprop_random": lambda: rules.EProp(autapse=False, feedback=feedback),
+        "rflo_random": lambda: rules.RFLO(feedback),
+        "trace": lambda: rules.EligibilityTrace(0.5),
+        "kernl": lambda: rules.KeRNL(),
+        "dni": lambda: rules.DNI(),
+        "uoro": lambda: rules.UORO(),
+        "kf_rtrl": lambda: rules.KFRTRL(),
+        "reverse_kf": lambda: rules.ReverseKFRTRL(),
+        "node": lambda: rules.NodePerturbation(),
+        "forward_errors": lambda: rules.ForwardErrors(),
+        "ratio": lambda: rules.EligibilityRatio(rules.BPTT(), rnnjax.ratios.Safeguarded()),
+        "forward_delta_x": lambda: rules.ForwardDeltaX(),
+        "slopeless": lambda: rules.SlopelessDeltaX(),
+    }[name]()
 
 
-def draw(config, gain, seed):
-    """The key of everything random, and the gain."""
-    from jax import random
-
-    return gain, random.key(seed)
-
-
-def measure(config, drawn, activation):
-    """Train one network and compare the rules along the way."""
-    import optax
-    from jax import numpy as jnp
-    from jax import random
-
-    gain, key = drawn
+def _network(config, activation, gain):
     cell = rnnjax.Vanilla(
         2,
         config.n_h,
@@ -182,66 +164,111 @@ def measure(config, drawn, activation):
         leak=config.leak,
         bias_gain=config.bias,
     )
-    task = rnnjax.tasks.AddTask(config.lag_1, config.lag_2, config.length)
-    key_train, key_feedback, key_draws = random.split(key, 3)
-    feedback = rnnjax.rules.random_feedback(key_feedback, cell, cell.init(key))
-    compared = _rules(config, feedback)
+    return cell, rnnjax.tasks.AddTask(config.lag_1, config.lag_2, config.length)
+
+
+def draw(config, gain, seed, activation):
+    """Train one network exactly; give weights and exact gradients before some of the updates."""
+    import jax
+    import optax
+    from jax import numpy as jnp
+    from jax import random
+
+    cell, task = _network(config, activation, gain)
+    key_train, key_feedback, key_batch, key_rule = random.split(random.key(seed), 4)
     training = rnnjax.fit(
         cell,
         task,
-        compared[_EXACT],
+        rnnjax.BPTT(),
         rnnjax.updates.clip_by_norm(1.0, optax.adam(config.rate)),
         key_train,
         n_updates=config.n_updates,
         batch_size=config.batch_size,
         every=config.every,
-        probe=lambda *at: _compare(config, compared, key_draws, *at),
-        passengers={name: compared[name] for name in ("kernl", "dni") if name in compared},
+        probe=lambda cell, loss, params, batch: {"params": params},
     )
     n_due = config.length - max(config.lag_1, config.lag_2)
-    loss = jnp.mean(training.loss.reshape(-1, config.every), axis=1) / n_due
-    return {**training.probes, "loss": loss}
+    batch, params = task.sample(key_batch), training.probes["params"]
+    return {
+        "gain": gain,
+        "params": params,
+        "exact": jax.vmap(lambda p: _gradients(config, rnnjax.BPTT(), cell, task, p, batch, ()))(
+            params
+        ),
+        "batch": batch,
+        "feedback": rnnjax.rules.random_feedback(key_feedback, cell, training.params),
+        "key": key_rule,
+        "loss": jnp.mean(training.loss.reshape(-1, config.every), axis=1) / n_due,
+    }
 
 
-def _compare(config, compared, key, cell, loss, params, batch, states=None):
-    """Every gradient against every other, on one sequence."""
+def _gradients(config, rule, cell, task, params, batch, state):
+    """The gradient of a rule as a whole, draw by draw, and by lag."""
+    probes = rnnjax.probes
+    at = (rule, cell, task.loss, params, batch, state)
+    return probes.recurrent_gradient(*at, n_draws=config.n_draws), probes.by_lag(*at, config.edges)
+
+
+def measure(config, drawn, activation, rule):
+    """Compare one rule with exact backpropagation on the way of the training."""
+    import jax
+
+    cell, task = _network(config, activation, drawn["gain"])
+    compared = _rule(rule, drawn["feedback"])
+
+    def at_update(at):
+        params, exact = at
+        state = _taught(config, compared, cell, task, params, drawn["key"])
+        own = _gradients(config, compared, cell, task, params, drawn["batch"], state)
+        silent = rnnjax.probes.is_silent(cell, params, drawn["batch"])
+        return _compare(own, exact, silent, config.n_h**2)
+
+    seen = jax.lax.map(at_update, (drawn["params"], drawn["exact"]))
+    return {**seen, "loss": drawn["loss"]}
+
+
+def _compare(own, exact, silent, n_W):
+    """What one rule's gradient says beside the exact one."""
     import jax
     from jax import numpy as jnp
 
-    probes = rnnjax.probes
-    begun = {
-        name: rule.init(cell, params, batch, jax.random.fold_in(key, 100 + i))
-        for i, (name, rule) in enumerate(compared.items())
-    } | (states or {})
-    found = probes.gradients(
-        compared, cell, loss, params, batch, key, n_draws=config.n_draws, states=begun
-    )
-    whole = probes.compared(found, reference=_EXACT)
-    silent = probes.is_silent(cell, params, batch)
-    by_lag = {
-        name: probes.by_lag(
-            rule, cell, loss, params, batch, key, config.edges, state=begun[name]
-        )
-        for name, rule in compared.items()
-    }
-    exact = by_lag[_EXACT]
-
-    def with_exact(blocks):
-        return jax.vmap(rnnjax.scaled.cosine)(blocks, exact)
-
-    block_of_W = 0
-    place = list(compared).index(_EXACT)
+    scaled, versus = rnnjax.scaled, rnnjax.probes.versus
+    (draws, lags), (exact_draws, exact_lags) = own, exact
+    whole = versus(draws, exact_draws)
+    of_W = [scaled.renormalise(d.replace(value=d.value[:, :n_W])) for d in (draws, exact_draws)]
     return {
-        **{name: whole[name] for name in ("cosine", "mean_cosine", "sign_agreement")},
-        "reason": jnp.where(silent, 1, whole["reason"]),
-        "cosine_of_W": whole["cosine_of_block"][:, place, block_of_W],
-        **{name: whole[name] for name in ("log_norm", "log_bias", "log_spread")},
-        "cosine_by_lag": jnp.stack([with_exact(by_lag[name]) for name in compared]),
-        "log_norm_by_lag": jnp.stack(
-            [jax.vmap(rnnjax.scaled.log_norm)(by_lag[name]) for name in compared]
-        ),
+        **whole,
+        "direction": _direction(draws, whole["log_norm"]),
+        "cosine_of_W": versus(*of_W)["cosine"],
+        "reason": jnp.where(silent, rnnjax.probes.alignment.SILENT, whole["reason"]),
+        "log_ratio": whole["log_norm"] - versus(exact_draws, exact_draws)["log_norm"],
+        "cosine_by_lag": jax.vmap(scaled.cosine)(lags, exact_lags),
+        "log_norm_by_lag": jax.vmap(scaled.log_norm)(lags),
         "silent": silent,
     }
+
+
+def _taught(config, rule, cell, task, params, key):
+    """The rule's state once it has learned what it can about the network, which stands still."""
+    import jax
+
+    state = rule.init(cell, params, task.sample(key), key)
+    if not isinstance(rule, (rnnjax.rules.KeRNL, rnnjax.rules.DNI)):
+        return state
+
+    def one(state, key):
+        return rule(cell, task.loss, params, task.sample(key), state).state, None
+
+    return jax.lax.scan(one, state, jax.random.split(key, config.n_taught))[0]
+
+
+def _direction(draws, log_norm):
+    """The mean of some draws as a unit vector, NaN where it is 0."""
+    from jax import numpy as jnp
+
+    scaled = rnnjax.scaled
+    unit = scaled.times_exp(rnnjax.probes.alignment.mean_of(draws), -log_norm)
+    return jnp.where(jnp.isfinite(log_norm), scaled.plain(unit), jnp.nan)
 
 
 def _shown(cube):
@@ -274,23 +301,28 @@ def figure(cube):
     upper.colorbar(image, ax=lags, label="cosine", shrink=0.9)
     for ax, name in zip(panels, cube["activation"].values, strict=True):
         _draw_gains(ax, cube.sel(activation=name).isel(update=-1), str(name))
-    panels[0].set_ylabel("cosine with the exact gradient")
+    panels[0].set_ylabel("cosine with exact gradient")
     handles, labels = panels[0].get_legend_handles_labels()
     lower.legend(handles, labels, loc="outside right center", fontsize=6.5)
     figures.letter_panels([matrix, lags, *panels])
     return drawn
 
 
+def pairwise(cube):
+    """The cosine of the gradients of every pair of rules, dims rule and other."""
+    direction = cube["direction"]
+    other = direction.rename(rule="other")
+    # NaN, not 0, where one of them is undefined: the sum must not skip it.
+    return (direction * other).sum("weight", skipna=False)
+
+
 def _draw_matrix(ax, sheet, told):
     names = [str(name) for name in sheet["rule"].values]
-    above = _median(sheet["cosine"].transpose("rule", "other", "seed"))
-    below = _median(sheet["mean_cosine"].transpose("rule", "other", "seed"))
-    values = np.where(np.tri(len(names), k=-1, dtype=bool), below, above)
-    _shade(ax, values)
+    _shade(ax, _median(pairwise(sheet).transpose("rule", "other", "seed")))
     ax.set_xticks(range(len(names)), [_WORDS[name] for name in names], rotation=90)
     ax.set_yticks(range(len(names)), [_WORDS[name] for name in names])
     ax.tick_params(length=0, labelsize=6)
-    ax.set_title(f"{told}\nabove the diagonal: mean over draws; below: single draws", fontsize=7.5)
+    ax.set_title(f"cosine of every pair of gradients\n{told}, means over draws", fontsize=7.5)
 
 
 def _draw_lags(ax, sheet):
@@ -339,7 +371,7 @@ def _draw_gains(ax, at, title):
     for name, (colour, style) in _LINES.items():
         if name not in at["rule"].values:
             continue
-        values = at["mean_cosine"].sel(rule=name, other=_EXACT).transpose("gain", "seed")
+        values = at["mean_cosine"].sel(rule=name).transpose("gain", "seed")
         ax.plot(at["gain"].values, _median(values), style, color=colour, label=_WORDS[name],
                 linewidth=1.1)  # fmt: skip
     ax.axhline(0, color="#606060", linewidth=0.6)
@@ -374,7 +406,7 @@ def claims(cube):
 
 
 def _equal(cube, name, other, why):
-    cosine = cube["cosine"].sel(rule=name, other=other)
+    cosine = pairwise(cube).sel(rule=name, other=other)
     return rnnjax.Claim(
         f"{_WORDS[name]} and {_WORDS[other]}: 1 - cosine, largest of all cells",
         float((1 - cosine).max()),
@@ -424,9 +456,8 @@ def _unbiased(cube, name):
 
 
 def _median_above(cube, better, worse):
-    gap = cube["mean_cosine"].sel(rule=better, other=_EXACT) - cube["mean_cosine"].sel(
-        rule=worse, other=_EXACT
-    )
+    cosine = cube["mean_cosine"]
+    gap = cosine.sel(rule=better) - cosine.sel(rule=worse)
     return rnnjax.Claim(
         f"cosine with the exact gradient: {_WORDS[better]} above {_WORDS[worse]}, median gap",
         float(gap.median()),

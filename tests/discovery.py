@@ -27,25 +27,31 @@ def _public(package):
                 yield name, thing
 
 
-def cells_found():
-    """One of each cell class and of its variants with a way of their own through the code."""
+def cells_found(**wanted):
+    """One of each cell class and of its variants with a way of their own through the code.
+
+    Sizes may be given by the names of SIZES.
+    """
+    size = SIZES | wanted
+    n_x, n_h, n_y, n_units = (size[name] for name in ("n_x", "n_h", "n_y", "n_units"))
+    n_hidden = size["n_hidden"]
     found = {}
     for name, thing in _public(rnnjax.cells):
         if inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing)) and name != "FlaxCell":
-            sizes = {f.name: SIZES[f.name] for f in fields(thing) if f.name in SIZES}
+            sizes = {f.name: size[f.name] for f in fields(thing) if f.name in size}
             found[name] = thing(**sizes, gain=1.1)
     # The activations that take a way of their own: carried with a scale, or with a signed slope.
     for a in activations_found():
         if a.homogeneous or a.slope_sign:
-            cell = rnnjax.Vanilla(6, 5, 4, activation=a, gain=1.1, bias_gain=0.5)
+            cell = rnnjax.Vanilla(n_x, n_h, n_y, activation=a, gain=1.1, bias_gain=0.5)
             found[f"Vanilla-{a.name}"] = cell
     wide = {"param_dtype": jnp.float64}
     return found | {
-        "Vanilla-leak": rnnjax.Vanilla(6, 5, 4, leak=0.3, gain=1.5),
-        "Vanilla-relu-leak": rnnjax.Vanilla(6, 5, 4, activation=activations.relu, leak=0.3),
-        "Jordan-one-feedback": rnnjax.Jordan(6, 5, 4, feedback=(2,), start=0.3),
-        "linen.GRUCell": rnnjax.from_linen(linen.GRUCell(5, **wide), 6, 4),
-        "nnx.LSTMCell": rnnjax.from_nnx(nnx.LSTMCell, 6, 5, 4, **wide),
+        "Vanilla-leak": rnnjax.Vanilla(n_x, n_h, n_y, leak=0.3, gain=1.5),
+        "Vanilla-relu-leak": rnnjax.Vanilla(n_x, n_h, n_y, activation=activations.relu, leak=0.3),
+        "Jordan-one-feedback": rnnjax.Jordan(n_x, n_hidden, n_y, feedback=(2,), start=0.3),
+        "linen.GRUCell": rnnjax.from_linen(linen.GRUCell(n_h, **wide), n_x, n_y),
+        "nnx.LSTMCell": rnnjax.from_nnx(nnx.LSTMCell, n_x, n_units + 2, n_y, **wide),
     }
 
 

@@ -1,7 +1,7 @@
 """Probes: functions (cell, loss, params, batch) -> dict of arrays, each from one pass."""
 
 from rnnjax.probes.adjoint import log_norm_by_lag, log_norm_by_length
-from rnnjax.probes.alignment import by_lag, compared, gradients, is_silent
+from rnnjax.probes.alignment import by_lag, compared, is_silent, recurrent_gradient, versus
 from rnnjax.probes.chain import active_coefficients, chain_coefficients, two_steps
 from rnnjax.probes.contributions import step_contributions
 from rnnjax.probes.horizon import e_folding, gradient_horizon, horizon
@@ -17,13 +17,14 @@ __all__ = [
     "e_folding",
     "first_non_finite",
     "gradient_horizon",
-    "gradients",
     "horizon",
     "is_silent",
     "log_margins",
     "log_norm_by_lag",
     "log_norm_by_length",
     "log_singular_values",
+    "recurrent_gradient",
     "step_contributions",
     "two_steps",
+    "versus",
 ]

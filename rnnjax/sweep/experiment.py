@@ -9,7 +9,9 @@ An experiment is one file with ``Axes``, ``Config`` and six functions:
     figure(cube) -> matplotlib Figure
     claims(cube) -> list of Claim
 
-A file may also say ``PRECISION = "float64"``, where its claims are about the last digits.
+A file may also say ``PRECISION = "float64"``, where its claims are about the last digits, and
+``COMPILE = "quickly"``, where compiling takes longer than running: with less of LLVM's optimisation
+a program of many small parts compiles in a quarter of the time.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from rnnjax.errors import ConfigError, one_of
 from rnnjax.sweep.spec import Axes, Config, axis_kind
 
 PRECISIONS = ("float32", "float64")
+COMPILES = ("well", "quickly")
 FUNCTIONS = ("coordinates", "variables", "draw", "measure", "figure", "claims")
 
 
@@ -42,6 +45,7 @@ class Experiment:
         config: its Config class.
         coordinates, variables, draw, measure, figure, claims: its functions.
         precision: of its sweeps unless the user asks for float64, "float32" or "float64".
+        compile: how its programs are compiled, "well" or "quickly".
         draw_axes: the static axes that `draw` names; empty where all groups share one draw.
     """
 
@@ -56,6 +60,7 @@ class Experiment:
     claims: Callable[..., Any]
     draw_axes: tuple[str, ...]
     precision: str = "float32"
+    compile: str = "well"
 
     def toml(self, variant: str = "") -> Path:
         """Where the config beside the experiment lies: the standard one, quick or paper."""
@@ -97,13 +102,22 @@ def load(name: str) -> Experiment:
             raise ConfigError("experiment", told)
     if config.model_fields["axes"].annotation is not axes:
         raise ConfigError("experiment", f"expected the axes of Config in {path} to be its Axes")
-    precision = getattr(module, "PRECISION", "float32")
-    if precision not in PRECISIONS:
-        raise ConfigError("experiment", f"PRECISION in {path}: {one_of(precision, PRECISIONS)}")
+    options = {
+        "precision": _option(module, "PRECISION", PRECISIONS),
+        "compile": _option(module, "COMPILE", COMPILES),
+    }
     functions = {part: getattr(module, part) for part in FUNCTIONS}
     given = str(path) if name not in catalog.experiment_files() else name
     draw_axes = _checked(path, axes, functions)
-    return Experiment(given, path, config, **functions, draw_axes=draw_axes, precision=precision)
+    return Experiment(given, path, config, **functions, draw_axes=draw_axes, **options)
+
+
+def _option(module: ModuleType, name: str, choices: tuple[str, ...]) -> str:
+    """What a file says of an option, by default its first choice."""
+    value = getattr(module, name, choices[0])
+    if value not in choices:
+        raise ConfigError("experiment", f"{name} in {module.__file__}: {one_of(value, choices)}")
+    return str(value)
 
 
 def _imported(path: Path) -> ModuleType:

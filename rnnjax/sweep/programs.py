@@ -20,6 +20,10 @@ from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 
 Program = Callable[[Any], Any]
+_COMPILER: dict[str, dict[str, Any]] = {
+    "well": {},
+    "quickly": {"xla_backend_optimization_level": 1},
+}
 
 
 class Programs:
@@ -124,7 +128,8 @@ class Programs:
             local, mesh=self.mesh, in_specs=spec, out_specs=spec, check_vma=False
         )
         started = time.perf_counter()
-        compiled = jax.jit(spread).lower(example).compile()
+        options = _COMPILER[self.experiment.compile]
+        compiled = jax.jit(spread).lower(example).compile(compiler_options=options)
         return compiled, time.perf_counter() - started
 
     def _checked(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

@@ -2,6 +2,7 @@
 
 from rnnjax.theory import (
     add_task,
+    influence_balancing,
     mean_field,
     nowcasting,
     printed_table,
@@ -11,6 +12,7 @@ from rnnjax.theory import (
 
 __all__ = [
     "add_task",
+    "influence_balancing",
     "mean_field",
     "nowcasting",
     "printed_table",

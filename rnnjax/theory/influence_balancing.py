@@ -7,7 +7,7 @@ With N_+ entries of v equal to 1, the other n - N_+ equal to -1, and s_0 = (1, .
       = 2 E[V(min(B, n))],     B ~ binomial(K, 1/2),  V(k) = v_1 + .. + v_k        (3)
   c_oo = 2 V(n) = 2 (2 N_+ - n),   theta* = 1 / c_oo                               (4)
 
-c_K = ds_t[1]/dtheta through the last K steps: (3) counts (2) by the number of tosses of a coin until
+c_K = ds_t[1]/dtheta through the last K steps: (3) counts (2) by the tosses of a coin until
 the m-th head. Units that help are heard first and those that hinder later, so with 2 N_+ < n a
 gradient that looks back fewer than about 4 N_+ steps has the wrong sign. A rule that keeps the
 influence of the first k units alone, all of it, sees 2 V(k).
@@ -47,6 +47,31 @@ def sensitivity(window: int, n_states: int, n_positive: int) -> Fraction:
     heard = [0, *(int(s) for s in np.cumsum(signs(n_states, n_positive)))]
     ways = (math.comb(window, heads) * heard[min(heads, n_states)] for heads in range(window + 1))
     return Fraction(2 * sum(ways), 2**window)
+
+
+def seen_in_carried_memory(
+    n_units: int, window: int, n_updates: int, n_states: int, n_positive: int
+) -> NDArray[np.float64]:
+    """Return c at every update if the influence of the first k units is kept from step to step.
+
+    Args:
+      n_units: k; n for the whole influence, which is then c_K, c_2K, ..
+      window: K, the steps between two updates.
+      n_updates: their number.
+      n_states: n.
+      n_positive: N_+.
+
+    Returns:
+      (n_updates,).
+    """
+    v = np.where(np.arange(n_states) < n_units, signs(n_states, n_positive), 0)
+    # After 64 n steps nothing changes in the last digit of float64.
+    n_steps = min(n_updates * window, 64 * n_states)
+    influence, found = np.zeros(n_states), []
+    for _ in range(n_steps):
+        influence = 0.5 * (influence + np.append(influence[1:], 0)) + v
+        found.append(influence[0])
+    return np.array(found)[np.minimum(window * np.arange(1, n_updates + 1), n_steps) - 1]
 
 
 def sensitivity_of_first_units(n_units: int, n_states: int, n_positive: int) -> int:
@@ -105,3 +130,10 @@ def descend(
         theta = theta - learning_rate * (s[0] - 1) * c
         thetas.append(theta)
     return np.array(thetas)
+
+
+def output_variance(n_states: int) -> float:
+    """Return the variance of s[1] when every state gets noise of variance 1 at every step."""
+    A = 0.5 * (np.eye(n_states) + np.eye(n_states, k=1))
+    size = n_states**2
+    return float(np.linalg.solve(np.eye(size) - np.kron(A, A), np.eye(n_states).ravel())[0])

@@ -1,0 +1,81 @@
+"""Exact rules on every cell and every task."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import rules, scaled
+from tests.discovery import cells_found, tasks_found
+
+T = 4
+TASKS = {name: task() for name, task in tasks_found().items()}
+# All tasks in one program: inputs and targets are filled up to the size of the widest.
+N_X, N_Y = (max(getattr(task, n) for task in TASKS.values()) for n in ("n_x", "n_y"))
+CELLS = cells_found(n_x=N_X, n_y=N_Y, n_h=3, n_units=2, n_hidden=2)
+# SnAp is exact once no weight reaches further within n steps; here 3 steps reach everything.
+EXACT = {"RTRL": rules.RTRL(), "BPTT": rules.BPTT(), "SnAp": rules.SnAp(3)}
+
+
+def _ends():
+    """The last steps of a sequence of each task, leaves (task, T, ...)."""
+
+    def end(task):
+        batch = jax.jit(task.sample)(jax.random.key(3))
+        x, y, mask = (np.asarray(a[-T:], float) for a in (batch.x, batch.y, batch.mask))
+        # A task of fewer steps stands still before its first.
+        early = T - len(x)
+        x, y = (np.pad(a, ((early, 0), (0, n - a.shape[1]))) for a, n in ((x, N_X), (y, N_Y)))
+        return rnnjax.Batch(x, y, np.pad(mask, (early, 0)))
+
+    return jax.tree.map(lambda *a: jnp.stack(a), *[end(task) for task in TASKS.values()])
+
+
+BATCHES = _ends()
+
+
+def loss_of(number):
+    """The loss of one step of the task of this number, which may be traced."""
+
+    def of(task):
+        return lambda y_hat, y: task.loss(y_hat[: task.n_y], y[: task.n_y])
+
+    def loss(y_hat, y):
+        wide = jnp.zeros(N_Y, y_hat.dtype).at[: len(y_hat)].set(y_hat)
+        return jax.lax.switch(number, [of(task) for task in TASKS.values()], wide, y)
+
+    return loss
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_exact_rules_are_jax_grad(name):
+    cell = CELLS[name]
+
+    @jax.jit
+    def run(key):
+        params = cell.init(key)
+
+        def one(number, batch):
+            batch = batch.replace(x=batch.x[:, : cell.n_x])
+            loss = loss_of(number)
+            oracle = jax.grad(lambda p: rnnjax.sequence_loss(cell, loss, p, batch))(params)
+            found = {
+                rule_name: scaled.plain(
+                    rule(cell, loss, params, batch, rule.init(cell, params, batch)).grads
+                )
+                for rule_name, rule in EXACT.items()
+            }
+            return oracle, found
+
+        return jax.lax.map(lambda at: one(*at), (jnp.arange(len(TASKS)), BATCHES))
+
+    oracle, found = run(jax.random.key(5))
+    size = sum(np.abs(leaf).reshape(len(TASKS), -1).sum(1) for leaf in jax.tree.leaves(oracle))
+    assert np.all(size > 0)
+    for rule_name, got in found.items():
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(oracle), strict=True):
+            a, b = (np.asarray(v).reshape(len(TASKS), -1) for v in (a, b))
+            gap = np.abs(a - b).max(1) / np.maximum(np.abs(b).max(1), 1e-3)
+            told = [f"{t} {g:.1e}" for t, g in zip(TASKS, gap, strict=True) if not g <= 1e-12]
+            assert not told, f"{rule_name}: {told}"

@@ -1,0 +1,90 @@
+"""Unbiased means unbiased: the mean over all sign sequences of a small net, not over a few draws."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import rules, scaled
+from rnnjax.losses import squared_error
+
+T, N = 3, 2
+RNG = np.random.default_rng(4)
+BATCH = rnnjax.Batch(
+    x=jnp.asarray(RNG.standard_normal((T, 2))),
+    y=jnp.asarray(RNG.standard_normal((T, 2))),
+    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+)
+SIGNS = jnp.asarray(list(itertools.product([-1.0, 1.0], repeat=T * N))).reshape(-1, T, N)
+CELLS = {
+    "leaky": rnnjax.Vanilla(2, N, 2, leak=0.7, gain=1.5),
+    "relu": rnnjax.Vanilla(2, N, 2, activation=rnnjax.activations.relu, bias_gain=1.0),
+}
+ESTIMATES = {
+    "UORO": lambda s: rules.UORO(signs=s),
+    "KFRTRL": lambda s: rules.KFRTRL(signs=s),
+    "ReverseKFRTRL": lambda s: rules.ReverseKFRTRL(signs=s),
+}
+
+
+def all_gradients(cell, make):
+    """The gradient of every sign sequence, (64, weights), and that of RTRL."""
+
+    @jax.jit
+    def run(key):
+        params = cell.init(key)
+        state = rules.UORO().init(cell, params, BATCH, key)
+        flat = lambda out: jax.flatten_util.ravel_pytree(scaled.plain(out.grads))[0]  # noqa: E731
+        draws = jax.vmap(lambda s: flat(make(s)(cell, squared_error, params, BATCH, state)))(SIGNS)
+        return draws, flat(rules.RTRL()(cell, squared_error, params, BATCH))
+
+    return jax.tree.map(np.asarray, run(jax.random.key(6)))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", ESTIMATES)
+def test_the_mean_over_all_sign_sequences_is_rtrl(name, cell):
+    assert SIGNS.shape == (64, T, N)
+    draws, exact = all_gradients(CELLS[cell], ESTIMATES[name])
+    scale = np.abs(exact).max()
+    np.testing.assert_allclose(draws.mean(0), exact, rtol=0, atol=1e-12 * scale)
+    assert np.abs(draws - exact).max() > 1e-2 * scale
+
+
+def test_node_perturbation_is_rtrl_in_the_mean_to_second_order_in_sigma():
+    gaps = []
+    for sigma in (1e-2, 1e-3):
+        draws, exact = all_gradients(
+            CELLS["leaky"], lambda s, sigma=sigma: rules.NodePerturbation(sigma, xi=s)
+        )
+        gaps.append(np.abs(draws.mean(0) - exact).max() / np.abs(exact).max())
+    assert gaps[0] < 1e-2
+    np.testing.assert_allclose(gaps[0] / gaps[1], 100, rtol=0.05)
+
+
+def test_kf_rtrl_on_an_lstm_is_unbiased():
+    cell = rnnjax.LSTM(2, N, 2)
+    draws, exact = all_gradients(cell, ESTIMATES["KFRTRL"])
+    np.testing.assert_allclose(draws.mean(0), exact, rtol=0, atol=1e-12 * np.abs(exact).max())
+
+
+def test_random_signs_are_signs_and_new_in_every_sequence():
+    cell = CELLS["leaky"]
+    params = cell.init(jax.random.key(0))
+    for rule in (rules.UORO(), rules.KFRTRL(), rules.ReverseKFRTRL()):
+        noise = rule.noise(cell, params, jax.random.key(1), 50)
+        assert set(np.unique(noise)) == {-1.0, 1.0} and abs(float(noise.mean())) < 0.5
+    rule = rules.UORO()
+    long = jax.tree.map(lambda a: jnp.tile(a, (8,) + (1,) * (a.ndim - 1)), BATCH)
+
+    @jax.jit
+    def two_sequences(key):
+        out = rule(cell, squared_error, params, long, rule.init(cell, params, long, key))
+        again = rule(cell, squared_error, params, long, out.state)
+        return [scaled.plain(o.grads).W for o in (out, again)]
+
+    first, second = two_sequences(jax.random.key(2))
+    assert np.abs(first - second).max() > 1e-6
