@@ -23,7 +23,7 @@ FLOORS = [
     {"rules"},
     {"probes"},
     {"updates"},
-    {"train", "workbook"},
+    {"train", "train_online", "workbook"},
     {"sweep"},
     {"cli"},
 ]

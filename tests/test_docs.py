@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import rnnjax
+from tests.discovery import rules_found
 
 ROOT = Path(rnnjax.__file__).parent.parent
 DECKS = (ROOT / "docs" / "decks.md").read_text()
@@ -31,6 +32,23 @@ def test_what_a_row_names_exists(row):
     path, _, name = test.strip("`").partition("::")
     tree = ast.parse((ROOT / path).read_text())
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+RULES = (ROOT / "docs" / "rules.md").read_text()
+TESTED = re.findall(r"^\| (`.+?)\|.*`(tests/\S+?)::(\w+)` \|$", RULES, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("rule", "path", "name"), TESTED, ids=[row[0].strip() for row in TESTED])
+def test_each_line_about_a_rule_names_a_test_that_exists(rule, path, name):
+    tree = ast.parse((ROOT / path).read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_rule_has_a_line():
+    named = {name for row in TESTED for name in re.findall(r"`(\w+)\(", row[0])}
+    deck_rules = {"EligibilityRatio", "ForwardDeltaX", "MatchedLength", "SlopelessDeltaX",
+                  "StaleDeltaX", "TargetShift", "TeacherForcing"}  # fmt: skip
+    assert named | deck_rules == set(rules_found())
 
 
 def test_sources_are_cited_where_they_are_used():

@@ -9,7 +9,7 @@ import rnnjax
 from rnnjax import rules, scaled
 from tests.discovery import cells_found, tasks_found
 
-T = 4
+T = 12
 TASKS = {name: task() for name, task in tasks_found().items()}
 # All tasks in one program: inputs and targets are filled up to the size of the widest.
 N_X, N_Y = (max(getattr(task, n) for task in TASKS.values()) for n in ("n_x", "n_y"))

@@ -1,0 +1,147 @@
+"""The add task in quick mode, its claims against cubes that are wrong, and its measure."""
+
+import sys
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rnnjax.cli import main
+from rnnjax.sweep.experiment import load
+from rnnjax.tasks import AddTask
+from rnnjax.theory import add_task
+from tests.experiments.quick import failed, quick_cube, verdicts
+
+NAME = "add_task"
+PLATEAUS = add_task.plateaus()
+EQUAL = "RFLO against e-prop without autapses: largest difference of a run, nat"
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory):
+    return quick_cube(NAME, tmp_path_factory.mktemp("sweep") / "out")
+
+
+def renamed(cube, rtrl):
+    """The cube as if its runs of RTRL were those of another rule."""
+    names = [rtrl if name == "rtrl" else name for name in cube["rule"].values]
+    return cube.assign_coords(rule=names)
+
+
+def at_the_lags_of_the_paper(cube):
+    config = cube.attrs["config"].replace('"lag_1": 1', '"lag_1": 3').replace(
+        '"lag_2": 2', '"lag_2": 8'
+    )  # fmt: skip
+    return cube.assign_attrs(config=config)
+
+
+def test_every_claim_holds(cube):
+    assert cube["cross_entropy"].dims == ("rule", "rate", "seed")
+    assert cube["answer"].dims == ("rule", "rate", "seed", "past")
+    assert len(verdicts(NAME, cube)) == 6
+    assert not failed(NAME, cube)
+
+
+def test_the_standard_error_is_that_of_a_good_measurement(cube):
+    assert float(cube["cross_entropy_error"].min()) > 0
+    assert float(cube["cross_entropy_error"].max()) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("claim", "rule", "by"),
+    [
+        ("least cross-entropy of any run", "rtrl", -0.01),
+        ("RTRL: cross-entropy", "rtrl", 0.02),
+        ("memoryless: least cross-entropy", "memoryless", -0.002),
+        ("memoryless: cross-entropy, median", "memoryless", 0.02),
+    ],
+)
+def test_each_claim_can_fail(cube, claim, rule, by):
+    spoilt = cube["cross_entropy"] + by * (cube["rule"] == rule)
+    spoilt = cube.assign(cross_entropy=spoilt.transpose(*cube["cross_entropy"].dims))
+    assert any(told.startswith(claim) for told in failed(NAME, spoilt))
+
+
+@pytest.mark.parametrize(("lag", "past"), [(1, "10"), (2, "01")])
+def test_the_claim_on_the_effect_of_a_lag_can_fail(cube, lag, past):
+    answer = cube["answer"].where(cube["past"] != past, 0.6)
+    spoilt = failed(NAME, cube.assign(answer=answer))
+    assert any(told.startswith(f"RTRL: share of the effect of lag {lag}") for told in spoilt)
+
+
+def test_a_cube_of_nan_fails_every_claim(cube):
+    nothing = cube.assign({name: cube[name] * np.nan for name in ("cross_entropy", "answer")})
+    assert not any(verdicts(NAME, nothing).values())
+
+
+def test_the_claims_on_other_rules_can_fail(cube):
+    wide = verdicts(NAME, renamed(cube, "tbptt_3"))
+    assert wide["truncated BPTT, $K$ = 3: cross-entropy, median over seeds, nat"]
+    narrow = verdicts(NAME, renamed(cube, "tbptt_2"))
+    assert not any("truncated" in told for told in narrow)
+    readout = at_the_lags_of_the_paper(renamed(cube, "readout"))
+    told = "readout only: least cross-entropy of a seed, nat"
+    assert verdicts(NAME, readout)[told] is False
+    assert verdicts(NAME, renamed(cube, "rflo")).keys().isdisjoint({EQUAL})
+    better = readout.assign(cross_entropy=readout["cross_entropy"] + 0.1)
+    assert verdicts(NAME, better)[told] is True
+
+
+def test_the_claim_on_two_names_of_one_rule_can_fail(cube):
+    apart = cube.assign_coords(rule=["rflo", "eprop"])
+    assert verdicts(NAME, apart)[EQUAL] is False
+    same = apart.assign(cross_entropy=0 * apart["cross_entropy"] + 0.5)
+    assert verdicts(NAME, same)[EQUAL] is True
+
+
+class Register(NamedTuple):
+    """A network by hand: it keeps its last inputs and answers by a table of the two lags."""
+
+    lags: tuple[int, int]
+    table: jax.Array  # (2, 2): P(y = 1) by the inputs at the lags
+
+    def initial_state(self):
+        return jnp.zeros(max(self.lags) + 1)
+
+    def step(self, params, h, x):
+        return jnp.concatenate([x[1:], h[:-1]])
+
+    def readout(self, params, h):
+        first, second = (h[lag].astype(int) for lag in self.lags)
+        p = jnp.clip(self.table[first, second], 1e-12, 1 - 1e-12)
+        return jnp.log(jnp.stack([1 - p, p]))
+
+
+@pytest.mark.parametrize(
+    ("table", "plateau"),
+    [
+        ([[0.5, 0.25], [1.0, 0.75]], PLATEAUS.both_lags),
+        ([[0.375, 0.375], [0.875, 0.875]], PLATEAUS.first_lag),
+        ([[0.625, 0.625], [0.625, 0.625]], PLATEAUS.no_memory),
+    ],
+)
+def test_the_measure_gives_each_plateau_exactly_to_the_network_that_has_it(table, plateau):
+    load(NAME)
+    asked = sys.modules[f"rnnjax_experiment_{NAME}"]._asked
+    task, table = AddTask(3, 8, 60, drawn=False), jnp.array(table)
+    cell = Register((3, 8), table)
+    found = jax.jit(lambda keys: asked(cell, task, (), keys))(jax.random.split(jax.random.key(0)))
+    np.testing.assert_allclose(found["cross_entropy"], plateau, rtol=1e-10)
+    np.testing.assert_allclose(found["answer"], table.reshape(-1), atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--axes.rule", "rtrll"], "axes.rule: expected one of bptt, rtrl"),
+        (["--axes.rule", "tbptt_0"], "axes.rule: expected one of bptt, rtrl"),
+        (["--lag-1", "8"], "lag_2: expected a lag other than lag_1 = 8"),
+        (["--sequence", "8"], "sequence: expected more steps than the longer lag, 8"),
+    ],
+)
+def test_bad_input_is_one_line(flags, message, capsys):
+    assert main(["plan", NAME, *flags]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and message in told

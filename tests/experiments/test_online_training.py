@@ -1,0 +1,174 @@
+"""Online training in quick mode, and its claims against cubes that are wrong."""
+
+import json
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+import rnnjax
+from rnnjax.cli import main
+from rnnjax.figures import styled
+from rnnjax.sweep.experiment import load
+from rnnjax.sweep.spec import parse_config
+from rnnjax.train_online import OnlineTraining
+from tests.experiments.quick import failed, quick_cube, verdicts
+
+NAME = "online_training"
+FINAL_LOSS = {"add": 0.47, "digits": 0.6, "delayed_xor": 0.1}
+TASKS = tuple(FINAL_LOSS)
+
+
+def load_config(experiment, **fields):
+    axes = {"setting": ["copy/tbptt_4"], "rate": [0.01], "seed": [0]}
+    return parse_config(experiment.config, {"axes": axes, **fields})
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory):
+    return quick_cube(NAME, tmp_path_factory.mktemp("sweep") / "out")
+
+
+def as_it_should_be(**changed):
+    """A cube of a whole sweep: RTRL and BPTT learn, RFLO does not; `changed` by setting."""
+    loss, solved = {}, {}
+    for rule in ("bptt", "rtrl", "rflo", "tbptt_1"):
+        behind = rule not in ("bptt", "rtrl")
+        for task, final in FINAL_LOSS.items():
+            loss[f"{task}/{rule}"] = final + 0.1 * behind
+        loss[f"copy/{rule}"], solved[f"copy/{rule}"] = 0.1, 2.0 if behind else 8.0
+    loss |= {name: value for name, value in changed.items() if name in loss}
+    solved |= {name: value for name, value in changed.items() if name.startswith("copy")}
+    settings = list(loss)
+    # Of two rates the second is the worse one, and no claim may take it.
+    worse = np.array([0.0, 1.0])[None, :, None]
+    seeds = np.arange(3) * 1e-4
+    by_run = np.array([loss[name] for name in settings])[:, None, None] + worse + seeds
+    delays = np.array([solved.get(name, 0.0) for name in settings])[:, None, None] - worse
+    axes = ("setting", "rate", "seed")
+    curves = np.repeat(by_run[..., None], 8, axis=3)
+    config = {"n_points": 8, "longer": 5, "leak": 1.0, "batch": 4}
+    return xr.Dataset(
+        {
+            "loss": ((*axes, "point"), curves),
+            "delay": ((*axes, "point"), np.ones_like(curves)),
+            "solved": (axes, np.broadcast_to(delays, by_run.shape)),
+        },
+        coords={"setting": settings},
+        attrs={"config": json.dumps(config)},
+    )
+
+
+def test_every_claim_holds(cube):
+    assert cube["loss"].dims == ("setting", "rate", "seed", "point")
+    assert len(verdicts(NAME, cube)) == 1
+    assert not failed(NAME, cube)
+
+
+@pytest.mark.parametrize(("ability", "n_points", "delays"), [
+    (3, 6, [1, 2, 3, 4, 4, 4]),
+    (0, 3, [1, 1, 1]),
+    (99, 26, [*range(1, 25), 24, 24]),
+])  # fmt: skip
+def test_the_delay_of_copy_grows_by_a_step_when_the_last_one_is_solved(ability, n_points, delays):
+    """With a learner by hand, that solves delays up to its ability just so."""
+
+    def learner(task, key, n, params):
+        solved = task.delay <= ability
+        loss = jnp.where(solved, 0.103, 0.105) * jnp.ones((n, 2))  # 0.15 bit is 0.10397 nat
+        return OnlineTraining(params, loss)
+
+    config = SimpleNamespace(n_points=n_points)
+    curriculum = load(NAME).measure.__globals__["_curriculum"]
+    found = jax.jit(lambda key: curriculum(config, learner, jnp.zeros(1), key, 3))(
+        jax.random.key(0)
+    )
+    np.testing.assert_array_equal(found["delay"], delays)
+    assert found["solved"] == min(ability, 24)
+
+
+def test_every_setting_of_copy_can_be_traced():
+    """The curriculum with a network and a rule, without running it."""
+    experiment = load(NAME)
+    config = load_config(experiment, n_points=2, n_h=3)
+    out = jax.eval_shape(
+        lambda: experiment.measure(config, experiment.draw(config, 0.01, 0), "copy/tbptt_4")
+    )
+    assert {name: leaf.shape for name, leaf in out.items()} == {
+        "loss": (2,), "delay": (2,), "solved": ()
+    }  # fmt: skip
+
+
+def test_the_start_of_a_network_is_scaled_as_that_of_its_cell():
+    start = load(NAME).measure.__globals__["_start"]
+    cell = rnnjax.Vanilla(4, 100, 6)
+    numbers = np.random.default_rng(0).normal(size=(100, 120))
+    params, like = start(cell, jnp.asarray(numbers)), jax.jit(cell.init)(jax.random.key(1))
+    for one, other in zip(params, like, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(np.std(one), np.std(other), rtol=0.15)
+
+
+def test_losses_are_those_of_the_steps_that_count(cube):
+    """Before anything is learned the loss is near chance, ln 2."""
+    first = cube["loss"].sel(setting="delayed_xor/rflo").isel(point=0)
+    np.testing.assert_allclose(first, np.log(2), atol=0.15)
+
+
+def test_a_sweep_that_is_as_it_should_be_passes():
+    assert len(verdicts(NAME, as_it_should_be())) == 11
+    assert not failed(NAME, as_it_should_be())
+
+
+@pytest.mark.parametrize(
+    ("claim", "changed"),
+    [
+        ("RFLO without leak", {"add/tbptt_1": 0.58}),
+        *[(f"{task}, BPTT", {f"{task}/bptt": 1.5}) for task in TASKS],
+        *[(f"{task}, RTRL", {f"{task}/rtrl": 1.5}) for task in TASKS],
+        *[(f"{task}: loss of RFLO", {f"{task}/rflo": 0.01}) for task in TASKS],
+        ("copy: longest delay", {"copy/rflo": 8.0}),
+    ],
+)
+def test_each_claim_can_fail(claim, changed):
+    assert any(told.startswith(claim) for told in failed(NAME, as_it_should_be(**changed)))
+
+
+def test_a_cube_of_nan_fails_every_claim():
+    cube = as_it_should_be()
+    nothing = cube.assign(loss=cube["loss"] * np.nan, solved=cube["solved"] * np.nan)
+    assert not any(verdicts(NAME, nothing).values())
+
+
+def test_the_figure_has_a_panel_for_every_task_of_the_cube():
+    experiment, cube = load(NAME), as_it_should_be()
+    with styled():
+        whole = experiment.figure(cube)
+        part = experiment.figure(cube.sel(setting=["add/rtrl", "copy/rtrl", "copy/rflo"]))
+    assert [len(drawn.axes) for drawn in (whole, part)] == [4, 2]
+    assert [len(ax.lines) for ax in part.axes] == [4, 2]  # curves and floors
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("add", "expected TASK/RULE"),
+        ("adding/rtrl", "expected TASK/RULE with a task of add, copy"),
+        ("add/rtrll", "expected a rule of bptt, rtrl"),
+        ("add/tbptt_5", "expected a window that divides T = 16"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line(setting, message, capsys):
+    assert main(["plan", NAME, "--axes.setting", setting]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "axes.setting" in told and message in told
+
+
+def test_the_standard_sweep_has_every_rule():
+    experiment = load(NAME)
+    standard = experiment.toml().read_text()
+    arms = experiment.measure.__globals__["_ARMS"]
+    assert all(f'"delayed_xor/{rule}"' in standard for rule in arms)
