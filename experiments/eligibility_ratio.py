@@ -5,7 +5,7 @@ found in them is continued. Every reading of that formula trains the same small 
 stands and safeguarded, beside what is known to accelerate.
 
 Command:   rnnjax run eligibility_ratio
-Run time:  about 90 seconds on 2 cores, compiling included.
+Run time:  about 3 minutes on 2 cores, nearly all of it compiling.
 Figure:    (a) rate of convergence on a quadratic against step size x curvature. It must show the
            literal ratio across cycles on 1 / (1 + a), above plain descent's 1 - a, and ending at
            a = 1 where plain descent goes on to 2. (b) the multipliers of a geometric sequence,

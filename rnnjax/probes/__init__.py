@@ -4,6 +4,7 @@ from rnnjax.probes.adjoint import log_norm_by_lag, log_norm_by_length
 from rnnjax.probes.alignment import by_lag, compared, is_silent, recurrent_gradient, versus
 from rnnjax.probes.chain import active_coefficients, chain_coefficients, two_steps
 from rnnjax.probes.contributions import step_contributions
+from rnnjax.probes.cost import state_bytes
 from rnnjax.probes.horizon import e_folding, gradient_horizon, horizon
 from rnnjax.probes.jacobian import log_singular_values
 from rnnjax.probes.latch import log_margins
@@ -24,6 +25,7 @@ __all__ = [
     "log_norm_by_length",
     "log_singular_values",
     "recurrent_gradient",
+    "state_bytes",
     "step_contributions",
     "two_steps",
     "versus",

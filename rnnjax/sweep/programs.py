@@ -7,6 +7,7 @@ are one or many of them, and so are the bits.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,10 +21,8 @@ from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 
 Program = Callable[[Any], Any]
-_COMPILER: dict[str, dict[str, Any]] = {
-    "well": {},
-    "quickly": {"xla_backend_optimization_level": 1},
-}
+_LEVEL = "xla_backend_optimization_level"
+_COMPILER: dict[str, dict[str, Any]] = {"well": {}, "quickly": {_LEVEL: 1}}
 
 
 class Programs:
@@ -128,7 +127,9 @@ class Programs:
             local, mesh=self.mesh, in_specs=spec, out_specs=spec, check_vma=False
         )
         started = time.perf_counter()
-        options = _COMPILER[self.experiment.compile]
+        # What the user says in XLA_FLAGS has the last word.
+        told = _LEVEL in os.environ.get("XLA_FLAGS", "")
+        options = {} if told else _COMPILER[self.experiment.compile]
         compiled = jax.jit(spread).lower(example).compile(compiler_options=options)
         return compiled, time.perf_counter() - started
 

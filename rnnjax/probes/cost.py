@@ -1,0 +1,43 @@
+"""What a learning rule must keep while the network runs."""
+
+import math
+from typing import Any
+
+import jax
+
+from rnnjax import scan
+from rnnjax.types import Batch, Cell, Params, Rule
+
+
+def state_bytes(rule: Rule, cell: Cell, params: Params, batch: Batch) -> int:
+    """Return the bytes that a rule carries from step to step, beside the network's own state.
+
+    A rule that goes forward in time keeps its memory, whatever T is; one that goes back keeps the
+    trajectory, as far back as it looks. Nothing is computed: the shapes tell.
+
+    Args:
+      rule: the learning rule.
+      cell: the cell.
+      params: parameters.
+      batch: one sequence.
+    """
+    key = jax.random.key(0)
+    if hasattr(rule, "step"):
+        return _bytes(
+            jax.eval_shape(
+                lambda p, b: rule.begin(cell, p, b.x[0], rule.init(cell, p, b, key).learned),
+                params,
+                batch,
+            )
+        )
+    n_steps = len(batch.x)
+    whole = _bytes(jax.eval_shape(lambda p, b: scan.unroll(cell, p, b.x), params, batch))
+    kept = min(getattr(rule, "window", None) or n_steps, n_steps)
+    segment = getattr(rule, "segment", None)
+    if segment:
+        kept = min(segment + math.ceil(n_steps / segment), n_steps)
+    return whole * kept // n_steps
+
+
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
