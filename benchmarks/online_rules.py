@@ -20,6 +20,7 @@ step (`rnnjax.probes.state_bytes`).
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -140,7 +141,7 @@ def of_vanilla_rtrl(folder, n_h, n_steps, n_runs):
     for name, make in made.items():
         runs = []
         for _ in range(n_runs):
-            draw = np.random.normal  # noqa: NPY002
+            draw = np.random.normal
             rnn = core.RNN(
                 draw(0, 0.5**0.5, (n_h, 2)), draw(0, n_h**-0.5, (n_h, n_h)),
                 draw(0, n_h**-0.5, (2, n_h)), np.zeros(n_h), np.zeros(2),
@@ -156,6 +157,43 @@ def of_vanilla_rtrl(folder, n_h, n_steps, n_runs):
     return seconds
 
 
+def of_braintrace(n_h, n_steps, n_runs):
+    """Microseconds a step of braintrace's gradient of a sequence, by the names used here."""
+    import brainstate
+    import braintrace
+
+    class Network(brainstate.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn = braintrace.nn.ValinaRNNCell(2, n_h, activation="tanh")
+            self.out = braintrace.nn.Linear(n_h, 2)
+
+        def update(self, x):
+            return self.out(self.rnn(x))
+
+    made = {
+        "e-prop": (braintrace.D_RTRL, {}),  # the diagonal of the Jacobian, as D-RTRL calls it
+        "SnAp-1": (braintrace.SnAp, {"n": 1}),
+        "UORO": (braintrace.UORO, {}),
+    }
+    x = brainstate.random.randn(n_steps, 1, 2)
+    y = jax.nn.one_hot(jnp.zeros((n_steps, 1), int), 2)
+    seconds = {}
+    for name, (algorithm, options) in made.items():
+        learner = braintrace.compile(
+            Network(), algorithm, jnp.zeros((1, 2)), batch_size=1, **options
+        )
+
+        def loss(x, y, learner=learner):
+            return -jnp.sum(y * jax.nn.log_softmax(learner(x)))
+
+        gradient = brainstate.transform.jit(
+            lambda x, y, learner=learner, loss=loss: learner.etrace_grad(x, y, step_fn=loss)
+        )
+        seconds[name] = 1e6 / n_steps * best_of(lambda run=gradient: run(x, y), n_runs)
+    return seconds
+
+
 def _told():
     return {
         "machine": platform.machine(),
@@ -166,6 +204,23 @@ def _told():
     }
 
 
+def _line(found, n_h, name, row):
+    """One rule at one size, with the ratios to its peers."""
+    told = [
+        f"n_h {n_h:4d}  {name:19s} online {row['online_us']:8.2f}  side {row['side_us']:7.2f}  "
+        f"sequence {row['sequence_us']:8.2f} us a step, {row['state_bytes']} B"
+    ]
+    numpy_us = found["vanilla_rtrl"].get(str(n_h), {}).get(name)
+    if numpy_us:
+        told.append(f"vanilla-rtrl {numpy_us:.0f} us: {numpy_us / row['online_us']:.0f} x online, "
+                    f"{numpy_us / row['side_us']:.0f} x side by side")  # fmt: skip
+    braintrace_us = found["braintrace"].get(str(n_h), {}).get(name)
+    if braintrace_us:
+        ratio = braintrace_us / row["sequence_us"]
+        told.append(f"braintrace {braintrace_us:.2f} us: {ratio:.1f} x over a sequence")
+    return "; ".join(told)
+
+
 def main():
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -174,24 +229,21 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/online_rules.json"))
     given = parser.parse_args()
     sizes = (8,) if given.quick else (16, 32, 64, 128)
-    found = {**_told(), "n_side": N_SIDE, "orders": ORDERS, "rnnjax": {}, "vanilla_rtrl": {}}
+    found = {**_told(), "n_side": N_SIDE, "orders": ORDERS, "rnnjax": {}}
+    found |= {"vanilla_rtrl": {}, "braintrace": {}}
+    with_braintrace = importlib.util.find_spec("braintrace") is not None
     for n_h in sizes:
         n_steps = 64 if given.quick else max(256, 65536 // n_h)
         if given.vanilla_rtrl:
             peer = of_vanilla_rtrl(given.vanilla_rtrl, n_h, 100 if n_h > 64 else 300, 3)
             found["vanilla_rtrl"][str(n_h)] = peer
+        if with_braintrace:
+            found["braintrace"][str(n_h)] = of_braintrace(n_h, n_steps, 3)
         for name, rule in RULES.items():
             few = n_steps // 8 if name == "RTRL" and n_h >= 64 else n_steps
             row = of_rnnjax(rule, n_h, few // 10 * 10, 3)
             found["rnnjax"].setdefault(str(n_h), {})[name] = row
-            peer = found["vanilla_rtrl"].get(str(n_h), {}).get(name, float("nan"))
-            print(
-                f"n_h {n_h:4d}  {name:20s} online {row['online_us']:9.2f}  side "
-                f"{row['side_us']:8.2f}  sequence {row['sequence_us']:9.2f} us a step  state "
-                f"{row['state_bytes']:9d} B   vanilla-rtrl {peer:9.1f} us, "
-                f"{peer / row['online_us']:7.1f} x, {peer / row['side_us']:8.1f} x side by side",
-                flush=True,
-            )
+            print(_line(found, n_h, name, row), flush=True)
             given.out.parent.mkdir(parents=True, exist_ok=True)
             given.out.write_text(json.dumps(found, indent=1) + "\n")
     print(f"stored in {given.out}")

@@ -8,10 +8,10 @@ Command:   rnnjax run rule_alignment
 Run time:  about 4 minutes on 2 cores, nearly all of it compiling.
 Figure:    (a) the cosine of every pair of rules at the first gain above 1, tanh, medians over
            seeds. It must show one block of exact rules, RFLO and e-prop without autapses as one,
-           and the stochastic rules pale even in the mean over draws. (b) cosine with the exact gradient by lag: every rule is
-           right at lag 0, truncation ends at its window, local rules lose the direction as the lag
-           grows. (c) cosine with the exact gradient against gain, single draws, one panel for each
-           activation.
+           and the stochastic rules pale even in the mean over draws. (b) cosine with the exact
+           gradient by lag: every rule is right at lag 0, truncation ends at its window, local
+           rules lose the direction as the lag grows. (c) cosine with the exact gradient against
+           gain, single draws, one panel for each activation.
 Source:    Marschall, Cho and Savin, A unified framework of online learning algorithms for training
            recurrent neural networks, Journal of Machine Learning Research, 2020 (any number of
            rules measured passively on one trajectory; no table of values was published).

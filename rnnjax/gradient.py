@@ -12,7 +12,7 @@ Every leaf of the gradient keeps an exponent of its own: blocks of W and V may l
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -176,7 +176,7 @@ def _contract(
     return {i: scaled.normalise(g, exponent) for i, g in zip(used, grads, strict=True)}
 
 
-def _sum_of_parts(leaf: Array, parts: list[dict[int, Scaled]], number: int) -> Scaled:
+def _sum_of_parts(leaf: Array, parts: Sequence[dict[int, Scaled]], number: int) -> Scaled:
     found = [part[number] for part in parts if number in part]
     if not found:
         return scaled.normalise(jnp.zeros_like(leaf))

@@ -95,17 +95,6 @@ def unroll(cell: Cell, params: Params, x: Array, start: Scaled | None = None) ->
     return Trajectory(states, _before(start, states).value, d.value, d.exponent)
 
 
-def one_step(cell: Cell, params: Params, start: Scaled, x: Array) -> Trajectory:
-    """Run a cell for one step from a state (n_h,) and an input (n_x,); leaves without T."""
-    d = jax.tree.map(lambda a: a[0], drives(cell, params, x[None]))
-    if not dynamics.is_homogeneous(cell):
-        h = dynamics.advance(cell, params, start.value, d.value)
-        return Trajectory(Scaled(h, d.exponent), start.value, d.value, d.exponent)
-    at = arguments(start, d)
-    h = scaled.normalise(dynamics.advance(cell, params, at.h, at.drive), at.exponent)
-    return Trajectory(h, at.h, at.drive, at.exponent)
-
-
 def _unroll_scaled(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:
     def step(h: Scaled, d: Scaled) -> tuple[Scaled, Scaled]:
         at = arguments(h, d)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax import rules
-from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
+from rnnjax.types import Array, Batch, Cell, Params, Rule, Task
 from rnnjax.updates import from_scaled
 
 _RULE = 3  # folded into the key for the random numbers of rules
@@ -115,7 +115,7 @@ def fit(
         first = (jax.tree.map(lambda a: a[0], states),) if aboard else ()
         return probe(cell, task.loss, params, probe_batch, *first)
 
-    def probed(carry: tuple, steps: Array) -> tuple[tuple, tuple]:
+    def probed(carry: Any, steps: Array) -> tuple[Any, tuple]:
         seen = look(carry[0], carry[3])
         carry, losses = jax.lax.scan(update, carry, steps)
         return carry, (losses, seen)
@@ -128,7 +128,7 @@ def fit(
         return jax.vmap(lambda batch, key: rule.init(cell, params, batch, key))(like, keys)
 
     states = {name: begun(other, 1 + i) for i, (name, other) in enumerate(aboard.items())}
-    start = (params, optimiser.init(params), begun(rule, 0), states)
+    start: tuple = (params, optimiser.init(params), begun(rule, 0), states)
     steps = jnp.arange(n_updates).reshape(-1, every)
     (params, *_), (losses, seen) = jax.lax.scan(probed, start, steps)
     return Training(params, losses.reshape(-1), seen)

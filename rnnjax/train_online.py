@@ -140,9 +140,7 @@ class _StepByStep(NamedTuple):
             carry, (moments, own) = online.advance(
                 self.rule, self.cell, self.loss, params, carry, batch, noise
             )
-            readout = online.through_readout(
-                self.cell, self.loss, params, moments, per_step=False
-            )
+            readout = online.through_readout(self.cell, self.loss, params, moments, per_step=False)
             return carry, moments.loss, (scaled.sum_over_leading(own), readout)
 
         carry, losses, grads = jax.vmap(one)(carry, *piece)

@@ -114,6 +114,11 @@ class Rule(Protocol):
         ...
 
     @property
+    def stochastic(self) -> bool:
+        """Whether the gradient depends on random numbers."""
+        ...
+
+    @property
     def exact(self) -> bool:
         """Whether the gradient must equal that of automatic differentiation."""
         ...

@@ -154,7 +154,7 @@ def by_lag(
     state: Any,
     edges: Sequence[int],
 ) -> Scaled:
-    """Return what the loss of the last step alone says about weights, by how long ago they were used.
+    """Return what the loss of the last step says about weights, by how long ago they were used.
 
     The lag of a use at step s is T - s. Rules that go back split their gradient by use; a rule that
     goes forward is linear in D_t, so a window of lags is the difference of two memories that were
@@ -172,7 +172,7 @@ def by_lag(
     Returns:
       value (n, n_weights), exponent (n,), the weights as in `recurrent_gradient`.
     """
-    last = batch.replace(mask=jnp.zeros_like(batch.mask).at[-1].set(batch.mask[-1]))
+    last = Batch(batch.x, batch.y, jnp.zeros_like(batch.mask).at[-1].set(batch.mask[-1]))
     if rule.step_axis == "use":
         return _by_use(rule, cell, loss, params, last, state, edges)
     begun = _since(rule, cell, loss, params, last, state, jnp.asarray(edges[1:]))
@@ -205,8 +205,7 @@ def _by_use(
             )
         )
 
-    edges = jnp.asarray(edges)
-    return jax.vmap(window)(edges[:-1], edges[1:])
+    return jax.vmap(window)(jnp.asarray(edges[:-1]), jnp.asarray(edges[1:]))
 
 
 def _since(

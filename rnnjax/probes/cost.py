@@ -21,15 +21,8 @@ def state_bytes(rule: Rule, cell: Cell, params: Params, batch: Batch) -> int:
       params: parameters.
       batch: one sequence.
     """
-    key = jax.random.key(0)
     if hasattr(rule, "step"):
-        return _bytes(
-            jax.eval_shape(
-                lambda p, b: rule.begin(cell, p, b.x[0], rule.init(cell, p, b, key).learned),
-                params,
-                batch,
-            )
-        )
+        return _bytes(jax.eval_shape(lambda p, b: _memory(rule, cell, p, b), params, batch))
     n_steps = len(batch.x)
     whole = _bytes(jax.eval_shape(lambda p, b: scan.unroll(cell, p, b.x), params, batch))
     kept = min(getattr(rule, "window", None) or n_steps, n_steps)
@@ -37,6 +30,11 @@ def state_bytes(rule: Rule, cell: Cell, params: Params, batch: Batch) -> int:
     if segment:
         kept = min(segment + math.ceil(n_steps / segment), n_steps)
     return whole * kept // n_steps
+
+
+def _memory(rule: Any, cell: Cell, params: Params, batch: Batch) -> Any:
+    state = rule.init(cell, params, batch, jax.random.key(0))
+    return rule.begin(cell, params, batch.x[0], state.learned)
 
 
 def _bytes(tree: Any) -> int:

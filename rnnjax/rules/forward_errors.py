@@ -59,9 +59,7 @@ class ForwardErrors:
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())
 
-    def errors(
-        self, cell: Cell, params: Params, trajectory: scan.Trajectory, g: Scaled
-    ) -> Scaled:
+    def errors(self, cell: Cell, params: Params, trajectory: scan.Trajectory, g: Scaled) -> Scaled:
         """Return delta_t of t = 1..T, value (T, n_h), exponent (T,).
 
         Args:

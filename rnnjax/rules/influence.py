@@ -42,7 +42,6 @@ def pull(cell: Cell, params: Params, at: Trajectory, x: Array, v: Scaled) -> Blo
       x: its input, (n_x,).
       v: value (n_h,).
     """
-
     if not dynamics.is_homogeneous(cell):
         recurrent, step = _as_function_of_vector(cell, params, at.h_prev, x)
         (value,) = jax.vjp(step, recurrent)[1](v.value)

@@ -80,7 +80,7 @@ class KeRNL:
         h = cell.initial_state()
         return Kernel(jnp.eye(h.size, dtype=h.dtype), jnp.full(h.size, _ALPHA))
 
-    def noise(self, cell: Cell, params: Params, key: Array | None, n_steps: int) -> Array:
+    def noise(self, cell: Cell, params: Params, key: Array, n_steps: int) -> Array:
         """Return zeta of every step, (T, n_h)."""
         h = cell.initial_state()
         return jax.random.normal(key, (n_steps, h.size), h.dtype)
@@ -131,9 +131,7 @@ class KeRNL:
     ) -> Perturbation:
         """Return equation (4) and the true effect u_t."""
         afresh = before.age == self.horizon
-        u, Omega, Gamma = (
-            jnp.where(afresh, 0, a) for a in (before.u, before.Omega, before.Gamma)
-        )
+        u, Omega, Gamma = (jnp.where(afresh, 0, a) for a in (before.u, before.Omega, before.Gamma))
         u = dynamics.push(cell, params, prepared.local, u + before.zeta)
         return Perturbation(
             u=scaled.shift(u, prepared.exponent),

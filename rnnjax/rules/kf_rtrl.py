@@ -77,7 +77,7 @@ class KFRTRL:
     learned = online.nothing_learned
     __call__ = online.over_sequence
 
-    def noise(self, cell: Cell, params: Params, key: Array | None, n_steps: int) -> Array:
+    def noise(self, cell: Cell, params: Params, key: Array, n_steps: int) -> Array:
         """Return nu of every step, (T, 2)."""
         return signs_of(self.signs, key, (n_steps, 2), cell.initial_state().dtype)
 
@@ -88,9 +88,7 @@ class KFRTRL:
         A = {name: _zero(v.shape) for name, v in _presynaptic(cell, params, h, x).items()}
         return Kronecker(A, _zero((h.size, len(params.b))))
 
-    def prepare(
-        self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment
-    ) -> Prepared:
+    def prepare(self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment) -> Prepared:
         """Return the terms of equations (2) and (3) that are new in a step."""
         L, a = _parts(cell, params, moment)
         p_1 = log_balance(L, a)
@@ -133,7 +131,7 @@ class ReverseKFRTRL:
     learned = online.nothing_learned
     __call__ = online.over_sequence
 
-    def noise(self, cell: Cell, params: Any, key: Array | None, n_steps: int) -> Array:
+    def noise(self, cell: Cell, params: Any, key: Array, n_steps: int) -> Array:
         """Return nu of every step, (T, n_z)."""
         require(cell, "from_sum", self, _WHY)
         shape = (n_steps, len(params.b))
@@ -147,9 +145,7 @@ class ReverseKFRTRL:
         B = {name: _zero((h.size, *v.shape)) for name, v in presynaptic.items()}
         return Kronecker(_zero(params.b.shape), B)
 
-    def prepare(
-        self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment
-    ) -> Prepared:
+    def prepare(self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment) -> Prepared:
         """Return the terms of equations (5) and (6) that are new in a step."""
         L, a = _parts(cell, params, moment)
         nu = scaled.normalise(moment.noise)
@@ -177,9 +173,7 @@ class ReverseKFRTRL:
         return Kronecker(A, B), _outer(params, A, met)
 
 
-def _parts(
-    cell: Any, params: Params, moment: online.Moment
-) -> tuple[Scaled, dict[str, Scaled]]:
+def _parts(cell: Any, params: Params, moment: online.Moment) -> tuple[Scaled, dict[str, Scaled]]:
     """Return L_t and a_t of equation (1)."""
     at = moment.trajectory
     z = params.W @ cell.sent(at.h_prev) + at.drive

@@ -55,7 +55,7 @@ class NodePerturbation:
     learned = online.nothing_learned
     __call__ = online.over_sequence
 
-    def noise(self, cell: Cell, params: Params, key: Array | None, n_steps: int) -> Array:
+    def noise(self, cell: Cell, params: Params, key: Array, n_steps: int) -> Array:
         """Return xi of every step, (T, n_h)."""
         h = cell.initial_state()
         if self.xi is not None:

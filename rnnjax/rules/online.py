@@ -30,7 +30,6 @@ from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
-
 _PIECE = 64  # steps that are prepared at once
 
 
@@ -219,40 +218,38 @@ def over_sequence(
     def piece(carry: tuple, at: tuple) -> tuple[tuple, tuple]:
         carry, (moments, grads) = advance(self, cell, loss, params, carry, *at)
         readout = through_readout(cell, loss, params, moments, per_step=per_step)
-        own = grads if per_step else scaled.sum_over_leading(grads)
-        return carry, (moments.loss, own, readout)
-
-    def whole_pieces(carry: tuple, steps: tuple) -> tuple[tuple, tuple]:
-        if per_step:
-            return jax.lax.scan(piece, carry, steps)
-
-        def summed(carry: tuple, at: tuple) -> tuple[tuple, Array]:
-            network, total = carry
-            network, (losses, *grads) = piece(network, at)
-            return (network, scaled.add_trees(total, tuple(grads))), losses
-
-        like = jax.eval_shape(lambda at: piece(carry, at)[1][1:], _first(steps))
-        (network, total), losses = jax.lax.scan(summed, (carry, _zero(like)), steps)
-        return network, (losses, *jax.tree.map(lambda a: a[None], total))
+        return carry, (moments.loss, grads if per_step else scaled.sum_over_leading(grads), readout)
 
     found = []
     for part in _pieces(steps):
-        carry, out = whole_pieces(carry, part)
+        run: Any = jax.lax.scan if per_step else _scan_and_sum
+        carry, out = run(piece, carry, part)
         found.append(out)
-    losses, *grads = _joined(found, per_step)
-    like = _stacked(params, len(batch.x)) if per_step else params
-    grads = grads if per_step else [scaled.sum_over_leading(part) for part in grads]
-    own, readout = grads
+    losses, own, readout = _joined(found, per_step)
+    if not per_step:
+        own, readout = scaled.sum_over_leading((own, readout))
     own = influence.by_leaf(cell, params, batch.x[0], own)
-    return RuleOut(
-        jnp.sum(losses),
-        gradient.as_params(like, own, readout),
-        Carried(later, self.learned(carry[1])),
-    )
+    like = _stacked(params, len(batch.x)) if per_step else params
+    grads = gradient.as_params(like, own, readout)
+    return RuleOut(jnp.sum(losses), grads, Carried(later, self.learned(carry[1])))
+
+
+def _scan_and_sum(piece: Any, carry: tuple, steps: Any) -> tuple[tuple, tuple]:
+    """Scan over pieces, keeping the sum of what they give instead of all of it, as a stack of 1."""
+
+    def summed(carry: tuple, at: Any) -> tuple[tuple, Array]:
+        network, total = carry
+        network, (losses, *grads) = piece(network, at)
+        return (network, scaled.add_trees(total, tuple(grads))), losses
+
+    first = jax.tree.map(lambda a: a[0], steps)
+    like = jax.eval_shape(lambda at: piece(carry, at)[1][1:], first)
+    (network, total), losses = jax.lax.scan(summed, (carry, _zero(like)), steps)
+    return network, (losses, *jax.tree.map(lambda a: a[None], total))
 
 
 def _pieces(steps: Any) -> list[Any]:
-    """Return the steps of a sequence as stacks of pieces, leaves (n, S, ...): one, or one and a rest.
+    """Return the steps of a sequence as stacks of pieces, leaves (n, S, ...), the rest apart.
 
     Pieces are of one length if T can be divided so, for a rest is compiled by itself.
     """
@@ -266,10 +263,6 @@ def _pieces(steps: Any) -> list[Any]:
         for cut, size in parts
         if size
     ]
-
-
-def _first(steps: Any) -> Any:
-    return jax.tree.map(lambda a: a[0], steps)
 
 
 def _joined(found: list[tuple], per_step: bool) -> tuple:

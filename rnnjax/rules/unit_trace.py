@@ -86,9 +86,7 @@ def begin(cell: Cell, params: Params, x: Array) -> Blocks:
     return influence.nothing(cell, params, x, leading)
 
 
-def prepare(
-    self: Any, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
-) -> Kept:
+def prepare(self: Any, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment) -> Kept:
     """Return what a step needs. A method, to be named."""
     at = moment.trajectory
     K = self.kept(cell, params, at)
@@ -180,10 +178,8 @@ def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> dict[int, An
     m, n_h = dynamics.entries_per_unit(cell), at.h_prev.size
     entries = jnp.repeat(jnp.eye(m, dtype=at.h_prev.dtype), n_h // m, axis=1)
     rows = jax.vmap(lambda v: influence.pull(cell, params, at, x, scaled.normalise(v)))(entries)
-    units = _grouped_units(cell, params, units)
-    return {
-        i: Direct(scaled.normalise(*scaled.common(row)), units[i]) for i, row in rows.items()
-    }
+    unit = _grouped_units(cell, params, units)
+    return {i: Direct(scaled.normalise(*scaled.common(row)), unit[i]) for i, row in rows.items()}
 
 
 def _grouped_units(cell: Cell, params: Params, units: structure.Pattern) -> dict[int, Array]:

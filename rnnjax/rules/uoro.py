@@ -51,7 +51,7 @@ class UORO:
     learned = online.nothing_learned
     __call__ = online.over_sequence
 
-    def noise(self, cell: Cell, params: Params, key: Array | None, n_steps: int) -> Array:
+    def noise(self, cell: Cell, params: Params, key: Array, n_steps: int) -> Array:
         """Return nu of every step, (T, n_h)."""
         h = cell.initial_state()
         return signs_of(self.signs, key, (n_steps, h.size), h.dtype)
@@ -91,7 +91,7 @@ class UORO:
         return (s, theta), weighted(prepared.g, s, theta)
 
 
-def signs_of(given: Array | None, key: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
+def signs_of(given: Array | None, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     """Return random signs, or the given ones."""
     if given is not None:
         return jnp.asarray(given, dtype)

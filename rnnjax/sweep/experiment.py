@@ -102,14 +102,20 @@ def load(name: str) -> Experiment:
             raise ConfigError("experiment", told)
     if config.model_fields["axes"].annotation is not axes:
         raise ConfigError("experiment", f"expected the axes of Config in {path} to be its Axes")
-    options = {
-        "precision": _option(module, "PRECISION", PRECISIONS),
-        "compile": _option(module, "COMPILE", COMPILES),
-    }
+    precision = _option(module, "PRECISION", PRECISIONS)
+    compiling = _option(module, "COMPILE", COMPILES)
     functions = {part: getattr(module, part) for part in FUNCTIONS}
     given = str(path) if name not in catalog.experiment_files() else name
     draw_axes = _checked(path, axes, functions)
-    return Experiment(given, path, config, **functions, draw_axes=draw_axes, **options)
+    return Experiment(
+        given,
+        path,
+        config,
+        **functions,
+        draw_axes=draw_axes,
+        precision=precision,
+        compile=compiling,
+    )
 
 
 def _option(module: ModuleType, name: str, choices: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ recurrent neural networks, Journal of Machine Learning Research, 2020.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _BASE, _FIRST, _SECOND = 0.5, 0.5, -0.25
 
@@ -34,7 +34,7 @@ class Plateaus(NamedTuple):
     both_lags: float
 
 
-def probability(first: float, second: float) -> float:
+def probability(first: Any, second: Any) -> Any:
     """Return P(y = 1), equation (1), for the inputs at the two lags; also for arrays."""
     return _BASE + _FIRST * first + _SECOND * second
 

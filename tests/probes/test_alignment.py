@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +79,7 @@ def test_a_silent_network_says_so(W):
 
 @pytest.fixture(scope="module")
 def lags():
-    """Gradients by lag of rules of every kind, and the oracle: weights of their own at each step."""
+    """Gradients by lag, and the oracle: weights of their own at each step."""
     chosen = {
         "BPTT": rules.BPTT(),
         "RTRL": rules.RTRL(),
@@ -113,7 +115,7 @@ def lags():
 def test_exact_rules_split_the_last_loss_by_the_lag_of_use(lags):
     found, by_use = lags
     by_lag = by_use[::-1]
-    expected = [by_lag[a:b].sum(0) for a, b in zip(EDGES, EDGES[1:], strict=False)]
+    expected = [by_lag[a:b].sum(0) for a, b in itertools.pairwise(EDGES)]
     for name in ("BPTT", "RTRL"):
         np.testing.assert_allclose(found[name], expected, rtol=1e-11, atol=1e-14)
 

@@ -5,7 +5,7 @@ steps, one output, l_t = m_t (y_hat - y)^2. Nothing here uses the library: loops
 fractions.
 """
 
-from fractions import Fraction as F
+from fractions import Fraction
 from itertools import product
 
 import jax
@@ -18,6 +18,7 @@ from rnnjax import rules, scaled
 from rnnjax.activations import Activation
 from rnnjax.losses import squared_error
 
+F = Fraction
 N, T, LEAK = 2, 3, F(1, 2)
 W = [[F(1), F(-3, 2)], [F(2), F(1, 2)]]
 U = [[F(1)], [F(-1)]]
@@ -47,13 +48,10 @@ def forward():
         slope = [F(1) if v > 0 else F(1, 4) for v in z]
         h_next = [(1 - LEAK) * h[i] + LEAK * slope[i] * z[i] for i in UNITS]
         error = 2 * m * (sum(V[0][i] * h_next[i] for i in UNITS) + C[0] - y)
-        J = [
-            [(1 - LEAK) * (i == j) + LEAK * slope[i] * W[i][j] for j in UNITS] for i in UNITS
-        ]
+        J = [[(1 - LEAK) * (i == j) + LEAK * slope[i] * W[i][j] for j in UNITS] for i in UNITS]
         into = {"W": h, "U": [x], "b": [F(1)]}
         D = {
-            w: [LEAK * slope[i] * into[w[0]][w[2]] * (i == w[1]) for i in UNITS]
-            for w in RECURRENT
+            w: [LEAK * slope[i] * into[w[0]][w[2]] * (i == w[1]) for i in UNITS] for w in RECURRENT
         }
         steps.append(
             {"h": h_next, "g": [V[0][i] * error for i in UNITS], "e": error, "J": J, "D": D,
@@ -101,19 +99,23 @@ def by_synthetic(rate):
     features = [[*step["h"], step["y"], F(1)] for step in STEPS]
     A, out = [[F(0)] * (N + 2) for _ in UNITS], []
     for t, step in enumerate(STEPS):
+
         def delta(A, t=t, step=step):
             return [step["g"][i] + sum(a * f for a, f in zip(A[i], features[t], strict=True))
                     for i in UNITS]  # fmt: skip
+
         if t:
             before = features[t - 1]
             sent = delta(A)
             target = [sum(step["J"][i][j] * sent[i] for i in UNITS) for j in UNITS]
             size = sum(f * f for f in before)
+            miss = [
+                sum(p * q for p, q in zip(A[i], before, strict=True)) - target[i] for i in UNITS
+            ]
             A = [
-                [a - rate / size * (sum(p * q for p, q in zip(A[i], before, strict=True)) - target[i]) * f
-                 for a, f in zip(A[i], before, strict=True)]
+                [a - rate / size * miss[i] * f for a, f in zip(A[i], before, strict=True)]
                 for i in UNITS
-            ]  # fmt: skip
+            ]
         out.append({w: sum(delta(A)[i] * step["D"][w][i] for i in UNITS) for w in RECURRENT})
     return out
 

@@ -1,5 +1,7 @@
 """Approximations are exact in their limits, and wrong outside of them."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,7 +103,7 @@ def test_snap_2_is_rtrl_where_every_unit_hears_every_other():
 
 
 def test_snap_on_a_ring_is_exact_once_it_goes_round():
-    """Unit i hears only i - 1: within n steps a weight reaches n units, n_h when it is all round."""
+    """Unit i hears only i - 1: within n steps a weight reaches n units, in the end all."""
     params = LEAKY.init(jax.random.key(0))
     ring = params._replace(W=1.1 * jnp.roll(jnp.eye(N_H), 1, axis=0))
     exact, *snaps = gradients(LEAKY, ring, rules.BPTT(), *(rules.SnAp(n) for n in (1, 2, 3, 4, 5)))
@@ -116,7 +118,7 @@ def test_the_pattern_of_snap_grows_with_n():
     for n in (2, 3, 4):
         (S,) = rules.SnAp(n).init(LEAKY, ring, BATCH).learned.values()
         shares.append(np.asarray(S))
-    assert all(np.all(b | ~a) for a, b in zip(shares, shares[1:], strict=False))
+    assert all(np.all(b | ~a) for a, b in itertools.pairwise(shares))
     assert [s.mean() for s in shares] == [2 / N_H, 3 / N_H, 1.0]
 
 
@@ -183,7 +185,7 @@ def test_along_a_lag_a_truncated_gradient_is_exactly_0_from_the_window_on(window
 
 
 def test_a_block_shows_lag_d_to_the_share_of_its_losses_that_have_it_inside():
-    """(K - d) / K, for d < K: here counted in a chain of ones, where every lag is worth the same."""
+    """(K - d) / K for d < K, counted in a chain of ones, where every lag is worth the same."""
     K, cell = 3, rnnjax.Chain(gain=1.0)
     params = rnnjax.cells.ChainParams(jnp.ones(()), jnp.ones(1), jnp.ones(()))
     batch = rnnjax.Batch(jnp.ones((6, 1)), jnp.zeros((6, 1)), jnp.ones(6))

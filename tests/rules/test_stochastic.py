@@ -1,4 +1,4 @@
-"""Unbiased means unbiased: the mean over all sign sequences of a small net, not over a few draws."""
+"""Unbiased means the mean over all sign sequences of a small net, not over a few draws."""
 
 import itertools
 
