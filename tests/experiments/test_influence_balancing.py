@@ -60,7 +60,7 @@ def test_a_resting_network_keeps_its_state_and_hears_nothing_of_theta():
     np.testing.assert_array_equal(D["theta"], np.zeros(5))
 
 
-@pytest.mark.parametrize("n_states", [1, 4, 7])
+@pytest.mark.parametrize("n_states", [1, 7])
 def test_snap_1_on_a_shared_theta_is_rtrl(n_states):
     """The mask of SnAp-1 is what a weight acts on at once, and theta acts on every unit."""
     cell = _MODULE["_cell_class"]()(n_states, 1 if n_states == 1 else 3)
@@ -136,9 +136,7 @@ def test_claims_on_stochastic_rules_can_hold_and_fail(cube):
 def test_a_cube_of_nan_fails_every_claim(cube):
     real = [name for name in cube.data_vars if cube[name].dtype.kind == "f"]
     nothing = cube.assign({name: cube[name] * np.nan for name in real})
-    held = [name for name, passed in verdicts(NAME, nothing).items() if passed]
-    # A theta that is no number is not nearer to theta*, so it has gone the wrong way.
-    assert held == ["bptt, K < 41: share that ends further from theta*"]
+    assert not [name for name, passed in verdicts(NAME, nothing).items() if passed]
 
 
 def test_claims_and_figure_stand_on_other_axes(cube):
