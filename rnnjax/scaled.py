@@ -183,6 +183,20 @@ def add(a: Scaled, b: Scaled) -> Scaled:
     return normalise(lower(a.value, a.exponent - top) + lower(b.value, b.exponent - top), top)
 
 
+def add_raw(raw: Scaled, b: Scaled) -> Scaled:
+    """Return raw + b, where the largest entry of `raw` may be of any size.
+
+    In place of `add` where an array is so large that every pass over it counts: `raw` is looked at
+    once and not written again. The largest entry of the sum is below 4, and may be far below 1
+    where the two cancel; `normalise` puts that right.
+    """
+    own = exponent_of(raw.value, raw.exponent.ndim)
+    size = jnp.where(own == ZERO_EXPONENT, ZERO_EXPONENT, own + raw.exponent)
+    top = jnp.maximum(jnp.maximum(size, b.exponent), ZERO_EXPONENT)
+    factor = power_of_two(raw.exponent - top, raw.value.dtype)
+    return Scaled(_times(raw.value, factor) + lower(b.value, b.exponent - top), top)
+
+
 def add_trees(a: Any, b: Any) -> Any:
     """Return the leafwise sum of two trees of `Scaled`."""
     return jax.tree.map(add, a, b, is_leaf=_is_scaled)

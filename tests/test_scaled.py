@@ -145,3 +145,26 @@ def test_everything_works_under_vmap_and_grad_of_plain_values():
         [scaled.log_norm(Scaled(stack.value[i], stack.exponent[i])) for i in range(3)]
     )
     np.testing.assert_array_equal(jax.vmap(scaled.log_norm)(stack), one_by_one)
+
+
+@pytest.mark.parametrize("raw", [-110, 0, 90])
+@pytest.mark.parametrize("apart", [-200, -3, 0, 5, 200])
+def test_a_raw_sum_is_the_sum(raw, apart, float32):
+    """`raw` may have its largest entry anywhere in the range."""
+    a = np.array([1.5, -0.3, 0.001], np.float32)
+    b = np.array([0.2, 1.1, -0.7], np.float32)
+    given = scaled.Scaled(jnp.asarray(a * np.float32(2.0) ** raw), jnp.int32(apart - raw))
+    got = jax.jit(scaled.add_raw)(given, scaled.normalise(jnp.asarray(b)))
+    top = max(apart, 0)
+    expected = a * 2.0 ** (apart - top) + b * 2.0**-top
+    value = np.asarray(got.value, float) * 2.0 ** float(got.exponent - top)
+    np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-30)
+    assert np.abs(got.value).max() < 4
+
+
+def test_a_raw_sum_with_nothing_is_the_other(float32):
+    """A product that vanished must not hide what is far below its nominal exponent."""
+    zero = scaled.Scaled(jnp.zeros(2), jnp.int32(1000))
+    b = scaled.normalise(jnp.array([1.0, -2.0]), -500)
+    got = jax.jit(scaled.add_raw)(zero, b)
+    np.testing.assert_allclose(np.asarray(got.value) * 2.0 ** float(got.exponent + 500), [1, -2])

@@ -135,9 +135,9 @@ def times(g: Scaled, blocks: Blocks) -> Blocks:
 
 
 def transported(J: Scaled, blocks: Blocks) -> Blocks:
-    """Return J M for J (n_h, n_h) and blocks (n_h, *leaf)."""
+    """Return J M for J (n_h, n_h) and blocks (n_h, *leaf); largest entries of any size."""
     return {
-        i: scaled.normalise(jnp.tensordot(J.value, M.value, 1), M.exponent + J.exponent)
+        i: Scaled(jnp.tensordot(J.value, M.value, 1), M.exponent + J.exponent)
         for i, M in blocks.items()
     }
 

@@ -165,7 +165,10 @@ class ReverseKFRTRL:
         prepared: Prepared,
     ) -> tuple[Kronecker, Blocks]:
         """Return A_t and B_t, and A_t (x) (g_t B_t)."""
-        moved = influence.transported(prepared.J, memory.B)
+        moved = {
+            name: scaled.renormalise(block)
+            for name, block in influence.transported(prepared.J, memory.B).items()
+        }
         p_0 = log_balance(moved, memory.A)
         A = scaled.add(scaled.times_exp(memory.A, p_0), prepared.new.A)
         B = scaled.add_trees(times_exp(moved, -p_0), prepared.new.B)

@@ -74,4 +74,4 @@ def next_influence(M: Blocks, at: Transport) -> Blocks:
     """Return D_t + J_t M_{t-1}, equation (1)."""
     moved = influence.transported(at.J, M)
     n_h = len(at.J.value)
-    return {i: scaled.add(moved[i], unit_trace.in_full(at.D[i], n_h)) for i in M}
+    return {i: scaled.add_raw(moved[i], unit_trace.in_full(at.D[i], n_h)) for i in M}

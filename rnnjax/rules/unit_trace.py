@@ -109,9 +109,9 @@ def carried(M: Blocks, at: Kept) -> Blocks:
 def _carried(K: Any, M: Scaled, D: Direct | Scaled) -> Scaled:
     if isinstance(D, Scaled):
         matrix = Scaled(_as_matrix(K.value), K.exponent)
-        return scaled.add(influence.transported(matrix, {0: M})[0], D)
+        return scaled.add_raw(influence.transported(matrix, {0: M})[0], D)
     value = jnp.sum(K.value[:, :, D.unit] * M.value[None], axis=1)
-    return scaled.add(scaled.normalise(value, K.exponent + M.exponent), D.rows)
+    return scaled.add_raw(Scaled(value, K.exponent + M.exponent), D.rows)
 
 
 def met(g: Scaled, M: Blocks, D: dict[int, Any]) -> Blocks:
