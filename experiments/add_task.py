@@ -12,7 +12,7 @@ weights, so what it gains is what random features happen to carry; "memoryless" 
 weights, and must stay on the first plateau.
 
 Command:   rnnjax run add_task
-Run time:  about 3 minutes on 2 cores, compiling included.
+Run time:  about 4 minutes on 2 cores, compiling included.
 Figure:    (a) the cross-entropy of every rule at its better learning rate, one dot a seed, beside
            the plateaus. (b) how much of the effect of either lag is found in the answers, 1 being
            all of it. (c) the cross-entropy over the window of truncated backpropagation, with the

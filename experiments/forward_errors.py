@@ -1,14 +1,15 @@
 """How long can errors be propagated forward in time before rounding takes over?
 
 Command:   rnnjax run forward_errors
-Run time:  about two minutes on 2 cores, compiling included.
+Run time:  about four minutes on 2 cores, compiling included.
 Figure:    Forward propagation computes delta_{t+1} = J^-T (delta_t - g_t): backpropagation in the
-           direction of time, exact but for rounding. a, b: its weight gradient against BPTT's, over
-           the recurrent strength, float32 and float64. c: the error of delta_t over the steps, with
-           a random vector carried by J^-T (dashed): rounding grows like that. d: the step at which
-           no digit is left against log(1/eps) over that growth. e: in a linear network the error
-           grows by -ln g a step. f: what numbers without a range can save: a loss at the last
-           step alone whose gradient underflows in plain numbers; not the digits.
+           direction of time, exact but for rounding. a, b: cosine of its weight gradient with that
+           of BPTT over the recurrent strength, plain (lines, which end where a number overflows)
+           and scale-free (circles): the same. c: the error of delta_t over the steps, beside eps
+           times the length of a vector that J^-T carries (dashed). d: the step at which no digit is
+           left, as that predicts; inputs of variance 1 leave 6 to 20 steps. e: in a linear network
+           the error grows by -ln g a step. f: what numbers without a range do save: with a loss at
+           the last step alone the whole gradient underflows in plain numbers.
 Source:    Zucchet, Pourcel and Ernoult, Forward propagation of errors through time, 2026.
 """
 
@@ -430,10 +431,10 @@ def _draw_slopes(ax, cube):
     expected = -np.log(one["gain"].values)
     for name in _names(cube):
         long = one.sel(arithmetic=name).where(_is_long(one.sel(arithmetic=name)))
-        slope = long["error_slope"].transpose("gain", ...).values.reshape(len(expected), -1)
-        x = np.repeat(expected, slope.shape[1])
+        slope = long["error_slope"].transpose("gain", ...).values
+        x = np.broadcast_to(expected.reshape(-1, *(1,) * (slope.ndim - 1)), slope.shape)
         style = {**_style(name), "linestyle": "none", "markeredgewidth": 0.6}
-        ax.plot(x, slope.ravel(), **style)
+        ax.plot(x.ravel(), slope.ravel(), **style)
     top = 1.1 * max([0.5, *expected])
     ax.plot([0, top], [0, top], color="#404040", linestyle="--", linewidth=0.9)
     ax.set(xlabel=r"$-\ln\,g$", ylabel="slope of the error (nat/step)", title="linear regime")
@@ -446,9 +447,9 @@ def _draw_rescues(ax, cube):
     lengths = one["length"].values
     for name in _names(cube):
         right = one["cosine"].sel(arithmetic=name) > _RIGHT
-        share = right.transpose("length", ...).values.reshape(len(lengths), -1)
-        if share.size:
-            ax.plot(lengths, share.mean(axis=1), linewidth=1, **_style(name))
+        if right.size:
+            share = right.mean([dim for dim in right.dims if dim != "length"])
+            ax.plot(lengths, share, linewidth=1, **_style(name))
     ax.set(xscale="log", xlabel="length $T$ (steps)", ylim=(0, 1.05))
     ax.set_xlim(0.85 * lengths[0], 1.18 * lengths[-1])
     ax.set(ylabel="share with the right gradient", title="loss at the last step")
@@ -521,6 +522,8 @@ def _prediction(every):
 
 def _what_scaling_saves(last):
     """Return the claims on a loss at the last step: plain numbers lose g^T, scaled ones do not."""
+    if not last["cosine"].size:
+        return []
     found = []
     exponent = ((last["length"] - 1) * np.log2(last["gain"])).transpose("length", "gain")
     for name in _names(last):
@@ -528,7 +531,7 @@ def _what_scaling_saves(last):
         lost = lost.reshape(*exponent.shape, -1)
         least = np.log2(np.finfo(_kind(name)).tiny)
         clear = np.abs(exponent.values - least) > _GREY
-        if _is_free(name) or not clear.any() or not lost.size:
+        if _is_free(name) or not clear.any():
             continue
         below = (exponent.values < least)[clear][:, None]
         told = f"{name}, loss at T: gradient lost exactly where g^(T-1) underflows, share"
