@@ -5,10 +5,10 @@
   dl_t/dw ~ sum_i (g_t A)[i] B_t[i]                         (3)
 
 A (n_h, n_h) and the rates alpha (n_h,) are learned beside the network from how a perturbation of
-the states goes on. With u_t = J_t (u_{t-1} + zeta_{t-1}) the true and A Omega_t the expected effect
-of all perturbations zeta so far,
+the states goes on. With u_t = J_t u_{t-1} + zeta_t the true and A Omega_t the expected effect of all
+perturbations zeta so far, the present one included as D_t is in (2),
 
-  Gamma_t = kappa Gamma_{t-1} - Omega_{t-1},   Omega_t = kappa Omega_{t-1} + zeta_{t-1}  (4)
+  Gamma_t = kappa Gamma_{t-1} - Omega_{t-1},   Omega_t = kappa Omega_{t-1} + zeta_t      (4)
   e = A Omega - u,   A <- A - rate e Omega^T / |Omega|^2                                 (5)
   alpha <- alpha - rate (e A) Gamma / |Omega|^2                                          (6)
 
@@ -40,12 +40,11 @@ class Kernel(NamedTuple):
 
 
 class Perturbation(NamedTuple):
-    """u_t, Omega_t, Gamma_t and zeta_t, (n_h,) each, and the steps since the last start."""
+    """u_t, Omega_t and Gamma_t, (n_h,) each, and the steps since the last start."""
 
     u: Array
     Omega: Array
     Gamma: Array
-    zeta: Array
     age: Array
 
 
@@ -90,7 +89,7 @@ class KeRNL:
     ) -> tuple[Kernel, Perturbation, Blocks]:
         """Return the kernel, no perturbation and B_0 = 0."""
         zero = jnp.zeros_like(cell.initial_state())
-        none = Perturbation(zero, zero, zero, zero, jnp.int32(0))
+        none = Perturbation(zero, zero, zero, jnp.int32(0))
         return learned, none, unit_trace.begin(cell, params, x)
 
     def learned(self, memory: tuple[Kernel, Perturbation, Blocks]) -> Kernel:
@@ -132,12 +131,11 @@ class KeRNL:
         """Return equation (4) and the true effect u_t."""
         afresh = before.age == self.horizon
         u, Omega, Gamma = (jnp.where(afresh, 0, a) for a in (before.u, before.Omega, before.Gamma))
-        u = dynamics.push(cell, params, prepared.local, u + before.zeta)
+        u = scaled.shift(dynamics.push(cell, params, prepared.local, u), prepared.exponent)
         return Perturbation(
-            u=scaled.shift(u, prepared.exponent),
-            Omega=kappa * Omega + before.zeta,
+            u=u + prepared.zeta,
+            Omega=kappa * Omega + prepared.zeta,
             Gamma=kappa * Gamma - Omega,
-            zeta=prepared.zeta,
             age=jnp.where(afresh, 1, before.age + 1),
         )
 

@@ -88,3 +88,26 @@ def test_random_signs_are_signs_and_new_in_every_sequence():
 
     first, second = two_sequences(jax.random.key(2))
     assert np.abs(first - second).max() > 1e-6
+
+
+def test_kernl_learns_the_kernel_of_a_network_that_has_one():
+    """Units that only leak: the Jacobian over k steps is (1 - a)^k I, so A = I and alpha = a."""
+    cell = rnnjax.Vanilla(2, 4, 2, leak=0.3)
+    long = jax.tree.map(lambda a: jnp.tile(a, (1500,) + (1,) * (a.ndim - 1)), BATCH)
+    rule = rules.KeRNL(rate=0.05)
+
+    @jax.jit
+    def run(key):
+        params = cell.init(key)
+        params = params._replace(W=jnp.zeros((4, 4)))
+        state = rule.init(cell, params, long, key)
+        taught = rule(cell, squared_error, params, long, state).state
+        grads = [rule(cell, squared_error, params, BATCH, s).grads for s in (state, taught)]
+        exact = rules.RTRL()(cell, squared_error, params, BATCH).grads
+        return taught.learned, [scaled.plain(g).U for g in (*grads, exact)]
+
+    kernel, (before, after, exact) = run(jax.random.key(0))
+    np.testing.assert_allclose(kernel.A, np.eye(4), atol=1e-3)
+    np.testing.assert_allclose(kernel.alpha, 0.3, atol=1e-3)
+    np.testing.assert_allclose(after, exact, atol=1e-2 * np.abs(exact).max())
+    assert np.abs(before - exact).max() > 0.05 * np.abs(exact).max()
