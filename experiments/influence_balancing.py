@@ -553,7 +553,7 @@ def _of_stochastic(cube, name, config):
     if ratio.size < _FEW:
         return []
     told = "node_perturbation: noise of ds/dtheta over sqrt(n t var s_1)"
-    source = "closed form: Gaussian s_1 times a random walk of t steps; tolerance: 3 s.e."
+    source = "closed form: Gaussian s_1 times a random walk; tolerance wide: windows share noise"
     return [rnnjax.Claim(told, math.sqrt(np.mean(ratio**2)), 1.0, 0.5, source)]
 
 

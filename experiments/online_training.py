@@ -8,7 +8,7 @@ The copy task has a curriculum: its delay grows by one step when the loss of the
 falls below 0.15 bit, and what is reported is the longest delay solved.
 
 Command:   rnnjax run online_training
-Run time:  about 4 minutes on 2 cores, compiling included.
+Run time:  about 5 minutes on 2 cores, compiling included.
 Figure:    one panel a task: median over seeds and a band of the loss (on copy, of the delay) over
            the sequences seen, for every rule at its better learning rate, with lines for chance
            and, on the add task, the exact plateaus. Where there are more than seven rules, only

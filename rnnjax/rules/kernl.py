@@ -5,8 +5,8 @@
   dl_t/dw ~ sum_i (g_t A)[i] B_t[i]                         (3)
 
 A (n_h, n_h) and the rates alpha (n_h,) are learned beside the network from how a perturbation of
-the states goes on. With u_t = J_t u_{t-1} + zeta_t the true and A Omega_t the expected effect of all
-perturbations zeta so far, the present one included as D_t is in (2),
+the states goes on. With u_t = J_t u_{t-1} + zeta_t the true and A Omega_t the expected effect of
+all perturbations zeta so far, the present one included as D_t is in (2),
 
   Gamma_t = kappa Gamma_{t-1} - Omega_{t-1},   Omega_t = kappa Omega_{t-1} + zeta_t      (4)
   e = A Omega - u,   A <- A - rate e Omega^T / |Omega|^2                                 (5)
