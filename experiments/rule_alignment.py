@@ -5,7 +5,7 @@ measured along the way without a say. At some points of the training each gradie
 every other: as a whole, and by how long ago the weights were used.
 
 Command:   rnnjax run rule_alignment
-Run time:  about 4 minutes on 2 cores, nearly all of it compiling.
+Run time:  about 10 minutes on 2 cores, nearly all of it compiling.
 Figure:    (a) the cosine of every pair of rules at the first gain above 1, tanh, medians over
            seeds. It must show one block of exact rules, RFLO and e-prop without autapses as one,
            and the stochastic rules pale even in the mean over draws. (b) cosine with the exact
@@ -296,7 +296,7 @@ def figure(cube):
     matrix, lags = upper.subplots(1, 2, width_ratios=(n_rule, 0.55 * n_rule))
     panels = np.atleast_1d(lower.subplots(1, n_activation, sharey=True))
     sheet, activation, gain = _shown(cube)
-    _draw_matrix(matrix, sheet, f"{activation}, gain {gain:g}")
+    _draw_matrix(matrix, sheet, f"{activation}, gain {gain:.3g}")
     image = _draw_lags(lags, sheet)
     upper.colorbar(image, ax=lags, label="cosine", shrink=0.9)
     for ax, name in zip(panels, cube["activation"].values, strict=True):
