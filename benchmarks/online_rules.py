@@ -38,6 +38,7 @@ from rnnjax import probes, rules
 from rnnjax.tasks import AddTask
 
 LAGS, RATE, N_SIDE = (6, 10), 1e-3, 32
+SIZES = (32, 128)
 RULES = {
     "RTRL": rules.RTRL(),
     "UORO": rules.UORO(),
@@ -228,7 +229,7 @@ def main():
     parser.add_argument("--vanilla-rtrl", type=Path, help="folder of the NumPy implementation")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/online_rules.json"))
     given = parser.parse_args()
-    sizes = (8,) if given.quick else (16, 32, 64, 128)
+    sizes = (8,) if given.quick else SIZES
     found = {**_told(), "n_side": N_SIDE, "orders": ORDERS, "rnnjax": {}}
     found |= {"vanilla_rtrl": {}, "braintrace": {}}
     with_braintrace = importlib.util.find_spec("braintrace") is not None
