@@ -228,8 +228,10 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one size, few steps")
     parser.add_argument("--vanilla-rtrl", type=Path, help="folder of the NumPy implementation")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/online_rules.json"))
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="n_h")
+    parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
     given = parser.parse_args()
-    sizes = (8,) if given.quick else SIZES
+    sizes = (8,) if given.quick else given.sizes
     found = {**_told(), "n_side": N_SIDE, "orders": ORDERS, "rnnjax": {}}
     found |= {"vanilla_rtrl": {}, "braintrace": {}}
     with_braintrace = importlib.util.find_spec("braintrace") is not None
@@ -240,7 +242,8 @@ def main():
             found["vanilla_rtrl"][str(n_h)] = peer
         if with_braintrace:
             found["braintrace"][str(n_h)] = of_braintrace(n_h, n_steps, 3)
-        for name, rule in RULES.items():
+        for name in given.rules:
+            rule = RULES[name]
             few = n_steps // 8 if name == "RTRL" and n_h >= 64 else n_steps
             row = of_rnnjax(rule, n_h, few // 10 * 10, 3)
             found["rnnjax"].setdefault(str(n_h), {})[name] = row
