@@ -115,6 +115,14 @@ def _in_pieces(a: Array, n: int) -> Array:
     return jnp.swapaxes(a.reshape(len(a), -1, n, *a.shape[2:]), 0, 1)
 
 
+def _summed(tree: Any, divisor: int = 1) -> Any:
+    """Return stacked `Scaled` leaves summed over their first axis, and divided."""
+    leaf = jax.tree.leaves(tree)[0]
+    if len(leaf) == 1 == divisor:
+        return jax.tree.map(lambda a: a[0], tree)
+    return scaled.divide(scaled.sum_over_leading(tree), divisor)
+
+
 class _StepByStep(NamedTuple):
     """An online rule in a batch of sequences."""
 
@@ -141,10 +149,10 @@ class _StepByStep(NamedTuple):
                 self.rule, self.cell, self.loss, params, carry, batch, noise
             )
             readout = online.through_readout(self.cell, self.loss, params, moments, per_step=False)
-            return carry, moments.loss, (scaled.sum_over_leading(own), readout)
+            return carry, moments.loss, (_summed(own), readout)
 
         carry, losses, grads = jax.vmap(one)(carry, *piece)
-        own, readout = scaled.divide(scaled.sum_over_leading(grads), len(losses))
+        own, readout = _summed(grads, divisor=len(losses))
         own = influence.by_leaf(self.cell, params, piece[0].x[0, 0], own)
         return (carry, later), jnp.mean(losses, axis=0), gradient.as_params(params, own, readout)
 

@@ -54,3 +54,19 @@ def test_singular_values_of_a_singular_matrix():
     got = jax.jit(matrices.log_singular_values)(rows)
     np.testing.assert_allclose(got[0], np.log(5), rtol=1e-14)
     assert got[1] < -30
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 32])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_a_system_of_equations_is_solved_as_numpy_solves_it(n, dtype):
+    generator = np.random.default_rng(n)
+    A, b = generator.standard_normal((2, n, n)), generator.standard_normal((2, n))
+    A, b = (A[0] + 1j * A[1], b[0] + 1j * b[1]) if dtype is complex else (A[0], b[0])
+    # A pivot of 0 in the first column: without an exchange of rows nothing would be left.
+    A[0, 0] = 0 if n > 1 else 2
+    found = matrices.solve(jnp.asarray(A), jnp.asarray(b))
+    np.testing.assert_allclose(found, np.linalg.solve(A, b), rtol=1e-12, atol=1e-12)
+
+
+def test_equations_without_a_solution_have_none():
+    assert not np.all(np.isfinite(matrices.solve(jnp.ones((2, 2)), jnp.ones(2))))

@@ -61,5 +61,5 @@ class EligibilityTrace:
         prepared: Transport,
     ) -> tuple[Blocks, Blocks]:
         """Return P_t and g_t P_t."""
-        memory = next_influence(memory, prepared)
+        memory = next_influence(cell, params, memory, prepared)
         return memory, influence.times(prepared.g, memory)

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax import adjoint, dynamics, matrices, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
@@ -88,7 +88,7 @@ class ForwardErrors:
             local, exponent, g_before = at
             J = jacobian(local, exponent)
             rest = self._sum(delta, Scaled(-g_before.value, g_before.exponent))
-            value = jnp.linalg.solve(J.value.T, rest.value)
+            value = matrices.solve(J.value.T, rest.value)
             delta = self._number(value, rest.exponent - J.exponent)
             return delta, delta
 

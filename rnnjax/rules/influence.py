@@ -43,9 +43,7 @@ def pull(cell: Cell, params: Params, at: Trajectory, x: Array, v: Scaled) -> Blo
       v: value (n_h,).
     """
     if not dynamics.is_homogeneous(cell):
-        recurrent, step = _as_function_of_vector(cell, params, at.h_prev, x)
-        (value,) = jax.vjp(step, recurrent)[1](v.value)
-        return {ALL: scaled.normalise(value, v.exponent)}
+        return {ALL: scaled.normalise(_pull_of_vector(cell, params, at, x)(v.value), v.exponent)}
 
     def real(v: Scaled) -> Blocks:
         steps = jax.tree.map(lambda a: a[None], (at, x, v))
@@ -67,9 +65,16 @@ def _complex(real: Scaled, imaginary: Scaled) -> Scaled:
 def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> Blocks:
     """Return D_t of equation (1), blocks (n_h, *leaf)."""
     h = at.states.value
-    eye = jnp.eye(len(h), dtype=h.dtype)
-    rows = jax.vmap(lambda v: pull(cell, params, at, x, scaled.normalise(v)))(eye)
-    return jax.tree.map(lambda row: scaled.normalise(*scaled.common(row)), rows, is_leaf=is_scaled)
+    return rows(cell, params, at, x, jnp.eye(len(h), dtype=h.dtype))
+
+
+def rows(cell: Cell, params: Params, at: Trajectory, x: Array, directions: Array) -> Blocks:
+    """Return v^T D_t for every row v of directions (r, n_h), blocks (r, *leaf) of one exponent."""
+    if not dynamics.is_homogeneous(cell):
+        value = jax.vmap(_pull_of_vector(cell, params, at, x))(directions)
+        return {ALL: scaled.normalise(value)}
+    each = jax.vmap(lambda v: pull(cell, params, at, x, scaled.normalise(v)))(directions)
+    return jax.tree.map(lambda row: scaled.normalise(*scaled.common(row)), each, is_leaf=is_scaled)
 
 
 def nothing(cell: Cell, params: Params, x: Array, leading: tuple[int, ...]) -> Blocks:
@@ -95,10 +100,7 @@ def grouped(cell: Cell, by_leaf: dict[int, Any], n_leading: int = 0) -> dict[int
 
 
 def by_leaf(cell: Cell, params: Params, x: Array, blocks: Blocks) -> Blocks:
-    """Return blocks (*leading, ...) by number of leaf, each with an exponent of its own.
-
-    The exponents have as many axes as the values have leading ones.
-    """
+    """Return blocks (*leading, ...) by number of leaf; their largest entries may be of any size."""
     if ALL not in blocks:
         return blocks
     leaves, whole = jax.tree.leaves(params), blocks[ALL]
@@ -106,13 +108,13 @@ def by_leaf(cell: Cell, params: Params, x: Array, blocks: Blocks) -> Blocks:
     for i in read(cell, params, x):
         part = whole.value[..., start : start + leaves[i].size]
         shape = (*whole.value.shape[:-1], *leaves[i].shape)
-        found[i] = scaled.normalise(part.reshape(shape), whole.exponent)
+        found[i] = Scaled(part.reshape(shape), whole.exponent)
         start += leaves[i].size
     return found
 
 
-def _as_function_of_vector(cell: Cell, params: Params, h: Array, x: Array) -> tuple[Array, Any]:
-    """Return the recurrent weights as one vector, and the step as a function of it."""
+def _pull_of_vector(cell: Cell, params: Params, at: Trajectory, x: Array) -> Any:
+    """Return v -> v^T D_t, the recurrent weights as one vector."""
     leaves, structure = jax.tree.flatten(params)
     numbers = read(cell, params, x)
 
@@ -121,9 +123,10 @@ def _as_function_of_vector(cell: Cell, params: Params, h: Array, x: Array) -> tu
         for i in numbers:
             own[i] = vector[start : start + leaves[i].size].reshape(leaves[i].shape)
             start += leaves[i].size
-        return cell.step(jax.tree.unflatten(structure, own), h, x)
+        return cell.step(jax.tree.unflatten(structure, own), at.h_prev, x)
 
-    return jnp.concatenate([leaves[i].reshape(-1) for i in numbers]), step
+    pulled = jax.vjp(step, jnp.concatenate([leaves[i].reshape(-1) for i in numbers]))[1]
+    return lambda v: pulled(v)[0]
 
 
 def times(g: Scaled, blocks: Blocks) -> Blocks:

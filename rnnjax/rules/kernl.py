@@ -25,8 +25,9 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import dynamics, scaled
-from rnnjax.rules import online, unit_trace
+from rnnjax.rules import immediate, online, unit_trace
 from rnnjax.rules.influence import Blocks
+from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _ALPHA = 0.8  # the rates at the start, as in the implementation of Marschall, Cho and Savin
@@ -49,12 +50,14 @@ class Perturbation(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What a step needs: D_t and g_t, J_t, and zeta_t."""
+    """What a step needs: D_t, g_t, J_t, zeta_t and the input."""
 
-    trace: unit_trace.Kept
+    D: Any
+    g: Scaled
     local: Any
     exponent: Array
     zeta: Array
+    x: Array
 
 
 @struct.dataclass
@@ -102,8 +105,8 @@ class KeRNL:
         """Return what a step needs."""
         at = moment.trajectory
         local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
-        D = unit_trace.direct(cell, params, at, moment.batch.x)
-        return Prepared(unit_trace.Kept(None, D, moment.g), local, exponent, moment.noise)
+        D = immediate.direct(cell, params, at, moment.batch.x)
+        return Prepared(D, moment.g, local, exponent, moment.noise, moment.batch.x)
 
     def step(
         self,
@@ -119,11 +122,11 @@ class KeRNL:
         now = self._perturbed(cell, params, kappa, before, prepared)
         m = dynamics.entries_per_unit(cell)
         own = jnp.eye(m)[:, :, None] * kappa.reshape(1, m, -1)
-        kept = prepared.trace._replace(K=scaled.normalise(own.astype(now.u.dtype)))
-        B = unit_trace.carried(B, kept)
-        kernel = self._taught(kernel, now)
-        signal = scaled.normalise(kept.g.value @ kernel.A, kept.g.exponent)
-        return (kernel, now, B), unit_trace.met(signal, B, kept.D)
+        K = scaled.normalise(own.astype(now.u.dtype))
+        signal = scaled.normalise(prepared.g.value @ kernel.A, prepared.g.exponent)
+        met = unit_trace.arranged(cell, params, prepared.x, K, prepared.D, signal)
+        B, grads = unit_trace.followed(cell, params, B, met)
+        return (self._taught(kernel, now), now, B), grads
 
     def _perturbed(
         self, cell: Cell, params: Params, kappa: Array, before: Perturbation, prepared: Prepared

@@ -207,7 +207,8 @@ def _times(tree: Any, sign: Array) -> Any:
 
 
 def _product(a: Scaled, b: Scaled) -> Scaled:
-    return scaled.normalise(jnp.outer(a.value, b.value), a.exponent + b.exponent)
+    # Its largest entry is the product of the largest ones: of order 1 like them.
+    return Scaled(jnp.outer(a.value, b.value), a.exponent + b.exponent)
 
 
 def _of_rows(g: Scaled, block: Scaled) -> Scaled:

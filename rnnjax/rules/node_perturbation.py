@@ -93,8 +93,10 @@ class NodePerturbation:
         Z = scaled.add_trees(Z, prepared.new)
         at = prepared.batch
         perturbed = jnp.where(at.mask != 0, at.mask * loss(cell.readout(params, h), at.y), 0)
-        gain = (perturbed - prepared.loss) / self.sigma
-        return (h, Z), {i: scaled.normalise(gain * z.value, z.exponent) for i, z in Z.items()}
+        gain = scaled.normalise((perturbed - prepared.loss) / self.sigma)
+        return (h, Z), {
+            i: Scaled(gain.value * z.value, gain.exponent + z.exponent) for i, z in Z.items()
+        }
 
 
 def _real(blocks: Any) -> Blocks:

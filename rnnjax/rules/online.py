@@ -229,6 +229,7 @@ def over_sequence(
     if not per_step:
         own, readout = scaled.sum_over_leading((own, readout))
     own = influence.by_leaf(cell, params, batch.x[0], own)
+    own = jax.tree.map(scaled.renormalise, own, is_leaf=influence.is_scaled)
     like = _stacked(params, len(batch.x)) if per_step else params
     grads = gradient.as_params(like, own, readout)
     return RuleOut(jnp.sum(losses), grads, Carried(later, self.learned(carry[1])))

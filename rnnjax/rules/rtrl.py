@@ -13,18 +13,19 @@ from typing import Any, NamedTuple
 from flax import struct
 
 from rnnjax import scaled
-from rnnjax.rules import influence, online, unit_trace
+from rnnjax.rules import immediate, influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params, StepLoss
 
 
 class Transport(NamedTuple):
-    """J_t, D_t (see `rnnjax.rules.unit_trace.direct`) and g_t of a step."""
+    """J_t, D_t (see `rnnjax.rules.immediate`), g_t and the input of a step."""
 
     J: Scaled
     D: Any
     g: Scaled
+    x: Array
 
 
 @struct.dataclass
@@ -59,7 +60,7 @@ class RTRL:
         prepared: Transport,
     ) -> tuple[Blocks, Blocks]:
         """Return M_t and g_t M_t."""
-        memory = next_influence(memory, prepared)
+        memory = next_influence(cell, params, memory, prepared)
         return memory, influence.times(prepared.g, memory)
 
 
@@ -67,11 +68,10 @@ def transport(cell: Cell, params: Params, moment: online.Moment) -> Transport:
     """Return what equations (1) and (2) need of a step."""
     at, x = moment.trajectory, moment.batch.x
     J = influence.jacobian(cell, params, at)
-    return Transport(J, unit_trace.direct(cell, params, at, x), moment.g)
+    return Transport(J, immediate.direct(cell, params, at, x), moment.g, x)
 
 
-def next_influence(M: Blocks, at: Transport) -> Blocks:
+def next_influence(cell: Cell, params: Params, M: Blocks, at: Transport) -> Blocks:
     """Return D_t + J_t M_{t-1}, equation (1)."""
-    moved = influence.transported(at.J, M)
-    n_h = len(at.J.value)
-    return {i: scaled.add_raw(moved[i], unit_trace.in_full(at.D[i], n_h)) for i in M}
+    moved, D = influence.transported(at.J, M), immediate.in_full(cell, params, at.x, at.D)
+    return {i: scaled.add_raw(moved[i], D[i]) for i in M}

@@ -106,10 +106,10 @@ class SnAp:
         """Return M_t and g_t M_t."""
         M, S = memory
         if isinstance(prepared, Transport):
-            M = _masked(next_influence(M, prepared), S)
+            M = _masked(next_influence(cell, params, M, prepared), S)
             return (M, S), influence.times(prepared.g, M)
         M = _masked(unit_trace.carried(M, prepared), S)
-        return (M, S), unit_trace.met(prepared.g, M, prepared.D)
+        return (M, S), unit_trace.met(M, prepared)
 
     def kept(self, cell: Cell, params: Params, at: Trajectory) -> Scaled:
         """Return what the fast path keeps of J_t, value (m, m, n)."""

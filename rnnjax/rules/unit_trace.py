@@ -5,8 +5,8 @@
 
 K_t is what a rule keeps of the Jacobian J_t: only the derivative of a unit's new state by its own
 old one. An LSTM's unit has m = 2 entries (h and c), every other unit has one, so K_t is (m, m, n)
-for n units. Where every weight acts on one unit alone (see `rnnjax.rules.structure`), M_t needs m
-numbers a weight; otherwise (minimal gated unit, Jordan network) it is kept in full, (n_h, *leaf).
+for n units. Where every weight acts on one unit alone (see `rnnjax.rules.immediate`), M_t needs m
+numbers a weight; otherwise it is kept in full, (n_h, *leaf).
 
 Over a whole sequence with fixed weights (1) need not be carried at all: the right side of (2) is
 the same sum, for the price of a filter on the learning signals and one contraction.
@@ -16,36 +16,29 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rnnjax import dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
-from rnnjax.rules import influence, online, structure
+from rnnjax.rules import immediate, influence, online, structure
 from rnnjax.rules.influence import Blocks
+from rnnjax.rules.rtrl import Transport, next_influence
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-class Direct(NamedTuple):
-    """D_t of one leaf in m numbers a weight: value (m, *leaf), and the unit of each weight, int."""
-
-    rows: Scaled
-    unit: Array
-
-
 class Kept(NamedTuple):
-    """What equation (1) and the loss need of a step.
+    """What equation (1) and the loss need of a step, laid out at the weights: blocks.
 
     Attributes:
-      K: value (m, m, n); None for what changes with the memory.
-      D: see `direct`.
-      g: the learning signal, value (n_h,).
+      K: (m, m, *leaf).
+      D: (m, *leaf).
+      g: the learning signal, (m, *leaf).
     """
 
-    K: Scaled | None
-    D: dict[int, Any]
-    g: Scaled
+    K: Blocks
+    D: Blocks
+    g: Blocks
 
 
 class KeepsOwn(Protocol):
@@ -86,45 +79,71 @@ def begin(cell: Cell, params: Params, x: Array) -> Blocks:
     return influence.nothing(cell, params, x, leading)
 
 
-def prepare(self: Any, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment) -> Kept:
+def prepare(
+    self: Any, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
+) -> Kept | Transport:
     """Return what a step needs. A method, to be named."""
-    at = moment.trajectory
-    K = self.kept(cell, params, at)
-    return Kept(K, direct(cell, params, at, moment.batch.x), moment.g)
+    at, x = moment.trajectory, moment.batch.x
+    D = immediate.direct(cell, params, at, x)
+    return arranged(cell, params, x, self.kept(cell, params, at), D, moment.g)
 
 
 def step(
-    self: Any, cell: Cell, loss: StepLoss, params: Params, memory: Blocks, prepared: Kept
+    self: Any,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    memory: Blocks,
+    prepared: Kept | Transport,
 ) -> tuple[Blocks, Blocks]:
     """Return M_t of equation (1) and its product with the signal. A method, to be named."""
+    return followed(cell, params, memory, prepared)
+
+
+def arranged(
+    cell: Cell, params: Params, x: Array, K: Scaled, D: immediate.Compact | Blocks, g: Scaled
+) -> Kept | Transport:
+    """Return K_t, value (m, m, n), D_t and the signal g, (n_h,), for the weights to meet."""
+    if not isinstance(D, immediate.Compact):
+        return Transport(Scaled(_as_matrix(K.value), K.exponent), D, g, x)
+
+    def spread(number: Scaled, leading: tuple[int, ...]) -> Blocks:
+        by_unit = number.value.reshape(*leading, -1)
+        found = immediate.spread(cell, params, x, by_unit)
+        return {i: Scaled(value, number.exponent) for i, value in found.items()}
+
+    m = dynamics.entries_per_unit(cell)
+    return Kept(spread(K, (m, m)), D.rows, spread(g, (m,)))
+
+
+def followed(
+    cell: Cell, params: Params, memory: Blocks, prepared: Kept | Transport
+) -> tuple[Blocks, Blocks]:
+    """Return M_t of equation (1) and its product with the signal."""
+    if isinstance(prepared, Transport):
+        memory = next_influence(cell, params, memory, prepared)
+        return memory, influence.times(prepared.g, memory)
     memory = carried(memory, prepared)
-    return memory, met(prepared.g, memory, prepared.D)
+    return memory, met(memory, prepared)
 
 
 def carried(M: Blocks, at: Kept) -> Blocks:
     """Return M_t of equation (1)."""
-    return {i: _carried(at.K, M[i], at.D[i]) for i in M}
+
+    def one(K: Scaled, M: Scaled, D: Scaled) -> Scaled:
+        value = jnp.sum(K.value * M.value[None], axis=1)
+        return scaled.add_raw(Scaled(value, K.exponent + M.exponent), D)
+
+    return {i: one(at.K[i], M[i], at.D[i]) for i in M}
 
 
-def _carried(K: Any, M: Scaled, D: Direct | Scaled) -> Scaled:
-    if isinstance(D, Scaled):
-        matrix = Scaled(_as_matrix(K.value), K.exponent)
-        return scaled.add_raw(influence.transported(matrix, {0: M})[0], D)
-    value = jnp.sum(K.value[:, :, D.unit] * M.value[None], axis=1)
-    return scaled.add_raw(Scaled(value, K.exponent + M.exponent), D.rows)
-
-
-def met(g: Scaled, M: Blocks, D: dict[int, Any]) -> Blocks:
+def met(M: Blocks, at: Kept) -> Blocks:
     """Return the real part of g M: every weight meets the signal of its own unit."""
 
-    def one(M: Scaled, D: Direct | Scaled) -> Scaled:
-        if isinstance(D, Scaled):
-            return influence.times(g, {0: M})[0]
-        signal = g.value.reshape(len(M.value), -1)
-        value = jnp.sum(signal[:, D.unit] * M.value, axis=0).real
-        return scaled.normalise(value, g.exponent + M.exponent)
+    def one(g: Scaled, M: Scaled) -> Scaled:
+        return Scaled(jnp.sum(g.value * M.value, axis=0).real, g.exponent + M.exponent)
 
-    return {i: one(M[i], D[i]) for i in M}
+    return {i: one(at.g[i], M[i]) for i in M}
 
 
 def filtered(
@@ -165,40 +184,6 @@ def _filter(K: Scaled, g: Scaled) -> Scaled:
 
     nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
     return jax.lax.scan(step, nothing, (K, g), reverse=True)[1]
-
-
-def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> dict[int, Any]:
-    """Return D_t of every recurrent leaf: `Direct`, or in full where weights act on several units.
-
-    In m numbers a weight it costs m products from the left, since the units are apart.
-    """
-    units = structure.units(cell, params, x)
-    if units is None:
-        return dict(influence.direct(cell, params, at, x))
-    m, n_h = dynamics.entries_per_unit(cell), at.h_prev.size
-    entries = jnp.repeat(jnp.eye(m, dtype=at.h_prev.dtype), n_h // m, axis=1)
-    rows = jax.vmap(lambda v: influence.pull(cell, params, at, x, scaled.normalise(v)))(entries)
-    unit = _grouped_units(cell, params, units)
-    return {i: Direct(scaled.normalise(*scaled.common(row)), unit[i]) for i, row in rows.items()}
-
-
-def _grouped_units(cell: Cell, params: Params, units: structure.Pattern) -> dict[int, Array]:
-    if dynamics.is_homogeneous(cell):
-        return {i: jnp.asarray(unit) for i, unit in units.items()}
-    leaves = jax.tree.leaves(params)
-    return influence.grouped(
-        cell, {i: np.broadcast_to(unit, leaves[i].shape) for i, unit in units.items()}
-    )
-
-
-def in_full(D: Direct | Scaled, n_h: int) -> Scaled:
-    """Return D_t of one leaf with an axis of all n_h state entries in front."""
-    if isinstance(D, Scaled):
-        return D
-    m = len(D.rows.value)
-    here = jnp.arange(n_h // m).reshape(-1, *(1,) * D.unit.ndim) == D.unit[None]
-    full = jnp.where(here[None], D.rows.value[:, None], 0)
-    return Scaled(full.reshape(n_h, *full.shape[2:]), D.rows.exponent)
 
 
 def _as_matrix(K: Array) -> Array:

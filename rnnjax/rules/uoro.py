@@ -103,8 +103,18 @@ def log_balance(a: Any, b: Any) -> Array:
 
     Nothing needs balancing there, and any factor leaves the estimate unbiased.
     """
-    difference = 0.5 * (scaled.log_norm(a) - scaled.log_norm(b))
+    difference = 0.5 * (_log_length(a) - _log_length(b))
     return jnp.where(jnp.isfinite(difference), difference, 0)
+
+
+def _log_length(tree: Any) -> Array:
+    """Return the log-norm of a tree; a single array is not brought to order 1 a second time."""
+    leaves = jax.tree.leaves(tree, is_leaf=influence.is_scaled)
+    if len(leaves) > 1:
+        return scaled.log_norm(tree)
+    (only,) = leaves
+    squares = jnp.sum((only.value * only.value.conj()).real)
+    return 0.5 * jnp.log(squares) + only.exponent * scaled.LOG_2
 
 
 def times_exp(tree: Any, log_factor: Array) -> Any:
@@ -116,9 +126,8 @@ def times_exp(tree: Any, log_factor: Array) -> Any:
 
 def weighted(g: Scaled, s: Scaled, theta: Blocks) -> Blocks:
     """Return the real part of (g s) theta, equation (5)."""
-    share = jnp.sum(g.value * s.value)
-    exponent = g.exponent + s.exponent
+    share = scaled.normalise(jnp.sum(g.value * s.value), g.exponent + s.exponent)
     return {
-        i: scaled.normalise((share * block.value).real, exponent + block.exponent)
+        i: Scaled((share.value * block.value).real, share.exponent + block.exponent)
         for i, block in theta.items()
     }

@@ -1,0 +1,127 @@
+"""Spectra of Gaussian matrices and of their products: what transport through random weights does.
+
+W is n x n with independent entries of variance g^2/n. For n -> oo
+
+  share of eigenvalues with |z| <= r           = r^2 / g^2,  r <= g            (1)
+  share of exponents ln |z| up to s            = e^{2s} / g^2,  s <= ln g      (2)
+  ||W||_2 -> 2 g,   spectral radius -> g                                       (3)
+
+The exponents lambda_k of a product of ever new W (fresh at every step) are, for every n,
+
+  lambda_k = ln g + (ln 2 + psi((n - k + 1) / 2) - ln n) / 2,   k = 1 .. n     (4)
+
+which again tend to (2): a fresh W at every step spreads the exponents just as one W does. P, a
+product of L independent W of g = 1 (or, for n -> oo, W^L) has the moments and the norm
+
+  E tr (P P^T)^m / n -> binomial(L m + m, m) / (L m + 1)                       (5)
+  ||P||_2 -> sqrt((L + 1)^(L + 1) / L^L)                                       (6)
+
+though its spectral radius stays 1. A chain of scalars, h_T = w_T .. w_1 h_0 with w_t ~ N(0, s^2), is
+n = 1, g = s: with gamma Euler's constant
+
+  E ln |h_T / h_0| = T (ln s - (gamma + ln 2) / 2),   Var = T pi^2 / 8         (7)
+  E (h_T / h_0)^2  = s^{2T}                                                    (8)
+
+so that for 1 < s < e^{(gamma + ln 2)/2} almost every chain decays while their mean square explodes.
+
+Ginibre, Statistical ensembles of complex, quaternion, and real matrices, Journal of Mathematical
+Physics, 1965 (1); Newman, The distribution of Lyapunov exponents: exact results for random
+matrices, Communications in Mathematical Physics, 1986 (2, 4); Penson and Zyczkowski, Product of
+Ginibre matrices: Fuss-Catalan and Raney distributions, Physical Review E, 2011, and Alexeev, Goetze
+and Tikhomirov, Asymptotic distribution of singular values of powers of random matrices, Lithuanian
+Mathematical Journal, 2010 (5, 6).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Half the sum of Euler's constant and ln 2: minus the mean of ln |z| of a standard normal z.
+_MEAN_LOG_NORMAL = -0.5 * (float(np.euler_gamma) + math.log(2))
+_SHIFT = 12
+# B_2j / 2j of the asymptotic series of psi; beyond x = 12 what is left is below 1e-16.
+_SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760)
+
+
+class Chain(NamedTuple):
+    """What the logarithm of a product of T scalars does, and the logarithm of its mean square.
+
+    Attributes:
+      mean_log: E ln |h_T / h_0|, equation (7), nats.
+      variance_log: Var ln |h_T / h_0|, nats^2.
+      log_mean_square: ln E (h_T / h_0)^2, equation (8), nats.
+    """
+
+    mean_log: float
+    variance_log: float
+    log_mean_square: float
+
+
+def digamma(x: ArrayLike) -> NDArray[np.float64]:
+    """Return psi(x) = d ln Gamma(x) / dx for x > 0, elementwise."""
+    x = np.asarray(x, dtype=float)
+    below = sum(1 / (x + j) for j in range(_SHIFT))
+    x = x + _SHIFT
+    series = sum(c * x ** (-2.0 * (j + 1)) for j, c in enumerate(_SERIES))
+    return np.log(x) - 0.5 / x - series - below
+
+
+def product_exponents(n: int, gain: float) -> NDArray[np.float64]:
+    """Return the exponents of equation (4), largest first, nats a step.
+
+    Args:
+      n: size of the matrices.
+      gain: g, > 0.
+
+    Returns:
+      (n,).
+    """
+    degrees = np.arange(n, 0, -1)
+    return math.log(gain) + 0.5 * (math.log(2) + digamma(0.5 * degrees) - math.log(n))
+
+
+def circular_law(radius: ArrayLike, gain: float) -> NDArray[np.float64]:
+    """Return the share of eigenvalues of modulus up to a radius, equation (1), elementwise."""
+    return np.minimum(1.0, (np.asarray(radius, dtype=float) / gain) ** 2)
+
+
+def triangle_law(exponent: ArrayLike, gain: float) -> NDArray[np.float64]:
+    """Return the share of exponents up to a value in nats a step, equation (2), elementwise."""
+    return circular_law(np.exp(exponent), gain)
+
+
+def fuss_catalan(n_factors: int, order: int) -> int:
+    """Return the moment of equation (5): the mean m-th power of the squared singular values.
+
+    Args:
+      n_factors: L.
+      order: m.
+    """
+    return math.comb(n_factors * order + order, order) // (n_factors * order + 1)
+
+
+def largest_singular_value(n_factors: int) -> float:
+    """Return ||P||_2 of a product of L matrices of g = 1, equation (6); for others times g^L."""
+    L = n_factors
+    return math.exp(0.5 * ((L + 1) * math.log(L + 1) - (L * math.log(L) if L else 0.0)))
+
+
+def scalar_chain(deviation: float, n_steps: int) -> Chain:
+    """Return equations (7) and (8).
+
+    Args:
+      deviation: s, > 0.
+      n_steps: T.
+    """
+    return Chain(
+        mean_log=n_steps * (math.log(deviation) + _MEAN_LOG_NORMAL),
+        variance_log=n_steps * math.pi**2 / 8,
+        log_mean_square=2 * n_steps * math.log(deviation),
+    )
+
+
+def deceptive_deviations() -> tuple[float, float]:
+    """Return between which s a chain decays almost surely while its mean square explodes."""
+    return 1.0, math.exp(-_MEAN_LOG_NORMAL)
