@@ -2,20 +2,36 @@
 
 from rnnjax.theory import (
     add_task,
+    bounds,
+    curse_of_memory,
+    gates,
     influence_balancing,
+    linear_unit,
     mean_field,
+    mean_field_exact,
     nowcasting,
+    one_unit,
     printed_table,
+    random_matrices,
     scalar_chain,
     sentences,
+    transfer_operator,
 )
 
 __all__ = [
     "add_task",
+    "bounds",
+    "curse_of_memory",
+    "gates",
     "influence_balancing",
+    "linear_unit",
     "mean_field",
+    "mean_field_exact",
     "nowcasting",
+    "one_unit",
     "printed_table",
+    "random_matrices",
     "scalar_chain",
     "sentences",
+    "transfer_operator",
 ]

@@ -8,8 +8,8 @@ With W_ij ~ N(0, g^2/n_h), independent inputs of variance s^2 into each unit and
   xi       = -1 / ln chi                                 (4)   steps in which chi^t falls by e
   mean     = ln g - 1/2 + E ln |f'(sqrt(q) z)|           (5)   mean of all n_h exponents
 
-Gradients vanish for chi < 1 and explode for chi > 1. In (5) ln g - 1/2 is ln |det W| / n_h of a wide
-W; the rest is the mean of ln |det diag f'|. For tanh without inputs just above g = 1, from
+Gradients vanish for chi < 1 and explode for chi > 1. In (5) ln g - 1/2 is ln |det W| / n_h of a
+wide W; the rest is the mean of ln |det diag f'|. For tanh without inputs just above g = 1, from
 E tanh^2 = q - 2 q^2 + (17/3) q^3 and E sech^4 = 1 - 2 q + 7 q^2,
 
   q -> g - 1,   lambda_1 -> (2/3) (g - 1)^2              (6)

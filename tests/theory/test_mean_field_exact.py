@@ -21,7 +21,9 @@ def log_slope(x):
 )
 def test_exponent_of_the_error_function_network(gain, q, exponent):
     np.testing.assert_allclose(mean_field_exact.erf_variance(gain, 0.0), q, atol=5.1e-9)
-    np.testing.assert_allclose(mean_field_exact.erf_largest_exponent(gain, 0.0), exponent, atol=6e-9)
+    np.testing.assert_allclose(
+        mean_field_exact.erf_largest_exponent(gain, 0.0), exponent, atol=6e-9
+    )
 
 
 @pytest.mark.parametrize(("gain", "noise"), [(1.2, 0.0), (1.5, 0.0), (0.8, 0.3), (4.0, 0.1)])
