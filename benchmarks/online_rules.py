@@ -38,7 +38,7 @@ from rnnjax import probes, rules
 from rnnjax.tasks import AddTask
 
 LAGS, RATE, N_SIDE = (6, 10), 1e-3, 32
-SIZES = (32, 128)
+SIZES = (16, 32, 64, 128)
 RULES = {
     "RTRL": rules.RTRL(),
     "UORO": rules.UORO(),

@@ -226,7 +226,7 @@ def _growth(cell, params, trajectory):
 
     def step(v, at):
         J, exponent = jacobian(*at)
-        v = jnp.linalg.solve(J.T, v)
+        v = rnnjax.matrices.solve(J.T, v)
         size = jnp.linalg.norm(v)
         return v / size, jnp.log(size) - exponent * math.log(2)
 

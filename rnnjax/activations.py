@@ -198,3 +198,23 @@ def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
     if activation.slope_sign is not None:
         slope = slope * activation.slope_sign(x)
     return slope.astype(x.dtype), exponent.astype(jnp.int32)
+
+
+def graded_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
+    """Return f'(x) unit by unit: f'(x) = slope x 2^exponent, |slope| in [1, 2) or 0.
+
+    Args:
+      activation: the activation.
+      x: pre-activations, any shape.
+
+    Returns:
+      slope and int32 exponent, both shaped as x: exact however the slopes of units differ.
+    """
+    log_slope = activation.log_slope(x) / math.log(2)
+    alive = jnp.isfinite(log_slope)
+    exponent = jnp.where(alive, jnp.floor(log_slope), 0.0)
+    exponent = jnp.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+    slope = jnp.where(alive, jnp.exp2(jnp.where(alive, log_slope - exponent, 0.0)), 0.0)
+    if activation.slope_sign is not None:
+        slope = slope * activation.slope_sign(x)
+    return slope.astype(x.dtype), exponent.astype(jnp.int32)

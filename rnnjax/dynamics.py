@@ -10,6 +10,8 @@ Beside `step` a cell may offer
                             forward pass then carries a power-of-two scale and cannot overflow
   local(params, h, d)       what the step's Jacobian J = dh_t/dh_{t-1} needs, as (tree, exponent):
                             J = 2^exponent x (the map that push and pull apply)
+  graded_local(params, h, d)   the same with an exponent for each row: J = diag(2^exponents) x the
+                            map; for saturated networks, whose slopes no single exponent fits
   push(params, local, v)    J v, without the exponent
   pull(params, local, v)    J^T v, without the exponent
   jacobian(params, local)   J as a matrix, without the exponent
@@ -54,6 +56,14 @@ def local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
     if hasattr(cell, "local"):
         return cell.local(params, h, d)
     return (h, d), jnp.zeros((), jnp.int32)
+
+
+def graded_local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
+    """Return what `push` needs at a step, and the exponents of the rows of J, int32 (n_h,)."""
+    if hasattr(cell, "graded_local"):
+        return cell.graded_local(params, h, d)
+    at, exponent = local(cell, params, h, d)
+    return at, jnp.broadcast_to(exponent, h.shape)
 
 
 def jacobian(cell: Cell, params: Params, at: Any, like: Array) -> Array:

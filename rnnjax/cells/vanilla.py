@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import activations
-from rnnjax.activations import Activation, scaled_slope
+from rnnjax.activations import Activation, graded_slope, scaled_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
 
@@ -112,6 +112,14 @@ class Vanilla:
         z = params.W @ h + d
         slope, exponent = scaled_slope(self.activation, z)
         # Beside (1 - a) I slopes below rounding do not matter, so no exponent is taken out.
+        leaky = self.leak != 1
+        slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
+        return slope, jnp.where(leaky, 0, exponent)
+
+    def graded_local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
+        """Return the slopes of equation (4), and an exponent for each."""
+        z = params.W @ h + d
+        slope, exponent = graded_slope(self.activation, z)
         leaky = self.leak != 1
         slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
         return slope, jnp.where(leaky, 0, exponent)

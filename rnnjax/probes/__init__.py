@@ -8,6 +8,7 @@ from rnnjax.probes.cost import state_bytes
 from rnnjax.probes.horizon import e_folding, gradient_horizon, horizon
 from rnnjax.probes.jacobian import log_singular_values
 from rnnjax.probes.latch import log_margins
+from rnnjax.probes.lyapunov import entropy_rate, kaplan_yorke_dimension, lyapunov_spectrum
 from rnnjax.probes.states import first_non_finite
 
 __all__ = [
@@ -16,14 +17,17 @@ __all__ = [
     "chain_coefficients",
     "compared",
     "e_folding",
+    "entropy_rate",
     "first_non_finite",
     "gradient_horizon",
     "horizon",
     "is_silent",
+    "kaplan_yorke_dimension",
     "log_margins",
     "log_norm_by_lag",
     "log_norm_by_length",
     "log_singular_values",
+    "lyapunov_spectrum",
     "recurrent_gradient",
     "state_bytes",
     "step_contributions",

@@ -1,15 +1,9 @@
-"""Scale-free functions of square matrices.
+"""Singular values of a graded matrix, in logs.
 
-Spectral radius by Gelfand's formula with repeated squaring (matrix products only, so that it runs
-under vmap and on any device):
-
-  log rho(W) = lim_m 2^-m log ||W^(2^m)||                                       (1)
-
-and singular values of a graded matrix D R (D a diagonal that may span hundreds of orders of
-magnitude, R well scaled) by one-sided Jacobi rotations of its rows, in logs. One-sided Jacobi finds
-every singular value of such a matrix to high relative accuracy, where an ordinary decomposition
-loses all below epsilon times the largest (Demmel and Veselic, Jacobi's method is more accurate than
-QR, SIAM Journal on Matrix Analysis, 1992).
+D R with D a diagonal that may span hundreds of orders of magnitude and R well scaled: one-sided
+Jacobi rotations of its rows find every singular value to high relative accuracy, where an ordinary
+decomposition loses all below epsilon times the largest (Demmel and Veselic, Jacobi's method is more
+accurate than QR, SIAM Journal on Matrix Analysis, 1992).
 """
 
 import jax
@@ -23,31 +17,6 @@ from rnnjax.types import Array
 # Convergence is quadratic in the end: 9 sweeps leave rounding at n = 64, in float64. A fixed number
 # can be differentiated in reverse, a test for convergence cannot.
 _N_SWEEPS = 12
-
-
-def log_spectral_radius(W: Array) -> Array:
-    """Return log max |eigenvalue|, (), of W (n, n), equation (1); -inf where a power of W is 0."""
-
-    # W^(2^m) = V exp(2^m s): V stays near 1, and s, unlike the exponent of the power, in range.
-    def square(carry: tuple[Array, Array], weight: Array) -> tuple[tuple[Array, Array], None]:
-        V, s = carry
-        power = scaled.normalise(V @ V)
-        return (power.value, s + power.exponent * scaled.LOG_2 * weight), None
-
-    start = scaled.normalise(W)
-    # As many as the dtype has digits: what is left, 2^-m log(condition number), is then rounding.
-    n_squarings = jnp.finfo(W.dtype).nmant + 1
-    weights = 0.5 ** jnp.arange(1, n_squarings + 1, dtype=W.real.dtype)
-    (V, s), _ = jax.lax.scan(square, (start.value, start.exponent * scaled.LOG_2), weights)
-    last = jnp.log(jnp.linalg.norm(V)) * weights[-1]
-    return jnp.where(jnp.any(V != 0), s + last, -jnp.inf)
-
-
-def log_spectral_norm(W: Array) -> Array:
-    """Return log of the largest singular value, (), of W (m, n): rho(W^H W)^(1/2)."""
-    unit = scaled.normalise(W)
-    V = unit.value
-    return 0.5 * log_spectral_radius(V.conj().T @ V) + unit.exponent * scaled.LOG_2
 
 
 def log_singular_values(rows: Scaled) -> Array:
@@ -69,34 +38,6 @@ def log_singular_values(rows: Scaled) -> Array:
 
     rows, _ = jax.lax.scan(sweep, scaled.renormalise(rows), None, length=_N_SWEEPS)
     return jnp.sort(scaled.log_norm(rows), descending=True)[:n]
-
-
-def solve(A: Array, b: Array) -> Array:
-    """Return x with A x = b, by Gauss-Jordan elimination with partial pivoting.
-
-    In place of `jnp.linalg.solve` where the call stands in a loop on several devices of one host:
-    there jaxlib 0.10.2 may wait for ever.
-
-    Args:
-      A: (n, n).
-      b: (n,).
-
-    Returns:
-      (n,); not finite where A has no inverse.
-    """
-    n = len(b)
-
-    def eliminate(carry: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], Array]:
-        rows, free = carry
-        pivot = jnp.argmax(jnp.where(free, jnp.abs(rows[:, k]), -1))
-        row = rows[pivot] / rows[pivot, k]
-        is_pivot = jnp.arange(n) == pivot
-        rows = jnp.where(is_pivot[:, None], row, rows - jnp.outer(rows[:, k], row))
-        return (rows, free & ~is_pivot), pivot
-
-    start = (jnp.concatenate([A, b[:, None]], axis=1), jnp.ones(n, bool))
-    (rows, _), pivots = jax.lax.scan(eliminate, start, jnp.arange(n))
-    return rows[pivots, -1]
 
 
 def _round_robin(n: int) -> np.ndarray:

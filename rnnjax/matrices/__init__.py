@@ -1,0 +1,14 @@
+"""Scale-free functions of matrices, in matrix operations alone: under vmap and on any device."""
+
+from rnnjax.matrices.elimination import solve
+from rnnjax.matrices.jacobi import log_singular_values
+from rnnjax.matrices.qr import graded_qr
+from rnnjax.matrices.spectral import log_spectral_norm, log_spectral_radius
+
+__all__ = [
+    "graded_qr",
+    "log_singular_values",
+    "log_spectral_norm",
+    "log_spectral_radius",
+    "solve",
+]

@@ -1,0 +1,191 @@
+"""Lyapunov spectra: the growth rates of perturbations along a trajectory.
+
+  A_t = J_t Q_{t-1},   A_t = Q_t R_t  (QR),   lambda_i = 1/T sum_t log |R_t,ii|        (1)
+
+Several steps may pass between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} Q_t, as long as its
+columns stay apart: b is chosen from the growth since the last decomposition, so that the spread
+e^{b (lambda_1 - lambda_k)} stays below eps^{-1/3}. The rows of J are those of saturated units, with
+slopes as small as e^-100; the decomposition is made for such rows (`rnnjax.matrices.graded_qr`).
+
+Benettin, Galgani, Giorgilli and Strelcyn, Lyapunov characteristic exponents for smooth dynamical
+systems, Meccanica, 1980. Vogt, Puelma Touzel, Shlizerman and Lajoie, On Lyapunov exponents for
+RNNs, Frontiers in Applied Mathematics and Statistics, 2022.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import custom_vmap
+
+from rnnjax import dynamics, matrices, scaled, scan
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+_LONGEST = 64  # steps between two decompositions at most
+_N_BLOCKS = 10
+
+
+def lyapunov_spectrum(
+    cell: Cell,
+    loss: StepLoss | None,
+    params: Params,
+    batch: Batch,
+    *,
+    n_exponents: int | None = None,
+    n_discarded: int = 0,
+) -> dict[str, Array]:
+    """Measure the first Lyapunov exponents along one sequence, equation (1).
+
+    Driven by the inputs of the batch; with inputs of 0 the exponents of the autonomous network.
+
+    Args:
+      cell: the cell.
+      loss: not used: exponents know no loss.
+      params: parameters.
+      batch: one sequence.
+      n_exponents: k; all n_h if None.
+      n_discarded: steps at the start that align the directions and are not counted.
+
+    Returns:
+      ``exponents``: nats per step, descending, (k,); -inf where a direction is lost for good (a
+      silent relu unit). ``standard_error``: of each, from the means over ten blocks of time, (k,).
+      ``leading_direction``: the covariant direction of the largest exponent behind the last step,
+      (n_h,).
+
+    Raises:
+      ValueError: n_exponents or n_discarded is out of range.
+    """
+    n_steps, n_h = len(batch.x), cell.initial_state().size
+    k = n_h if n_exponents is None else n_exponents
+    if not 1 <= k <= n_h:
+        raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
+    if not 0 <= n_discarded < n_steps:
+        raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
+    growth, Q = log_growth(cell, params, batch.x, k)
+    growth = growth[n_discarded:]
+    exponents = jnp.mean(growth, axis=0)
+    order = jnp.argsort(-exponents)
+    return {
+        "exponents": exponents[order],
+        "standard_error": _standard_error(growth)[order],
+        "leading_direction": Q[:, 0],
+    }
+
+
+def log_growth(cell: Cell, params: Params, x: Array, k: int) -> tuple[Array, Array]:
+    """Return log |R_t,ii| of every step of a sequence, (T, k), and the last Q, (n_h, k).
+
+    The growth of the steps between two decompositions stands at the second one.
+
+    Args:
+      cell: the cell.
+      params: parameters.
+      x: inputs, (T, n_x).
+      k: the number of directions.
+    """
+    trajectory = scan.unroll(cell, params, x)
+    locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
+        trajectory.h_prev, trajectory.drive
+    )
+    is_last = jnp.arange(len(x)) == len(x) - 1
+
+    def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, Array]:
+        A, age, waits = carry
+        (local, exponents), is_last = at
+        pushed = jax.vmap(lambda v: dynamics.push(cell, params, local, v), 1, 1)(A.value)
+        rows = Scaled(pushed, exponents + A.exponent)
+        age = age + 1
+        due = _in_any_lane(is_last | (age >= waits))
+        A, logs = jax.lax.cond(due, _decomposed, _left, rows)
+        return (A, jnp.where(due, 0, age), jnp.where(due, _wait(logs / age), waits)), logs
+
+    start = Scaled(_generic(trajectory.h_prev[0], k), jnp.int32(0)), jnp.int32(0), jnp.int32(1)
+    (A, _, _), logs = jax.lax.scan(step, start, (locals_, is_last))
+    return logs, A.value
+
+
+def _decomposed(rows: Scaled) -> tuple[Scaled, Array]:
+    Q, logs = matrices.graded_qr(rows)
+    return Scaled(Q, jnp.int32(0)), logs
+
+
+def _left(rows: Scaled) -> tuple[Scaled, Array]:
+    own = scaled.normalise(rows.value, rows.exponent)
+    return scaled.normalise(*scaled.common(own)), jnp.zeros(rows.value.shape[1], _real(rows.value))
+
+
+def _wait(rates: Array) -> Array:
+    """Return the steps to the next decomposition, from the rates of growth since the last."""
+    spread = jnp.max(rates) - jnp.min(rates)
+    most = -math.log(jnp.finfo(rates.dtype).eps) / 3
+    steps = jnp.floor(most / jnp.maximum(spread, most / _LONGEST))
+    # A direction that is lost, or a state that is not finite, says nothing: decompose every step.
+    return jnp.where(jnp.isfinite(steps), jnp.maximum(steps, 1), 1).astype(jnp.int32)
+
+
+@custom_vmap
+def _in_any_lane(condition: Array) -> Array:
+    """Return whether a condition holds in any of the networks that are run side by side.
+
+    They are decomposed together: a condition that differs between lanes would make all of them
+    take both branches at every step.
+    """
+    return condition
+
+
+@_in_any_lane.def_vmap
+def _(axis_size: int, in_batched: list[bool], condition: Array) -> tuple[Array, bool]:
+    return _in_any_lane(jnp.any(condition)), False
+
+
+def _generic(state: Array, k: int) -> Array:
+    """Return k orthonormal directions that no coordinate prefers, (n_h, k)."""
+    n = state.size
+    directions = np.linalg.qr(np.random.default_rng(0).standard_normal((n, k)))[0]
+    return jnp.asarray(directions, state.dtype)
+
+
+def _real(a: Array) -> Any:
+    return jnp.zeros((), a.dtype).real.dtype
+
+
+def _standard_error(growth: Array) -> Array:
+    """Return the standard error of the mean over time, (k,), by the means of blocks."""
+    n_blocks = min(_N_BLOCKS, len(growth))
+    size = len(growth) // n_blocks
+    blocks = growth[len(growth) - n_blocks * size :].reshape(n_blocks, size, -1).mean(axis=1)
+    spread = jnp.std(blocks, axis=0, ddof=1) if n_blocks > 1 else jnp.full(growth.shape[1], jnp.nan)
+    return spread / n_blocks**0.5
+
+
+def kaplan_yorke_dimension(exponents: Array) -> Array:
+    """Return the Kaplan-Yorke dimension of a whole spectrum, ().
+
+    j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}| with j the most exponents whose sum is not
+    negative: 0 where the largest is negative, n_h where none is left. Kaplan and Yorke, Chaotic
+    behavior of multidimensional difference equations, 1979.
+
+    Args:
+      exponents: in any order, (n_h,).
+    """
+    ordered = -jnp.sort(-exponents)
+    sums = jnp.cumsum(ordered)
+    n = len(ordered)
+    j = jnp.sum(jnp.cumprod((sums >= 0).astype(int)))
+    kept = jnp.where(j > 0, sums[jnp.maximum(j, 1) - 1], 0)
+    following = ordered[jnp.minimum(j, n - 1)]
+    return j + jnp.where(j < n, kept / jnp.where(j < n, -following, 1), 0)
+
+
+def entropy_rate(exponents: Array) -> Array:
+    """Return the sum of the positive exponents, nats per step, ().
+
+    Pesin, Characteristic Lyapunov exponents and smooth ergodic theory, 1977.
+
+    Args:
+      exponents: (k,).
+    """
+    return jnp.sum(jnp.maximum(exponents, 0))
