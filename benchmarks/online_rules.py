@@ -1,7 +1,12 @@
 """Time a step of every online rule, beside other implementations, and count what it keeps.
 
 Command:   python benchmarks/online_rules.py [--quick] [--vanilla-rtrl FOLDER] [--out FILE.json]
-Run time:  about 6 minutes on 2 cores.
+           python benchmarks/online_rules.py --draw FILE.json
+Run time:  about 20 minutes on 2 cores.
+Figure:    beside FILE.json. a: microseconds a step with an update every step, per network of 32
+           side by side. b: bytes of state. Both over n_h, with the orders that the theory gives
+           (grey). c: how many times longer the NumPy implementation takes (an update every step,
+           one network) and braintrace (a sequence with fixed weights; dashed).
 
 The add task with lags 6 and 10, a vanilla tanh network, batch 1. Three ways of running rnnjax:
 
@@ -27,6 +32,9 @@ import platform
 import sys
 import time
 from pathlib import Path
+
+# For the NumPy implementation: with more threads its small products take up to 40 times longer.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax
 import jax.numpy as jnp
@@ -222,6 +230,80 @@ def _line(found, n_h, name, row):
     return "; ".join(told)
 
 
+STYLES = {
+    "RTRL": ("#000000", "o"),
+    "KF-RTRL": ("#E69F00", "s"),
+    "reverse KF-RTRL": ("#E69F00", "D"),
+    "UORO": ("#D55E00", "^"),
+    "node perturbation": ("#CC79A7", "v"),
+    "RFLO": ("#009E73", "P"),
+    "SnAp-1": ("#0072B2", "X"),
+    "e-prop": ("#56B4E9", "o"),
+    "KeRNL": ("#009E73", "<"),
+    "DNI": ("#999999", ">"),
+    "truncated BPTT, 10": ("#56B4E9", "s"),
+}
+
+
+def draw(found, path):
+    """Save the figure of stored results as PNG and PDF."""
+    from matplotlib.figure import Figure
+
+    from rnnjax import figures
+
+    with figures.styled():
+        drawn = Figure(figsize=(figures.PAGE_WIDTH, 3.0))
+        panels = drawn.subplots(1, 3)
+        for ax, key, place, label in (
+            (panels[0], "side_us", 0, "time per step and network (us)"),
+            (panels[1], "state_bytes", 1, "state (bytes)"),
+        ):
+            _draw_over_size(ax, found, key, place, label)
+        _draw_ratios(panels[2], found)
+        handles, labels = panels[0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside lower center", ncols=4)
+        figures.letter_panels(panels)
+        figures.save_figure(drawn, path.parent, path.stem)
+
+
+def _draw_over_size(ax, found, key, place, label):
+    """One line a rule over n_h, and guides of the orders that occur."""
+    sizes = sorted(int(n) for n in found["rnnjax"])
+    for name, (colour, marker) in STYLES.items():
+        values = [found["rnnjax"][str(n)].get(name, {}).get(key, np.nan) for n in sizes]
+        ax.plot(sizes, values, color=colour, marker=marker, markersize=3.5, label=name)
+    top = ax.get_ylim()[1]
+    for order in sorted({orders[place] for orders in ORDERS.values()}):
+        guide = top * 0.6 * (np.array(sizes) / sizes[-1]) ** float(order)
+        ax.plot(sizes, guide, color="#b0b0b0", linewidth=0.8, linestyle=":", zorder=0)
+        ax.annotate(f"$n_h^{order}$", (sizes[0], guide[0]), color="#808080", fontsize=7,
+                    ha="right", va="center", xytext=(-2, 0), textcoords="offset points",
+                    annotation_clip=True)  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel="units $n_h$", ylabel=label)
+    ax.set_xlim(sizes[0] * 0.62, sizes[-1] * 1.15)
+    ax.set_xticks(sizes, [str(n) for n in sizes])
+    ax.minorticks_off()
+
+
+def _draw_ratios(ax, found):
+    """The time of the other implementations over that of rnnjax."""
+    sizes = sorted(int(n) for n in found["rnnjax"])
+    pairs = (("vanilla_rtrl", "online_us", "-"), ("braintrace", "sequence_us", "--"))
+    for peer, key, dashes in pairs:
+        for name, (colour, marker) in STYLES.items():
+            ratio = [
+                found[peer].get(str(n), {}).get(name, np.nan)
+                / found["rnnjax"][str(n)].get(name, {}).get(key, np.nan)
+                for n in sizes
+            ]
+            ax.plot(sizes, ratio, color=colour, marker=marker, markersize=3.5, linestyle=dashes)
+    ax.axhline(1, color="#b0b0b0", linewidth=0.5, zorder=0)
+    ax.set(xscale="log", yscale="log", xlabel="units $n_h$", ylabel="time of the other over ours")
+    ax.set_xlim(sizes[0] * 0.85, sizes[-1] * 1.18)
+    ax.set_xticks(sizes, [str(n) for n in sizes])
+    ax.minorticks_off()
+
+
 def main():
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -230,7 +312,11 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/online_rules.json"))
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="n_h")
     parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
+    parser.add_argument("--draw", type=Path, help="only draw the results stored in this file")
     given = parser.parse_args()
+    if given.draw:
+        draw(json.loads(given.draw.read_text()), given.draw)
+        return
     sizes = (8,) if given.quick else given.sizes
     found = {**_told(), "n_side": N_SIDE, "orders": ORDERS, "rnnjax": {}}
     found |= {"vanilla_rtrl": {}, "braintrace": {}}
@@ -250,6 +336,7 @@ def main():
             print(_line(found, n_h, name, row), flush=True)
             given.out.parent.mkdir(parents=True, exist_ok=True)
             given.out.write_text(json.dumps(found, indent=1) + "\n")
+    draw(found, given.out)
     print(f"stored in {given.out}")
 
 

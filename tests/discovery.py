@@ -56,13 +56,17 @@ def cells_found(**wanted):
 
 
 def probes_found():
-    """Every public function of rnnjax.probes that takes (cell, loss, params, batch)."""
+    """Every public function of rnnjax.probes that needs (cell, loss, params, batch) alone."""
     return {
         name: thing
         for name, thing in _public(rnnjax.probes)
-        if inspect.isfunction(thing)
-        and list(inspect.signature(thing).parameters)[:4] == ["cell", "loss", "params", "batch"]
+        if inspect.isfunction(thing) and _needed(thing) == ["cell", "loss", "params", "batch"]
     }
+
+
+def _needed(function):
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.default is inspect.Parameter.empty]
 
 
 def tasks_found():

@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
@@ -70,3 +71,33 @@ def test_a_system_of_equations_is_solved_as_numpy_solves_it(n, dtype):
 
 def test_equations_without_a_solution_have_none():
     assert not np.all(np.isfinite(matrices.solve(jnp.ones((2, 2)), jnp.ones(2))))
+
+
+@pytest.mark.parametrize(("n", "k", "spread"), [(5, 5, 0), (6, 2, 30), (7, 7, 400)])
+def test_qr_of_rows_of_any_size(n, k, spread):
+    """Against mpmath with 300 digits: every |R_jj| to rounding, though rows differ by 2^400."""
+    generator = np.random.default_rng(n)
+    B = generator.standard_normal((n, k))
+    exponent = np.round(-spread * generator.random(n)).astype(np.int32)
+    rows = scaled.Scaled(jnp.asarray(B), jnp.asarray(exponent))
+    Q, logs = jax.jit(matrices.graded_qr)(rows)
+    with mpmath.workdps(300):
+        A = mpmath.matrix(B.tolist())
+        for i in range(n):
+            for j in range(k):
+                A[i, j] *= mpmath.mpf(2) ** int(exponent[i])
+        R = mpmath.qr(A)[1]
+        expected = [float(mpmath.log(abs(R[j, j]))) for j in range(k)]
+    np.testing.assert_allclose(logs, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(Q.T @ Q, np.eye(k), atol=1e-14)
+    plain = B * 2.0 ** exponent[:, None]
+    upper = np.asarray(Q.T @ plain)
+    np.testing.assert_allclose(np.tril(upper, -1), 0, atol=1e-14)
+    assert np.all(np.diag(upper) > -1e-14)
+
+
+def test_a_column_that_depends_on_others_has_length_zero():
+    rows = scaled.Scaled(jnp.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]]), jnp.zeros(3, jnp.int32))
+    Q, logs = matrices.graded_qr(rows)
+    np.testing.assert_allclose(logs, [0, -np.inf])
+    np.testing.assert_allclose(Q.T @ Q, np.eye(2), atol=1e-15)

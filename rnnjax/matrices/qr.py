@@ -66,10 +66,12 @@ def _eliminated(
     """Apply equation (2) to B and return log |R_jj| by equation (3)."""
     B, free = carry
     x = B[:, j]
-    size = jnp.where(free & (x != 0), jnp.log(jnp.abs(x)) + exponent * scaled.LOG_2, -jnp.inf)
-    pivot = jnp.argmax(size)
+    there = free & (x != 0)
+    size = jnp.where(there, jnp.log(jnp.abs(x)) + exponent * scaled.LOG_2, -jnp.inf)
+    found = jnp.any(there)
+    # A column of nothing takes any row that is left, and stays as it is.
+    pivot = jnp.where(found, jnp.argmax(size), jnp.argmax(free))
     is_pivot = jnp.arange(len(x)) == pivot
-    found = size[pivot] > -jnp.inf
     x_p = jnp.where(found, x[pivot], 1)
     weight = jnp.where(free, scaled.power_of_two(exponent - exponent[pivot], x.dtype), 0)
     quotient = jnp.where(free, x / x_p, 0)
@@ -78,7 +80,7 @@ def _eliminated(
     c = jnp.where(found, 1 / jnp.where(found, r * (r + 1), 1), 0)
     v = u + jnp.where(is_pivot, r, 0)
     w = c * ((v.conj() * weight) @ B)
-    B = B - jnp.where(is_pivot, v, quotient)[:, None] * w
+    B = B - jnp.outer(jnp.where(is_pivot, v, quotient), w)
     log = jnp.where(found, size[pivot] + jnp.log(jnp.where(found, r, 1)), -jnp.inf)
     phase = jnp.where(found, -x_p / jnp.abs(x_p), 1)
     return (B, free & ~is_pivot), (_Reflection(v, c, pivot, phase), log)

@@ -10,12 +10,14 @@ from rnnjax.probes.jacobian import log_singular_values
 from rnnjax.probes.latch import log_margins
 from rnnjax.probes.lyapunov import entropy_rate, kaplan_yorke_dimension, lyapunov_spectrum
 from rnnjax.probes.states import first_non_finite
+from rnnjax.probes.surface import curvature_along_gradient, plane
 
 __all__ = [
     "active_coefficients",
     "by_lag",
     "chain_coefficients",
     "compared",
+    "curvature_along_gradient",
     "e_folding",
     "entropy_rate",
     "first_non_finite",
@@ -28,6 +30,7 @@ __all__ = [
     "log_norm_by_length",
     "log_singular_values",
     "lyapunov_spectrum",
+    "plane",
     "recurrent_gradient",
     "state_bytes",
     "step_contributions",

@@ -3,8 +3,8 @@
   A_t = J_t Q_{t-1},   A_t = Q_t R_t  (QR),   lambda_i = 1/T sum_t log |R_t,ii|        (1)
 
 Several steps may pass between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} Q_t, as long as its
-columns stay apart: b is chosen from the growth since the last decomposition, so that the spread
-e^{b (lambda_1 - lambda_k)} stays below eps^{-1/3}. The rows of J are those of saturated units, with
+columns stay apart: b is chosen from the growth that was seen, so that b times the fastest spread of
+the directions a step, max_t (max_i - min_i) log |R_t,ii|, stays below -ln(eps) / 3. The rows of J are those of saturated units, with
 slopes as small as e^-100; the decomposition is made for such rows (`rnnjax.matrices.graded_qr`).
 
 Benettin, Galgani, Giorgilli and Strelcyn, Lyapunov characteristic exponents for smooth dynamical
@@ -25,6 +25,7 @@ from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _LONGEST = 64  # steps between two decompositions at most
+_LEARNING = 16  # steps at the start that are all decomposed, to see how directions spread
 _N_BLOCKS = 10
 
 
@@ -64,7 +65,7 @@ def lyapunov_spectrum(
         raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
     if not 0 <= n_discarded < n_steps:
         raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
-    growth, Q = log_growth(cell, params, batch.x, k)
+    growth, Q = log_growth(cell, params, batch.x, k, n_discarded)
     growth = growth[n_discarded:]
     exponents = jnp.mean(growth, axis=0)
     order = jnp.argsort(-exponents)
@@ -75,7 +76,9 @@ def lyapunov_spectrum(
     }
 
 
-def log_growth(cell: Cell, params: Params, x: Array, k: int) -> tuple[Array, Array]:
+def log_growth(
+    cell: Cell, params: Params, x: Array, k: int, n_discarded: int = 0
+) -> tuple[Array, Array]:
     """Return log |R_t,ii| of every step of a sequence, (T, k), and the last Q, (n_h, k).
 
     The growth of the steps between two decompositions stands at the second one.
@@ -85,25 +88,32 @@ def log_growth(cell: Cell, params: Params, x: Array, k: int) -> tuple[Array, Arr
       params: parameters.
       x: inputs, (T, n_x).
       k: the number of directions.
+      n_discarded: a step behind which one is made in any case, for what comes after to be counted.
     """
     trajectory = scan.unroll(cell, params, x)
     locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
     )
-    is_last = jnp.arange(len(x)) == len(x) - 1
+    t = jnp.arange(len(x))
+    always = (t < _LEARNING) | (t == n_discarded - 1) | (t == len(x) - 1)
 
     def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, Array]:
-        A, age, waits = carry
-        (local, exponents), is_last = at
+        A, age, fastest = carry
+        (local, exponents), always = at
         pushed = jax.vmap(lambda v: dynamics.push(cell, params, local, v), 1, 1)(A.value)
         rows = Scaled(pushed, exponents + A.exponent)
         age = age + 1
-        due = _in_any_lane(is_last | (age >= waits))
+        due = _in_any_lane(always | (age >= _wait(fastest)))
         A, logs = jax.lax.cond(due, _decomposed, _left, rows)
-        return (A, jnp.where(due, 0, age), jnp.where(due, _wait(logs / age), waits)), logs
+        fastest = jnp.maximum(fastest, jnp.where(due, _spread(logs) / age, 0))
+        return (A, jnp.where(due, 0, age), fastest), logs
 
-    start = Scaled(_generic(trajectory.h_prev[0], k), jnp.int32(0)), jnp.int32(0), jnp.int32(1)
-    (A, _, _), logs = jax.lax.scan(step, start, (locals_, is_last))
+    start = (
+        Scaled(_generic(trajectory.h_prev[0], k), jnp.int32(0)),
+        jnp.int32(0),
+        jnp.zeros((), _real(x)),
+    )
+    (A, _, _), logs = jax.lax.scan(step, start, (locals_, always))
     return logs, A.value
 
 
@@ -117,13 +127,16 @@ def _left(rows: Scaled) -> tuple[Scaled, Array]:
     return scaled.normalise(*scaled.common(own)), jnp.zeros(rows.value.shape[1], _real(rows.value))
 
 
-def _wait(rates: Array) -> Array:
-    """Return the steps to the next decomposition, from the rates of growth since the last."""
-    spread = jnp.max(rates) - jnp.min(rates)
-    most = -math.log(jnp.finfo(rates.dtype).eps) / 3
-    steps = jnp.floor(most / jnp.maximum(spread, most / _LONGEST))
-    # A direction that is lost, or a state that is not finite, says nothing: decompose every step.
-    return jnp.where(jnp.isfinite(steps), jnp.maximum(steps, 1), 1).astype(jnp.int32)
+def _spread(logs: Array) -> Array:
+    """Return how far directions grew apart, nats; without bound where one is lost or unknown."""
+    spread = jnp.max(logs) - jnp.min(logs)
+    return jnp.where(jnp.isfinite(spread), spread, jnp.finfo(logs.dtype).max)
+
+
+def _wait(fastest: Array) -> Array:
+    """Return the steps between two decompositions where directions spread so fast a step."""
+    most = -math.log(jnp.finfo(fastest.dtype).eps) / 3
+    return jnp.maximum(jnp.floor(most / jnp.maximum(fastest, most / _LONGEST)), 1)
 
 
 @custom_vmap

@@ -16,6 +16,13 @@ and along this line in the plane of w and b the cost of a late state is a wall:
   E = (s(x_T) - y)^2,   dE = 2 (s(x_T) - y) s'(x_T) dx_T                         (4)
   dx_t/dw = s(x_{t-1}) + w s' dx_{t-1}/dw,   dx_t/db = 1 + w s' dx_{t-1}/db      (5)
 
+On it the state stays at x_0, and with m = w s'(x_0) the slope of the map and v the gradient's
+direction, which is that of (s(x_0), 1), first and second derivatives along v are
+
+  x_t' = m x_{t-1}' + |(s, 1)|,   x_t'' = m x_{t-1}'' + 2 v_w s' x_{t-1}' + w s'' x_{t-1}'^2   (6)
+
+so that the gradient grows as m^T and the curvature along it as m^2T.
+
 Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013,
 figures 3 and 6; Doya, Bifurcations of recurrent neural networks in gradient descent learning, 1993.
 """
@@ -134,6 +141,40 @@ def wall(weight: float, start: float) -> float:
     if weight <= steepest:
         raise ValueError(f"weight: expected > {steepest:g} for a wall, got {weight:g}")
     return start - weight * s
+
+
+class Steepness(NamedTuple):
+    """Gradient and curvature of the cost at the wall, each (n_steps,), for T = 1, 2, ...
+
+    Attributes:
+      gradient: the length of dE.
+      curvature: the second derivative of E along dE.
+    """
+
+    gradient: NDArray[np.float64]
+    curvature: NDArray[np.float64]
+
+
+def at_wall(weight: float, start: float, n_steps: int, target: float = 0.7) -> Steepness:
+    """Return how steep the wall is and how it bends there, equation (6).
+
+    Args:
+      weight: w.
+      start: x_0.
+      n_steps: the largest T.
+      target: y.
+    """
+    s = float(sigmoid(start))
+    slope, bend = s * (1 - s), s * (1 - s) * (1 - 2 * s)
+    length = math.hypot(s, 1.0)
+    first, second = np.zeros(n_steps + 1), np.zeros(n_steps + 1)
+    for t in range(n_steps):
+        mixed = 2 * s / length * slope * first[t]
+        second[t + 1] = weight * slope * second[t] + mixed + weight * bend * first[t] ** 2
+        first[t + 1] = weight * slope * first[t] + length
+    back, first, second = 2 * (s - target), first[1:], second[1:]
+    curvature = 2 * (slope * first) ** 2 + back * (bend * first**2 + slope * second)
+    return Steepness(np.abs(back * slope * first), curvature)
 
 
 def cost(

@@ -105,3 +105,20 @@ def test_below_the_threshold_there_is_no_bifurcation_and_no_wall():
     with pytest.raises(ValueError, match=r"weight: expected > 4.25525 for a wall, got 4.2"):
         one_unit.wall(4.2, 0.5)
     assert not one_unit.is_bistable(3.0, -1.5)
+
+
+@pytest.mark.parametrize(("weight", "start"), [(5.0, 0.5), (6.0, -0.5), (5.0, 0.0)])
+def test_gradient_and_curvature_at_the_wall_are_those_of_the_cost(weight, start):
+    bias, s = one_unit.wall(weight, start), one_unit.sigmoid(start)
+    found = one_unit.at_wall(weight, start, n_steps=20)
+    along, size = np.array([s, 1.0]) / np.hypot(s, 1.0), 1e-7
+    for n_steps in (1, 2, 20):
+        slopes = []
+        for side in (-size, size):
+            w, b = np.array([weight, bias]) + side * along
+            slopes.append(along @ one_unit.cost(w, b, n_steps, start)[1:])
+        here = one_unit.cost(weight, bias, n_steps, start)
+        norm = np.hypot(here.by_weight, here.by_bias)
+        np.testing.assert_allclose(found.gradient[n_steps - 1], norm, rtol=1e-10)
+        curvature = (slopes[1] - slopes[0]) / (2 * size)
+        np.testing.assert_allclose(found.curvature[n_steps - 1], curvature, rtol=1e-6, atol=1e-6)

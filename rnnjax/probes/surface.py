@@ -1,0 +1,101 @@
+"""The surface of the loss over the parameters: values and slopes on a plane, and how it bends.
+
+  L(p + a u + b v),   dL/da = <g, u>,   dL/db = <g, v>                           (1)
+  k = d^2 L(p + s g/|g|) / ds^2 at s = 0                                         (2)
+
+u and v are directions in the space of all parameters, g the gradient. Where gradients explode, the
+curvature along them does too, and the surface has a wall (Pascanu, Mikolov and Bengio, On the
+difficulty of training recurrent neural networks, ICML 2013).
+"""
+
+import functools
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import scaled, scan
+from rnnjax.rules import BPTT
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+def plane(
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    directions: tuple[Params, Params],
+    first: Array,
+    second: Array,
+) -> dict[str, Array]:
+    """Measure the loss and its gradient on a grid in a plane of parameters, equation (1).
+
+    One row of the grid is computed at a time, so that fine grids need little memory.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step.
+      params: p, where a = b = 0.
+      batch: one sequence.
+      directions: u and v, each shaped as params.
+      first: values of a, (n_a,).
+      second: values of b, (n_b,).
+
+    Returns:
+      ``loss``: (n_a, n_b). ``log_gradient_norm``: natural log of |g| over all parameters, at any
+      magnitude, (n_a, n_b). ``slopes``: dL/da and dL/db, inf where they leave the dtype,
+      (n_a, n_b, 2).
+    """
+    u, v = directions
+
+    def at(a: Array, b: Array) -> dict[str, Array]:
+        moved = jax.tree.map(lambda p, u, v: p + a * u + b * v, params, u, v)
+        value, grads, _ = BPTT()(cell, loss, moved, batch, ())
+        g = scaled.plain(grads)
+        return {
+            "loss": value,
+            "log_gradient_norm": scaled.log_norm(grads),
+            "slopes": jnp.stack([_inner(g, u), _inner(g, v)]),
+        }
+
+    return jax.lax.map(lambda a: jax.vmap(lambda b: at(a, b))(second), first)
+
+
+def curvature_along_gradient(
+    cell: Cell, loss: StepLoss, params: Params, batch: Batch
+) -> dict[str, Array]:
+    """Measure the second derivative of the loss along its gradient, equation (2).
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step.
+      params: p.
+      batch: one sequence.
+
+    Returns:
+      ``loss``: (). ``log_gradient_norm``: natural log of |g| over all parameters, ().
+      ``curvature``: equation (2), inf where it leaves the dtype, NaN where the gradient is 0, ().
+    """
+    value, grads, _ = BPTT()(cell, loss, params, batch, ())
+    log_norm = scaled.log_norm(grads)
+    # Made of the scaled gradient, the direction is right where |g| itself has no plain number.
+    along = jax.tree.map(
+        lambda leaf: scaled.plain(scaled.times_exp(leaf, -log_norm)),
+        grads,
+        is_leaf=lambda node: isinstance(node, scaled.Scaled),
+    )
+
+    def slope(params: Params) -> Array:
+        def total(p: Params) -> Array:
+            return scan.sequence_loss(cell, loss, p, batch)
+
+        return jax.jvp(total, (params,), (along,))[1]
+
+    curvature = jax.jvp(slope, (params,), (along,))[1]
+    return {"loss": value, "log_gradient_norm": log_norm, "curvature": curvature}
+
+
+def _inner(a: Any, b: Any) -> Array:
+    products = jax.tree.map(lambda x, y: jnp.sum(x * y), a, b)
+    return functools.reduce(operator.add, jax.tree.leaves(products))

@@ -1,0 +1,181 @@
+"""Lyapunov spectra against determinants, eigenvalues, a loop in NumPy and the transfer operator."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import activations, probes, theory
+from rnnjax.probes import lyapunov
+
+KEY = jax.random.key(0)
+
+
+def batch_of(x):
+    return rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.zeros(len(x)))
+
+
+def jacobians(cell, params, x):
+    """Every J_t by automatic differentiation, (T, n_h, n_h)."""
+
+    def step(h, x):
+        J = jax.jacfwd(lambda h: cell.step(params, h, x))(h)
+        return cell.step(params, h, x), J
+
+    return jax.lax.scan(step, cell.initial_state(), x)[1]
+
+
+class OwnCell:
+    """A user's cell: a step and nothing else."""
+
+    n_x, n_h, n_y = 2, 4, 1
+
+    def init(self, key):
+        return jax.random.normal(key, (self.n_h, self.n_h)) * 0.8
+
+    def initial_state(self):
+        return jnp.full(self.n_h, 0.1)
+
+    def step(self, params, h, x):
+        return jnp.sin(params @ h) + 0.3 * h + x[0]
+
+    def readout(self, params, h):
+        return h[:1]
+
+
+CELLS = {
+    "Vanilla": rnnjax.Vanilla(2, 7, 1, gain=1.5),
+    "leak": rnnjax.Vanilla(2, 6, 1, gain=2.0, leak=0.3),
+    "LSTM": rnnjax.LSTM(2, 3, 1, gain=2.0),
+    "own": OwnCell(),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_sum_of_all_exponents_is_the_mean_log_determinant(name):
+    """And each of them is that of a loop which decomposes at every step."""
+    cell = CELLS[name]
+    params = cell.init(KEY)
+    x = jax.random.normal(jax.random.key(1), (60, 2))
+    n_h = cell.initial_state().size
+    growth, Q = jax.jit(lambda p, x: lyapunov.log_growth(cell, p, x, n_h))(params, x)
+    Js = np.asarray(jax.jit(lambda p, x: jacobians(cell, p, x))(params, x))
+    expected = np.mean(np.linalg.slogdet(Js)[1])
+    assert abs(float(jnp.sum(growth)) / len(x) - expected) < 1e-10
+    Q_loop, total = np.asarray(lyapunov._generic(jnp.zeros(n_h), n_h)), 0
+    for J in Js:
+        Q_loop, R = np.linalg.qr(J @ Q_loop)
+        total = total + np.log(np.abs(np.diag(R)))
+    # Where columns nearly coincide either loses digits: as many as e^{spread} has.
+    np.testing.assert_allclose(np.sum(growth, 0), total, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(np.abs(np.sum(Q * Q_loop, 0)), 1, rtol=1e-7)
+
+
+def test_exponents_of_a_linear_network_are_those_of_its_eigenvalues():
+    n_h = 6
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((n_h, n_h)))[0]
+    eigenvalues = np.array([1.5, -1.1, 0.9, 0.5, -0.2, 0.05])
+    cell = rnnjax.Vanilla(1, n_h, 1, activation=activations.identity)
+    params = cell.init(KEY)._replace(W=jnp.asarray(Q * eigenvalues @ Q.T))
+    found = jax.jit(
+        lambda p: probes.lyapunov_spectrum(
+            cell, None, p, batch_of(jnp.ones((400, 1))), n_exponents=4, n_discarded=200
+        )
+    )(params)
+    np.testing.assert_allclose(found["exponents"], np.log(np.abs(eigenvalues[:4])), atol=1e-10)
+    np.testing.assert_allclose(np.abs(Q[:, 0] @ found["leading_direction"]), 1, rtol=1e-12)
+    assert np.all(found["standard_error"] < 1e-10)
+
+
+def test_an_isometry_has_exponents_zero_and_its_full_dimension():
+    cell = rnnjax.Vanilla(
+        1, 5, 1, activation=activations.identity, recurrent=rnnjax.cells.orthogonal
+    )
+    found = jax.jit(lambda p: probes.lyapunov_spectrum(cell, None, p, batch_of(jnp.ones((50, 1)))))(
+        cell.init(KEY)
+    )
+    np.testing.assert_allclose(found["exponents"], 0, atol=1e-14)
+    assert probes.kaplan_yorke_dimension(np.round(found["exponents"], 12)) == 5
+
+
+def growth_of_saturated_networks(dtype):
+    """Three networks whose strong inputs settle every state, so that rounding is not amplified."""
+    cell = rnnjax.Vanilla(1, 24, 1)
+    generator = np.random.default_rng(3)
+    W = jnp.asarray(generator.standard_normal((3, 24, 24)) / 24**0.5, dtype)
+    U = jnp.asarray(40 * generator.standard_normal((24, 1)), dtype)
+    x = jnp.asarray(generator.standard_normal((12, 1)), dtype)
+    params = jax.tree.map(lambda p: p.astype(dtype), cell.init(KEY))._replace(U=U)
+
+    def one(W):
+        return lyapunov.log_growth(cell, params._replace(W=W), x, 24)[0]
+
+    return jnp.sum(jax.jit(jax.vmap(one))(W), axis=1)
+
+
+def test_saturated_units_do_not_blur_the_spectrum(float32):
+    """Slopes fall to e^-150, out of the range of float32, and no exponent is lost."""
+    single = np.asarray(growth_of_saturated_networks(jnp.float32), float)
+    with jax.enable_x64(True):
+        double = np.asarray(growth_of_saturated_networks(jnp.float64))
+    assert double.min() / 12 < -87
+    np.testing.assert_allclose(single, double, rtol=1e-5, atol=2e-3)
+
+
+def test_networks_side_by_side_are_decomposed_together_and_not_at_every_step():
+    """The condition stays a condition under vmap; a select would decompose at every step."""
+    cell = rnnjax.Vanilla(1, 4, 1)
+    params = jax.vmap(cell.init)(jax.random.split(KEY, 3))
+    x = jnp.ones((30, 1))
+
+    def growth(p):
+        return lyapunov.log_growth(cell, p, x, 4)[0]
+
+    together = jax.jit(jax.vmap(growth))
+    assert "cond[" in str(jax.make_jaxpr(together)(params))
+    found = together(params)
+    counts = np.sum(np.any(np.asarray(found) != 0, axis=2), axis=1)
+    assert len(set(counts)) == 1 and counts[0] < 30
+    alone = [jnp.sum(growth(jax.tree.map(lambda a, i=i: a[i], params)), 0) for i in range(3)]
+    np.testing.assert_allclose(found.sum(1), np.stack(alone), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("w", "s"), [(1.0, 1.0), (2.0, 0.5)])
+def test_a_noisy_unit_has_the_exponent_of_its_transfer_operator(w, s):
+    cell = rnnjax.Vanilla(1, 1, 1)
+    params = cell.init(KEY)._replace(W=jnp.full((1, 1), w), U=jnp.full((1, 1), s), b=jnp.zeros(1))
+    x = jax.random.normal(jax.random.key(2), (20000, 1))
+    found = jax.jit(lambda p, x: probes.lyapunov_spectrum(cell, None, p, batch_of(x)))(params, x)
+    gap = abs(found["exponents"][0] - theory.transfer_operator.exponent(w, s))
+    assert gap < 4 * found["standard_error"][0] < 0.1
+
+
+def test_a_silent_unit_has_no_exponent():
+    cell = rnnjax.Vanilla(1, 2, 1, activation=activations.relu)
+    params = cell.init(KEY)._replace(W=jnp.eye(2) * 0.5, b=jnp.array([1.0, -1.0]))
+    batch = batch_of(jnp.zeros((30, 1)))
+    found = jax.jit(lambda p: probes.lyapunov_spectrum(cell, None, p, batch, n_discarded=1))(params)
+    np.testing.assert_allclose(found["exponents"], [np.log(0.5), -np.inf], rtol=1e-12)
+
+
+def test_dimension_and_entropy_rate_of_known_spectra():
+    dimension = probes.kaplan_yorke_dimension
+    # The Lorenz attractor: 2 + 0.9056 / 14.5723.
+    assert dimension(jnp.array([0.9056, 0.0, -14.5723])) == pytest.approx(2 + 0.9056 / 14.5723)
+    assert dimension(jnp.array([-0.1, -0.2])) == 0
+    assert dimension(jnp.array([0.3, 0.1])) == 2
+    assert dimension(jnp.array([-3.0, 1.0, -0.5])) == pytest.approx(2 + 0.5 / 3)
+    assert dimension(jnp.array([0.5, -jnp.inf])) == 1
+    assert probes.entropy_rate(jnp.array([0.5, -2.0, 0.25])) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [({"n_exponents": 0}, "n_exponents: expected"), ({"n_exponents": 3}, "n_exponents: expected"),
+     ({"n_discarded": 5}, "n_discarded: expected")],
+)  # fmt: skip
+def test_numbers_out_of_range_are_refused(option, told):
+    cell = rnnjax.Vanilla(1, 2, 1)
+    with pytest.raises(ValueError, match=told):
+        probes.lyapunov_spectrum(cell, None, cell.init(KEY), batch_of(jnp.ones((5, 1))), **option)

@@ -1,0 +1,88 @@
+"""The surface of the loss: a bowl known by construction, and the growth at the wall of one unit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+import rnnjax
+from rnnjax import probes
+from rnnjax.losses import squared_error
+
+A = np.array([[3.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 1.0]])
+
+
+@struct.dataclass
+class Bowl:
+    """h = R p at every step: the squared error of the only step is p^T R^T R p."""
+
+    R: jax.Array
+
+    def initial_state(self):
+        return jnp.zeros(3)
+
+    def step(self, params, h, x):
+        return self.R @ jnp.concatenate([params["p"], params["q"][None]])
+
+    def readout(self, params, h):
+        return h
+
+
+BOWL = Bowl(jnp.asarray(np.linalg.cholesky(A).T))
+ONE_STEP = rnnjax.Batch(x=jnp.zeros((1, 1)), y=jnp.zeros((1, 3)), mask=jnp.ones(1))
+
+
+def tree(vector):
+    return {"p": jnp.asarray(vector[:2], float), "q": jnp.asarray(vector[2], float)}
+
+
+def test_the_plane_of_a_bowl():
+    origin, u, v = np.array([0.3, -1.0, 2.0]), np.array([1.0, 0, 0]), np.array([0.0, 2.0, -1.0])
+    first, second = np.linspace(-1, 1, 3), np.linspace(0, 3, 4)
+    found = jax.jit(
+        lambda a, b: probes.plane(
+            BOWL, squared_error, tree(origin), ONE_STEP, (tree(u), tree(v)), a, b
+        )
+    )(jnp.asarray(first), jnp.asarray(second))
+    p = origin + first[:, None, None] * u + second[:, None] * v
+    g = 2 * p @ A
+    np.testing.assert_allclose(found["loss"], np.sum(p @ A * p, axis=-1), rtol=1e-12)
+    log_norm = np.log(np.linalg.norm(g, axis=-1))
+    np.testing.assert_allclose(found["log_gradient_norm"], log_norm, rtol=1e-12)
+    np.testing.assert_allclose(found["slopes"], np.stack([g @ u, g @ v], axis=-1), atol=1e-12)
+
+
+def test_the_curvature_of_a_bowl_along_its_gradient():
+    curvature = jax.jit(lambda p: probes.curvature_along_gradient(BOWL, squared_error, p, ONE_STEP))
+    for p in (np.array([0.3, -1.0, 2.0]), np.linalg.eigh(A)[1][:, 0], np.array([1e-9, 0, 0])):
+        found, g = curvature(tree(p)), 2 * A @ p
+        np.testing.assert_allclose(found["loss"], p @ A @ p, rtol=1e-12)
+        np.testing.assert_allclose(found["log_gradient_norm"], np.log(np.linalg.norm(g)))
+        np.testing.assert_allclose(found["curvature"], 2 * g @ A @ g / (g @ g), rtol=1e-12)
+    assert np.isnan(curvature(tree(np.zeros(3)))["curvature"])
+
+
+def test_the_curvature_of_a_linear_chain_is_that_of_its_powers():
+    """h_T = w^T x_1 with only w free: d^2 (w^T - y)^2 / dw^2, at w = 1.5 and T = 40."""
+    n_steps, w, y = 40, 1.5, 3.0
+
+    @struct.dataclass
+    class Power:
+        def initial_state(self):
+            return jnp.ones(1)
+
+        def step(self, params, h, x):
+            return params * h
+
+        def readout(self, params, h):
+            return h
+
+    last = jnp.arange(n_steps) == n_steps - 1
+    batch = rnnjax.Batch(jnp.zeros((n_steps, 1)), jnp.full((n_steps, 1), y), last.astype(float))
+    found = jax.jit(lambda p: probes.curvature_along_gradient(Power(), squared_error, p, batch))(
+        jnp.asarray(w)
+    )
+    h, slope = w**n_steps, n_steps * w ** (n_steps - 1)
+    bend = n_steps * (n_steps - 1) * w ** (n_steps - 2)
+    np.testing.assert_allclose(found["curvature"], 2 * slope**2 + 2 * (h - y) * bend, rtol=1e-11)
+    np.testing.assert_allclose(found["log_gradient_norm"], np.log(2 * (h - y) * slope), rtol=1e-12)
