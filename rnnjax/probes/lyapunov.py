@@ -4,8 +4,9 @@
 
 Several steps may pass between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} Q_t, as long as its
 columns stay apart: b is chosen from the growth that was seen, so that b times the fastest spread of
-the directions a step, max_t (max_i - min_i) log |R_t,ii|, stays below -ln(eps) / 3. The rows of J are those of saturated units, with
-slopes as small as e^-100; the decomposition is made for such rows (`rnnjax.matrices.graded_qr`).
+the directions a step, max_t (max_i - min_i) log |R_t,ii|, stays below -ln(eps) / 3. The rows of J
+are those of saturated units, with slopes as small as e^-100; the decomposition is made for such
+rows (`rnnjax.matrices.graded_qr`).
 
 Benettin, Galgani, Giorgilli and Strelcyn, Lyapunov characteristic exponents for smooth dynamical
 systems, Meccanica, 1980. Vogt, Puelma Touzel, Shlizerman and Lajoie, On Lyapunov exponents for
