@@ -20,6 +20,7 @@ _MODULES = (
     "gradient",
     "losses",
     "matrices",
+    "penalties",
     "probes",
     "ratios",
     "rules",

@@ -22,7 +22,7 @@ FLOORS = [
     {"adjoint", "gradient"},
     {"rules"},
     {"probes"},
-    {"updates"},
+    {"updates", "penalties"},
     {"train", "train_online", "workbook"},
     {"sweep"},
     {"cli"},

@@ -78,7 +78,13 @@ def lyapunov_spectrum(
 
 
 def log_growth(
-    cell: Cell, params: Params, x: Array, k: int, n_discarded: int = 0
+    cell: Cell,
+    params: Params,
+    x: Array,
+    k: int,
+    n_discarded: int = 0,
+    *,
+    every: int | None = None,
 ) -> tuple[Array, Array]:
     """Return log |R_t,ii| of every step of a sequence, (T, k), and the last Q, (n_h, k).
 
@@ -90,13 +96,15 @@ def log_growth(
       x: inputs, (T, n_x).
       k: the number of directions.
       n_discarded: a step behind which one is made in any case, for what comes after to be counted.
+      every: steps between two decompositions; as the growth allows if None.
     """
     trajectory = scan.unroll(cell, params, x)
     locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
     )
     t = jnp.arange(len(x))
-    always = (t < _LEARNING) | (t == n_discarded - 1) | (t == len(x) - 1)
+    planned = t < _LEARNING if every is None else (t + 1) % every == 0
+    always = planned | (t == n_discarded - 1) | (t == len(x) - 1)
 
     def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, Array]:
         A, age, fastest = carry
@@ -104,7 +112,7 @@ def log_growth(
         pushed = jax.vmap(lambda v: dynamics.push(cell, params, local, v), 1, 1)(A.value)
         rows = Scaled(pushed, exponents + A.exponent)
         age = age + 1
-        due = _in_any_lane(always | (age >= _wait(fastest)))
+        due = _in_any_lane(always | (age >= _wait(fastest))) if every is None else always
         A, logs = jax.lax.cond(due, _decomposed, _left, rows)
         fastest = jnp.maximum(fastest, jnp.where(due, _spread(logs) / age, 0))
         return (A, jnp.where(due, 0, age), fastest), logs

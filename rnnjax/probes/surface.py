@@ -75,7 +75,8 @@ def curvature_along_gradient(
 
     Returns:
       ``loss``: (). ``log_gradient_norm``: natural log of |g| over all parameters, ().
-      ``curvature``: equation (2), inf where it leaves the dtype, NaN where the gradient is 0, ().
+      ``direction``: g/|g|, shaped as params. ``curvature``: equation (2), inf where it leaves the
+      dtype, (). Both are NaN where the gradient is 0.
     """
     value, grads, _ = BPTT()(cell, loss, params, batch, ())
     log_norm = scaled.log_norm(grads)
@@ -93,7 +94,12 @@ def curvature_along_gradient(
         return jax.jvp(total, (params,), (along,))[1]
 
     curvature = jax.jvp(slope, (params,), (along,))[1]
-    return {"loss": value, "log_gradient_norm": log_norm, "curvature": curvature}
+    return {
+        "loss": value,
+        "log_gradient_norm": log_norm,
+        "direction": along,
+        "curvature": curvature,
+    }
 
 
 def _inner(a: Any, b: Any) -> Array:

@@ -1,14 +1,19 @@
 """What happens to a gradient after its rule: optax transformations that know scaled gradients.
 
-A rule hands over a gradient whose norm may be e^400. `clip_by_norm` and `plain` stand between it
-and an optax optimiser: both return a `GradientTransformation` that takes `Scaled` leaves.
+A rule hands over a gradient whose norm may be e^400. `clip_by_norm`, `clip_by_value`,
+`clip_by_unit` and `plain` stand between it and an optax optimiser: all return a
+`GradientTransformation` that takes `Scaled` leaves.
 """
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from rnnjax import scaled
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array
 
 
 class FromScaled(optax.GradientTransformationExtraArgs):
@@ -27,6 +32,56 @@ def clip_by_norm(max_norm: Any, optimiser: optax.GradientTransformation) -> From
     return _fed_by(lambda grads: scaled.clip_norm(grads, max_norm), optimiser)
 
 
+def clip_by_value(max_value: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+    """Construct an optimiser fed with gradients each of whose entries is clipped.
+
+    An entry too large for the dtype becomes the threshold, with its sign. Mikolov, Statistical
+    language models based on neural networks, PhD thesis, Brno, 2012.
+
+    Args:
+      max_value: the threshold on |entry|, > 0; may be traced.
+      optimiser: what the clipped gradient goes to.
+    """
+
+    def clipped(grads: Any) -> Any:
+        return jax.tree.map(lambda g: jnp.clip(g, -max_value, max_value), scaled.plain(grads))
+
+    return _fed_by(clipped, optimiser)
+
+
+def clip_by_unit(
+    max_ratio: Any, optimiser: optax.GradientTransformation, smallest: float = 1e-3
+) -> FromScaled:
+    """Construct an optimiser fed with gradients clipped unit by unit (adaptive clipping).
+
+    The gradient of a unit's incoming weights, a row of a matrix or an entry of a vector, is scaled
+    down to max_ratio times the norm of these weights where it is longer. Brock, De, Smith and
+    Simonyan, High-performance large-scale image recognition without normalization, ICML 2021.
+
+    Args:
+      max_ratio: the threshold on |gradient of a unit| / |its weights|, > 0; may be traced.
+      optimiser: what the clipped gradient goes to.
+      smallest: weights of a smaller norm count as this long, so that zeros can be left.
+    """
+
+    def clip(gradient: Scaled, weights: Array) -> Array:
+        rows = scaled.normalise(
+            gradient.value.reshape(len(weights), -1),
+            jnp.broadcast_to(gradient.exponent, len(weights)),
+        )
+        size = jnp.linalg.norm(weights.reshape(len(weights), -1), axis=1)
+        log_most = jnp.log(max_ratio) + jnp.log(jnp.maximum(size, smallest))
+        excess = jnp.maximum(scaled.log_norm(rows) - log_most, 0)
+        factor = jax.vmap(scaled.from_log)(-excess)
+        value = rows.value * factor.value[:, None]
+        return scaled.shift(value, rows.exponent + factor.exponent).reshape(weights.shape)
+
+    def clipped(grads: Any, params: Any) -> Any:
+        return jax.tree.map(clip, grads, params, is_leaf=lambda node: isinstance(node, Scaled))
+
+    return _fed_by(clipped, optimiser, with_params=True)
+
+
 def plain(optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with plain gradients: inf or 0 where they do not fit."""
     return _fed_by(scaled.plain, optimiser)
@@ -37,15 +92,18 @@ def from_scaled(optimiser: optax.GradientTransformation) -> FromScaled:
     return optimiser if isinstance(optimiser, FromScaled) else plain(optimiser)
 
 
-def _fed_by(convert: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+def _fed_by(
+    convert: Any, optimiser: optax.GradientTransformation, *, with_params: bool = False
+) -> FromScaled:
     optimiser = optax.with_extra_args_support(optimiser)
 
     def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         if not scaled.is_scaled_tree(grads):
             raise ValueError(
                 "grads: expected the scaled gradient of a rule, got plain arrays, because "
-                "clip_by_norm must be outermost: clip_by_norm(c, optax.chain(...))"
+                "clipping must be outermost: clip_by_norm(c, optax.chain(...))"
             )
-        return optimiser.update(convert(grads), state, params, **extra)
+        found = convert(grads, params) if with_params else convert(grads)
+        return optimiser.update(found, state, params, **extra)
 
     return FromScaled(optimiser.init, update)

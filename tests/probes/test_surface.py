@@ -59,6 +59,9 @@ def test_the_curvature_of_a_bowl_along_its_gradient():
         np.testing.assert_allclose(found["loss"], p @ A @ p, rtol=1e-12)
         np.testing.assert_allclose(found["log_gradient_norm"], np.log(np.linalg.norm(g)))
         np.testing.assert_allclose(found["curvature"], 2 * g @ A @ g / (g @ g), rtol=1e-12)
+        unit = tree(g / np.linalg.norm(g))
+        for key in unit:
+            np.testing.assert_allclose(found["direction"][key], unit[key], atol=1e-14)
     assert np.isnan(curvature(tree(np.zeros(3)))["curvature"])
 
 

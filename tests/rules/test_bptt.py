@@ -127,7 +127,7 @@ def test_clip_by_norm_feeds_any_optimiser_the_clipped_gradient(max_norm):
 def test_a_clipping_that_is_not_outermost_is_refused():
     optimiser = updates.from_scaled(optax.chain(updates.clip_by_norm(1.0, optax.sgd(1.0))))
     grads = scaled.normalise_tree(PARAMS)
-    with pytest.raises(ValueError, match="clip_by_norm must be outermost"):
+    with pytest.raises(ValueError, match="clipping must be outermost"):
         optimiser.update(grads, optimiser.init(PARAMS), PARAMS)
 
 

@@ -1,0 +1,7 @@
+"""Penalties on how a network carries gradients, and the rule that adds one to another rule."""
+
+from rnnjax.penalties.flossing import Flossing
+from rnnjax.penalties.omega import Omega
+from rnnjax.penalties.penalised import Penalised
+
+__all__ = ["Flossing", "Omega", "Penalised"]

@@ -1,0 +1,37 @@
+"""Gradient flossing: the largest Lyapunov exponents are pulled to 0.
+
+  P = 1/k sum_{i <= k} lambda_i^2                                                (1)
+
+lambda_i are the exponents over one sequence, made by a QR decomposition at every step or every few,
+through which automatic differentiation goes. With k exponents at 0 the network carries k directions
+of the gradient over any lag. Engelken, Gradient flossing: improving gradient descent through
+dynamic control of Jacobians, NeurIPS 2023.
+"""
+
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax.probes import lyapunov
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+@struct.dataclass
+class Flossing:
+    """Equation (1).
+
+    Attributes:
+      n_exponents: k, static.
+      n_discarded: steps at the start that align the directions, static.
+      every: steps between two decompositions, static.
+    """
+
+    n_exponents: int = struct.field(pytree_node=False)
+    n_discarded: int = struct.field(pytree_node=False, default=0)
+    every: int = struct.field(pytree_node=False, default=1)
+
+    def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
+        """Return P of one sequence, (); the loss is not used."""
+        growth, _ = lyapunov.log_growth(
+            cell, params, batch.x, self.n_exponents, self.n_discarded, every=self.every
+        )
+        return jnp.mean(jnp.mean(growth[self.n_discarded :], axis=0) ** 2)

@@ -1,0 +1,63 @@
+"""The regulariser of Pascanu, Mikolov and Bengio: a gradient shall keep its length on its way back.
+
+With delta_t = dL/dh_t and J_t = dh_t/dh_{t-1},
+
+  Omega = sum_t (|J_t^T delta_t| / |delta_t| - 1)^2                              (1)
+  Omega = sum_t (|J_t^T delta_t|^2 / |delta_t|^2 - 1)^2 / n_active               (2)
+
+(1) is equation 9 of the paper; (2) is what its authors released: squared lengths (equation 10), and
+the mean over the steps with |delta_t|^2 > 1e-20. As in the paper only the immediate derivative by
+the weights in J_t is taken: states, slopes and delta_t are constants. On the difficulty of training
+recurrent neural networks, ICML 2013.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax.scaled import LOG_2
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+_ACTIVE = -10 * 2.302585092994046  # ln of the least |delta_t| that counts in equation (2)
+
+
+@struct.dataclass
+class Omega:
+    """Equation (1) or (2).
+
+    Attributes:
+      as_released: (2) in place of (1), static.
+    """
+
+    as_released: bool = struct.field(pytree_node=False, default=False)
+
+    def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
+        """Return Omega of one sequence, (); steps that no gradient reaches do not count."""
+        fixed = jax.lax.stop_gradient(params)
+        trajectory = scan.unroll(cell, fixed, batch.x)
+        h = scaled.plain(trajectory.states)
+        _, g = adjoint.readout_source(cell, loss, fixed, h, batch.y, batch.mask)
+        nothing = scaled.normalise(jnp.zeros_like(g.value[0]))
+        deltas, _ = adjoint.scan_back(cell, fixed, trajectory, nothing, g)
+        # The first state is drawn, not computed: its Jacobian carries nothing on.
+        at, deltas = jax.tree.map(lambda a: a[1:], (trajectory, deltas))
+
+        def log_ratio(h: Array, d: Array, delta: Array) -> Array:
+            local, exponent = dynamics.local(cell, fixed, h, d)
+            carried = dynamics.pull(cell, params, local, delta)
+            return 0.5 * (_log_square(carried) - _log_square(delta)) + exponent * LOG_2
+
+        log_ratios = jax.vmap(log_ratio)(at.h_prev, at.drive, deltas.value)
+        log_norms = scaled.log_norm(deltas)
+        if not self.as_released:
+            return jnp.sum(jnp.where(jnp.isfinite(log_norms), (jnp.exp(log_ratios) - 1) ** 2, 0))
+        active = log_norms > _ACTIVE
+        terms = jnp.where(active, (jnp.exp(2 * log_ratios) - 1) ** 2, 0)
+        return jnp.sum(terms) / jnp.maximum(jnp.sum(active), 1)
+
+
+def _log_square(v: Array) -> Array:
+    """Return ln |v|^2, with derivative 0 and not NaN at 0."""
+    square = jnp.sum((v * v.conj()).real)
+    return jnp.where(square > 0, jnp.log(jnp.where(square > 0, square, 1)), -jnp.inf)
