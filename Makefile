@@ -8,6 +8,7 @@ SHELL := /bin/sh
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check -qq
 rnnjax := .venv/bin/rnnjax
+results = $(sort $(patsubst %/cube.nc,%,$(wildcard results/*/cube.nc)))
 
 # The stamps carry a checksum of what was installed and where, so that a changed lock, a changed
 # pyproject.toml or a moved folder installs again, and anything else installs nothing.
@@ -26,10 +27,10 @@ problem = $(shell \
 		echo "$(PYTHON) cannot make virtual environments: install its venv module" \
 			"(on Debian and Ubuntu the package python3-venv), or $(another)")
 
-.PHONY: help demo test lint figures bench lock clean
+.PHONY: help demo test lint figures papers-page bench lock clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
 demo: $(installed) ## the gradient over lag and gain, on digits and on white noise, in results/demo
 	$(rnnjax) run gradient_norms --out results/demo/digits
@@ -45,11 +46,10 @@ lint: $(installed) ## check style, format and types
 
 figures: $(installed) ## redraw the figures of results/ from their cubes and check the claims
 	@ls results/*/cube.nc >/dev/null 2>&1 || { echo "no cube in results/ to draw: make one with $(rnnjax) run"; exit 1; }
-	@failed=; for cube in results/*/cube.nc; do \
-		out=$$(dirname "$$cube"); \
-		$(rnnjax) figure "$$out" && $(rnnjax) check "$$out" || failed="$$failed $$out"; \
-	done; \
-	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+	@$(rnnjax) figure $(results) && $(rnnjax) check $(results)
+
+papers-page: $(installed) ## write docs/papers.md, published numbers beside those of results/
+	@$(rnnjax) papers $(results) > docs/papers.md.new && mv docs/papers.md.new docs/papers.md
 
 ifneq ($(wildcard benchmarks/__main__.py),)
 bench: $(bench_installed) ## time rnnjax and its peers side by side (installs torch)

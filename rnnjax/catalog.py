@@ -7,6 +7,7 @@ The files themselves are the list: nothing is registered by hand.
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -65,10 +66,31 @@ def experiment_files() -> dict[str, Path]:
 def question(path: Path) -> str:
     """The first line of an experiment's docstring, read without importing it."""
     try:
-        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        text = _docstring(path)
     except (SyntaxError, ValueError, OSError) as error:
         return f"(cannot be read: {type(error).__name__})"
     return text.partition("\n")[0] if text else "(no docstring)"
+
+
+def described(path: Path) -> dict[str, str]:
+    """What an experiment's docstring says under "Command:", "Run time:" and so on, one line each.
+
+    Raises:
+        OSError, SyntaxError: the file cannot be read.
+    """
+    found: dict[str, str] = {}
+    name = ""
+    for line in _docstring(path).splitlines():
+        start = re.match(r"([A-Z][a-z ]+):\s+(.*)", line)
+        if start:
+            name, found[start[1]] = start[1], start[2]
+        elif name:
+            found[name] = f"{found[name]} {line.strip()}".strip()
+    return found
+
+
+def _docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
 
 def _modules_in(folder: Path) -> dict[str, Path]:

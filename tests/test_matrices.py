@@ -101,3 +101,55 @@ def test_a_column_that_depends_on_others_has_length_zero():
     Q, logs = matrices.graded_qr(rows)
     np.testing.assert_allclose(logs, [0, -np.inf])
     np.testing.assert_allclose(Q.T @ Q, np.eye(2), atol=1e-15)
+
+
+def test_of_a_jordan_block_all_is_known():
+    """[[a, b], [0, a]]: departure b, abscissa a + b/2, at any magnitude of both."""
+    for a, b in ((0.5, 3.0), (-1.0, 0.25), (-2e-30, 1e-30), (1e30, 3e30)):
+        W = jnp.array([[a, b], [0.0, a]])
+        departure = matrices.departure_from_normality(W, jnp.array([a, a]))
+        np.testing.assert_allclose(departure, b, rtol=1e-12)
+        expected = a + b / 2
+        np.testing.assert_allclose(
+            matrices.numerical_abscissa(W), expected, atol=1e-11 * max(abs(a), b)
+        )
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_abscissa_and_departure_of_an_ordinary_matrix(dtype):
+    generator = np.random.default_rng(3)
+    W = generator.standard_normal((2, 9, 9))
+    W = W[0] + 1j * W[1] if dtype is complex else W[0] - 4 * np.eye(9)
+    expected = np.max(np.linalg.eigvalsh((W + W.conj().T) / 2))
+    found = jax.jit(matrices.numerical_abscissa)(jnp.asarray(W))
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    eigenvalues = np.linalg.eigvals(W)
+    # What is above the diagonal of the Schur form, U^H W U = diag + N: |N|_F.
+    _, T = _schur(W)
+    found = matrices.departure_from_normality(jnp.asarray(W), jnp.asarray(eigenvalues))
+    np.testing.assert_allclose(found, np.linalg.norm(np.triu(T, 1)), rtol=1e-9)
+
+
+def _schur(W):
+    """The complex Schur form, by a QR decomposition of the eigenvectors."""
+    Q = np.linalg.qr(np.linalg.eig(W)[1])[0]
+    return Q, Q.conj().T @ W @ Q
+
+
+def test_a_rotation_is_normal():
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0]
+    eigenvalues = jnp.asarray(np.linalg.eigvals(Q))
+    assert matrices.departure_from_normality(jnp.asarray(Q), eigenvalues) < 1e-6
+    assert matrices.departure_from_normality(jnp.zeros((2, 2)), jnp.zeros(2)) == 0
+    assert matrices.numerical_abscissa(jnp.zeros((2, 2))) == 0
+
+
+def test_participation_counts_directions_at_any_scale():
+    for logs, expected in (
+        (np.zeros(5), 5.0),
+        (np.full(5, 3000.0), 5.0),
+        (np.array([0.0, -np.inf, -np.inf]), 1.0),
+        (np.array([-900.0, -900.0, -2000.0]), 2.0),
+        (np.log([2.0, 1.0]), 25 / 17),
+    ):
+        np.testing.assert_allclose(matrices.participation_ratio(jnp.asarray(logs)), expected)

@@ -67,13 +67,13 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
 
     if name == "list":
         return results.list_experiments()
-    commands = {
-        "status": results.show_status,
-        "verify": results.verify,
-        "figure": results.redraw,
-        "check": results.check,
-    }
-    return commands[name](Path(arguments.out))
+    if name == "papers":
+        return results.papers([Path(out) for out in arguments.out])
+    alone = {"status": results.show_status, "verify": results.verify}
+    if name in alone:
+        return alone[name](Path(arguments.out))
+    each = {"figure": results.redraw, "check": results.check}[name]
+    return max(each(Path(out)) for out in arguments.out)
 
 
 def _stopped(error: Exception, status: int) -> int:

@@ -120,8 +120,9 @@ def _parser() -> Parser:
     resume.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
     _with_out(commands, "status", "how far a sweep is")
     _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
-    _with_out(commands, "figure", "draw the figure again from the cube")
-    _with_out(commands, "check", "compare the claims with the cube; exit status 1 if one fails")
+    _with_outs(commands, "figure", "draw figures again from their cubes")
+    _with_outs(commands, "check", "compare claims with their cubes; exit status 1 if one fails")
+    _with_outs(commands, "papers", "print the table of published numbers and those found here")
     _workbook(commands)
     return parser
 
@@ -145,6 +146,11 @@ def _with_out(commands: argparse._SubParsersAction, name: str, told: str) -> Par
     command: Parser = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
     command.add_argument("out", metavar="OUT", help="the folder of the sweep")
     return command
+
+
+def _with_outs(commands: argparse._SubParsersAction, name: str, told: str) -> None:
+    command: Parser = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
+    command.add_argument("out", metavar="OUT", nargs="+", help="the folder of a sweep")
 
 
 def _workbook(commands: argparse._SubParsersAction) -> None:

@@ -1,4 +1,7 @@
-"""The commands that look at what is there: list, status, verify, figure, check. None needs jax."""
+"""The commands that look at what is there: list, status, verify, figure, check, papers.
+
+None needs jax.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,23 @@ def redraw(out: Path) -> int:
 def check(out: Path) -> int:
     """Print the claims of a cube; 1 where one fails."""
     cube = read_cube(out)
+    print(out)
     return _check(_experiment_of(cube, out), cube, out, write=False)
+
+
+def papers(outs: list[Path]) -> int:
+    """Print the table of published figures, made from the claims of cubes that reproduce them."""
+    from rnnjax.figures.papers import Reproduced, papers_page
+
+    found = []
+    for out in outs:
+        cube = read_cube(out)
+        experiment = _experiment_of(cube, out)
+        told = catalog.described(experiment.path)
+        claims = [claim for claim in experiment.claims(cube) if claim.reproduces]
+        found.append(Reproduced(experiment.name, out.name, told.get("Run time", ""), claims))
+    print(papers_page(found), end="")
+    return 0
 
 
 def present(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:

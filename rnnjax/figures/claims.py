@@ -32,6 +32,7 @@ class Claim:
         tolerance: how far off is still right, in the same unit; finite, not negative.
         source: who says so: an exact identity, or author, year, title, place.
         relation: "equal", "at_most" or "at_least" the expected number.
+        reproduces: the published figure, table or formula of which this is a number; none if empty.
 
     Raises:
         ValueError: the tolerance or the relation is none of these.
@@ -47,6 +48,7 @@ class Claim:
     tolerance: float
     source: str
     relation: Relation = "equal"
+    reproduces: str = ""
 
     def __post_init__(self) -> None:
         # Array scalars come in from cubes; plain floats make the verdict a bool and JSON exact.
@@ -126,7 +128,7 @@ def claims_table(claims: Iterable[Claim]) -> str:
     if not rows:
         return "no claims"
     numbers = [
-        (f"{claim.measured:.6g}", _expectation(claim), "pass" if claim.passed else "FAIL")
+        (f"{claim.measured:.6g}", expectation(claim), "pass" if claim.passed else "FAIL")
         for claim in rows
     ]
     widths = [max(map(len, column)) for column in zip(_HEADER[1:4], *numbers, strict=True)]
@@ -152,7 +154,8 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join([*padded, others[-1]]).rstrip()
 
 
-def _expectation(claim: Claim) -> str:
+def expectation(claim: Claim) -> str:
+    """Writes what a claim expects, as in "= 0.5 +/- 0.01"."""
     sign, slack = {"equal": ("=", "+/-"), "at_most": ("<=", "+"), "at_least": (">=", "-")}[
         claim.relation
     ]

@@ -2,13 +2,21 @@
 
 from rnnjax.matrices.elimination import solve
 from rnnjax.matrices.jacobi import log_singular_values
+from rnnjax.matrices.non_normal import (
+    departure_from_normality,
+    numerical_abscissa,
+    participation_ratio,
+)
 from rnnjax.matrices.qr import graded_qr
 from rnnjax.matrices.spectral import log_spectral_norm, log_spectral_radius
 
 __all__ = [
+    "departure_from_normality",
     "graded_qr",
     "log_singular_values",
     "log_spectral_norm",
     "log_spectral_radius",
+    "numerical_abscissa",
+    "participation_ratio",
     "solve",
 ]
