@@ -49,7 +49,9 @@ class Config(BaseConfig):
     """Sizes and lengths."""
 
     axes: Axes
-    n: int = Field(100, ge=2, le=2048, description="size of the matrices whose spectra are measured")
+    n: int = Field(
+        100, ge=2, le=2048, description="size of the matrices whose spectra are measured"
+    )
     sizes: tuple[PositiveInt, ...] = Field((1, 2, 10), min_length=1, description="further sizes")
     n_steps: int = Field(400, ge=10, description="factors of a product that exponents are taken of")
     n_norm: int = Field(400, ge=2, description="size of the matrices whose norms are measured")
@@ -85,7 +87,9 @@ def variables(config):
         "log_eigenvalues": Variable(("index",), "ln |eigenvalue| of one W, descending", "nat"),
         "departure": Variable((), "departure from normality of one W over |W|_F"),
         "abscissa": Variable((), "numerical abscissa of one W over g"),
-        "log_norm": Variable(growth, "ln of the largest singular value of a product over g^L", "nat"),
+        "log_norm": Variable(
+            growth, "ln of the largest singular value of a product over g^L", "nat"
+        ),
         "first_moment": Variable(growth, "mean squared singular value of a product over g^2L"),
         "second_moment": Variable(growth, "mean fourth power of them over g^4L"),
         "mean_log": Variable(chain, "mean of ln |h_T / h_0| of scalar chains over T", rate),
@@ -111,7 +115,8 @@ def draw(config, gain, seed, weights):
     from jax import random
 
     key = random.key(seed)
-    W, V = (_new(weights, random.fold_in(key, i), n) for i, n in enumerate((config.n, config.n_norm)))
+    W = _new(weights, random.fold_in(key, 0), config.n)
+    V = _new(weights, random.fold_in(key, 1), config.n_norm)
     return {"gain": gain, "key": key, "W": W, "V": V, "eigenvalues": jnp.linalg.eigvals(W)}
 
 
@@ -215,10 +220,229 @@ def figure(cube):
 
 
 def _draw_exponents(ax, by_weights, gain):
-    """Draw the share of exponents below a value, over all seeds."""
+    """Draw the share of exponents below a value, over all seeds, on the triangle law."""
+    s = np.linspace(math.log(gain) - 3, math.log(gain) + 0.3, 200)
     for name, cube in by_weights.items():
-        pairs = {"exponents": "products of new W", "log_eigenvalues": "ln |eigenvalues| of one W"}
-        for (variable, told), (colour, _) in zip(pairs.items(), ("#D55E00 -", "#0072B2 -"),
-                                                 strict=False) if False else ():  # fmt: skip
-            ax.plot([], [], color=colour, label=told)
-    ax.set(xlabel="exponent (nat/step)", ylabel="share below")
+        gaussian = name == "gaussian"
+        colour, told = ("#D55E00", "new $W$") if gaussian else (_KEPT, "new orthogonal $W$")
+        _draw_shares(ax, cube["exponents"], colour, "-", f"products of {told}")
+        if gaussian:
+            told = r"$\ln|$eigenvalues$|$ of one $W$"
+            _draw_shares(ax, cube["log_eigenvalues"], "#0072B2", "-", told)
+            ax.plot(s, _THEORY.triangle_law(s, gain), color="black", linestyle="--",
+                    linewidth=0.9, label="triangle law")  # fmt: skip
+    ax.set(xlabel=f"exponent (nat/step), $g$ = {gain:g}", ylabel="share below", xlim=s[[0, -1]])
+    ax.legend(loc="upper left")
+
+
+def _draw_shares(ax, values, colour, dash, label):
+    ordered = np.sort(values.values.ravel())
+    share = (np.arange(len(ordered)) + 0.5) / len(ordered)
+    ax.plot(ordered, share, color=colour, linestyle=dash, linewidth=1.2, label=label)
+
+
+def _draw_norms(ax, by_weights):
+    for name, cube in by_weights.items():
+        L = cube["n_factors"].values
+        norm = np.exp(cube["log_norm"])
+        for factors, (colour, marker) in _FACTOR_STYLES.items():
+            values = norm.sel(factors=factors).transpose("seed", "n_factors").values
+            told = {"one": "$W^L$", "new": "product of $L$ new $W$"}[factors]
+            if name == "orthogonal":
+                colour, told = _KEPT, f"orthogonal, {'same' if factors == 'one' else 'new'}"
+            ax.plot(L, np.median(values, axis=0), color=colour, marker=marker, label=told,
+                    linestyle="none", markerfacecolor="none" if factors == "new" else colour)  # fmt: skip
+            ax.fill_between(L, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
+        if name == "gaussian":
+            limit = [_THEORY.largest_singular_value(int(one)) for one in L]
+            ax.plot(L, limit, color="black", linestyle="--", linewidth=0.9, label=r"$n = \infty$")
+    ax.set(xlabel="factors $L$", ylabel="largest singular value$/g^L$", ylim=(0, None))
+    ax.legend(loc="upper left")
+
+
+def _draw_participation(ax, by_weights):
+    """Draw (sum s^2)^2 / (n sum s^4), the share of directions that a product leaves open."""
+    for name, cube in by_weights.items():
+        L = cube["n_factors"].values
+        shares = cube["first_moment"] ** 2 / cube["second_moment"]
+        for factors, (colour, marker) in _FACTOR_STYLES.items():
+            colour = _KEPT if name == "orthogonal" else colour
+            values = shares.sel(factors=factors).transpose("seed", "n_factors").values
+            ax.loglog(L, np.median(values, axis=0), color=colour, marker=marker, linestyle="none",
+                      markerfacecolor="none" if factors == "new" else colour)  # fmt: skip
+        if name == "gaussian":
+            ax.loglog(L, 1 / (L + 1), color="black", linestyle="--", linewidth=0.9,
+                      label="$1 / (L + 1)$")  # fmt: skip
+            ax.legend(loc="lower left")
+    ax.set(xlabel="factors $L$", ylabel="share of directions left", ylim=(None, 1.3))
+
+
+def _draw_chains(ax, cube):
+    s = cube["deviation"].values
+    fine = np.geomspace(s.min(), s.max(), 60)
+    theory = [_THEORY.scalar_chain(one, 1) for one in fine]
+    half = [0.5 * one.log_mean_square for one in theory]
+    for values, line, colour, marker, told in (
+        (cube["log_mean_square"], half, "#CC79A7", "s", "root mean square"),
+        (cube["mean_log"], [one.mean_log for one in theory], "#0072B2", "o", "typical chain"),
+    ):
+        ax.plot(fine, line, color=colour, linestyle="--", linewidth=0.9)
+        ax.plot(s, values.mean("seed"), color=colour, marker=marker, linestyle="none", label=told)
+    for edge in _THEORY.deceptive_deviations():
+        ax.axvline(edge, color="#808080", linewidth=0.6, zorder=0)
+    ax.axhline(0, color="#808080", linewidth=0.6, zorder=0)
+    ax.set(xlabel="standard deviation $s$ of the factors", ylabel="growth (nat/step)")
+    ax.legend(loc="lower right")
+
+
+def claims(cube):
+    """Numbers that must hold, each with its source."""
+    config = json.loads(cube.attrs["config"])
+    found = []
+    if "gaussian" in cube["weights"].values:
+        gaussian = cube.sel(weights="gaussian")
+        found += [*_of_newman(gaussian, config), *_of_triangle(gaussian, config)]
+        found += [*_of_fuss_catalan(gaussian, config), *_of_non_normality(gaussian, config)]
+    if "orthogonal" in cube["weights"].values:
+        found += _of_rotations(cube.sel(weights="orthogonal"))
+    return [*found, *_of_chains(cube.isel(weights=0, gain=0), config)]
+
+
+def _at_gain_one(cube, name):
+    return cube[name] - np.log(cube["gain"])
+
+
+def _combined(values, errors):
+    """Return the mean over seeds, of the first gain, and its standard error."""
+    mean = values.isel(gain=0).mean("seed")
+    return mean.values, np.sqrt(
+        (errors.isel(gain=0) ** 2).mean("seed") / values.sizes["seed"]
+    ).values
+
+
+def _of_newman(cube, config):
+    """Return claims on exponents of products, at gain 1: seeds are pooled."""
+    n, source = config["n"], f"{_NEWMAN}: exact at every n; tolerance: 3 standard errors"
+    mean, error = _combined(_at_gain_one(cube, "exponents"), cube["exponent_errors"])
+    expected = _THEORY.product_exponents(n, 1.0)
+    z = (mean - expected) / error
+    total = float(np.sqrt(np.mean(error**2) / n))
+    found = [
+        rnnjax.Claim(f"n = {n}: largest exponent, g = 1", mean[0], expected[0],
+                     _DEVIATIONS * error[0], source),
+        rnnjax.Claim(f"n = {n}: least exponent, g = 1", mean[-1], expected[-1],
+                     _DEVIATIONS * error[-1], source),
+        rnnjax.Claim(f"n = {n}: mean exponent, g = 1", np.mean(mean), np.mean(expected),
+                     _DEVIATIONS * total, source),
+        rnnjax.Claim(f"n = {n}: all exponents, root mean square in standard errors",
+                     np.sqrt(np.mean(z**2)), 1.0, _DEVIATIONS / math.sqrt(2 * n), source,
+                     relation="at_most"),
+    ]  # fmt: skip
+    firsts, errors = _combined(_at_gain_one(cube, "first_exponent"), cube["first_error"])
+    for size, first, error in zip(cube["size"].values, firsts, errors, strict=True):
+        expected = _THEORY.product_exponents(int(size), 1.0)[0]
+        name = f"matrices of size {size}: largest exponent, g = 1"
+        found.append(rnnjax.Claim(name, first, expected, _DEVIATIONS * error, source))
+    return found
+
+
+def _of_triangle(cube, config):
+    """Return claims on the distance of both spectra from the law of n -> oo."""
+    found = []
+    for variable, told in (
+        ("exponents", "exponents of products"),
+        ("log_eigenvalues", "ln |eigenvalues| of one W"),
+    ):
+        values = np.sort(_at_gain_one(cube, variable).values.ravel())
+        share = (np.arange(len(values)) + 0.5) / len(values)
+        worst = np.max(np.abs(share - _THEORY.triangle_law(values, 1.0)))
+        name = f"{told}: distance from the triangle law"
+        source = "circular law, Newman 1986; tolerance: 1/2 n^(-1/2), the width of the edge"
+        found.append(rnnjax.Claim(name, worst, 0.0, 0.5 / math.sqrt(config["n"]), source))
+    return found
+
+
+def _of_fuss_catalan(cube, config):
+    """Return claims on norms and moments, where the matrices are wide."""
+    n, L = config["n_norm"], cube["n_factors"].values
+    found = [_of_spread(cube, n)]
+    if n < _LEAST_NORM_SIZE:
+        return found
+    few = cube.isel(gain=0).sel(n_factors=L[L <= 5]).mean("seed")
+    limits = np.array([_THEORY.largest_singular_value(int(one)) for one in L[L <= 5]])
+    moments = np.array([_THEORY.fuss_catalan(int(one), 2) for one in L[L <= 5]])
+    for factors, told in (("one", "W^L"), ("new", "products of L new W")):
+        norms = np.exp(few["log_norm"].sel(factors=factors).values)
+        second = few["second_moment"].sel(factors=factors).values
+        for values, expected, what in (
+            (norms, limits, "largest singular value"), (second, moments, "fourth moment")
+        ):  # fmt: skip
+            name = f"{told}, L <= 5: {what}, relative, worst"
+            source = f"{_FUSS_CATALAN}; tolerance: n finite"
+            worst = np.max(np.abs(values / expected - 1))
+            found.append(rnnjax.Claim(name, worst, 0.0, 0.03, source))
+    return found
+
+
+def _of_spread(cube, n):
+    """Return the claim that norms of products are as far below n = oo as the edge says."""
+    norm = np.exp(cube["log_norm"].isel(gain=0).sel(factors="new").mean("seed").values)
+    excess = []
+    for value, L in zip(norm, cube["n_factors"].values, strict=True):
+        shift, deviation = _THEORY.largest_singular_value_spread(int(L), n)
+        gap = value / _THEORY.largest_singular_value(int(L)) - 1 - shift
+        excess.append(abs(gap) / (0.35 * abs(shift) + 3 * deviation / cube.sizes["seed"] ** 0.5))
+    name = "products: norm against the finite-n edge, worst, in tolerances"
+    source = "Tracy and Widom 1996; tolerance: a third of the shift, and 3 standard errors"
+    return rnnjax.Claim(name, max(excess), 0.0, 1.0, source)
+
+
+def _of_non_normality(cube, config):
+    one, width = cube.isel(gain=0).mean("seed"), config["n"] ** -0.5
+    circular = "circular law: half of |W|_F^2 is in the eigenvalues; tolerance: n finite"
+    semicircle = "semicircle law of (W + W^T) / 2; tolerance: n finite"
+    return [
+        rnnjax.Claim("departure from normality over |W|_F", one["departure"], 0.5**0.5,
+                     0.5 * width, circular),
+        rnnjax.Claim("numerical abscissa over g", one["abscissa"], 2**0.5, width, semicircle),
+    ]  # fmt: skip
+
+
+def _of_rotations(cube):
+    exponents = np.abs(_at_gain_one(cube, "exponents").values).max()
+    firsts = np.abs(_at_gain_one(cube, "first_exponent").values).max()
+    norm = np.abs(cube["log_norm"].values).max()
+    source = "exact: a product of rotations is a rotation; tolerance: float32 rounding"
+    return [
+        rnnjax.Claim("orthogonal: largest |exponent - ln g|", max(exponents, firsts), 0.0, 1e-5,
+                     source),
+        rnnjax.Claim("orthogonal: largest |ln of the norm|", norm, 0.0, 1e-4, source),
+        rnnjax.Claim("orthogonal: departure from normality over |W|_F", cube["departure"].max(),
+                     0.0, 5e-3, f"{source}, whose root it is"),
+    ]  # fmt: skip
+
+
+def _of_chains(cube, config):
+    """Return claims on scalars, all seeds together."""
+    T, n_chains = config["chain_length"], config["n_chains"] * cube.sizes["seed"]
+    one, s = cube.mean("seed"), cube["deviation"].values
+    rates = np.array([_THEORY.scalar_chain(value, 1).mean_log for value in s])
+    error = math.pi / math.sqrt(8 * T * n_chains)
+    worst = np.max(np.abs(one["mean_log"].values - rates))
+    variance = float(one["variance_log"].isel(deviation=0))
+    squares = np.max(np.abs(one["log_mean_square"].values - np.log(s)))
+    low, high = _THEORY.deceptive_deviations()
+    deceptive = (one["mean_log"].values < 0) & (one["log_mean_square"].values > 0)
+    expected = np.sum((s > low + 0.02) & (s < high - 0.02))
+    clear = np.sum(deceptive & (s > low + 0.02) & (s < high - 0.02))
+    return [
+        rnnjax.Claim("scalar chains: rate minus ln s + 0.635181, worst", worst, 0.0,
+                     _DEVIATIONS * error, "closed form; tolerance: 3 standard errors"),
+        rnnjax.Claim("scalar chains: variance of the logarithm a step", variance, math.pi**2 / 8,
+                     0.03, "closed form: pi^2 / 8; tolerance: sampling"),
+        # The relative variance of a mean of (h_3)^2 is 27 - 1.
+        rnnjax.Claim("scalar chains: rate of the root mean square minus ln s", squares, 0.0,
+                     _DEVIATIONS * math.sqrt(26 / n_chains) / 6, "exact; 3 standard errors"),
+        rnnjax.Claim("s between 1 and 1.887 with a typical decay and a growing mean square",
+                     clear, expected, 0.0, "closed form: 1 < s < e^0.635181"),
+    ]  # fmt: skip
