@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import jax
 
+_THREADS = "NPROC"
+_THREADS_A_CORE = 4
 _FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
 
 
@@ -32,6 +34,7 @@ def configured(devices: int, precision: str) -> list[jax.Device]:
         precision: ``"float32"`` or ``"float64"``.
     """
     _leave_out_fusions_that_crash()
+    _leave_room_for_threads_that_wait()
     import jax
 
     jax.config.update("jax_num_cpu_devices", devices)
@@ -54,6 +57,16 @@ def _leave_out_fusions_that_crash() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if metadata.version("jaxlib").startswith("0.10.") and _FUSIONS not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --{_FUSIONS}=".strip()
+
+
+def _leave_room_for_threads_that_wait() -> None:
+    """Give XLA more threads than there are cores, before jax is imported.
+
+    Its devices on one host share a pool of one thread a core. In nested loops (a decomposition
+    within a scan) a thread waits for work that it has handed to the pool; when all of them wait,
+    as they soon do with jaxlib 0.10 and as many devices as cores, they wait for ever.
+    """
+    os.environ.setdefault(_THREADS, str(_THREADS_A_CORE * cores()))
 
 
 def cache_folder() -> Path | None:

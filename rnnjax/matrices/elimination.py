@@ -9,8 +9,8 @@ from rnnjax.types import Array
 def solve(A: Array, b: Array) -> Array:
     """Return x with A x = b, by Gauss-Jordan elimination with partial pivoting.
 
-    In place of `jnp.linalg.solve` where the call stands in a loop on several devices of one host:
-    there jaxlib 0.10.2 may wait for ever.
+    In place of `jnp.linalg.solve` in loops: many small systems are solved side by side, without a
+    call to LAPACK for each.
 
     Args:
       A: (n, n).
