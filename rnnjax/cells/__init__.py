@@ -4,7 +4,7 @@ from rnnjax.cells.chain import Chain, ChainParams
 from rnnjax.cells.diagonal import LRU, LRUParams
 from rnnjax.cells.from_flax import FlaxCell, FlaxParams, from_linen, from_nnx
 from rnnjax.cells.gated import GRU, LSTM, GatedParams, GRUParams, MinimalGated
-from rnnjax.cells.initial_weights import SparseRescaled, gaussian, identity, orthogonal
+from rnnjax.cells.initial_weights import SparseRescaled, chrono, gaussian, identity, orthogonal
 from rnnjax.cells.jordan import Jordan, JordanParams
 from rnnjax.cells.vanilla import Vanilla, VanillaParams
 
@@ -25,6 +25,7 @@ __all__ = [
     "SparseRescaled",
     "Vanilla",
     "VanillaParams",
+    "chrono",
     "from_linen",
     "from_nnx",
     "gaussian",

@@ -92,7 +92,7 @@ class LSTM:
       n_y: outputs.
       recurrent: (key, n) -> initial W / gain of each gate.
       gain: factor of the initial W.
-      forget_bias: initial bias of the forget gate.
+      forget_bias: initial bias of the forget gate, () or (n_units,).
     """
 
     n_x: int = struct.field(pytree_node=False)
@@ -167,6 +167,7 @@ class GRU:
       n_y: outputs.
       recurrent: (key, n) -> initial W / gain of each gate.
       gain: factor of the initial W.
+      forget_bias: initial bias of the gate z, which keeps the state where it is open; () or (n_h,).
     """
 
     n_x: int = struct.field(pytree_node=False)
@@ -174,6 +175,7 @@ class GRU:
     n_y: int = struct.field(pytree_node=False, default=1)
     recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
     gain: Array | float = 1.0
+    forget_bias: Array | float = 0.0
 
     initial_state = parts.initial_state
     step = parts.step
@@ -182,8 +184,10 @@ class GRU:
 
     def init(self, key: Array) -> GRUParams:
         """Draw parameters."""
-        params = _stacked(key, 3, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)
-        return GRUParams(*params, b_n=jnp.zeros(self.n_h))
+        n = self.n_h
+        params = _stacked(key, 3, n, self.n_x, self.n_y, self.gain, self.recurrent)
+        params = params._replace(b=params.b.at[n : 2 * n].set(self.forget_bias))
+        return GRUParams(*params, b_n=jnp.zeros(n))
 
     def advance(self, params: GRUParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""

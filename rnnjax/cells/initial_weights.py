@@ -1,4 +1,7 @@
-"""Initial recurrent weights: functions (key, n) -> (n, n), which a cell multiplies by its gain."""
+"""Initial recurrent weights: functions (key, n) -> (n, n), which a cell multiplies by its gain.
+
+Beside them `chrono`, the biases of gates that are to keep for a range of times.
+"""
 
 import math
 from collections.abc import Sequence
@@ -70,6 +73,21 @@ def identity(key: Array, n: int) -> Array:
     arXiv:1504.00941.
     """
     return jnp.eye(n)
+
+
+def chrono(key: Array, n: int, t_max: Array | float) -> Array:
+    """Return biases log u with u uniform in [1, t_max - 1], (n,): times to keep up to t_max.
+
+    To be given to a cell as its `forget_bias`; an input stays for u + 1 steps. Tallec and Ollivier,
+    Can recurrent neural networks warp time?, ICLR 2018 (where the input gate has the opposite
+    bias).
+
+    Args:
+      key: all randomness.
+      n: units.
+      t_max: the longest time, steps, > 2.
+    """
+    return jnp.log(1 + (t_max - 2) * jax.random.uniform(key, (n,)))
 
 
 @dataclass(frozen=True)

@@ -111,3 +111,28 @@ def test_one_draw_gives_the_weights_of_several_cells():
             variance = 1 / leaf.shape[1] if leaf.ndim == 2 else 0
             np.testing.assert_allclose(np.var(leaf), variance, rtol=0.35, err_msg=name)
     assert not np.any(np.isin(found[0].W, found[1].W))
+
+
+def test_chrono_biases_keep_for_times_that_are_evenly_spread():
+    """1 / (1 - s(b)) = u + 1 with u uniform in [1, t_max - 1], for both cells that may have it."""
+    n, t_max = 4000, 50.0
+    b = jax.jit(lambda key: cells.chrono(key, n, t_max))(jax.random.key(0))
+    times = 1 + np.exp(np.asarray(b))
+    assert times.min() >= 2 and times.max() <= t_max
+    np.testing.assert_allclose(np.mean(times), 26, rtol=0.03)
+    np.testing.assert_allclose(np.std(times), 48 / 12**0.5, rtol=0.03)
+    bias = b[:5]
+    for cell, size in (
+        (rnnjax.LSTM(1, 5, forget_bias=bias), 4),
+        (rnnjax.GRU(1, 5, forget_bias=bias), 3),
+    ):
+        found = np.asarray(cell.init(jax.random.key(1)).b).reshape(size, 5)
+        np.testing.assert_array_equal(found[1], bias)
+        np.testing.assert_array_equal(np.delete(found, 1, axis=0), 0)
+
+
+def test_the_forget_bias_of_the_gru_is_that_of_the_gate_that_keeps():
+    params = jax.tree.map(jnp.zeros_like, rnnjax.GRU(1, 2).init(jax.random.key(0)))
+    kept = rnnjax.GRU(1, 2, forget_bias=3.0).init(jax.random.key(0)).b
+    h = rnnjax.GRU(1, 2).step(params._replace(b=kept), jnp.array([0.5, -1.0]), jnp.zeros(1))
+    np.testing.assert_allclose(h, 0.9525741 * np.array([0.5, -1.0]), rtol=1e-6)

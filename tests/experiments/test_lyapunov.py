@@ -66,8 +66,7 @@ def test_wide_networks_are_held_against_theory_and_published_numbers(cube):
             one["exponent_by_size"] = (
                 0 * one["exponent_by_size"] + _MODULE["_theory"]("tanh", gain) + 2.0 / one["size"]
             )
-            config = {"n_h": n_h}
-            found = _MODULE["_against_theory"](one, gain, config)
+            found = _MODULE["_against_theory"](one, gain)
             assert [c.passed for c in found] == [True, True]
             pairs = _MODULE["_against_published"](one, gain, (dimension, entropy), n_h)
             told |= {c.name: c.passed for c in pairs}
