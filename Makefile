@@ -8,6 +8,7 @@ SHELL := /bin/sh
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check -qq
 rnnjax := .venv/bin/rnnjax
+published = $(basename $(notdir $(shell grep -l '^REPRODUCES' experiments/*.py)))
 results = $(sort $(patsubst %/cube.nc,%,$(wildcard results/*/cube.nc)))
 
 # The stamps carry a checksum of what was installed and where, so that a changed lock, a changed
@@ -27,7 +28,7 @@ problem = $(shell \
 		echo "$(PYTHON) cannot make virtual environments: install its venv module" \
 			"(on Debian and Ubuntu the package python3-venv), or $(another)")
 
-.PHONY: help demo test lint figures papers-page bench lock clean
+.PHONY: help demo test lint figures papers papers-page bench lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -48,6 +49,15 @@ figures: $(installed) ## redraw the figures of results/ from their cubes and che
 	@ls results/*/cube.nc >/dev/null 2>&1 || { echo "no cube in results/ to draw: make one with $(rnnjax) run"; exit 1; }
 	@$(rnnjax) figure $(results) && $(rnnjax) check $(results)
 
+papers: $(installed) ## run the sweeps behind published figures again, in results/papers (goes on where it stopped)
+	@failed=; for name in $(published); do \
+		out=results/papers/$$name; \
+		if [ -f $$out/sweep.json ]; then $(rnnjax) resume $$out; \
+		else $(rnnjax) run $$name --out $$out; fi || failed="$$failed $$name"; \
+	done; \
+	$(rnnjax) papers results/papers/*; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
 papers-page: $(installed) ## write docs/papers.md, published numbers beside those of results/
 	@$(rnnjax) papers $(results) > docs/papers.md.new && mv docs/papers.md.new docs/papers.md
 
@@ -67,8 +77,8 @@ lock: ## pin the newest releases in requirements.lock (needs uv)
 	} > requirements.lock.new || { rm -f requirements.lock.new; exit 1; }
 	@mv requirements.lock.new requirements.lock
 
-clean: ## remove .venv, caches, builds and results/demo
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist results/demo
+clean: ## remove .venv, caches, builds, results/demo and results/papers
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist results/demo results/papers
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(python):

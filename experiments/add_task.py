@@ -127,6 +127,13 @@ def _checked_rule(name):
     return name
 
 
+REPRODUCES = {
+    "BPTT: cross": "Pitis 2016; Marschall, Cho and Savin 2020, add task",
+    "RTRL: cross": "Pitis 2016; Marschall, Cho and Savin 2020, add task",
+    "memoryless": "Pitis 2016; Marschall, Cho and Savin 2020, add task",
+}
+
+
 class Axes(BaseAxes):
     """The swept axes, in the order of the cube's dimensions."""
 

@@ -43,6 +43,12 @@ _MEASURED = {
     "normalised_sensitivity": (_THEORY.normalised_sensitivity_variance, "E (du/dl)^2"),
 }
 _MARKERS = ("o", "s", "^", "D", "v", "x")
+REPRODUCES = {
+    "l = 0.9": "Zucchet and Orvieto 2024, figure 1",
+    "E h^2 against theory, relative": "Zucchet and Orvieto 2024, figure 1",
+    "E (dh/dl)^2 against theory, relative": "Zucchet and Orvieto 2024, figure 1",
+    "curvature of the loss at": "Zucchet and Orvieto 2024, figure 1",
+}
 
 
 class Axes(BaseAxes):

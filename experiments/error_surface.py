@@ -42,6 +42,14 @@ _FOLDS = ((0.962424, -2.655610), (-0.962424, -2.344390))
 _ARMS = ("plain", "clipped")
 _STYLES = {"plain": ("#D55E00", "--"), "clipped": ("#FFFFFF", "-")}
 _STEEP = 50.0  # m^T from which the ridge stands out of everything else in its row
+REPRODUCES = {
+    "w = 5: folds": "Pascanu, Mikolov and Bengio 2013, figure 3 (Doya 1993)",
+    "E and dE at": "Pascanu, Mikolov and Bengio 2013, figure 6",
+    "largest |dE| on the grid": "Pascanu, Mikolov and Bengio 2013, figure 6",
+    "distance of the largest": "Pascanu, Mikolov and Bengio 2013, figure 6",
+    "plain descents": "Pascanu, Mikolov and Bengio 2013, figure 6",
+    "clipped descents": "Pascanu, Mikolov and Bengio 2013, figure 6",
+}
 
 
 class Axes(BaseAxes):

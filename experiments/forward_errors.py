@@ -35,6 +35,10 @@ _MIN_RISE = 8.0  # nat
 _FEWEST_STEPS = 5
 _GREY = 12.0  # binary orders about the end of the range in which entries of S differ
 Arithmetic = Literal["float32", "float64", "float32_scale_free", "float64_scale_free"]
+REPRODUCES = {
+    "plain: slope": "Zucchet, Pourcel and Ernoult 2026, error growth",
+    "scale-free: slope": "Zucchet, Pourcel and Ernoult 2026, error growth",
+}
 
 
 class Axes(BaseAxes):

@@ -34,6 +34,10 @@ _INITIAL = ("shared", "chrono")
 _HALF_LIVES = {0.0: (1.0, 1e-9), 1.0: (2.2127, 5e-5), 3.0: (14.266, 5e-4), 5.0: (103.218, 5e-4)}
 _STYLES = {"lstm": ("-", "o"), "gru": ("--", "s")}
 _CARRY = "closed form: dc_T/dc_t = s(b)^(T-t) (Gers et al. 2000)"
+REPRODUCES = {
+    "lstm, g = 0, b": "Gers, Schmidhuber and Cummins 2000, forget gate",
+    "chrono": "Tallec and Ollivier 2018, chrono initialisation",
+}
 
 
 class Axes(BaseAxes):

@@ -29,6 +29,9 @@ from rnnjax.sweep import Config as BaseConfig
 _TASK_LENGTH = {"digits": 64, "white_noise": 256}
 _N_CURVES = 5
 _AXES = ("activation", "gain", "seed")
+REPRODUCES = {
+    "largest excess over the bound": "Pascanu, Mikolov and Bengio 2013, equation 7",
+}
 
 
 class Axes(BaseAxes):

@@ -63,6 +63,13 @@ def _rule_names():
     return ("bptt", "rtrl", "eprop", *masks, *_STOCHASTIC)
 
 
+REPRODUCES = {
+    "bptt, K = ": "Vicol, Metz and Sohl-Dickstein 2021, influence balancing",
+    "rtrl, K = ": "Vicol, Metz and Sohl-Dickstein 2021, influence balancing",
+    "bptt: longest window": "Tallec and Ollivier 2018, influence balancing",
+}
+
+
 class Axes(BaseAxes):
     """The swept axes, in the order of the cube's dimensions."""
 

@@ -35,6 +35,13 @@ _DEVIATIONS = 3.0
 _LEAST_NORM_SIZE = 400  # n from which norms and moments are those of n -> oo to 3 %
 _FACTOR_STYLES = {"one": ("#0072B2", "o"), "new": ("#D55E00", "s")}
 _KEPT = "#009E73"
+REPRODUCES = {
+    "matrices of size": "Newman 1986, exponents of Gaussian products",
+    "n = 100": "Newman 1986, exponents of Gaussian products",
+    "exponents of products": "Newman 1986, exponents of Gaussian products",
+    "W^L": "Penson and Zyczkowski 2011, Fuss-Catalan moments",
+    "products of L new W": "Penson and Zyczkowski 2011, Fuss-Catalan moments",
+}
 
 
 class Axes(BaseAxes):

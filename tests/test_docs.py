@@ -34,6 +34,20 @@ def test_what_a_row_names_exists(row):
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
+IDENTITIES = (ROOT / "docs" / "identities.md").read_text()
+HELD = {
+    int(number): re.findall(r"`(tests/\S+?)::(\w+)`", tests)
+    for number, tests in re.findall(r"^\| (\d+) \|.*\| (`.*`) \|$", IDENTITIES, re.MULTILINE)
+}
+
+
+def test_every_identity_has_a_test_that_exists():
+    assert sorted(HELD) == [*range(1, 25), 27, 28]
+    for path, name in (pair for pairs in HELD.values() for pair in pairs):
+        tree = ast.parse((ROOT / path).read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
+
+
 RULES = (ROOT / "docs" / "rules.md").read_text()
 TESTED = re.findall(r"^\| (`.+?)\|.*`(tests/\S+?)::(\w+)` \|$", RULES, re.MULTILINE)
 

@@ -83,9 +83,11 @@ def papers(outs: list[Path]) -> int:
     for out in outs:
         cube = read_cube(out)
         experiment = _experiment_of(cube, out)
-        told = catalog.described(experiment.path)
-        claims = [claim for claim in experiment.claims(cube) if claim.reproduces]
-        found.append(Reproduced(experiment.name, out.name, told.get("Run time", ""), claims))
+        run_time = catalog.described(experiment.path).get("Run time", "")
+        for claim in experiment.claims(cube):
+            for start, paper in experiment.reproduces.items():
+                if claim.name.startswith(start):
+                    found.append(Reproduced(paper, claim, out.name, run_time))
     print(papers_page(found), end="")
     return 0
 

@@ -32,7 +32,6 @@ class Claim:
         tolerance: how far off is still right, in the same unit; finite, not negative.
         source: who says so: an exact identity, or author, year, title, place.
         relation: "equal", "at_most" or "at_least" the expected number.
-        reproduces: the published figure, table or formula of which this is a number; none if empty.
 
     Raises:
         ValueError: the tolerance or the relation is none of these.
@@ -48,7 +47,6 @@ class Claim:
     tolerance: float
     source: str
     relation: Relation = "equal"
-    reproduces: str = ""
 
     def __post_init__(self) -> None:
         # Array scalars come in from cubes; plain floats make the verdict a bool and JSON exact.

@@ -5,50 +5,51 @@ from dataclasses import dataclass
 
 from rnnjax.figures.claims import Claim, expectation
 
-_HEADER = ("reproduces", "number", "published or exact", "here", "verdict", "command", "run time")
+_HEADER = ("paper", "number", "published or exact", "here", "verdict", "check", "run time")
 _TITLE = """# Published figures and their numbers
 
-Every row is a claim of an experiment, checked against its committed cube; this page is printed by
-`make papers-page`, and `make papers` runs the sweeps again first. A number that does not reproduce
-stays here as such.
+Every row is a claim of an experiment, checked against its committed cube; `make papers-page` prints
+this page from the cubes, `make papers` runs the sweeps again first. Where no number was published,
+the exact one stands in its place. A number that does not reproduce stays here as such.
+
 """
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    """The claims of one result that reproduce something published.
+    """A claim that reproduces something published.
 
     Attributes:
-        experiment: its name.
+        paper: the paper and its figure, table or formula.
+        claim: the number.
         folder: the folder of the result, below results/.
-        run_time: what its docstring says about it.
-        claims: those with `reproduces`.
+        run_time: of the experiment, as its docstring says.
     """
 
-    experiment: str
+    paper: str
+    claim: Claim
     folder: str
     run_time: str
-    claims: list[Claim]
 
 
-def papers_page(results: Iterable[Reproduced]) -> str:
-    """Writes the page as Markdown, sorted by what is reproduced."""
-    rows = [
-        (claim.reproduces, i, _row(claim, result))
-        for result in results
-        for i, claim in enumerate(result.claims)
-    ]
-    rows.sort(key=lambda row: row[:2])
-    lines = [_line(_HEADER), _line(["---"] * len(_HEADER)), *(row for _, _, row in rows)]
-    return _TITLE + "\n" + "\n".join(lines) + "\n"
+def papers_page(found: Iterable[Reproduced]) -> str:
+    """Writes the page as Markdown, sorted by paper."""
+    rows = [_row(one) for one in sorted(found, key=lambda one: one.paper)]
+    return _TITLE + "\n".join([_line(_HEADER), _line(["---"] * len(_HEADER)), *rows]) + "\n"
 
 
-def _row(claim: Claim, result: Reproduced) -> str:
-    command = f"`rnnjax check results/{result.folder}`"
-    verdict = "yes" if claim.passed else "**no**"
-    here = f"{claim.measured:.6g}"
+def _row(one: Reproduced) -> str:
+    claim = one.claim
     return _line(
-        (claim.reproduces, claim.name, expectation(claim), here, verdict, command, result.run_time)
+        (
+            one.paper,
+            claim.name,
+            expectation(claim),
+            f"{claim.measured:.6g}",
+            "yes" if claim.passed else "**no**",
+            f"`rnnjax check results/{one.folder}`",
+            one.run_time,
+        )
     )
 
 

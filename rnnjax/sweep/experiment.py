@@ -20,8 +20,8 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +46,7 @@ class Experiment:
         coordinates, variables, draw, measure, figure, claims: its functions.
         precision: of its sweeps unless the user asks for float64, "float32" or "float64".
         compile: how its programs are compiled, "well" or "quickly".
+        reproduces: the published figures behind its claims, by how the names of the claims begin.
         draw_axes: the static axes that `draw` names; empty where all groups share one draw.
     """
 
@@ -61,6 +62,7 @@ class Experiment:
     draw_axes: tuple[str, ...]
     precision: str = "float32"
     compile: str = "well"
+    reproduces: Mapping[str, str] = field(default_factory=dict)
 
     def toml(self, variant: str = "") -> Path:
         """Where the config beside the experiment lies: the standard one, quick or paper."""
@@ -115,6 +117,7 @@ def load(name: str) -> Experiment:
         draw_axes=draw_axes,
         precision=precision,
         compile=compiling,
+        reproduces=dict(getattr(module, "REPRODUCES", {})),
     )
 
 

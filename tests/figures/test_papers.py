@@ -1,0 +1,37 @@
+"""The page of published figures, and that it is the one of the committed cubes."""
+
+from pathlib import Path
+
+import pytest
+
+from rnnjax import catalog
+from rnnjax.cli import main
+from rnnjax.figures import Claim
+from rnnjax.figures.papers import Reproduced, papers_page
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_row_says_what_was_published_and_what_was_found():
+    claims = [Claim("|a|", 1.0, 2.0, 0.5, "source"), Claim("b", 2.1, 2.0, 0.5, "source")]
+    pairs = zip("ZA", claims, strict=True)
+    found = [Reproduced(paper, claim, "x", "a minute") for paper, claim in pairs]
+    rows = papers_page(found).splitlines()[-2:]
+    assert rows[0].startswith("| A | b | = 2 +/- 0.5 | 2.1 | yes |")
+    assert (
+        rows[1]
+        == "| Z | \\|a\\| | = 2 +/- 0.5 | 1 | **no** | `rnnjax check results/x` | a minute |"
+    )
+
+
+def test_the_committed_page_is_that_of_the_committed_cubes(capsys):
+    outs = sorted(path.parent for path in (ROOT / "results").glob("*/cube.nc"))
+    assert main(["papers", *map(str, outs)]) == 0
+    assert capsys.readouterr().out == (ROOT / "docs" / "papers.md").read_text()
+
+
+@pytest.mark.parametrize("name", catalog.experiment_files())
+def test_the_docstring_of_an_experiment_is_read_by_paragraphs(name):
+    told = catalog.described(catalog.experiment_files()[name])
+    assert {"Command", "Run time", "Figure", "Source"} <= set(told)
+    assert all(told.values())
