@@ -69,7 +69,7 @@ MUTATIONS = [
              "normalise(jnp.sum(number.value, axis=0), top[0])", "tests/test_scaled.py"),
     Mutation("the batch gives a sum, not a mean", "rules/bptt.py",
              "scaled.divide(grads, n_batch)", "grads", CONTRACT),
-    Mutation("the rotation of two rows keeps its sign", "matrices.py",
+    Mutation("the rotation of two rows keeps its sign", "matrices/jacobi.py",
              "(y_hat - kappa[:, None] * x_hat)", "(y_hat + kappa[:, None] * x_hat)",
              "tests/test_matrices.py"),
     Mutation("GRU swaps its gates", "cells/gated.py",
@@ -129,6 +129,19 @@ MUTATIONS = [
     Mutation("an update is made where no loss fell due", "train_online.py",
              "jnp.where(due, new, old)", "jnp.where(due | True, new, old)",
              "tests/test_train_online.py"),
+    Mutation("a reflection turns on any row that is left", "matrices/qr.py",
+             "jnp.where(found, jnp.argmax(size), jnp.argmax(free))", "jnp.argmax(free)",
+             "tests/test_matrices.py -k rows"),
+    Mutation("growth before the count began is counted", "probes/lyapunov.py",
+             "(t == n_discarded - 1) | ", "", "tests/probes/test_lyapunov.py"),
+    Mutation("every network of a sweep is decomposed by itself", "probes/lyapunov.py",
+             "return _in_any_lane(jnp.any(condition)), False", "return condition, True",
+             "tests/probes/test_lyapunov.py -k together"),
+    Mutation("Omega is differentiated through states and errors too", "penalties/omega.py",
+             "fixed = jax.lax.stop_gradient(params)", "fixed = params",
+             "tests/penalties/test_penalties.py"),
+    Mutation("weights of 0 can never be left", "updates/scaled_gradient.py",
+             "jnp.maximum(size, smallest)", "size", "tests/updates/test_clipping.py"),
 ]  # fmt: skip
 
 

@@ -72,8 +72,10 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     alone = {"status": results.show_status, "verify": results.verify}
     if name in alone:
         return alone[name](Path(arguments.out))
-    each = {"figure": results.redraw, "check": results.check}[name]
-    return max(each(Path(out)) for out in arguments.out)
+    outs = [Path(out) for out in arguments.out]
+    if name == "figure":
+        return results.redraw(outs[0]) if len(outs) == 1 else results.redraw_all(outs)
+    return max(results.check(out) for out in outs)
 
 
 def _stopped(error: Exception, status: int) -> int:

@@ -5,11 +5,14 @@ None needs jax.
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnjax import catalog
+from rnnjax.cli.backend import cores
 from rnnjax.errors import ConfigError, one_line
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in, load
@@ -66,6 +69,17 @@ def redraw(out: Path) -> int:
     """Draw the figure of a cube again."""
     cube = read_cube(out)
     return _draw(_experiment_of(cube, out), cube, out)
+
+
+def redraw_all(outs: list[Path]) -> int:
+    """Draw the figures of many cubes again, one process a core; the worst exit status."""
+
+    def one(out: Path) -> int:
+        command = [sys.executable, "-m", "rnnjax.cli", "figure", str(out)]
+        return subprocess.run(command, check=False).returncode
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return max(pool.map(one, outs))
 
 
 def check(out: Path) -> int:
