@@ -156,7 +156,7 @@ def test_a_bad_toml_gets_one_line(capsys, here, text, told):
         (["run", "no_such_experiment", "--help"], "experiment: expected one of"),
         (["status"], "OUT"),
         (["resume", "out", "--devices", "0"], "--devices"),
-        (["check", "out", "more"], "more"),
+        (["status", "out", "more"], "more"),
         (["list", "--all"], "--all"),
     ],
 )
