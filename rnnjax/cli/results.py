@@ -5,9 +5,9 @@ None needs jax.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,14 +72,10 @@ def redraw(out: Path) -> int:
 
 
 def redraw_all(outs: list[Path]) -> int:
-    """Draw the figures of many cubes again, one process a core; the worst exit status."""
-
-    def one(out: Path) -> int:
-        command = [sys.executable, "-m", "rnnjax.cli", "figure", str(out)]
-        return subprocess.run(command, check=False).returncode
-
-    with ThreadPoolExecutor(cores()) as pool:
-        return max(pool.map(one, outs))
+    """Draw the figures of many cubes again, in as many processes as cores; the worst exit status."""
+    # Fresh processes and not forks: threads that matplotlib or HDF5 may hold are not copied.
+    with ProcessPoolExecutor(min(cores(), len(outs)), get_context("spawn")) as pool:
+        return max(pool.map(redraw, outs))
 
 
 def check(out: Path) -> int:

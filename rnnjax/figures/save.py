@@ -7,6 +7,7 @@ the metadata, fonts embedded as TrueType, and the layout computed once for both 
 from io import BytesIO
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from rnnjax.figures.atomic_file import write_atomically
@@ -33,7 +34,8 @@ def save_figure(figure: Figure, folder: str | Path, name: str = "figure") -> tup
     """
     pdf_path, png_path = Path(folder) / f"{name}.pdf", Path(folder) / f"{name}.png"
     # The style again, because the font type and the dashes are read when the file is written.
-    with styled():
+    # Without its layout: matplotlib would take the engine up again after the first file.
+    with styled(), rc_context({"figure.constrained_layout.use": False}):
         _freeze_layout(figure)
         pdf, png = BytesIO(), BytesIO()
         dateless = {"CreationDate": None, "Creator": None, "Producer": None}
@@ -47,9 +49,12 @@ def save_figure(figure: Figure, folder: str | Path, name: str = "figure") -> tup
 def _freeze_layout(figure: Figure) -> None:
     """Computes the layout once: each renderer would otherwise place the panels by its own dpi.
 
-    It stays frozen, because computing a layout starts from the one before and moves it a little,
-    so that a second save would give other bytes.
+    From then on there is no layout engine, not even one that does nothing: computing a layout
+    starts from the one before and moves it a little, so that a second save would give other bytes,
+    and with an engine matplotlib draws everything once more for every file.
     """
     if figure.get_layout_engine() is not None:
+        # At the resolution of the PNG, for which matplotlib then knows the sizes of all texts.
+        figure.set_dpi(_PNG_DPI)
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
