@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rnnjax import matrices, scaled
+from rnnjax.matrices import qr
 
 RNG = np.random.default_rng(1)
 
@@ -94,6 +95,25 @@ def test_qr_of_rows_of_any_size(n, k, spread):
     upper = np.asarray(Q.T @ plain)
     np.testing.assert_allclose(np.tril(upper, -1), 0, atol=1e-14)
     assert np.all(np.diag(upper) > -1e-14)
+
+
+@pytest.mark.parametrize("spread", [0, 30])
+def test_the_gradient_of_a_graded_decomposition_is_that_through_its_eliminations(spread):
+    generator = np.random.default_rng(4)
+    B = jnp.asarray(generator.standard_normal((6, 4)))
+    exponent = jnp.asarray(np.round(spread * generator.standard_normal(6)), jnp.int32)
+    weights = jnp.asarray(generator.standard_normal((6, 4)))
+
+    def by(decomposed):
+        def number(B):
+            Q, logs = decomposed(scaled.Scaled(B, exponent))[:2]
+            return jnp.sum(weights * Q**2) + logs @ weights[0]
+
+        return jax.grad(number)
+
+    found = jax.jit(lambda B: (by(matrices.graded_qr)(B), by(qr._decomposed)(B)))(B)
+    largest = np.abs(found[1]).max()
+    np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12 * largest)
 
 
 def test_a_column_that_depends_on_others_has_length_zero():

@@ -12,11 +12,27 @@ its pivot row, u = x / x_p and r = |u|, the reflection of step j is
   H = I - c v v^H,   v = u + r e_p,   c = 1 / (r (r + 1))                       (2)
   |R_jj| = |x_p| r                                                              (3)
 
-u_i 2^{e_p - e_i} is a quotient of entries of B, so that (2) acts on B and D is never multiplied in.
-Only matrix and elementwise operations are used: it runs under vmap, on any device.
+u_i 2^{e_p - e_i} is a quotient of entries of B, so that (2) acts on B and D is never multiplied in:
+B <- B - l r^H B, with l the quotients and r = c v 2^{e - e_p}. The reflections of a panel of columns
+act on all columns at once, as products of matrices,
+
+  B <- B - L (I + S)^-1 R^H B,   S = the part of R^H L below its diagonal       (4)
+
+(after Schreiber and Van Loan, A storage-efficient WY representation for products of Householder
+transformations, SIAM Journal on Scientific and Statistical Computing, 1989). Only matrix and
+elementwise operations are used: it runs under vmap, on any device.
+
+Reverse-mode differentiation does not go through the k eliminations. With cotangents q of Q and l of
+log |R_jj|, and L the lower triangle of q^T Q together with its mirror image,
+
+  dA = (q + Q (diag(l) - L)) R^-T                                               (5)
+
+(Walter and Lehmann, Algorithmic differentiation of linear algebra functions with application in
+optimum experimental design, preprint, 2010), which is solved with the rows of R as they were left
+by (2), without ever multiplying D in.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +42,16 @@ from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
 
+_PANEL = 32  # columns to a panel; up to twice as many are one
+
+
 class _Reflection(NamedTuple):
-    """v and c of equation (2), the pivot row, and what turns R_jj positive."""
+    """v and c of equation (2), l and r^H of (4), the pivot row, and what turns R_jj positive."""
 
     v: Array
     c: Array
+    left: Array
+    right: Array
     pivot: Array
     phase: Array
 
@@ -44,20 +65,88 @@ def graded_qr(rows: Scaled) -> tuple[Array, Array]:
     Returns:
       Q, and the natural logs; -inf where a column depends on those before it exactly.
     """
+    if jnp.iscomplexobj(rows.value):
+        return _decomposed(rows)[:2]
+    return _with_gradient(rows.value, rows.exponent)
+
+
+@jax.custom_vjp
+def _with_gradient(value: Array, exponent: Array) -> tuple[Array, Array]:
+    return _decomposed(Scaled(value, exponent))[:2]
+
+
+def _kept(value: Array, exponent: Array) -> tuple[tuple[Array, Array], tuple]:
+    Q, logs, R = _decomposed(Scaled(value, exponent))
+    return (Q, logs), (Q, R, exponent)
+
+
+def _gradient(kept: tuple[Array, Scaled, Array], cotangents: Any) -> tuple[Array, None]:
+    """Return the cotangent of B, equation (5)."""
+    Q, R, exponent = kept
+    q, l = cotangents
+    L = q.T @ Q
+    Y = q + Q @ (jnp.diag(l) - jnp.tril(L) - jnp.tril(L, -1).T)
+    Y = Y * scaled.power_of_two(exponent[:, None] - R.exponent[None], Y.dtype)
+
+    def column(X: Array, at: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        y, row, j = at
+        return X.at[:, j].set((y - X @ row) / jnp.where(row[j] != 0, row[j], 1)), None
+
+    # The columns that are still to come are 0 in X, so that each may use the whole row of R.
+    at = (Y.T, R.value, jnp.arange(len(R.value)))
+    return jax.lax.scan(column, jnp.zeros_like(Y), at, reverse=True)[0], None
+
+
+_with_gradient.defvjp(_kept, _gradient)
+
+
+def _decomposed(rows: Scaled) -> tuple[Array, Array, Scaled]:
+    """Return Q, log |R_jj|, and R as stacked rows."""
     n, k = rows.value.shape
-    start = (rows.value, jnp.ones(n, bool))
-    _, (reflections, logs) = jax.lax.scan(
-        lambda carry, j: _eliminated(carry, j, rows.exponent), start, jnp.arange(k)
+    width = _PANEL if k > 2 * _PANEL else k
+    # Columns of nothing fill the last panel: they reflect nothing and are cut off again.
+    B = jnp.pad(rows.value, ((0, 0), (0, -k % width)))
+    panels = jnp.arange(B.shape[1]).reshape(-1, width)
+
+    def eliminate(carry: tuple[Array, Array], at: Array) -> tuple[tuple, tuple]:
+        B, free = carry
+        columns = jax.lax.dynamic_slice_in_dim(B, at[0], width, axis=1)
+        (_, free), (reflections, logs) = jax.lax.scan(
+            lambda carry, j: _eliminated(carry, j, rows.exponent),
+            (columns, free),
+            jnp.arange(width),
+        )
+        left, right = reflections.left.T, reflections.right
+        B = B - left @ (_inverse(right @ left) @ (right @ B))
+        # Later panels leave the rows of earlier pivots alone.
+        R = reflections.phase.conj()[:, None] * B[reflections.pivot]
+        return (B, free), (reflections, logs, R)
+
+    def back(Q: Array, panel: tuple[_Reflection, Array]) -> tuple[Array, None]:
+        (v, c, _, _, pivot, phase), at = panel
+        Q = Q.at[pivot, at].set(phase)
+        left, right = (c[:, None] * v)[::-1].T, v[::-1].conj()
+        return Q - left @ (_inverse(right @ left) @ (right @ Q)), None
+
+    start = (B, jnp.ones(n, bool))
+    _, (reflections, logs, R) = jax.lax.scan(eliminate, start, panels)
+    Q, _ = jax.lax.scan(back, jnp.zeros_like(B), (reflections, panels), reverse=True)
+    # Below its diagonal R holds what is left of the eliminated columns, which is rounding.
+    R = jnp.triu(R.reshape(B.shape[1], -1)[:k, :k])
+    return (
+        Q[:, :k],
+        logs.reshape(-1)[:k],
+        Scaled(R, rows.exponent[reflections.pivot.reshape(-1)[:k]]),
     )
 
-    def back(Q: Array, at: tuple[_Reflection, Array]) -> tuple[Array, None]:
-        (v, c, pivot, phase), j = at
-        Q = Q.at[pivot, j].set(phase)
-        return Q - c * jnp.outer(v, v.conj() @ Q), None
 
-    steps = (reflections, jnp.arange(k))
-    Q, _ = jax.lax.scan(back, jnp.zeros_like(rows.value), steps, reverse=True)
-    return Q, logs
+def _inverse(M: Array) -> Array:
+    """Return (I + S)^-1, S the part of M below its diagonal, row after row."""
+    S, one = jnp.tril(M, -1), jnp.eye(len(M), dtype=M.dtype)
+    rows, _ = jax.lax.scan(
+        lambda X, i: (X.at[i].set(one[i] - S[i] @ X), None), jnp.zeros_like(M), jnp.arange(len(M))
+    )
+    return rows
 
 
 def _eliminated(
@@ -79,8 +168,8 @@ def _eliminated(
     r = jnp.sqrt(jnp.sum((u * u.conj()).real))
     c = jnp.where(found, 1 / jnp.where(found, r * (r + 1), 1), 0)
     v = u + jnp.where(is_pivot, r, 0)
-    w = c * ((v.conj() * weight) @ B)
-    B = B - jnp.outer(jnp.where(is_pivot, v, quotient), w)
+    left, right = jnp.where(is_pivot, v, quotient), c * v.conj() * weight
+    B = B - jnp.outer(left, right @ B)
     log = jnp.where(found, size[pivot] + jnp.log(jnp.where(found, r, 1)), -jnp.inf)
     phase = jnp.where(found, -x_p / jnp.abs(x_p), 1)
-    return (B, free & ~is_pivot), (_Reflection(v, c, pivot, phase), log)
+    return (B, free & ~is_pivot), (_Reflection(v, c, left, right, pivot, phase), log)
