@@ -305,11 +305,12 @@ def _against_theory(one, gain):
 def _against_published(one, gain, values, n_h):
     if n_h < _WIDE:
         return []
+    # The median of networks, because just above g = 1 some of them come close to a cycle.
     pairs = zip(("kaplan_yorke_dimension", "entropy_rate"), values, (0.05, 0.08), strict=True)
     return [
         rnnjax.Claim(
             f"tanh, g = {gain:g}: {variable.replace('_', ' ')} / n_h",
-            float(one[variable].mean("seed")) / n_h,
+            float(one[variable].median("seed")) / n_h,
             value,
             share * value,
             f"{_PREPRINT}; tolerance {share:.0%}",
