@@ -1,0 +1,12 @@
+"""Benchmarks: rnnjax beside what one would use in its place, timed in turn in one process."""
+
+WORKLOADS = {
+    "lags": "the norm of the gradient at every lag",
+    "lengths": "the norm of the gradient at the first step, for every length",
+    "training": "a sweep of trainings",
+    "long_sequences": "the norm of the gradient at every lag of one long sequence",
+    "spectra": "Lyapunov exponents",
+    "alignment": "alignment of learning rules with BPTT",
+    "commands": "the command line, from start to figure",
+}
+"""Workloads in the order they are run: the module of this folder, and what is done, in words."""

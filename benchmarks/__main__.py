@@ -1,0 +1,97 @@
+"""Time rnnjax beside its peers and store the figures.
+
+Command:   python -m benchmarks [NAME ...] [--quick] [--out FOLDER]
+
+Without a name all workloads are run, one after the other, each in a process of its own: none finds
+the memory, the threads or the compiled programs of another. Results go to
+FOLDER/<machine>.json, beside those of other workloads on the same machine, and are drawn.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import WORKLOADS, picture
+
+
+def main() -> None:
+    """Run the workloads named on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(WORKLOADS)}")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that all runs")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of every side")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), metavar="FOLDER")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", type=int, metavar="CASE", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(WORKLOADS))
+    if unknown:
+        parser.error(f"{unknown[0]}: expected one of {', '.join(WORKLOADS)}")
+    if given.one or given.memory_of is not None:
+        print(json.dumps(_measured(given.names[0], given)))
+        return
+    stored = given.out / f"{_machine()}{'.quick' if given.quick else ''}.json"
+    for name in given.names or WORKLOADS:
+        _store(stored, name, _in_own_process(name, given))
+    picture.draw(stored)
+    print(f"stored in {stored}")
+
+
+def _machine() -> str:
+    """Return a name for files: the kind of processor and the number of cores."""
+    return f"{platform.system()}-{platform.machine()}-{os.cpu_count()}".lower()
+
+
+def _in_own_process(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    print(f"{name}: {WORKLOADS[name]} ...", file=sys.stderr, flush=True)
+    found = _call(name, given, "--one", "--rounds", str(given.rounds))
+    for number, row in enumerate(found["rows"]):
+        row["peak_megabytes"] = _call(name, given, "--memory-of", str(number))
+    return found
+
+
+def _call(name: str, given: argparse.Namespace, *arguments: str) -> Any:
+    """Return what a process of its own prints last, as JSON."""
+    command = [sys.executable, "-m", "benchmarks", name, *arguments, *["--quick"] * given.quick]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if run.returncode:
+        sys.exit(f"{name}: failed with exit code {run.returncode}")
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def _measured(name: str, given: argparse.Namespace) -> Any:
+    """Run one workload in this process, or rnnjax's side of one case for the memory it takes."""
+    from rnnjax.cli import backend
+
+    backend.configured(backend.cores(), "float32")
+    from benchmarks import harness, machine
+
+    makes = list(importlib.import_module(f"benchmarks.{name}").cases(given.quick))
+    if given.memory_of is not None:
+        return harness.peak_megabytes(makes[given.memory_of]().ours.run)
+    rows = []
+    for make in makes:
+        rows.append(harness.measured(make(), 1 if given.quick else given.rounds))
+        print(picture.line(rows[-1]), file=sys.stderr, flush=True)
+    return {**machine.description(), **machine.peaks(), "workload": WORKLOADS[name], "rows": rows}
+
+
+def _store(path: Path, name: str, found: dict[str, Any]) -> None:
+    """Put the results of a workload beside the others, in one piece."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = json.loads(path.read_text()) if path.exists() else {}
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(old | {name: found}, indent=1) + "\n")
+    new.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What every benchmark shares: cases, timing in turn, compile time and memory apart.
+
+A case is one piece of work done by rnnjax and by its peers. All sides run in turn, round after
+round, in one process, so that whatever else the machine does meets all of them; reported are
+medians, and the ratios of medians. A peer that would take too long does a smaller share of the
+work, and its seconds are multiplied by `scale`; what was left out is said beside them.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+
+@dataclass
+class Side:
+    """One way of doing the work of a case.
+
+    Attributes:
+      run: does it and waits for the result, which it returns.
+      scale: how many times the work of the case exceeds that of `run`.
+      share: what `run` leaves out, in words; empty if nothing.
+      compile_seconds: what preparing `run` took.
+      goal: how many times longer than rnnjax this side should take, at least.
+    """
+
+    run: Callable[[], Any]
+    scale: float = 1.0
+    share: str = ""
+    compile_seconds: float | None = None
+    goal: float | None = None
+
+
+@dataclass
+class Case:
+    """A piece of work, done by rnnjax and by others.
+
+    Attributes:
+      name: what is done, with its sizes.
+      ours: rnnjax's way.
+      peers: those of others, by name.
+      difference: compares results of all sides, by name: the largest relative difference, or
+        whatever `difference_of` says; None where they are not comparable.
+      difference_of: what `difference` means.
+      flop: floating-point operations of matrix products in rnnjax's way, for the share of the peak.
+      limit_seconds: what rnnjax should stay below, where that is the goal.
+    """
+
+    name: str
+    ours: Side
+    peers: dict[str, Side] = field(default_factory=dict)
+    difference: Callable[[dict[str, Any]], float] | None = None
+    difference_of: str = ""
+    flop: float | None = None
+    limit_seconds: float | None = None
+
+
+Cases = Callable[[bool], Iterator[Callable[[], Case]]]
+
+
+def measured(case: Case, n_rounds: int) -> dict[str, Any]:
+    """Run all sides of a case in turn and return its row of the report."""
+    sides = {"rnnjax": case.ours, **case.peers}
+    results = {name: side.run() for name, side in sides.items()}  # warms every side up
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(n_rounds):
+        for name, side in sides.items():
+            started = time.perf_counter()
+            side.run()
+            seconds[name].append((time.perf_counter() - started) * side.scale)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    row: dict[str, Any] = {
+        "case": case.name,
+        "seconds": medians,
+        "all_seconds": seconds,
+        "compile_seconds": {
+            name: side.compile_seconds for name, side in sides.items() if side.compile_seconds
+        },
+        "ratio": {name: medians[name] / medians["rnnjax"] for name in case.peers},
+        "goal": {name: side.goal for name, side in case.peers.items() if side.goal},
+        "left_out": {name: side.share for name, side in sides.items() if side.share},
+    }
+    if case.difference:
+        row["difference"] = {"value": case.difference(results), "of": case.difference_of}
+    if case.flop:
+        row["flop"] = case.flop
+        row["gflop_per_second"] = case.flop / medians["rnnjax"] / 1e9
+    if case.limit_seconds:
+        row["limit_seconds"] = case.limit_seconds
+    return row
+
+
+def compiled(function: Callable, *args: Any, scale: float = 1.0, share: str = "") -> Side:
+    """Compile a JAX function for these arguments and return it as a side."""
+    started = time.perf_counter()
+    program = jax.jit(function).lower(*args).compile()
+    seconds = time.perf_counter() - started
+    return Side(lambda: jax.block_until_ready(program(*args)), scale, share, seconds)
+
+
+def together(sides: list[Side]) -> Side:
+    """Return the side that runs several compiled ones, one after the other."""
+    compile_seconds = sum(side.compile_seconds or 0 for side in sides)
+    return Side(lambda: [side.run() for side in sides], compile_seconds=compile_seconds)
+
+
+def over_devices(lane: Callable) -> Callable:
+    """Return a function of stacked lanes that runs an equal share of them on every device.
+
+    As sweeps do it (`rnnjax.sweep.programs`); the number of lanes must be a multiple of that of
+    devices.
+    """
+    mesh = Mesh(np.array(jax.devices()), ("device",))
+    spec = PartitionSpec("device")
+    return jax.shard_map(jax.vmap(lane), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+
+
+def relative(name: str, of: Callable[[Any], Any] = np.asarray) -> Callable[[dict], float]:
+    """Return a comparison with one peer: the largest difference over the largest value."""
+
+    def difference(results: dict[str, Any]) -> float:
+        ours, other = (np.asarray(of(results[n]), np.float64) for n in ("rnnjax", name))
+        return float(np.max(np.abs(ours - other)) / np.max(np.abs(other)))
+
+    return difference
+
+
+def peak_megabytes(run: Callable[[], Any]) -> float:
+    """Return the most memory that running something takes beyond what is held before it, MB."""
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+    run()
+    return (_memory("VmHWM") - before) / 1024
+
+
+def _memory(name: str) -> int:
+    """Return a line of Linux's account of this process, kB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name)))

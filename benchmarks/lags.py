@@ -1,0 +1,102 @@
+"""W1: ||dL_T/dh_{T-k}|| at every lag k of 672 networks.
+
+Peers: a PyTorch loop, network after network; PyTorch with all networks of an activation in batched
+products; plain JAX, `vmap` of `grad` by a perturbation of every state. The peers' norms are plain
+float32: where they fall below its range they read 0.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rnnjax
+from benchmarks import harness, networks
+from benchmarks.networks import N_H, Networks
+
+_WHOLE = ("PyTorch bmm", "plain JAX")  # the peers that do all of the work
+
+
+def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
+    """Yield the case of W1."""
+    yield lambda: _case(networks.drawn(quick), quick)
+
+
+def _case(drawn: list[Networks], quick: bool) -> harness.Case:
+    n_lanes, n_steps = len(drawn) * len(drawn[0].W), drawn[0].x.shape[1]
+    few = 1 if quick else 4
+    loop = harness.Side(
+        lambda: [_by_loop(nets, few) for nets in drawn],
+        scale=len(drawn[0].W) / few,
+        share=f"{few} of {len(drawn[0].W)} networks of each activation",
+        goal=100,
+    )
+    batched = harness.Side(lambda: [_by_batched_products(nets) for nets in drawn], goal=20)
+    return harness.Case(
+        f"every lag, {n_lanes} networks, n_h {N_H}, T {n_steps}",
+        harness.together([_ours(nets) for nets in drawn]),
+        {
+            "PyTorch loop": loop,
+            "PyTorch bmm": batched,
+            "plain JAX": harness.together([_plain_jax(nets) for nets in drawn]),
+        },
+        lambda results: max(difference_in_range(results, name) for name in _WHOLE),
+        f"largest difference of a log norm from {' and '.join(_WHOLE)} where these are in range",
+        flop=n_lanes * n_steps * 2 * 2.0 * N_H**2,
+    )
+
+
+def difference_in_range(results: dict[str, Any], name: str) -> float:
+    """Return the largest |ln a - ln b| where the peer's norm b is neither 0 nor infinite."""
+    worst = 0.0
+    for ours, norm in zip(results["rnnjax"], results[name], strict=True):
+        norm = np.asarray(norm, np.float64)
+        known = (norm > 1e-30) & (norm < 1e30)
+        apart = np.asarray(ours)[known] - np.log(norm[known])
+        worst = max(worst, float(np.max(np.abs(apart), initial=0)))
+    return worst
+
+
+def _ours(nets: Networks) -> harness.Side:
+    def norms(params, x):
+        batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
+        return rnnjax.probes.log_norm_by_lag(nets.cell, None, params, batch)["log_norm"]
+
+    return harness.compiled(harness.over_devices(norms), *nets.lanes())
+
+
+def _plain_jax(nets: Networks) -> harness.Side:
+    f = nets.cell.activation.fn
+
+    def norms(W, U, x):
+        def last(nudges):
+            def step(h, at):
+                x_t, nudge = at
+                return f(W @ h + U @ x_t) + nudge, None
+
+            h, _ = jax.lax.scan(step, nudges[0], (x, nudges[1:]))
+            return jnp.sum(h) / N_H**0.5
+
+        grads = jax.grad(last)(jnp.zeros((len(x) + 1, N_H)))
+        return jnp.linalg.norm(grads, axis=1)[::-1]
+
+    return harness.compiled(jax.vmap(norms), nets.W, nets.U, nets.x)
+
+
+def _by_loop(nets: Networks, n_lanes: int) -> np.ndarray:
+    lanes = range(0, len(nets.W), len(nets.W) // n_lanes)
+    return np.stack([_norms(networks.torch_states_of_one(nets, i, nets.x.shape[1])) for i in lanes])
+
+
+def _by_batched_products(nets: Networks) -> np.ndarray:
+    return _norms(networks.torch_states(nets, nets.x.shape[1])).T
+
+
+def _norms(states: list[Any]) -> np.ndarray:
+    """Return |dL_T/dh_{T-k}|, (T+1,) or (T+1, lanes)."""
+    import torch
+
+    (states[-1].sum() / N_H**0.5).backward()
+    return torch.stack([h.grad.norm(dim=-1) for h in reversed(states)]).numpy()

@@ -1,0 +1,94 @@
+"""The networks that W1 and W2 are about, and PyTorch's ways of running them.
+
+n_h 64, n_x 8, T 256; 4 activations x 21 gains x 8 seeds = 672 networks. The last loss is u.h_T with
+a fixed unit vector u.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rnnjax
+
+N_X, N_H = 8, 64
+ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
+
+
+@dataclass
+class Networks:
+    """Networks of one activation: W (lanes, n_h, n_h), U (lanes, n_h, n_x), x (lanes, T, n_x)."""
+
+    activation: str
+    W: np.ndarray
+    U: np.ndarray
+    x: np.ndarray
+
+    @property
+    def cell(self) -> rnnjax.Vanilla:
+        """The cell of rnnjax."""
+        return rnnjax.Vanilla(N_X, N_H, 1, activation=rnnjax.activation_named(self.activation))
+
+    def lanes(self) -> tuple[Any, jax.Array]:
+        """Return stacked parameters of `cell`, and the inputs."""
+        n = len(self.W)
+        params = rnnjax.cells.VanillaParams(
+            jnp.asarray(self.W),
+            jnp.asarray(self.U),
+            jnp.zeros((n, N_H)),
+            jnp.zeros((n, 1, N_H)),
+            jnp.zeros((n, 1)),
+        )
+        return params, jnp.asarray(self.x)
+
+
+def drawn(quick: bool) -> list[Networks]:
+    """Return the networks, by activation."""
+    n_gains, n_seeds, n_steps = (2, 2, 16) if quick else (21, 8, 256)
+    generator = np.random.default_rng(0)
+    g = np.repeat(np.geomspace(0.5, 2.0, n_gains), n_seeds)[:, None, None]
+    shape = (n_seeds, N_H, N_H)
+    W = np.tile(generator.standard_normal(shape) / N_H**0.5, (n_gains, 1, 1)) * g
+    U = np.tile(generator.standard_normal((n_seeds, N_H, N_X)) / N_X**0.5, (n_gains, 1, 1))
+    x = np.tile(generator.standard_normal((n_seeds, n_steps, N_X)), (n_gains, 1, 1))
+    return [Networks(f, *(np.float32(a) for a in (W, U, x))) for f in ACTIVATIONS]
+
+
+def torch_function(name: str) -> Callable:
+    """Return PyTorch's activation of this name."""
+    import torch
+
+    return getattr(torch, name, lambda z: z)
+
+
+def torch_states(nets: Networks, n_steps: int) -> list[Any]:
+    """Return h_0..h_T of all networks by batched products, with gradients kept, (lanes, n_h)."""
+    import torch
+
+    f = torch_function(nets.activation)
+    W, U, x = (torch.from_numpy(a) for a in (nets.W, nets.U, nets.x))
+    h = torch.zeros(len(W), N_H, requires_grad=True)
+    states, drive = [h], torch.bmm(x, U.transpose(1, 2))
+    for t in range(n_steps):
+        h = f(torch.bmm(W, h.unsqueeze(2)).squeeze(2) + drive[:, t])
+        h.retain_grad()
+        states.append(h)
+    return states
+
+
+def torch_states_of_one(nets: Networks, lane: int, n_steps: int) -> list[Any]:
+    """Return h_0..h_T of one network by a plain loop, with gradients kept, (n_h,)."""
+    import torch
+
+    f = torch_function(nets.activation)
+    W, U, x = (torch.from_numpy(a[lane]) for a in (nets.W, nets.U, nets.x))
+    h = torch.zeros(N_H, requires_grad=True)
+    states, drive = [h], x @ U.T
+    for t in range(n_steps):
+        h = f(W @ h + drive[t])
+        h.retain_grad()
+        states.append(h)
+    return states

@@ -1,0 +1,161 @@
+"""W3: a sweep of trainings. The adding problem at T 100, 50 tanh units, 32 seeds.
+
+Stochastic gradient descent at 0.01 with the gradient clipped to norm 1, 500 updates of 20 fresh
+sequences. Peers: PyTorch's nn.RNN, seed after seed; plain JAX, `vmap` over seeds of a scan whose
+body takes `grad` of a scan; the same with flax's nn.RNN and with an equinox module.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import rnnjax
+from benchmarks import harness
+from rnnjax.tasks import Adding
+
+N_H, LENGTH, BATCH, RATE, CLIP = 50, 100, 20, 0.01, 1.0
+
+
+def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
+    """Yield the case of W3."""
+    yield lambda: _case(*(2, 4) if quick else (32, 500))
+
+
+def _case(n_seeds: int, n_updates: int) -> harness.Case:
+    few = max(n_seeds // 16, 1)
+    peers = {
+        "PyTorch nn.RNN": harness.Side(
+            lambda: [_by_torch(seed, n_updates) for seed in range(few)],
+            scale=n_seeds / few,
+            share=f"{few} of {n_seeds} seeds",
+            goal=35,
+        ),
+        "plain JAX": _side(_plain_network(), n_seeds, n_updates, goal=4),
+        "flax nn.RNN": _side(_flax_network(), n_seeds, n_updates),
+        "equinox": _side(_equinox_network(), n_seeds, n_updates),
+    }
+    return harness.Case(
+        f"{n_seeds} trainings, n_h {N_H}, T {LENGTH}, {n_updates} updates of {BATCH} sequences",
+        _ours(n_seeds, n_updates),
+        peers,
+        harness.relative("plain JAX"),
+        "largest difference of a loss from that of plain JAX, over the largest loss",
+        # Forward, back and the gradient of W: three products a step.
+        flop=n_seeds * n_updates * LENGTH * BATCH * 3 * 2.0 * N_H**2,
+    )
+
+
+def _ours(n_seeds: int, n_updates: int) -> harness.Side:
+    cell, task = rnnjax.Vanilla(2, N_H, 1), Adding(LENGTH)
+    optimiser = rnnjax.updates.clip_by_norm(CLIP, optax.sgd(RATE))
+
+    def train(seed):
+        return rnnjax.fit(
+            cell, task, rnnjax.rules.BPTT(), optimiser, jax.random.key(seed),
+            n_updates=n_updates, batch_size=BATCH,
+        ).loss  # fmt: skip
+
+    return harness.compiled(harness.over_devices(train), jnp.arange(n_seeds))
+
+
+def _side(network: tuple[Callable, Callable], n_seeds: int, n_updates: int, **told) -> harness.Side:
+    """Return the side that trains a network, (key -> params, (params, x) -> y at T), over seeds."""
+    init, apply = network
+    task = Adding(LENGTH)
+    optimiser = optax.chain(optax.clip_by_global_norm(CLIP), optax.sgd(RATE))
+
+    def train(seed):
+        key_init, key, _ = jax.random.split(jax.random.key(seed), 3)  # as rnnjax.fit does
+        params = init(key_init)
+
+        def loss(params, batch):
+            y = jax.vmap(lambda x: apply(params, x))(batch.x)
+            return jnp.mean(jax.vmap(task.loss)(y, batch.y[:, -1]))
+
+        def update(carry, n):
+            params, state = carry
+            keys = jax.random.split(jax.random.fold_in(key, n), BATCH)
+            value, grads = jax.value_and_grad(loss)(params, jax.vmap(task.sample)(keys))
+            updates, state = optimiser.update(grads, state)
+            return (optax.apply_updates(params, updates), state), value
+
+        start = (params, optimiser.init(params))
+        return jax.lax.scan(update, start, jnp.arange(n_updates))[1]
+
+    side = harness.compiled(jax.vmap(train), jnp.arange(n_seeds))
+    for name, value in told.items():
+        setattr(side, name, value)
+    return side
+
+
+def _plain_network() -> tuple[Callable, Callable]:
+    cell = rnnjax.Vanilla(2, N_H, 1)
+
+    def apply(params, x):
+        def step(h, x_t):
+            return jnp.tanh(params.W @ h + params.U @ x_t + params.b), None
+
+        h, _ = jax.lax.scan(step, jnp.zeros(N_H), x)
+        return params.V @ h + params.c
+
+    return cell.init, apply
+
+
+def _flax_network() -> tuple[Callable, Callable]:
+    from flax import linen
+
+    class Network(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            return linen.Dense(1)(linen.RNN(linen.SimpleCell(N_H))(x)[-1])
+
+    network = Network()
+    return lambda key: network.init(key, jnp.zeros((LENGTH, 2))), network.apply
+
+
+def _equinox_network() -> tuple[Callable, Callable]:
+    import equinox
+
+    class Network(equinox.Module):
+        hidden: equinox.nn.Linear
+        drive: equinox.nn.Linear
+        readout: equinox.nn.Linear
+
+        def __init__(self, key):
+            one, two, three = jax.random.split(key, 3)
+            self.hidden = equinox.nn.Linear(N_H, N_H, use_bias=False, key=one)
+            self.drive = equinox.nn.Linear(2, N_H, key=two)
+            self.readout = equinox.nn.Linear(N_H, 1, key=three)
+
+        def __call__(self, x):
+            def step(h, x_t):
+                return jnp.tanh(self.hidden(h) + self.drive(x_t)), None
+
+            return self.readout(jax.lax.scan(step, jnp.zeros(N_H), x)[0])
+
+    return Network, lambda network, x: network(x)
+
+
+def _by_torch(seed: int, n_updates: int) -> Any:
+    import torch
+
+    torch.manual_seed(seed)
+    rnn, readout = torch.nn.RNN(2, N_H, batch_first=True), torch.nn.Linear(N_H, 1)
+    params = [*rnn.parameters(), *readout.parameters()]
+    sgd, losses = torch.optim.SGD(params, RATE), []
+    for _ in range(n_updates):
+        values, marks = torch.rand(BATCH, LENGTH), torch.zeros(BATCH, LENGTH)
+        rows = torch.arange(BATCH)
+        marks[rows, torch.randint(LENGTH // 2, (BATCH,))] = 1
+        marks[rows, LENGTH // 2 + torch.randint(LENGTH - LENGTH // 2, (BATCH,))] = 1
+        y = readout(rnn(torch.stack((values, marks), 2))[0][:, -1])[:, 0]
+        loss = ((y - (values * marks).sum(1)) ** 2).mean()
+        sgd.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(params, CLIP)
+        sgd.step()
+        losses.append(loss.item())
+    return losses
