@@ -72,7 +72,7 @@ def redraw(out: Path) -> int:
 
 
 def redraw_all(outs: list[Path]) -> int:
-    """Draw the figures of many cubes again, in as many processes as cores; the worst exit status."""
+    """Draw the figures of many cubes again, a process a core; return the worst exit status."""
     # Fresh processes and not forks: threads that matplotlib or HDF5 may hold are not copied.
     with ProcessPoolExecutor(min(cores(), len(outs)), get_context("spawn")) as pool:
         return max(pool.map(redraw, outs))

@@ -12,9 +12,9 @@ its pivot row, u = x / x_p and r = |u|, the reflection of step j is
   H = I - c v v^H,   v = u + r e_p,   c = 1 / (r (r + 1))                       (2)
   |R_jj| = |x_p| r                                                              (3)
 
-u_i 2^{e_p - e_i} is a quotient of entries of B, so that (2) acts on B and D is never multiplied in:
-B <- B - l r^H B, with l the quotients and r = c v 2^{e - e_p}. The reflections of a panel of columns
-act on all columns at once, as products of matrices,
+u_i 2^{e_p - e_i} is a quotient of entries of B, so that (2) acts on B and D is never multiplied
+in: B <- B - l r^H B, with l the quotients and r = c v 2^{e - e_p}. The reflections of a panel of
+columns act on all columns at once, as products of matrices,
 
   B <- B - L (I + S)^-1 R^H B,   S = the part of R^H L below its diagonal       (4)
 
@@ -40,7 +40,6 @@ import jax.numpy as jnp
 from rnnjax import scaled
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
-
 
 _PANEL = 32  # columns to a panel; up to twice as many are one
 

@@ -29,9 +29,13 @@ class Flossing:
     n_discarded: int = struct.field(pytree_node=False, default=0)
     every: int = struct.field(pytree_node=False, default=1)
 
-    def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
-        """Return P of one sequence, (); the loss is not used."""
+    def exponents(self, cell: Cell, params: Params, batch: Batch) -> Array:
+        """Return the exponents lambda_1, ..., lambda_k of one sequence, (k,)."""
         growth, _ = lyapunov.log_growth(
             cell, params, batch.x, self.n_exponents, self.n_discarded, every=self.every
         )
-        return jnp.mean(jnp.mean(growth[self.n_discarded :], axis=0) ** 2)
+        return jnp.mean(growth[self.n_discarded :], axis=0)
+
+    def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
+        """Return P of one sequence, (); the loss is not used."""
+        return jnp.mean(self.exponents(cell, params, batch) ** 2)

@@ -6,7 +6,7 @@ from rnnjax.probes.chain import active_coefficients, chain_coefficients, two_ste
 from rnnjax.probes.contributions import step_contributions
 from rnnjax.probes.cost import state_bytes
 from rnnjax.probes.horizon import e_folding, gradient_horizon, horizon
-from rnnjax.probes.jacobian import log_singular_values
+from rnnjax.probes.jacobian import leading_directions, log_singular_values
 from rnnjax.probes.latch import log_margins
 from rnnjax.probes.lyapunov import entropy_rate, kaplan_yorke_dimension, lyapunov_spectrum
 from rnnjax.probes.states import first_non_finite
@@ -25,6 +25,7 @@ __all__ = [
     "horizon",
     "is_silent",
     "kaplan_yorke_dimension",
+    "leading_directions",
     "log_margins",
     "log_norm_by_lag",
     "log_norm_by_length",

@@ -7,8 +7,13 @@ never formed: M_k^T = Q_k D_k R_k with Q orthonormal, D a diagonal of exponents,
 
   J^T Q_k = Q_{k+1} r,   D_{k+1} R_{k+1} = r D_k R_k                               (2)
 
-and the singular values of D R come from one-sided Jacobi rotations (see `rnnjax.matrices`).
+and the singular values of D R come from one-sided Jacobi rotations (see `rnnjax.matrices`). Its
+right singular vectors are those of M_k on the side of h_T: the directions in which h_T answers to
+perturbations k steps before.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +43,68 @@ def log_singular_values(
     Raises:
       ValueError: every is not between 1 and T.
     """
+    values = _by_lag(cell, params, batch, every, matrices.log_singular_values)
+    return {"log_singular_values": values}
+
+
+def leading_directions(
+    cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, every: int = 1
+) -> dict[str, Array]:
+    """Measure in which direction dh_T/dh_{T-k} answers most, and how it turns with the lag.
+
+    Args:
+      cell: the cell.
+      loss: not used: the Jacobian product knows no loss.
+      params: parameters.
+      batch: one sequence.
+      every: distance between the lags reported: every, 2 every, ...
+
+    Returns:
+      ``direction``: the leading singular vector on the side of h_T, up to its sign, (T // every,
+      n_h). ``log_gap``: ln of the largest over the second singular value, (T // every,). ``angle``:
+      radians from each direction to that of the next lag reported, in [0, pi/2], (T // every - 1,).
+      Where the gap is below the root of rounding the direction is arbitrary, and both angles to it
+      are NaN.
+
+    Raises:
+      ValueError: every is not between 1 and T.
+    """
+    direction, log_gap = _by_lag(cell, params, batch, every, _leading)
+    dot = jnp.sum(direction[1:] * direction[:-1].conj(), axis=1, keepdims=True)
+    phase = jnp.where(dot == 0, 1, dot) / jnp.where(dot == 0, 1, jnp.abs(dot))
+    # By the chord: the cosine of a small angle is 1 to rounding.
+    chord = jnp.linalg.norm(direction[1:] - phase * direction[:-1], axis=1)
+    angle = 2 * jnp.arcsin(jnp.minimum(chord / 2, 0.5**0.5))
+    clear = log_gap > jnp.finfo(log_gap.dtype).eps ** 0.5
+    angle = jnp.where(clear[1:] & clear[:-1], angle, jnp.nan)
+    return {"direction": direction, "log_gap": log_gap, "angle": angle}
+
+
+def _leading(rows: Scaled) -> tuple[Array, Array]:
+    """Return the leading right singular vector of D R, (n,), and ln s_1/s_2, ()."""
+    # What is lost below the largest row is lost below the second singular value's rounding.
+    A = scaled.lower(rows.value, (rows.exponent - jnp.max(rows.exponent))[:, None])
+
+    def square(G: Array, _: None) -> tuple[Array, None]:
+        power = G @ G
+        return power / jnp.linalg.norm(power), None
+
+    # (s_2/s_1)^(2^(m+1)) falls below rounding for every gap that `leading_directions` calls clear.
+    n_squarings = jnp.finfo(A.dtype).nmant // 2 + 6
+    G = A.conj().T @ A
+    G, _ = jax.lax.scan(square, G / jnp.linalg.norm(G), length=n_squarings)
+    sizes = jnp.linalg.norm(G, axis=0)
+    column = G[:, jnp.argmax(sizes)]
+    u = column / jnp.linalg.norm(column)
+    answer = A @ u
+    rest = A - jnp.outer(answer, u.conj())
+    return u, jnp.log(jnp.linalg.norm(answer)) - matrices.log_spectral_norm(rest)
+
+
+def _by_lag(
+    cell: Cell, params: Params, batch: Batch, every: int, read: Callable[[Scaled], Any]
+) -> Any:
+    """Return what is read off D R at the lags every, 2 every, ..., stacked."""
     n_steps = batch.x.shape[0]
     if not 1 <= every <= n_steps:
         raise ValueError(f"every: expected a number of lags between 1 and {n_steps}, got {every}")
@@ -61,12 +128,11 @@ def log_singular_values(
         rows = _times_graded(_without_rounding(r), rows)
         return (Q, Scaled(rows.value, rows.exponent + scale.exponent + exponent)), None
 
-    def one_lag(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], Array]:
+    def one_lag(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], Any]:
         carry, _ = jax.lax.scan(one_step, carry, at)
-        return carry, matrices.log_singular_values(carry[1])
+        return carry, read(carry[1])
 
-    _, values = jax.lax.scan(one_lag, _start(trajectory.h_prev[0]), backward)
-    return {"log_singular_values": values}
+    return jax.lax.scan(one_lag, _start(trajectory.h_prev[0]), backward)[1]
 
 
 def _start(state: Array) -> tuple[Array, Scaled]:

@@ -13,6 +13,7 @@ from rnnjax.tasks.grid_steps import GridSteps
 from rnnjax.tasks.moving_blobs import MovingBlobs
 from rnnjax.tasks.pulse_memory import PulseMemory
 from rnnjax.tasks.temporal_order import TemporalOrder
+from rnnjax.tasks.temporal_xor import TemporalXOR
 from rnnjax.tasks.two_points import TwoPoints
 from rnnjax.tasks.white_noise import WhiteNoise
 
@@ -30,6 +31,7 @@ __all__ = [
     "MovingBlobs",
     "PulseMemory",
     "TemporalOrder",
+    "TemporalXOR",
     "TwoPoints",
     "WhiteNoise",
 ]

@@ -89,3 +89,62 @@ def test_singular_values_can_be_differentiated():
         return probes.log_singular_values(cell, None, params, batch)["log_singular_values"][-1, 0]
 
     np.testing.assert_allclose(jax.jit(jax.grad(largest))(1.5) * 1.5, 4, rtol=1e-8)
+
+
+def directions(W, n_steps, every=1):
+    cell = rnnjax.Vanilla(1, len(W), 1, activation=rnnjax.activation_named("identity"))
+    zeros = jnp.zeros((n_steps, 1))
+    batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0])
+
+    @jax.jit
+    def measure(W):
+        params = cell.init(jax.random.key(0))._replace(W=W)
+        return probes.leading_directions(cell, None, params, batch, every=every)
+
+    return measure(jnp.asarray(W))
+
+
+def test_the_leading_direction_of_a_normal_network_does_not_turn():
+    """It is the eigenvector of the largest eigenvalue, far beyond float64 as well."""
+    eigenvalues = np.array([2.0, -1.5, 0.5])
+    Q = rotation(3, 2)
+    got = directions(Q * eigenvalues @ Q.T, 900, every=300)
+    np.testing.assert_allclose(np.abs(got["direction"] @ Q[:, 0]), 1, rtol=1e-12)
+    np.testing.assert_allclose(got["angle"], 0, atol=1e-7)
+    expected = np.array([300, 600, 900]) * np.log(2 / 1.5)
+    # What the largest value leaves of the second one is rounding.
+    assert np.all(got["log_gap"] > np.minimum(expected, 30) - 1e-6)
+    np.testing.assert_allclose(
+        directions(Q * eigenvalues @ Q.T, 20)["log_gap"],
+        np.arange(1, 21) * np.log(2 / 1.5), rtol=1e-9,
+    )  # fmt: skip
+
+
+def test_the_leading_direction_of_a_network_of_rank_one_is_its_column():
+    a, b = np.array([3.0, -4.0, 0.0]), np.array([1.0, 0.2, 2.0])
+    got = directions(np.outer(a, b), 6)
+    np.testing.assert_allclose(np.abs(got["direction"] @ (a / 5)), 1, rtol=1e-14)
+    np.testing.assert_allclose(got["angle"], 0, atol=1e-7)
+    assert np.all(got["log_gap"] > 30)
+
+
+def test_an_orthogonal_network_has_no_leading_direction():
+    got = directions(1.1 * rotation(4, 3), 5)
+    assert np.all(np.isnan(got["angle"]))
+    np.testing.assert_allclose(got["log_gap"], 0, atol=1e-12)
+
+
+def test_the_leading_direction_turns_as_numpy_says():
+    W = np.random.default_rng(5).standard_normal((4, 4))
+    got = directions(W, 8)
+    product, before = np.eye(4), None
+    for k in range(8):
+        product = product @ W
+        u, s, _ = np.linalg.svd(product)
+        np.testing.assert_allclose(np.abs(got["direction"][k] @ u[:, 0]), 1, rtol=1e-12)
+        np.testing.assert_allclose(got["log_gap"][k], np.log(s[0] / s[1]), rtol=1e-8)
+        if before is not None:
+            expected = np.arccos(np.abs(before @ u[:, 0]))
+            np.testing.assert_allclose(got["angle"][k - 1], expected, atol=1e-7)
+        before = u[:, 0]
+    assert np.max(got["angle"]) > 0.1

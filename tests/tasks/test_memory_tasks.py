@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnjax import tasks
-from rnnjax.tasks import delayed_xor
+from rnnjax.tasks import delayed_xor, temporal_xor
 from rnnjax.theory import add_task
 
 N = 4000
@@ -184,3 +184,34 @@ def test_an_uninformed_answer_to_delayed_xor_costs_ln_2():
 def test_a_delayed_xor_that_cannot_be_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         tasks.DelayedXOR(**fields)
+
+
+def test_temporal_xor_asks_at_every_step_behind_two_delays():
+    batch = samples(tasks.TemporalXOR(delay=3, length=11))
+    bits = batch.x[..., 0]
+    assert set(np.unique(bits)) == {0.0, 1.0} and bits.shape == (N, 11)
+    np.testing.assert_array_equal(batch.mask, np.tile([0] * 6 + [1] * 5, (N, 1)))
+    np.testing.assert_array_equal(batch.y[:, 6:, 0], bits[:, 3:8] != bits[:, :5])
+    assert abs(batch.y[:, 6:].mean() - 0.5) < 5 * 0.5 / np.sqrt(5 * N)
+
+
+def test_temporal_xor_takes_a_traced_delay():
+    key = jax.random.key(1)
+    traced = jax.jit(lambda delay: tasks.TemporalXOR(delay, 9).sample(key))(2)
+    fixed = jax.jit(tasks.TemporalXOR(2, 9).sample)(key)
+    jax.tree.map(np.testing.assert_array_equal, traced, fixed)
+
+
+def test_the_loss_of_temporal_xor_is_that_of_two_classes():
+    task = tasks.TemporalXOR()
+    logit = jnp.array([0.7])
+    for y in (0.0, 1.0):
+        two = tasks.DelayedXOR().loss(jnp.array([0.0, 0.7]), jnp.array([1 - y, y]))
+        np.testing.assert_allclose(task.loss(logit, jnp.array([y])), two, rtol=1e-14)
+    np.testing.assert_allclose(task.loss(0 * logit, jnp.ones(1)), temporal_xor.CHANCE, rtol=1e-15)
+
+
+@pytest.mark.parametrize(("delay", "length"), [(0, 9), (5, 10)])
+def test_a_temporal_xor_that_cannot_be_is_refused(delay, length):
+    with pytest.raises(ValueError, match="delay: expected at least 1 step"):
+        tasks.TemporalXOR(delay, length)

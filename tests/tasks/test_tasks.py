@@ -72,6 +72,21 @@ def test_temporal_order_puts_its_symbols_where_the_paper_does(length):
     assert set(symbols[~message]) == {2, 3, 4, 5}
 
 
+def test_temporal_order_of_many_lengths_has_all_of_them():
+    """Each sequence places its symbols by its own length; behind its end are distractors."""
+    batch = samples(tasks.TemporalOrder(length=24, shortest=19))
+    lengths = 1 + np.argmax(batch.mask, axis=1)
+    assert set(lengths) == set(range(19, 25)) and np.all(batch.mask.sum(axis=1) == 1)
+    symbols = np.argmax(batch.x, axis=-1)
+    places = np.array([np.flatnonzero(row < 2) for row in symbols])
+    for column, start in zip(places.T, (1, 5), strict=True):
+        assert np.all((start * lengths <= 10 * column) & (10 * column < (start + 1) * lengths))
+    first, second = np.take_along_axis(symbols, places, axis=1).T
+    np.testing.assert_array_equal(np.argmax(batch.y[:, 0], axis=-1), 2 * first + second)
+    with pytest.raises(ValueError, match="shortest: expected 10 to 24 steps, got 25"):
+        tasks.TemporalOrder(length=24, shortest=25)
+
+
 def test_the_loss_of_an_uninformed_answer_is_ln_4():
     task = tasks.TemporalOrder()
     np.testing.assert_allclose(task.loss(jnp.zeros(4), jnp.eye(4)[2]), np.log(4), rtol=1e-12)

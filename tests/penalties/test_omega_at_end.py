@@ -1,0 +1,65 @@
+"""The fast gradient with Omega, against the rule and the penalty that it stands for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax.penalties import Omega, Penalised, omega_at_end
+from rnnjax.rules import BPTT, batch_gradient
+from rnnjax.tasks import TemporalOrder
+
+
+def made(activation, shortest, gain):
+    cell = rnnjax.Vanilla(6, 5, 4, activation=rnnjax.activation_named(activation), gain=gain)
+    task = TemporalOrder(14, shortest)
+
+    def drawn(key):
+        return cell.init(key), jax.vmap(task.sample)(jax.random.split(key, 6))
+
+    return cell, task, drawn
+
+
+@pytest.mark.parametrize(("activation", "shortest"), [("sigmoid", None), ("tanh", 10)])
+def test_it_is_what_the_rule_with_the_penalty_gives(activation, shortest):
+    """On sequences of one and of many lengths."""
+    cell, task, drawn = made(activation, shortest, 1.3)
+
+    @jax.jit
+    def both(key):
+        params, batch = drawn(key)
+        last = None if shortest is None else jnp.argmax(batch.mask, axis=1)
+        loss, gradient, exponent = omega_at_end.gradient(cell, params, batch, 0.7, last)
+        mine = jax.tree.map(lambda g: g * jnp.exp(exponent), gradient)
+        rule = Penalised(BPTT(), Omega(), 0.7)
+        out = batch_gradient(rule, cell, task.loss, params, batch, ())
+        return loss, mine, out.loss, rnnjax.scaled.plain(out.grads)
+
+    loss, mine, expected_loss, expected = both(jax.random.key(3))
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-12)
+    for name, one, other in zip(mine._fields, mine, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-14, err_msg=name)
+
+
+def test_no_norm_is_too_large():
+    """States near 0 keep the slopes at 1: the gradient grows by 1e30 a step."""
+    cell, _, drawn = made("tanh", None, 1e30)
+
+    @jax.jit
+    def found(key):
+        params, batch = drawn(key)
+        # A silent network: no input reaches it, and its state is 0.
+        params = params._replace(U=jnp.zeros_like(params.U))
+        return omega_at_end.gradient(cell, params, batch, 0.0)
+
+    out = found(jax.random.key(0))
+    assert out.exponent > 700
+    largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in out.gradient)
+    assert 0.01 < largest < 100
+
+
+def test_other_units_are_refused():
+    cell, _, drawn = made("relu", None, 1.0)
+    with pytest.raises(ValueError, match="expected an activation of tanh, sigmoid, got relu"):
+        jax.eval_shape(lambda key: omega_at_end.gradient(cell, *drawn(key), 1.0), jax.random.key(0))
