@@ -1,7 +1,7 @@
 """What do spectrum, adjoint, horizon and alignments do while a network learns?
 
 Command:   rnnjax run training_film
-Run time:  about 2 minutes on 2 cores, compiling included.
+Run time:  about 3 minutes on 2 cores, compiling included.
 Figure:    A film strip: a clipped tanh network (top) and an LSTM (second row) learn the temporal
            order; each frame shows ln ||dL/dh|| by lag (relative to lag 0, median over seeds) and,
            in the same frame, the Lyapunov exponents (grey, upper axis). Below, over updates: test

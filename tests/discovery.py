@@ -40,11 +40,10 @@ def cells_found(**wanted):
         if inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing)) and name != "FlaxCell":
             sizes = {f.name: size[f.name] for f in fields(thing) if f.name in size}
             found[name] = thing(**sizes, gain=1.1)
-    # The activations that take a way of their own: carried with a scale, or with a signed slope.
-    for a in activations_found():
-        if a.homogeneous or a.slope_sign:
-            cell = rnnjax.Vanilla(n_x, n_h, n_y, activation=a, gain=1.1, bias_gain=0.5)
-            found[f"Vanilla-{a.name}"] = cell
+    # One activation of either way of its own: carried with a scale, and with a signed slope.
+    for a in (activations.relu, activations.gelu):
+        cell = rnnjax.Vanilla(n_x, n_h, n_y, activation=a, gain=1.1, bias_gain=0.5)
+        found[f"Vanilla-{a.name}"] = cell
     wide = {"param_dtype": jnp.float64}
     return found | {
         "Vanilla-leak": rnnjax.Vanilla(n_x, n_h, n_y, leak=0.3, gain=1.5),
