@@ -284,24 +284,16 @@ def figure(cube):
     cells = [name for name in _CELLS if name in cube["cell"].values]
     frames = np.unique(np.linspace(0, cube.sizes["update"] - 1, 6).astype(int))
     drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 1.35 * len(cells) + 5.2))
-    rows = drawn.add_gridspec(
-        3 + len(cells), 6, height_ratios=[1.1] * len(cells) + [0.001, 1.6, 1.6]
-    )
-    strips = [
-        [drawn.add_subplot(rows[row, place]) for place in range(len(frames))]
-        for row in range(len(cells))
-    ]
+    # Two parts, so that the columns of neither follow those of the other.
+    film, curves = drawn.subfigures(2, 1, height_ratios=[1.35 * len(cells), 5.2])
+    strips = film.subplots(len(cells), len(frames), squeeze=False)
     for name, strip in zip(cells, strips, strict=True):
         _draw_strip(strip, cube.sel(cell=name), frames, name)
-    panels = [
-        drawn.add_subplot(rows[len(cells) + 1 + i, 2 * j : 2 * j + 2])
-        for i in range(2)
-        for j in range(3)
-    ]
+    panels = list(curves.subplots(2, 3).flat)
     _draw_curves(panels, cube, cells)
     if len(cells) == 1:
         panels.pop(4).remove()
-    rnnjax.figures.letter_panels([strip[0] for strip in strips] + panels)
+    rnnjax.figures.letter_panels([*strips[:, 0], *panels])
     return drawn
 
 
