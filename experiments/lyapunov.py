@@ -201,11 +201,12 @@ def _draw_largest(ax, cube):
         values = cube["largest_exponent"].sel(activation=name).transpose("seed", "gain").values
         ax.plot(gain, np.median(values, axis=0), color=colour, marker="o", markersize=3, label=name)
         ax.fill_between(gain, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
-        fine = np.linspace(max(gain.min(), 1.001), gain.max(), 60)
+        fine = np.linspace(max(gain.min() - 0.05, 1.001), gain.max() + 0.05, 60)
         theory = [_theory(name, g) for g in fine]
         if theory[0] is not None:
             ax.plot(fine, theory, color="#404040", linestyle="--", linewidth=0.9, zorder=3)
     ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
+    ax.margins(x=0.03)
     ax.set(xlabel="gain $g$", ylabel=r"largest exponent $\lambda_1$ (nat/step)")
     ax.plot([], [], color="#404040", linestyle="--", linewidth=0.9, label="mean field")
     ax.legend(loc="upper left")
@@ -234,7 +235,10 @@ def _draw_per_unit(ax, cube, variable, label, published):
         ax.fill_between(gain, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
     if "tanh" in _activations(cube):
         style = {"linestyle": "none", "marker": "x", "color": "black", "zorder": 4}
-        ax.plot(list(_PUBLISHED), published, label="tanh, $n_h$ = 4096", **style)
+        shown = [pair for pair in zip(_PUBLISHED, published, strict=True)
+                 if gain.min() <= pair[0] <= gain.max()]  # fmt: skip
+        ax.plot(*np.reshape(shown, (-1, 2)).T, label="tanh, $n_h$ = 4096", **style)
+    ax.margins(x=0.03)
     ax.set(xlabel="gain $g$", ylabel=label, ylim=(0, None))
     ax.legend(loc="best")
 

@@ -15,7 +15,7 @@ EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
     {"errors", "catalog", "types"},
-    {"scaled", "activations", "losses", "figures", "theory"},
+    {"scaled", "lanes", "activations", "losses", "figures", "theory"},
     {"matrices", "ratios"},
     {"cells", "tasks", "dynamics"},
     {"scan"},

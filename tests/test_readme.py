@@ -49,7 +49,7 @@ def test_commands_of_the_readme_are_understood(command, tmp_path):
         words = [words[0], "--help"]
     if words[0] == "workbook":
         words[1] = str(tmp_path / words[1])
-    if "--config" in words:
+    if "--config" in words and not (ROOT / words[words.index("--config") + 1]).exists():
         words[words.index("--config") + 1] = str(tmp_path / "my_sweep.toml")
         (tmp_path / "my_sweep.toml").write_text(blocks("toml")[0])
     if words[0] == "run" and "--help" not in words:

@@ -19,9 +19,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import custom_vmap
 
-from rnnjax import dynamics, matrices, scaled, scan
+from rnnjax import dynamics, lanes, matrices, scaled, scan
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -112,7 +111,7 @@ def log_growth(
         pushed = jax.vmap(lambda v: dynamics.push(cell, params, local, v), 1, 1)(A.value)
         rows = Scaled(pushed, exponents + A.exponent)
         age = age + 1
-        due = _in_any_lane(always | (age >= _wait(fastest))) if every is None else always
+        due = lanes.in_any(always | (age >= _wait(fastest))) if every is None else always
         A, logs = jax.lax.cond(due, _decomposed, _left, rows)
         fastest = jnp.maximum(fastest, jnp.where(due, _spread(logs) / age, 0))
         return (A, jnp.where(due, 0, age), fastest), logs
@@ -146,21 +145,6 @@ def _wait(fastest: Array) -> Array:
     """Return the steps between two decompositions where directions spread so fast a step."""
     most = -math.log(jnp.finfo(fastest.dtype).eps) / 3
     return jnp.maximum(jnp.floor(most / jnp.maximum(fastest, most / _LONGEST)), 1)
-
-
-@custom_vmap
-def _in_any_lane(condition: Array) -> Array:
-    """Return whether a condition holds in any of the networks that are run side by side.
-
-    They are decomposed together: a condition that differs between lanes would make all of them
-    take both branches at every step.
-    """
-    return condition
-
-
-@_in_any_lane.def_vmap
-def _(axis_size: int, in_batched: list[bool], condition: Array) -> tuple[Array, bool]:
-    return _in_any_lane(jnp.any(condition)), False
 
 
 def _generic(state: Array, k: int) -> Array:

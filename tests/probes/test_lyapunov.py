@@ -120,7 +120,8 @@ def test_saturated_units_do_not_blur_the_spectrum(float32):
     with jax.enable_x64(True):
         double = np.asarray(growth_of_saturated_networks(jnp.float64))
     assert double.min() / 12 < -87
-    np.testing.assert_allclose(single, double, rtol=1e-5, atol=2e-3)
+    # One pair of exponents is nearly degenerate: 2e-5 of them moves from one to the other.
+    np.testing.assert_allclose(single, double, rtol=5e-5, atol=2e-3)
 
 
 def test_networks_side_by_side_are_decomposed_together_and_not_at_every_step():
