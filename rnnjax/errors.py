@@ -47,7 +47,7 @@ def suggestion(name: str, choices: Iterable[str]) -> str:
 
 
 def one_of(name: str, choices: Iterable[str]) -> str:
-    """The message that `name` is none of `choices`."""
+    """The message that `name` is none of `choices`; a long list is cut, not what came."""
     known = sorted(choices)
-    listed = ", ".join(known) if known else "nothing (none was found)"
+    listed = one_line(", ".join(known), 280) if known else "nothing (none was found)"
     return f"expected one of {listed}, got {shown(name)}{suggestion(name, known)}"
