@@ -1,5 +1,8 @@
 """Benchmarks: rnnjax beside what one would use in its place, timed in turn in one process."""
 
+ONE_DEVICE = {"spectra"}
+"""Workloads with one network, which all cores work on together."""
+
 WORKLOADS = {
     "lags": "the norm of the gradient at every lag",
     "lengths": "the norm of the gradient at the first step, for every length",

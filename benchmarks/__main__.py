@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import WORKLOADS, picture
+from benchmarks import ONE_DEVICE, WORKLOADS, picture
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def _measured(name: str, given: argparse.Namespace) -> Any:
     """Run one workload in this process, or rnnjax's side of one case for the memory it takes."""
     from rnnjax.cli import backend
 
-    backend.configured(backend.cores(), "float32")
+    backend.configured(1 if name in ONE_DEVICE else backend.cores(), "float32")
     from benchmarks import harness, machine
 
     makes = list(importlib.import_module(f"benchmarks.{name}").cases(given.quick))

@@ -34,7 +34,8 @@ def configured(devices: int, precision: str) -> list[jax.Device]:
         precision: ``"float32"`` or ``"float64"``.
     """
     _leave_out_fusions_that_crash()
-    _leave_room_for_threads_that_wait()
+    if devices > 1:
+        _leave_room_for_threads_that_wait()
     import jax
 
     jax.config.update("jax_num_cpu_devices", devices)
@@ -64,7 +65,8 @@ def _leave_room_for_threads_that_wait() -> None:
 
     Its devices on one host share a pool of one thread a core. In nested loops (a decomposition
     within a scan) a thread waits for work that it has handed to the pool; when all of them wait,
-    as they soon do with jaxlib 0.10 and as many devices as cores, they wait for ever.
+    as they soon do with jaxlib 0.10 and as many devices as cores, they wait for ever. One device
+    alone does not wait for another, and is faster with a thread a core.
     """
     os.environ.setdefault(_THREADS, str(_THREADS_A_CORE * cores()))
 
