@@ -47,7 +47,8 @@ lint: $(installed) ## check style, format and types
 
 figures: $(installed) ## redraw the figures of results/ from their cubes and check the claims
 	@ls results/*/cube.nc >/dev/null 2>&1 || { echo "no cube in results/ to draw: make one with $(rnnjax) run"; exit 1; }
-	@$(rnnjax) figure $(results) && $(rnnjax) check $(results)
+	@$(rnnjax) figure $(results)
+	@$(rnnjax) check $(results) || echo "Some claims do not hold, see above; docs/papers.md has those of published figures."
 
 papers: $(installed) ## run the sweeps behind published figures again, in results/papers (goes on where it stopped)
 	@failed=; for name in $(published); do \

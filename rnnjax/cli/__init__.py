@@ -75,7 +75,7 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     outs = [Path(out) for out in arguments.out]
     if name == "figure":
         return results.redraw(outs[0]) if len(outs) == 1 else results.redraw_all(outs)
-    return max(results.check(out) for out in outs)
+    return results.check(outs[0]) if len(outs) == 1 else results.check_all(outs)
 
 
 def _stopped(error: Exception, status: int) -> int:

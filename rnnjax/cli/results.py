@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
+from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,9 +75,13 @@ def redraw(out: Path) -> int:
 
 def redraw_all(outs: list[Path]) -> int:
     """Draw the figures of many cubes again, a process a core; return the worst exit status."""
-    # Fresh processes and not forks: threads that matplotlib or HDF5 may hold are not copied.
-    with ProcessPoolExecutor(min(cores(), len(outs)), get_context("spawn")) as pool:
+    with _a_process_a_core(outs) as pool:
         return max(pool.map(redraw, outs))
+
+
+def _a_process_a_core(outs: list[Path]) -> ProcessPoolExecutor:
+    # Fresh processes and not forks: threads that matplotlib or HDF5 may hold are not copied.
+    return ProcessPoolExecutor(min(cores(), len(outs)), get_context("spawn"))
 
 
 def check(out: Path) -> int:
@@ -83,6 +89,23 @@ def check(out: Path) -> int:
     cube = read_cube(out)
     print(out)
     return _check(_experiment_of(cube, out), cube, out, write=False)
+
+
+def check_all(outs: list[Path]) -> int:
+    """Print the claims of many cubes, a process a core; return the worst exit status."""
+    worst = 0
+    with _a_process_a_core(outs) as pool:
+        for status, told in pool.map(_check_quietly, outs):
+            print(told, end="")
+            worst = max(worst, status)
+    return worst
+
+
+def _check_quietly(out: Path) -> tuple[int, str]:
+    told = StringIO()
+    with redirect_stdout(told):
+        status = check(out)
+    return status, told.getvalue()
 
 
 def papers(outs: list[Path]) -> int:
