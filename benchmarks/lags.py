@@ -36,7 +36,7 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
     batched = harness.Side(lambda: [_by_batched_products(nets) for nets in drawn], goal=20)
     return harness.Case(
         f"every lag, {n_lanes} networks, n_h {N_H}, T {n_steps}",
-        harness.together([_ours(nets) for nets in drawn]),
+        harness.together([networks.ours(n, rnnjax.probes.log_norm_by_lag) for n in drawn]),
         {
             "PyTorch loop": loop,
             "PyTorch bmm": batched,
@@ -57,14 +57,6 @@ def difference_in_range(results: dict[str, Any], name: str) -> float:
         apart = np.asarray(ours)[known] - np.log(norm[known])
         worst = max(worst, float(np.max(np.abs(apart), initial=0)))
     return worst
-
-
-def _ours(nets: Networks) -> harness.Side:
-    def norms(params, x):
-        batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
-        return rnnjax.probes.log_norm_by_lag(nets.cell, None, params, batch)["log_norm"]
-
-    return harness.compiled(harness.over_devices(norms), *nets.lanes())
 
 
 def _plain_jax(nets: Networks) -> harness.Side:

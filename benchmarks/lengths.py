@@ -38,7 +38,7 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
     )
     return harness.Case(
         f"every length, {n_lanes} networks, n_h {N_H}, T 1 to {n_steps}",
-        harness.together([_ours(nets) for nets in drawn]),
+        harness.together([networks.ours(n, rnnjax.probes.log_norm_by_length) for n in drawn]),
         {
             "PyTorch loop": loop,
             "PyTorch bmm": batched,
@@ -48,15 +48,6 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
         "largest difference of a log norm from plain JAX where that is in range",
         flop=n_lanes * n_steps * 2.0 * N_H**2 * (N_H + 2),
     )
-
-
-def _ours(nets: Networks) -> harness.Side:
-    def norms(params, x):
-        batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
-        found = rnnjax.probes.log_norm_by_length(nets.cell, None, params, batch)
-        return found["log_norm_by_length"]
-
-    return harness.compiled(harness.over_devices(norms), *nets.lanes())
 
 
 def _plain_jax(nets: Networks) -> harness.Side:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnjax
+from benchmarks import harness
 
 N_X, N_H = 8, 64
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
@@ -55,6 +56,17 @@ def drawn(quick: bool) -> list[Networks]:
     U = np.tile(generator.standard_normal((n_seeds, N_H, N_X)) / N_X**0.5, (n_gains, 1, 1))
     x = np.tile(generator.standard_normal((n_seeds, n_steps, N_X)), (n_gains, 1, 1))
     return [Networks(f, *(np.float32(a) for a in (W, U, x))) for f in ACTIVATIONS]
+
+
+def ours(nets: Networks, probe: Callable) -> harness.Side:
+    """Return rnnjax's way: a probe that measures one array, over all networks."""
+
+    def measured(params, x):
+        batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
+        (norms,) = probe(nets.cell, None, params, batch).values()
+        return norms
+
+    return harness.compiled(harness.over_devices(measured), *nets.lanes())
 
 
 def torch_function(name: str) -> Callable:
