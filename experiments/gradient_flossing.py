@@ -36,10 +36,10 @@ _SOLVED = 0.95
 _COLOURS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00")
 _MARKERS = ("o", "s", "^", "D", "v", "x")
 REPRODUCES = {
-    "mean |lambda|": "Engelken 2023, exponents under gradient flossing",
-    "condition number": "Engelken 2023, condition number of the long-term Jacobian",
-    "accuracy": "Engelken 2023, delayed temporal exclusive or",
-    "solved": "Engelken 2023, delayed temporal exclusive or",
+    "mean |lambda|": "Engelken 2023, exponents under gradient flossing (curves; bounds are ours)",
+    "condition number": "Engelken 2023, condition number (curves; the bound is ours)",
+    "accuracy": "Engelken 2023, delayed temporal exclusive or (curves; margins are ours)",
+    "solved": "Engelken 2023, delayed temporal exclusive or (curves; margins are ours)",
 }
 
 
