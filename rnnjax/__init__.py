@@ -20,6 +20,7 @@ _MODULES = (
     "gradient",
     "losses",
     "matrices",
+    "parallel",
     "penalties",
     "probes",
     "ratios",

@@ -19,7 +19,7 @@ FLOORS = [
     {"matrices", "ratios"},
     {"cells", "tasks", "dynamics"},
     {"scan"},
-    {"adjoint", "gradient"},
+    {"adjoint", "gradient", "parallel"},
     {"rules"},
     {"probes"},
     {"updates", "penalties"},

@@ -1,0 +1,107 @@
+"""The states of a sequence without going through it step by step.
+
+A linear recurrence h_t = J_t h_{t-1} + b_t is an associative scan: two stretches of it combine to
+one, J = J_2 J_1, b = J_2 b_1 + b_2, in log T rounds. Any other recurrence is solved by Newton's
+method, which replaces the step by its tangent at the trajectory h of the iteration before,
+
+  h'_t = f(h_{t-1}) + J_t (h'_{t-1} - h_{t-1}),   J_t = df/dh at h_{t-1}         (1)
+
+At least one more step is right after every iteration, a linear cell is right after one, and where
+perturbations die out a handful is enough. Each costs T products of n_h x n_h matrices where the
+scan has T products with a vector: it pays on devices with more arithmetic than a scan can use.
+
+Lim, Zhu, Selfridge and Kasim, Parallelizing non-linear sequential models over the sequence length,
+ICLR 2024. Blelloch, Prefix sums and their applications, 1990, for the scan.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import dynamics, scaled
+from rnnjax.types import Array, Cell, Params
+
+_ROUNDINGS = 100  # how many of them a converged state may still move by
+
+
+class Solved(NamedTuple):
+    """States h_1..h_T, (T, n_h), and the iterations that they took, int32 ()."""
+
+    states: Array
+    n_iterations: Array
+
+
+def linear_recurrence(J: Array, b: Array, start: Array) -> Array:
+    """Return h_t = J_t h_{t-1} + b_t for t = 1..T, (T, n_h), by an associative scan.
+
+    Args:
+      J: (T, n_h, n_h), or (T, n_h) where all are diagonal.
+      b: (T, n_h).
+      start: h_0, (n_h,).
+    """
+    product = (lambda a, b: a * b) if J.ndim == b.ndim else jnp.matmul
+
+    def on(J: Array, v: Array) -> Array:
+        return J * v if J.ndim == v.ndim else jnp.einsum("tij,tj->ti", J, v)
+
+    def combined(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
+        return product(then[0], first[0]), on(then[0], first[1]) + then[1]
+
+    b = b.at[0].add(on(J[:1], start[None])[0])
+    return jax.lax.associative_scan(combined, (J, b))[1]
+
+
+def unroll(cell: Cell, params: Params, x: Array, *, max_iterations: int | None = None) -> Solved:
+    """Run a cell over one sequence by Newton's method, equation (1).
+
+    Its derivatives are those of the sequential scan to rounding: the last iteration is
+    differentiated, at whose start the states are right already. Rounding grows on the way as
+    perturbations of the network do, and differs from that of the scan.
+
+    Args:
+      cell: the cell; its states must stay in the range of the dtype.
+      params: its parameters.
+      x: inputs, (T, n_x).
+      max_iterations: T if None, which is always enough.
+    """
+    start = cell.initial_state()
+    fixed = jax.lax.stop_gradient(params)
+    limit = len(x) if max_iterations is None else max_iterations
+
+    def goes_on(carry: tuple[Array, Array, Array]) -> Array:
+        _, moved, n = carry
+        return moved & (n < limit)
+
+    def iterate(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        h, _, n = carry
+        new = _iteration(cell, fixed, x, start, h)
+        return new, _has_moved(h, new), n + 1
+
+    guess = jnp.broadcast_to(start, (len(x), start.size))
+    begin = (guess, jnp.array(True), jnp.int32(0))
+    h, _, n = jax.lax.while_loop(goes_on, iterate, begin)
+    return Solved(_iteration(cell, params, x, start, jax.lax.stop_gradient(h)), n)
+
+
+def _iteration(cell: Cell, params: Params, x: Array, start: Array, h: Array) -> Array:
+    before = jnp.concatenate([start[None], h[:-1]])
+
+    def tangent(h: Array, x: Array) -> tuple[Array, Array]:
+        d = dynamics.drive(cell, params, x)
+        at, exponent = dynamics.local(cell, params, h, d)
+        J = dynamics.jacobian(cell, params, at, h)
+        # At a solution the derivative of J is multiplied by 0, so it is not taken.
+        J = jax.lax.stop_gradient(J * scaled.power_of_two(exponent, h.real.dtype))
+        return J, dynamics.advance(cell, params, h, d)
+
+    J, stepped = jax.vmap(tangent)(before, x)
+    new = linear_recurrence(J, stepped - jnp.einsum("tij,tj->ti", J, before), start)
+    # Where products of Jacobians leave the range, a plain step from the states before still helps.
+    return jnp.where(jnp.isfinite(new), new, stepped)
+
+
+def _has_moved(old: Array, new: Array) -> Array:
+    """Return whether any state has moved by more than rounding, bool ()."""
+    allowed = _ROUNDINGS * jnp.finfo(old.dtype).eps * jnp.maximum(jnp.max(jnp.abs(new)), 1)
+    return jnp.max(jnp.abs(new - old)) > allowed

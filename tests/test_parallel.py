@@ -1,0 +1,81 @@
+"""Solving a recurrence in parallel: the trajectory and the derivatives of the scan."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import parallel, scaled
+from rnnjax.scan import unroll
+
+KEY = jax.random.key(0)
+T = 16
+X = jnp.asarray(np.random.default_rng(0).standard_normal((T, 2)))
+CELLS = {
+    "tanh": rnnjax.Vanilla(2, 6, 1),
+    "chaotic tanh": rnnjax.Vanilla(2, 6, 1, gain=4.0),
+    "LSTM": rnnjax.LSTM(2, 4, 1),
+    "LRU": rnnjax.LRU(2, 5, 1),
+}
+
+
+@pytest.mark.parametrize("name", list(CELLS))
+def test_newton_gives_the_trajectory_of_the_scan_and_its_derivatives(name):
+    cell = CELLS[name]
+    params = cell.init(KEY)
+
+    def number(params, run):
+        h = run(params)
+        return jnp.sum(jnp.cos(jnp.arange(h.size).reshape(h.shape)) * jnp.abs(h) ** 2)
+
+    def both(params):
+        solved = parallel.unroll(cell, params, X)
+        scanned = scaled.plain(unroll(cell, params, X).states)
+        grads = [
+            jax.grad(number)(params, run)
+            for run in (
+                lambda p: parallel.unroll(cell, p, X).states,
+                lambda p: scaled.plain(unroll(cell, p, X).states),
+            )
+        ]
+        return solved, scanned, grads
+
+    solved, scanned, (found, expected) = jax.jit(both)(params)
+    # In a chaotic network rounding grows as any perturbation does, here e^0.5 a step.
+    rounding = 1e-12 if name != "chaotic tanh" else 1e-12 * np.exp(0.5 * T)
+    np.testing.assert_allclose(solved.states, scanned, rtol=0, atol=rounding)
+    assert int(solved.n_iterations) <= T
+    if name == "LRU":  # one iteration, and one to see that nothing moves
+        assert int(solved.n_iterations) == 2
+    size = max(float(jnp.max(jnp.abs(g))) for g in jax.tree.leaves(expected))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=10 * rounding * size)
+
+
+def test_a_diagonal_recurrence_is_a_scan_of_numbers():
+    generator = np.random.default_rng(1)
+    decay, b = generator.uniform(-1.2, 1.2, (2, T, 3))
+    start = generator.standard_normal(3)
+    h, expected = start, []
+    for t in range(T):
+        h = decay[t] * h + b[t]
+        expected.append(h)
+    diagonal, full = jax.jit(
+        lambda decay, b, start: (
+            parallel.linear_recurrence(decay, b, start),
+            parallel.linear_recurrence(jax.vmap(jnp.diag)(decay), b, start),
+        )
+    )(decay, b, start)
+    np.testing.assert_allclose(diagonal, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(full, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_every_iteration_makes_at_least_one_more_step_right():
+    cell = CELLS["chaotic tanh"]
+    params = cell.init(KEY)
+    right = jax.jit(lambda: scaled.plain(unroll(cell, params, X).states))()
+    solve = jax.jit(lambda n: parallel.unroll(cell, params, X, max_iterations=n).states)
+    for n in (1, 5):
+        np.testing.assert_allclose(solve(n)[: n + 1], right[: n + 1], atol=1e-12)
+    assert float(jnp.max(jnp.abs(solve(1) - right))) > 1e-3
