@@ -49,11 +49,11 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
 
 
 def difference_in_range(results: dict[str, Any], name: str) -> float:
-    """Return the largest |ln a - ln b| where the peer's norm b is neither 0 nor infinite."""
+    """Return the largest |ln a - ln b| where the peer's float32 norm b can be trusted."""
     worst = 0.0
     for ours, norm in zip(results["rnnjax"], results[name], strict=True):
         norm = np.asarray(norm, np.float64)
-        known = (norm > 1e-30) & (norm < 1e30)
+        known = (norm > 1e-15) & (norm < 1e15)  # beyond, float32 squares in the norm are lost
         apart = np.asarray(ours)[known] - np.log(norm[known])
         worst = max(worst, float(np.max(np.abs(apart), initial=0)))
     return worst
