@@ -1,12 +1,17 @@
 """Benchmarks: rnnjax beside what one would use in its place, timed in turn in one process."""
 
-ONE_DEVICE = {"spectra"}
-"""Workloads with one network, which all cores work on together."""
+ONE_DEVICE = {"spectra", "in_parallel", "long_sequences"}
+"""Workloads of one network, which all cores work on together."""
+
+MEMORY = {"lags", "lengths", "training", "long_sequences"}
+"""Workloads whose peak memory is measured too, in processes of their own."""
 
 WORKLOADS = {
     "lags": "the norm of the gradient at every lag",
     "lengths": "the norm of the gradient at the first step, for every length",
     "training": "a sweep of trainings",
+    "growth": "time over units, length and number of networks",
+    "in_parallel": "sequences solved in parallel beside the scan",
     "long_sequences": "the norm of the gradient at every lag of one long sequence",
     "spectra": "Lyapunov exponents",
     "alignment": "alignment of learning rules with BPTT",

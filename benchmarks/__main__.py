@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ONE_DEVICE, WORKLOADS, picture
+from benchmarks import MEMORY, ONE_DEVICE, WORKLOADS, picture
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def _machine() -> str:
 def _in_own_process(name: str, given: argparse.Namespace) -> dict[str, Any]:
     print(f"{name}: {WORKLOADS[name]} ...", file=sys.stderr, flush=True)
     found = _call(name, given, "--one", "--rounds", str(given.rounds))
-    for number, row in enumerate(found["rows"]):
+    for number, row in enumerate(found["rows"] if name in MEMORY else ()):
         row["peak_megabytes"] = _call(name, given, "--memory-of", str(number))
     return found
 

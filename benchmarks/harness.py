@@ -6,10 +6,12 @@ medians, and the ratios of medians. A peer that would take too long does a small
 work, and its seconds are multiplied by `scale`; what was left out is said beside them.
 """
 
+import importlib.util
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,23 @@ class Side:
 
 
 @dataclass
+class Growth:
+    """Where a case lies on a curve of time over size.
+
+    Attributes:
+      of: the curve's name.
+      over: what grows.
+      at: its size here.
+      expected: the power of the size that the time should grow as.
+    """
+
+    of: str
+    over: str
+    at: float
+    expected: float
+
+
+@dataclass
 class Case:
     """A piece of work, done by rnnjax and by others.
 
@@ -50,6 +69,7 @@ class Case:
       difference_of: what `difference` means.
       flop: floating-point operations of matrix products in rnnjax's way, for the share of the peak.
       limit_seconds: what rnnjax should stay below, where that is the goal.
+      growth: where the case is a point of a curve.
     """
 
     name: str
@@ -59,9 +79,18 @@ class Case:
     difference_of: str = ""
     flop: float | None = None
     limit_seconds: float | None = None
+    growth: Growth | None = None
 
 
 Cases = Callable[[bool], Iterator[Callable[[], Case]]]
+
+
+def where_installed(package: str, sides: Callable[[], dict[str, Side]]) -> dict[str, Side]:
+    """Return sides that need a package, none without it: the others are then measured alone."""
+    if importlib.util.find_spec(package):
+        return sides()
+    print(f"  {package} is not installed and left out ('make bench' has it)", file=sys.stderr)
+    return {}
 
 
 def measured(case: Case, n_rounds: int) -> dict[str, Any]:
@@ -93,6 +122,8 @@ def measured(case: Case, n_rounds: int) -> dict[str, Any]:
         row["gflop_per_second"] = case.flop / medians["rnnjax"] / 1e9
     if case.limit_seconds:
         row["limit_seconds"] = case.limit_seconds
+    if case.growth:
+        row["growth"] = asdict(case.growth)
     return row
 
 

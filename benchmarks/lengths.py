@@ -23,27 +23,28 @@ def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
 def _case(drawn: list[Networks], quick: bool) -> harness.Case:
     n_each, n_steps = drawn[0].x.shape[:2]
     n_lanes, short = len(drawn) * n_each, n_steps // 4
-    loop = harness.Side(
-        lambda: _by_backward(networks.torch_states_of_one(drawn[0], n_each // 2, n_steps)),
-        scale=n_lanes,
-        share=f"1 of {n_lanes} networks",
-        goal=1000,
-    )
-    # The time of T backward passes over up to T steps grows as T (T + 1) / 2.
-    batched = harness.Side(
-        lambda: _by_backward(networks.torch_states(drawn[0], short)),
-        scale=len(drawn) * n_steps * (n_steps + 1) / (short * (short + 1)),
-        share=f"lengths to {short} of {n_steps}, 1 of {len(drawn)} activations",
-        goal=200,
-    )
+
+    def of_torch():
+        loop = harness.Side(
+            lambda: _by_backward(networks.torch_states_of_one(drawn[0], n_each // 2, n_steps)),
+            scale=n_lanes,
+            share=f"1 of {n_lanes} networks",
+            goal=1000,
+        )
+        # The time of T backward passes over up to T steps grows as T (T + 1) / 2.
+        batched = harness.Side(
+            lambda: _by_backward(networks.torch_states(drawn[0], short)),
+            scale=len(drawn) * n_steps * (n_steps + 1) / (short * (short + 1)),
+            share=f"lengths to {short} of {n_steps}, 1 of {len(drawn)} activations",
+            goal=200,
+        )
+        return {"PyTorch loop": loop, "PyTorch bmm": batched}
+
     return harness.Case(
         f"every length, {n_lanes} networks, n_h {N_H}, T 1 to {n_steps}",
         harness.together([networks.ours(n, rnnjax.probes.log_norm_by_length) for n in drawn]),
-        {
-            "PyTorch loop": loop,
-            "PyTorch bmm": batched,
-            "plain JAX": harness.together([_plain_jax(nets) for nets in drawn]),
-        },
+        harness.where_installed("torch", of_torch)
+        | {"plain JAX": harness.together([_plain_jax(nets) for nets in drawn])},
         lambda results: lags.difference_in_range(results, "plain JAX"),
         "largest difference of a log norm from plain JAX where that is in range",
         flop=n_lanes * n_steps * 2.0 * N_H**2 * (N_H + 2),

@@ -1,14 +1,19 @@
-"""The figure of stored benchmarks, and one line of text a case.
+"""The figures of stored benchmarks, and one line of text a case.
 
-a: how many times longer each peer takes than rnnjax, with the goal as a tick; where the goal is a
-time, how many times that is. b: the share of the
-machine's peak in products of matrices, where that is what the work consists of.
+Beside its peers: a, how many times longer each peer takes than rnnjax, with the goal as a tick;
+where the goal is a time, how many times that is. b, the share of the machine's peak in products of
+matrices, where that is what the work consists of.
+
+Growth: seconds over units, steps and networks, with the power of the size that fits the larger half
+of the sizes, and the expected power as a dotted line through the largest.
 """
 
 import json
 import textwrap
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
 
@@ -29,13 +34,24 @@ def line(row: dict[str, Any]) -> str:
 
 
 def draw(stored: Path) -> None:
-    """Save the figure of a results file beside it, as PNG and PDF."""
+    """Save the figures of a results file beside it, as PNG and PDF."""
+    found = json.loads(stored.read_text())
+    rows = [(row, machine) for machine in found.values() for row in machine["rows"]]
+    beside_peers = [(row, machine) for row, machine in rows if "growth" not in row]
+    if beside_peers:
+        _draw_beside_peers(beside_peers, stored.parent, stored.stem)
+    growing = [row for row, _ in rows if "growth" in row]
+    if growing:
+        _draw_growth(growing, stored.parent, f"{stored.stem}.growth")
+
+
+def _draw_beside_peers(
+    rows: list[tuple[dict[str, Any], dict[str, Any]]], folder: Path, name: str
+) -> None:
     from matplotlib.figure import Figure
 
     from rnnjax import figures
 
-    found = json.loads(stored.read_text())
-    rows = [(row, machine) for machine in found.values() for row in machine["rows"]]
     with figures.styled():
         drawn = Figure(figsize=(figures.PAGE_WIDTH, 1.2 + 0.36 * len(rows)))
         left, right = drawn.subplots(1, 2, width_ratios=(3, 1), sharey=True)
@@ -46,7 +62,55 @@ def draw(stored: Path) -> None:
         left.set_ylim(len(rows) - 0.4, -0.6)
         drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         figures.letter_panels((left, right))
-        figures.save_figure(drawn, stored.parent, stored.stem)
+        figures.save_figure(drawn, folder, name)
+
+
+def _draw_growth(rows: list[dict[str, Any]], folder: Path, name: str) -> None:
+    from matplotlib.figure import Figure
+
+    from rnnjax import figures
+
+    with figures.styled():
+        overs = list(dict.fromkeys(row["growth"]["over"] for row in rows))
+        drawn = Figure(figsize=(figures.PAGE_WIDTH, 2.6))
+        panels = drawn.subplots(1, len(overs), squeeze=False)[0]
+        for ax, over in zip(panels, overs, strict=True):
+            _draw_curves(ax, over, [row for row in rows if row["growth"]["over"] == over])
+        panels[0].set_ylabel("time (s)")
+        figures.letter_panels(panels)
+        figures.save_figure(drawn, folder, name)
+
+
+def _draw_curves(ax: Any, over: str, rows: list[dict[str, Any]]) -> None:
+    for number, name in enumerate(dict.fromkeys(row["growth"]["of"] for row in rows)):
+        points = [row for row in rows if row["growth"]["of"] == name]
+        sizes, seconds, expected = curve(points)
+        power = fitted_power(sizes, seconds)
+        ax.plot(
+            sizes, seconds, "os"[number % 2], color=COLOURS[number], markersize=3.5, linestyle="-",
+            label=f"{name}: power {power:.2f} ({expected:g})",
+        )  # fmt: skip
+        guide = seconds[-1] * (sizes / sizes[-1]) ** expected
+        shown = guide > 0.5 * min(seconds)
+        ax.plot(sizes[shown], guide[shown], ":", color="#808080", linewidth=0.8, zorder=0)
+    ax.set(xscale="log", yscale="log", xlabel=over)
+    ax.legend(fontsize=6, loc="upper left")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high * (high / low) ** 0.25)  # room for the legend
+
+
+def curve(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the sizes of a curve, its seconds, and the power expected."""
+    ordered = sorted(rows, key=lambda row: row["growth"]["at"])
+    sizes = np.array([row["growth"]["at"] for row in ordered], float)
+    seconds = np.array([row["seconds"]["rnnjax"] for row in ordered])
+    return sizes, seconds, ordered[0]["growth"]["expected"]
+
+
+def fitted_power(sizes: np.ndarray, seconds: np.ndarray) -> float:
+    """Return the power of the size that fits the larger half of the sizes best."""
+    few = max(2, (len(sizes) + 1) // 2)
+    return float(np.polyfit(np.log(sizes[-few:]), np.log(seconds[-few:]), 1)[0])
 
 
 def _ratios(row: dict[str, Any]) -> dict[str, tuple[float, float | None]]:

@@ -26,17 +26,26 @@ def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
 
 def _case(n_seeds: int, n_updates: int) -> harness.Case:
     few = max(n_seeds // 16, 1)
-    peers = {
-        "PyTorch nn.RNN": harness.Side(
+
+    def of_torch():
+        run = harness.Side(
             lambda: [_by_torch(seed, n_updates) for seed in range(few)],
             scale=n_seeds / few,
             share=f"{few} of {n_seeds} seeds",
             goal=35,
-        ),
-        "plain JAX": _side(_plain_network(), n_seeds, n_updates, goal=4),
-        "flax nn.RNN": _side(_flax_network(), n_seeds, n_updates),
-        "equinox": _side(_equinox_network(), n_seeds, n_updates),
-    }
+        )
+        return {"PyTorch nn.RNN": run}
+
+    peers = (
+        harness.where_installed("torch", of_torch)
+        | {
+            "plain JAX": _side(_plain_network(), n_seeds, n_updates, goal=4),
+            "flax nn.RNN": _side(_flax_network(), n_seeds, n_updates),
+        }
+        | harness.where_installed(
+            "equinox", lambda: {"equinox": _side(_equinox_network(), n_seeds, n_updates)}
+        )
+    )
     return harness.Case(
         f"{n_seeds} trainings, n_h {N_H}, T {LENGTH}, {n_updates} updates of {BATCH} sequences",
         _ours(n_seeds, n_updates),

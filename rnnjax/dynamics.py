@@ -15,6 +15,7 @@ Beside `step` a cell may offer
   push(params, local, v)    J v, without the exponent
   pull(params, local, v)    J^T v, without the exponent
   jacobian(params, local)   J as a matrix, without the exponent
+  diagonal(params, local)   the diagonal of J, where J has no other entries, without the exponent
 
 and, for the rules that need to know how weights and units hang together,
 
@@ -70,6 +71,8 @@ def jacobian(cell: Cell, params: Params, at: Any, like: Array) -> Array:
     """Return J (n_h, n_h) without the exponent of `local`; `like` is any state (n_h,)."""
     if hasattr(cell, "jacobian"):
         return cell.jacobian(params, at)
+    if hasattr(cell, "diagonal"):
+        return jnp.diag(cell.diagonal(params, at))
     eye = jnp.eye(like.size, dtype=like.dtype)
     return jax.vmap(lambda v: push(cell, params, at, v), 1, 1)(eye)
 

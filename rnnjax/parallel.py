@@ -8,13 +8,14 @@ method, which replaces the step by its tangent at the trajectory h of the iterat
 
 At least one more step is right after every iteration, a linear cell is right after one, and where
 perturbations die out a handful is enough. Each costs T products of n_h x n_h matrices where the
-scan has T products with a vector: it pays on devices with more arithmetic than a scan can use.
+scan has T products with a vector: it pays on devices with more arithmetic than a scan can use. A
+cell with a `diagonal` (see `rnnjax.dynamics`) costs T products of vectors.
 
 Lim, Zhu, Selfridge and Kasim, Parallelizing non-linear sequential models over the sequence length,
 ICLR 2024. Blelloch, Prefix sums and their applications, 1990, for the scan.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,13 +43,10 @@ def linear_recurrence(J: Array, b: Array, start: Array) -> Array:
     """
     product = (lambda a, b: a * b) if J.ndim == b.ndim else jnp.matmul
 
-    def on(J: Array, v: Array) -> Array:
-        return J * v if J.ndim == v.ndim else jnp.einsum("tij,tj->ti", J, v)
-
     def combined(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
-        return product(then[0], first[0]), on(then[0], first[1]) + then[1]
+        return product(then[0], first[0]), _applied(then[0], first[1]) + then[1]
 
-    b = b.at[0].add(on(J[:1], start[None])[0])
+    b = b.at[0].add(_applied(J[:1], start[None])[0])
     return jax.lax.associative_scan(combined, (J, b))[1]
 
 
@@ -90,15 +88,27 @@ def _iteration(cell: Cell, params: Params, x: Array, start: Array, h: Array) -> 
     def tangent(h: Array, x: Array) -> tuple[Array, Array]:
         d = dynamics.drive(cell, params, x)
         at, exponent = dynamics.local(cell, params, h, d)
-        J = dynamics.jacobian(cell, params, at, h)
+        J = _tangent(cell, params, at, h)
         # At a solution the derivative of J is multiplied by 0, so it is not taken.
         J = jax.lax.stop_gradient(J * scaled.power_of_two(exponent, h.real.dtype))
         return J, dynamics.advance(cell, params, h, d)
 
     J, stepped = jax.vmap(tangent)(before, x)
-    new = linear_recurrence(J, stepped - jnp.einsum("tij,tj->ti", J, before), start)
+    new = linear_recurrence(J, stepped - _applied(J, before), start)
     # Where products of Jacobians leave the range, a plain step from the states before still helps.
     return jnp.where(jnp.isfinite(new), new, stepped)
+
+
+def _tangent(cell: Cell, params: Params, at: Any, h: Array) -> Array:
+    """Return J without its exponent, (n_h, n_h), or its diagonal, (n_h,), if that is all of it."""
+    if hasattr(cell, "diagonal"):
+        return cell.diagonal(params, at)
+    return dynamics.jacobian(cell, params, at, h)
+
+
+def _applied(J: Array, v: Array) -> Array:
+    """Return J_t v_t of all steps, (T, n_h), for J (T, n_h, n_h) or, diagonal, (T, n_h)."""
+    return J * v if J.ndim == v.ndim else jnp.einsum("tij,tj->ti", J, v)
 
 
 def _has_moved(old: Array, new: Array) -> Array:

@@ -113,6 +113,6 @@ class LRU:
 
     pull = push  # a diagonal matrix is its own transpose
 
-    def jacobian(self, params: LRUParams, local: Any) -> Array:
-        """Return J = diag(lambda), (n_h, n_h)."""
-        return jnp.diag(self.eigenvalues(params))
+    def diagonal(self, params: LRUParams, local: Any) -> Array:
+        """Return the diagonal of J: lambda, (n_h,)."""
+        return self.eigenvalues(params)
