@@ -45,6 +45,8 @@ class Activation:
       max_slope: the supremum of |f'|, equation (4).
       homogeneous: whether f(a x) = a f(x) for every a > 0.
       slope_sign: x -> -1, 0 or 1, equation (3); None where the slope is never negative.
+      piecewise_linear: whether all slopes are 0 or of order 1.
+      scaled: a faster way to `scaled_slope` than by log_slope, where there is one.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Activation:
     max_slope: float
     homogeneous: bool = False
     slope_sign: Callable[[Array], Array] | None = None
+    piecewise_linear: bool = False
+    scaled: Callable[[Array], tuple[Array, Array]] | None = None
 
     def __call__(self, x: Array) -> Array:
         """Return f(x)."""
@@ -68,6 +72,22 @@ def _log_sech(x: Array) -> Array:
 def _log_sigmoid_slope(x: Array) -> Array:
     x = jnp.abs(x)
     return -x - 2 * jnp.log1p(jnp.exp(-x))
+
+
+def _scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
+    """Return height e / (1 + e)^2, e = exp(-|x|), as `scaled_slope` does: one exponential a unit.
+
+    With m = min |x|, e / 2^exponent = exp(m - |x|) exp(-m) / 2^exponent: the first factor is 1 for
+    some unit, and the rest is one number.
+    """
+    x = jnp.abs(x)
+    least = jax.lax.stop_gradient(jnp.min(x))
+    least = jnp.where(jnp.isfinite(least), least, 0)
+    exponent = jnp.clip(-jnp.floor(least / math.log(2)), -_LARGEST_EXPONENT, 0)
+    above = jnp.exp(least - x)
+    size = height * jnp.exp(-(least + exponent * math.log(2)))
+    slope = size * above / (1 + jnp.exp(-least) * above) ** 2
+    return slope.astype(x.dtype), exponent.astype(jnp.int32)
 
 
 def _log_step(where: Array, below: float = -math.inf) -> Array:
@@ -100,6 +120,7 @@ identity = Activation(
     log_slope=jnp.zeros_like,
     max_slope=1.0,
     homogeneous=True,
+    piecewise_linear=True,
 )
 tanh = Activation(
     "tanh",
@@ -107,6 +128,7 @@ tanh = Activation(
     slope=lambda x: jnp.exp(2 * _log_sech(x)),
     log_slope=lambda x: 2 * _log_sech(x),
     max_slope=1.0,
+    scaled=lambda x: _scaled_bell(2 * x, 4.0),
 )
 sigmoid = Activation(
     "sigmoid",
@@ -114,6 +136,7 @@ sigmoid = Activation(
     slope=lambda x: jnp.exp(_log_sigmoid_slope(x)),
     log_slope=_log_sigmoid_slope,
     max_slope=0.25,
+    scaled=lambda x: _scaled_bell(x, 1.0),
 )
 relu = Activation(
     "relu",
@@ -122,6 +145,7 @@ relu = Activation(
     log_slope=lambda x: _log_step(x > 0).astype(x.dtype),
     max_slope=1.0,
     homogeneous=True,
+    piecewise_linear=True,
 )
 leaky_relu = Activation(
     "leaky_relu",
@@ -130,6 +154,7 @@ leaky_relu = Activation(
     log_slope=lambda x: _log_step(x >= 0, math.log(_LEAK)).astype(x.dtype),
     max_slope=1.0,
     homogeneous=True,
+    piecewise_linear=True,
 )
 hard_tanh = Activation(
     "hard_tanh",
@@ -137,6 +162,7 @@ hard_tanh = Activation(
     slope=lambda x: (jnp.abs(x) <= 1).astype(x.dtype),
     log_slope=lambda x: _log_step(jnp.abs(x) <= 1).astype(x.dtype),
     max_slope=1.0,
+    piecewise_linear=True,
 )
 softplus = Activation(
     "softplus",
@@ -180,7 +206,7 @@ def activation_named(name: str) -> Activation:
 
 
 def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
-    """Return f'(x) as (slope, exponent): f'(x) = slope x 2^exponent, the largest |slope| near 1.
+    """Return (slope, exponent) with f'(x) = slope x 2^exponent, the largest |slope| of order 1.
 
     Args:
       activation: the activation.
@@ -190,6 +216,10 @@ def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
       slope (n_h,) and int32 (). However deep the saturation, some entry of slope is not 0, unless
       every true slope is exactly 0.
     """
+    if activation.piecewise_linear:
+        return activation.slope(x), jnp.zeros((), jnp.int32)
+    if activation.scaled is not None:
+        return activation.scaled(x)
     log_slope = activation.log_slope(x)
     top = jnp.max(log_slope)
     exponent = jnp.where(jnp.isfinite(top), jnp.ceil(top / math.log(2)), 0.0)

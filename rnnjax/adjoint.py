@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from rnnjax import dynamics, scaled, scan
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.scan import Tangents, Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 # (trajectory of a segment, its targets) -> g_t of its steps, value (S, n_h), exponent (S,)
@@ -41,7 +41,7 @@ def unit_cotangent(state: Array) -> Array:
 def scan_back(
     cell: Cell,
     params: Params,
-    trajectory: Trajectory,
+    tangents: Tangents,
     last: Scaled,
     source: Scaled | None,
     decay: Array | float = 1.0,
@@ -51,7 +51,7 @@ def scan_back(
     Args:
       cell: the cell.
       params: its parameters.
-      trajectory: S steps of it.
+      tangents: those of S steps (see `rnnjax.scan`).
       last: what reaches the last state from later steps, value (n_h,).
       source: g_t of every step, value (S, n_h); None for pure transport.
       decay: factor of what a step sends back, J_{t+1}^T delta_{t+1} in equation (1), for rules that
@@ -60,20 +60,16 @@ def scan_back(
     Returns:
       delta_t of the S steps, value (S, n_h), and what reaches the state before them, (n_h,).
     """
-    locals_ = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
-        trajectory.h_prev, trajectory.drive
-    )
-
     by_step = decay if jnp.ndim(decay) else None
 
     def step(arriving: Scaled, at: Any) -> tuple[Scaled, Scaled]:
         (local, exponent), g, own = at
-        delta = arriving if g is None else scaled.add(arriving, g)
+        delta = arriving if g is None else scaled.add_normal(arriving, g)
         factor = decay if own is None else own
         v = factor * dynamics.pull(cell, params, local, delta.value)
         return scaled.normalise(v, delta.exponent + exponent), delta
 
-    steps = (locals_, source, by_step)
+    steps = (tangents, source, by_step)
     first, deltas = jax.lax.scan(step, scaled.renormalise(last), steps, reverse=True)
     return deltas, first
 
@@ -130,7 +126,8 @@ def backward(
     def segment_back(trajectory: Trajectory, last: Scaled, inputs: Any) -> tuple[Scaled, Any]:
         x, targets = inputs
         g = None if source is None else source(trajectory, targets)
-        deltas, first = scan_back(cell, params, trajectory, last, g, decay)
+        tangents = scan.tangents(cell, params, trajectory)
+        deltas, first = scan_back(cell, params, tangents, last, g, decay)
         return first, emit(trajectory, x, targets, deltas)
 
     def again(last: Scaled, at: Any) -> tuple[Scaled, Any]:

@@ -20,12 +20,18 @@ import jax.numpy as jnp
 
 from rnnjax import dynamics, scaled, scan
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.scan import Tangents, Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
 def parameter_gradient(
-    cell: Cell, loss: StepLoss, params: Params, trajectory: Trajectory, batch: Batch, deltas: Scaled
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    trajectory: Trajectory,
+    batch: Batch,
+    deltas: Scaled,
+    tangents: Tangents | None = None,
 ) -> Any:
     """Return dL/dparams, equation (1), over any number of steps.
 
@@ -36,13 +42,14 @@ def parameter_gradient(
       trajectory: of S steps (or of B x S steps, flattened).
       batch: inputs, targets and mask of these steps.
       deltas: delta_t, value (S, n_h), exponent (S,).
+      tangents: those of the steps, where they are known already.
 
     Returns:
       a tree shaped as params, with `Scaled` leaves.
     """
     parts = [
         through_readout(cell, loss, params, scaled.plain(trajectory.states), batch),
-        through_steps(cell, params, trajectory, batch.x, deltas),
+        through_steps(cell, params, trajectory, batch.x, deltas, tangents),
     ]
     return as_params(params, *parts)
 
@@ -71,7 +78,12 @@ def through_readout(
 
 
 def through_steps(
-    cell: Cell, params: Params, trajectory: Trajectory, x: Array, deltas: Scaled
+    cell: Cell,
+    params: Params,
+    trajectory: Trajectory,
+    x: Array,
+    deltas: Scaled,
+    tangents: Tangents | None = None,
 ) -> dict[int, Scaled]:
     """Return sum_t (dh_t/dw)^T delta_t of equation (1), by equation (2).
 
@@ -81,10 +93,58 @@ def through_steps(
       trajectory: S steps.
       x: their inputs, (S, n_x).
       deltas: delta_t, value (S, n_h), exponent (S,).
+      tangents: those of the steps, where they are known already.
 
     Returns:
       by number of leaf of params, those that the step uses.
     """
+    if hasattr(cell, "to_sum"):
+        tangents = tangents or scan.tangents(cell, params, trajectory)
+        parts = _through_sums(cell, params, trajectory, x, deltas, tangents)
+    else:
+        parts = _by_autodiff(cell, params, trajectory, x, deltas)
+    return {
+        i: functools.reduce(scaled.add, [part[i] for part in parts if i in part])
+        for i in sorted({i for part in parts for i in part})
+    }
+
+
+def _through_sums(
+    cell: Any,
+    params: Params,
+    trajectory: Trajectory,
+    x: Array,
+    deltas: Scaled,
+    tangents: Tangents,
+) -> list[dict[int, Scaled]]:
+    """Return the parts of equation (2) by way of the sums z = W sent(h) + d of a step.
+
+    With e_t = (dh_t/dz_t)^T delta_t, which the slopes of the step give, the weights in `advance`
+    have sum_t 2^E e_t sent(h_{t-1})^T, and the drive's are pulled back from e_t: one product of
+    matrices, and no step is run again.
+    """
+    local, exponent = tangents
+    errors = Scaled(
+        jax.vmap(lambda at, v: cell.to_sum(params, at, v))(local, deltas.value),
+        deltas.exponent + exponent,
+    )
+
+    def sent(p: Params) -> Array:
+        return jax.vmap(lambda h: p.W @ cell.sent(h))(trajectory.h_prev)
+
+    def drives(p: Params) -> Array:
+        return jax.vmap(lambda x: dynamics.drive(cell, p, x))(x)
+
+    if dynamics.is_homogeneous(cell):
+        lifted = _lifted(errors, trajectory)
+        return [_contract(sent, params, lifted), _contract(drives, params, errors)]
+    return [_contract(lambda p: sent(p) + drives(p), params, errors)]
+
+
+def _by_autodiff(
+    cell: Cell, params: Params, trajectory: Trajectory, x: Array, deltas: Scaled
+) -> list[dict[int, Scaled]]:
+    """Return the parts of equation (2) by automatic differentiation of all steps at once."""
     h_prev, drive = trajectory.h_prev, trajectory.drive
 
     def advance(p: Params) -> Array:
@@ -96,15 +156,17 @@ def through_steps(
     def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
         return jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)[1](v)[0]
 
-    lifted = Scaled(deltas.value, deltas.exponent + trajectory.exponent)
+    lifted = _lifted(deltas, trajectory)
     parts = [_contract(advance, params, lifted)]
     if hasattr(cell, "drive"):
         by_drive = jax.vmap(pull_to_drive)(h_prev, drive, deltas.value)
         parts.append(_contract(drives, params, Scaled(by_drive, deltas.exponent)))
-    return {
-        i: functools.reduce(scaled.add, [part[i] for part in parts if i in part])
-        for i in sorted({i for part in parts for i in part})
-    }
+    return parts
+
+
+def _lifted(v: Scaled, trajectory: Trajectory) -> Scaled:
+    """Return 2^E v, E the exponents that the states are carried with."""
+    return Scaled(v.value, v.exponent + trajectory.exponent)
 
 
 def as_params(params: Params, *parts: dict[int, Scaled]) -> Any:
@@ -114,16 +176,12 @@ def as_params(params: Params, *parts: dict[int, Scaled]) -> Any:
     return jax.tree.unflatten(structure, sums)
 
 
-def step_gradients(
-    cell: Cell, loss: StepLoss, params: Params, trajectory: Trajectory, batch: Batch, deltas: Scaled
-) -> Any:
+def step_gradients(cell: Cell, loss: StepLoss, params: Params, *steps: Any) -> Any:
     """Return the terms of equation (1) before their sum over t, every leaf stacked (T, ...).
 
     Args and returns as in `parameter_gradient`, with leaves (T, B, ...): each step sums over B.
     """
-    return jax.vmap(lambda *at: parameter_gradient(cell, loss, params, *at))(
-        trajectory, batch, deltas
-    )
+    return jax.vmap(lambda *at: parameter_gradient(cell, loss, params, *at))(*steps)
 
 
 def gradient_of_deltas(
@@ -133,14 +191,16 @@ def gradient_of_deltas(
     trajectory: Trajectory,
     batch: Batch,
     deltas: Scaled,
+    tangents: Tangents | None = None,
     *,
     per_step: bool,
 ) -> Any:
     """Return the gradient of one sequence, summed over its steps or, per step, stacked (T, ...)."""
+    steps = (trajectory, batch, deltas, tangents)
     if not per_step:
-        return parameter_gradient(cell, loss, params, trajectory, batch, deltas)
+        return parameter_gradient(cell, loss, params, *steps)
     # Each step is a sequence of length 1: that axis is what the gradient sums over.
-    steps = jax.tree.map(lambda a: a[:, None], (trajectory, batch, deltas))
+    steps = jax.tree.map(lambda a: a[:, None], steps)
     return step_gradients(cell, loss, params, *steps)
 
 
@@ -171,7 +231,7 @@ def _contract(
         chosen = dict(zip(used, some, strict=True))
         return of_all(*(chosen.get(i, leaf) for i, leaf in enumerate(leaves)))
 
-    value, exponent = scaled.common(scaled.renormalise(cotangents))
+    value, exponent = scaled.common(cotangents)
     (grads,) = jax.vjp(of_used, [leaves[i] for i in used])[1](value)
     return {i: scaled.normalise(g, exponent) for i, g in zip(used, grads, strict=True)}
 

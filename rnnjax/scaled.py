@@ -165,7 +165,7 @@ def plain(tree: Any) -> Any:
 
 
 def common(number: Scaled) -> tuple[Array, Array]:
-    """Return (value, exponent) of a stack brought to its largest exponent.
+    """Return (value, exponent) of a stack brought to one exponent, its largest entry in [1, 2).
 
     Entries more than the dtype's range below the largest become 0, which no sum could see.
 
@@ -175,14 +175,25 @@ def common(number: Scaled) -> tuple[Array, Array]:
     Returns:
       value (*leading, *inner) and a scalar exponent.
     """
-    top = jnp.max(number.exponent, initial=ZERO_EXPONENT)
-    return lower(number.value, number.exponent - top), top
+    own = exponent_of(number.value, number.exponent.ndim)
+    sizes = jnp.where(own == ZERO_EXPONENT, ZERO_EXPONENT, own + number.exponent)
+    top = jnp.max(sizes, initial=ZERO_EXPONENT)
+    return _times(number.value, power_of_two(number.exponent - top, number.value.dtype)), top
 
 
 def add(a: Scaled, b: Scaled) -> Scaled:
     """Return a + b; both of one shape."""
+    return renormalise(add_normal(a, b))
+
+
+def add_normal(a: Scaled, b: Scaled) -> Scaled:
+    """Return a + b of one shape, both with largest entries in [1, 2) or zero.
+
+    Without the look at the sum that `add` takes: its largest entry is below 4, and far below 1
+    where the two cancel.
+    """
     top = jnp.maximum(a.exponent, b.exponent)
-    return normalise(lower(a.value, a.exponent - top) + lower(b.value, b.exponent - top), top)
+    return Scaled(lower(a.value, a.exponent - top) + lower(b.value, b.exponent - top), top)
 
 
 def add_raw(raw: Scaled, b: Scaled) -> Scaled:

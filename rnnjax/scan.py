@@ -12,7 +12,7 @@ Its states are therefore carried as mantissa and exponent,
 with E the larger of the exponents of h and of the drive d. The Jacobian is the same on both sides.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,9 @@ from flax import struct
 from rnnjax import dynamics, scaled
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+# What `push` and `pull` need of some steps, leaves (T, ...), and the exponents of J, int32 (T,).
+Tangents = tuple[Any, Array]
 
 
 @struct.dataclass
@@ -109,6 +112,13 @@ def _unroll_scaled(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Traj
 def _before(start: Scaled, states: Scaled) -> Scaled:
     """Return h_0..h_{T-1}."""
     return jax.tree.map(lambda first, h: jnp.concatenate([first[None], h[:-1]]), start, states)
+
+
+def tangents(cell: Cell, params: Params, trajectory: Trajectory) -> Tangents:
+    """Return what is needed of every step for products with its Jacobian."""
+    return jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
+        trajectory.h_prev, trajectory.drive
+    )
 
 
 def step_losses(

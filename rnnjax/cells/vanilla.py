@@ -105,12 +105,15 @@ class Vanilla:
 
     def from_sum(self, h: Array, z: Array) -> Array:
         """Return h_t, equation (2), from h_{t-1} and the sums z_t."""
-        return (1 - self.leak) * h + self.leak * self.activation(z)
+        f = self.activation(z)
+        return self.leak * f + (1 - self.leak) * h if self._may_leak else f
 
     def local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
         """Return the slopes of equation (4) and the exponent of the Jacobian."""
         z = params.W @ h + d
         slope, exponent = scaled_slope(self.activation, z)
+        if not self._may_leak:
+            return slope, exponent
         # Beside (1 - a) I slopes below rounding do not matter, so no exponent is taken out.
         leaky = self.leak != 1
         slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
@@ -120,6 +123,8 @@ class Vanilla:
         """Return the slopes of equation (4), and an exponent for each."""
         z = params.W @ h + d
         slope, exponent = graded_slope(self.activation, z)
+        if not self._may_leak:
+            return slope, exponent
         leaky = self.leak != 1
         slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
         return slope, jnp.where(leaky, 0, exponent)
@@ -130,12 +135,25 @@ class Vanilla:
 
     def push(self, params: VanillaParams, slope: Array, v: Array) -> Array:
         """Return J_t v, equation (4)."""
-        return (1 - self.leak) * v + slope * (params.W @ v)
+        return self._beside_leak(v, slope * (params.W @ v))
 
     def pull(self, params: VanillaParams, slope: Array, v: Array) -> Array:
         """Return J_t^T v, equation (4)."""
-        return (1 - self.leak) * v + (slope * v) @ params.W
+        return self._beside_leak(v, self.to_sum(params, slope, v) @ params.W)
+
+    def to_sum(self, params: VanillaParams, slope: Array, v: Array) -> Array:
+        """Return (dh_t/dz_t)^T v."""
+        return slope * v
 
     def jacobian(self, params: VanillaParams, slope: Array) -> Array:
         """Return J_t, (n_h, n_h), equation (4)."""
-        return (1 - self.leak) * jnp.eye(self.n_h) + slope[:, None] * params.W
+        return self._beside_leak(jnp.eye(self.n_h), slope[:, None] * params.W)
+
+    @property
+    def _may_leak(self) -> bool:
+        """Whether a is anything but a plain 1."""
+        return not (isinstance(self.leak, (int, float)) and self.leak == 1)
+
+    def _beside_leak(self, v: Array, new: Array) -> Array:
+        """Return (1 - a) v + new."""
+        return (1 - self.leak) * v + new if self._may_leak else new

@@ -39,7 +39,8 @@ class Omega:
         h = scaled.plain(trajectory.states)
         _, g = adjoint.readout_source(cell, loss, fixed, h, batch.y, batch.mask)
         nothing = scaled.normalise(jnp.zeros_like(g.value[0]))
-        deltas, _ = adjoint.scan_back(cell, fixed, trajectory, nothing, g)
+        tangents = scan.tangents(cell, fixed, trajectory)
+        deltas, _ = adjoint.scan_back(cell, fixed, tangents, nothing, g)
         # The first state is drawn, not computed: its Jacobian carries nothing on.
         at, deltas = jax.tree.map(lambda a: a[1:], (trajectory, deltas))
 

@@ -59,18 +59,19 @@ def log_norm_by_length(
     """
     trajectory = scan.unroll(cell, params, batch.x)
     ends = adjoint.last_step_cotangent(cell, loss, params, trajectory.states, batch.y)
-    locals_ = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
-        trajectory.h_prev, trajectory.drive
-    )
+    locals_ = scan.tangents(cell, params, trajectory)
 
-    def step(M: Scaled, at: tuple) -> tuple[Scaled, Array]:
-        (local, exponent), g = at
-        columns = jax.vmap(lambda v: dynamics.push(cell, params, local, v), in_axes=1, out_axes=1)(
-            M.value
-        )
-        M = scaled.normalise(columns, M.exponent + exponent)
-        return M, scaled.log_norm(scaled.normalise(g.value @ M.value, g.exponent + M.exponent))
+    # g_t^T M_t = (J_t^T g_t)^T M_{t-1}: all J_t^T g_t are one product ahead of the scan.
+    pulled = adjoint.pull_all(cell, params, trajectory, ends)
+
+    # M is carried transposed, a column of it as a row, and norms are taken behind the scan: no step
+    # then moves a matrix in memory only to have it the other way round.
+    def step(columns: Scaled, at: tuple) -> tuple[Scaled, Scaled]:
+        (local, exponent), v = at
+        arriving = Scaled(columns.value @ v.value, columns.exponent + v.exponent)
+        pushed = jax.vmap(lambda c: dynamics.push(cell, params, local, c))(columns.value)
+        return scaled.normalise(pushed, columns.exponent + exponent), arriving
 
     start = scaled.normalise(jnp.eye(trajectory.h_prev.shape[1], dtype=trajectory.h_prev.dtype))
-    _, log_norm = jax.lax.scan(step, start, (locals_, ends))
-    return {"log_norm_by_length": log_norm}
+    _, arriving = jax.lax.scan(step, start, (locals_, pulled))
+    return {"log_norm_by_length": scaled.log_norm(arriving)}

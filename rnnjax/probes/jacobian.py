@@ -109,9 +109,7 @@ def _by_lag(
     if not 1 <= every <= n_steps:
         raise ValueError(f"every: expected a number of lags between 1 and {n_steps}, got {every}")
     trajectory = scan.unroll(cell, params, batch.x)
-    locals_ = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
-        trajectory.h_prev, trajectory.drive
-    )
+    locals_ = scan.tangents(cell, params, trajectory)
     n_lags = n_steps // every
     backward = jax.tree.map(
         lambda a: a[::-1][: n_lags * every].reshape((n_lags, every, *a.shape[1:])), locals_

@@ -23,7 +23,7 @@ from rnnjax import adjoint, dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
 from rnnjax.rules.base import mean_of_sequences, without_state
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.scan import Tangents, Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -75,8 +75,8 @@ class BPTT:
         """
         if self.segment is not None and not per_step:
             return self._segmented(cell, loss, params, batch)
-        losses, trajectory, deltas = self._deltas(cell, loss, params, batch)
-        grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
+        losses, steps = self._steps(cell, loss, params, batch)
+        grads = gradient_of_deltas(cell, loss, params, *steps, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())
 
     def batch_gradient(
@@ -95,30 +95,30 @@ class BPTT:
         """
         if self.segment is not None:
             return mean_of_sequences(self, cell, loss, params, batch, state, per_step=per_step)
-        parts = jax.vmap(lambda b: self._deltas(cell, loss, params, b))(batch)
-        loss_of_batch = jnp.mean(jnp.sum(parts[0], axis=1))
-        n_batch = len(parts[0])
-        _, trajectory, deltas = parts
-        steps = (trajectory, batch, deltas)
+        # Time first, as scans leave it: (T, B, ...).
+        losses, steps = jax.vmap(lambda b: self._steps(cell, loss, params, b), out_axes=1)(batch)
+        loss_of_batch = jnp.mean(jnp.sum(losses, axis=0))
+        n_batch = losses.shape[1]
         if per_step:
-            steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), steps)
             grads = step_gradients(cell, loss, params, *steps)
         else:
             steps = jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), steps)
             grads = parameter_gradient(cell, loss, params, *steps)
         return RuleOut(loss_of_batch, scaled.divide(grads, n_batch), ())
 
-    def _deltas(
+    def _steps(
         self, cell: Cell, loss: StepLoss, params: Params, batch: Batch
-    ) -> tuple[Array, Trajectory, Scaled]:
+    ) -> tuple[Array, tuple[Trajectory, Batch, Scaled, Tangents]]:
+        """Return the losses of a sequence, and what `parameter_gradient` takes."""
         trajectory = scan.unroll(cell, params, batch.x)
         h = scaled.plain(trajectory.states)
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        tangents = scan.tangents(cell, params, trajectory)
         if self.window is not None and self.window < len(losses):
-            deltas = _windowed(cell, params, trajectory, g, self.window, self.decay)
-            return losses, trajectory, deltas
-        deltas, _ = adjoint.scan_back(cell, params, trajectory, _nothing(g), g, self.decay)
-        return losses, trajectory, deltas
+            deltas = _windowed(cell, params, tangents, g, self.window, self.decay)
+        else:
+            deltas, _ = adjoint.scan_back(cell, params, tangents, _nothing(g), g, self.decay)
+        return losses, (trajectory, batch, deltas, tangents)
 
     def _segmented(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> RuleOut:
         def source(trajectory: Trajectory, targets: Any) -> Scaled:
@@ -156,15 +156,13 @@ def _nothing(like: Scaled) -> Scaled:
 def _windowed(
     cell: Cell,
     params: Params,
-    trajectory: Trajectory,
+    tangents: Tangents,
     g: Scaled,
     window: int,
     decay: Array | float,
 ) -> Scaled:
     """Return delta_t of equation (1), all t at once, one lag after the other."""
-    locals_, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
-        trajectory.h_prev, trajectory.drive
-    )
+    locals_, exponent = tangents
 
     def one_lag(carry: tuple[Scaled, Scaled], _: None) -> tuple[tuple[Scaled, Scaled], None]:
         term, total = carry

@@ -68,9 +68,7 @@ class ForwardErrors:
           trajectory: T steps.
           g: dl_t/dh_t, value (T, n_h).
         """
-        locals_, exponents = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
-            trajectory.h_prev, trajectory.drive
-        )
+        locals_, exponents = scan.tangents(cell, params, trajectory)
         like = trajectory.h_prev[0]
 
         def jacobian(local: Any, exponent: Array) -> Scaled:

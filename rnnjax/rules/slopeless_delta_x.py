@@ -60,7 +60,7 @@ class SlopelessDeltaX:
 def _deltas(cell: Any, params: Params, trajectory: scan.Trajectory, g: Scaled) -> Scaled:
     """Return delta_t of equation (2), value (T, n_h), exponent (T,)."""
     at = (trajectory.h_prev, trajectory.drive)
-    locals_ = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(*at)
+    locals_ = scan.tangents(cell, params, trajectory)
     slopes = jax.vmap(lambda h, d: cell.state_slope(params, h, d))(*at)
 
     def step(dx: Scaled, at: Any) -> tuple[Scaled, Scaled]:
