@@ -28,7 +28,7 @@ problem = $(shell \
 		echo "$(PYTHON) cannot make virtual environments: install its venv module" \
 			"(on Debian and Ubuntu the package python3-venv), or $(another)")
 
-.PHONY: help demo test lint figures papers papers-page bench lock clean
+.PHONY: help demo test lint figures papers papers-page bench bench-quick lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -62,13 +62,12 @@ papers: $(installed) ## run the sweeps behind published figures again, in result
 papers-page: $(installed) ## write docs/papers.md, published numbers beside those of results/
 	@$(rnnjax) papers $(results) > docs/papers.md.new && mv docs/papers.md.new docs/papers.md
 
-ifneq ($(wildcard benchmarks/__main__.py),)
-bench: $(bench_installed) ## time rnnjax and its peers side by side (installs torch)
+bench: $(bench_installed) ## time rnnjax and its peers side by side (installs torch; about an hour)
 	$(python) -m benchmarks
-else
-bench:
-	@echo "there are no benchmarks yet (no benchmarks/__main__.py): nothing was measured"; exit 1
-endif
+	$(python) -m benchmarks.online_rules
+
+bench-quick: $(installed) ## see that the benchmarks run, at tiny sizes and with the peers at hand
+	$(python) -m benchmarks --quick --out results/benchmarks/quick
 
 lock: ## pin the newest releases in requirements.lock (needs uv)
 	@{ echo "# What make installs: rnnjax with the extras data and xlsx, and the groups build, test and lint."; \
