@@ -69,7 +69,7 @@ def _call(name: str, given: argparse.Namespace, *arguments: str) -> Any:
 
 def _measured(name: str, given: argparse.Namespace) -> Any:
     """Run one workload in this process, or rnnjax's side of one case for the memory it takes."""
-    from rnnjax.cli import backend
+    from rnnjax.sweep import backend
 
     backend.configured(1 if name in ONE_DEVICE else backend.cores(), "float32")
     from benchmarks import harness, machine

@@ -25,6 +25,7 @@ FLOORS = [
     {"updates", "penalties"},
     {"train", "train_online", "workbook"},
     {"sweep"},
+    {"cluster"},
     {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -10,7 +10,7 @@ import pytest
 
 from rnnjax import catalog
 from rnnjax.cli import main
-from rnnjax.cli.backend import cache_folder
+from rnnjax.sweep.backend import cache_folder
 
 ROOT = catalog.PACKAGE.parent
 TOY = Path(__file__).parent / "sweep" / "toy_experiment.py"

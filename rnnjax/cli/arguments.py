@@ -16,8 +16,9 @@ from typing import NoReturn
 from rnnjax.errors import ConfigError, one_line
 
 MAX_DEVICES = 256
-VALUED = ("--config", "--out", "--devices")
-SWITCHES = ("--quick", "--x64", "--help", "-h")
+CLUSTER = ("--cluster", "--scheduler", "--scheduler-file")
+VALUED = ("--config", "--out", "--devices", *CLUSTER)
+SWITCHES = ("--quick", "--x64", "--return-bytes", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
 EPILOG = (
     "EXPERIMENT is a name that `rnnjax list` shows, or the path of a .py file. Every key of its "
@@ -118,6 +119,7 @@ def _parser() -> Parser:
     _sweeping(commands, "plan", "cells, programs to compile, memory and output; runs nothing")
     resume = _with_out(commands, "resume", "go on with an interrupted sweep")
     resume.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
+    _on_cluster(resume)
     _with_out(commands, "status", "how far a sweep is")
     _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
     _with_outs(commands, "figure", "draw figures again from their cubes")
@@ -138,8 +140,23 @@ def _sweeping(commands: argparse._SubParsersAction, name: str, told: str) -> Par
     command.add_argument("--out", metavar="DIR", help="default: results/EXPERIMENT")
     command.add_argument("--x64", action="store_true", help="compute in float64")
     command.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
+    _on_cluster(command)
     command.set_defaults(parser=command)
     return command
+
+
+def _on_cluster(command: Parser) -> None:
+    group = command.add_argument_group(
+        "on a cluster (extra 'cluster')"
+    ).add_mutually_exclusive_group()
+    group.add_argument(
+        "--cluster", type=_devices, metavar="N", help="start a scheduler and N workers here"
+    )
+    group.add_argument("--scheduler", metavar="ADDRESS", help="a running one, as tcp://HOST:PORT")
+    group.add_argument("--scheduler-file", metavar="FILE", help="the file that it has written")
+    command.add_argument(
+        "--return-bytes", action="store_true", help="for workers that cannot reach the store"
+    )
 
 
 def _with_out(commands: argparse._SubParsersAction, name: str, told: str) -> Parser:

@@ -5,48 +5,17 @@ from __future__ import annotations
 import argparse
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnjax.cli.arguments import SWITCHES, VALUED
 from rnnjax.errors import ConfigError, shown, suggestion
 from rnnjax.sweep.experiment import Experiment, load
-from rnnjax.sweep.plan import Plan, make_plan
-from rnnjax.sweep.spec import Config, item_type, model_at, parse_config
-from rnnjax.sweep.store import SCHEMA, config_hash_of
+from rnnjax.sweep.request import Request, request_of
+from rnnjax.sweep.spec import Config, item_type, model_at
 
 MAX_BYTES = 1_000_000
 Override = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Request:
-    """A sweep that was asked for, validated and planned.
-
-    Args:
-        experiment: the experiment.
-        config: its config.
-        plan: its plan.
-        precision: ``"float32"`` or ``"float64"``.
-    """
-
-    experiment: Experiment
-    config: Config
-    plan: Plan
-    precision: str
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """What the store of this sweep keeps of it."""
-        told = {
-            "schema": SCHEMA,
-            "experiment": self.experiment.name,
-            "config": self.config.model_dump(mode="json"),
-            "precision": self.precision,
-        }
-        groups = [{"id": group.id, "static": group.static} for group in self.plan.groups]
-        return {**told, "config_hash": config_hash_of(told), "groups": groups}
 
 
 def requested(arguments: argparse.Namespace, overrides: Sequence[Override]) -> Request:
@@ -64,16 +33,6 @@ def requested(arguments: argparse.Namespace, overrides: Sequence[Override]) -> R
         return request_of(experiment, data, "float64" if arguments.x64 else experiment.precision)
     except ConfigError as error:
         raise _with_option(error, overrides) from None
-
-
-def request_of(experiment: Experiment, data: dict[str, Any], precision: str) -> Request:
-    """Validate and plan a config that was read.
-
-    Raises:
-        ConfigError: naming the first key that is wrong.
-    """
-    config = parse_config(experiment.config, data)
-    return Request(experiment, config, make_plan(experiment, config), precision)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnjax import catalog
-from rnnjax.cli.backend import cores
 from rnnjax.errors import ConfigError, one_line
+from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in, load
 from rnnjax.sweep.store import Store

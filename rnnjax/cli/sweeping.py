@@ -6,18 +6,20 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnjax.cli.backend import configured, cores
-from rnnjax.cli.config import Override, Request, request_of, requested
+from rnnjax.cli.config import Override, requested
 from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
 from rnnjax.cli.results import present, refuse_own_code
 from rnnjax.errors import ConfigError, one_line
+from rnnjax.sweep.backend import configured, cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.progress import shown_progress
+from rnnjax.sweep.request import Request, request_of
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
 
@@ -107,25 +109,64 @@ def _completed(
     before = store.committed()
     if len(before) == len(request.plan.groups) and not problems and _has_cube(store):
         return read_cube(store.out)
-    told = [store.load(group).attrs for group in sorted(before)]
     if len(before) < len(request.plan.groups):
-        devices = configured(_devices(arguments, request), request.precision)
-        # jax is configured now, so what imports it may be imported.
-        from rnnjax.sweep.run import InterruptedSweepError, run_sweep
-
-        try:
-            computed = run_sweep(
-                request.experiment,
-                request.plan,
-                store,
-                devices=devices,
-                progress=shown_progress(),
-                stopped=interrupts.asked,
-            )
-        except InterruptedSweepError:
+        compute = _on_cluster if _cluster_asked(arguments) else _here
+        if not compute(request, store, arguments, interrupts):
             return None
-        told.append(computed)
-    return store.collect(request.plan.axes, _merged(told)) if store.committed() else None
+    told = [store.load(group).attrs for group in sorted(store.committed())]
+    return store.collect(request.plan.axes, _merged(told)) if told else None
+
+
+def _here(request: Request, store: Store, arguments: Namespace, interrupts: Interrupts) -> bool:
+    """Compute what is missing in this process; False if interrupted."""
+    devices = configured(_devices(arguments, request), request.precision)
+    # jax is configured now, so what imports it may be imported.
+    from rnnjax.sweep.run import InterruptedSweepError, run_sweep
+
+    try:
+        run_sweep(
+            request.experiment,
+            request.plan,
+            store,
+            devices=devices,
+            progress=shown_progress(),
+            stopped=interrupts.asked,
+        )
+    except InterruptedSweepError:
+        return False
+    return True
+
+
+def _cluster_asked(arguments: Namespace) -> bool:
+    asked = bool(arguments.cluster or arguments.scheduler or arguments.scheduler_file)
+    if arguments.return_bytes and not asked:
+        told = "expected --cluster, --scheduler or --scheduler-file beside it"
+        raise ConfigError("return-bytes", told)
+    if arguments.devices and asked:
+        raise ConfigError("devices", "expected no --devices: a worker of a cluster has one device")
+    return asked
+
+
+def _on_cluster(
+    request: Request, store: Store, arguments: Namespace, interrupts: Interrupts
+) -> bool:
+    """Have what is missing computed by workers; False if interrupted."""
+    from rnnjax.cluster.client import connected, run_on
+    from rnnjax.cluster.local import local_cluster
+
+    with ExitStack() as stack:
+        if arguments.cluster:
+            client = stack.enter_context(local_cluster(arguments.cluster))
+        else:
+            client = stack.enter_context(connected(arguments.scheduler, arguments.scheduler_file))
+        return run_on(
+            client,
+            request,
+            store,
+            progress=shown_progress(),
+            stopped=interrupts.asked,
+            return_bytes=arguments.return_bytes,
+        )
 
 
 def _has_cube(store: Store) -> bool:

@@ -87,23 +87,49 @@ def _run_group(
     tick: Callable[[int], None],
 ) -> None:
     """Commit one group, or record that it failed."""
-    started, compiled = time.perf_counter(), programs.compile_seconds
     try:
-        values = _measured(programs, group, coming, tick)
-        dataset = shard(programs.plan, values, attributes)
+        dataset, receipt = computed(programs, group, attributes, coming, tick)
     except InterruptedSweepError:
         raise
     except Exception as error:
-        # The error first: jax ends a traceback with a note of its own.
-        told = f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
-        store.fail(group.id, told)
+        store.fail(group.id, told_of(error))
         return
+    store.commit(group.id, dataset, receipt)
+
+
+def computed(
+    programs: Programs,
+    group: Group,
+    attributes: dict[str, str],
+    coming: Sequence[Group] = (),
+    tick: Callable[[int], None] = lambda step: None,
+) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Compute one group.
+
+    Args:
+        programs: those of the sweep.
+        group: the group.
+        attributes: the provenance.
+        coming: groups to compile ahead.
+        tick: told of every step.
+
+    Returns:
+        The dataset of the group's shard, and its receipt: versions, host, times.
+    """
+    started, compiled = time.perf_counter(), programs.compile_seconds
+    dataset = shard(programs.plan, _measured(programs, group, coming, tick), attributes)
     times = {
         "seconds": time.perf_counter() - started,
         "compile_seconds": programs.compile_seconds - compiled,
     }
     where = {"host": platform.node(), "devices": programs.n_devices}
-    store.commit(group.id, dataset, {**attributes, **times, **where})
+    return dataset, {**attributes, **times, **where}
+
+
+def told_of(error: Exception) -> str:
+    """What is recorded of an error: what it says, and then where it came from."""
+    # The error first: jax ends a traceback with a note of its own.
+    return f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
 
 
 def shard(plan: Plan, values: dict[str, np.ndarray], attributes: dict[str, str]) -> xr.Dataset:

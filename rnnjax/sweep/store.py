@@ -103,9 +103,16 @@ class Store:
             StoreError: another result of the group is there, or the file cannot be written.
             ValueError: a variable without status, or of a type that netCDF cannot hold.
         """
-        shard = self.path_of(SHARD, group)
         check_companions(dataset)
-        data = netcdf.encode(dataset)
+        self._commit(group, netcdf.encode(dataset), receipt)
+
+    def commit_encoded(self, group: str, data: bytes, receipt: Mapping[str, Any]) -> None:
+        """Does what `commit` does with the bytes of a shard, as another machine has made them."""
+        check_companions(netcdf.decode(data, self.path_of(SHARD, group)))
+        self._commit(group, data, receipt)
+
+    def _commit(self, group: str, data: bytes, receipt: Mapping[str, Any]) -> None:
+        shard = self.path_of(SHARD, group)
         told = {**receipt, **self._signature(group), "sha256": files.sha256(data)}
         sealed = files.seal(told)
         files.commit_new(shard, data, self.out / "tmp")

@@ -1,0 +1,50 @@
+"""A sweep as it was asked for: validated, planned, and told to others as plain JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.plan import Plan, make_plan
+from rnnjax.sweep.spec import Config, parse_config
+from rnnjax.sweep.store import SCHEMA, config_hash_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """A sweep that was asked for, validated and planned.
+
+    Args:
+        experiment: the experiment.
+        config: its config.
+        plan: its plan.
+        precision: ``"float32"`` or ``"float64"``.
+    """
+
+    experiment: Experiment
+    config: Config
+    plan: Plan
+    precision: str
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the store of this sweep keeps of it."""
+        told = {
+            "schema": SCHEMA,
+            "experiment": self.experiment.name,
+            "config": self.config.model_dump(mode="json"),
+            "precision": self.precision,
+        }
+        groups = [{"id": group.id, "static": group.static} for group in self.plan.groups]
+        return {**told, "config_hash": config_hash_of(told), "groups": groups}
+
+
+def request_of(experiment: Experiment, data: dict[str, Any], precision: str) -> Request:
+    """Validate and plan a config that was read.
+
+    Raises:
+        ConfigError: naming the first key that is wrong.
+    """
+    config = parse_config(experiment.config, data)
+    return Request(experiment, config, make_plan(experiment, config), precision)
