@@ -16,6 +16,7 @@ import rnnjax
 from benchmarks import harness, networks
 from benchmarks.networks import N_H, Networks
 
+CALM = 1.4
 _WHOLE = ("PyTorch bmm", "plain JAX")  # the peers that do all of the work
 
 
@@ -43,18 +44,23 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
         harness.together([networks.ours(n, rnnjax.probes.log_norm_by_lag) for n in drawn]),
         harness.where_installed("torch", of_torch)
         | {"plain JAX": harness.together([_plain_jax(nets) for nets in drawn])},
-        lambda results: max(difference_in_range(results, n) for n in _WHOLE if n in results),
-        f"largest difference of a log norm from {' and '.join(_WHOLE)} where these are in range",
+        lambda results: max(difference(drawn, results, n) for n in _WHOLE if n in results),
+        f"largest difference of a log norm from {' and '.join(_WHOLE)}, gains up to {CALM:g}",
         flop=n_lanes * n_steps * 2 * 2.0 * N_H**2,
     )
 
 
-def difference_in_range(results: dict[str, Any], name: str) -> float:
-    """Return the largest |ln a - ln b| where the peer's float32 norm b can be trusted."""
+def difference(drawn: list[Networks], results: dict[str, Any], name: str) -> float:
+    """Return the largest |ln a - ln b| where the peer's float32 norm b can be trusted.
+
+    Beyond a gain of CALM rounding grows on the way: tanh networks are chaotic, and relu's states
+    leave the peer's range.
+    """
     worst = 0.0
-    for ours, norm in zip(results["rnnjax"], results[name], strict=True):
+    for nets, ours, norm in zip(drawn, results["rnnjax"], results[name], strict=True):
         norm = np.asarray(norm, np.float64)
-        known = (norm > 1e-15) & (norm < 1e15)  # beyond, float32 squares in the norm are lost
+        # Outside of this range float32 squares in the norm are lost.
+        known = (norm > 1e-15) & (norm < 1e15) & (nets.gain[:, None] <= CALM)
         apart = np.asarray(ours)[known] - np.log(norm[known])
         worst = max(worst, float(np.max(np.abs(apart), initial=0)))
     return worst

@@ -21,9 +21,18 @@ ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 
 @dataclass
 class Networks:
-    """Networks of one activation: W (lanes, n_h, n_h), U (lanes, n_h, n_x), x (lanes, T, n_x)."""
+    """Networks of one activation.
+
+    Attributes:
+      activation: its name.
+      gain: (lanes,).
+      W: (lanes, n_h, n_h).
+      U: (lanes, n_h, n_x).
+      x: (lanes, T, n_x).
+    """
 
     activation: str
+    gain: np.ndarray
     W: np.ndarray
     U: np.ndarray
     x: np.ndarray
@@ -55,7 +64,7 @@ def drawn(quick: bool) -> list[Networks]:
     W = np.tile(generator.standard_normal(shape) / N_H**0.5, (n_gains, 1, 1)) * g
     U = np.tile(generator.standard_normal((n_seeds, N_H, N_X)) / N_X**0.5, (n_gains, 1, 1))
     x = np.tile(generator.standard_normal((n_seeds, n_steps, N_X)), (n_gains, 1, 1))
-    return [Networks(f, *(np.float32(a) for a in (W, U, x))) for f in ACTIVATIONS]
+    return [Networks(f, *(np.float32(a) for a in (g[:, 0, 0], W, U, x))) for f in ACTIVATIONS]
 
 
 def ours(nets: Networks, probe: Callable) -> harness.Side:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,8 @@ def installed() -> Any:
     except ImportError:
         told = "expected the extra 'cluster' (dask.distributed): pip install 'rnnjax[cluster]'"
         raise ConfigError("cluster", told) from None
+    # What it says of lost connections is told in one line by whoever gives up.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     return distributed
 
 
@@ -129,7 +133,8 @@ class _Sweep:
         if not self.running:
             time.sleep(0.5)
         else:
-            with suppress(TimeoutError), self.client.as_current():
+            # Futures are cancelled when the scheduler is lost: `_take` sees to them.
+            with suppress(TimeoutError, CancelledError), self.client.as_current():
                 wait(list(self.running), timeout=0.5, return_when="FIRST_COMPLETED")
         self._check_scheduler()
         for future in [f for f in self.running if f.done()]:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _THREADS = "NPROC"
 _THREADS_A_CORE = 4
 _FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
-# By their numbers in <malloc.h>: M_MMAP_MAX, M_TRIM_THRESHOLD, M_ARENA_MAX. With one arena a thread
-# only the first could grow past 64 MiB.
-_KEEPING = {-4: 0, -1: 2**31 - 1, -8: 1}
+# By their numbers in <malloc.h>: M_MMAP_MAX, M_TRIM_THRESHOLD. Not M_ARENA_MAX as well: devices would
+# wait for one another at every product.
+_KEEPING = {-4: 0, -1: 2**31 - 1}
 
 
 def cores() -> int:

@@ -1,0 +1,91 @@
+"""A real scheduler and worker processes: the bytes of the local run, whatever is killed."""
+
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rnnjax.sweep.store import Store
+
+TOY = Path(__file__).with_name("toy_experiment.py")
+SWEEP = ("run", TOY, "--axes.activation", '["tanh", "relu", "sigmoid", "erf", "softplus"]')
+ON_TWO = ("--cluster", "2")
+
+
+@pytest.fixture(scope="module")
+def local(rnnjax, folder):
+    done = rnnjax(*SWEEP, "--out", "local", "--devices", "1")
+    assert done.returncode == 0, done.stderr
+    return (folder / "local" / "cube.nc").read_bytes()
+
+
+def processes_of(client, kind):
+    """The processes that a client started: the scheduler, or those that compute."""
+    word = {"scheduler": "scheduler", "worker": "--multiprocessing-fork"}[kind]
+    found = []
+    for process in psutil.Process(client.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it may end while it is looked at
+            found += [process] if word in process.cmdline() else []
+    return found
+
+
+def wait_until(there, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (found := there()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("flags", [(), ("--return-bytes",)], ids=["shared", "returned"])
+def test_two_workers_give_the_bytes_of_the_local_run(rnnjax, folder, local, flags):
+    out = f"clustered{len(flags)}"
+    done = rnnjax(*SWEEP, "--out", out, *ON_TWO, *flags)
+    assert done.returncode == 0, done.stderr
+    assert "2 workers" in done.stderr
+    assert (folder / out / "cube.nc").read_bytes() == local
+
+
+def test_workers_scheduler_and_client_are_killed_and_nothing_is_lost(rnnjax, start, folder, local):
+    out = folder / "hunted"
+    process = start(*SWEEP, "--out", out, *ON_TWO, TOY_PAUSE="0.7")
+    for _ in range(5):
+        (folder / "pausing").unlink(missing_ok=True)
+        wait_until((folder / "pausing").exists, process)  # a worker computes
+        workers = wait_until(lambda: processes_of(process, "worker"), process)
+        min(workers, key=lambda worker: worker.create_time()).kill()
+    wait_until(lambda: Store.open(out).committed(), process)
+    processes_of(process, "scheduler")[0].kill()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert "the scheduler is lost" in err
+
+    process = start("resume", out, *ON_TWO, TOY_PAUSE="3")
+    started = wait_until(lambda: processes_of(process, "worker"), process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert not alive
+    assert not (out / "cube.nc").exists()
+
+    done = rnnjax("resume", out, *ON_TWO)
+    assert done.returncode == 0, done.stderr
+    assert (out / "cube.nc").read_bytes() == local
+
+
+def test_a_group_that_fails_does_not_stop_the_others(rnnjax, folder):
+    done = rnnjax("run", TOY, "--out", "broken", *ON_TWO, TOY_BROKEN="tanh")
+    assert done.returncode == 1
+    assert "activation=tanh failed: RuntimeError: this group was told to fail" in done.stderr
+    assert Store.open(folder / "broken").counts()["committed"] == 1
+
+
+def test_a_scheduler_that_does_not_answer_is_told_in_one_line(rnnjax, folder):
+    done = rnnjax("run", TOY, "--out", "alone", "--scheduler-file", folder / "nowhere.json")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "scheduler-file: expected the file of a running scheduler" in done.stderr
