@@ -6,18 +6,25 @@ medians, and the ratios of medians. A peer that would take too long does a small
 work, and its seconds are multiplied by `scale`; what was left out is said beside them.
 """
 
+import importlib
 import importlib.util
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
+
+from rnnjax.sweep import backend
 
 
 @dataclass
@@ -30,6 +37,7 @@ class Side:
       share: what `run` leaves out, in words; empty if nothing.
       compile_seconds: what preparing `run` took.
       goal: how many times longer than rnnjax this side should take, at least.
+      megabytes: measures the memory of `run` where that is in other processes.
     """
 
     run: Callable[[], Any]
@@ -37,6 +45,7 @@ class Side:
     share: str = ""
     compile_seconds: float | None = None
     goal: float | None = None
+    megabytes: Callable[[], float] | None = None
 
 
 @dataclass
@@ -141,6 +150,57 @@ def together(sides: list[Side]) -> Side:
     return Side(lambda: [side.run() for side in sides], compile_seconds=compile_seconds)
 
 
+def a_process_a_core(module: str, function: str, *args: Any) -> Side:
+    """Return a side whose work is shared by as many processes as cores, one device and thread each.
+
+    As `rnnjax run --cluster` computes. `function(*args, share=(i, n))` of the module returns the
+    side of share i of n, in a process that has been prepared for it; the side's result is the list
+    of theirs, and the time includes sending them.
+    """
+    started = time.perf_counter()
+    n = backend.cores()
+    with _environment(NPROC="1"):
+        crew = [
+            ProcessPoolExecutor(1, get_context("spawn"), _prepare, (module, function, args, (i, n)))
+            for i in range(n)
+        ]
+        for ready in [one.submit(int) for one in crew]:
+            ready.result()
+    seconds = time.perf_counter() - started
+    return Side(
+        lambda: [done.result() for done in [one.submit(_run_share) for one in crew]],
+        compile_seconds=seconds,
+        megabytes=lambda: sum([m.result() for m in [one.submit(_share_megabytes) for one in crew]]),
+    )
+
+
+_share: list[Side] = []
+
+
+def _prepare(module: str, function: str, args: tuple, share: tuple[int, int]) -> None:
+    backend.configured(1, "float32")
+    _share.append(getattr(importlib.import_module(module), function)(*args, share=share))
+
+
+def _run_share() -> Any:
+    return jax.tree.map(np.asarray, _share[0].run())
+
+
+def _share_megabytes() -> float:
+    return peak_megabytes(_share[0])
+
+
+@contextmanager
+def _environment(**names: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
 def over_devices(lane: Callable) -> Callable:
     """Return a function of stacked lanes that runs an equal share of them on every device.
 
@@ -162,11 +222,13 @@ def relative(name: str, of: Callable[[Any], Any] = np.asarray) -> Callable[[dict
     return difference
 
 
-def peak_megabytes(run: Callable[[], Any]) -> float:
-    """Return the most memory that running something takes beyond what is held before it, MB."""
+def peak_megabytes(side: Side) -> float:
+    """Return the most memory that running a side takes beyond what is held before it, MB."""
+    if side.megabytes is not None:
+        return side.megabytes()
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
-    run()
+    side.run()
     return (_memory("VmHWM") - before) / 1024
 
 

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import rnnjax
 from benchmarks import harness, networks
 from benchmarks.networks import N_H, Networks
 
@@ -41,7 +40,7 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
 
     return harness.Case(
         f"every lag, {n_lanes} networks, n_h {N_H}, T {n_steps}",
-        harness.together([networks.ours(n, rnnjax.probes.log_norm_by_lag) for n in drawn]),
+        networks.ours(quick, "log_norm_by_lag"),
         harness.where_installed("torch", of_torch)
         | {"plain JAX": harness.together([_plain_jax(nets) for nets in drawn])},
         lambda results: max(difference(drawn, results, n) for n in _WHOLE if n in results),

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import rnnjax
 from benchmarks import harness, lags, networks
 from benchmarks.networks import N_H, Networks
 
@@ -42,7 +41,7 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
 
     return harness.Case(
         f"every length, {n_lanes} networks, n_h {N_H}, T 1 to {n_steps}",
-        harness.together([networks.ours(n, rnnjax.probes.log_norm_by_length) for n in drawn]),
+        networks.ours(quick, "log_norm_by_length"),
         harness.where_installed("torch", of_torch)
         | {"plain JAX": harness.together([_plain_jax(nets) for nets in drawn])},
         lambda results: lags.difference(drawn, results, "plain JAX"),

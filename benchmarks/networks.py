@@ -5,7 +5,7 @@ a fixed unit vector u.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ import rnnjax
 from benchmarks import harness
 
 N_X, N_H = 8, 64
+_SIDE_BY_SIDE = 6  # their matrices fit the cache of a core together
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 
 
@@ -42,6 +43,11 @@ class Networks:
         """The cell of rnnjax."""
         return rnnjax.Vanilla(N_X, N_H, 1, activation=rnnjax.activation_named(self.activation))
 
+    def part(self, i: int, n: int) -> "Networks":
+        """Return the i-th of n parts of the networks."""
+        arrays = (np.array_split(a, n)[i] for a in (self.gain, self.W, self.U, self.x))
+        return Networks(self.activation, *arrays)
+
     def lanes(self) -> tuple[Any, jax.Array]:
         """Return stacked parameters of `cell`, and the inputs."""
         n = len(self.W)
@@ -67,15 +73,30 @@ def drawn(quick: bool) -> list[Networks]:
     return [Networks(f, *(np.float32(a) for a in (g[:, 0, 0], W, U, x))) for f in ACTIVATIONS]
 
 
-def ours(nets: Networks, probe: Callable) -> harness.Side:
-    """Return rnnjax's way: a probe that measures one array, over all networks."""
+def ours(quick: bool, probe: str) -> harness.Side:
+    """Return rnnjax's way: a probe that measures one array, over all networks, a process a core."""
+    shared = harness.a_process_a_core("benchmarks.networks", "our_share", quick, probe)
+    return replace(shared, run=lambda: [np.concatenate(f) for f in zip(*shared.run(), strict=True)])
+
+
+def our_share(quick: bool, probe: str, *, share: tuple[int, int]) -> harness.Side:
+    """Return the side of one share of all networks."""
+    i, n = share
+    part = [nets.part(i, n) for nets in drawn(quick)]
+    return harness.together([_measured(nets, getattr(rnnjax.probes, probe)) for nets in part])
+
+
+def _measured(nets: Networks, probe: Callable) -> harness.Side:
 
     def measured(params, x):
         batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
         (norms,) = probe(nets.cell, None, params, batch).values()
         return norms
 
-    return harness.compiled(harness.over_devices(measured), *nets.lanes())
+    def all_of(params, x):
+        return jax.lax.map(lambda lane: measured(*lane), (params, x), batch_size=_SIDE_BY_SIDE)
+
+    return harness.compiled(all_of, *nets.lanes())
 
 
 def torch_function(name: str) -> Callable:

@@ -6,10 +6,12 @@ body takes `grad` of a scan; the same with flax's nn.RNN and with an equinox mod
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 import rnnjax
@@ -58,6 +60,15 @@ def _case(n_seeds: int, n_updates: int) -> harness.Case:
 
 
 def _ours(n_seeds: int, n_updates: int) -> harness.Side:
+    shared = harness.a_process_a_core("benchmarks.training", "our_share", n_seeds, n_updates)
+    return replace(shared, run=lambda: np.concatenate(shared.run()))
+
+
+def our_share(n_seeds: int, n_updates: int, *, share: tuple[int, int]) -> harness.Side:
+    """Return rnnjax's way for one share of the seeds, one seed after the other.
+
+    The arrays of one training fit the cache; those of many side by side do not.
+    """
     cell, task = rnnjax.Vanilla(2, N_H, 1), Adding(LENGTH)
     optimiser = rnnjax.updates.clip_by_norm(CLIP, optax.sgd(RATE))
 
@@ -67,7 +78,9 @@ def _ours(n_seeds: int, n_updates: int) -> harness.Side:
             n_updates=n_updates, batch_size=BATCH,
         ).loss  # fmt: skip
 
-    return harness.compiled(harness.over_devices(train), jnp.arange(n_seeds))
+    i, n = share
+    seeds = jnp.asarray(np.array_split(np.arange(n_seeds), n)[i])
+    return harness.compiled(lambda seeds: jax.lax.map(train, seeds), seeds)
 
 
 def _side(network: tuple[Callable, Callable], n_seeds: int, n_updates: int, **told) -> harness.Side:

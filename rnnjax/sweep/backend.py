@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _THREADS = "NPROC"
 _THREADS_A_CORE = 4
 _FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
-# By their numbers in <malloc.h>: M_MMAP_MAX, M_TRIM_THRESHOLD. Not M_ARENA_MAX as well: devices would
-# wait for one another at every product.
+# By their numbers in <malloc.h>: M_MMAP_MAX, M_TRIM_THRESHOLD. M_ARENA_MAX is left alone: with one
+# arena devices would wait for one another at every product.
 _KEEPING = {-4: 0, -1: 2**31 - 1}
 
 
