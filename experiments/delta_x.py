@@ -280,7 +280,8 @@ def _sent(cell, task, params, pair):
     h = scaled.plain(trajectory.states)
     _, g = adjoint.readout_source(cell, task.loss, params, h, pair.y, pair.mask)
     nothing = scaled.normalise(jnp.zeros(2))
-    deltas, _ = adjoint.scan_back(cell, params, trajectory, nothing, g)
+    tangents = rnnjax.scan.tangents(cell, params, trajectory)
+    deltas, _ = adjoint.scan_back(cell, params, tangents, nothing, g)
     di3 = scaled.plain(adjoint.pull_all(cell, params, trajectory, deltas))[:, 1]
     return jnp.max(jnp.abs(di3 - expected))
 

@@ -206,7 +206,8 @@ def _adjoint(cell, params, trajectory, g):
     from jax import numpy as jnp
 
     nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0]))
-    return rnnjax.adjoint.scan_back(cell, params, trajectory, nothing, g)[0]
+    tangents = rnnjax.scan.tangents(cell, params, trajectory)
+    return rnnjax.adjoint.scan_back(cell, params, tangents, nothing, g)[0]
 
 
 def _of_weights(cell, params, trajectory, batch, deltas):

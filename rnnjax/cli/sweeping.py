@@ -61,6 +61,7 @@ output      {_bytes(cube)} before compression, in {out}""")
 
 def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
     """Run a sweep, or go on with it where it stands, and show what came out."""
+    _check_cluster(arguments)
     request = requested(arguments, overrides)
     out = _out(arguments)
     if not (out / "sweep.json").exists() and (out / "cube.nc").exists():
@@ -72,6 +73,7 @@ def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
 
 def resume(arguments: Namespace) -> int:
     """Go on with an interrupted sweep."""
+    _check_cluster(arguments)
     out = Path(arguments.out)
     store = Store.open(out)
     refuse_own_code(store.spec["experiment"], out)
@@ -110,7 +112,7 @@ def _completed(
     if len(before) == len(request.plan.groups) and not problems and _has_cube(store):
         return read_cube(store.out)
     if len(before) < len(request.plan.groups):
-        compute = _on_cluster if _cluster_asked(arguments) else _here
+        compute = _on_cluster if _on_a_cluster(arguments) else _here
         if not compute(request, store, arguments, interrupts):
             return None
     told = [store.load(group).attrs for group in sorted(store.committed())]
@@ -137,14 +139,22 @@ def _here(request: Request, store: Store, arguments: Namespace, interrupts: Inte
     return True
 
 
-def _cluster_asked(arguments: Namespace) -> bool:
-    asked = bool(arguments.cluster or arguments.scheduler or arguments.scheduler_file)
+def _on_a_cluster(arguments: Namespace) -> bool:
+    return bool(arguments.cluster or arguments.scheduler or arguments.scheduler_file)
+
+
+def _check_cluster(arguments: Namespace) -> None:
+    """Refuse options that contradict one another, before anything is made."""
+    asked = _on_a_cluster(arguments)
     if arguments.return_bytes and not asked:
         told = "expected --cluster, --scheduler or --scheduler-file beside it"
         raise ConfigError("return-bytes", told)
     if arguments.devices and asked:
         raise ConfigError("devices", "expected no --devices: a worker of a cluster has one device")
-    return asked
+    if asked:
+        from rnnjax.cluster.client import check
+
+        check(arguments.scheduler_file)
 
 
 def _on_cluster(

@@ -22,9 +22,17 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 ATTEMPTS = 4  # how often a group is tried whose worker died
-PATIENCE = 15.0  # seconds without a scheduler after which it counts as lost
+PATIENCE = 3.0  # seconds without a scheduler after which it counts as lost
 GROUPS_A_WORKER = 8  # handed out at once: a worker never waits, and the scheduler holds few
 _ANSWER = 10.0  # seconds for a scheduler to answer
+
+
+def check(scheduler_file: str | None) -> None:
+    """Raise ConfigError if dask.distributed is not installed, or the file is not there."""
+    installed()
+    if scheduler_file is not None and not os.path.isfile(scheduler_file):
+        told = f"expected the file of a running scheduler, got {scheduler_file!r}"
+        raise ConfigError("scheduler-file", told)
 
 
 def connected(address: str | None, scheduler_file: str | None) -> Client:
@@ -35,8 +43,6 @@ def connected(address: str | None, scheduler_file: str | None) -> Client:
     """
     distributed = installed()
     key = "scheduler" if address else "scheduler-file"
-    if scheduler_file and not os.path.isfile(scheduler_file):
-        raise ConfigError(key, f"expected the file of a running scheduler, got {scheduler_file!r}")
     try:
         # No default client: xarray would lock files in memory by way of the scheduler.
         return distributed.Client(

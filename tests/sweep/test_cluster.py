@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rnnjax.cli import main
 from rnnjax.sweep.store import Store
 
 TOY = Path(__file__).with_name("toy_experiment.py")
@@ -41,13 +42,11 @@ def wait_until(there, process, seconds=60):
     return found
 
 
-@pytest.mark.parametrize("flags", [(), ("--return-bytes",)], ids=["shared", "returned"])
-def test_two_workers_give_the_bytes_of_the_local_run(rnnjax, folder, local, flags):
-    out = f"clustered{len(flags)}"
-    done = rnnjax(*SWEEP, "--out", out, *ON_TWO, *flags)
+def test_shards_that_are_sent_back_give_the_bytes_of_the_local_run(rnnjax, folder, plain):
+    done = rnnjax("run", TOY, "--out", "returned", *ON_TWO, "--return-bytes")
     assert done.returncode == 0, done.stderr
-    assert "2 workers" in done.stderr
-    assert (folder / out / "cube.nc").read_bytes() == local
+    assert "2/2 steps" in done.stderr
+    assert (folder / "returned" / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
 
 
 def test_workers_scheduler_and_client_are_killed_and_nothing_is_lost(rnnjax, start, folder, local):
@@ -89,3 +88,20 @@ def test_a_scheduler_that_does_not_answer_is_told_in_one_line(rnnjax, folder):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "scheduler-file: expected the file of a running scheduler" in done.stderr
+    assert not (folder / "alone").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--return-bytes",), "return-bytes: expected --cluster"),
+        (("--cluster", "2", "--devices", "2"), "devices: expected no --devices"),
+        (("--cluster", "0"), "expected a whole number from 1"),
+        (("--cluster", "2", "--scheduler", "tcp://127.0.0.1:1"), "not allowed with"),
+    ],
+)
+def test_options_that_contradict_one_another_are_refused(capsys, tmp_path, flags, told):
+    with suppress(SystemExit):
+        assert main(["run", str(TOY), "--out", str(tmp_path / "out"), *flags]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
