@@ -58,7 +58,8 @@ def scan_back(
         forget: one for all steps, or one for each, (S,), by the step that sends.
 
     Returns:
-      delta_t of the S steps, value (S, n_h), and what reaches the state before them, (n_h,).
+      delta_t of the S steps, value (S, n_h), whose largest entries are below 4 and may cancel to
+      less than 1, and what reaches the state before them, (n_h,).
     """
     by_step = decay if jnp.ndim(decay) else None
 

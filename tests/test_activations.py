@@ -79,10 +79,13 @@ def test_scaled_slope_is_the_slope(f):
     np.testing.assert_allclose(slope * 2.0**exponent, f.slope(x), rtol=1e-13)
 
 
-def test_scaled_slope_keeps_what_float32_cannot(float32):
-    slope, exponent = scaled_slope(activation_named("tanh"), jnp.array([300.0, 301.0]))
-    expected = np.log(4) - 2 * np.array([300.0, 301.0])
+@pytest.mark.parametrize(("name", "height", "rate"), [("tanh", 4.0, 2.0), ("sigmoid", 1.0, 1.0)])
+def test_scaled_slope_keeps_what_float32_cannot(name, height, rate, float32):
+    x = jnp.array([-300.0, 301.0, 330.0])
+    slope, exponent = scaled_slope(activation_named(name), x)
+    expected = np.log(height) - rate * np.abs(x)
     np.testing.assert_allclose(np.log(slope) + exponent * np.log(2), expected, rtol=1e-6)
+    assert 0.1 < float(jnp.max(slope)) <= height
 
 
 def test_an_unknown_name_is_refused_with_the_choices():

@@ -168,3 +168,13 @@ def test_a_raw_sum_with_nothing_is_the_other(float32):
     b = scaled.normalise(jnp.array([1.0, -2.0]), -500)
     got = jax.jit(scaled.add_raw)(zero, b)
     np.testing.assert_allclose(np.asarray(got.value) * 2.0 ** float(got.exponent + 500), [1, -2])
+
+
+def test_a_stack_is_brought_to_one_exponent_whatever_the_size_of_its_entries(float32):
+    value = jnp.array([[1e-30, -2e-30], [3.0, 0.5], [0.0, 0.0]])
+    exponent = jnp.array([300, 150, scaled.ZERO_EXPONENT], jnp.int32)
+    common, top = scaled.common(Scaled(value, exponent))
+    exact = np.float64(value[:2]) * 2.0 ** (np.float64(exponent[:2]) - 150)[:, None]
+    np.testing.assert_allclose(np.float64(common[:2]) * 2.0 ** (int(top) - 150), exact, rtol=1e-7)
+    assert 1 <= float(jnp.max(jnp.abs(common))) < 2
+    assert not jnp.any(common[2])
