@@ -146,9 +146,17 @@ def _start(state: Array) -> tuple[Array, Scaled]:
 
 
 def _without_rounding(r: Array) -> Array:
-    """Return r with the rows that are nothing but rounding set to 0: the rank that QR blurs."""
-    size = jnp.max(jnp.abs(r), axis=1, keepdims=True)
-    return jnp.where(size > len(r) * jnp.finfo(r.dtype).eps * jnp.max(size), r, 0)
+    """Return r with the rows that are nothing but rounding set to 0: the rank that QR blurs.
+
+    A pivot that is small beside its row turns the span of the columns before it, so that the rows
+    below hold its rounding that many times over.
+    """
+    size = jnp.max(jnp.abs(r), axis=1)
+    pivot = jnp.abs(jnp.diagonal(r))
+    turned = jnp.where(pivot > 0, size / jnp.where(pivot > 0, pivot, 1), 1)
+    amplified = jnp.pad(jax.lax.cummax(turned)[:-1], (1, 0))
+    rounding = (len(r) + amplified) * jnp.finfo(r.dtype).eps * jnp.max(size)
+    return jnp.where((size > rounding)[:, None], r, 0)
 
 
 def _times_graded(r: Array, rows: Scaled) -> Scaled:
