@@ -16,5 +16,6 @@ WORKLOADS = {
     "spectra": "Lyapunov exponents",
     "alignment": "alignment of learning rules with BPTT",
     "commands": "the command line, from start to figure",
+    "cluster": "a sweep on workers",
 }
 """Workloads in the order they are run: the module of this folder, and what is done, in words."""

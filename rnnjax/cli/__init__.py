@@ -49,11 +49,13 @@ def _dispatch(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int
 
 def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     name = arguments.command
-    if name in ("run", "plan", "resume"):
+    if name in ("run", "plan", "resume", "merge"):
         from rnnjax.cli import sweeping
 
         if name == "resume":
             return sweeping.resume(arguments)
+        if name == "merge":
+            return sweeping.bring_together(Path(arguments.out), [*map(Path, arguments.sources)])
         if arguments.help:
             return sweeping.show_help(arguments)
         if arguments.experiment is None:
@@ -69,6 +71,8 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
         return results.list_experiments()
     if name == "papers":
         return results.papers([Path(out) for out in arguments.out])
+    if name == "export":
+        return results.export_cube(Path(arguments.out), Path(arguments.target))
     alone = {"status": results.show_status, "verify": results.verify}
     if name in alone:
         return alone[name](Path(arguments.out))

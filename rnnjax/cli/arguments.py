@@ -17,7 +17,7 @@ from rnnjax.errors import ConfigError, one_line
 
 MAX_DEVICES = 256
 CLUSTER = ("--cluster", "--scheduler", "--scheduler-file")
-VALUED = ("--config", "--out", "--devices", *CLUSTER)
+VALUED = ("--config", "--out", "--devices", "--reuse", *CLUSTER)
 SWITCHES = ("--quick", "--x64", "--return-bytes", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
 EPILOG = (
@@ -122,6 +122,12 @@ def _parser() -> Parser:
     _on_cluster(resume)
     _with_out(commands, "status", "how far a sweep is")
     _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
+    told = "bring the groups of several stores of one sweep together"
+    merge: Parser = commands.add_parser("merge", help=told, description=told, allow_abbrev=False)
+    merge.add_argument("out", metavar="OUT", help="the store that takes them; made if it is new")
+    merge.add_argument("sources", metavar="SOURCE", nargs="+", help="a store of the same sweep")
+    export = _with_out(commands, "export", "write a cube as netCDF, zarr or CSV")
+    export.add_argument("target", metavar="FILE", help="FILE.nc, FILE.zarr or FILE.csv")
     _with_outs(commands, "figure", "draw figures again from their cubes")
     _with_outs(commands, "check", "compare claims with their cubes; exit status 1 if one fails")
     _with_outs(commands, "papers", "print the table of published numbers and those found here")
@@ -138,6 +144,10 @@ def _sweeping(commands: argparse._SubParsersAction, name: str, told: str) -> Par
     command.add_argument("--config", metavar="FILE.toml", help="default: the one beside EXPERIMENT")
     command.add_argument("--quick", action="store_true", help="the small config beside EXPERIMENT")
     command.add_argument("--out", metavar="DIR", help="default: results/EXPERIMENT")
+    command.add_argument(
+        "--reuse", metavar="DIR", action="append", default=[],
+        help="take over the cells of an earlier sweep with other axes; may be repeated",
+    )  # fmt: skip
     command.add_argument("--x64", action="store_true", help="compute in float64")
     command.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
     _on_cluster(command)

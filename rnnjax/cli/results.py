@@ -1,4 +1,4 @@
-"""The commands that look at what is there: list, status, verify, figure, check, papers.
+"""The commands that look at what is there: list, status, verify, export, figure, check, papers.
 
 None needs jax.
 """
@@ -11,18 +11,22 @@ from contextlib import redirect_stdout
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rnnjax import catalog
 from rnnjax.errors import ConfigError, one_line
 from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in, load
+from rnnjax.sweep.export import export
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import notes_in, problems_in
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+ROWS = 40  # of the table of failures
 
 
 def list_experiments() -> int:
@@ -35,17 +39,58 @@ def list_experiments() -> int:
 
 
 def show_status(out: Path) -> int:
-    """Print how many groups of a sweep are done, and the error of each that failed."""
+    """Print what of a sweep is done, missing and failed, its bytes, and how long the rest takes."""
     if not (out / "sweep.json").exists():
         print(f"{out}: a cube without its sweep; {_cells(read_cube(out))}")
         return 0
     store = Store.open(out)
-    told = ", ".join(f"{number} {name}" for name, number in store.counts().items())
-    print(f"{out}: {store.spec['experiment']}, groups: {told}")
-    for group, error in store.failed().items():
-        reason = one_line(error.partition("\n")[0], 200)
-        print(f"  failed {group}: {reason}")
+    counts, receipts = store.counts(), store.receipts()
+    cells = {group: place.n_lanes for group, place in store.groups.items()}
+    done = sum(cells[group] for group in receipts)
+    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    print(f"""\
+sweep    {out}: {store.spec["experiment"]}
+groups   {told}
+cells    {sum(cells.values())} total, {done} committed
+bytes    {store.n_bytes()} in groups/""")
+    if receipts and counts["total"] > counts["committed"]:
+        seconds = sum(float(receipt.get("seconds", 0)) for receipt in receipts.values())
+        rest = seconds / done * (sum(cells.values()) - done)
+        print(
+            f"left     about {_duration(rest)} of a worker, at {seconds / done:.3g} s a cell so far"
+        )
+    tell_failures(store, sys.stdout)
     return 0
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02} min" if hours else f"{rest // 60} min {rest % 60:02} s"
+
+
+def tell_failures(store: Store, stream: TextIO) -> bool:
+    """Print a table of what failed, if anything: groups whose program raised, and single cells."""
+    rows = [
+        (f"{group} ({store.groups[group].n_lanes} cells)", error.partition("\n")[0])
+        for group, error in store.failed().items()
+    ]
+    for group, receipt in store.receipts().items():
+        failed = receipt.get("failed_cells", {"number": 0, "examples": []})
+        for one in failed["examples"]:
+            labels = " ".join(f"{name}={value}" for name, value in one["cell"].items())
+            rows.append((labels, one["reason"]))
+        if failed["number"] > len(failed["examples"]):
+            rows.append((f"{group}: {failed['number'] - len(failed['examples'])} more cells", ""))
+    if not rows:
+        return False
+    rows = [(one_line(what, 120), one_line(why, 200)) for what, why in rows]
+    width = max(len(what) for what, _ in rows)
+    print(f"failed (see {store.out}/failed and {store.out}/groups):", file=stream)
+    for what, why in rows[:ROWS]:
+        print(f"  {what:{width}}  {why}".rstrip(), file=stream)
+    if len(rows) > ROWS:
+        print(f"  ... and {len(rows) - ROWS} more", file=stream)
+    return True
 
 
 def verify(out: Path) -> int:
@@ -64,6 +109,13 @@ def verify(out: Path) -> int:
         print(f"rnnjax: {len(problems)} problems; rnnjax resume {out}", file=sys.stderr)
         return 3
     print(f"{out}: sound, {store.counts()['committed']} groups")
+    return 0
+
+
+def export_cube(out: Path, target: Path) -> int:
+    """Write a cube in the format of another program."""
+    for path in export(read_cube(out), target):
+        print(f"export  {path}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The commands plan, run and resume."""
+"""The commands plan, run, resume and merge."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from rnnjax.cli.config import Override, requested
 from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
-from rnnjax.cli.results import present, refuse_own_code
-from rnnjax.errors import ConfigError, one_line
+from rnnjax.cli.results import present, refuse_own_code, tell_failures
+from rnnjax.errors import ConfigError
 from rnnjax.sweep.backend import configured, cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
+from rnnjax.sweep.merge import merge
 from rnnjax.sweep.progress import shown_progress
 from rnnjax.sweep.request import Request, request_of
+from rnnjax.sweep.reuse import Earlier
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
 
@@ -52,7 +54,7 @@ cells       {todo.n_cells} = {axes}, {todo.values_per_cell} values each
 groups      {n_groups}: {_listed([group.id for group in todo.groups])}
 chunks      {todo.n_chunks} of {todo.config.chunk} lanes in each group ({todo.n_lanes} lanes), \
 {devices} at a time
-programs    {n_groups + todo.draws} to compile: {n_groups} swept (one a group) and \
+programs    {todo.programs + todo.draws} to compile: {todo.programs} swept and \
 {todo.draws} of draws
 memory      at least {_bytes(memory)}, besides what a program needs itself
 output      {_bytes(cube)} before compression, in {out}""")
@@ -68,7 +70,9 @@ def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
         cube = read_cube(out)
         if cube.attrs.get("config_hash") == request.spec["config_hash"]:
             return present(request.experiment, cube, out)
-    return _sweep(request, Store.create(out, request.spec), arguments)
+    spec = request.spec | {"reuse": [str(Path(one).resolve()) for one in arguments.reuse]}
+    Earlier(request.plan, spec)  # refuses a folder that does not fit before anything is written
+    return _sweep(request, Store.create(out, spec), arguments)
 
 
 def resume(arguments: Namespace) -> int:
@@ -77,13 +81,34 @@ def resume(arguments: Namespace) -> int:
     out = Path(arguments.out)
     store = Store.open(out)
     refuse_own_code(store.spec["experiment"], out)
+    request = _request_in(store)
+    store.check_writable()
+    return _sweep(request, store, arguments)
+
+
+def bring_together(out: Path, sources: Sequence[Path]) -> int:
+    """Take the groups of several stores of one sweep into one, and collect its cube."""
+    store, given = merge(out, sources)
+    for source, number in given.items():
+        print(f"merged  {number} groups of {source}")
+    refuse_own_code(store.spec["experiment"], out)
+    if store.committed():
+        store.collect(_request_in(store).plan.axes)
+    counts = store.counts()
+    print(f"{out}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    if counts["committed"] < counts["total"]:
+        print(f"go on with: rnnjax resume {shlex.quote(str(out))}")
+    return 0
+
+
+def _request_in(store: Store) -> Request:
+    """The sweep of a store, as the experiment would plan it now."""
     experiment = load(store.spec["experiment"])
     request = request_of(experiment, store.spec["config"], store.spec["precision"])
     if request.spec["config_hash"] != store.spec["config_hash"]:
-        told = f"expected the config that {out} was started with, but the experiment has changed"
-        raise ConfigError("config", told)
-    store.check_writable()
-    return _sweep(request, store, arguments)
+        told = f"expected the config that {store.out} was started with, but the experiment has"
+        raise ConfigError("config", f"{told} changed ({store.told_apart(request.spec)})")
+    return request
 
 
 def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
@@ -92,10 +117,7 @@ def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
         cube = _completed(request, store, arguments, interrupts)
         if interrupts.asked():
             interrupts.end()
-        failed = store.failed()
-        for group, error in failed.items():
-            reason = one_line(error.partition("\n")[0], 200)
-            print(f"rnnjax: {group} failed: {reason} (see {store.out}/failed)", file=sys.stderr)
+        failed = tell_failures(store, sys.stderr)
         if cube is None:
             return 1
         return max(present(request.experiment, cube, store.out), 1 if failed else 0)
@@ -115,8 +137,7 @@ def _completed(
         compute = _on_cluster if _on_a_cluster(arguments) else _here
         if not compute(request, store, arguments, interrupts):
             return None
-    told = [store.load(group).attrs for group in sorted(store.committed())]
-    return store.collect(request.plan.axes, _merged(told)) if told else None
+    return store.collect(request.plan.axes) if store.committed() else None
 
 
 def _here(request: Request, store: Store, arguments: Namespace, interrupts: Interrupts) -> bool:
@@ -132,6 +153,7 @@ def _here(request: Request, store: Store, arguments: Namespace, interrupts: Inte
             store,
             devices=devices,
             progress=shown_progress(),
+            earlier=Earlier(request.plan, store.spec),
             stopped=interrupts.asked,
         )
     except InterruptedSweepError:
@@ -181,12 +203,6 @@ def _on_cluster(
 
 def _has_cube(store: Store) -> bool:
     return (store.out / "cube.nc").exists()
-
-
-def _merged(told: Sequence[dict[str, str]]) -> dict[str, str]:
-    """The provenance of several shards; where they differ, all values, in alphabetical order."""
-    names = sorted({name for attributes in told for name in attributes})
-    return {n: " | ".join(sorted({str(attributes.get(n)) for attributes in told})) for n in names}
 
 
 def _devices(arguments: Namespace, request: Request) -> int:

@@ -108,9 +108,8 @@ class _Sweep:
 
     def __init__(self, client: Client, request: Request, store: Store, return_bytes: bool) -> None:
         self.client, self.store = client, store
-        self.out = None if return_bytes else str(store.out.resolve())
-        names = ("experiment", "config", "precision", "config_hash")
-        self.spec = {name: request.spec[name] for name in names}
+        where = {"spec": store.spec} if return_bytes else {"out": str(store.out.resolve())}
+        self.sweep = {"config_hash": store.spec["config_hash"], **where}
         committed = store.committed()
         self.waiting = [group.id for group in reversed(request.plan.groups)]
         self.waiting = [group for group in self.waiting if group not in committed]
@@ -128,7 +127,7 @@ class _Sweep:
             self.attempts[group] += 1
             # A key of its own for every attempt: an old one would give the old result.
             key = f"rnnjax-{group}-{os.urandom(4).hex()}"
-            future = self.client.submit(compute, self.spec, group, self.out, key=key, pure=False)
+            future = self.client.submit(compute, self.sweep, group, key=key, pure=False)
             self.running[future] = group
         return bool(self.running or self.waiting)
 

@@ -9,24 +9,38 @@ from __future__ import annotations
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnnjax.sweep import netcdf
 from rnnjax.sweep.backend import configured
 from rnnjax.sweep.experiment import load
-from rnnjax.sweep.request import Request, request_of
+from rnnjax.sweep.plan import Group
+from rnnjax.sweep.request import request_of
+from rnnjax.sweep.reuse import Earlier
 from rnnjax.sweep.store import Store
 
-_kept: dict[str, tuple[Request, Any]] = {}
+
+class _Kept(NamedTuple):
+    """What a worker keeps of a sweep from one group to the next."""
+
+    store: Store | None
+    groups: dict[str, Group]
+    programs: Any
+    earlier: Earlier
+    attributes: dict[str, str]
 
 
-def compute(spec: dict[str, Any], group: str, out: str | None) -> dict[str, Any]:
+_kept: dict[str, _Kept] = {}
+
+
+def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
     """Compute one group; a group that raises is told as failed.
 
     Args:
-        spec: "experiment", "config", "precision" and "config_hash" of the sweep.
+        sweep: its "config_hash", and where it is told: "out", the folder of the store, or "spec"
+            for a worker that cannot reach it. The config may be long, and is not sent with every
+            group where it can be read.
         group: its id.
-        out: the folder of the store; None where the worker cannot reach it.
 
     Returns:
         "group", "worker" and "seconds"; with "error" if it failed; with "data", the bytes of the
@@ -40,45 +54,53 @@ def compute(spec: dict[str, Any], group: str, out: str | None) -> dict[str, Any]
 
     started = time.perf_counter()
     told: dict[str, Any] = {"group": group, "worker": _name()}
-    store = Store.open(Path(out)) if out is not None else None
     # xarray would lock files in memory by way of the scheduler.
     with dask.config.set(scheduler="synchronous"):
-        if store is None or group not in store.committed([group]):
-            told |= _done(spec, group, store)
+        kept = _of_sweep(sweep)
+        if kept.store is None or group not in kept.store.committed([group]):
+            told |= _done(kept, group)
     return told | {"seconds": time.perf_counter() - started}
 
 
-def _done(spec: dict[str, Any], name: str, store: Store | None) -> dict[str, Any]:
-    request, programs = _programs(spec)
-    from rnnjax.sweep.provenance import provenance
+def _done(kept: _Kept, name: str) -> dict[str, Any]:
     from rnnjax.sweep.run import computed, told_of
 
-    group = next(group for group in request.plan.groups if group.id == name)
     try:
-        dataset, receipt = computed(programs, group, provenance(request.precision))
+        dataset, receipt = computed(kept.programs, kept.groups[name], kept.attributes, kept.earlier)
     except Exception as error:
         return {"error": told_of(error)}
-    if store is None:
+    if kept.store is None:
         return {"data": netcdf.encode(dataset), "receipt": receipt}
-    store.commit(name, dataset, receipt)
+    kept.store.commit(name, dataset, receipt)
     return {}
 
 
-def _programs(spec: dict[str, Any]) -> tuple[Request, Any]:
-    """Return the sweep and its programs, planned and compiled for where they were not yet."""
-    key = spec["config_hash"]
-    if key not in _kept:
+def _of_sweep(sweep: dict[str, Any]) -> _Kept:
+    """Return what is kept of a sweep; planned and prepared where another one was kept."""
+    out, key = sweep.get("out"), sweep["config_hash"]
+    told = f"{key} {out}"
+    if told not in _kept:
+        store = None if out is None else Store.open(Path(out))
+        spec = sweep["spec"] if store is None else store.spec
         request = request_of(load(spec["experiment"]), spec["config"], spec["precision"])
         if request.spec["config_hash"] != key:
             raise RuntimeError(f"{spec['experiment']} is another experiment on {platform.node()}")
         devices = configured(1, request.precision)
         from rnnjax.sweep.programs import Programs
+        from rnnjax.sweep.provenance import provenance
 
-        for _, old in _kept.values():
-            old.close()
+        for old in _kept.values():
+            old.programs.close()
         _kept.clear()
-        _kept[key] = request, Programs(request.experiment, request.plan, devices)
-    return _kept[key]
+        plan = request.plan
+        _kept[told] = _Kept(
+            store,
+            {group.id: group for group in plan.groups},
+            Programs(request.experiment, plan, devices),
+            Earlier(plan, spec),
+            provenance(request.precision),
+        )
+    return _kept[told]
 
 
 def _name() -> str:

@@ -1,15 +1,18 @@
 """The cube of a sweep: assembled from the shards of its groups, and kept as cube.nc.
 
-Its dims are the axes and then the inner dims. A group without a shard leaves its place filled, and
-the status there says why. The receipt cube.json vouches for the bytes of cube.nc.
+Its dims are the axes and then the inner dims. A shard holds a run of lanes of one combination of
+the static axes, over the dim ``lane``, with the values of the lane axes beside it. A group without
+a shard leaves its place filled, and the status there says why. The receipt cube.json vouches for
+the bytes of cube.nc.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +23,26 @@ from rnnjax.sweep.status import SUFFIX, Status, fill_value
 if TYPE_CHECKING:
     import xarray as xr
 
+LANE = "lane"  # the dim of a shard that stands for all lane axes
+
+
+class Place(NamedTuple):
+    """Where the lanes of a group lie in the cube.
+
+    Args:
+        static: the value on each static axis; the other axes are lanes.
+        first: the first lane, counted over the lane axes with the last one fastest.
+        n_lanes: how many follow one another.
+    """
+
+    static: Mapping[str, Any]
+    first: int
+    n_lanes: int
+
 
 def assemble(
     axes: Mapping[str, Any],
-    statics: Mapping[str, Mapping[str, Any]],
+    places: Mapping[str, Place],
     shards: Iterable[tuple[str, xr.Dataset]],
     failed: Iterable[str] = (),
 ) -> xr.Dataset:
@@ -31,8 +50,8 @@ def assemble(
 
     Args:
         axes: the values of every axis, static and lane alike, in the order of the dims.
-        statics: for each group id, its value on each static axis; the other axes are lanes.
-        shards: group ids and their datasets, over the lane axes and inner dims.
+        places: where each group belongs, by id.
+        shards: group ids and their datasets, over ``lane`` and the inner dims.
         failed: ids of groups that failed.
 
     Returns:
@@ -43,15 +62,15 @@ def assemble(
     """
     cube = None
     for group, shard in shards:
-        cube = _blank(axes, statics[group], shard) if cube is None else cube
-        _insert(cube, axes, statics[group], shard, f"group {group}")
+        cube = _blank(axes, shard) if cube is None else cube
+        _insert(cube, axes, places[group], shard, f"group {group}")
     if cube is None:
         raise StoreError("no group is committed: there is nothing to collect")
     for group in failed:
-        place = _place(axes, statics[group], f"group {group}")
+        statics, lanes = _indices(axes, places[group], f"group {group}")
         for name in cube.data_vars:
             if str(name).endswith(SUFFIX):
-                cube[name].values[place] = Status.FAILED
+                cube[name].values[statics][lanes] = Status.FAILED
     return cube
 
 
@@ -95,42 +114,68 @@ def _vouched(path: Path) -> bytes:
 
 
 def _insert(
-    cube: xr.Dataset,
-    axes: Mapping[str, Any],
-    static: Mapping[str, Any],
-    shard: xr.Dataset,
-    whose: str,
+    cube: xr.Dataset, axes: Mapping[str, Any], place: Place, shard: xr.Dataset, whose: str
 ) -> None:
     """Copies a shard to its place in the cube; StoreError unless it fits exactly."""
     if set(cube.data_vars) != set(shard.data_vars):
         raise StoreError(f"{whose}: other variables than the groups before it")
-    for name, values in shard.coords.items():
-        if name not in cube.coords or not np.array_equal(cube[name], values):
-            raise StoreError(f"{whose}: other values of {name} than the sweep has")
-    place = _place(axes, static, whose)
+    statics, lanes = _indices(axes, place, whose)
+    _check_labels(cube, axes, place, lanes, shard, whose)
     for name, target in cube.data_vars.items():
-        dims = [dim for dim in target.dims if dim not in static]
+        dims = [LANE, *(dim for dim in target.dims if dim not in axes)]
         if set(dims) != set(shard[name].dims):
             raise StoreError(f"{whose}: {name} has dims {shard[name].dims}, expected {dims}")
         source = shard[name].transpose(*dims).values
-        if (target.values[place].shape, target.dtype) != (source.shape, source.dtype):
+        there = target.values[statics]
+        if (place.n_lanes, *there.shape[len(lanes) :]) != source.shape or (
+            target.dtype != source.dtype
+        ):
             raise StoreError(f"{whose}: {name} has another shape or type than the sweep")
-        target.values[place] = source
+        there[lanes] = source if lanes else source[0]
 
 
-def _place(axes: Mapping[str, Any], static: Mapping[str, Any], whose: str) -> tuple[Any, ...]:
-    """The index of a group in the cube: a number for each static axis, a slice for each lane."""
-    place: list[Any] = []
+def _check_labels(
+    cube: xr.Dataset,
+    axes: Mapping[str, Any],
+    place: Place,
+    lanes: tuple[np.ndarray, ...],
+    shard: xr.Dataset,
+    whose: str,
+) -> None:
+    """Refuses a shard whose coordinates are not those of its place."""
+    names = [axis for axis in axes if axis not in place.static]
+    expected = {name: np.asarray(axes[name])[at] for name, at in zip(names, lanes, strict=True)}
+    for name in cube.coords:
+        if name not in axes:
+            expected[str(name)] = cube[name].values
+    if set(map(str, shard.coords)) != set(expected):
+        raise StoreError(f"{whose}: other coordinates than {sorted(expected)}")
+    for name, values in expected.items():
+        if not np.array_equal(shard[name], values):
+            raise StoreError(f"{whose}: other values of {name} than the sweep has")
+
+
+def _indices(
+    axes: Mapping[str, Any], place: Place, whose: str
+) -> tuple[tuple[Any, ...], tuple[np.ndarray, ...]]:
+    """The index of a group in the cube: a number for each static axis, then arrays for lanes."""
+    statics: list[Any] = []
     for axis, values in axes.items():
         known = np.asarray(values).tolist()
-        if axis in static and static[axis] not in known:
-            raise StoreError(f"{whose}: {axis}={static[axis]!r} is no value of that axis")
-        place.append(known.index(static[axis]) if axis in static else slice(None))
-    return tuple(place)
+        if axis in place.static and place.static[axis] not in known:
+            raise StoreError(f"{whose}: {axis}={place.static[axis]!r} is no value of that axis")
+        within = axis in place.static
+        statics.append(known.index(place.static[axis]) if within else slice(None))
+    shape = [len(values) for axis, values in axes.items() if axis not in place.static]
+    last = place.first + place.n_lanes
+    if not 0 <= place.first < last <= math.prod(shape):
+        raise StoreError(f"{whose}: has lanes up to {last}, the sweep has {math.prod(shape)}")
+    numbers = np.arange(place.first, last)
+    return tuple(statics), tuple(np.unravel_index(numbers, shape)) if shape else ()
 
 
-def _blank(axes: Mapping[str, Any], static: Mapping[str, Any], shard: xr.Dataset) -> xr.Dataset:
-    """A cube like `shard` with the static axes added, and no cell computed."""
+def _blank(axes: Mapping[str, Any], shard: xr.Dataset) -> xr.Dataset:
+    """A cube like `shard` over all axes, and no cell computed."""
     import xarray as xr
 
     sizes = {axis: len(values) for axis, values in axes.items()}
@@ -139,7 +184,7 @@ def _blank(axes: Mapping[str, Any], static: Mapping[str, Any], shard: xr.Dataset
         told = shard[axis].attrs if axis in shard.coords else {}
         cube = cube.assign_coords({axis: (axis, np.asarray(values), told)})
     for name, variable in shard.data_vars.items():
-        dims = [*axes, *(dim for dim in variable.dims if dim not in axes)]
+        dims = [*axes, *(dim for dim in variable.dims if dim != LANE)]
         empty = Status.MISSING if str(name).endswith(SUFFIX) else fill_value(variable.dtype)
         values = np.full(
             [sizes.get(str(d), shard.sizes.get(d)) for d in dims], empty, variable.dtype

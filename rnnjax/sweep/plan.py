@@ -1,9 +1,10 @@
 """What a sweep will do, worked out before anything runs and without jax.
 
-A *group* is one combination of the static axes: one program, one shard. A *lane* is one
-combination of the lane axes, flattened with the last axis fastest. A group's lanes are computed in
-*chunks* of ``config.chunk``; the last chunk is filled up with copies of its first lane, because
-the number of lanes that are computed together changes the last bits of float32.
+Each combination of the static axes is one program. A *lane* is one combination of the lane axes,
+flattened with the last axis fastest. Lanes are computed in *chunks* of ``config.chunk``; the last
+chunk is filled up with copies of its first lane, because the number of lanes that are computed
+together changes the last bits of float32. A *group* is one combination of the static axes and
+``config.chunks_a_shard`` chunks of its lanes, or all if they are fewer: one shard of the store.
 """
 
 from __future__ import annotations
@@ -19,25 +20,36 @@ from typing import Any
 import numpy as np
 
 from rnnjax.errors import ConfigError
+from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.spec import Config, Values, Variable, axis_values
 
-MAX_CELLS = 1_000_000
-MAX_VALUES = 100_000_000
+MAX_GROUPS = 50_000
+MAX_CELLS = 100_000_000
+MAX_VALUES = 1_000_000_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]")
 
 
 @dataclass(frozen=True)
 class Group:
-    """One combination of the static axes.
+    """One combination of the static axes and a run of its lanes: what one shard holds.
 
     Args:
         id: name of its shard, as in ``activation=tanh``; safe as a file name.
         static: value of each static axis.
+        first: its first lane.
+        n_lanes: how many lanes it has.
     """
 
     id: str
     static: dict[str, Any]
+    first: int
+    n_lanes: int
+
+    @property
+    def lanes(self) -> np.ndarray:
+        """The numbers of its lanes, (n_lanes,)."""
+        return np.arange(self.first, self.first + self.n_lanes)
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,8 @@ class Plan:
         lane_axes: values of the lane axes, in the same order.
         coordinates: the inner dimensions, each a 1-d array.
         variables: what is measured.
-        groups: every combination of the static axes.
+        groups: every combination of the static axes, its lanes cut into runs.
+        programs: number of swept programs: combinations of the static axes.
         draws: number of draw programs.
     """
 
@@ -60,22 +73,27 @@ class Plan:
     coordinates: dict[str, np.ndarray]
     variables: dict[str, Variable]
     groups: tuple[Group, ...]
+    programs: int
     draws: int
 
     @property
     def n_lanes(self) -> int:
-        """Number of lanes of one group."""
+        """Number of lanes of one combination of the static axes."""
         return math.prod(map(len, self.lane_axes.values()))
 
     @property
     def n_chunks(self) -> int:
-        """Number of chunks of one group."""
-        return -(-self.n_lanes // self.config.chunk)
+        """Number of chunks of the largest group."""
+        return self.chunks(max(group.n_lanes for group in self.groups))
 
     @property
     def n_cells(self) -> int:
-        """Number of cells of the sweep: groups times lanes."""
-        return len(self.groups) * self.n_lanes
+        """Number of cells of the sweep."""
+        return self.programs * self.n_lanes
+
+    def chunks(self, n_lanes: int) -> int:
+        """Number of chunks that so many lanes take."""
+        return -(-n_lanes // self.config.chunk)
 
     @property
     def values_per_cell(self) -> int:
@@ -86,13 +104,16 @@ class Plan:
         """Shape of one cell of `variable`."""
         return tuple(len(self.coordinates[dim]) for dim in self.variables[variable].dims)
 
-    def lanes(self, chunk: int) -> dict[str, np.ndarray]:
-        """The lane values of chunk `chunk`, each of shape (config.chunk,)."""
-        first = chunk * self.config.chunk
-        index = np.arange(first, first + self.config.chunk)
-        index[index >= self.n_lanes] = first
+    def chunk(self, lanes: np.ndarray, number: int) -> np.ndarray:
+        """The lanes of one chunk, (config.chunk,); what is left over repeats its first."""
+        first = number * self.config.chunk
+        own = lanes[first : first + self.config.chunk]
+        return np.concatenate([own, np.full(self.config.chunk - len(own), own[0])])
+
+    def lane_values(self, lanes: np.ndarray) -> dict[str, np.ndarray]:
+        """The value of every lane axis at the lanes of these numbers, each of their shape."""
         shape = tuple(map(len, self.lane_axes.values()))
-        positions = np.unravel_index(index, shape) if shape else ()
+        positions = np.unravel_index(lanes, shape) if shape else ()
         return {
             name: np.asarray(values)[position]
             for (name, values), position in zip(self.lane_axes.items(), positions, strict=True)
@@ -102,7 +123,8 @@ class Plan:
         """Bytes of the cube, and of the results that are held in memory while it is made."""
         cube = self.n_cells * self.values_per_cell * (itemsize + 1)
         chunks = 2 * devices * self.config.chunk * self.values_per_cell * itemsize
-        return cube, cube + chunks + self.n_lanes * self.values_per_cell * itemsize
+        shard = max(group.n_lanes for group in self.groups) * self.values_per_cell * itemsize
+        return cube, cube + chunks + shard
 
 
 def make_plan(experiment: Experiment, config: Config) -> Plan:
@@ -115,10 +137,12 @@ def make_plan(experiment: Experiment, config: Config) -> Plan:
     _check_cells(axes)
     coordinates, variables = _declared(experiment, config)
     _check_dims(experiment, axes, coordinates, variables)
-    groups = _groups(axis_values(config.axes, "static"))
+    statics, lanes = (axis_values(config.axes, kind) for kind in ("static", "lane"))
+    _check_groups(statics, lanes, config)
+    groups = _groups(statics, math.prod(map(len, lanes.values())), config)
     drawn = {tuple(group.static[name] for name in experiment.draw_axes) for group in groups}
-    lanes = axis_values(config.axes, "lane")
-    plan = Plan(config, axes, lanes, coordinates, variables, groups, len(drawn))
+    n_programs = math.prod(map(len, statics.values()))
+    plan = Plan(config, axes, lanes, coordinates, variables, groups, n_programs, len(drawn))
     _check_values(plan)
     return plan
 
@@ -129,22 +153,37 @@ def group_id(static: Mapping[str, Any]) -> str:
     Capitals count as unsafe too: some file systems do not tell them apart.
     """
     plain = "+".join(f"{name}={value}" for name, value in static.items()) or "all"
-    safe = _UNSAFE.sub("_", plain)[:100]
+    safe = _UNSAFE.sub("_", plain)[:90]
     if safe == plain and plain == plain.lower():
         return plain
     return f"{safe}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
 
 
-def _groups(static: dict[str, Values]) -> tuple[Group, ...]:
-    combinations = itertools.product(*static.values())
-    members = [dict(zip(static, values, strict=True)) for values in combinations]
-    return tuple(Group(group_id(member), member) for member in members)
+def _groups(static: dict[str, Values], n_lanes: int, config: Config) -> tuple[Group, ...]:
+    """Every combination of the static axes, in runs of lanes where it fills several shards."""
+    size = config.chunk * config.chunks_a_shard
+    runs = [(first, min(size, n_lanes - first)) for first in range(0, n_lanes, size)]
+    groups = []
+    for values in itertools.product(*static.values()):
+        member = dict(zip(static, values, strict=True))
+        name = group_id(member)
+        ends = [""] if len(runs) == 1 else [f"+lanes={first}" for first, _ in runs]
+        groups += [Group(name + end, member, *run) for end, run in zip(ends, runs, strict=True)]
+    return tuple(groups)
 
 
 def _check_cells(axes: dict[str, Values]) -> None:
     cells = math.prod(map(len, axes.values()))
     if cells > MAX_CELLS:
         raise ConfigError("axes", f"expected at most {MAX_CELLS} cells, got {_product(axes)}")
+
+
+def _check_groups(statics: dict[str, Values], lanes: dict[str, Values], config: Config) -> None:
+    size, n_lanes = config.chunk * config.chunks_a_shard, math.prod(map(len, lanes.values()))
+    number = math.prod(map(len, statics.values())) * -(-n_lanes // size)
+    if number > MAX_GROUPS:
+        told = f"expected at most {MAX_GROUPS} groups of {size} lanes, got {number}"
+        raise ConfigError("chunks_a_shard", told)
 
 
 def _check_values(plan: Plan) -> None:
@@ -179,7 +218,7 @@ def _check_dims(
     coordinates: dict[str, np.ndarray],
     variables: dict[str, Variable],
 ) -> None:
-    names = [*axes, *coordinates, *variables]
+    names = [LANE, *axes, *coordinates, *variables]
     problems = [f"{name!r} stands for two things" for name in names if names.count(name) > 1]
     problems += [f"coordinate {n!r} is not 1-d" for n, v in coordinates.items() if v.ndim != 1]
     for name, variable in variables.items():

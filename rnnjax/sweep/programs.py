@@ -41,50 +41,57 @@ class Programs:
         self.n_devices = len(devices)
         self.compile_seconds = 0.0
         self._draws: dict[tuple[Any, ...], Program] = {}
-        self._ahead: dict[str, Future[tuple[Program, float]]] = {}
+        self._ahead: dict[tuple[Any, ...], Future[tuple[Program, float]]] = {}
+        self._held: tuple[tuple[Any, ...], Program] | None = None
         self._pool = ThreadPoolExecutor(thread_name_prefix="compile")
 
-    @property
-    def n_steps(self) -> int:
-        """Number of steps of one group; a step is one chunk on every device."""
-        return -(-self.plan.n_chunks // self.n_devices)
+    def n_steps(self, n_lanes: int) -> int:
+        """Number of steps that so many lanes take; a step is one chunk on every device."""
+        return -(-self.plan.chunks(n_lanes) // self.n_devices)
 
-    def lanes(self, step: int) -> dict[str, np.ndarray]:
-        """The lane values of a step, each of shape (n_devices, chunk).
+    def lane_values(self, lanes: np.ndarray, step: int) -> dict[str, np.ndarray]:
+        """The lane values of a step of these lanes, each of shape (n_devices, chunk).
 
         Where the chunks do not fill the last step, its first chunk is computed again.
         """
-        first = step * self.n_devices
+        first, n_chunks = step * self.n_devices, self.plan.chunks(len(lanes))
         chunks = [first + device for device in range(self.n_devices)]
-        rows = [self.plan.lanes(c if c < self.plan.n_chunks else first) for c in chunks]
+        rows = np.stack([self.plan.chunk(lanes, c if c < n_chunks else first) for c in chunks])
+        values = {name: _traced(v) for name, v in self.plan.lane_values(rows).items()}
         # Without a lane axis there is one lane, which an index stands for.
-        index = {"": np.zeros((self.n_devices, self.plan.config.chunk), np.int32)}
-        stacked = {name: _traced(np.stack([row[name] for row in rows])) for name in rows[0]}
-        return stacked or index
+        return values or {"": np.zeros(rows.shape, np.int32)}
 
     def draw(self, group: Group) -> Program:
         """The draw program of a group: lanes to draws, shared where it names no static axis."""
         static = {name: group.static[name] for name in self.experiment.draw_axes}
         key = self._draw_key(group)
         if key not in self._draws:
-            self._draws[key] = self._taken(self._compiled(self._draw_lane(static), self.lanes(0)))
+            example = self.lane_values(group.lanes, 0)
+            self._draws[key] = self._taken(self._compiled(self._draw_lane(static), example))
         return self._draws[key]
 
     def measure(self, group: Group, drawn: Any, coming: Sequence[Group] = ()) -> Program:
         """The swept program of a group: draws to variables, compiled for draws like `drawn`.
 
         Groups that are `coming` with the same draws have theirs compiled meanwhile, on other cores.
+        Of the programs that were used only the last is held: the next group may need it too.
         """
         shared = [g for g in coming if self._draw_key(g) == self._draw_key(group)]
+        key = _program_key(group)
         for one in [group, *shared]:
-            if one.id not in self._ahead:
+            if not self._is_known(_program_key(one)):
                 lane = self._measure_lane(one)
-                self._ahead[one.id] = self._pool.submit(self._compiled, lane, drawn)
-        return self._taken(self._ahead.pop(group.id).result())
+                self._ahead[_program_key(one)] = self._pool.submit(self._compiled, lane, drawn)
+        if self._held is None or self._held[0] != key:
+            self._held = key, self._taken(self._ahead.pop(key).result())
+        return self._held[1]
 
     def close(self) -> None:
         """Give up what was to be compiled and is not needed any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _is_known(self, key: tuple[Any, ...]) -> bool:
+        return key in self._ahead or (self._held is not None and self._held[0] == key)
 
     def _taken(self, compiled: tuple[Program, float]) -> Program:
         program, seconds = compiled
@@ -143,6 +150,10 @@ class Programs:
                 told = f"expected {name!r} of shape {shape} {dims}, got {np.shape(value)}"
                 raise ValueError(f"measure(): {told}")
         return dict(values)
+
+
+def _program_key(group: Group) -> tuple[Any, ...]:
+    return tuple(group.static.items())
 
 
 def _traced(values: np.ndarray) -> np.ndarray:

@@ -10,11 +10,27 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 import rnnjax
 from rnnjax.catalog import PACKAGE
+
+KEYS = (
+    "rnnjax_version",
+    "git_revision",
+    "git_dirty",
+    "jax_version",
+    "jaxlib_version",
+    "numpy_version",
+    "python_version",
+    "cpu_flags",
+    "device_platform",
+    "device_kind",
+    "xla_flags",
+    "precision",
+)
 
 
 def provenance(precision: str) -> dict[str, str]:
@@ -39,6 +55,13 @@ def provenance(precision: str) -> dict[str, str]:
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "precision": precision,
     }
+
+
+def merged(told: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The provenance of several shards; where they differ, all values, in alphabetical order."""
+    names = sorted({name for attributes in told for name in attributes})
+    values = {n: {v for t in told for v in str(t.get(n)).split(" | ")} for n in names}
+    return {name: " | ".join(sorted(values[name])) for name in names}
 
 
 def git_state(checkout: Path) -> dict[str, str]:

@@ -36,7 +36,10 @@ class Request:
             "config": self.config.model_dump(mode="json"),
             "precision": self.precision,
         }
-        groups = [{"id": group.id, "static": group.static} for group in self.plan.groups]
+        groups = [
+            {"id": g.id, "static": g.static, "first": g.first, "n_lanes": g.n_lanes}
+            for g in self.plan.groups
+        ]
         return {**told, "config_hash": config_hash_of(told), "groups": groups}
 
 

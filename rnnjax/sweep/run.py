@@ -14,16 +14,19 @@ import jax
 import numpy as np
 import xarray as xr
 
+from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.programs import Program, Programs
 from rnnjax.sweep.progress import Progress
-from rnnjax.sweep.provenance import provenance
+from rnnjax.sweep.provenance import merged, provenance
+from rnnjax.sweep.reuse import Earlier
 from rnnjax.sweep.status import flag_attributes, status_name, status_of
 from rnnjax.sweep.store import Store
 
 IN_FLIGHT = 2
 COMPILED_AHEAD = 3
+EXAMPLES = 20  # failed cells of a group that its receipt names
 
 
 class InterruptedSweepError(Exception):
@@ -37,8 +40,9 @@ def run_sweep(
     *,
     devices: Sequence[jax.Device],
     progress: Progress,
+    earlier: Earlier | None = None,
     stopped: Callable[[], bool] = lambda: False,
-) -> dict[str, str]:
+) -> None:
     """Compute and commit every group that `store` lacks.
 
     A group that raises is recorded as failed, and the sweep goes on.
@@ -49,10 +53,8 @@ def run_sweep(
         store: where the shards go.
         devices: the devices to spread chunks over; their number does not change the bits.
         progress: told after each step.
+        earlier: sweeps that may have some of the cells.
         stopped: asked before each step whether to stop.
-
-    Returns:
-        The provenance of what was computed.
 
     Raises:
         InterruptedSweepError: when `stopped` says so.
@@ -61,69 +63,75 @@ def run_sweep(
     programs = Programs(experiment, plan, devices)
     committed = store.committed()
     groups = [group for group in plan.groups if group.id not in committed]
-    total = len(groups) * programs.n_steps
+    missing = [group.lanes[~_known(earlier, group)] for group in groups]
     attributes = provenance("float64" if jax.config.read("jax_enable_x64") else "float32")
+    ends = np.cumsum([0, *(programs.n_steps(len(lanes)) for lanes in missing)]).tolist()
     with closing(programs), progress:
         for position, group in enumerate(groups):
-            coming = groups[position + 1 : position + 1 + COMPILED_AHEAD]
+            coming = [
+                groups[i]
+                for i in range(position + 1, min(position + 1 + COMPILED_AHEAD, len(groups)))
+                if len(missing[i])
+            ]
 
-            def tick(
-                step: int, before: int = position * programs.n_steps, now: Group = group
-            ) -> None:
-                progress.at(before + step, total, now.id)
+            def tick(step: int, before: int = ends[position], now: Group = group) -> None:
+                progress.at(before + step, ends[-1], now.id)
                 if stopped():
                     raise InterruptedSweepError
 
-            _run_group(programs, group, coming, store, attributes, tick)
-    return attributes
+            try:
+                dataset, receipt = computed(programs, group, attributes, earlier, coming, tick)
+            except InterruptedSweepError:
+                raise
+            except Exception as error:
+                store.fail(group.id, told_of(error))
+            else:
+                store.commit(group.id, dataset, receipt)
 
 
-def _run_group(
-    programs: Programs,
-    group: Group,
-    coming: Sequence[Group],
-    store: Store,
-    attributes: dict[str, str],
-    tick: Callable[[int], None],
-) -> None:
-    """Commit one group, or record that it failed."""
-    try:
-        dataset, receipt = computed(programs, group, attributes, coming, tick)
-    except InterruptedSweepError:
-        raise
-    except Exception as error:
-        store.fail(group.id, told_of(error))
-        return
-    store.commit(group.id, dataset, receipt)
+def _known(earlier: Earlier | None, group: Group) -> np.ndarray:
+    return np.zeros(group.n_lanes, bool) if earlier is None else earlier.known(group)
 
 
 def computed(
     programs: Programs,
     group: Group,
     attributes: dict[str, str],
+    earlier: Earlier | None = None,
     coming: Sequence[Group] = (),
     tick: Callable[[int], None] = lambda step: None,
 ) -> tuple[xr.Dataset, dict[str, Any]]:
-    """Compute one group.
+    """Compute one group, but for the cells that earlier sweeps have.
 
     Args:
         programs: those of the sweep.
         group: the group.
-        attributes: the provenance.
+        attributes: the provenance of what is computed here.
+        earlier: these sweeps.
         coming: groups to compile ahead.
         tick: told of every step.
 
     Returns:
-        The dataset of the group's shard, and its receipt: versions, host, times.
+        The dataset of the group's shard, and its receipt: versions, host, times, failed cells.
     """
     started, compiled = time.perf_counter(), programs.compile_seconds
-    dataset = shard(programs.plan, _measured(programs, group, coming, tick), attributes)
+    known = _known(earlier, group)
+    values: dict[str, np.ndarray] = {}
+    if not known.all():
+        values = _measured(programs, group, ~known, coming, tick)
+    if earlier is not None and known.any():
+        earlier.fill(group, values)
+        told = earlier.attributes(group)
+        attributes = merged(told if known.all() else [attributes, *told])
+    dataset = shard(programs.plan, group, values, attributes)
+    failed = failed_cells(programs.plan, group, values)
     times = {
         "seconds": time.perf_counter() - started,
         "compile_seconds": programs.compile_seconds - compiled,
     }
     where = {"host": platform.node(), "devices": programs.n_devices}
-    return dataset, {**attributes, **times, **where}
+    cells = {"n_cells": group.n_lanes, "n_reused": int(known.sum()), "failed_cells": failed}
+    return dataset, {**attributes, **times, **where, **cells}
 
 
 def told_of(error: Exception) -> str:
@@ -132,58 +140,95 @@ def told_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
 
 
-def shard(plan: Plan, values: dict[str, np.ndarray], attributes: dict[str, str]) -> xr.Dataset:
-    """The dataset of one group: every variable with its status, over lane axes and inner dims.
+def shard(
+    plan: Plan, group: Group, values: dict[str, np.ndarray], attributes: dict[str, str]
+) -> xr.Dataset:
+    """The dataset of one group: every variable with its status, over ``lane`` and inner dims.
 
     Args:
         plan: the plan.
+        group: the group.
         values: every variable, of shape (n_lanes, inner dims).
         attributes: the provenance.
     """
-    lane_shape = tuple(map(len, plan.lane_axes.values()))
     data: dict[str, Any] = {}
     for name, variable in plan.variables.items():
-        dims = (*plan.lane_axes, *variable.dims)
-        array = values[name].reshape(lane_shape + plan.inner_shape(name))
+        dims, array = (LANE, *variable.dims), values[name]
         told = {"long_name": variable.long_name, "units": variable.units}
         data[name] = (dims, array, told)
         data[status_name(name)] = (dims, status_of(array, variable.infinite), flag_attributes())
-    coordinates = {name: np.asarray(axis) for name, axis in plan.lane_axes.items()}
-    return xr.Dataset(data, coordinates | plan.coordinates, attributes)
+    lanes = {name: (LANE, axis) for name, axis in plan.lane_values(group.lanes).items()}
+    return xr.Dataset(data, lanes | plan.coordinates, attributes)
+
+
+def failed_cells(plan: Plan, group: Group, values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The cells of a group that broke a promise of their variables to be finite.
+
+    Args:
+        plan: the plan.
+        group: the group.
+        values: every variable, of shape (n_lanes, inner dims).
+
+    Returns:
+        "number", and "examples": the labels and the reason of the first few.
+    """
+    promised = [name for name, variable in plan.variables.items() if variable.finite]
+    broken = {
+        name: ~np.isfinite(values[name]).reshape(group.n_lanes, -1).all(axis=1) for name in promised
+    }
+    lost = np.flatnonzero(np.any([*broken.values(), np.zeros(group.n_lanes, bool)], axis=0))
+    labels = plan.lane_values(group.lanes)
+    examples = [
+        {
+            "cell": group.static | {name: axis[i].item() for name, axis in labels.items()},
+            "reason": "not finite: " + ", ".join(name for name in promised if broken[name][i]),
+        }
+        for i in lost[:EXAMPLES].tolist()
+    ]
+    return {"number": len(lost), "examples": examples}
 
 
 def _measured(
-    programs: Programs, group: Group, coming: Sequence[Group], tick: Callable[[int], None]
+    programs: Programs,
+    group: Group,
+    wanted: np.ndarray,
+    coming: Sequence[Group],
+    tick: Callable[[int], None],
 ) -> dict[str, np.ndarray]:
-    """Every variable of a group, of shape (n_lanes, inner dims); `tick` hears of each step."""
+    """Every variable of a group, of shape (n_lanes, inner dims), at the lanes that are wanted.
+
+    `tick` hears of each step.
+    """
     tick(0)
-    values: dict[str, np.ndarray] = {}
+    lanes = group.lanes[wanted]
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in programs.plan.variables}
     draw = programs.draw(group)
     measure: Program | None = None
-    pending: deque[tuple[int, dict[str, jax.Array]]] = deque()
-    for step in range(programs.n_steps):
-        drawn = draw(programs.lanes(step))
+    pending: deque[dict[str, jax.Array]] = deque()
+    n_steps = programs.n_steps(len(lanes))
+    for step in range(n_steps):
+        drawn = draw(programs.lane_values(lanes, step))
         measure = measure or programs.measure(group, drawn, coming)
         # Dispatch is asynchronous: the devices compute this step while the last is collected.
-        pending.append((step, measure(drawn)))
+        pending.append(measure(drawn))
         if len(pending) == IN_FLIGHT:
-            _collect(programs, *pending.popleft(), values)
+            _collect(pending.popleft(), rows)
         tick(step + 1 - len(pending))
     while pending:
-        _collect(programs, *pending.popleft(), values)
-    tick(programs.n_steps)
-    return values
+        _collect(pending.popleft(), rows)
+    tick(n_steps)
+    return {name: _placed(programs.plan, name, rows[name], wanted) for name in rows}
 
 
-def _collect(
-    programs: Programs, step: int, results: dict[str, jax.Array], values: dict[str, np.ndarray]
-) -> None:
-    plan = programs.plan
-    first = step * programs.n_devices * plan.config.chunk
+def _collect(results: dict[str, jax.Array], rows: dict[str, list[np.ndarray]]) -> None:
     for name, result in results.items():
         # The whole array comes to the host first: it is sharded, and cannot be indexed there.
-        rows = np.asarray(result).reshape(-1, *plan.inner_shape(name))
-        if name not in values:
-            values[name] = np.empty((plan.n_lanes, *plan.inner_shape(name)), rows.dtype)
-        kept = min(len(rows), plan.n_lanes - first)
-        values[name][first : first + kept] = rows[:kept]
+        rows[name].append(np.asarray(result))
+
+
+def _placed(plan: Plan, name: str, steps: list[np.ndarray], wanted: np.ndarray) -> np.ndarray:
+    """What the steps of a group gave, (n_lanes, inner dims); anything at lanes not wanted."""
+    shape = plan.inner_shape(name)
+    values = np.zeros((len(wanted), *shape), steps[0].dtype)
+    values[wanted] = np.concatenate([step.reshape(-1, *shape) for step in steps])[: wanted.sum()]
+    return values

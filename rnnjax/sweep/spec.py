@@ -114,6 +114,9 @@ class Config(BaseModel):
     chunk: int = Field(
         64, ge=1, le=65536, description="lanes computed together; part of what fixes the bits"
     )
+    chunks_a_shard: int = Field(
+        64, ge=1, le=65536, description="chunks in one file of the store; a kill loses no more"
+    )
 
 
 @dataclass(frozen=True)
@@ -125,12 +128,14 @@ class Variable:
         long_name: what a figure or a notebook calls it.
         units: its unit, ``"1"`` for none.
         infinite: what +inf means: ``"overflow"``, or ``"beyond"`` the window that was measured.
+        finite: whether a cell with a value that is not finite has failed, and is told as such.
     """
 
     dims: tuple[str, ...]
     long_name: str
     units: str = "1"
     infinite: Literal["overflow", "beyond"] = "overflow"
+    finite: bool = False
 
 
 def item_type(annotation: Any) -> type:

@@ -1,7 +1,7 @@
 """The result store of a sweep: shards that are committed once, and the cube collected from them.
 
     OUT/sweep.json        what the sweep is: config, its hash, the groups
-    OUT/groups/<id>.nc    the shard of one group: one combination of the static axes, all lanes
+    OUT/groups/<id>.nc    the shard of one group: one combination of the static axes, a run of lanes
     OUT/groups/<id>.json  its receipt: the shard's sha256 and what is known about the run
     OUT/failed/<id>.json  the error of a group that failed
     OUT/cube.nc           the cube, rebuilt from the shards at will; OUT/cube.json is its receipt
@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnjax.sweep import files, netcdf
-from rnnjax.sweep.cube import assemble, write_cube
+from rnnjax.sweep.cube import Place, assemble, write_cube
+from rnnjax.sweep.differences import differences, in_one_line
 from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.provenance import merged
 from rnnjax.sweep.status import check_companions
 
 if TYPE_CHECKING:
@@ -31,14 +33,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "StoreError", "config_hash_of"]
 
-SCHEMA = 1
+SCHEMA = 2
+_FEW = 8  # groups, below which each is looked up by its name
+_HASHED = 1  # raised when what the hash is made of changes
+_CHANGES_NO_CELL = ("chunks_a_shard",)
 SAFE_ID = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,119}")
+_PLACE = ("static", "first", "n_lanes")
 SHARD, RECEIPT, FAILURE = "groups/{}.nc", "groups/{}.json", "failed/{}.json"
 
 
 def config_hash_of(spec: Mapping[str, Any]) -> str:
     """The hash of what two sweeps must share for the cells of one to stand for the other's."""
-    told = [spec.get(key) for key in ("schema", "experiment", "config", "precision")]
+    config = {k: v for k, v in (spec.get("config") or {}).items() if k not in _CHANGES_NO_CELL}
+    told = [_HASHED, spec.get("experiment"), config, spec.get("precision")]
     return files.sha256(json.dumps(told, sort_keys=True).encode())
 
 
@@ -47,7 +54,7 @@ class Store:
 
     def __init__(self, out: Path, spec: Mapping[str, Any]) -> None:
         self.out, self.spec = out, dict(spec)
-        self.groups: dict[str, dict[str, Any]] = {g["id"]: g["static"] for g in spec["groups"]}
+        self.groups = {g["id"]: Place(*(g[key] for key in _PLACE)) for g in spec["groups"]}
 
     @classmethod
     def create(cls, out: str | os.PathLike[str], spec: Mapping[str, Any]) -> Store:
@@ -56,7 +63,8 @@ class Store:
         Args:
             out: the folder; made with the ones above it.
             spec: JSON-able; "schema", "experiment", "config", "precision", their "config_hash",
-                "groups": [{"id": safe file name, "static": {axis: value}}, ...], and more.
+                "groups": [{"id": safe file name, "static": {axis: value}, "first": lane, "n_lanes":
+                number}, ...], and more.
 
         Raises:
             StoreError: another sweep or a finished result is there, the spec is not consistent, or
@@ -96,7 +104,7 @@ class Store:
 
         Args:
             group: its id.
-            dataset: every variable over the lane axes and its inner dims, each with its status.
+            dataset: every variable over ``lane`` and its inner dims, each with its status.
             receipt: JSON-able; versions, host, times: all that may differ between two runs.
 
         Raises:
@@ -134,8 +142,8 @@ class Store:
 
     def committed(self, among: Sequence[str] | None = None) -> set[str]:
         """The ids, of those given or of all, whose shard and readable receipt are there."""
-        names = self.names_in("groups")
-        asked = self.groups if among is None else among
+        asked = list(self.groups) if among is None else among
+        names = self._names_of(asked) if len(asked) < _FEW else self.names_in("groups")
         both = [g for g in asked if {SHARD.format(g), RECEIPT.format(g)} <= names]
         return {group for group in both if self._sound(RECEIPT, group) is not None}
 
@@ -155,6 +163,18 @@ class Store:
         missing = total - done - failed
         return {"total": total, "committed": done, "failed": failed, "missing": missing}
 
+    def n_bytes(self) -> int:
+        """The bytes of all shards."""
+        names = [name for name in self.names_in("groups") if name.endswith(".nc")]
+        return sum(os.path.getsize(self.out / name) for name in names)
+
+    def receipts(self) -> dict[str, dict[str, Any]]:
+        """What is known about the run of every committed group, by id."""
+        return {
+            group: self.sealed(self.path_of(RECEIPT, group), group)
+            for group in sorted(self.committed())
+        }
+
     def load(self, group: str) -> xr.Dataset:
         """The shard of a committed group, checked against its receipt; StoreError if damaged."""
         shard = self.path_of(SHARD, group)
@@ -163,18 +183,15 @@ class Store:
             raise StoreError(f"{shard}: damaged: its sha256 is not the one in its receipt")
         return netcdf.decode(data, shard)
 
-    def collect(
-        self, axes: Mapping[str, Any], attributes: Mapping[str, Any] | None = None
-    ) -> xr.Dataset:
+    def collect(self, axes: Mapping[str, Any]) -> xr.Dataset:
         """Builds the cube of what is committed, and puts it in place of the old cube.nc.
 
         Args:
             axes: the values of every axis, static and lane alike, in the order of the dims.
-            attributes: further attributes of the cube, such as provenance; no times, no host.
 
         Returns:
-            The cube: the axes, then the inner dims. Groups that are missing or failed are filled
-            (NaN, -1) and have the status MISSING or FAILED.
+            The cube: the axes, then the inner dims, with the provenance of the shards. Groups that
+            are missing or failed are filled (NaN, -1) and have the status MISSING or FAILED.
 
         Raises:
             StoreError: no group is committed, a shard is damaged or does not fit the axes.
@@ -182,8 +199,10 @@ class Store:
         own = {key: self.spec[key] for key in ("experiment", "config", "config_hash", "schema")}
         while True:
             done, failed = sorted(self.committed()), sorted(self.failed())
-            cube = assemble(axes, self.groups, ((g, self.load(g)) for g in done), failed)
-            for key, value in {**own, **(attributes or {})}.items():
+            told: list[dict[str, str]] = []
+            shards = ((group, self._heard(group, told)) for group in done)
+            cube = assemble(axes, self.groups, shards, failed)
+            for key, value in {**own, **merged(told)}.items():
                 plain = type(value) in (str, int, float)
                 cube.attrs[key] = value if plain else json.dumps(value, sort_keys=True)
             write_cube(self.out, cube, {**self._signature(None), "groups": done})
@@ -191,6 +210,18 @@ class Store:
             # again, so that the cube that stays holds all.
             if (done, failed) == (sorted(self.committed()), sorted(self.failed())):
                 return cube
+
+    def _names_of(self, groups: Sequence[str]) -> set[str]:
+        """The shards and receipts of some groups that are there, without listing all others."""
+        names = [kind.format(group) for group in groups for kind in (SHARD, RECEIPT)]
+        return {name for name in names if os.path.lexists(self.out / name)}
+
+    def _heard(self, group: str, told: list[dict[str, str]]) -> xr.Dataset:
+        """The shard of a group, whose attributes are added to `told`."""
+        shard = self.load(group)
+        if shard.attrs not in told:
+            told.append(shard.attrs)
+        return shard
 
     def path_of(self, kind: str, group: str) -> Path:
         """The SHARD, RECEIPT or FAILURE of a group; StoreError if it is no group of this sweep."""
@@ -231,15 +262,24 @@ class Store:
         except StoreError:
             return None
 
+    def told_apart(self, spec: Mapping[str, Any]) -> str:
+        """What another sweep differs in from this one, in one line."""
+        names = ("experiment", "precision", "config")
+        theirs, mine = ({name: told[name] for name in names} for told in (self.spec, spec))
+        return in_one_line(differences(theirs, json.loads(json.dumps(mine))))
+
     def _refuse_other(self, spec: Mapping[str, Any]) -> None:
         mine, theirs = spec["config_hash"], self.spec["config_hash"]
         if mine != theirs:
             raise StoreError(
-                f"{self.out}: holds another sweep (config_hash {theirs[:12]}, this one is "
-                f"{mine[:12]}); choose another --out, or resume that sweep with its own config"
+                f"{self.out}: holds another sweep ({self.told_apart(spec)}); choose another "
+                f"--out, or resume that sweep with its own config"
             )
         if json.loads(json.dumps(spec["groups"])) != self.spec["groups"]:
-            raise StoreError(f"{self.out}: planned by another version; choose another --out")
+            raise StoreError(
+                f"{self.out}: has its cells in other shards (another chunks_a_shard, or another "
+                f"version); choose another --out, or go on with: rnnjax resume {self.out}"
+            )
 
 
 def _check_spec(path: Path, spec: Mapping[str, Any]) -> None:
@@ -250,7 +290,8 @@ def _check_spec(path: Path, spec: Mapping[str, Any]) -> None:
     if spec.get("config_hash") != config_hash_of(spec):
         raise StoreError(f"{path}: config_hash {spec.get('config_hash')!r} does not fit the config")
     if not isinstance(groups, list | tuple) or not all(map(_is_group, groups)):
-        raise StoreError(f"{path}: expected groups of the form {{id: ..., static: {{...}}}}")
+        told = "{id: ..., static: {...}, first: ..., n_lanes: ...}"
+        raise StoreError(f"{path}: expected groups of the form {told}")
     seen: set[str] = set()
     for name in (group["id"] for group in groups):
         if not SAFE_ID.fullmatch(name) or name.lower() in seen:
@@ -263,4 +304,5 @@ def _is_group(group: object) -> bool:
         isinstance(group, Mapping)
         and isinstance(group.get("id"), str)
         and isinstance(group.get("static"), Mapping)
+        and all(type(group.get(key)) is int for key in _PLACE[1:])
     )

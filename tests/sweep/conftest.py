@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 def start(folder):
     """Starts `rnnjax` with the given arguments in the folder of these tests."""
 
-    def started(*arguments, **environment):
+    def started(*arguments, stderr=subprocess.PIPE, **environment):
         own = {
             "PYTHONPATH": str(catalog.PACKAGE.parent),
             "XDG_CACHE_HOME": str(folder / "cache"),
@@ -36,7 +36,7 @@ def start(folder):
         return subprocess.Popen(
             [sys.executable, "-m", "rnnjax.cli", *map(str, arguments)],
             cwd=folder, env=os.environ | own | environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=stderr,
         )  # fmt: skip
 
     return started

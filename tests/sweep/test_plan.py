@@ -44,7 +44,8 @@ def test_groups_are_static_and_lanes_are_the_rest(toy):
 
 def test_lanes_run_with_the_last_axis_fastest_and_the_last_chunk_is_filled_up(toy):
     plan = planned(toy)
-    chunks = [plan.lanes(chunk) for chunk in range(plan.n_chunks)]
+    (group, _) = plan.groups
+    chunks = [plan.lane_values(plan.chunk(group.lanes, number)) for number in range(plan.n_chunks)]
     gains = np.concatenate([chunk["gain"] for chunk in chunks])
     seeds = np.concatenate([chunk["seed"] for chunk in chunks])
     assert gains[:9].tolist() == np.repeat([0.5, 1, 2], 3).tolist()
@@ -55,7 +56,26 @@ def test_lanes_run_with_the_last_axis_fastest_and_the_last_chunk_is_filled_up(to
 
 def test_chunks_follow_from_the_config_alone(toy):
     assert [planned(toy, chunk=chunk).n_chunks for chunk in (1, 4, 9, 64)] == [9, 3, 1, 1]
-    assert planned(toy, chunk=64).lanes(0)["gain"].shape == (64,)
+    plan = planned(toy, chunk=64)
+    assert plan.chunk(plan.groups[0].lanes, 0).shape == (64,)
+
+
+def test_many_lanes_are_cut_into_shards_of_whole_chunks(toy):
+    plan = planned(toy, chunk=2, chunks_a_shard=2)
+    whole = planned(toy, chunk=2)
+    assert [(g.id, g.first, g.n_lanes) for g in plan.groups][:3] == [
+        ("activation=tanh+lanes=0", 0, 4),
+        ("activation=tanh+lanes=4", 4, 4),
+        ("activation=tanh+lanes=8", 8, 1),
+    ]
+    assert (plan.programs, plan.n_cells, plan.n_chunks) == (2, 18, 2)
+    chunks = [
+        plan.chunk(group.lanes, number)
+        for group in plan.groups[:3]
+        for number in range(plan.chunks(group.n_lanes))
+    ]
+    lanes = whole.groups[0].lanes
+    assert np.array_equal(chunks, [whole.chunk(lanes, number) for number in range(5)])
 
 
 def test_sizes_count_values_and_statuses(toy):
@@ -96,10 +116,14 @@ def test_unsafe_group_ids_are_made_safe_and_stay_apart():
 
 
 def test_a_sweep_that_is_too_large_names_the_product(toy):
-    with pytest.raises(ConfigError, match=r"^axes: .* 1000000 cells, got .*gain 1000 x seed 1000"):
-        planned(toy, axes={"gain": "lin(1,2,1000)", "seed": "range(1000)"})
-    with pytest.raises(ConfigError, match=r"^axes: .* 100000000 values, got .* cells of 1000002"):
-        planned(toy, axes={"gain": "lin(1,2,50)"}, length=10**6)
+    with pytest.raises(
+        ConfigError, match=r"^axes: .* 100000000 cells, got .*gain 1000 x seed 1000"
+    ):
+        planned(toy, axes={"gain": "lin(1,2,1000)", "seed": "range(1000000)"})
+    with pytest.raises(ConfigError, match=r"^axes: .* 1000000000 values, got .* cells of 1000002"):
+        planned(toy, axes={"gain": "lin(1,2,500)"}, length=10**6)
+    with pytest.raises(ConfigError, match=r"^chunks_a_shard: .* 50000 groups of 1 lanes"):
+        planned(toy, axes={"seed": "range(10000)"}, chunk=1, chunks_a_shard=1)
 
 
 def variant(tmp_path, *changes):

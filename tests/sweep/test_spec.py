@@ -90,8 +90,8 @@ def test_a_config_is_frozen():
         ({"rule": "uoro"}, {}, "axes.rule: expected 'bptt' or 'rtrl', got 'uoro'"),
         ({"gian": 1}, {}, "axes.gian: unknown key, expected one of activation, rule, gain, shift, "
          "seed (did you mean 'gain'?)"),
-        ({}, {"nh": 3}, "nh: unknown key, expected one of axes, chunk, n_h, rate, noisy, word "
-         "(did you mean 'n_h'?)"),
+        ({}, {"nh": 3}, "nh: unknown key, expected one of axes, chunk, chunks_a_shard, n_h, rate, "
+         "noisy, word (did you mean 'n_h'?)"),
         ({}, {"n_h": "3"}, "n_h: expected a valid integer, got '3'"),
         ({}, {"n_h": True}, "n_h: expected a valid integer, got True"),
         ({}, {"n_h": 3.0}, "n_h: expected a valid integer, got 3.0"),

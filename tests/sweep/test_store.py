@@ -18,6 +18,7 @@ GAINS, SEEDS, LAGS = [0.5, 1.0, 2.0], [0, 1], [0, 1, 2, 3]
 RULES, ACTIVATIONS = ["bptt", "rflo"], ["tanh", "relu"]
 AXES = {"rule": RULES, "gain": GAINS, "activation": ACTIVATIONS, "seed": SEEDS}
 IDS = [f"rule={rule},activation={name}".replace(",", "+") for rule in RULES for name in ACTIVATIONS]
+ABOUT = {"jax_version": "1.0", "git_dirty": "true"}
 ENCODE, DECODE = netcdf.encode, netcdf.decode
 PACKED: dict[str, bytes] = {}
 UNPACKED: dict[bytes, xr.Dataset] = {}
@@ -25,27 +26,34 @@ UNPACKED: dict[bytes, xr.Dataset] = {}
 
 def make_spec(**changes):
     statics = [{"rule": rule, "activation": name} for rule in RULES for name in ACTIVATIONS]
-    groups = [{"id": name, "static": s} for name, s in zip(IDS, statics, strict=True)]
-    told = {"schema": 1, "experiment": "toy", "precision": "float32", "config": {"n_h": 3}}
+    groups = [
+        {"id": name, "static": s, "first": 0, "n_lanes": 6}
+        for name, s in zip(IDS, statics, strict=True)
+    ]
+    told = {"schema": 2, "experiment": "toy", "precision": "float32", "config": {"n_h": 3}}
     told |= {"groups": groups} | changes
     return {**told, "config_hash": config_hash_of(told)}
 
 
 def make_shard(group):
     """Every value tells where it belongs: group, gain, seed and lag, one digit each."""
-    gain, seed, lag = np.meshgrid(np.arange(3), np.arange(2), np.arange(4), indexing="ij")
+    gain, seed, lag = (
+        a.reshape(6, 4)
+        for a in np.meshgrid(np.arange(3), np.arange(2), np.arange(4), indexing="ij")
+    )
     values = (1000.0 * IDS.index(group) + 100 * gain + 10 * seed + lag).astype(np.float32)
-    values[0, 0, 0] = np.inf
-    dims, flags = ("gain", "seed", "lag"), flag_attributes()
+    values[0, 0] = np.inf
+    dims, flags = ("lane", "lag"), flag_attributes()
     count = (10 * IDS.index(group) + gain + seed)[..., 0]
     data = {
         "log_norm": (dims, values, {"units": "nat", "long_name": "log norm"}),
         "log_norm_status": (dims, status_of(values), flags),
-        "steps": (dims[:2], count, {"units": "days since 2000-01-01"}),
-        "steps_status": (dims[:2], status_of(count), flags),
+        "steps": (dims[:1], count, {"units": "days since 2000-01-01"}),
+        "steps_status": (dims[:1], status_of(count), flags),
     }
     lag = ("lag", LAGS, {"long_name": "lag"})
-    return xr.Dataset(data, {"gain": GAINS, "seed": SEEDS, "lag": lag})
+    lanes = {"gain": ("lane", np.repeat(GAINS, 2)), "seed": ("lane", np.tile(SEEDS, 3))}
+    return xr.Dataset(data, {**lanes, "lag": lag}, ABOUT)
 
 
 def fill(store, groups=IDS):
@@ -90,27 +98,26 @@ def test_a_shard_comes_back_as_it_was(tmp_path):
 def test_shards_are_compressed_and_checksummed_throughout(tmp_path):
     store = fill(Store.create(tmp_path, make_spec()), IDS[:1])
     with h5py.File(store.out / "groups" / f"{IDS[0]}.nc") as file:
-        assert len(file) == 7
-        for name in file:
+        held = set(file) - {"lane"}  # the name of a dim, which holds no values
+        assert len(held) == 7
+        for name in held:
             assert (file[name].fletcher32, file[name].compression) == (True, "gzip"), name
 
 
 def test_the_cube_has_axes_in_order_then_inner_dims_and_every_value_in_its_place(tmp_path):
-    cube = fill(Store.create(tmp_path, make_spec())).collect(
-        AXES, {"package": "1.0", "dirty": True}
-    )
+    cube = fill(Store.create(tmp_path, make_spec())).collect(AXES)
     assert cube.log_norm.dims == (*AXES, "lag")
     assert cube.steps.dims == tuple(AXES)
     for index, group in enumerate(IDS):
         cell = cube.sel(rule=RULES[index // 2], activation=ACTIVATIONS[index % 2])
+        flat = cell.drop_vars(["rule", "activation"]).stack(lane=("gain", "seed"))
         xr.testing.assert_equal(
-            cell.drop_vars(["rule", "activation"]).transpose("gain", "seed", "lag"),
-            make_shard(group),
+            flat.transpose("lane", "lag").reset_index("lane"), make_shard(group)
         )
     assert cube.log_norm.attrs == {"units": "nat", "long_name": "log norm"}
     assert cube.lag.attrs == {"long_name": "lag"}
     assert cube.attrs["config_hash"] == make_spec()["config_hash"]
-    assert (cube.attrs["package"], cube.attrs["dirty"]) == ("1.0", "true")
+    assert ABOUT.items() <= cube.attrs.items()
     assert read_cube(tmp_path).identical(cube)
     assert read_cube(tmp_path / "cube.nc").log_norm_status.attrs["flag_meanings"].split()[6]
 
@@ -119,9 +126,11 @@ def test_the_order_of_the_dims_of_a_shard_does_not_matter(tmp_path):
     shards = {group: make_shard(group) for group in IDS[:2]}
     store = Store.create(tmp_path, make_spec())
     store.commit(IDS[0], shards[IDS[0]], {})
-    store.commit(IDS[1], shards[IDS[1]].transpose("seed", "lag", "gain"), {})
+    store.commit(IDS[1], shards[IDS[1]].transpose("lag", "lane"), {})
     cube = store.collect(AXES)
-    np.testing.assert_array_equal(cube.log_norm[0, :, 1], shards[IDS[1]].log_norm)
+    np.testing.assert_array_equal(
+        cube.log_norm[0, :, 1].values.reshape(6, 4), shards[IDS[1]].log_norm
+    )
 
 
 def test_missing_and_failed_groups_are_filled_and_told_apart(tmp_path):
@@ -180,10 +189,11 @@ def test_committing_twice_keeps_the_first_receipt_and_refuses_another_result(tmp
 def test_the_config_hash_tells_what_the_cells_depend_on_and_survives_json():
     told = make_spec()
     assert config_hash_of(json.loads(files.seal(told))) == told["config_hash"]
-    changes = [{"config": {"n_h": 4}}, {"experiment": "x"}, {"precision": "float64"}, {"schema": 2}]
+    changes = [{"config": {"n_h": 4}}, {"experiment": "x"}, {"precision": "float64"}]
     hashes = {make_spec(**change)["config_hash"] for change in ({}, *changes)}
-    assert len(hashes) == 5
-    assert make_spec(groups=[])["config_hash"] == told["config_hash"]
+    assert len(hashes) == 4
+    for same in ({"groups": []}, {"schema": 3}, {"config": {"n_h": 3, "chunks_a_shard": 7}}):
+        assert make_spec(**same)["config_hash"] == told["config_hash"]
 
 
 def test_importing_the_store_imports_nothing_heavy():

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +144,61 @@ def test_leftovers_are_notes_and_a_damaged_leftover_shard_is_a_problem(tmp_path)
     assert problems_in(store) == []
     (tmp_path / f"{GROUP}.nc").write_bytes(b"half")
     assert [problem.group for problem in problems_in(store)] == [IDS[0]]
+
+
+def damaged(chooser, out, sound):
+    """One kind of damage to the shards, receipts or cube of a store; the groups it is about."""
+    names = [name for name in ALL_FILES if name.startswith("groups")] + ["cube.nc", "cube.json"]
+    name = chooser.choice(names)
+    content, path = (sound / name).read_bytes(), out / name
+    kind = chooser.choice(["flip", "cut", "grow", "delete", "swap", "another group"])
+    if kind == "flip":
+        at = chooser.randrange(len(content))
+        path.write_bytes(
+            content[:at] + bytes([content[at] ^ (1 << chooser.randrange(8))]) + content[at + 1 :]
+        )
+    elif kind == "cut":
+        path.write_bytes(content[: chooser.randrange(len(content))])
+    elif kind == "grow":
+        path.write_bytes(content + chooser.randbytes(1 + chooser.randrange(99)))
+    elif kind == "delete":
+        path.unlink()
+    else:
+        others = [n for n in names if n != name and (kind == "swap" or n[-3:] == name[-3:])]
+        other = chooser.choice(others)
+        path.write_bytes((sound / other).read_bytes())
+        if kind == "swap":
+            (out / other).write_bytes(content)
+            return kind, {name, other}
+    return kind, {name}
+
+
+ALL_FILES = [f"groups/{group}.{end}" for group in IDS for end in ("nc", "json")]
+
+
+def test_a_thousand_damages_are_found_and_only_what_was_damaged_is_computed_again(tmp_path):
+    store = fill(Store.create(tmp_path / "sound", make_spec()), IDS)
+    store.collect(AXES)
+    cube = (store.out / "cube.nc").read_bytes()
+    out = shutil.copytree(store.out, tmp_path / "out")
+    store, chooser, kinds = Store.open(out), random.Random(0), set()
+    for number in range(1000):
+        kind, names = damaged(chooser, out, tmp_path / "sound")
+        kinds.add(kind)
+        problems = problems_in(store)
+        told = (number, kind, names, problems)
+        assert problems, told
+        hit = {Path(name).stem for name in names if name.startswith("groups")}
+        # A lost shard or receipt is known by the other one, or by the cube that was made with it.
+        assert {problem.group for problem in problems if problem.group} == hit, told
+        assert {p.path.name for p in problems if p.group is None} <= {"cube.nc", "cube.json"}, told
+        for group in {problem.group for problem in problems if problem.group}:
+            store.discard(group)
+        again = set(IDS) - store.committed()
+        assert again == hit, told
+        fill(store, sorted(again)).collect(AXES)
+        assert problems_in(store) == [], told
+        assert (out / "cube.nc").read_bytes() == cube
+        for name in [*ALL_FILES, "cube.json"]:  # receipts tell other times: back to the first
+            (out / name).write_bytes((tmp_path / "sound" / name).read_bytes())
+    assert len(kinds) == 6

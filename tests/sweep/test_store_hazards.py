@@ -1,5 +1,6 @@
 """The store with several writers, on full disks and on read-only ones."""
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -85,6 +86,24 @@ def test_a_full_disk_keeps_what_is_committed_and_resumes(disk):
     assert problems_in(store) == []
 
 
+@pytest.mark.parametrize("n_committed", range(len(IDS)))
+def test_a_disk_that_fills_up_at_any_shard_costs_no_other(disk, n_committed):
+    mounted(disk, "size=1m")
+    store = fill(Store.create(disk / "out", make_spec()), IDS[:n_committed])
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+            file.flush()
+    with pytest.raises(StoreError, match=r"No space left on device; free some space"):
+        fill(store, IDS[n_committed : n_committed + 1])
+    assert store.committed() == set(IDS[:n_committed])
+    assert problems_in(store) == []
+    ballast.unlink()
+    fill(store, IDS[n_committed:]).collect(AXES)
+    assert problems_in(store) == notes_in(store) == []
+
+
 def test_the_smallest_disk_cannot_take_a_shard(disk):
     mounted(disk, "size=64k")
     for number in range(3):
@@ -104,18 +123,19 @@ def write_all(out, host, start):
     store.collect(AXES)
 
 
-def test_processes_on_one_store_commit_every_group_once(tmp_path):
+@pytest.mark.parametrize("number", [2, 4])
+def test_processes_on_one_store_commit_every_group_once(tmp_path, number):
     context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2)
+    start = context.Barrier(number)
     workers = [
-        context.Process(target=write_all, args=(tmp_path / "out", host, start))
-        for host in ("first", "second")
+        context.Process(target=write_all, args=(tmp_path / "out", f"host{i}", start))
+        for i in range(number)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(120)
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert [worker.exitcode for worker in workers] == [0] * number
     store = Store.open(tmp_path / "out")
     assert store.committed() == set(IDS)
     assert problems_in(store) == notes_in(store) == []

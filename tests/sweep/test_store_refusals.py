@@ -24,9 +24,9 @@ def test_another_config_is_refused_and_nothing_changes(tmp_path):
     other = make_spec(config={"n_h": 4})
     with pytest.raises(StoreError) as error:
         Store.create(tmp_path, other)
-    for part in (other["config_hash"][:12], make_spec()["config_hash"][:12], "--out", "resume"):
+    for part in ("config.n_h: 3 there, 4 here", "--out", "resume"):
         assert part in str(error.value)
-    with pytest.raises(StoreError, match="another version"):
+    with pytest.raises(StoreError, match="cells in other shards"):
         Store.create(tmp_path, make_spec(groups=make_spec()["groups"][:1]))
     assert (tmp_path / "sweep.json").read_bytes() == before
 
@@ -39,12 +39,16 @@ def test_a_finished_result_is_not_written_into(tmp_path):
     assert read_cube(tmp_path).identical(make_shard(IDS[0]))
 
 
+def group_called(name, **changes):
+    return {"id": name, "static": {}, "first": 0, "n_lanes": 1} | changes
+
+
 @pytest.mark.parametrize(
     "name", ["../x", "a/b", "/x", ".hidden", "..", "", "a" * 121, "a b", "a\n", "é", "a\0", 7, None]
 )
 def test_unsafe_ids_are_refused_before_anything_is_written(tmp_path, name):
     with pytest.raises(StoreError, match="group"):
-        Store.create(tmp_path / "new", make_spec(groups=[{"id": name, "static": {}}]))
+        Store.create(tmp_path / "new", make_spec(groups=[group_called(name)]))
     assert not (tmp_path / "new").exists()
     store = Store.create(tmp_path / "good", make_spec())
     for act in (store.discard, store.load, lambda g: store.fail(g, "")):
@@ -53,8 +57,12 @@ def test_unsafe_ids_are_refused_before_anything_is_written(tmp_path, name):
 
 
 def test_specs_that_contradict_themselves_are_refused(tmp_path):
-    same = [{"id": "a", "static": {}}, {"id": "A", "static": {}}]
-    bad = [make_spec(groups=same), make_spec(schema=2), make_spec(groups=[{"id": "a"}])]
+    groups = (
+        [group_called("a"), group_called("A")],
+        [{"id": "a", "static": {}}],
+        [group_called("a", first="0")],
+    )
+    bad = [make_spec(schema=1), *(make_spec(groups=wrong) for wrong in groups)]
     for told in (*bad, {**make_spec(), "config": {"n_h": 9}}, {**make_spec(), "groups": {}}):
         with pytest.raises(StoreError):
             Store.create(tmp_path / "new", told)
@@ -130,6 +138,7 @@ def test_variables_without_status_and_shards_that_do_not_fit_are_refused(tmp_pat
         store.collect(AXES)
     fill(store, IDS[:1])
     for axes in (
+        AXES | {"gain": [0.5, 1.0]},
         AXES | {"gain": [0.5, 1.0, 3.0]},
         AXES | {"rule": ["rtrl"]},
         AXES | {"leak": [1.0]},
@@ -140,7 +149,11 @@ def test_variables_without_status_and_shards_that_do_not_fit_are_refused(tmp_pat
     misfits = {
         "other values of lag": fit.isel(lag=slice(3)),
         "other variables": fit.drop_vars(["steps", "steps_status"]),
-        "has dims": fit.assign(steps=fit.steps[0], steps_status=fit.steps_status[0]),
+        "has dims": fit.assign(
+            steps=("lag", fit.steps.values[:4]), steps_status=("lag", fit.steps_status.values[:4])
+        ),
+        "other values of seed": fit.assign_coords(seed=("lane", [0] * 6)),
+        "other coordinates": fit.drop_vars("seed"),
         "another shape or type": fit.assign(steps=fit.steps.astype("f8")),
     }
     for reason, misfit in misfits.items():

@@ -1,0 +1,46 @@
+"""Throughput of two workers on this machine, beside two devices in one process.
+
+Twelve groups that take a core about ten seconds each: norms of the gradient at every lag and
+length, 496 networks a group. Programs are in the cache of compiled programs, as they are once a
+sweep has run for a while; starting the scheduler and the workers counts.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+from benchmarks import harness
+from rnnjax.sweep.backend import cores
+
+_SWEEP = ("gradient_norms", "--task", "white_noise", "--axes.gain", "lin(0.5, 2, 31)")
+_LARGE = ("--axes.seed", "range(48)", "--chunk", "62", "--chunks-a-shard", "8")
+_SMALL = ("--axes.seed", "range(4)", "--chunk", "31", "--chunks-a-shard", "1", "--length", "16")
+
+
+def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
+    """Yield the one case: with 0.9 of the throughput of devices, workers would be good enough."""
+    sizes, n = (_SMALL if quick else _LARGE), str(max(cores(), 2))
+    cache = tempfile.mkdtemp()
+    yield lambda: harness.Case(
+        f"{16 if quick else 12} groups on {n} workers",
+        _side(cache, sizes, "--cluster", n),
+        {f"{n} devices": harness.Side(_side(cache, sizes, "--devices", n).run, goal=0.9)},
+    )
+
+
+def _side(cache: str, sizes: tuple[str, ...], *how: str) -> harness.Side:
+    def run() -> None:
+        folder = tempfile.mkdtemp()
+        command = ["run", *_SWEEP, *sizes, *how, "--out", f"{folder}/out"]
+        subprocess.run(
+            [sys.executable, "-m", "rnnjax.cli", *command],
+            env={**os.environ, "XDG_CACHE_HOME": cache, "XLA_FLAGS": ""},
+            capture_output=True,
+            check=True,
+        )
+        shutil.rmtree(folder)
+
+    return harness.Side(run)

@@ -1,0 +1,111 @@
+"""A cube in the formats of other programs: netCDF, zarr, CSV."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnjax.errors import ConfigError
+from rnnjax.sweep import files
+from rnnjax.sweep.status import SUFFIX
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def export(cube: xr.Dataset, target: Path) -> list[Path]:
+    """Write a cube to a new file, in the format that its name ends with.
+
+    Args:
+        cube: the cube.
+        target: FILE.nc, FILE.zarr (a folder) or FILE.csv. A CSV file has one line a cell and one
+            column an axis, a variable and a status; variables with inner dims go to files of their
+            own beside it, FILE.lag.csv for those over ``lag``.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ConfigError: the name ends otherwise, or the package of the format is not installed.
+        StoreError: the file is there already, or cannot be written.
+    """
+    writers: dict[str, Callable[[xr.Dataset, Path], list[Path]]] = {
+        ".nc": _netcdf, ".zarr": _zarr, ".csv": _csv,
+    }  # fmt: skip
+    if target.suffix not in writers:
+        told = f"expected a name that ends with {', '.join(writers)}, got {target.name!r}"
+        raise ConfigError("export", told)
+    return writers[target.suffix](cube, target)
+
+
+def _netcdf(cube: xr.Dataset, target: Path) -> list[Path]:
+    return [_whole(target, lambda path: cube.to_netcdf(path, engine="h5netcdf"))]
+
+
+def _zarr(cube: xr.Dataset, target: Path) -> list[Path]:
+    try:
+        import zarr  # noqa: F401
+    except ImportError:
+        told = "expected the extra 'zarr': pip install 'rnnjax[zarr]'"
+        raise ConfigError("export", told) from None
+
+    def write(path: Path) -> None:
+        # Not consolidated: zarr warns that readers of its third format may not know it.
+        cube.to_zarr(path, consolidated=False)
+
+    return [_whole(target, write)]
+
+
+def _csv(cube: xr.Dataset, target: Path) -> list[Path]:
+    axes = list(next(iter(cube.data_vars.values())).dims)
+    for variable in cube.data_vars.values():
+        axes = [dim for dim in axes if dim in variable.dims]
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for name, variable in cube.data_vars.items():
+        inner = tuple(str(dim) for dim in variable.dims if dim not in axes)
+        kinds.setdefault(inner, []).append(str(name))
+    written = []
+    for inner, names in sorted(kinds.items()):
+        table = _in_words(cube[names]).to_dataframe()
+        path = target.with_suffix(".".join(["", *inner, "csv"])) if inner else target
+        written.append(_whole(path, table.to_csv))
+    return written
+
+
+def _in_words(cube: xr.Dataset) -> xr.Dataset:
+    """The cube with every status as a word."""
+    words = {}
+    for name, codes in cube.data_vars.items():
+        if str(name).endswith(SUFFIX) and "flag_meanings" in codes.attrs:
+            meanings = dict(
+                zip(codes.flag_values.tolist(), codes.flag_meanings.split(), strict=True)
+            )
+            told = [meanings.get(code, "unknown") for code in codes.values.ravel().tolist()]
+            words[name] = codes.copy(data=_object_array(told, codes.shape))
+    return cube.assign(words)
+
+
+def _object_array(values: list[str], shape: tuple[int, ...]):  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    return np.array(values, dtype=object).reshape(shape)
+
+
+def _whole(target: Path, write: Callable[[Path], object]) -> Path:
+    """Write beside the target and rename, so that no half of it is ever there."""
+    if os.path.lexists(target):
+        raise files.StoreError(f"{target}: is there already; choose another name")
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    with files.naming(target):
+        try:
+            write(part)
+            os.rename(part, target)
+        finally:
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink(missing_ok=True)
+    return target
