@@ -58,7 +58,8 @@ def _process(
     arguments: list[str], log: IO[bytes], n_workers: int = 1
 ) -> Iterator[subprocess.Popen]:
     # Each worker may use its share of the cores; a worker that died is started again.
-    threads = {"NPROC": str(max(cores() // n_workers, 1))} if n_workers > 1 else {}
+    share = str(max(cores() // n_workers, 1))
+    threads = {"NPROC": share, "OPENBLAS_NUM_THREADS": share} if n_workers > 1 else {}
     patience = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "20"}
     process = subprocess.Popen(
         [sys.executable, "-m", "rnnjax.cluster.process", *arguments],
