@@ -53,8 +53,8 @@ def _zarr(cube: xr.Dataset, target: Path) -> list[Path]:
         raise ConfigError("export", told) from None
 
     def write(path: Path) -> None:
-        # Not consolidated: zarr warns that readers of its third format may not know it.
-        cube.to_zarr(path, consolidated=False)
+        # The second format: the third has no specification of text yet.
+        cube.to_zarr(path, zarr_format=2, consolidated=True)
 
     return [_whole(target, write)]
 

@@ -54,7 +54,7 @@ def test_html_and_escape_codes_in_attributes_are_text(lone, capsys, key):
     assert "<script>" not in (read_cube(out)._repr_html_())
 
 
-@pytest.mark.parametrize("name", ["../../evil.py", "/etc/passwd", "..", "a\0b", "x" * 5000, ""])
+@pytest.mark.parametrize("name", ["../../evil.py", "/etc/passwd", "..", "x" * 5000, ""])
 def test_an_experiment_that_is_a_path_out_of_place_is_not_run(lone, capsys, name):
     out, cube = lone
     cube.attrs["experiment"] = name

@@ -151,7 +151,7 @@ def test_a_cube_is_exported_as_netcdf_zarr_and_csv(tmp_path, monkeypatch, capsys
     assert capsys.readouterr().out.split()[1::2] == ["e.nc", "e.zarr", "e.csv", "e.lag.csv"]
     options = {"decode_times": False}
     xr.testing.assert_identical(xr.open_dataset("e.nc", **options).load(), cube)
-    stored = xr.open_dataset("e.zarr", engine="zarr", consolidated=False, **options).load()
+    stored = xr.open_dataset("e.zarr", engine="zarr", **options).load()
     xr.testing.assert_equal(stored, cube)
     lines = Path("e.csv").read_text().splitlines()
     assert lines[0] == "rule,gain,activation,seed,steps,steps_status"

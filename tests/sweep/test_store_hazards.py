@@ -91,10 +91,9 @@ def test_a_disk_that_fills_up_at_any_shard_costs_no_other(disk, n_committed):
     mounted(disk, "size=1m")
     store = fill(Store.create(disk / "out", make_spec()), IDS[:n_committed])
     ballast = disk / "ballast"
-    with ballast.open("wb") as file, contextlib.suppress(OSError):
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"x" * 4096)
-            file.flush()
     with pytest.raises(StoreError, match=r"No space left on device; free some space"):
         fill(store, IDS[n_committed : n_committed + 1])
     assert store.committed() == set(IDS[:n_committed])
