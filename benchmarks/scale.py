@@ -29,6 +29,7 @@ from rnnjax.sweep.backend import configured
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.progress import Lines
 from rnnjax.sweep.request import Request, request_of
+from rnnjax.sweep.shard import shard
 from rnnjax.sweep.store import Store
 
 _OPERATIONS = ("make_folder", "create", "write", "sync", "link", "replace", "unlink")
@@ -98,8 +99,6 @@ def _request(n_seeds: int) -> Request:
 
 def _commit(request: Request, store: Store, number: int) -> Counter[str]:
     """Commit shards of random numbers, and return what was asked of the file system."""
-    from rnnjax.sweep.run import shard
-
     plan, generator, counts = request.plan, np.random.default_rng(0), Counter[str]()
     with _counted(counts):
         for group in plan.groups[:number]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.manifest import SCHEMA, config_hash_of
 from rnnjax.sweep.plan import Plan, make_plan
 from rnnjax.sweep.spec import Config, parse_config
-from rnnjax.sweep.store import SCHEMA, config_hash_of
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,17 @@ import jax
 import numpy as np
 import xarray as xr
 
-from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.programs import Program, Programs
 from rnnjax.sweep.progress import Progress
 from rnnjax.sweep.provenance import merged, provenance
 from rnnjax.sweep.reuse import Earlier
-from rnnjax.sweep.status import flag_attributes, status_name, status_of
+from rnnjax.sweep.shard import failed_cells, shard
 from rnnjax.sweep.store import Store
 
 IN_FLIGHT = 2
 COMPILED_AHEAD = 3
-EXAMPLES = 20  # failed cells of a group that its receipt names
 
 
 class InterruptedSweepError(Exception):
@@ -138,54 +136,6 @@ def told_of(error: Exception) -> str:
     """What is recorded of an error: what it says, and then where it came from."""
     # The error first: jax ends a traceback with a note of its own.
     return f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
-
-
-def shard(
-    plan: Plan, group: Group, values: dict[str, np.ndarray], attributes: dict[str, str]
-) -> xr.Dataset:
-    """The dataset of one group: every variable with its status, over ``lane`` and inner dims.
-
-    Args:
-        plan: the plan.
-        group: the group.
-        values: every variable, of shape (n_lanes, inner dims).
-        attributes: the provenance.
-    """
-    data: dict[str, Any] = {}
-    for name, variable in plan.variables.items():
-        dims, array = (LANE, *variable.dims), values[name]
-        told = {"long_name": variable.long_name, "units": variable.units}
-        data[name] = (dims, array, told)
-        data[status_name(name)] = (dims, status_of(array, variable.infinite), flag_attributes())
-    lanes = {name: (LANE, axis) for name, axis in plan.lane_values(group.lanes).items()}
-    return xr.Dataset(data, lanes | plan.coordinates, attributes)
-
-
-def failed_cells(plan: Plan, group: Group, values: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The cells of a group that broke a promise of their variables to be finite.
-
-    Args:
-        plan: the plan.
-        group: the group.
-        values: every variable, of shape (n_lanes, inner dims).
-
-    Returns:
-        "number", and "examples": the labels and the reason of the first few.
-    """
-    promised = [name for name, variable in plan.variables.items() if variable.finite]
-    broken = {
-        name: ~np.isfinite(values[name]).reshape(group.n_lanes, -1).all(axis=1) for name in promised
-    }
-    lost = np.flatnonzero(np.any([*broken.values(), np.zeros(group.n_lanes, bool)], axis=0))
-    labels = plan.lane_values(group.lanes)
-    examples = [
-        {
-            "cell": group.static | {name: axis[i].item() for name, axis in labels.items()},
-            "reason": "not finite: " + ", ".join(name for name in promised if broken[name][i]),
-        }
-        for i in lost[:EXAMPLES].tolist()
-    ]
-    return {"number": len(lost), "examples": examples}
 
 
 def _measured(

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,28 +24,17 @@ from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.cube import Place, assemble, write_cube
 from rnnjax.sweep.differences import differences, in_one_line
 from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.manifest import PLACE, check_spec
 from rnnjax.sweep.provenance import merged
 from rnnjax.sweep.status import check_companions
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Store", "StoreError", "config_hash_of"]
+__all__ = ["Store", "StoreError"]
 
-SCHEMA = 2
 _FEW = 8  # groups, below which each is looked up by its name
-_HASHED = 1  # raised when what the hash is made of changes
-_CHANGES_NO_CELL = ("chunks_a_shard",)
-SAFE_ID = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,119}")
-_PLACE = ("static", "first", "n_lanes")
 SHARD, RECEIPT, FAILURE = "groups/{}.nc", "groups/{}.json", "failed/{}.json"
-
-
-def config_hash_of(spec: Mapping[str, Any]) -> str:
-    """The hash of what two sweeps must share for the cells of one to stand for the other's."""
-    config = {k: v for k, v in (spec.get("config") or {}).items() if k not in _CHANGES_NO_CELL}
-    told = [_HASHED, spec.get("experiment"), config, spec.get("precision")]
-    return files.sha256(json.dumps(told, sort_keys=True).encode())
 
 
 class Store:
@@ -54,7 +42,7 @@ class Store:
 
     def __init__(self, out: Path, spec: Mapping[str, Any]) -> None:
         self.out, self.spec = out, dict(spec)
-        self.groups = {g["id"]: Place(*(g[key] for key in _PLACE)) for g in spec["groups"]}
+        self.groups = {g["id"]: Place(*(g[key] for key in PLACE)) for g in spec["groups"]}
 
     @classmethod
     def create(cls, out: str | os.PathLike[str], spec: Mapping[str, Any]) -> Store:
@@ -71,7 +59,7 @@ class Store:
                 the folder cannot be written.
         """
         out, path = Path(out), Path(out) / "sweep.json"
-        _check_spec(path, spec)
+        check_spec(path, spec)
         if os.path.exists(path):
             cls.open(out)._refuse_other(spec)
         elif os.path.exists(out / "cube.nc"):
@@ -88,7 +76,7 @@ class Store:
         if not os.path.exists(path):
             raise StoreError(f"{out}: holds no sweep (there is no sweep.json)")
         spec = files.read_sealed(path)
-        _check_spec(path, spec)
+        check_spec(path, spec)
         return cls(Path(out), spec)
 
     def check_writable(self) -> None:
@@ -280,29 +268,3 @@ class Store:
                 f"{self.out}: has its cells in other shards (another chunks_a_shard, or another "
                 f"version); choose another --out, or go on with: rnnjax resume {self.out}"
             )
-
-
-def _check_spec(path: Path, spec: Mapping[str, Any]) -> None:
-    """Raises StoreError unless the spec is of this schema and consistent, its ids safe names."""
-    groups = spec.get("groups")
-    if spec.get("schema") != SCHEMA:
-        raise StoreError(f"{path}: expected schema {SCHEMA}, got {spec.get('schema')!r}")
-    if spec.get("config_hash") != config_hash_of(spec):
-        raise StoreError(f"{path}: config_hash {spec.get('config_hash')!r} does not fit the config")
-    if not isinstance(groups, list | tuple) or not all(map(_is_group, groups)):
-        told = "{id: ..., static: {...}, first: ..., n_lanes: ...}"
-        raise StoreError(f"{path}: expected groups of the form {told}")
-    seen: set[str] = set()
-    for name in (group["id"] for group in groups):
-        if not SAFE_ID.fullmatch(name) or name.lower() in seen:
-            raise StoreError(f"{path}: group id {name!r} is no safe file name, or there twice")
-        seen.add(name.lower())
-
-
-def _is_group(group: object) -> bool:
-    return (
-        isinstance(group, Mapping)
-        and isinstance(group.get("id"), str)
-        and isinstance(group.get("static"), Mapping)
-        and all(type(group.get(key)) is int for key in _PLACE[1:])
-    )

@@ -9,10 +9,10 @@ import pytest
 
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.experiment import load
+from rnnjax.sweep.manifest import SAFE_ID
 from rnnjax.sweep.plan import group_id, make_plan
 from rnnjax.sweep.provenance import git_state
 from rnnjax.sweep.spec import parse_config
-from rnnjax.sweep.store import SAFE_ID
 
 TOY = Path(__file__).with_name("toy_experiment.py")
 

@@ -10,8 +10,9 @@ import xarray as xr
 
 from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.cube import read_cube
+from rnnjax.sweep.manifest import config_hash_of
 from rnnjax.sweep.status import Status, flag_attributes, status_of
-from rnnjax.sweep.store import Store, StoreError, config_hash_of
+from rnnjax.sweep.store import Store, StoreError
 from rnnjax.sweep.verify import notes_in, problems_in
 
 GAINS, SEEDS, LAGS = [0.5, 1.0, 2.0], [0, 1], [0, 1, 2, 3]
