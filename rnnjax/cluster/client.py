@@ -127,7 +127,11 @@ class _Sweep:
             self.attempts[group] += 1
             # A key of its own for every attempt: an old one would give the old result.
             key = f"rnnjax-{group}-{os.urandom(4).hex()}"
-            future = self.client.submit(compute, self.sweep, group, key=key, pure=False)
+            try:
+                future = self.client.submit(compute, self.sweep, group, key=key, pure=False)
+            except OSError:  # the scheduler was lost since it was looked at
+                self.waiting.append(group)
+                break
             self.running[future] = group
         return bool(self.running or self.waiting)
 
@@ -163,13 +167,17 @@ class _Sweep:
             raise StoreError(f"{self.store.out}: the scheduler is lost; resume, with another one")
 
     def _take(self, group: str, future: Future) -> None:
-        if future.status == "finished":
-            self._commit(group, future.result())
-        elif future.status == "error":
-            self._try_again(group, future.exception())
-        else:  # cancelled or lost together with the scheduler
+        try:
+            error = future.exception()
+            result = None if error else future.result()
+        except (CancelledError, OSError):  # lost with the scheduler, perhaps at this very moment
             self.waiting.append(group)
             self.attempts[group] -= 1
+            return
+        if error:
+            self._try_again(group, error)
+        else:
+            self._commit(group, result)
 
     def _commit(self, group: str, result: dict[str, Any]) -> None:
         self.n_done += 1
