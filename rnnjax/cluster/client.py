@@ -167,15 +167,14 @@ class _Sweep:
             raise StoreError(f"{self.store.out}: the scheduler is lost; resume, with another one")
 
     def _take(self, group: str, future: Future) -> None:
+        if future.status == "error":
+            self._try_again(group, future.exception())
+            return
         try:
-            error = future.exception()
-            result = None if error else future.result()
+            result = future.result()
         except (CancelledError, OSError):  # lost with the scheduler, perhaps at this very moment
             self.waiting.append(group)
             self.attempts[group] -= 1
-            return
-        if error:
-            self._try_again(group, error)
         else:
             self._commit(group, result)
 
