@@ -11,26 +11,18 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 
 Program = Callable[[Any], Any]
-_SPEC = PartitionSpec("device")
 _LEVEL = "xla_backend_optimization_level"
 _COMPILER: dict[str, dict[str, Any]] = {"well": {}, "quickly": {_LEVEL: 1}}
-
-
-class _Draws(NamedTuple):
-    """A draw program that is being traced and compiled: what it will draw is known first."""
-
-    traced: Future[Any]
-    program: Future[Program]
 
 
 class Programs:
@@ -47,16 +39,11 @@ class Programs:
         self.plan = plan
         self.mesh = Mesh(np.array(devices), ("device",))
         self.n_devices = len(devices)
-        self._seconds: list[float] = []  # of every compilation
-        self._draws: dict[tuple[Any, ...], _Draws] = {}
-        self._ahead: dict[tuple[Any, ...], Future[Program]] = {}
+        self.compile_seconds = 0.0
+        self._draws: dict[tuple[Any, ...], Program] = {}
+        self._ahead: dict[tuple[Any, ...], Future[tuple[Program, float]]] = {}
         self._held: tuple[tuple[Any, ...], Program] | None = None
         self._pool = ThreadPoolExecutor(thread_name_prefix="compile")
-
-    @property
-    def compile_seconds(self) -> float:
-        """Seconds of compiling so far, side by side ones added up."""
-        return sum(self._seconds)
 
     def n_steps(self, n_lanes: int) -> int:
         """Number of steps that so many lanes take; a step is one chunk on every device."""
@@ -74,54 +61,45 @@ class Programs:
         # Without a lane axis there is one lane, which an index stands for.
         return values or {"": np.zeros(rows.shape, np.int32)}
 
-    def prepare(self, groups: Sequence[Group]) -> None:
-        """Begin to compile what groups need, on all cores at once, and do not wait for it."""
-        for group in groups:
-            key = _program_key(group)
-            if key not in self._ahead and (self._held is None or self._held[0] != key):
-                self._ahead[key] = self._pool.submit(self._measured, group, self._drawn(group))
-
     def draw(self, group: Group) -> Program:
         """The draw program of a group: lanes to draws, shared where it names no static axis."""
-        return self._drawn(group).program.result()
+        static = {name: group.static[name] for name in self.experiment.draw_axes}
+        key = self._draw_key(group)
+        if key not in self._draws:
+            example = self.lane_values(group.lanes, 0)
+            self._draws[key] = self._taken(self._compiled(self._draw_lane(static), example))
+        return self._draws[key]
 
-    def measure(self, group: Group) -> Program:
-        """The swept program of a group: draws to variables.
+    def measure(self, group: Group, drawn: Any, coming: Sequence[Group] = ()) -> Program:
+        """The swept program of a group: draws to variables, compiled for draws like `drawn`.
 
+        Groups that are `coming` with the same draws have theirs compiled meanwhile, on other cores.
         Of the programs that were used only the last is held: the next group may need it too.
         """
-        self.prepare([group])
+        shared = [g for g in coming if self._draw_key(g) == self._draw_key(group)]
         key = _program_key(group)
+        for one in [group, *shared]:
+            if not self._is_known(_program_key(one)):
+                lane = self._measure_lane(one)
+                self._ahead[_program_key(one)] = self._pool.submit(self._compiled, lane, drawn)
         if self._held is None or self._held[0] != key:
-            self._held = key, self._ahead.pop(key).result()
+            self._held = key, self._taken(self._ahead.pop(key).result())
         return self._held[1]
 
     def close(self) -> None:
         """Give up what was to be compiled and is not needed any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _drawn(self, group: Group) -> _Draws:
-        static = {name: group.static[name] for name in self.experiment.draw_axes}
-        key = tuple(static.values())
-        if key not in self._draws:
-            # What waits for a job is submitted behind it, so that the job has been begun.
-            spread, example = (
-                self._spread(self._draw_lane(static)),
-                self.lane_values(group.lanes, 0),
-            )
-            traced = self._pool.submit(lambda: spread.trace(example))
-            program = self._pool.submit(lambda: self._finished(traced.result()))
-            self._draws[key] = _Draws(traced, program)
-        return self._draws[key]
+    def _is_known(self, key: tuple[Any, ...]) -> bool:
+        return key in self._ahead or (self._held is not None and self._held[0] == key)
 
-    def _measured(self, group: Group, draws: _Draws) -> Program:
-        """Compile the swept program of a group for what its draws will be."""
-        spread = NamedSharding(self.mesh, _SPEC)
-        like = jax.tree.map(
-            lambda told: jax.ShapeDtypeStruct(told.shape, told.dtype, sharding=spread),
-            draws.traced.result().out_info,
-        )
-        return self._finished(self._spread(self._measure_lane(group)).trace(like))
+    def _taken(self, compiled: tuple[Program, float]) -> Program:
+        program, seconds = compiled
+        self.compile_seconds += seconds
+        return program
+
+    def _draw_key(self, group: Group) -> tuple[Any, ...]:
+        return tuple(group.static[name] for name in self.experiment.draw_axes)
 
     def _measure_lane(self, group: Group) -> Program:
         experiment, config = self.experiment, self.plan.config
@@ -141,18 +119,8 @@ class Programs:
 
         return draw
 
-    def _finished(self, traced: Any) -> Program:
-        """Compile what was traced, and note the seconds that it took."""
-        started = time.perf_counter()
-        # What the user says in XLA_FLAGS has the last word.
-        told = _LEVEL in os.environ.get("XLA_FLAGS", "")
-        options = {} if told else _COMPILER[self.experiment.compile]
-        compiled: Program = traced.lower().compile(compiler_options=options)
-        self._seconds.append(time.perf_counter() - started)
-        return compiled
-
-    def _spread(self, lane_function: Program) -> Any:
-        """Return a function of a lane as a jitted one of chunks on every device."""
+    def _compiled(self, lane_function: Program, example: Any) -> tuple[Program, float]:
+        """Return the program and the seconds that compiling it took."""
 
         def local(chunk: Any) -> Any:
             results = jax.vmap(lane_function)(jax.tree.map(lambda array: array[0], chunk))
@@ -160,10 +128,17 @@ class Programs:
 
         # The name is what a profile and jax's own log show of the program.
         local.__name__ = local.__qualname__ = f"rnnjax_{lane_function.__name__}"
+        spec = PartitionSpec("device")
         # check_vma=False: a lane knows nothing of the mesh, so there is nothing to check.
-        return jax.jit(
-            jax.shard_map(local, mesh=self.mesh, in_specs=_SPEC, out_specs=_SPEC, check_vma=False)
+        spread = jax.shard_map(
+            local, mesh=self.mesh, in_specs=spec, out_specs=spec, check_vma=False
         )
+        started = time.perf_counter()
+        # What the user says in XLA_FLAGS has the last word.
+        told = _LEVEL in os.environ.get("XLA_FLAGS", "")
+        options = {} if told else _COMPILER[self.experiment.compile]
+        compiled = jax.jit(spread).lower(example).compile(compiler_options=options)
+        return compiled, time.perf_counter() - started
 
     def _checked(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         names = set(self.plan.variables)

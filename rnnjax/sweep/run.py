@@ -152,14 +152,13 @@ def _measured(
     tick(0)
     lanes = group.lanes[wanted]
     rows: dict[str, list[np.ndarray]] = {name: [] for name in programs.plan.variables}
-    programs.prepare([group, *coming])
     draw = programs.draw(group)
     measure: Program | None = None
     pending: deque[dict[str, jax.Array]] = deque()
     n_steps = programs.n_steps(len(lanes))
     for step in range(n_steps):
         drawn = draw(programs.lane_values(lanes, step))
-        measure = measure or programs.measure(group)
+        measure = measure or programs.measure(group, drawn, coming)
         # Dispatch is asynchronous: the devices compute this step while the last is collected.
         pending.append(measure(drawn))
         if len(pending) == IN_FLIGHT:
