@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from rnnjax import catalog
 
 N_KILLS = 100
 
 
+@pytest.mark.timeout(600)
 def test_killed_a_hundred_times_and_resumed_to_the_bits_of_a_whole_sweep(tmp_path):
     own = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "GIT_DIR": str(tmp_path / "none")}
     done = subprocess.run(
