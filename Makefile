@@ -51,12 +51,14 @@ figures: $(installed) ## redraw the figures of results/ from their cubes and che
 	@$(rnnjax) check $(results) || echo "Some claims do not hold, see above; docs/papers.md has those of published figures."
 
 papers: $(installed) ## run the sweeps behind published figures again, in results/papers (goes on where it stopped)
-	@failed=; for name in $(published); do \
+	@failed=; open=; for name in $(published); do \
 		out=results/papers/$$name; \
 		if [ -f $$out/sweep.json ]; then $(rnnjax) resume $$out; \
-		else $(rnnjax) run $$name --out $$out; fi || failed="$$failed $$name"; \
+		else $(rnnjax) run $$name --out $$out; fi; \
+		case $$? in 0) ;; 1) open="$$open $$name" ;; *) failed="$$failed $$name" ;; esac; \
 	done; \
 	$(rnnjax) papers results/papers/*; \
+	test -z "$$open" || echo "Some claims do not hold (**no** in the table):$$open"; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 papers-page: $(installed) ## write docs/papers.md, published numbers beside those of results/
