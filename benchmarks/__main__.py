@@ -70,6 +70,8 @@ def _call(name: str, given: argparse.Namespace, *arguments: str) -> Any:
 
 def _measured(name: str, given: argparse.Namespace) -> Any:
     """Run one workload in this process, or rnnjax's side of one case for the memory it takes."""
+    import numpy  # noqa: F401  # before the threads of XLA's LAPACK are set: NumPy has its own
+
     from rnnjax.sweep import backend
 
     backend.configured(1 if name in ONE_DEVICE else backend.cores(), "float32")

@@ -1,7 +1,7 @@
 """Does a network learn over longer delays once its Lyapunov exponents were pulled to 0?
 
 Command:   rnnjax run gradient_flossing
-Run time:  31 minutes of CPU time: about 17 minutes on 2 cores, compiling included.
+Run time:  about ten minutes on 2 cores, compiling included.
 Figure:    A tanh network whose first k Lyapunov exponents are pulled to 0 before it is trained on
            the temporal exclusive or (same update budget for all; `interflossed`: again while it is
            trained). a: the exponents over flossing updates, at the largest k. b: the spectrum on a

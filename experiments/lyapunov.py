@@ -3,8 +3,8 @@
 Command:   rnnjax run lyapunov
            rnnjax run lyapunov --config experiments/lyapunov.wide.toml --out results/lyapunov_wide
            rnnjax run lyapunov --config experiments/lyapunov.onset.toml --out results/lyapunov_onset
-Run time:  about a minute and a half on 2 cores, compiling included; wide: about ten minutes; onset:
-           about five.
+Run time:  about a minute on 2 cores, compiling included; wide: about ten minutes; onset: about
+           five.
 Figure:    An autonomous network h_t = f(W h_{t-1}), W_ij ~ N(0, g^2/n_h). a: the largest Lyapunov
            exponent over the gain, with mean-field theory (dashed); it changes sign at g = 1. b: the
            whole spectrum at some gains. c, d: the Kaplan-Yorke dimension and the entropy rate, both

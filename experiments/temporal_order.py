@@ -1,7 +1,7 @@
 """How far apart may two symbols be before a network can no longer learn their order?
 
 Command:   rnnjax run temporal_order
-Run time:  31 minutes of CPU time: about 17 minutes on 2 cores, compiling included.
+Run time:  about ten minutes on 2 cores, compiling included.
 Figure:    50 units learn which of two symbols came first and which second. a to c: share of the
            networks that get there (less than 1 % of 10,000 fresh sequences wrong) over the length
            of the sequences, from three starts, by stochastic gradient descent (SGD), with clipped

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 _THREADS = "NPROC"
 _THREADS_A_CORE = 4
-# Every device calls LAPACK for itself. With threads of its own LAPACK spends nine tenths of a sweep
-# of decompositions in loops that wait for them.
+# XLA calls LAPACK from threads of its own, one a device. With further threads LAPACK spends nine
+# tenths of a sweep of decompositions in loops that wait for them; a single large decomposition on
+# one device is a quarter faster without them too.
 _LAPACK_THREADS = "OPENBLAS_NUM_THREADS"
 _FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
 # By their numbers in <malloc.h>: M_MMAP_MAX, M_TRIM_THRESHOLD. M_ARENA_MAX is left alone: with one
@@ -44,7 +45,7 @@ def configured(devices: int, precision: str) -> list[jax.Device]:
     _leave_out_fusions_that_crash()
     if devices > 1:
         _leave_room_for_threads_that_wait()
-        os.environ.setdefault(_LAPACK_THREADS, "1")
+    os.environ.setdefault(_LAPACK_THREADS, "1")
     import jax
 
     jax.config.update("jax_num_cpu_devices", devices)

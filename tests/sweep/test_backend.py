@@ -20,7 +20,7 @@ print(os.environ.get("OPENBLAS_NUM_THREADS"), int(os.environ.get("NPROC", 0)) //
     ("devices", "environment", "told"),
     [
         (2, {}, "1 4"),  # LAPACK must not wait for threads of its own, XLA's threads may wait
-        (1, {}, "None 0"),  # one device may use every core
+        (1, {}, "1 0"),  # one device does not wait for another: a thread a core, as XLA has it
         (2, {"OPENBLAS_NUM_THREADS": "3"}, "3 4"),  # the user has the last word
     ],
 )
