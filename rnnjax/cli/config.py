@@ -103,9 +103,12 @@ def _scalar(text: str) -> Any:
 
 def _check_repeated(overrides: Sequence[Override]) -> None:
     keys = [key for key, _ in overrides]
-    for key in keys:
+    for key, text in overrides:
         if keys.count(key) > 1:
             raise ConfigError(key, f"expected one value, got {keys.count(key)}")
+        for below in keys:
+            if below.startswith(f"{key}."):
+                raise ConfigError(below, f"expected {key} to be a table, got {shown(text)}")
 
 
 def _with_option(error: ConfigError, overrides: Sequence[Override]) -> ConfigError:

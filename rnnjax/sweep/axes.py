@@ -67,7 +67,8 @@ def _values(given: object, item: type) -> Values:
         return tuple(given)
     if isinstance(given, bool | int | float):
         return (given,)
-    if not isinstance(given, str):
+    # Python would read the digits of every script.
+    if not isinstance(given, str) or not (item is str or given.isascii()):
         raise ValueError(f"expected {GRAMMAR}, got {shown(given)}")
     call = _CALL.fullmatch(given)
     return _spaced(given, call[1], call[2]) if call else _listed(given, item)
@@ -102,7 +103,10 @@ def _spaced(given: str, name: str, inner: str) -> Values:
         return tuple(range(_count(arguments[0], given)))
     if name not in _SPACINGS or len(arguments) != 3:
         raise ValueError(f"expected {GRAMMAR}, got {shown(given)}")
-    start, stop = (float(_number(part, given)) for part in arguments[:2])
+    try:
+        start, stop = (float(_number(part, given)) for part in arguments[:2])
+    except OverflowError:  # an integer beyond every float
+        start = stop = math.inf
     if not (math.isfinite(start) and math.isfinite(stop)):
         raise ValueError(f"expected finite ends, got {shown(given)}")
     return _SPACINGS[name](start, stop, _count(arguments[2], given), given)
