@@ -67,8 +67,7 @@ def _values(given: object, item: type) -> Values:
         return tuple(given)
     if isinstance(given, bool | int | float):
         return (given,)
-    # Python would read the digits of every script.
-    if not isinstance(given, str) or not (item is str or given.isascii()):
+    if not isinstance(given, str):
         raise ValueError(f"expected {GRAMMAR}, got {shown(given)}")
     call = _CALL.fullmatch(given)
     return _spaced(given, call[1], call[2]) if call else _listed(given, item)
@@ -91,7 +90,8 @@ def _listed(text: str, item: type) -> Values:
 def _number(part: str, given: str) -> Number:
     for read in (int, float):
         try:
-            return read(part)
+            if part.isascii():  # Python reads the digits of every script
+                return read(part)
         except ValueError:
             continue
     raise ValueError(f"expected {GRAMMAR}, got {shown(given)}")
