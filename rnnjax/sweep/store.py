@@ -154,7 +154,8 @@ class Store:
     def n_bytes(self) -> int:
         """The bytes of all shards."""
         names = [name for name in self.names_in("groups") if name.endswith(".nc")]
-        return sum(os.path.getsize(self.out / name) for name in names)
+        with files.naming(self.out / "groups"):
+            return sum(os.path.getsize(self.out / name) for name in names)
 
     def receipts(self) -> dict[str, dict[str, Any]]:
         """What is known about the run of every committed group, by id."""
