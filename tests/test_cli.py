@@ -57,7 +57,7 @@ def test_plan_tells_programs_and_sizes_and_writes_nothing(capsys, here):
     assert main(["plan", str(TOY), "--devices", "2"]) == 0
     told = capsys.readouterr().out
     assert "cells       18 = activation 2 x gain 3 x seed 3, 7 values each" in told
-    assert "3 to compile: 2 swept (one a group) and 1 of draws" in told
+    assert "3 to compile: 2 swept and 1 of draws" in told
     assert "chunks      3 of 4 lanes in each group (9 lanes), 2 at a time" in told
     assert "output      630 bytes before compression, in results/toy_experiment" in told
     assert list(here.iterdir()) == []

@@ -94,8 +94,11 @@ BAD_FLAGS = [
     (["stray"], "stray"),
     (["st\nray\x1b"], "st\\nray\\x1b"),
     (["--word", "\udcff"], "usage: expected text in UTF-8"),
-    (["--length", "1000000", "--axes.gain", "lin(1,2,99)"], "axes: expected at most 100000000"),
-    (["--axes.gain", "lin(1,2,2000)", "--axes.seed", "range(2000)"], "axes: expected at most 1000"),
+    (["--length", "1000000", "--axes.gain", "lin(1,2,999)"], "axes: expected at most 1000000000"),
+    (
+        ["--axes.gain", "lin(1,2,20000)", "--axes.seed", "range(20000)"],
+        "axes: expected at most 100000000 cells",
+    ),
 ]  # fmt: skip
 
 AXES = "\n[axes]\nactivation = 'tanh'\ngain = 1\nseed = 1\n"

@@ -45,6 +45,12 @@ def _dispatch(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int
         return _command(arguments, overrides)
     except StoreError as error:
         return _stopped(error, 3)
+    except BrokenPipeError:
+        raise
+    except (
+        OSError
+    ) as error:  # a name that no file can have, a disk that fails while it is looked at
+        return _stopped(error, 3)
 
 
 def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
