@@ -1,6 +1,6 @@
 """Runs of `rnnjax` in forks of one process that has imported everything, killed at random moments.
 
-    python -m tests.sweep.forks FOLDER KILLS
+    python -m tests.sweep.forks FOLDER KILLS SEED
 
 A process of its own, because it forks: importing for every run would take most of the time. The
 backend of jax is started in the forks alone. Prints what happened as one line of JSON.
@@ -99,4 +99,4 @@ def hunt(folder, n_kills, chooser):
 
 
 if __name__ == "__main__":
-    print(json.dumps(hunt(Path(sys.argv[1]), int(sys.argv[2]), random.Random(0))))
+    print(json.dumps(hunt(Path(sys.argv[1]), int(sys.argv[2]), random.Random(sys.argv[3]))))
