@@ -15,7 +15,9 @@ import resource
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,27 +114,25 @@ def _commit(request: Request, store: Store, number: int) -> Counter[str]:
     return counts
 
 
-class _counted:  # noqa: N801
-    """Counts the operations on the disk."""
+@contextmanager
+def _counted(counts: Counter[str]) -> Iterator[None]:
+    """Count the operations on the disk."""
+    real = {name: getattr(files, name) for name in _OPERATIONS}
 
-    def __init__(self, counts: Counter[str]) -> None:
-        self.counts = counts
-
-    def __enter__(self) -> None:
-        self.real = {name: getattr(files, name) for name in _OPERATIONS}
-        for name, operation in self.real.items():
-            setattr(files, name, self._counting(name, operation))
-
-    def __exit__(self, *_: object) -> None:
-        for name, operation in self.real.items():
-            setattr(files, name, operation)
-
-    def _counting(self, name: str, operation: Callable) -> Callable:
+    def counting(name: str) -> Callable:
         def call(*args: Any, **options: Any) -> Any:
-            self.counts[name] += 1
-            return operation(*args, **options)
+            counts[name] += 1
+            return real[name](*args, **options)
 
         return call
+
+    for name in real:
+        setattr(files, name, counting(name))
+    try:
+        yield
+    finally:
+        for name, operation in real.items():
+            setattr(files, name, operation)
 
 
 class _NothingDone(Store):
@@ -148,19 +148,13 @@ def _handed_out(request: Request, store: Store, groups: Any) -> float:
     The first time each worker starts jax and plans; the second time counts.
     """
     blind = _NothingDone(store.out, store.spec)
-    part = Request(request.experiment, request.config, _part(request, groups), request.precision)
+    part = replace(request, plan=replace(request.plan, groups=tuple(groups)))
     with local_cluster(2) as client:
         for _ in range(2):
             seconds, _ = _timed(
                 lambda: run_on(client, part, blind, progress=Lines(), stopped=lambda: False)
             )
     return len(groups) / seconds
-
-
-def _part(request: Request, groups: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(request.plan, groups=tuple(groups))
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -19,6 +19,7 @@ from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in, load
 from rnnjax.sweep.export import export
+from rnnjax.sweep.status import meanings_in
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import notes_in, problems_in
 
@@ -221,11 +222,8 @@ def _cells(cube: xr.Dataset) -> str:
     import numpy as np
 
     counts: dict[str, int] = {}
-    for codes in cube.data_vars.values():
-        if "flag_meanings" not in codes.attrs:
-            continue
-        meanings = dict(zip(codes.flag_values.tolist(), codes.flag_meanings.split(), strict=True))
-        for code, number in zip(*np.unique(codes, return_counts=True), strict=True):
+    for name, meanings in meanings_in(cube).items():
+        for code, number in zip(*np.unique(cube[name], return_counts=True), strict=True):
             word = meanings.get(int(code), "unknown")
             counts[word] = counts.get(word, 0) + int(number)
     return "values: " + ", ".join(f"{number} {word}" for word, number in counts.items())

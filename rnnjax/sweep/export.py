@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rnnjax.errors import ConfigError
 from rnnjax.sweep import files
-from rnnjax.sweep.status import SUFFIX
+from rnnjax.sweep.status import meanings_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,9 +62,8 @@ def _zarr(cube: xr.Dataset, target: Path) -> list[Path]:
 
 
 def _csv(cube: xr.Dataset, target: Path) -> list[Path]:
-    axes = list(next(iter(cube.data_vars.values())).dims)
-    for variable in cube.data_vars.values():
-        axes = [dim for dim in axes if dim in variable.dims]
+    shared = [set(variable.dims) for variable in cube.data_vars.values()]
+    axes = set.intersection(*shared) if shared else set()
     kinds: dict[tuple[str, ...], list[str]] = {}
     for name, variable in cube.data_vars.items():
         inner = tuple(str(dim) for dim in variable.dims if dim not in axes)
@@ -78,20 +79,10 @@ def _csv(cube: xr.Dataset, target: Path) -> list[Path]:
 def _in_words(cube: xr.Dataset) -> xr.Dataset:
     """The cube with every status as a word."""
     words = {}
-    for name, codes in cube.data_vars.items():
-        if str(name).endswith(SUFFIX) and "flag_meanings" in codes.attrs:
-            meanings = dict(
-                zip(codes.flag_values.tolist(), codes.flag_meanings.split(), strict=True)
-            )
-            told = [meanings.get(code, "unknown") for code in codes.values.ravel().tolist()]
-            words[name] = codes.copy(data=_object_array(told, codes.shape))
+    for name, meanings in meanings_in(cube).items():
+        told = [meanings.get(code, "unknown") for code in cube[name].values.ravel().tolist()]
+        words[name] = cube[name].copy(data=np.reshape(told, cube[name].shape))
     return cube.assign(words)
-
-
-def _object_array(values: list[str], shape: tuple[int, ...]):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.array(values, dtype=object).reshape(shape)
 
 
 def _whole(target: Path, write: Callable[[Path], object]) -> Path:

@@ -22,7 +22,9 @@ from rnnjax.sweep.status import Status, status_name
 if TYPE_CHECKING:
     import xarray as xr
 
-_FREE = ("axes", "chunk", "chunks_a_shard")  # what may differ: it changes no cell
+# What may differ. The chunk changes the last bits of what is computed together with others, and
+# cells that are taken over keep the bits they have.
+_FREE = ("axes", "chunk", "chunks_a_shard")
 _LOST = (Status.MISSING, Status.FAILED)
 
 

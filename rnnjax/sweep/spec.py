@@ -84,6 +84,9 @@ class NameOf:
 ActivationName = Annotated[str, NameOf(catalog.activation_names)]
 TaskName = Annotated[str, NameOf(catalog.task_names)]
 
+_DEEPEST = 20  # levels of lists and tables in one value
+_MOST_BITS = 10_000  # of an integer: Python writes no more than 4300 digits
+
 _STRICT = ConfigDict(
     frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
 )
@@ -171,14 +174,43 @@ def parse_config(model: type[Config], data: Mapping[str, Any]) -> Config:
     """
     # Strict validation of JSON takes lists for tuples and tables for models, but no "12" for 12
     # and no true for 1; the strict validation of Python objects would refuse the tables too.
+    _refuse_what_json_lacks(model, data)
     try:
-        text = json.dumps(data, default=str)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError("config", f"expected plain values, got {error}") from None
-    try:
+        # A date is no text, though it may be written as one.
+        text = json.dumps(data, default=lambda value: {type(value).__name__: str(value)})
         return model.model_validate_json(text)
     except ValidationError as error:
         raise _config_error(model, error) from None
+
+
+def _refuse_what_json_lacks(
+    model: type[BaseModel], data: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> None:
+    """Raise ConfigError for numbers of thousands of digits and very deep nesting."""
+    for name, value in data.items():
+        here = (*path, name)
+        if isinstance(value, Mapping) and model_at(model, here) is not None:
+            _refuse_what_json_lacks(model, value, here)
+            continue
+        level, depth = [value], 0
+        while level:
+            depth += 1
+            if wrong := [value for value in level if _is_too_long(value)]:
+                told = f"expected fewer digits, got {shown(wrong[0])}"
+                raise ConfigError(".".join(here), told)
+            if depth > _DEEPEST:
+                raise ConfigError(".".join(here), f"expected at most {_DEEPEST} levels, got more")
+            level = [v for holder in level for v in _members(holder)]
+
+
+def _is_too_long(value: Any) -> bool:
+    return isinstance(value, int) and value.bit_length() > _MOST_BITS
+
+
+def _members(holder: Any) -> Iterable[Any]:
+    if isinstance(holder, Mapping):
+        return holder.values()
+    return holder if isinstance(holder, list | tuple) else ()
 
 
 def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:

@@ -73,6 +73,15 @@ def flag_attributes() -> dict[str, Any]:
     }
 
 
+def meanings_in(dataset: xr.Dataset) -> dict[str, dict[int, str]]:
+    """The words of the codes of every status variable, by its name, as the file tells them."""
+    return {
+        str(name): dict(zip(codes.flag_values.tolist(), codes.flag_meanings.split(), strict=True))
+        for name, codes in dataset.data_vars.items()
+        if "flag_meanings" in codes.attrs
+    }
+
+
 def fill_value(dtype: np.dtype) -> Any:
     """What a cell without a value holds: NaN, -1, the largest unsigned integer, or False.
 

@@ -166,11 +166,16 @@ class Store:
 
     def load(self, group: str) -> xr.Dataset:
         """The shard of a committed group, checked against its receipt; StoreError if damaged."""
+        return netcdf.decode(self.read(group)[0], self.path_of(SHARD, group))
+
+    def read(self, group: str) -> tuple[bytes, dict[str, Any]]:
+        """The bytes of a shard and its receipt, which agree; StoreError if not."""
         shard = self.path_of(SHARD, group)
         data = files.read_bytes(shard)
-        if self.sealed(self.path_of(RECEIPT, group), group).get("sha256") != files.sha256(data):
+        receipt = self.sealed(self.path_of(RECEIPT, group), group)
+        if receipt.get("sha256") != files.sha256(data):
             raise StoreError(f"{shard}: damaged: its sha256 is not the one in its receipt")
-        return netcdf.decode(data, shard)
+        return data, receipt
 
     def collect(self, axes: Mapping[str, Any]) -> xr.Dataset:
         """Builds the cube of what is committed, and puts it in place of the old cube.nc.
