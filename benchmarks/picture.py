@@ -18,6 +18,7 @@ import numpy as np
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7",
     "#56B4E9", "#999999", "#000000", "#F0E442", "#8C6D31",
+    "#6A3D9A", "#B2DF8A",
 )  # fmt: skip
 
 
@@ -147,4 +148,4 @@ def _draw_shares(ax: Any, rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> 
         if "gflop_per_second" in row:
             share = row["gflop_per_second"] / machine["gemm_gflop_per_second"]
             ax.barh(place, 100 * share, 0.7, color="#999999")
-    ax.set(xlabel="products: share of peak (%)", xlim=(0, 100))
+    ax.set(xlabel="share of peak (%)", xlim=(0, 100))
