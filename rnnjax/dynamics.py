@@ -13,6 +13,7 @@ Beside `step` a cell may offer
   graded_local(params, h, d)   the same with an exponent for each row: J = diag(2^exponents) x the
                             map; for saturated networks, whose slopes no single exponent fits
   push(params, local, v)    J v, without the exponent
+  push_columns(params, local, M)   J M for M (n_h, k), without the exponent: one product of matrices
   pull(params, local, v)    J^T v, without the exponent
   jacobian(params, local)   J as a matrix, without the exponent
   diagonal(params, local)   the diagonal of J, where J has no other entries, without the exponent
@@ -75,7 +76,7 @@ def jacobian(cell: Cell, params: Params, at: Any, like: Array) -> Array:
     if hasattr(cell, "diagonal"):
         return jnp.diag(cell.diagonal(params, at))
     eye = jnp.eye(like.size, dtype=like.dtype)
-    return jax.vmap(lambda v: push(cell, params, at, v), 1, 1)(eye)
+    return push_columns(cell, params, at, eye)
 
 
 def entries_per_unit(cell: Cell) -> int:
@@ -89,6 +90,13 @@ def push(cell: Cell, params: Params, at: Any, v: Array) -> Array:
         return cell.push(params, at, v)
     h, d = at
     return jax.jvp(lambda h: advance(cell, params, h, d), (h,), (v,))[1]
+
+
+def push_columns(cell: Cell, params: Params, at: Any, M: Array) -> Array:
+    """Return J M (n_h, k) for M (n_h, k), without the exponent of `local`."""
+    if hasattr(cell, "push_columns"):
+        return cell.push_columns(params, at, M)
+    return jax.vmap(lambda v: push(cell, params, at, v), 1, 1)(M)
 
 
 def pull(cell: Cell, params: Params, at: Any, v: Array) -> Array:

@@ -137,6 +137,10 @@ class Vanilla:
         """Return J_t v, equation (4)."""
         return self._beside_leak(v, slope * (params.W @ v))
 
+    def push_columns(self, params: VanillaParams, slope: Array, M: Array) -> Array:
+        """Return J_t M."""
+        return self._beside_leak(M, slope[:, None] * (params.W @ M))
+
     def pull(self, params: VanillaParams, slope: Array, v: Array) -> Array:
         """Return J_t^T v, equation (4)."""
         return self._beside_leak(v, self.to_sum(params, slope, v) @ params.W)

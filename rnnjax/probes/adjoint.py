@@ -64,13 +64,11 @@ def log_norm_by_length(
     # g_t^T M_t = (J_t^T g_t)^T M_{t-1}: all J_t^T g_t are one product ahead of the scan.
     pulled = adjoint.pull_all(cell, params, trajectory, ends)
 
-    # M is carried transposed, a column of it as a row, and norms are taken behind the scan: no step
-    # then moves a matrix in memory only to have it the other way round.
-    def step(columns: Scaled, at: tuple) -> tuple[Scaled, Scaled]:
+    def step(M: Scaled, at: tuple) -> tuple[Scaled, Scaled]:
         (local, exponent), v = at
-        arriving = Scaled(columns.value @ v.value, columns.exponent + v.exponent)
-        pushed = jax.vmap(lambda c: dynamics.push(cell, params, local, c))(columns.value)
-        return scaled.normalise(pushed, columns.exponent + exponent), arriving
+        arriving = Scaled(v.value @ M.value, M.exponent + v.exponent)
+        pushed = dynamics.push_columns(cell, params, local, M.value)
+        return scaled.normalise(pushed, M.exponent + exponent), arriving
 
     start = scaled.normalise(jnp.eye(trajectory.h_prev.shape[1], dtype=trajectory.h_prev.dtype))
     _, arriving = jax.lax.scan(step, start, (locals_, pulled))

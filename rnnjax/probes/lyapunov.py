@@ -108,7 +108,7 @@ def log_growth(
     def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, Array]:
         A, age, fastest = carry
         (local, exponents), always = at
-        pushed = jax.vmap(lambda v: dynamics.push(cell, params, local, v), 1, 1)(A.value)
+        pushed = dynamics.push_columns(cell, params, local, A.value)
         rows = Scaled(pushed, exponents + A.exponent)
         age = age + 1
         due = lanes.in_any(always | (age >= _wait(fastest))) if every is None else always
