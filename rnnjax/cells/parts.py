@@ -2,6 +2,9 @@
 
 A cell is one class that can be read alone, not a branch of a tree; what is the same in many of them
 stands here once: ``step = parts.step``.
+
+Vectors stand on the left of products (``x @ U.T``): under `vmap` over time and sequences XLA then
+leaves the result as the next scan reads it, and does not turn it round in memory.
 """
 
 from typing import Any
@@ -23,9 +26,9 @@ def step(self: Any, params: Any, h: Array, x: Array) -> Array:
 
 def drive(self: Any, params: Any, x: Array) -> Array:
     """Return U x + b, the part of a step that does not depend on the state."""
-    return params.U @ x + params.b
+    return x @ params.U.T + params.b
 
 
 def readout(self: Any, params: Any, h: Array) -> Array:
     """Return V h + c, (n_y,)."""
-    return params.V @ h + params.c
+    return h @ params.V.T + params.c

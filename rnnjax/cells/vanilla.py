@@ -97,7 +97,7 @@ class Vanilla:
 
     def advance(self, params: VanillaParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""
-        return self.from_sum(h, params.W @ self.sent(h) + d)
+        return self.from_sum(h, self.sent(h) @ params.W.T + d)
 
     def sent(self, h: Array) -> Array:
         """Return what the units send one another through W: their state."""
@@ -110,7 +110,7 @@ class Vanilla:
 
     def local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
         """Return the slopes of equation (4) and the exponent of the Jacobian."""
-        z = params.W @ h + d
+        z = h @ params.W.T + d
         slope, exponent = scaled_slope(self.activation, z)
         if not self._may_leak:
             return slope, exponent
@@ -121,7 +121,7 @@ class Vanilla:
 
     def graded_local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
         """Return the slopes of equation (4), and an exponent for each."""
-        z = params.W @ h + d
+        z = h @ params.W.T + d
         slope, exponent = graded_slope(self.activation, z)
         if not self._may_leak:
             return slope, exponent
@@ -131,11 +131,11 @@ class Vanilla:
 
     def state_slope(self, params: VanillaParams, h: Array, d: Array) -> Array:
         """Return f' of the units, (n_h,): the slope of the state where nothing leaks."""
-        return self.activation.slope(params.W @ h + d)
+        return self.activation.slope(h @ params.W.T + d)
 
     def push(self, params: VanillaParams, slope: Array, v: Array) -> Array:
         """Return J_t v, equation (4)."""
-        return self._beside_leak(v, slope * (params.W @ v))
+        return self._beside_leak(v, slope * (v @ params.W.T))
 
     def push_columns(self, params: VanillaParams, slope: Array, M: Array) -> Array:
         """Return J_t M."""
