@@ -1,10 +1,13 @@
 """Benchmarks: rnnjax beside what one would use in its place, timed in turn in one process."""
 
-ONE_DEVICE = {"spectra", "in_parallel", "long_sequences"}
+ONE_DEVICE = {"spectra", "in_parallel", "long_sequences", "accelerator"}
 """Workloads of one network, which all cores work on together."""
 
 MEMORY = {"lags", "lengths", "training", "long_sequences"}
 """Workloads whose peak memory is measured too, in processes of their own."""
+
+ACCELERATED = {"accelerator"}
+"""Workloads that run on an accelerator; all others run on the processor, whatever else there is."""
 
 WORKLOADS = {
     "lags": "the norm of the gradient at every lag",
@@ -17,5 +20,6 @@ WORKLOADS = {
     "alignment": "alignment of learning rules with BPTT",
     "commands": "the command line, from start to figure",
     "cluster": "a sweep on workers",
+    "accelerator": "a hundred times the networks, and larger ones, on an accelerator",
 }
 """Workloads in the order they are run: the module of this folder, and what is done, in words."""

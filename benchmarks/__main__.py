@@ -2,9 +2,10 @@
 
 Command:   python -m benchmarks [NAME ...] [--quick] [--out FOLDER]
 
-Without a name all workloads are run, one after the other, each in a process of its own: none finds
-the memory, the threads or the compiled programs of another. Results go to
-FOLDER/<machine>.json, beside those of other workloads on the same machine, and are drawn.
+Without a name all workloads of the processor are run, one after the other, each in a process of its
+own: none finds the memory, the threads or the compiled programs of another. Results go to
+FOLDER/<machine>.json, beside those of other workloads on the same machine, and are drawn. The
+workload `accelerator` has to be named, and its results go to FOLDER/<device>.json.
 """
 
 import argparse
@@ -12,12 +13,13 @@ import importlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import MEMORY, ONE_DEVICE, WORKLOADS, picture
+from benchmarks import ACCELERATED, MEMORY, ONE_DEVICE, WORKLOADS, picture
 
 
 def main() -> None:
@@ -38,16 +40,26 @@ def main() -> None:
     if given.one or given.memory_of is not None:
         print(json.dumps(_measured(given.names[0], given)))
         return
-    stored = given.out / f"{_machine()}{'.quick' if given.quick else ''}.json"
-    for name in given.names or WORKLOADS:
-        _store(stored, name, _in_own_process(name, given))
-    picture.draw(stored)
-    print(f"stored in {stored}")
+    files = set()
+    for name in given.names or [n for n in WORKLOADS if given.quick or n not in ACCELERATED]:
+        found = _in_own_process(name, given)
+        machine = found["device"] if name in ACCELERATED else _processor()
+        stored = given.out / f"{_slug(machine)}{'.quick' if given.quick else ''}.json"
+        _store(stored, name, found)
+        files.add(stored)
+    for stored in sorted(files):
+        picture.draw(stored)
+        print(f"stored in {stored}")
 
 
-def _machine() -> str:
-    """Return a name for files: the kind of processor and the number of cores."""
-    return f"{platform.system()}-{platform.machine()}-{os.cpu_count()}".lower()
+def _processor() -> str:
+    """Return the kind of processor and the number of cores."""
+    return f"{platform.system()}-{platform.machine()}-{os.cpu_count()}"
+
+
+def _slug(text: str) -> str:
+    """Return a text as a name for files."""
+    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")
 
 
 def _in_own_process(name: str, given: argparse.Namespace) -> dict[str, Any]:
@@ -62,7 +74,8 @@ def _in_own_process(name: str, given: argparse.Namespace) -> dict[str, Any]:
 def _call(name: str, given: argparse.Namespace, *arguments: str) -> Any:
     """Return what a process of its own prints last, as JSON."""
     command = [sys.executable, "-m", "benchmarks", name, *arguments, *["--quick"] * given.quick]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    platforms = {} if name in ACCELERATED else {"JAX_PLATFORMS": "cpu"}
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | platforms)
     if run.returncode:
         sys.exit(f"{name}: failed with exit code {run.returncode}")
     return json.loads(run.stdout.splitlines()[-1])
@@ -75,8 +88,12 @@ def _measured(name: str, given: argparse.Namespace) -> Any:
     from rnnjax.sweep import backend
 
     backend.configured(1 if name in ONE_DEVICE else backend.cores(), "float32")
+    import jax
+
     from benchmarks import harness, machine
 
+    if name in ACCELERATED and jax.default_backend() == "cpu" and not given.quick:
+        sys.exit(f"{name}: expected an accelerator, but jax finds only the processor")
     makes = list(importlib.import_module(f"benchmarks.{name}").cases(given.quick))
     if given.memory_of is not None:
         return harness.peak_megabytes(makes[given.memory_of]().ours)

@@ -77,6 +77,8 @@ class Case:
         whatever `difference_of` says; None where they are not comparable.
       difference_of: what `difference` means.
       flop: floating-point operations of matrix products in rnnjax's way, for the share of the peak.
+      gigabytes: what rnnjax's way moves between memory and cores at least, for the share of the
+        peak, where that is what bounds it.
       limit_seconds: what rnnjax should stay below, where that is the goal.
       growth: where the case is a point of a curve.
     """
@@ -87,6 +89,7 @@ class Case:
     difference: Callable[[dict[str, Any]], float] | None = None
     difference_of: str = ""
     flop: float | None = None
+    gigabytes: float | None = None
     limit_seconds: float | None = None
     growth: Growth | None = None
 
@@ -129,6 +132,8 @@ def measured(case: Case, n_rounds: int) -> dict[str, Any]:
     if case.flop:
         row["flop"] = case.flop
         row["gflop_per_second"] = case.flop / medians["rnnjax"] / 1e9
+    if case.gigabytes:
+        row["gb_per_second"] = case.gigabytes / medians["rnnjax"]
     if case.limit_seconds:
         row["limit_seconds"] = case.limit_seconds
     if case.growth:

@@ -85,16 +85,16 @@ def _plain_jax(nets: Networks) -> harness.Side:
 
 def _by_loop(nets: Networks, n_lanes: int) -> np.ndarray:
     lanes = range(0, len(nets.W), len(nets.W) // n_lanes)
-    return np.stack([_norms(networks.torch_states_of_one(nets, i, nets.x.shape[1])) for i in lanes])
+    return np.stack([norms(networks.torch_states_of_one(nets, i, nets.x.shape[1])) for i in lanes])
 
 
 def _by_batched_products(nets: Networks) -> np.ndarray:
-    return _norms(networks.torch_states(nets, nets.x.shape[1])).T
+    return norms(networks.torch_states(nets, nets.x.shape[1])).T
 
 
-def _norms(states: list[Any]) -> np.ndarray:
+def norms(states: list[Any]) -> np.ndarray:
     """Return |dL_T/dh_{T-k}|, (T+1,) or (T+1, lanes)."""
     import torch
 
     (states[-1].sum() / N_H**0.5).backward()
-    return torch.stack([h.grad.norm(dim=-1) for h in reversed(states)]).numpy()
+    return torch.stack([h.grad.norm(dim=-1) for h in reversed(states)]).cpu().numpy()

@@ -25,14 +25,14 @@ def _case(drawn: list[Networks], quick: bool) -> harness.Case:
 
     def of_torch():
         loop = harness.Side(
-            lambda: _by_backward(networks.torch_states_of_one(drawn[0], n_each // 2, n_steps)),
+            lambda: by_backward(networks.torch_states_of_one(drawn[0], n_each // 2, n_steps)),
             scale=n_lanes,
             share=f"1 of {n_lanes} networks",
             goal=1000,
         )
         # The time of T backward passes over up to T steps grows as T (T + 1) / 2.
         batched = harness.Side(
-            lambda: _by_backward(networks.torch_states(drawn[0], short)),
+            lambda: by_backward(networks.torch_states(drawn[0], short)),
             scale=len(drawn) * n_steps * (n_steps + 1) / (short * (short + 1)),
             share=f"lengths to {short} of {n_steps}, 1 of {len(drawn)} activations",
             goal=200,
@@ -67,7 +67,7 @@ def _plain_jax(nets: Networks) -> harness.Side:
     return harness.compiled(jax.vmap(norms), nets.W, nets.U, nets.x)
 
 
-def _by_backward(states: list) -> np.ndarray:
+def by_backward(states: list) -> np.ndarray:
     import torch
 
     norms = []
@@ -75,4 +75,4 @@ def _by_backward(states: list) -> np.ndarray:
         states[0].grad = None
         (h.sum() / N_H**0.5).backward(retain_graph=True)
         norms.append(states[0].grad.norm(dim=-1))
-    return torch.stack(norms).numpy()
+    return torch.stack(norms).cpu().numpy()

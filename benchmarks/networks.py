@@ -41,21 +41,26 @@ class Networks:
     @property
     def cell(self) -> rnnjax.Vanilla:
         """The cell of rnnjax."""
-        return rnnjax.Vanilla(N_X, N_H, 1, activation=rnnjax.activation_named(self.activation))
+        f = rnnjax.activation_named(self.activation)
+        return rnnjax.Vanilla(N_X, self.W.shape[-1], 1, activation=f)
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Return gain, W, U and x."""
+        return self.gain, self.W, self.U, self.x
 
     def part(self, i: int, n: int) -> "Networks":
         """Return the i-th of n parts of the networks."""
-        arrays = (np.array_split(a, n)[i] for a in (self.gain, self.W, self.U, self.x))
+        arrays = (np.array_split(a, n)[i] for a in self.arrays())
         return Networks(self.activation, *arrays)
 
     def lanes(self) -> tuple[Any, jax.Array]:
         """Return stacked parameters of `cell`, and the inputs."""
-        n = len(self.W)
+        n, n_h = self.W.shape[:2]
         params = rnnjax.cells.VanillaParams(
             jnp.asarray(self.W),
             jnp.asarray(self.U),
-            jnp.zeros((n, N_H)),
-            jnp.zeros((n, 1, N_H)),
+            jnp.zeros((n, n_h)),
+            jnp.zeros((n, 1, n_h)),
             jnp.zeros((n, 1)),
         )
         return params, jnp.asarray(self.x)
@@ -106,13 +111,13 @@ def torch_function(name: str) -> Callable:
     return getattr(torch, name, lambda z: z)
 
 
-def torch_states(nets: Networks, n_steps: int) -> list[Any]:
+def torch_states(nets: Networks, n_steps: int, device: str = "cpu") -> list[Any]:
     """Return h_0..h_T of all networks by batched products, with gradients kept, (lanes, n_h)."""
     import torch
 
     f = torch_function(nets.activation)
-    W, U, x = (torch.from_numpy(a) for a in (nets.W, nets.U, nets.x))
-    h = torch.zeros(len(W), N_H, requires_grad=True)
+    W, U, x = (torch.from_numpy(a).to(device) for a in (nets.W, nets.U, nets.x))
+    h = torch.zeros(len(W), N_H, requires_grad=True, device=device)
     states, drive = [h], torch.bmm(x, U.transpose(1, 2))
     for t in range(n_steps):
         h = f(torch.bmm(W, h.unsqueeze(2)).squeeze(2) + drive[:, t])

@@ -32,6 +32,8 @@ def line(row: dict[str, Any]) -> str:
         told.append(f"goal at most {row['limit_seconds']:g} s")
     if "gflop_per_second" in row:
         told.append(f"{row['gflop_per_second']:.0f} GFLOP/s")
+    if "gb_per_second" in row:
+        told.append(f"{row['gb_per_second']:.0f} GB/s")
     if "difference" in row:
         told.append(f"difference {row['difference']['value']:.1e} ({row['difference']['of']})")
     return "; ".join(told)

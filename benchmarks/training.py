@@ -31,7 +31,7 @@ def _case(n_seeds: int, n_updates: int) -> harness.Case:
 
     def of_torch():
         run = harness.Side(
-            lambda: [_by_torch(seed, n_updates) for seed in range(few)],
+            lambda: [by_torch(seed, n_updates) for seed in range(few)],
             scale=n_seeds / few,
             share=f"{few} of {n_seeds} seeds",
             goal=35,
@@ -69,7 +69,14 @@ def our_share(n_seeds: int, n_updates: int, *, share: tuple[int, int]) -> harnes
 
     The arrays of one training fit the cache; those of many side by side do not.
     """
-    cell, task = rnnjax.Vanilla(2, N_H, 1), Adding(LENGTH)
+    i, n = share
+    seeds = jnp.asarray(np.array_split(np.arange(n_seeds), n)[i])
+    return harness.compiled(lambda seeds: jax.lax.map(trained(N_H, n_updates), seeds), seeds)
+
+
+def trained(n_h: int, n_updates: int) -> Callable[[jax.Array], jax.Array]:
+    """Return rnnjax's training as a function of the seed, which gives the losses, (n_updates,)."""
+    cell, task = rnnjax.Vanilla(2, n_h, 1), Adding(LENGTH)
     optimiser = rnnjax.updates.clip_by_norm(CLIP, optax.sgd(RATE))
 
     def train(seed):
@@ -78,9 +85,7 @@ def our_share(n_seeds: int, n_updates: int, *, share: tuple[int, int]) -> harnes
             n_updates=n_updates, batch_size=BATCH,
         ).loss  # fmt: skip
 
-    i, n = share
-    seeds = jnp.asarray(np.array_split(np.arange(n_seeds), n)[i])
-    return harness.compiled(lambda seeds: jax.lax.map(train, seeds), seeds)
+    return train
 
 
 def _side(network: tuple[Callable, Callable], n_seeds: int, n_updates: int, **told) -> harness.Side:
@@ -161,18 +166,22 @@ def _equinox_network() -> tuple[Callable, Callable]:
     return Network, lambda network, x: network(x)
 
 
-def _by_torch(seed: int, n_updates: int) -> Any:
+def by_torch(seed: int, n_updates: int, n_h: int = N_H, device: str = "cpu") -> Any:
+    """Return the losses of PyTorch's training of one seed."""
     import torch
 
     torch.manual_seed(seed)
-    rnn, readout = torch.nn.RNN(2, N_H, batch_first=True), torch.nn.Linear(N_H, 1)
+    rnn = torch.nn.RNN(2, n_h, batch_first=True, device=device)
+    readout = torch.nn.Linear(n_h, 1, device=device)
     params = [*rnn.parameters(), *readout.parameters()]
     sgd, losses = torch.optim.SGD(params, RATE), []
+    rows = torch.arange(BATCH, device=device)
     for _ in range(n_updates):
-        values, marks = torch.rand(BATCH, LENGTH), torch.zeros(BATCH, LENGTH)
-        rows = torch.arange(BATCH)
-        marks[rows, torch.randint(LENGTH // 2, (BATCH,))] = 1
-        marks[rows, LENGTH // 2 + torch.randint(LENGTH - LENGTH // 2, (BATCH,))] = 1
+        values = torch.rand(BATCH, LENGTH, device=device)
+        marks = torch.zeros(BATCH, LENGTH, device=device)
+        half = LENGTH // 2
+        marks[rows, torch.randint(half, (BATCH,), device=device)] = 1
+        marks[rows, half + torch.randint(LENGTH - half, (BATCH,), device=device)] = 1
         y = readout(rnn(torch.stack((values, marks), 2))[0][:, -1])[:, 0]
         loss = ((y - (values * marks).sum(1)) ** 2).mean()
         sgd.zero_grad()

@@ -50,6 +50,8 @@ def configured(devices: int, precision: str) -> list[jax.Device]:
 
     jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_enable_x64", precision == "float64")
+    # Accelerators would round the factors of float32 products to 11 bits (TF32) or fewer.
+    jax.config.update("jax_default_matmul_precision", "highest")
     folder = cache_folder()
     if folder is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -32,3 +32,21 @@ def test_threads_of_several_devices(tmp_path, devices, environment, told):
         env=bare | own | environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == told
+
+
+PRODUCT = """
+from rnnjax.sweep.backend import configured
+configured(1, "float32")
+import jax
+a = jax.numpy.ones((4, 4))
+print(jax.jit(lambda a: a @ a).lower(a).as_text().count("HIGHEST"))
+"""
+
+
+def test_products_keep_all_digits_of_float32(tmp_path):
+    own = {"PYTHONPATH": str(catalog.PACKAGE.parent), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", PRODUCT],
+        env=dict(os.environ) | own, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) == 2  # of both factors
