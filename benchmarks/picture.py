@@ -2,7 +2,7 @@
 
 Beside its peers: a, how many times longer each peer takes than rnnjax, with the goal as a tick;
 where the goal is a time, how many times that is. b, the share of the machine's peak in products of
-matrices, where that is what the work consists of.
+matrices, where that is what the work consists of, and of its memory's, where that bounds it.
 
 Growth: seconds over units, steps and networks, with the power of the size that fits the larger half
 of the sizes, and the expected power as a dotted line through the largest.
@@ -139,15 +139,31 @@ def _draw_ratios(ax: Any, rows: list[dict[str, tuple[float, float | None]]]) -> 
             labelled.add(name)
             if goal:
                 ax.plot([goal] * 2, [y - height / 2, y + height / 2], color="black")
-    ax.plot([], [], color="black", label="goal")
+    if any(goal for row in rows for _, goal in row.values()):
+        ax.plot([], [], color="black", label="goal")
     ax.set(xscale="log", xlabel="time over that of rnnjax")
-    ax.set_xlim(0.5 * min(1.0, *(ratio for row in rows for ratio, _ in row.values())))
+    ends = [end for row in rows for pair in row.values() for end in pair if end]
+    ax.set_xlim(0.5 * min(1.0, *ends), 1.5 * max(1.0, *ends))
     ax.axvline(1, color="#b0b0b0", linewidth=0.5, zorder=0)
 
 
 def _draw_shares(ax: Any, rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    for place, (row, machine) in enumerate(rows):
-        if "gflop_per_second" in row:
-            share = row["gflop_per_second"] / machine["gemm_gflop_per_second"]
-            ax.barh(place, 100 * share, 0.7, color="#999999")
-    ax.set(xlabel="share of peak (%)", xlim=(0, 100))
+    shares = {
+        "products": ("gflop_per_second", "gemm_gflop_per_second", "#999999"),
+        "memory": ("gb_per_second", "memory_gb_per_second", "#404040"),
+    }
+    shown = {name: s for name, s in shares.items() if any(s[0] in row for row, _ in rows)}
+    height = 0.8 / max(len(shown), 1)
+    highest = 100.0
+    for i, (name, (rate, peak, colour)) in enumerate(shown.items()):
+        ax.barh(0, 0, color=colour, label=name)
+        for place, (row, machine) in enumerate(rows):
+            if rate in row:
+                share = 100 * row[rate] / machine[peak]
+                y = place + (i - (len(shown) - 1) / 2) * height
+                ax.barh(y, share, height * 0.9, color=colour)
+                highest = max(highest, share)
+    ax.set(xlabel="share of peak (%)", xlim=(0, 1.03 * highest))
+    ax.axvline(100, color="#b0b0b0", linewidth=0.5, zorder=0)
+    if len(shown) > 1:
+        ax.legend(fontsize=6, loc="lower right")
