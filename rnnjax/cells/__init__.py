@@ -1,12 +1,19 @@
-"""Recurrent cells: frozen values whose array fields can be swept by `vmap`."""
+"""Recurrent cells: frozen values whose array fields can be swept by `vmap`.
+
+What adapts cells of flax is imported when it is asked for: linen and nnx take a tenth of a second.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from rnnjax.cells.chain import Chain, ChainParams
 from rnnjax.cells.diagonal import LRU, LRUParams
-from rnnjax.cells.from_flax import FlaxCell, FlaxParams, from_linen, from_nnx
 from rnnjax.cells.gated import GRU, LSTM, GatedParams, GRUParams, MinimalGated
 from rnnjax.cells.initial_weights import SparseRescaled, chrono, gaussian, identity, orthogonal
 from rnnjax.cells.jordan import Jordan, JordanParams
 from rnnjax.cells.vanilla import Vanilla, VanillaParams
+
+if TYPE_CHECKING:
+    from rnnjax.cells.from_flax import FlaxCell, FlaxParams, from_linen, from_nnx
 
 __all__ = [
     "GRU",
@@ -32,3 +39,11 @@ __all__ = [
     "identity",
     "orthogonal",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'rnnjax.cells' has no attribute {name!r}")
+    from rnnjax.cells import from_flax
+
+    return getattr(from_flax, name)

@@ -7,7 +7,9 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from rnnjax.cli.config import Override, requested
@@ -146,6 +148,7 @@ def _here(request: Request, store: Store, arguments: Namespace, interrupts: Inte
     # jax is configured now, so what imports it may be imported.
     from rnnjax.sweep.run import InterruptedSweepError, run_sweep
 
+    Thread(target=_import_ahead, daemon=True).start()
     try:
         run_sweep(
             request.experiment,
@@ -159,6 +162,12 @@ def _here(request: Request, store: Store, arguments: Namespace, interrupts: Inte
     except InterruptedSweepError:
         return False
     return True
+
+
+def _import_ahead() -> None:
+    """Import what the end of a sweep needs, while its programs are being compiled."""
+    for name in ("xarray", "h5netcdf", "rnnjax.figures.save", "matplotlib.backends.backend_pdf"):
+        import_module(name)
 
 
 def _on_a_cluster(arguments: Namespace) -> bool:
