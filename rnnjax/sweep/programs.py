@@ -15,12 +15,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 
 Program = Callable[[Any], Any]
+_SPEC = PartitionSpec("device")
 _LEVEL = "xla_backend_optimization_level"
 _COMPILER: dict[str, dict[str, Any]] = {"well": {}, "quickly": {_LEVEL: 1}}
 
@@ -39,11 +40,16 @@ class Programs:
         self.plan = plan
         self.mesh = Mesh(np.array(devices), ("device",))
         self.n_devices = len(devices)
-        self.compile_seconds = 0.0
-        self._draws: dict[tuple[Any, ...], Program] = {}
-        self._ahead: dict[tuple[Any, ...], Future[tuple[Program, float]]] = {}
+        self._seconds: list[float] = []
+        self._draws: dict[tuple[Any, ...], tuple[Future[Program], Any]] = {}
+        self._ahead: dict[tuple[Any, ...], Future[Program]] = {}
         self._held: tuple[tuple[Any, ...], Program] | None = None
         self._pool = ThreadPoolExecutor(thread_name_prefix="compile")
+
+    @property
+    def compile_seconds(self) -> float:
+        """What compiling has taken so far, of all threads."""
+        return sum(self._seconds)
 
     def n_steps(self, n_lanes: int) -> int:
         """Number of steps that so many lanes take; a step is one chunk on every device."""
@@ -61,21 +67,17 @@ class Programs:
         # Without a lane axis there is one lane, which an index stands for.
         return values or {"": np.zeros(rows.shape, np.int32)}
 
-    def draw(self, group: Group) -> Program:
-        """The draw program of a group: lanes to draws, shared where it names no static axis."""
-        static = {name: group.static[name] for name in self.experiment.draw_axes}
-        key = self._draw_key(group)
-        if key not in self._draws:
-            example = self.lane_values(group.lanes, 0)
-            self._draws[key] = self._taken(self._compiled(self._draw_lane(static), example))
-        return self._draws[key]
+    def of(self, group: Group, coming: Sequence[Group] = ()) -> tuple[Program, Program]:
+        """The programs of a group: lanes to draws, and draws to variables.
 
-    def measure(self, group: Group, drawn: Any, coming: Sequence[Group] = ()) -> Program:
-        """The swept program of a group: draws to variables, compiled for draws like `drawn`.
-
+        What draws look like is known once they are traced, so that both are compiled side by side.
         Groups that are `coming` with the same draws have theirs compiled meanwhile, on other cores.
-        Of the programs that were used only the last is held: the next group may need it too.
+        Draws are shared by groups that name no static axis of theirs; of the programs that measure
+        only the last that was used is held: the next group may need it too.
         """
+        if self._draw_key(group) not in self._draws:
+            self._draws[self._draw_key(group)] = self._begun_draw(group)
+        draw, drawn = self._draws[self._draw_key(group)]
         shared = [g for g in coming if self._draw_key(g) == self._draw_key(group)]
         key = _program_key(group)
         for one in [group, *shared]:
@@ -83,8 +85,18 @@ class Programs:
                 lane = self._measure_lane(one)
                 self._ahead[_program_key(one)] = self._pool.submit(self._compiled, lane, drawn)
         if self._held is None or self._held[0] != key:
-            self._held = key, self._taken(self._ahead.pop(key).result())
-        return self._held[1]
+            self._held = key, self._ahead.pop(key).result()
+        return draw.result(), self._held[1]
+
+    def _begun_draw(self, group: Group) -> tuple[Future[Program], Any]:
+        """Trace the draws of a group, and have them compiled; the program, and what it returns."""
+        static = {name: group.static[name] for name in self.experiment.draw_axes}
+        traced = self._trace(self._draw_lane(static), self.lane_values(group.lanes, 0))
+        sharding = NamedSharding(self.mesh, _SPEC)
+        drawn = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), traced.out_info
+        )
+        return self._pool.submit(self._finished, traced), drawn
 
     def close(self) -> None:
         """Give up what was to be compiled and is not needed any more."""
@@ -92,11 +104,6 @@ class Programs:
 
     def _is_known(self, key: tuple[Any, ...]) -> bool:
         return key in self._ahead or (self._held is not None and self._held[0] == key)
-
-    def _taken(self, compiled: tuple[Program, float]) -> Program:
-        program, seconds = compiled
-        self.compile_seconds += seconds
-        return program
 
     def _draw_key(self, group: Group) -> tuple[Any, ...]:
         return tuple(group.static[name] for name in self.experiment.draw_axes)
@@ -119,26 +126,33 @@ class Programs:
 
         return draw
 
-    def _compiled(self, lane_function: Program, example: Any) -> tuple[Program, float]:
-        """Return the program and the seconds that compiling it took."""
+    def _compiled(self, lane_function: Program, example: Any) -> Program:
+        return self._finished(self._trace(lane_function, example))
 
+    def _trace(self, lane_function: Program, example: Any) -> jax.stages.Traced:
         def local(chunk: Any) -> Any:
             results = jax.vmap(lane_function)(jax.tree.map(lambda array: array[0], chunk))
             return jax.tree.map(lambda array: array[None], results)
 
         # The name is what a profile and jax's own log show of the program.
         local.__name__ = local.__qualname__ = f"rnnjax_{lane_function.__name__}"
-        spec = PartitionSpec("device")
+        started = time.perf_counter()
         # check_vma=False: a lane knows nothing of the mesh, so there is nothing to check.
         spread = jax.shard_map(
-            local, mesh=self.mesh, in_specs=spec, out_specs=spec, check_vma=False
+            local, mesh=self.mesh, in_specs=_SPEC, out_specs=_SPEC, check_vma=False
         )
+        traced = jax.jit(spread).trace(example)
+        self._seconds.append(time.perf_counter() - started)
+        return traced
+
+    def _finished(self, traced: jax.stages.Traced) -> Program:
         started = time.perf_counter()
         # What the user says in XLA_FLAGS has the last word.
         told = _LEVEL in os.environ.get("XLA_FLAGS", "")
         options = {} if told else _COMPILER[self.experiment.compile]
-        compiled = jax.jit(spread).lower(example).compile(compiler_options=options)
-        return compiled, time.perf_counter() - started
+        program = traced.lower().compile(compiler_options=options)
+        self._seconds.append(time.perf_counter() - started)
+        return program
 
     def _checked(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         names = set(self.plan.variables)

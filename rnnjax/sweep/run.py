@@ -16,7 +16,7 @@ import xarray as xr
 
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
-from rnnjax.sweep.programs import Program, Programs
+from rnnjax.sweep.programs import Programs
 from rnnjax.sweep.progress import Progress
 from rnnjax.sweep.provenance import merged, provenance
 from rnnjax.sweep.reuse import Earlier
@@ -152,15 +152,12 @@ def _measured(
     tick(0)
     lanes = group.lanes[wanted]
     rows: dict[str, list[np.ndarray]] = {name: [] for name in programs.plan.variables}
-    draw = programs.draw(group)
-    measure: Program | None = None
+    draw, measure = programs.of(group, coming)
     pending: deque[dict[str, jax.Array]] = deque()
     n_steps = programs.n_steps(len(lanes))
     for step in range(n_steps):
-        drawn = draw(programs.lane_values(lanes, step))
-        measure = measure or programs.measure(group, drawn, coming)
         # Dispatch is asynchronous: the devices compute this step while the last is collected.
-        pending.append(measure(drawn))
+        pending.append(measure(draw(programs.lane_values(lanes, step))))
         if len(pending) == IN_FLIGHT:
             _collect(pending.popleft(), rows)
         tick(step + 1 - len(pending))
