@@ -75,14 +75,10 @@ def scan_back(
     return deltas, first
 
 
-def pull_all(cell: Cell, params: Params, trajectory: Trajectory, v: Scaled) -> Scaled:
+def pull_all(cell: Cell, params: Params, tangents: Tangents, v: Scaled) -> Scaled:
     """Return J_t^T v_t of every step at once, value (S, n_h), exponent (S,)."""
-
-    def pull(h: Array, d: Array, v: Array) -> tuple[Array, Array]:
-        local, exponent = dynamics.local(cell, params, h, d)
-        return dynamics.pull(cell, params, local, v), exponent
-
-    pulled, exponent = jax.vmap(pull)(trajectory.h_prev, trajectory.drive, v.value)
+    locals_, exponent = tangents
+    pulled = jax.vmap(lambda local, v: dynamics.pull(cell, params, local, v))(locals_, v.value)
     return scaled.normalise(pulled, v.exponent + exponent)
 
 

@@ -10,6 +10,8 @@ Beside `step` a cell may offer
                             forward pass then carries a power-of-two scale and cannot overflow
   local(params, h, d)       what the step's Jacobian J = dh_t/dh_{t-1} needs, as (tree, exponent):
                             J = 2^exponent x (the map that push and pull apply)
+  local_of_sum(params, z)   the same from z = W sent(h) + d alone (below): the forward pass then
+                            keeps z, and no product of the way there is computed again
   graded_local(params, h, d)   the same with an exponent for each row: J = diag(2^exponents) x the
                             map; for saturated networks, whose slopes no single exponent fits
   push(params, local, v)    J v, without the exponent
@@ -59,6 +61,15 @@ def local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
     if hasattr(cell, "local"):
         return cell.local(params, h, d)
     return (h, d), jnp.zeros((), jnp.int32)
+
+
+def advance_and_sum(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Array, Array | None]:
+    """Return h_t (n_h,), and the sums z_t (n_z,) of a cell whose Jacobian needs nothing else."""
+    if not hasattr(cell, "local_of_sum"):
+        return advance(cell, params, h, d), None
+    summing: Any = cell  # sent and from_sum come with local_of_sum
+    z = summing.sent(h) @ params.W.T + d
+    return summing.from_sum(h, z), z
 
 
 def graded_local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:

@@ -35,12 +35,15 @@ class Trajectory:
       h_prev: h_{t-1} as `advance` was given it, (T, n_h).
       drive: the drive as `advance` was given it, (T, n_d).
       exponent: E of equation (3), int32 (T,).
+      sums: what units sum up, (T, n_z), of cells that offer `local_of_sum` (see `rnnjax.dynamics`),
+        from the arguments that `advance` was given; None where it is not known.
     """
 
     states: Scaled
     h_prev: Array
     drive: Array
     exponent: Array
+    sums: Array | None = None
 
 
 class Arguments(NamedTuple):
@@ -89,24 +92,25 @@ def unroll(cell: Cell, params: Params, x: Array, start: Scaled | None = None) ->
     if dynamics.is_homogeneous(cell):
         return _unroll_scaled(cell, params, start, d)
 
-    def step(h: Array, d: Array) -> tuple[Array, Array]:
-        h = dynamics.advance(cell, params, h, d)
-        return h, h
+    def step(h: Array, d: Array) -> tuple[Array, tuple]:
+        h, z = dynamics.advance_and_sum(cell, params, h, d)
+        return h, (h, z)
 
-    _, h = jax.lax.scan(step, start.value, d.value)
+    _, (h, sums) = jax.lax.scan(step, start.value, d.value)
     states = Scaled(h, d.exponent)
-    return Trajectory(states, _before(start, states).value, d.value, d.exponent)
+    return Trajectory(states, _before(start, states).value, d.value, d.exponent, sums)
 
 
 def _unroll_scaled(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:
-    def step(h: Scaled, d: Scaled) -> tuple[Scaled, Scaled]:
+    def step(h: Scaled, d: Scaled) -> tuple[Scaled, tuple]:
         at = arguments(h, d)
-        h = scaled.normalise(dynamics.advance(cell, params, at.h, at.drive), at.exponent)
-        return h, h
+        new, z = dynamics.advance_and_sum(cell, params, at.h, at.drive)
+        h = scaled.normalise(new, at.exponent)
+        return h, (h, z)
 
-    _, states = jax.lax.scan(step, start, d)
+    _, (states, sums) = jax.lax.scan(step, start, d)
     at = arguments(_before(start, states), d)
-    return Trajectory(states, at.h, at.drive, at.exponent)
+    return Trajectory(states, at.h, at.drive, at.exponent, sums)
 
 
 def _before(start: Scaled, states: Scaled) -> Scaled:
@@ -116,6 +120,8 @@ def _before(start: Scaled, states: Scaled) -> Scaled:
 
 def tangents(cell: Cell, params: Params, trajectory: Trajectory) -> Tangents:
     """Return what is needed of every step for products with its Jacobian."""
+    if trajectory.sums is not None and hasattr(cell, "local_of_sum"):
+        return jax.vmap(lambda z: cell.local_of_sum(params, z))(trajectory.sums)
     return jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
     )

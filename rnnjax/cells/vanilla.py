@@ -110,7 +110,10 @@ class Vanilla:
 
     def local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
         """Return the slopes of equation (4) and the exponent of the Jacobian."""
-        z = h @ params.W.T + d
+        return self.local_of_sum(params, h @ params.W.T + d)
+
+    def local_of_sum(self, params: VanillaParams, z: Array) -> tuple[Any, Array]:
+        """Return the same from the sums z_t."""
         slope, exponent = scaled_slope(self.activation, z)
         if not self._may_leak:
             return slope, exponent

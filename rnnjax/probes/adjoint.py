@@ -59,10 +59,10 @@ def log_norm_by_length(
     """
     trajectory = scan.unroll(cell, params, batch.x)
     ends = adjoint.last_step_cotangent(cell, loss, params, trajectory.states, batch.y)
-    locals_ = scan.tangents(cell, params, trajectory)
+    tangents = scan.tangents(cell, params, trajectory)
 
     # g_t^T M_t = (J_t^T g_t)^T M_{t-1}: all J_t^T g_t are one product ahead of the scan.
-    pulled = adjoint.pull_all(cell, params, trajectory, ends)
+    pulled = adjoint.pull_all(cell, params, tangents, ends)
 
     def step(M: Scaled, at: tuple) -> tuple[Scaled, Scaled]:
         (local, exponent), v = at
@@ -71,5 +71,5 @@ def log_norm_by_length(
         return scaled.normalise(pushed, M.exponent + exponent), arriving
 
     start = scaled.normalise(jnp.eye(trajectory.h_prev.shape[1], dtype=trajectory.h_prev.dtype))
-    _, arriving = jax.lax.scan(step, start, (locals_, pulled))
+    _, arriving = jax.lax.scan(step, start, (tangents, pulled))
     return {"log_norm_by_length": scaled.log_norm(arriving)}

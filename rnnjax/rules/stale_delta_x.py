@@ -49,8 +49,11 @@ class StaleDeltaX:
         h = scaled.plain(trajectory.states)
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = scaled.add(g, state)
-        grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
-        sent = adjoint.pull_all(cell, params, trajectory, deltas)
+        tangents = scan.tangents(cell, params, trajectory)
+        grads = gradient_of_deltas(
+            cell, loss, params, trajectory, batch, deltas, tangents, per_step=per_step
+        )
+        sent = adjoint.pull_all(cell, params, tangents, deltas)
         nothing = self.init(cell, params, jax.tree.map(lambda a: a[:1], batch))
         arriving = jax.tree.map(lambda a, z: jnp.concatenate([a[1:], z]), sent, nothing)
         return RuleOut(jnp.sum(losses), grads, arriving)

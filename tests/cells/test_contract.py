@@ -105,6 +105,7 @@ def results(cell, params, batch, run):
     local, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
     )
+    kept, by_kept = scan.tangents(cell, params, trajectory)
     J = jacobians(cell, params, batch.x)
     eye = jnp.eye(J.shape[-1], dtype=J.dtype)
     return {
@@ -114,6 +115,10 @@ def results(cell, params, batch, run):
         "exact": (exact.loss, scaled.plain(exact.grads)),
         "J": J,
         "push": scaled.shift(over_steps(dynamics.push)(cell, params, local, eye), exponent),
+        "push_columns": scaled.shift(
+            jax.vmap(lambda at: dynamics.push_columns(cell, params, at, eye), axis_size=T)(kept),
+            by_kept,
+        ),
         "pull": scaled.shift(over_steps(dynamics.pull)(cell, params, local, eye), exponent),
         "lags": probes.log_norm_by_lag(cell, squared_error, params, batch)["log_norm"],
         "lengths": probes.log_norm_by_length(cell, squared_error, params, batch)[
@@ -180,6 +185,7 @@ def test_a_batch_gives_the_mean_of_its_sequences(name):
 def test_push_and_pull_apply_the_jacobian_and_its_transpose(name):
     J = results(name)["J"]
     np.testing.assert_allclose(results(name)["push"], J, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(results(name)["push_columns"], J, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(results(name)["pull"], J.transpose(0, 2, 1), rtol=1e-12, atol=1e-14)
 
 
