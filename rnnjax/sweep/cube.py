@@ -87,10 +87,12 @@ def write_cube(out: Path, cube: xr.Dataset, told: Mapping[str, Any]) -> None:
         old = files.sha256(_vouched(path)) if os.path.exists(out / "cube.json") else None
     except StoreError:
         old = None
-    # The receipt goes first, and vouches for the old cube too until the new one is in its place.
-    sealed = files.seal({**told, "sha256": files.sha256(data), "replaces": old})
-    files.commit_over(out / "cube.json", sealed, out / "tmp")
+    receipt = {**told, "sha256": files.sha256(data)}
+    # The receipt goes first, and vouches for the old cube, or for none, until the new one is in its
+    # place: then it says no more of the old.
+    files.commit_over(out / "cube.json", files.seal({**receipt, "replaces": old}), out / "tmp")
     files.commit_over(path, data, out / "tmp")
+    files.commit_over(out / "cube.json", files.seal(receipt), out / "tmp")
 
 
 def read_cube(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -59,7 +59,10 @@ def _cube_problems(store: Store) -> list[Problem]:
         return [Problem(receipt, "missing, though there is a cube.nc")] if alone else []
     if damaged := _fault(receipt, lambda: store.sealed(receipt, None)):
         return damaged
-    used = {g: store.path_of(RECEIPT, g) for g in store.sealed(receipt, None)["groups"]}
+    told = store.sealed(receipt, None)
+    if told.get("replaces", "one") is None and not os.path.lexists(cube):
+        return []  # what a crash leaves before the first cube is in its place
+    used = {g: store.path_of(RECEIPT, g) for g in told["groups"]}
     lost = [(path, group) for group, path in used.items() if not os.path.lexists(path)]
     return _fault(cube, lambda: read_cube(cube)) + [
         Problem(path, "lost: the cube was made with it", group) for path, group in lost
