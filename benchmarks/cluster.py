@@ -17,7 +17,10 @@ from rnnjax.sweep.backend import cores
 
 _SWEEP = ("gradient_norms", "--task", "white_noise", "--axes.gain", "lin(0.5, 2, 31)")
 _LARGE = ("--axes.seed", "range(96)", "--chunk", "62", "--chunks-a-shard", "16")
-_SMALL = ("--axes.seed", "range(4)", "--chunk", "31", "--chunks-a-shard", "1", "--length", "16")
+_SMALL = (
+    "--axes.activation", "tanh", "--axes.seed", "range(4)",
+    "--chunk", "31", "--chunks-a-shard", "1", "--length", "16",
+)  # fmt: skip
 
 
 def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
@@ -25,7 +28,7 @@ def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
     sizes, n = (_SMALL if quick else _LARGE), str(max(cores(), 2))
     cache = tempfile.mkdtemp()
     yield lambda: harness.Case(
-        f"{16 if quick else 12} groups on {n} workers",
+        f"{4 if quick else 12} groups on {n} workers",
         _side(cache, sizes, "--cluster", n),
         {f"{n} devices": harness.Side(_side(cache, sizes, "--devices", n).run, goal=0.9)},
     )
