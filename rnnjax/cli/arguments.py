@@ -17,9 +17,11 @@ from rnnjax.errors import ConfigError, one_line
 
 MAX_DEVICES = 256
 CLUSTER = ("--cluster", "--scheduler", "--scheduler-file")
-VALUED = ("--config", "--out", "--devices", "--reuse", *CLUSTER)
+VALUED = ("--config", "--out", "--devices", "--memory", "--reuse", *CLUSTER)
 SWITCHES = ("--quick", "--x64", "--return-bytes", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
+MEMORY = "chunks of as many lanes as SIZE holds on a device, as 500MB or 2GB; in place of --chunk"
+UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 EPILOG = (
     "EXPERIMENT is a name that `rnnjax list` shows, or the path of a .py file. Every key of its "
     "config is an option too, as in --axes.gain 'lin(0.5,2,31)' or --n-h 128; "
@@ -87,6 +89,18 @@ def _devices(text: str) -> int:
     return int(text)
 
 
+def _size(text: str) -> float:
+    number, unit = text[:-2], text[-2:].upper()
+    try:
+        size = float(number) * UNITS[unit]
+    except (ValueError, KeyError):
+        size = math.nan
+    if not 0 < size < math.inf:
+        told = f"expected a size like 500MB or 2GB, got {one_line(text)!r}"
+        raise argparse.ArgumentTypeError(told)
+    return size
+
+
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:10]) < 2**31):
         told = f"expected a whole number from 0 to {2**31 - 1}, got {one_line(text)!r}"
@@ -150,6 +164,7 @@ def _sweeping(commands: argparse._SubParsersAction, name: str, told: str) -> Par
     )  # fmt: skip
     command.add_argument("--x64", action="store_true", help="compute in float64")
     command.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
+    command.add_argument("--memory", type=_size, metavar="SIZE", help=MEMORY)
     _on_cluster(command)
     command.set_defaults(parser=command)
     return command

@@ -45,7 +45,7 @@ def show_help(arguments: Namespace) -> int:
 
 def plan(arguments: Namespace, overrides: Sequence[Override]) -> int:
     """Print what a sweep would do."""
-    request = requested(arguments, overrides)
+    request = _requested(arguments, overrides)
     todo, devices, out = request.plan, _devices(arguments, request), _out(arguments)
     cube, memory = todo.sizes(ITEMSIZES[request.precision], devices)
     axes = " x ".join(f"{name} {len(values)}" for name, values in todo.axes.items())
@@ -66,7 +66,7 @@ output      {_bytes(cube)} before compression, in {out}""")
 def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
     """Run a sweep, or go on with it where it stands, and show what came out."""
     _check_cluster(arguments)
-    request = requested(arguments, overrides)
+    request = _requested(arguments, overrides)
     out = _out(arguments)
     if not (out / "sweep.json").exists() and (out / "cube.nc").exists():
         cube = read_cube(out)
@@ -208,6 +208,20 @@ def _on_cluster(
             stopped=interrupts.asked,
             return_bytes=arguments.return_bytes,
         )
+
+
+def _requested(arguments: Namespace, overrides: Sequence[Override]) -> Request:
+    """The sweep that is asked for, in chunks that fit the memory if that is given."""
+    request = requested(arguments, overrides)
+    if arguments.memory is None:
+        return request
+    if any(key == "chunk" for key, _ in overrides):
+        raise ConfigError("chunk", "expected no --chunk beside --memory, which chooses it")
+    devices = configured(arguments.devices or cores(), request.precision)
+    from rnnjax.sweep.memory import largest_chunk
+
+    chunk = largest_chunk(request, arguments.memory, devices)
+    return requested(arguments, [*overrides, ("chunk", str(chunk))])
 
 
 def _has_cube(store: Store) -> bool:

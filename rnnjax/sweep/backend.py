@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,9 @@ def configured(devices: int, precision: str) -> list[jax.Device]:
     os.environ.setdefault(_LAPACK_THREADS, "1")
     import jax
 
-    jax.config.update("jax_num_cpu_devices", devices)
+    # Once jax has devices their number stays, and fewer of them may be asked for.
+    with suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_enable_x64", precision == "float64")
     # Accelerators would round the factors of float32 products to 11 bits (TF32) or fewer.
     jax.config.update("jax_default_matmul_precision", "highest")

@@ -88,15 +88,25 @@ class Programs:
             self._held = key, self._ahead.pop(key).result()
         return draw.result(), self._held[1]
 
+    def memory_of(self, group: Group) -> Any:
+        """What the compiler says of the memory that measuring a chunk of a group takes."""
+        _, drawn = self._traced_draw(group)
+        traced = self._trace(self._measure_lane(group), drawn)
+        return traced.lower().compile(compiler_options=_COMPILER["quickly"]).memory_analysis()
+
     def _begun_draw(self, group: Group) -> tuple[Future[Program], Any]:
         """Trace the draws of a group, and have them compiled; the program, and what it returns."""
+        traced, drawn = self._traced_draw(group)
+        return self._pool.submit(self._finished, traced), drawn
+
+    def _traced_draw(self, group: Group) -> tuple[jax.stages.Traced, Any]:
         static = {name: group.static[name] for name in self.experiment.draw_axes}
         traced = self._trace(self._draw_lane(static), self.lane_values(group.lanes, 0))
         sharding = NamedSharding(self.mesh, _SPEC)
         drawn = jax.tree.map(
             lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), traced.out_info
         )
-        return self._pool.submit(self._finished, traced), drawn
+        return traced, drawn
 
     def close(self) -> None:
         """Give up what was to be compiled and is not needed any more."""
