@@ -8,6 +8,7 @@ bits is known to whoever resumes the sweep, and does not depend on the machine t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 
@@ -34,11 +35,12 @@ def largest_chunk(request: Request, budget: float, devices: Sequence[jax.Device]
     # No more than leave every device something to do.
     chunk = min(_MOST, -(-request.plan.n_lanes // len(devices)))
     for group in {tuple(group.static.items()): group for group in request.plan.groups}.values():
-        chunk = _fitting(lambda n, group=group: needed(request, group, n, devices), budget, chunk)
+        needs = partial(needed, request, group, devices)
+        chunk = _fitting(needs, budget, chunk)
     return chunk
 
 
-def needed(request: Request, group: Group, lanes: int, devices: Sequence[jax.Device]) -> int:
+def needed(request: Request, group: Group, devices: Sequence[jax.Device], lanes: int) -> int:
     """Bytes of a device while it measures one chunk of so many lanes, with one to be collected."""
     config = request.config.model_copy(update={"chunk": lanes})
     programs = Programs(request.experiment, make_plan(request.experiment, config), devices)

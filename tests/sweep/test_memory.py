@@ -25,7 +25,7 @@ def test_the_largest_program_fills_the_memory_and_does_not_exceed_it(request_of_
     devices = jax.devices()[:1]
     chunk = largest_chunk(request_of_toy, budget, devices)
     assert 1 < chunk < request_of_toy.plan.n_lanes
-    taken = [needed(request_of_toy, group, chunk, devices) for group in request_of_toy.plan.groups]
+    taken = [needed(request_of_toy, group, devices, chunk) for group in request_of_toy.plan.groups]
     assert 0.8 * budget < max(taken) <= budget
 
 
