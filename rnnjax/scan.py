@@ -120,11 +120,19 @@ def _before(start: Scaled, states: Scaled) -> Scaled:
 
 def tangents(cell: Cell, params: Params, trajectory: Trajectory) -> Tangents:
     """Return what is needed of every step for products with its Jacobian."""
-    if trajectory.sums is not None and hasattr(cell, "local_of_sum"):
-        return jax.vmap(lambda z: cell.local_of_sum(params, z))(trajectory.sums)
-    return jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
-        trajectory.h_prev, trajectory.drive
-    )
+    return jax.vmap(lambda at: tangent(cell, params, at))(trajectory)
+
+
+def tangent(cell: Cell, params: Params, at: Trajectory) -> tuple[Any, Array]:
+    """Return what is needed of one step, leaves without T, from its sums if they are kept."""
+    if at.sums is not None and hasattr(cell, "local_of_sum"):
+        return cell.local_of_sum(params, at.sums)
+    return dynamics.local(cell, params, at.h_prev, at.drive)
+
+
+def sums(cell: Any, params: Params, at: Trajectory) -> Array:
+    """Return z of one step, (n_z,), of a cell with `sent` and `from_sum`."""
+    return cell.sent(at.h_prev) @ params.W.T + at.drive if at.sums is None else at.sums
 
 
 def step_losses(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import dynamics, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scan import Trajectory
@@ -72,7 +72,7 @@ class DNI:
         """Return what a step needs."""
         at = moment.trajectory
         now = _features(scaled.plain(at.states), moment.batch.y)
-        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        local, exponent = scan.tangent(cell, params, at)
         return Prepared(now, local, exponent, at, moment.batch.x, moment.g)
 
     def step(

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, gradient, scaled
+from rnnjax import dynamics, gradient, scaled, scan
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params
@@ -147,5 +147,5 @@ def transported(J: Scaled, blocks: Blocks) -> Blocks:
 
 def jacobian(cell: Cell, params: Params, at: Trajectory) -> Scaled:
     """Return J_t, value (n_h, n_h), exponent ()."""
-    local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+    local, exponent = scan.tangent(cell, params, at)
     return scaled.normalise(dynamics.jacobian(cell, params, local, at.h_prev), exponent)

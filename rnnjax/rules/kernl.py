@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import dynamics, scaled, scan
 from rnnjax.rules import immediate, online, unit_trace
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -104,7 +104,7 @@ class KeRNL:
     ) -> Prepared:
         """Return what a step needs."""
         at = moment.trajectory
-        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        local, exponent = scan.tangent(cell, params, at)
         D = immediate.direct(cell, params, at, moment.batch.x)
         return Prepared(D, moment.g, local, exponent, moment.noise, moment.batch.x)
 

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import dynamics, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -179,7 +179,7 @@ class ReverseKFRTRL:
 def _parts(cell: Any, params: Params, moment: online.Moment) -> tuple[Scaled, dict[str, Scaled]]:
     """Return L_t and a_t of equation (1)."""
     at = moment.trajectory
-    z = params.W @ cell.sent(at.h_prev) + at.drive
+    z = scan.sums(cell, params, at)
     L = scaled.normalise(jax.jacrev(lambda z: cell.from_sum(at.h_prev, z))(z))
     a = _presynaptic(cell, params, at.h_prev, moment.batch.x)
     return L, {name: scaled.normalise(v, _level(name, at)) for name, v in a.items()}

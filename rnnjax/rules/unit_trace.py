@@ -52,7 +52,7 @@ class KeepsOwn(Protocol):
 def of_jacobian(cell: Cell, params: Params, at: Trajectory) -> Scaled:
     """Return the own part of J_t: value (m, m, n), [a, b, u] = dh_t[a, u] / dh_{t-1}[b, u]."""
     m = dynamics.entries_per_unit(cell)
-    local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+    local, exponent = scan.tangent(cell, params, at)
     J = dynamics.jacobian(cell, params, local, at.h_prev)
     by_unit = J.reshape(m, len(J) // m, m, len(J) // m)
     return scaled.normalise(jnp.diagonal(by_unit, axis1=1, axis2=3), exponent)
@@ -61,7 +61,7 @@ def of_jacobian(cell: Cell, params: Params, at: Trajectory) -> Scaled:
 def behind_the_sum(cell: Any, params: Params, at: Trajectory) -> Scaled:
     """Return the own part of J_t with the sums z_t held fixed: no weight of a unit onto itself."""
     m = dynamics.entries_per_unit(cell)
-    z = params.W @ cell.sent(at.h_prev) + at.drive
+    z = scan.sums(cell, params, at)
     n = at.h_prev.size // m
 
     def by_entry(own: Array) -> Array:
@@ -177,7 +177,7 @@ def _filter(K: Scaled, g: Scaled) -> Scaled:
 
     def step(arriving: Scaled, at: tuple[Scaled, Scaled]) -> tuple[Scaled, Scaled]:
         K, g = at
-        delta = scaled.add(arriving, g)
+        delta = scaled.add_normal(arriving, g)
         own = delta.value.reshape(m, 1, -1)
         sent = jnp.sum(K.value * own, axis=0).reshape(delta.value.shape)
         return scaled.normalise(sent, delta.exponent + K.exponent), delta

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import dynamics, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -66,7 +66,7 @@ class UORO:
     ) -> Prepared:
         """Return J_t, rho_1 nu_t, nu_t^T D_t / rho_1 and g_t."""
         at, nu = moment.trajectory, scaled.normalise(moment.noise)
-        local, exponent = dynamics.local(cell, params, at.h_prev, at.drive)
+        local, exponent = scan.tangent(cell, params, at)
         new = influence.pull(cell, params, at, moment.batch.x, nu)
         rho_1 = log_balance(new, nu)
         nu, new = scaled.times_exp(nu, rho_1), times_exp(new, -rho_1)
