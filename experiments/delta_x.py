@@ -282,7 +282,7 @@ def _sent(cell, task, params, pair):
     nothing = scaled.normalise(jnp.zeros(2))
     tangents = rnnjax.scan.tangents(cell, params, trajectory)
     deltas, _ = adjoint.scan_back(cell, params, tangents, nothing, g)
-    di3 = scaled.plain(adjoint.pull_all(cell, params, trajectory, deltas))[:, 1]
+    di3 = scaled.plain(adjoint.pull_all(cell, params, tangents, deltas))[:, 1]
     return jnp.max(jnp.abs(di3 - expected))
 
 

@@ -60,8 +60,11 @@ def installed() -> Any:
     except ImportError:
         told = "expected the extra 'cluster' (dask.distributed): pip install 'rnnjax[cluster]'"
         raise ConfigError("cluster", told) from None
-    # What it says of lost connections is told in one line by whoever gives up.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # What it says of lost connections is told in one line by whoever gives up. Some of its loggers
+    # have a level of their own.
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     return distributed
 
 
@@ -121,7 +124,7 @@ class _Sweep:
 
     def goes_on(self) -> bool:
         """Hand out what the workers can take, and return whether anything is left."""
-        most = GROUPS_A_WORKER * max(len(self.client.nthreads()), 1) if self._is_there() else 0
+        most = GROUPS_A_WORKER * self._n_workers()
         while self.waiting and len(self.running) < most:
             group = self.waiting.pop()
             self.attempts[group] += 1
@@ -155,6 +158,15 @@ class _Sweep:
         most = ", ".join(f"{name}: {n}" for name, n in self.by_worker.most_common(4))
         failed = f", {self.n_failed} failed" if self.n_failed else ""
         return f"{len(self.by_worker)} workers, {self.n_done / minutes:.3g}/min ({most}){failed}"
+
+    def _n_workers(self) -> int:
+        """Number of workers, 1 before the first has come; 0 without a scheduler."""
+        if not self._is_there():
+            return 0
+        try:
+            return max(len(self.client.nthreads()), 1)
+        except OSError:  # the scheduler was lost since it was looked at
+            return 0
 
     def _is_there(self) -> bool:
         return self.client.status == "running"

@@ -9,7 +9,11 @@ import psutil
 import pytest
 
 from rnnjax.cli import main
-from rnnjax.sweep.store import Store
+from rnnjax.cluster.client import run_on
+from rnnjax.sweep.experiment import load
+from rnnjax.sweep.progress import Lines
+from rnnjax.sweep.request import request_of
+from rnnjax.sweep.store import Store, StoreError
 
 TOY = Path(__file__).with_name("toy_experiment.py")
 SWEEP = ("run", TOY, "--axes.activation", '["tanh", "relu", "sigmoid", "erf", "softplus"]')
@@ -74,6 +78,24 @@ def test_workers_scheduler_and_client_are_killed_and_nothing_is_lost(rnnjax, sta
     done = rnnjax("resume", out, *ON_TWO)
     assert done.returncode == 0, done.stderr
     assert (out / "cube.nc").read_bytes() == local
+
+
+class LostAtOnce:
+    """A client whose scheduler goes while it is asked for the workers."""
+
+    status = "running"
+
+    def nthreads(self):
+        self.status = "closed"
+        raise OSError("in <TCP>: connection refused")
+
+
+def test_a_scheduler_that_is_lost_while_it_is_asked_is_told_as_lost(tmp_path):
+    axes = {"activation": ["tanh"], "gain": [1.0], "seed": [0]}
+    request = request_of(load(str(TOY)), {"axes": axes}, "float32")
+    store = Store.create(tmp_path / "out", request.spec)
+    with pytest.raises(StoreError, match="the scheduler is lost; resume"):
+        run_on(LostAtOnce(), request, store, progress=Lines(), stopped=lambda: False)
 
 
 def test_a_group_that_fails_does_not_stop_the_others(rnnjax, folder):
