@@ -171,7 +171,8 @@ class FlaxCell:
         traced = jax.make_jaxpr(self.backend.apply)(
             params, self.backend.carry(), jnp.zeros(self.n_x)
         )
-        *carry, output = traced.jaxpr.outvars
+        outvars: list[Any] = traced.jaxpr.outvars
+        *carry, output = outvars
         start = 0
         for leaf in carry:
             if leaf is output:
