@@ -21,6 +21,8 @@ def _leave(ended: list[int]) -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
+    except BrokenPipeError:
+        os._exit(1)  # the reader of our output has gone: there is nobody to tell
     except OSError:
         return  # the interpreter says what is wrong
     if ended:
