@@ -11,6 +11,8 @@ the weights in J_t is taken: states, slopes and delta_t are constants. On the di
 recurrent neural networks, ICML 2013.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -42,14 +44,13 @@ class Omega:
         tangents = scan.tangents(cell, fixed, trajectory)
         deltas, _ = adjoint.scan_back(cell, fixed, tangents, nothing, g)
         # The first state is drawn, not computed: its Jacobian carries nothing on.
-        at, deltas = jax.tree.map(lambda a: a[1:], (trajectory, deltas))
+        (locals_, exponents), deltas = jax.tree.map(lambda a: a[1:], (tangents, deltas))
 
-        def log_ratio(h: Array, d: Array, delta: Array) -> Array:
-            local, exponent = dynamics.local(cell, fixed, h, d)
+        def log_ratio(local: Any, exponent: Array, delta: Array) -> Array:
             carried = dynamics.pull(cell, params, local, delta)
             return 0.5 * (_log_square(carried) - _log_square(delta)) + exponent * LOG_2
 
-        log_ratios = jax.vmap(log_ratio)(at.h_prev, at.drive, deltas.value)
+        log_ratios = jax.vmap(log_ratio)(locals_, exponents, deltas.value)
         log_norms = scaled.log_norm(deltas)
         if not self.as_released:
             return jnp.sum(jnp.where(jnp.isfinite(log_norms), (jnp.exp(log_ratios) - 1) ** 2, 0))
