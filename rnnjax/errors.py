@@ -7,6 +7,7 @@ through `one_line`, so a stray control character or a megabyte of input cannot b
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -23,11 +24,40 @@ class ConfigError(ValueError):
         self.message = one_line(message, 400)
         super().__init__(f"{self.key}: {self.message}")
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str]]:
+        """Pickle the two arguments: the error may be raised in a process of a pool."""
+        return type(self), (self.key, self.message)
+
+
+class SetupError(ConfigError):
+    """The machine, or a variable of the environment, that does not let a command do its work.
+
+    Args:
+        key: name of the variable or of the part of the machine, as in ``JAX_PLATFORMS``.
+        message: what was expected and what came.
+    """
+
 
 def one_line(text: str, limit: int = 60) -> str:
     """Escape what is not printable in `text` and cut it to `limit` characters."""
-    shown = text if len(text) <= limit else text[: limit - 3] + "..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    return printable(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def printable(text: object) -> str:
+    """`text`, such as a path, in one line and whole: what is not printable is escaped."""
+    escaped = (
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
+    )
+    return "".join(escaped)
+
+
+def shell_word(text: object) -> str:
+    """`text` as one word of a shell command, in one line."""
+    plain = str(text)
+    if plain.isprintable():
+        return shlex.quote(plain)
+    quoted = plain.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{printable(quoted)}'"
 
 
 def shown(value: object, limit: int = 60) -> str:

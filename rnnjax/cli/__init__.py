@@ -6,14 +6,17 @@ xarray and matplotlib only where a cube is read and a figure drawn.
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from rnnjax.cli.arguments import parse
-from rnnjax.errors import ConfigError, one_line
+from rnnjax.errors import ConfigError, SetupError, one_line
+
+# Errors of the operating system that say nothing about the store.
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,33 +27,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 done; 1 done, but cells or claims failed; 2 bad config or usage;
-        3 store trouble; 130 interrupted.
+        3 store trouble; 4 a fault of the environment, or an error that nobody foresaw;
+        130 interrupted.
     """
+    arguments: Namespace | None = None
     try:
-        return _dispatch(*parse(sys.argv[1:] if argv is None else argv))
+        arguments, overrides = parse(sys.argv[1:] if argv is None else argv)
+        return _command(arguments, overrides)
+    except SetupError as error:
+        return _stopped(str(error), 4)
     except ConfigError as error:
-        return _stopped(error, 2)
+        return _stopped(str(error), 2)
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output has gone; Python must not fail again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return _stopped("interrupted", 130)
+    except Exception as error:
+        return _failed(error, arguments)
 
 
-def _dispatch(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
+def _failed(error: Exception, arguments: Namespace | None) -> int:
+    """Tell of an error of the store, of the operating system, or one that nobody foresaw."""
     from rnnjax.sweep.files import StoreError
 
-    try:
-        return _command(arguments, overrides)
-    except StoreError as error:
-        return _stopped(error, 3)
-    except BrokenPipeError:
-        raise
-    except (
-        OSError
-    ) as error:  # a name that no file can have, a disk that fails while it is looked at
-        return _stopped(error, 3)
+    if isinstance(error, StoreError):
+        return _stopped(str(error), 3)
+    # A name that no file can have, or a disk that fails while it is looked at.
+    if isinstance(error, OSError) and error.errno not in _OF_THE_MACHINE:
+        where = "" if error.filename is None else f"{one_line(str(error.filename), 300)}: "
+        return _stopped(f"{where}{error.strerror or error}", 3)
+    from rnnjax.cli import unforeseen
+
+    return _stopped(unforeseen.told(error, _out_of(arguments)), 4)
+
+
+def _out_of(arguments: Namespace | None) -> Path | None:
+    """The folder that a command writes to, if it is named on the command line."""
+    writes = arguments is not None and arguments.command in ("run", "resume", "merge")
+    out = getattr(arguments, "out", None) if writes else None
+    return Path(out) if out else None
 
 
 def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
@@ -88,6 +101,6 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     return results.check(outs[0]) if len(outs) == 1 else results.check_all(outs)
 
 
-def _stopped(error: Exception, status: int) -> int:
-    print(f"rnnjax: {one_line(str(error), 600)}", file=sys.stderr)
+def _stopped(told: str, status: int) -> int:
+    print(f"rnnjax: {one_line(told, 600)}", file=sys.stderr)
     return status

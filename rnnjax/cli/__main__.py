@@ -2,29 +2,55 @@
 
 import atexit
 import os
+import signal
 import sys
+from types import FrameType
 
-from rnnjax.cli import main
+from rnnjax.cli import main, streams
 
 
 def process() -> None:
     """Run one command and end the process."""
+    streams.prepare()
+    # Figures go to files, whatever backend is meant for the user's own notebooks and windows.
+    os.environ["MPLBACKEND"] = "agg"
+    _take_signals()
     ended: list[int] = []
     # What is registered first is called last.
     atexit.register(_leave, ended)
-    ended.append(main())
+    ended.append(_status())
     sys.exit(ended[0])
+
+
+def _status() -> int:
+    """Run the command; its exit status, or 4 where its output could not be written."""
+    try:
+        status = main()
+    except SystemExit as exit_:  # argparse, after --help or an error of usage
+        status = exit_.code if isinstance(exit_.code, int) else 0
+    except KeyboardInterrupt:  # a second one, while the first was being told
+        return 130
+    if lost := streams.lost_output():
+        print(f"rnnjax: {lost}", file=sys.stderr)
+        return status or 4
+    return status
+
+
+def _take_signals() -> None:
+    """Have SIGTERM, and SIGHUP unless nohup has it ignored, end a command as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _leave(ended: list[int]) -> None:
     """End the process here, once all else is done: taking jax apart takes half a second more."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        os._exit(1)  # the reader of our output has gone: there is nobody to tell
-    except OSError:
-        return  # the interpreter says what is wrong
+    sys.stdout.flush()
+    sys.stderr.flush()
     if ended:
         os._exit(ended[0])
 

@@ -8,20 +8,23 @@ and a misspelt key give the same error.
 from __future__ import annotations
 
 import argparse
-import math
+import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from rnnjax.errors import ConfigError, one_line
+from rnnjax.cli import values
+from rnnjax.errors import ConfigError, one_line, suggestion
 
-MAX_DEVICES = 256
 CLUSTER = ("--cluster", "--scheduler", "--scheduler-file")
 VALUED = ("--config", "--out", "--devices", "--memory", "--reuse", *CLUSTER)
+COMMANDS = (
+    "list", "run", "plan", "resume", "status", "verify", "merge", "export", "figure", "check",
+    "papers", "workbook",
+)  # fmt: skip
 SWITCHES = ("--quick", "--x64", "--return-bytes", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
 MEMORY = "chunks of as many lanes as SIZE holds on a device, as 500MB or 2GB; in place of --chunk"
-UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 EPILOG = (
     "EXPERIMENT is a name that `rnnjax list` shows, or the path of a .py file. Every key of its "
     "config is an option too, as in --axes.gain 'lin(0.5,2,31)' or --n-h 128; "
@@ -30,7 +33,10 @@ EPILOG = (
 )
 EXITS = (
     "exit status: 0 done; 1 done, but some cells or claims failed; 2 bad config or usage; "
-    "3 the store cannot be read or written; 130 interrupted"
+    "3 the store cannot be read or written; 4 the environment does not allow it (a variable, the "
+    "machine, a full standard output), or an error that nobody foresaw: its traceback is in the "
+    "file that is named; 130 interrupted by Ctrl-C, SIGTERM or SIGHUP. A reader of the output that "
+    "goes (| head) changes nothing."
 )
 
 
@@ -39,8 +45,29 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print `message` in one line and exit with status 2."""
-        print(f"rnnjax: {one_line(message, 400)}", file=sys.stderr)
+        misspelt = re.search(r"(?:unrecognized arguments|invalid choice): '?([-\w]+)", message)
+        near = (
+            suggestion(misspelt[1], (*CLUSTER, "--devices", "--replace", *COMMANDS))
+            if misspelt
+            else ""
+        )
+        print(f"rnnjax: {one_line(message, 400)}{near}", file=sys.stderr)
         raise SystemExit(2)
+
+
+class _Version(argparse.Action):
+    """Prints the versions that a report of a fault should name."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        """Print them and exit with status 0."""
+        import platform
+        from importlib import metadata
+
+        import rnnjax
+
+        told = f"rnnjax {rnnjax.__version__}, jax {metadata.version('jax')}"
+        print(f"{told}, Python {platform.python_version()}")
+        raise SystemExit(0)
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
@@ -55,8 +82,11 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[tuple[str, str]
     """
     for text in argv:
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ConfigError("usage", f"expected text in UTF-8, got {text!r}")
-    overridable = bool(argv) and argv[0] in ("run", "plan")
+            encoding = sys.getfilesystemencoding().upper()
+            raise ConfigError("usage", f"expected text in {encoding}, got {text!r}")
+    if not argv:
+        argv = ["--help"]
+    overridable = argv[0] in ("run", "plan")
     fixed, overrides = _split(argv) if overridable else (list(argv), [])
     return _parser().parse_args(fixed), overrides
 
@@ -76,46 +106,11 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
         key = name.removeprefix("--").replace("-", "_")
         if not equals:
             if not rest or rest[0].startswith("--"):
-                raise ConfigError(key, f"expected a value after {name}, got nothing")
+                near = suggestion(name, (*VALUED, *SWITCHES))
+                raise ConfigError(key, f"expected a value after {name}, got nothing{near}")
             value = rest.pop(0)
         overrides.append((key, value))
     return fixed, overrides
-
-
-def _devices(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_DEVICES):
-        told = f"expected a whole number from 1 to {MAX_DEVICES}, got {one_line(text)!r}"
-        raise argparse.ArgumentTypeError(told)
-    return int(text)
-
-
-def _size(text: str) -> float:
-    number, unit = text[:-2], text[-2:].upper()
-    try:
-        size = float(number) * UNITS[unit]
-    except (ValueError, KeyError):
-        size = math.nan
-    if not 0 < size < math.inf:
-        told = f"expected a size like 500MB or 2GB, got {one_line(text)!r}"
-        raise argparse.ArgumentTypeError(told)
-    return size
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:10]) < 2**31):
-        told = f"expected a whole number from 0 to {2**31 - 1}, got {one_line(text)!r}"
-        raise argparse.ArgumentTypeError(told)
-    return int(text)
-
-
-def _finite(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"expected a finite number, got {one_line(text)!r}")
-    return number
 
 
 def _parser() -> Parser:
@@ -125,6 +120,9 @@ def _parser() -> Parser:
         epilog=EXITS,
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the versions of rnnjax, jax and Python"
+    )
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
     )
@@ -132,7 +130,7 @@ def _parser() -> Parser:
     _sweeping(commands, "run", "run an experiment, draw its figure and check its claims")
     _sweeping(commands, "plan", "cells, programs to compile, memory and output; runs nothing")
     resume = _with_out(commands, "resume", "go on with an interrupted sweep")
-    resume.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
+    resume.add_argument("--devices", type=values.devices, metavar="N", help=DEVICES)
     _on_cluster(resume)
     _with_out(commands, "status", "how far a sweep is")
     _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
@@ -163,8 +161,8 @@ def _sweeping(commands: argparse._SubParsersAction, name: str, told: str) -> Par
         help="take over the cells of an earlier sweep with other axes; may be repeated",
     )  # fmt: skip
     command.add_argument("--x64", action="store_true", help="compute in float64")
-    command.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
-    command.add_argument("--memory", type=_size, metavar="SIZE", help=MEMORY)
+    command.add_argument("--devices", type=values.devices, metavar="N", help=DEVICES)
+    command.add_argument("--memory", type=values.size, metavar="SIZE", help=MEMORY)
     _on_cluster(command)
     command.set_defaults(parser=command)
     return command
@@ -175,7 +173,7 @@ def _on_cluster(command: Parser) -> None:
         "on a cluster (extra 'cluster')"
     ).add_mutually_exclusive_group()
     group.add_argument(
-        "--cluster", type=_devices, metavar="N", help="start a scheduler and N workers here"
+        "--cluster", type=values.devices, metavar="N", help="start a scheduler and N workers here"
     )
     group.add_argument("--scheduler", metavar="ADDRESS", help="a running one, as tcp://HOST:PORT")
     group.add_argument("--scheduler-file", metavar="FILE", help="the file that it has written")
@@ -213,20 +211,24 @@ def _workbook(commands: argparse._SubParsersAction) -> None:
         "--weights", metavar="FILE.xlsx", help="weights from its sheet parameter (default: drawn)"
     )
     command.add_argument(
-        "--seed", type=_whole, default=0, metavar="N", help="of the drawn weights (default 0)"
+        "--seed", type=values.whole, default=0, metavar="N", help="of the drawn weights (default 0)"
     )
     command.add_argument(
-        "--spread", type=_finite, default=1.0, metavar="X",
+        "--spread", type=values.finite, default=1.0, metavar="X",
         help="standard deviation of the drawn weights (default 1)",
     )  # fmt: skip
     command.add_argument(
-        "--first-set", type=_whole, default=0, metavar="N",
+        "--first-set", type=values.whole, default=0, metavar="N",
         help="train the weights as a feedforward network, given the true previous output, for N "
         "cycles before (default 0)",
     )  # fmt: skip
     command.add_argument(
-        "--eta", type=_finite, default=0.5, metavar="X", help="learning rate (default 0.5)"
+        "--eta", type=values.finite, default=0.5, metavar="X", help="learning rate (default 0.5)"
     )
     command.add_argument(
-        "--start", type=_finite, default=0.1, metavar="X", help="i3 of the first step (default 0.1)"
+        "--start",
+        type=values.finite,
+        default=0.1,
+        metavar="X",
+        help="i3 of the first step (default 0.1)",
     )
