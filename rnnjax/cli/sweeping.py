@@ -17,7 +17,7 @@ from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
 from rnnjax.cli.results import present, refuse_own_code, tell_failures
 from rnnjax.errors import ConfigError
-from rnnjax.sweep.backend import configured, cores
+from rnnjax.sweep.backend import configured, wanted_devices
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.merge import merge
@@ -144,7 +144,7 @@ def _completed(
 
 def _here(request: Request, store: Store, arguments: Namespace, interrupts: Interrupts) -> bool:
     """Compute what is missing in this process; False if interrupted."""
-    devices = configured(_devices(arguments, request), request.precision)
+    devices = configured(_devices(arguments, request), request.precision, _tell)
     # jax is configured now, so what imports it may be imported.
     from rnnjax.sweep.run import InterruptedSweepError, run_sweep
 
@@ -162,6 +162,10 @@ def _here(request: Request, store: Store, arguments: Namespace, interrupts: Inte
     except InterruptedSweepError:
         return False
     return True
+
+
+def _tell(line: str) -> None:
+    print(f"rnnjax: {line}", file=sys.stderr)
 
 
 def _import_ahead() -> None:
@@ -217,7 +221,7 @@ def _requested(arguments: Namespace, overrides: Sequence[Override]) -> Request:
         return request
     if any(key == "chunk" for key, _ in overrides):
         raise ConfigError("chunk", "expected no --chunk beside --memory, which chooses it")
-    devices = configured(arguments.devices or cores(), request.precision)
+    devices = configured(wanted_devices(arguments.devices), request.precision)
     from rnnjax.sweep.memory import largest_chunk
 
     chunk = largest_chunk(request, arguments.memory, devices)
@@ -230,7 +234,7 @@ def _has_cube(store: Store) -> bool:
 
 def _devices(arguments: Namespace, request: Request) -> int:
     # A device without a chunk of its own would only repeat another's.
-    return min(arguments.devices or cores(), request.plan.n_chunks)
+    return min(wanted_devices(arguments.devices), request.plan.n_chunks)
 
 
 def _out(arguments: Namespace) -> Path:

@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rnnjax.sweep.surroundings import (
+    FIXED,
+    check_xla_flags,
+    devices_asked,
+    not_started,
+    set_aside,
+    xla_flags,
+)
 
 if TYPE_CHECKING:
     import jax
@@ -35,32 +46,68 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def configured(devices: int, precision: str) -> list[jax.Device]:
+def wanted_devices(asked: int | None) -> int:
+    """The most devices to use: as asked, else as JAX_NUM_CPU_DEVICES says, else every core."""
+    return asked or devices_asked() or cores()
+
+
+def configured(
+    devices: int, precision: str, told: Callable[[str], object] = lambda line: None
+) -> list[jax.Device]:
     """Import and configure jax, and return the devices to compute on.
 
     Args:
         devices: the most devices to use.
         precision: ``"float32"`` or ``"float64"``.
+        told: hears of each variable of the environment that is set aside.
+
+    Raises:
+        SetupError: jax does not start here, or not with what the environment asks for.
     """
     _keep_memory()
-    _leave_out_fusions_that_crash()
+    _set_xla_flags()
     if devices > 1:
         _leave_room_for_threads_that_wait()
     os.environ.setdefault(_LAPACK_THREADS, "1")
-    import jax
-
+    try:
+        import jax
+    except Exception as error:
+        raise not_started(error) from error
     # Once jax has devices their number stays, and fewer of them may be asked for.
     with suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", devices)
-    jax.config.update("jax_enable_x64", precision == "float64")
-    # Accelerators would round the factors of float32 products to 11 bits (TF32) or fewer.
-    jax.config.update("jax_default_matmul_precision", "highest")
-    folder = cache_folder()
-    if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-    return jax.devices()[:devices]
+    for option, value in _options(jax.config.values, precision).items():
+        if line := set_aside(option, jax.config.values[option], value):
+            told(line)
+        jax.config.update(option, value)
+    try:
+        return jax.devices()[:devices]
+    except Exception as error:  # an AssertionError where JAX_PLATFORMS names a missing card
+        raise not_started(error) from error
+
+
+def _options(known: Mapping[str, Any], precision: str) -> dict[str, Any]:
+    """The options of jax that a sweep sets, of those that this release knows."""
+    options: dict[str, Any] = {"jax_enable_x64": precision == "float64"}
+    always = "jax_default_matmul_precision"
+    options |= {
+        name: v for name, v in FIXED.items() if name.upper() in os.environ or name == always
+    }
+    return {name: value for name, value in (options | _caching()).items() if name in known}
+
+
+def _caching() -> dict[str, Any]:
+    """Where and when compiled programs are kept, as far as the environment does not say it."""
+    options: dict[str, Any] = {
+        "jax_persistent_cache_min_compile_time_secs": 0.2,
+        "jax_persistent_cache_min_entry_size_bytes": 0,
+    }
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = cache_folder()
+        if folder is None:
+            return {}
+        options["jax_compilation_cache_dir"] = str(folder)
+    return {name: value for name, value in options.items() if name.upper() not in os.environ}
 
 
 def _keep_memory() -> None:
@@ -77,16 +124,20 @@ def _keep_memory() -> None:
         library.mallopt(parameter, value)
 
 
-def _leave_out_fusions_that_crash() -> None:
-    """Switch off XLA's YNNPACK fusions, before jax is imported.
+def _set_xla_flags() -> None:
+    """Check the user's flags of XLA and switch off its YNNPACK fusions, before jax is imported.
 
     With jaxlib 0.10 a program of many small batched products (training_variants) ends in a
     segmentation fault inside them; without them no sweep here was slower. Other releases may not
-    know the flag, and XLA stops at a flag that it does not know.
+    know the flag, and XLA ends the process at a flag that it does not know.
     """
-    flags = os.environ.get("XLA_FLAGS", "")
+    flags = xla_flags()
+    if flags and "jaxlib" not in sys.modules:
+        check_xla_flags()
     if metadata.version("jaxlib").startswith("0.10.") and _FUSIONS not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --{_FUSIONS}=".strip()
+        flags = f"{flags} --{_FUSIONS}=".strip()
+    if flags:
+        os.environ["XLA_FLAGS"] = flags
 
 
 def _leave_room_for_threads_that_wait() -> None:
@@ -107,7 +158,10 @@ def cache_folder() -> Path | None:
     nobody else may write to it.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    try:
+        root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    except RuntimeError:  # no HOME, and no entry of this user in the list of users
+        return None
     folder = root / "rnnjax" / f"jax-{metadata.version('jax')}"
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

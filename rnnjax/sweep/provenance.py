@@ -87,7 +87,8 @@ def cpu_flags_hash() -> str:
 def _git(checkout: Path, *arguments: str) -> str | None:
     command = ["git", "--no-optional-locks", "-C", str(checkout), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    told = done.stdout.decode(errors="replace")
+    return told.strip() if done.returncode == 0 else None
