@@ -84,7 +84,7 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
         from rnnjax.cli import workbook
 
         return workbook.write(arguments)
-    from rnnjax.cli import results
+    from rnnjax.cli import results, states
 
     if name == "list":
         return results.list_experiments()
@@ -92,7 +92,7 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
         return results.papers([Path(out) for out in arguments.out])
     if name == "export":
         return results.export_cube(Path(arguments.out), Path(arguments.target))
-    alone = {"status": results.show_status, "verify": results.verify}
+    alone = {"status": states.show_status, "verify": states.verify}
     if name in alone:
         return alone[name](Path(arguments.out))
     outs = [Path(out) for out in arguments.out]

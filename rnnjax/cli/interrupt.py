@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the sweep to stop, the second ends it at once.
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks the sweep to stop, the second ends it at once.
 
 Python runs signal handlers between two bytecodes, so not while XLA compiles or computes. A thread
 therefore reads the signals from a pipe that the C-level handler writes to: when the sweep has not
@@ -12,12 +12,13 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 EXIT = 130
 PATIENCE = 3.5  # seconds; a sweep is to have stopped five seconds after the signal
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
@@ -42,7 +43,9 @@ class Interrupts:
         os.set_blocking(self._writes, False)
         self._wakeup = signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
         for number in SIGNALS:
-            self._previous[number] = signal.signal(number, lambda *_: None)
+            # Under nohup a terminal that is closed is none of the sweep's business.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, lambda *_: None)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -71,8 +74,8 @@ class Interrupts:
             if self._asked.is_set():
                 self.end()
             self._asked.set()
-            os.write(2, b"\nrnnjax: stopping (once more to stop at once)\n")
             deadline.start()
+            _tell(b"\nrnnjax: stopping (once more to stop at once)\n")
         deadline.cancel()
 
     def end(self) -> NoReturn:
@@ -81,5 +84,11 @@ class Interrupts:
         Python would wait for the threads that compile ahead; the store needs no such courtesy.
         """
         shows_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # the bar has hidden it
-        os.write(2, f"{shows_cursor}\n{self.message}\n".encode())
+        _tell(f"{shows_cursor}\n{self.message}\n".encode())
         os._exit(EXIT)
+
+
+def _tell(line: bytes) -> None:
+    """Write to standard error past Python's buffers, if anybody reads there still."""
+    with suppress(OSError):
+        os.write(2, line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -11,15 +10,15 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rnnjax.cli.text import hanging
 from rnnjax.sweep.spec import AxisKind, NameOf
 
 _BOUNDS = ((Gt, "gt", ">"), (Ge, "ge", ">="), (Lt, "lt", "<"), (Le, "le", "<="))
-WIDTH = 100
 
 
 def keys_help(model: type[BaseModel]) -> str:
     """One entry for every key of `model`: option, type, default and description."""
-    return "\n".join(line for entry in _entries(model, "") for line in _lines(*entry))
+    return "\n".join(hanging(f"  {option}", told, 24) for option, told in _entries(model, ""))
 
 
 def _entries(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
@@ -31,11 +30,6 @@ def _entries(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
             option = f"--{prefix}{name}".replace("_", "-")
             described = f"; {field.description}" if field.description else ""
             yield option, f"{_type_of(field)}{described} ({_default(field)})"
-
-
-def _lines(option: str, description: str) -> list[str]:
-    told = textwrap.wrap(description, WIDTH - 24)
-    return [f"  {option:20}  {told[0]}", *(f"{'':24}{line}" for line in told[1:])]
 
 
 def _default(field: FieldInfo) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,15 +11,18 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from rnnjax.cli import planning
 from rnnjax.cli.config import Override, requested
 from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
-from rnnjax.cli.results import present, refuse_own_code, tell_failures
-from rnnjax.errors import ConfigError
+from rnnjax.cli.results import present, refuse_own_code
+from rnnjax.cli.states import result, tell_failures
+from rnnjax.errors import ConfigError, printable, shell_word
 from rnnjax.sweep.backend import configured, wanted_devices
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.merge import merge
+from rnnjax.sweep.presence import at_work
 from rnnjax.sweep.progress import shown_progress
 from rnnjax.sweep.request import Request, request_of
 from rnnjax.sweep.reuse import Earlier
@@ -30,15 +32,13 @@ from rnnjax.sweep.verify import problems_in
 if TYPE_CHECKING:
     import xarray as xr
 
-ITEMSIZES = {"float32": 4, "float64": 8}
-
 
 def show_help(arguments: Namespace) -> int:
     """Print the help of run or plan, with the keys of the experiment if one is named."""
     told = arguments.parser.format_help().rstrip()
     if arguments.experiment is not None:
         keys = keys_help(load(arguments.experiment).config)
-        told += f"\n\nconfig of {arguments.experiment}:\n{keys}"
+        told += f"\n\nconfig of {printable(arguments.experiment)}:\n{keys}"
     print(told)
     return 0
 
@@ -46,20 +46,7 @@ def show_help(arguments: Namespace) -> int:
 def plan(arguments: Namespace, overrides: Sequence[Override]) -> int:
     """Print what a sweep would do."""
     request = _requested(arguments, overrides)
-    todo, devices, out = request.plan, _devices(arguments, request), _out(arguments)
-    cube, memory = todo.sizes(ITEMSIZES[request.precision], devices)
-    axes = " x ".join(f"{name} {len(values)}" for name, values in todo.axes.items())
-    n_groups = len(todo.groups)
-    print(f"""\
-experiment  {request.experiment.name} ({request.experiment.path})
-cells       {todo.n_cells} = {axes}, {todo.values_per_cell} values each
-groups      {n_groups}: {_listed([group.id for group in todo.groups])}
-chunks      {todo.n_chunks} of {todo.config.chunk} lanes in each group ({todo.n_lanes} lanes), \
-{devices} at a time
-programs    {todo.programs + todo.draws} to compile: {todo.programs} swept and \
-{todo.draws} of draws
-memory      at least {_bytes(memory)}, besides what a program needs itself
-output      {_bytes(cube)} before compression, in {out}""")
+    print(planning.told(request, _devices(arguments, request), _out(arguments)))
     return 0
 
 
@@ -80,7 +67,7 @@ def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
 def resume(arguments: Namespace) -> int:
     """Go on with an interrupted sweep."""
     _check_cluster(arguments)
-    out = Path(arguments.out)
+    out = result(Path(arguments.out))
     store = Store.open(out)
     refuse_own_code(store.spec["experiment"], out)
     request = _request_in(store)
@@ -92,14 +79,14 @@ def bring_together(out: Path, sources: Sequence[Path]) -> int:
     """Take the groups of several stores of one sweep into one, and collect its cube."""
     store, given = merge(out, sources)
     for source, number in given.items():
-        print(f"merged  {number} groups of {source}")
+        print(f"merged  {number} groups of {printable(source)}")
     refuse_own_code(store.spec["experiment"], out)
     if store.committed():
         store.collect(_request_in(store).plan.axes)
     counts = store.counts()
-    print(f"{out}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    print(f"{printable(out)}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
     if counts["committed"] < counts["total"]:
-        print(f"go on with: rnnjax resume {shlex.quote(str(out))}")
+        print(f"go on with: rnnjax resume {shell_word(out)}")
     return 0
 
 
@@ -114,8 +101,11 @@ def _request_in(store: Store) -> Request:
 
 
 def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
-    command = f"rnnjax resume {shlex.quote(str(store.out))}"
-    with Interrupts(f"rnnjax: interrupted; go on with: {command}") as interrupts:
+    command = f"rnnjax resume {shell_word(store.out)}"
+    stopping = Interrupts(f"rnnjax: interrupted; go on with: {command}")
+    with at_work(store.out) as others, stopping as interrupts:
+        if others:
+            _tell(f"{printable(store.out)}: another process is at work here too; both may go on")
         cube = _completed(request, store, arguments, interrupts)
         if interrupts.asked():
             interrupts.end()
@@ -244,16 +234,3 @@ def _out(arguments: Namespace) -> Path:
         return Path(arguments.out)
     name = Path(arguments.experiment).name.removesuffix(".py")
     return Path("results") / (f"{name}.quick" if arguments.quick else name)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:6])
-    return f"{shown}, ... {names[-1]}" if len(names) > 6 else shown
-
-
-def _bytes(number: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} GB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from rnnjax.errors import ConfigError, shown
+from rnnjax.errors import ConfigError, printable, shown
 
 
 def write(arguments: Namespace) -> int:
@@ -34,7 +34,7 @@ def write(arguments: Namespace) -> int:
     workbook.write_workbook(out, table, setting)
     n_used = int(table.used.sum())
     told = f"{n_used} data pairs used, {len(table.used) - n_used} held out, {table.n_steps} steps"
-    print(f"workbook  {out}  ({told})")
+    print(f"workbook  {printable(out)}  ({told})")
     return 0
 
 

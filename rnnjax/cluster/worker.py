@@ -68,7 +68,7 @@ def _done(kept: _Kept, name: str) -> dict[str, Any]:
     try:
         dataset, receipt = computed(kept.programs, kept.groups[name], kept.attributes, kept.earlier)
     except Exception as error:
-        return {"error": told_of(error)}
+        return {"error": told_of(error, kept.programs.experiment.path)}
     if kept.store is None:
         return {"data": netcdf.encode(dataset), "receipt": receipt}
     kept.store.commit(name, dataset, receipt)

@@ -112,11 +112,12 @@ def write_claims(path: str | Path, claims: Iterable[Claim]) -> None:
     write_atomically(Path(path), claims_to_json(claims).encode())
 
 
-def claims_table(claims: Iterable[Claim]) -> str:
+def claims_table(claims: Iterable[Claim], width: int = _TABLE_WIDTH) -> str:
     """Lays claims out as a plain text table of at most 110 columns.
 
     Args:
         claims: shown in the order given.
+        width: columns at hand; where they are fewer than 110 the claims stand one below the other.
 
     Returns:
         Lines without a newline at the end: header, rule, the claims, and how many passed. Long
@@ -125,6 +126,15 @@ def claims_table(claims: Iterable[Claim]) -> str:
     rows = list(claims)
     if not rows:
         return "no claims"
+    passed = f"{sum(claim.passed for claim in rows)} of {len(rows)} claims passed"
+    if width < _TABLE_WIDTH:
+        from rnnjax.figures.stacked_claims import stacked
+
+        return "\n".join([*stacked(rows, width), passed])
+    return "\n".join([*_table(rows), passed])
+
+
+def _table(rows: Sequence[Claim]) -> list[str]:
     numbers = [
         (f"{claim.measured:.6g}", expectation(claim), "pass" if claim.passed else "FAIL")
         for claim in rows
@@ -141,8 +151,7 @@ def claims_table(claims: Iterable[Claim]) -> str:
         columns = [name, *([text] for text in number), source]
         lines += [_line(cells, widths) for cells in zip_longest(*columns, fillvalue="")]
     lines.insert(1, "-" * max(map(len, lines)))
-    passed = sum(claim.passed for claim in rows)
-    return "\n".join([*lines, f"{passed} of {len(rows)} claims passed"])
+    return lines
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

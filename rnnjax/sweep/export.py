@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnjax.errors import ConfigError
+from rnnjax.errors import ConfigError, shown
 from rnnjax.sweep import files
 from rnnjax.sweep.status import meanings_in
 
@@ -44,7 +44,8 @@ def export(cube: xr.Dataset, target: Path) -> list[Path]:
 
 
 def _netcdf(cube: xr.Dataset, target: Path) -> list[Path]:
-    return [_whole(target, lambda path: cube.to_netcdf(path, engine="h5netcdf"))]
+    # In memory first: HDF5 tells nothing useful of a disk that is full.
+    return [_whole(target, lambda path: path.write_bytes(cube.to_netcdf(engine="h5netcdf")))]
 
 
 def _zarr(cube: xr.Dataset, target: Path) -> list[Path]:
@@ -89,6 +90,9 @@ def _whole(target: Path, write: Callable[[Path], object]) -> Path:
     """Write beside the target and rename, so that no half of it is ever there."""
     if os.path.lexists(target):
         raise files.StoreError(f"{target}: is there already; choose another name")
+    if not target.parent.is_dir():
+        told = f"expected a folder that exists, got {shown(str(target.parent))}"
+        raise ConfigError("export", told)
     part = target.with_name(f".{target.name}.{os.getpid()}")
     with files.naming(target):
         try:

@@ -29,6 +29,10 @@ HINTS = {
     errno.ENOSPC: SPACE,
     errno.EDQUOT: SPACE,
     errno.EROFS: PLACE,
+    errno.EEXIST: " and is no folder" + PLACE,
+    errno.ENOTDIR: PLACE,
+    errno.ENAMETOOLONG: PLACE,
+    errno.ELOOP: PLACE,
     errno.EACCES: PLACE,
     errno.EPERM: PLACE + ", on a file system that has hard links",
     errno.EOPNOTSUPP: PLACE + ", on a file system that has hard links",
@@ -59,7 +63,10 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
-        raise StoreError(f"{path}: {reason}{HINTS.get(error.errno or 0, '')}") from error
+        if error.errno and "errno" in reason:  # HDF5 tells its own names and flags
+            reason = os.strerror(error.errno)
+        where = one_line(str(path), 250)  # so that the reason after it is not cut
+        raise StoreError(f"{where}: {reason}{HINTS.get(error.errno or 0, '')}") from error
 
 
 def ensure_folder(folder: Path) -> None:

@@ -95,6 +95,16 @@ class Plan:
         """Number of chunks that so many lanes take."""
         return -(-n_lanes // self.config.chunk)
 
+    def described(self, group: Group) -> str:
+        """A group in words: its static values, and which cells of the lane axes it has."""
+        words = [f"{name}={value}" for name, value in group.static.items()]
+        if self.lane_axes:
+            cells = " x ".join(f"{name} {len(values)}" for name, values in self.lane_axes.items())
+            last = group.first + group.n_lanes
+            part = "" if group.n_lanes == self.n_lanes else f"{group.first + 1} to {last} of "
+            words.append(part + cells)
+        return ", ".join(words) or "the only cell"
+
     @property
     def values_per_cell(self) -> int:
         """Number of values measured in one cell, over all variables."""

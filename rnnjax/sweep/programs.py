@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 
 Program = Callable[[Any], Any]
+_GLANCE = 0.2  # seconds
 _SPEC = PartitionSpec("device")
 _LEVEL = "xla_backend_optimization_level"
 _COMPILER: dict[str, dict[str, Any]] = {"well": {}, "quickly": {_LEVEL: 1}}
@@ -41,6 +42,7 @@ class Programs:
         self.mesh = Mesh(np.array(devices), ("device",))
         self.n_devices = len(devices)
         self._seconds: list[float] = []
+        self._n_compiled = 0
         self._draws: dict[tuple[Any, ...], tuple[Future[Program], Any]] = {}
         self._ahead: dict[tuple[Any, ...], Future[Program]] = {}
         self._held: tuple[tuple[Any, ...], Program] | None = None
@@ -50,6 +52,16 @@ class Programs:
     def compile_seconds(self) -> float:
         """What compiling has taken so far, of all threads."""
         return sum(self._seconds)
+
+    @property
+    def n_compiled(self) -> int:
+        """Number of programs that are ready."""
+        return self._n_compiled
+
+    def n_needed(self, groups: Sequence[Group]) -> int:
+        """Number of programs that these groups take."""
+        draws, measures = (set(map(key, groups)) for key in (self._draw_key, _program_key))
+        return len(draws) + len(measures)
 
     def n_steps(self, n_lanes: int) -> int:
         """Number of steps that so many lanes take; a step is one chunk on every device."""
@@ -67,8 +79,15 @@ class Programs:
         # Without a lane axis there is one lane, which an index stands for.
         return values or {"": np.zeros(rows.shape, np.int32)}
 
-    def of(self, group: Group, coming: Sequence[Group] = ()) -> tuple[Program, Program]:
+    def of(
+        self,
+        group: Group,
+        coming: Sequence[Group] = (),
+        waiting: Callable[[], None] = lambda: None,
+    ) -> tuple[Program, Program]:
         """The programs of a group: lanes to draws, and draws to variables.
+
+        `waiting` is called again and again until they are compiled.
 
         What draws look like is known once they are traced, so that both are compiled side by side.
         Groups that are `coming` with the same draws have theirs compiled meanwhile, on other cores.
@@ -85,8 +104,9 @@ class Programs:
                 lane = self._measure_lane(one)
                 self._ahead[_program_key(one)] = self._pool.submit(self._compiled, lane, drawn)
         if self._held is None or self._held[0] != key:
-            self._held = key, self._ahead.pop(key).result()
-        return draw.result(), self._held[1]
+            self._held = key, _awaited(self._ahead[key], waiting)
+            del self._ahead[key]
+        return _awaited(draw, waiting), self._held[1]
 
     def memory_of(self, group: Group) -> Any:
         """What the compiler says of the memory that measuring a chunk of a group takes."""
@@ -162,6 +182,7 @@ class Programs:
         options = {} if told else _COMPILER[self.experiment.compile]
         program = traced.lower().compile(compiler_options=options)
         self._seconds.append(time.perf_counter() - started)
+        self._n_compiled += 1
         return program
 
     def _checked(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
@@ -174,6 +195,13 @@ class Programs:
                 told = f"expected {name!r} of shape {shape} {dims}, got {np.shape(value)}"
                 raise ValueError(f"measure(): {told}")
         return dict(values)
+
+
+def _awaited(program: Future[Program], waiting: Callable[[], None]) -> Program:
+    while not program.done():
+        waiting()
+        wait([program], _GLANCE)
+    return program.result()
 
 
 def _program_key(group: Group) -> tuple[Any, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+from rnnjax.errors import one_line
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -32,10 +35,11 @@ class Progress(Protocol):
 
 
 class Lines:
-    """One line every ten seconds, and one at the end."""
+    """One line at the start, one every ten seconds, and one at the end with the time it took."""
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        self._started = time.monotonic()
+        self._last = -math.inf
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -51,11 +55,13 @@ class Lines:
         ends = done == total and not self._ended
         if ends or now - self._last >= SECONDS_BETWEEN_LINES:
             self._last, self._ended = now, done == total
-            print(f"{done}/{total} steps, {doing}", file=sys.stderr, flush=True)
+            told = one_line(doing, 120)
+            took = f" ({now - self._started:.1f} s in all)" if ends else ""
+            print(f"{done}/{total} steps, {told}{took}", file=sys.stderr, flush=True)
 
 
 class Bar:
-    """A bar with the time left."""
+    """A bar with the time left, and in the end the time it took."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -65,7 +71,7 @@ class Bar:
         self._bar = RichProgress(
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
         )
@@ -82,7 +88,7 @@ class Bar:
 
     def at(self, done: int, total: int, doing: str) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=done, total=total, description=doing)
+        self._bar.update(self._task, completed=done, total=total, description=one_line(doing, 120))
 
 
 def shown_progress() -> Progress:

@@ -8,13 +8,15 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
-from rnnjax.sweep.experiment import Experiment
+from rnnjax.errors import one_line
+from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.programs import Programs
 from rnnjax.sweep.progress import Progress
@@ -25,6 +27,7 @@ from rnnjax.sweep.store import Store
 
 IN_FLIGHT = 2
 COMPILED_AHEAD = 3
+_FIRST_LINE = 150  # characters
 
 
 class InterruptedSweepError(Exception):
@@ -64,6 +67,9 @@ def run_sweep(
     missing = [group.lanes[~_known(earlier, group)] for group in groups]
     attributes = provenance("float64" if jax.config.read("jax_enable_x64") else "float32")
     ends = np.cumsum([0, *(programs.n_steps(len(lanes)) for lanes in missing)]).tolist()
+    n_programs = programs.n_needed(
+        [g for g, lanes in zip(groups, missing, strict=True) if len(lanes)]
+    )
     with closing(programs), progress:
         for position, group in enumerate(groups):
             coming = [
@@ -72,8 +78,11 @@ def run_sweep(
                 if len(missing[i])
             ]
 
-            def tick(step: int, before: int = ends[position], now: Group = group) -> None:
-                progress.at(before + step, ends[-1], now.id)
+            def tick(step: int | None, before: int = ends[position], now: Group = group) -> None:
+                doing = plan.described(now)
+                if step is None:
+                    doing = f"compiling {min(programs.n_compiled + 1, n_programs)} of {n_programs}"
+                progress.at(before + (step or 0), ends[-1], doing)
                 if stopped():
                     raise InterruptedSweepError
 
@@ -82,7 +91,7 @@ def run_sweep(
             except InterruptedSweepError:
                 raise
             except Exception as error:
-                store.fail(group.id, told_of(error))
+                store.fail(group.id, told_of(error, experiment.path))
             else:
                 store.commit(group.id, dataset, receipt)
 
@@ -97,7 +106,7 @@ def computed(
     attributes: dict[str, str],
     earlier: Earlier | None = None,
     coming: Sequence[Group] = (),
-    tick: Callable[[int], None] = lambda step: None,
+    tick: Callable[[int | None], None] = lambda step: None,
 ) -> tuple[xr.Dataset, dict[str, Any]]:
     """Compute one group, but for the cells that earlier sweeps have.
 
@@ -107,7 +116,7 @@ def computed(
         attributes: the provenance of what is computed here.
         earlier: these sweeps.
         coming: groups to compile ahead.
-        tick: told of every step.
+        tick: told of every step, and None while programs are being compiled.
 
     Returns:
         The dataset of the group's shard, and its receipt: versions, host, times, failed cells.
@@ -132,10 +141,18 @@ def computed(
     return dataset, {**attributes, **times, **where, **cells}
 
 
-def told_of(error: Exception) -> str:
-    """What is recorded of an error: what it says, and then where it came from."""
-    # The error first: jax ends a traceback with a note of its own.
-    return f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
+def told_of(error: Exception, path: Path) -> str:
+    """What is recorded of an error: what it says and where in the experiment, then the traceback.
+
+    Args:
+        error: what a group raised.
+        path: the file of the experiment.
+    """
+    line = line_in(path, error)
+    # In one line, which the table of failures shows: the first thing that the error says.
+    first = one_line(f"{type(error).__name__}: {error}".partition("\n")[0], _FIRST_LINE)
+    where = f" ({path.name}{line})" if line else ""
+    return f"{first}{where}\n\n{traceback.format_exc()}"
 
 
 def _measured(
@@ -143,16 +160,16 @@ def _measured(
     group: Group,
     wanted: np.ndarray,
     coming: Sequence[Group],
-    tick: Callable[[int], None],
+    tick: Callable[[int | None], None],
 ) -> dict[str, np.ndarray]:
     """Every variable of a group, of shape (n_lanes, inner dims), at the lanes that are wanted.
 
     `tick` hears of each step.
     """
-    tick(0)
+    tick(None)
     lanes = group.lanes[wanted]
     rows: dict[str, list[np.ndarray]] = {name: [] for name in programs.plan.variables}
-    draw, measure = programs.of(group, coming)
+    draw, measure = programs.of(group, coming, lambda: tick(None))
     pending: deque[dict[str, jax.Array]] = deque()
     n_steps = programs.n_steps(len(lanes))
     for step in range(n_steps):

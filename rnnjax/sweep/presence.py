@@ -1,0 +1,49 @@
+"""Who is at work in a folder of results, so that a second process can say so.
+
+Nothing depends on it: any number of processes may share a store. What is held is an advisory lock
+on the folder itself. The kernel releases it when the process ends, however it ends, and no file is
+left that could grow stale. Where locks are not to be had (some network file systems) nobody is
+found.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[bool]:
+    """Be at work in `folder` within the block; yields whether another process is, too."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    try:
+        others = _held_by_others(descriptor)
+        with suppress(OSError):
+            # Shared from now on: whoever comes next cannot have it alone.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield others
+    finally:
+        os.close(descriptor)
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a process is at work in `folder`."""
+    with at_work(folder) as others:
+        return others
+
+
+def _held_by_others(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no locks on this file system
+        return False
+    return False
