@@ -90,7 +90,7 @@ def described(path: Path) -> dict[str, str]:
 
 
 def _docstring(path: Path) -> str:
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return ast.get_docstring(ast.parse(path.read_bytes())) or ""
 
 
 def _modules_in(folder: Path) -> dict[str, Path]:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def python(*arguments, **kwargs):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, *arguments],
-        env=environment, capture_output=True, text=True, timeout=60, check=False, **kwargs,
+        env=environment, capture_output=True, text=True, check=False, **kwargs,
     )  # fmt: skip
 
 
@@ -83,18 +82,14 @@ def test_list_reads_the_question_without_importing(capsys, here):
     assert any("cannot be read: SyntaxError" in line for line in lines)
 
 
-def test_help_is_quick_and_light():
-    seconds = []
-    for _ in range(4):
-        started = time.perf_counter()
-        done = python("-m", "rnnjax.cli", "--help")
-        seconds.append(time.perf_counter() - started)
-        assert done.returncode == 0
+def test_help_imports_nothing_heavy():
+    """What makes it quick on any machine; the benchmark `commands` takes the time."""
+    done = python("-X", "importtime", "-m", "rnnjax.cli", "--help")
+    assert done.returncode == 0
     assert "exit status" in done.stdout
-    assert min(seconds) < 0.4
-    heavy = "{'jax', 'numpy', 'pydantic', 'xarray', 'matplotlib', 'rich'} & set(sys.modules)"
-    code = f"import sys, rnnjax.cli.arguments as a; a._parser(); sys.exit(bool({heavy}))"
-    assert python("-c", code).returncode == 0
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "rnnjax.cli.arguments" in imported
+    assert not {"jax", "numpy", "pydantic", "xarray", "matplotlib", "rich"} & imported
 
 
 def test_nothing_but_a_sweep_imports_jax(here):

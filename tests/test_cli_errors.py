@@ -151,7 +151,6 @@ def test_a_bad_toml_gets_one_line(capsys, here, text, told):
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        ([], "COMMAND"),
         (["rnu"], "invalid choice: 'rnu'"),
         (["run"], "expected EXPERIMENT"),
         (["run", "no_such_experiment"], "experiment: expected one of"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnjax.cli.arguments import SWITCHES, VALUED
-from rnnjax.errors import ConfigError, shown, suggestion
+from rnnjax.errors import ConfigError, one_line, shown, suggestion
 from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.request import Request, request_of
 from rnnjax.sweep.spec import Config, item_type, model_at
@@ -26,6 +26,7 @@ def requested(arguments: argparse.Namespace, overrides: Sequence[Override]) -> R
     """
     experiment = load(arguments.experiment)
     data = _file_data(experiment, arguments)
+    _refuse_foreign(experiment, data, arguments)
     for key, text in overrides:
         _lay_over(experiment.config, data, key, text)
     _check_repeated(overrides)
@@ -46,13 +47,17 @@ def read_toml(path: Path) -> dict[str, Any]:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise ConfigError(str(path), f"expected at most {MAX_BYTES} bytes, got more")
-        return tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(content.decode("utf-8-sig"))  # editors may put a mark before the text
     except OSError as error:
-        raise ConfigError("config", f"cannot read {path}: {error.strerror}") from None
+        told = f"cannot read {one_line(str(path), 250)}: {error.strerror}"
+        raise ConfigError("config", told) from None
     except ConfigError:
         raise
     except RecursionError:
         raise ConfigError(str(path), "expected TOML, got lists nested too deeply") from None
+    except UnicodeDecodeError as error:
+        told = f"expected TOML in UTF-8, got byte {error.object[error.start]:#04x}"
+        raise ConfigError(str(path), f"{told} at position {error.start}") from None
     except ValueError as error:
         raise ConfigError(str(path), f"expected TOML, got an error: {error}") from None
 
@@ -68,6 +73,17 @@ def _file_data(experiment: Experiment, arguments: argparse.Namespace) -> dict[st
     if arguments.quick and not path.is_file():
         raise ConfigError("quick", f"expected {path} beside the experiment, got none")
     return read_toml(path) if path.is_file() else {}
+
+
+def _refuse_foreign(
+    experiment: Experiment, data: dict[str, Any], arguments: argparse.Namespace
+) -> None:
+    """Raise ConfigError where no key of a file is one of the config: it is for something else."""
+    known = experiment.config.model_fields
+    if data and not set(data) & set(known):
+        told = f"expected the config of {one_line(arguments.experiment)}, with keys like "
+        told += f"{', '.join(list(known)[:6])}, got {', '.join(map(shown, list(data)[:6]))}"
+        raise ConfigError(str(arguments.config or "config"), told)
 
 
 def _lay_over(model: type[Config], data: dict[str, Any], key: str, text: str) -> None:

@@ -19,7 +19,7 @@ from rnnjax.sweep.backend import cores
 if TYPE_CHECKING:
     from distributed import Client
 
-_START = 60.0  # seconds
+_START = 300.0  # seconds; one that dies is noticed at once
 _END = 5.0
 _LOOPBACK = "127.0.0.1"
 

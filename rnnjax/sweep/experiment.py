@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +28,7 @@ from types import ModuleType
 from typing import Any
 
 from rnnjax import catalog
-from rnnjax.errors import ConfigError, one_of
+from rnnjax.errors import ConfigError, one_of, shown
 from rnnjax.sweep.spec import Axes, Config, axis_kind
 
 PRECISIONS = ("float32", "float64")
@@ -75,15 +76,24 @@ def find(name: str) -> Path:
     Raises:
         ConfigError: when there is none, naming the choices.
     """
-    if "/" in name or name.endswith(".py"):
-        path = Path(name)
-        if "\0" in name or not path.is_file():
-            raise ConfigError("experiment", f"expected a file that exists, got {name!r}")
-        return path
     files = catalog.experiment_files()
-    if name not in files:
-        raise ConfigError("experiment", one_of(name, files))
-    return files[name]
+    if name in files:
+        return files[name]
+    if "/" in name or name.endswith(".py"):
+        return _python_file(name)
+    if "." in name or os.path.lexists(name):
+        told = f"expected a name that `rnnjax list` shows, or a file that ends in .py, got {name!r}"
+        raise ConfigError("experiment", told)
+    raise ConfigError("experiment", one_of(name, files))
+
+
+def _python_file(name: str) -> Path:
+    path = Path(name)
+    if "\0" in name or not os.path.isfile(path):
+        raise ConfigError("experiment", f"expected a file that exists, got {shown(name, 200)}")
+    if path.suffix != ".py":
+        raise ConfigError("experiment", f"expected a file that ends in .py, got {name!r}")
+    return path
 
 
 def load(name: str) -> Experiment:
@@ -138,14 +148,14 @@ def _imported(path: Path) -> ModuleType:
     sys.modules[name] = module  # pydantic looks up postponed annotations there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         told = f"{type(error).__name__}: {error}"
         raise ConfigError("experiment", f"{path}{line_in(path, error)}: {told}") from error
     return module
 
 
-def line_in(path: Path, error: Exception) -> str:
+def line_in(path: Path, error: BaseException) -> str:
     """Where in the file `path` an error arose, as in `` line 12``; empty if it was elsewhere."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f.lineno for f in frames if Path(f.filename).resolve() == path.resolve()]

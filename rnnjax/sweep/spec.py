@@ -30,10 +30,10 @@ from pydantic import (
     GetCoreSchemaHandler,
     ValidationError,
 )
-from pydantic_core import CoreSchema, ErrorDetails, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from rnnjax import catalog
-from rnnjax.errors import ConfigError, one_of, shown, suggestion
+from rnnjax.errors import ConfigError, one_of, shown
 from rnnjax.sweep.axes import Values, check_values, expand
 
 T = TypeVar("T")
@@ -180,7 +180,9 @@ def parse_config(model: type[Config], data: Mapping[str, Any]) -> Config:
         text = json.dumps(data, default=lambda value: {type(value).__name__: str(value)})
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise _config_error(model, error) from None
+        from rnnjax.sweep.config_errors import config_error
+
+        raise config_error(model, error) from None
 
 
 def _refuse_what_json_lacks(
@@ -231,30 +233,3 @@ def _check_lane(values: Values) -> Values:
         if isinstance(value, int) and not -(2**31) <= value < 2**31:
             raise ValueError(f"expected an integer of 32 bits, got {shown(value)}")
     return values
-
-
-def _config_error(model: type[Config], error: ValidationError) -> ConfigError:
-    first, *others = error.errors()
-    cause = first.get("ctx", {}).get("error")
-    more = f" (and {len(others)} more)" if others else ""
-    if isinstance(cause, ConfigError):
-        return ConfigError(cause.key, cause.message + more)
-    path = tuple(part for part in first["loc"] if isinstance(part, str))
-    return ConfigError(".".join(path) or "config", _told(model, path, first) + more)
-
-
-def _told(model: type[Config], path: tuple[str, ...], error: ErrorDetails) -> str:
-    message = error["msg"]
-    if error["type"] == "missing":
-        return "expected a value, got nothing"
-    if error["type"] == "extra_forbidden":
-        holder = model_at(model, path[:-1])
-        known = list(holder.model_fields) if holder else []
-        return f"unknown key, expected one of {', '.join(known)}{suggestion(path[-1], known)}"
-    if error["type"] in ("value_error", "assertion_error"):
-        return str(error["ctx"]["error"])
-    if message.startswith("Input should be "):
-        wanted = message.removeprefix("Input should be ")
-        than = wanted.startswith(("greater", "less"))
-        message = f"expected a number {wanted}" if than else f"expected {wanted}"
-    return f"{message}, got {shown(error['input'])}"

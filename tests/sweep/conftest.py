@@ -48,7 +48,7 @@ def rnnjax(start):
 
     def run(*arguments, **environment):
         process = start(*arguments, **environment)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     return run

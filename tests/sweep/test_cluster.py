@@ -37,11 +37,9 @@ def processes_of(client, kind):
     return found
 
 
-def wait_until(there, process, seconds=60):
-    deadline = time.monotonic() + seconds
+def wait_until(there, process):
     while not (found := there()):
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
 
@@ -63,16 +61,15 @@ def test_workers_scheduler_and_client_are_killed_and_nothing_is_lost(rnnjax, sta
         min(workers, key=lambda worker: worker.create_time()).kill()
     wait_until(lambda: Store.open(out).committed(), process)
     processes_of(process, "scheduler")[0].kill()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 3, err
     assert "the scheduler is lost" in err
 
-    process = start("resume", out, *ON_TWO, TOY_PAUSE="3")
+    process = start("resume", out, *ON_TWO, TOY_PAUSE="1e5")
     started = wait_until(lambda: processes_of(process, "worker"), process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    _, alive = psutil.wait_procs(started, timeout=20)
-    assert not alive
+    psutil.wait_procs(started)
     assert not (out / "cube.nc").exists()
 
     done = rnnjax("resume", out, *ON_TWO)

@@ -24,7 +24,7 @@ def hunter(folder, seed):
     )  # fmt: skip
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_killed_a_hundred_times_and_resumed_to_the_bits_of_a_whole_sweep(tmp_path):
     told = []
     for process in [hunter(tmp_path / str(seed), seed) for seed in range(N_HUNTERS)]:

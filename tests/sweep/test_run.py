@@ -79,7 +79,10 @@ def test_a_run_ends_by_telling_what_there_is(finished, plain):
         assert str(Path("plain") / name) in finished.stdout
         assert (plain / name).stat().st_size > 100
     assert "1 of 1 claims passed" in finished.stdout
-    assert re.search(r"^6/6 steps", finished.stderr, re.MULTILINE)
+    first, *_, last = [line for line in finished.stderr.splitlines() if " steps, " in line]
+    assert first == "0/6 steps, compiling 1 of 3"
+    told = r"6/6 steps, activation=relu, gain 3 x seed 3 \(\d+\.\d s in all\)"
+    assert re.fullmatch(told, last)
 
 
 def test_a_finished_sweep_is_shown_again_without_computing(plain, folder, capsys, monkeypatch):

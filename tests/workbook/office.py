@@ -16,7 +16,7 @@ def computed(paths, folder):
     command = [program, f"-env:UserInstallation={profile}", "--headless", "--convert-to", "xlsx"]
     done = subprocess.run(
         [*command, "--outdir", str(folder / "computed"), *map(str, paths)],
-        capture_output=True, text=True, timeout=240, check=False,
+        capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return {path.stem: values(folder / "computed" / path.name) for path in paths}
