@@ -6,7 +6,6 @@ xarray and matplotlib only where a cube is read and a figure drawn.
 
 from __future__ import annotations
 
-import errno
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,9 +13,6 @@ from pathlib import Path
 
 from rnnjax.cli.arguments import parse
 from rnnjax.errors import ConfigError, SetupError, one_line
-
-# Errors of the operating system that say nothing about the store.
-_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,12 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _failed(error: Exception, arguments: Namespace | None) -> int:
     """Tell of an error of the store, of the operating system, or one that nobody foresaw."""
-    from rnnjax.sweep.files import StoreError
+    from rnnjax.sweep.files import OF_THE_MACHINE, StoreError
 
     if isinstance(error, StoreError):
         return _stopped(str(error), 3)
     # A name that no file can have, or a disk that fails while it is looked at.
-    if isinstance(error, OSError) and error.errno not in _OF_THE_MACHINE:
+    if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
         where = "" if error.filename is None else f"{one_line(str(error.filename), 300)}: "
         return _stopped(f"{where}{error.strerror or error}", 3)
     from rnnjax.cli import unforeseen

@@ -1,6 +1,7 @@
 """The process of the `rnnjax` command, also ``python -m rnnjax.cli``."""
 
 import atexit
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ def process() -> None:
     streams.prepare()
     # Figures go to files, whatever backend is meant for the user's own notebooks and windows.
     os.environ["MPLBACKEND"] = "agg"
+    # Figures set a matplotlibrc aside, so that matplotlib's warnings about it concern nobody.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     _take_signals()
     ended: list[int] = []
     # What is registered first is called last.

@@ -59,7 +59,7 @@ def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
         cube = read_cube(out)
         if cube.attrs.get("config_hash") == request.spec["config_hash"]:
             return present(request.experiment, cube, out)
-    spec = request.spec | {"reuse": [str(Path(one).resolve()) for one in arguments.reuse]}
+    spec = request.spec | {"reuse": [str(result(Path(o)).resolve()) for o in arguments.reuse]}
     Earlier(request.plan, spec)  # refuses a folder that does not fit before anything is written
     return _sweep(request, Store.create(out, spec), arguments)
 
@@ -77,7 +77,7 @@ def resume(arguments: Namespace) -> int:
 
 def bring_together(out: Path, sources: Sequence[Path]) -> int:
     """Take the groups of several stores of one sweep into one, and collect its cube."""
-    store, given = merge(out, sources)
+    store, given = merge(out, [result(source) for source in sources])
     for source, number in given.items():
         print(f"merged  {number} groups of {printable(source)}")
     refuse_own_code(store.spec["experiment"], out)

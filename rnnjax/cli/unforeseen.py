@@ -20,9 +20,10 @@ def told(error: BaseException, folder: Path | None = None) -> str:
         folder: where to keep it, if it is there and can be written to; then the folder for
             temporary files, then the working directory.
     """
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     path = _kept("".join(traceback.format_exception(error)), folder)
     where = "in no file: no folder can be written to" if path is None else f"in {printable(path)}"
-    return f"{one_line(f'{type(error).__name__}: {error}', 300)} (unforeseen; traceback {where})"
+    return f"{one_line(said, 300)} (unforeseen; traceback {where})"
 
 
 def _kept(text: str, folder: Path | None) -> Path | None:

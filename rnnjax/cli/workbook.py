@@ -6,15 +6,16 @@ from argparse import Namespace
 from pathlib import Path
 
 from rnnjax.errors import ConfigError, printable, shown
+from rnnjax.sweep.backend import configured
 
 
 def write(arguments: Namespace) -> int:
     """Write a spreadsheet that trains by live formulas."""
     out = _checked(arguments)
+    # As a spreadsheet computes: float32 would show in the 8th digit.
+    configured(1, "float64")
     import jax
 
-    # As a spreadsheet computes: float32 would show in the 8th digit.
-    jax.config.update("jax_enable_x64", True)
     from rnnjax import workbook
     from rnnjax.tasks import DataPairs
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rnnjax.cluster.worker import compute
-from rnnjax.errors import ConfigError
+from rnnjax.errors import ConfigError, shown
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.progress import Progress
 from rnnjax.sweep.request import Request
@@ -48,9 +48,9 @@ def connected(address: str | None, scheduler_file: str | None) -> Client:
         return distributed.Client(
             address, scheduler_file=scheduler_file, timeout=_ANSWER, set_as_default=False
         )
-    except (OSError, ValueError) as error:
-        at = address or scheduler_file
-        raise ConfigError(key, f"expected a scheduler at {at!r}, none answers: {error}") from None
+    except Exception as error:  # an AssertionError where the file is not a scheduler's
+        told = f"expected a scheduler at {shown(address or scheduler_file)}, none answers"
+        raise ConfigError(key, f"{told}: {error or type(error).__name__}") from None
 
 
 def installed() -> Any:

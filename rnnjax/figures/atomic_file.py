@@ -24,5 +24,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path)  # a disk that is full names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -38,6 +38,9 @@ HINTS = {
     errno.EOPNOTSUPP: PLACE + ", on a file system that has hard links",
 }
 
+# Errors that say nothing about the file: taken for damage, they would cost what is sound.
+OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+
 # Every change to the disk goes through one of these names, looked up when it is called, so that a
 # test can stop the world at the k-th of them.
 make_folder, write, sync = os.makedirs, os.write, os.fsync
@@ -58,10 +61,16 @@ class StoreError(Exception):
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turns an error of the operating system into a StoreError that names `path`."""
+    """Turns an error of the operating system into a StoreError that names `path`.
+
+    Raises:
+        OSError: as it came, where it is one of `OF_THE_MACHINE`.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in OF_THE_MACHINE:
+            raise
         reason = error.strerror or str(error) or type(error).__name__
         if error.errno and "errno" in reason:  # HDF5 tells its own names and flags
             reason = os.strerror(error.errno)

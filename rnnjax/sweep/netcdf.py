@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.files import OF_THE_MACHINE, StoreError
 
 if TYPE_CHECKING:
     import h5py
@@ -51,7 +51,11 @@ def decode(data: bytes, path: Path) -> xr.Dataset:
         with h5py.File(io.BytesIO(data), "r") as file:
             _refuse_traps(file, len(data))
         return xr.load_dataset(io.BytesIO(data), engine="h5netcdf", decode_times=False)
+    except MemoryError:
+        raise
     except Exception as error:  # damaged bytes make HDF5 raise errors of many types
+        if getattr(error, "errno", None) in OF_THE_MACHINE:
+            raise
         raise StoreError(f"{path}: not a readable netCDF-4 file: {error}") from error
 
 
