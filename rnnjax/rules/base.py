@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import scaled
+from rnnjax import boundary, scaled
+from rnnjax.real_view import RealView
 from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
@@ -38,6 +39,7 @@ def batch_gradient(
     return mean_of_sequences(rule, cell, loss, params, batch, state, per_step=per_step)
 
 
+@boundary.of_batches
 def mean_of_sequences(
     rule: Rule,
     cell: Cell,
@@ -68,5 +70,7 @@ def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
       ValueError: the cell lacks the attribute.
     """
     if not getattr(cell, attribute, False):
-        kind, name = type(rule).__name__, type(cell).__name__
+        of_complex = isinstance(cell, RealView)
+        kind, name = type(rule).__name__, type(cell.cell if of_complex else cell).__name__
+        reason = "whose numbers are complex" if of_complex else reason
         raise ValueError(f"{kind}: expected a cell with {attribute}, got {name}, {reason}")

@@ -17,12 +17,14 @@ The sum is no descent direction in general, not even with positive multipliers: 
 differ in sign are weighted differently.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import ratios, scaled
+from rnnjax import boundary, ratios, scaled
 from rnnjax.ratios import Literal, Multiplier, Of, each_weight
 from rnnjax.rules.base import batch_gradient, mean_of_sequences
 from rnnjax.rules.bptt import BPTT
@@ -63,6 +65,7 @@ class EligibilityRatio:
         """Return the state of the rule inside."""
         return self.rule.init(cell, params, batch, key)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -75,8 +78,9 @@ class EligibilityRatio:
     ) -> RuleOut:
         """Return loss and scaled gradient of one sequence; see `rnnjax.types.Rule`."""
         out = self.rule(cell, loss, params, batch, state, per_step=True)
-        return self._scaled(out, per_step)
+        return self._scaled(out, batch.counts, per_step)
 
+    @boundary.of_batches
     def batch_gradient(
         self,
         cell: Cell,
@@ -91,18 +95,22 @@ class EligibilityRatio:
         if not self.mean_first:
             return mean_of_sequences(self, cell, loss, params, batch, state, per_step=per_step)
         out = batch_gradient(self.rule, cell, loss, params, batch, state, per_step=True)
-        return self._scaled(out, per_step)
+        return self._scaled(out, jnp.any(batch.counts, axis=0), per_step)
 
-    def _scaled(self, out: RuleOut, per_step: bool) -> RuleOut:
-        steps = self.scale_steps(out.grads)
+    def _scaled(self, out: RuleOut, counts: Array, per_step: bool) -> RuleOut:
+        steps = self.scale_steps(out.grads, counts)
         return out._replace(grads=steps if per_step else scaled.sum_over_leading(steps))
 
-    def scale_steps(self, steps: Any) -> Any:
-        """Apply equation (1) along the leading axis of a tree of `Scaled`, leaves (T, ...)."""
+    def scale_steps(self, steps: Any, counts: Array) -> Any:
+        """Apply equation (1) along the leading axis of a tree of `Scaled`, leaves (T, ...).
 
-        def one(history: ratios.History, d: Any) -> tuple[ratios.History, Any]:
+        Steps that do not belong to the sequence, bool (T,), stay as they are: 0.
+        """
+
+        def one(history: ratios.History, at: tuple[Any, Array]) -> tuple[ratios.History, Any]:
+            d, counts = at
             u, history = ratios.step(self.multiplier, self.of, history, d, recursive=self.recursive)
-            return history, u
+            return history, jax.tree.map(partial(jnp.where, counts), u, d)
 
         first = jax.tree.map(lambda a: a[0], steps)
-        return jax.lax.scan(one, ratios.no_history(first), steps)[1]
+        return jax.lax.scan(one, ratios.no_history(first), (steps, counts))[1]

@@ -17,7 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import dynamics
+from rnnjax import boundary, dynamics
 from rnnjax.rules import influence, online, structure, unit_trace
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.rtrl import Transport, next_influence, transport
@@ -45,6 +45,7 @@ class SnAp:
         if self.n < 1:
             raise ValueError(f"n: expected a positive number of steps, got {self.n}")
 
+    @boundary.of_rule(real=True)
     def __call__(
         self,
         cell: Cell,
