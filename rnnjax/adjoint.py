@@ -153,9 +153,7 @@ def backward(
         return [jax.tree.map(lambda a: a[None], out)], first
 
     whole, rest = _split(inputs, n_whole, size)
-    after, starts = jax.lax.scan(
-        lambda h, inputs: (_last(run(h, inputs)), h), start, whole
-    )
+    after, starts = jax.lax.scan(lambda h, inputs: (_last(run(h, inputs)), h), start, whole)
     tail = []
     if n_rest:
         trajectory = run(after, rest)
@@ -270,7 +268,5 @@ def adjoint(
     counts = masks.counted(batch.mask)
     y = batch.y[masks.last(counts)][None]
     # Within a segment "deltas" are those of h_t; the loss at the end enters through `end`.
-    pieces, first = backward(
-        cell, params, batch.x, end, emit, segment=segment, counts=counts
-    )
+    pieces, first = backward(cell, params, batch.x, end, emit, segment=segment, counts=counts)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), keep(one(first)), join(pieces))

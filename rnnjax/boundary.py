@@ -282,9 +282,10 @@ def _check_step(cell: Any, params: Any, x: Any) -> Any:
 def _check_loss(cell: Any, loss: StepLoss, params: Any, h: Any, y: Any) -> None:
     y_hat = _followed("readout", lambda cell, *at: cell.readout(*at), cell, params, h)
     is_label = y.shape == () and jnp.issubdtype(y.dtype, jnp.integer)
-    if not is_label and y.shape != getattr(y_hat, "shape", None):
-        told = f"expected targets (T, n_y) with n_y = {_sizes(y_hat)} as the readout gives"
-        raise ValueError(f"y: {told}, or integer labels (T,), got {('T', *y.shape)}")
+    shape = getattr(y_hat, "shape", ())
+    if not is_label and y.shape != shape and _broadcast(y.shape, shape):
+        told = f"expected targets {('T', *shape)} as the readout gives, or integer labels ('T',)"
+        raise ValueError(f"y: {told}, got {('T', *y.shape)}".replace("'T'", "T"))
     value = _followed("loss", loss, y_hat, y)
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
         told = f"expected a real number of shape () for one step, got {_told(value)}"
@@ -327,9 +328,13 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
     return one_line(", ".join(f"{name} {shape}" for name, shape in shapes.items()), 150)
 
 
-def _sizes(value: Any) -> str:
-    shape = getattr(value, "shape", ())
-    return str(shape[0]) if len(shape) == 1 else str(shape)
+def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether two shapes would be broadcast to one another in silence."""
+    try:
+        np.broadcast_shapes(one, other)
+    except ValueError:
+        return False
+    return True
 
 
 def _told(value: Any) -> str:

@@ -120,9 +120,7 @@ class RealView:
     def advance(self, params: Params, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""
         d = joined(d) if self.of_drive else d
-        return self._seen(
-            dynamics.advance(self.cell, self._outward(params), self.state(h), d)
-        )
+        return self._seen(dynamics.advance(self.cell, self._outward(params), self.state(h), d))
 
     @property
     def homogeneous(self) -> bool:
@@ -160,6 +158,15 @@ class RealView:
     def state(self, h: Array) -> Array:
         """Return a state of the view as the cell has it."""
         return joined(h) if self.of_state else h
+
+
+def parts_together(cell: Cell, pattern: Any) -> Any:
+    """Return a pattern over state entries, bool (n_h, ...), with both parts of a number alike."""
+    if not (isinstance(cell, RealView) and cell.of_state):
+        return pattern
+    real, imaginary = pattern[: len(pattern) // 2], pattern[len(pattern) // 2 :]
+    either = real | imaginary
+    return (jnp if isinstance(pattern, jax.Array) else np).concatenate([either, either])
 
 
 class Unchanged(NamedTuple):

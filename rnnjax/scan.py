@@ -361,7 +361,6 @@ def sequence_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> A
 
     Its `jax.grad` is the oracle that every exact learning rule must equal.
     """
-
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
 
     def step(h: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:

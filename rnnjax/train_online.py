@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import boundary, gradient, masks, real_view, rules, scaled
+from rnnjax import gradient, masks, real_view, rules, scaled
 from rnnjax.rules import influence, online
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled
@@ -132,7 +132,6 @@ class _StepByStep(NamedTuple):
 
     def begin(self, params: Params, state: Any, batch: Batch) -> tuple[Any, tuple[Batch, Any]]:
         """Return the memory at the start of each sequence, and its steps with their noise."""
-
         view = real_view.of(self.cell, params, batch.x[0, 0])
         cell, params = view.seen, view.inward(params)
 

@@ -61,7 +61,6 @@ def recurrent_gradient(
       all weights that the step reads, leaf by leaf in one vector: value (n_draws, n_weights),
       exponent (n_draws,).
     """
-
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
 
     def one(state: Any) -> Scaled:

@@ -209,7 +209,9 @@ def _decomposed(rows: Scaled) -> tuple[Scaled, Array]:
 
 def _left(rows: Scaled) -> tuple[Scaled, Array]:
     own = scaled.normalise(rows.value, rows.exponent)
-    return scaled.normalise(*scaled.common(own)), jnp.zeros(rows.value.shape[1], rows.value.real.dtype)
+    return scaled.normalise(*scaled.common(own)), jnp.zeros(
+        rows.value.shape[1], rows.value.real.dtype
+    )
 
 
 def _spread(logs: Array) -> Array:

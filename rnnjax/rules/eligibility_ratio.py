@@ -101,16 +101,18 @@ class EligibilityRatio:
         steps = self.scale_steps(out.grads, counts)
         return out._replace(grads=steps if per_step else scaled.sum_over_leading(steps))
 
-    def scale_steps(self, steps: Any, counts: Array) -> Any:
+    def scale_steps(self, steps: Any, counts: Array | None = None) -> Any:
         """Apply equation (1) along the leading axis of a tree of `Scaled`, leaves (T, ...).
 
-        Steps that do not belong to the sequence, bool (T,), stay as they are: 0.
+        Steps that do not belong to the sequence, by `counts`, bool (T,), stay as they are: 0.
         """
+        first = jax.tree.map(lambda a: a[0], steps)
+        if counts is None:
+            counts = jnp.ones(len(jax.tree.leaves(steps)[0]), bool)
 
         def one(history: ratios.History, at: tuple[Any, Array]) -> tuple[ratios.History, Any]:
             d, counts = at
             u, history = ratios.step(self.multiplier, self.of, history, d, recursive=self.recursive)
             return history, jax.tree.map(partial(jnp.where, counts), u, d)
 
-        first = jax.tree.map(lambda a: a[0], steps)
         return jax.lax.scan(one, ratios.no_history(first), (steps, counts))[1]
