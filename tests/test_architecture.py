@@ -14,7 +14,9 @@ PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
-    {"errors", "catalog", "types"},
+    {"errors", "catalog", "pickles", "types"},
+    {"ranges"},
+    {"fields"},
     {"scaled", "lanes", "activations", "losses", "figures", "theory"},
     {"matrices", "ratios"},
     {"cells", "tasks", "dynamics"},

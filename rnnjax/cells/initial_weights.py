@@ -5,13 +5,13 @@ Beside them `chrono`, the biases of gates that are to keep for a range of times.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import matrices
+from rnnjax import fields, matrices
+from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array
 
 
@@ -75,6 +75,7 @@ def identity(key: Array, n: int) -> Array:
     return jnp.eye(n)
 
 
+@arguments(n=Number(at_least=1, whole=True, static=True), t_max=Number(above=2))
 def chrono(key: Array, n: int, t_max: Array | float) -> Array:
     """Return biases log u with u uniform in [1, t_max - 1], (n,): times to keep up to t_max.
 
@@ -86,11 +87,14 @@ def chrono(key: Array, n: int, t_max: Array | float) -> Array:
       key: all randomness.
       n: units.
       t_max: the longest time, steps, > 2.
+
+    Raises:
+      ValueError: n or t_max does not fit.
     """
     return jnp.log(1 + (t_max - 2) * jax.random.uniform(key, (n,)))
 
 
-@dataclass(frozen=True)
+@fields.value
 class SparseRescaled:
     """Sparse Gaussian weights rescaled to a spectral radius.
 
@@ -98,12 +102,12 @@ class SparseRescaled:
     radius 0.95.
 
     Attributes:
-      n_incoming: non-zero weights into each unit.
-      radius: spectral radius.
+      n_incoming: non-zero weights into each unit, all of them where there are fewer units.
+      radius: spectral radius, >= 0.
     """
 
-    n_incoming: int = 15
-    radius: float = 0.95
+    n_incoming: int = fields.count(default=15)
+    radius: float = fields.number(default=0.95, at_least=0, static=True)
 
     def __call__(self, key: Array, n: int) -> Array:
         """Return (n, n)."""

@@ -61,12 +61,17 @@ def without_state(
     return ()
 
 
+RULE = ("init", "step_axis", "stochastic", "__call__")  # what is asked of a rule inside another
+
+
 def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
     """Refuse a cell to which a rule does not apply.
 
     Raises:
       ValueError: the cell lacks the attribute.
     """
-    if not getattr(cell, attribute, False):
+    # Not tested for truth: what is asked for may be a number that is swept.
+    found = getattr(cell, attribute, None)
+    if found is None or found is False:
         kind, name = type(rule).__name__, type(cell).__name__
         raise ValueError(f"{kind}: expected a cell with {attribute}, got {name}, {reason}")

@@ -13,16 +13,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class ForwardDeltaX:
     """The local rule on outputs shifted by the delta of the step before.
 
@@ -31,8 +30,8 @@ class ForwardDeltaX:
       feeds: whether the next step starts from o_t instead of h_t, static.
     """
 
-    sign: Array | float = 1.0
-    feeds: bool = struct.field(pytree_node=False, default=False)
+    sign: Array | float = fields.number(default=1.0)
+    feeds: bool = fields.flag(default=False)
     step_axis = "use"
     init = without_state
     exact = False

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, fields, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -34,7 +33,7 @@ class Prepared(NamedTuple):
     g: Scaled
 
 
-@struct.dataclass
+@fields.dataclass
 class UORO:
     """Equations (1) to (5), for any cell.
 
@@ -42,7 +41,7 @@ class UORO:
       signs: nu of every step, (T, n_h), in place of random ones: all of them give the exact mean.
     """
 
-    signs: Array | None = None
+    signs: Array | None = fields.array("T", "n_h", default=None)
     step_axis = "loss"
     exact = False
     stochastic = True

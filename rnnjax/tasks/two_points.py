@@ -12,8 +12,8 @@ the last point. Here m is uniform in [-3, 3] and |v| in [0.5, 1.5], whence E[v^2
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import squared_error
 from rnnjax.types import Array, Batch
 
@@ -21,7 +21,7 @@ REACH = 3.0
 SLOWEST, FASTEST = 0.5, 1.5
 
 
-@struct.dataclass
+@fields.dataclass
 class TwoPoints:
     """The next point of a straight way, equation (1); n_x = n_y = 1, the loss is due at T = 2."""
 
