@@ -110,6 +110,10 @@ class Number:
         return f"{told} or None" if self.optional else told
 
 
+COUNT = Number(at_least=1, whole=True, static=True)
+COUNT_OR_NONE = Number(at_least=1, whole=True, static=True, optional=True)
+
+
 @dataclass(frozen=True)
 class Flag:
     """True and False."""
@@ -192,7 +196,10 @@ def arguments(**ranges: Range) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            given = signature.bind(*args, **kwargs)
+            try:
+                given = signature.bind(*args, **kwargs)
+            except TypeError:  # the function says best what it misses
+                return function(*args, **kwargs)
             for name in given.arguments.keys() & ranges.keys():
                 given.arguments[name] = ranges[name].checked(name, given.arguments[name])
             return function(*given.args, **given.kwargs)

@@ -31,6 +31,11 @@ class ChainParams(NamedTuple):
     w_x: Array
     w_3: Array
 
+    @staticmethod
+    def unit_axis() -> dict[str, int | None]:
+        """Return that all of w_x is one unit's."""
+        return {"w_x": None}
+
 
 @fields.dataclass
 class Chain:

@@ -41,6 +41,11 @@ class LRUParams(NamedTuple):
     C: Array
     c: Array
 
+    @staticmethod
+    def unit_axis() -> dict[str, int | None]:
+        """Return the axis of units; in front stand the two parts of a complex weight."""
+        return {"B": 1, "C": 1}
+
 
 @fields.dataclass
 class LRU:

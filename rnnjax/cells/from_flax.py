@@ -65,6 +65,11 @@ class FlaxParams(NamedTuple):
     V: Array
     c: Array
 
+    @staticmethod
+    def unit_axis() -> dict[str, int | None]:
+        """Return that kernels of flax are (.., inputs, units)."""
+        return {"cell": -1}
+
 
 @fields.dataclass
 class FromLinen:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import fields, matrices
-from rnnjax.ranges import Number, arguments
+from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.types import Array
 
 
@@ -75,7 +75,7 @@ def identity(key: Array, n: int) -> Array:
     return jnp.eye(n)
 
 
-@arguments(n=Number(at_least=1, whole=True, static=True), t_max=Number(above=2))
+@arguments(n=COUNT, t_max=Number(above=2))
 def chrono(key: Array, n: int, t_max: Array | float) -> Array:
     """Return biases log u with u uniform in [1, t_max - 1], (n,): times to keep up to t_max.
 
