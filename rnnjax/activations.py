@@ -71,11 +71,11 @@ class Activation:
         """Return f(x)."""
         return self.fn(x)
 
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is unpickled: one of this module by its name, as the same object."""
         if _by_name().get(self.name) is self:
             return activation_named, (self.name,)
-        return Activation, tuple(vars(self).values())
+        return fields.reduced(self)
 
     def __copy__(self) -> "Activation":
         return self

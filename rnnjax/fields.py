@@ -140,9 +140,6 @@ def value(cls: type[T]) -> type[T]:
         if own is not None:
             own(self)
 
-    def reduced(self: Any) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), {name: pickles.packed(v) for name, v in vars(self).items()})
-
     to_fill: Any = cls
     to_fill.__post_init__ = check
     if "__reduce__" not in vars(cls):
@@ -151,6 +148,11 @@ def value(cls: type[T]) -> type[T]:
     found = [(f.name, f.metadata.get("range")) for f in dataclasses.fields(made)]  # type: ignore[arg-type]
     ranges += [(name, range_) for name, range_ in found if range_ is not None]
     return made
+
+
+def reduced(self: Any) -> tuple[Any, ...]:
+    """Return how a value is unpickled: of its fields, unchecked. A method, to be named."""
+    return _rebuilt, (type(self), {name: pickles.packed(v) for name, v in vars(self).items()})
 
 
 def _rebuilt(cls: type, fields: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import fields, scaled
-from rnnjax.ranges import COUNT, Kind, arguments, refusal
+from rnnjax.ranges import COUNT, Flag, Kind, arguments, refusal
 from rnnjax.scaled import Array, Scaled
 
 # (a_{n-1}, a_{n-2}) in one unit -> m, elementwise
@@ -172,7 +172,7 @@ def no_history(like: Any) -> History:
     return History(nothing, nothing, jnp.zeros((), jnp.int32))
 
 
-@arguments(every=COUNT)
+@arguments(recursive=Flag(), every=COUNT)
 def step(
     multiplier: Multiplier,
     of: Of,

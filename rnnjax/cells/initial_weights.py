@@ -50,11 +50,13 @@ def of_cells(key: Array, cells: Sequence[Any]) -> list[Any]:
     return jax.tree.unflatten(structure, filled)
 
 
+@arguments(n=COUNT)
 def gaussian(key: Array, n: int) -> Array:
     """Return entries N(0, 1/n): spectral radius near 1, largest singular value near 2."""
     return normals(key, (n, n))[0] / math.sqrt(n)
 
 
+@arguments(n=COUNT)
 def orthogonal(key: Array, n: int) -> Array:
     """Return a Haar-distributed orthogonal matrix: every singular value 1.
 
@@ -66,6 +68,7 @@ def orthogonal(key: Array, n: int) -> Array:
     return Q * jnp.sign(jnp.diagonal(R))[None, :]
 
 
+@arguments(n=COUNT)
 def identity(key: Array, n: int) -> Array:
     """Return the identity (IRNN).
 

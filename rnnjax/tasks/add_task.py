@@ -31,7 +31,7 @@ class AddTask:
 
     lag_1: int = fields.count(default=3)
     lag_2: int = fields.count(default=8)
-    length: int = fields.count(default=64)
+    length: int = fields.count(default=64, at_least=3)
     drawn: bool = fields.flag(default=True)
     n_x = 2
     n_y = 2

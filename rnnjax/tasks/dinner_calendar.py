@@ -16,6 +16,7 @@ import numpy as np
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.types import Array, Batch
 
 _N_DINNERS = 3
@@ -63,6 +64,7 @@ class DinnerCalendar:
             mask=jnp.ones(1),
         )
 
+    @arguments(every=COUNT)
     def nights(self, every: int = 1) -> Batch:
         """Return the nights of every so manieth day of the year in all 21 years.
 

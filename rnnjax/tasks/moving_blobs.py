@@ -50,7 +50,7 @@ class MovingBlobs:
     """
 
     length: int = fields.count(default=6, at_least=2)
-    side: int = fields.count(default=16)
+    side: int = fields.count(default=16, at_least=4)
     speed: int = fields.count(default=2)
     whole_steps: bool = fields.flag(default=True)
     n_blobs: int = fields.count(default=1)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import squared_error
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.types import Array, Batch
 
 REACH = 3.0
@@ -41,6 +42,7 @@ class TwoPoints:
         points = (middle + velocity * offsets)[:, None]
         return Batch(points[:2], points[2:].repeat(2, axis=0), jnp.array([0.0, 1.0]))
 
+    @arguments(n=COUNT)
     def grid(self, n: int) -> Batch:
         """Return an even grid of n places, n speeds and both directions, leaves (2 n^2, 2, ...).
 

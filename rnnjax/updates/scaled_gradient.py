@@ -26,7 +26,7 @@ class FromScaled(optax.GradientTransformationExtraArgs):
 
 
 @arguments(max_norm=_THRESHOLD, optimiser=OPTIMISER)
-def clip_by_norm(max_norm: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+def clip_by_norm(max_norm: Array | float, optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with gradients clipped to a norm.
 
     The direction stays right however large the norm is; see `rnnjax.scaled.clip_norm`.
@@ -39,7 +39,7 @@ def clip_by_norm(max_norm: Any, optimiser: optax.GradientTransformation) -> From
 
 
 @arguments(max_value=_THRESHOLD, optimiser=OPTIMISER)
-def clip_by_value(max_value: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+def clip_by_value(max_value: Array | float, optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with gradients each of whose entries is clipped.
 
     An entry too large for the dtype becomes the threshold, with its sign. Mikolov, Statistical
@@ -58,7 +58,7 @@ def clip_by_value(max_value: Any, optimiser: optax.GradientTransformation) -> Fr
 
 @arguments(max_ratio=_THRESHOLD, optimiser=OPTIMISER, smallest=_THRESHOLD)
 def clip_by_unit(
-    max_ratio: Any, optimiser: optax.GradientTransformation, smallest: float = 1e-3
+    max_ratio: Array | float, optimiser: optax.GradientTransformation, smallest: float = 1e-3
 ) -> FromScaled:
     """Construct an optimiser fed with gradients clipped unit by unit (adaptive clipping).
 
