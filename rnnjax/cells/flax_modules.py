@@ -114,19 +114,22 @@ def check_nnx_shapes(build: Callable[[Any], Any], cell_class: type, n_x: int) ->
     name = _named(cell_class)
     told = f"{_CLASS}, called as cell_class(n_x, n_units, rngs=...), with n_x = {n_x}"
 
+    seen: set[str] = set()
+
+    def look(key: Any) -> None:
+        kinds = {type(leaf) for leaf in _variables(build(key))}
+        seen.update(kind.__name__ for kind in kinds - {nnx.Param})
+
     def step(key: Any) -> Any:
         cell = build(key)
         carry = cell.initialize_carry((n_x,), rngs=nnx.Rngs(key))
-        others = {type(leaf).__name__ for leaf in _variables(cell) if type(leaf) is not nnx.Param}
-        seen.extend(sorted(others))
         return carry, cell(carry, jnp.zeros(n_x))[0]
 
-    seen: list[str] = []
-    carries = _shapes("cell_class", told, name, step)
+    _shapes("cell_class", told, name, look)
     if seen:
         told = "an nnx cell whose only state is nnx.Param"
-        raise _refusal("cell_class", told, f"{name} with {', '.join(dict.fromkeys(seen))}")
-    _check_carry("cell_class", name, *carries)
+        raise _refusal("cell_class", told, f"{name} with {', '.join(sorted(seen))}")
+    _check_carry("cell_class", name, *_shapes("cell_class", told, name, step))
 
 
 def _variables(cell: nnx.Module) -> list[Any]:
