@@ -18,7 +18,6 @@ At a kink the slope is the one that automatic differentiation of `fn` gives.
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -26,6 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import erf as _erf
 from jax.scipy.special import log_ndtr
+
+from rnnjax import fields
+from rnnjax.errors import shown
+from rnnjax.ranges import Kind
 
 Array = jax.Array
 _LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
@@ -36,7 +39,7 @@ _LEAK = 0.01
 _LARGEST_EXPONENT = 2.0**27
 
 
-@dataclass(frozen=True)
+@fields.value
 class Activation:
     """An elementwise nonlinearity; all functions act elementwise on arrays of any shape.
 
@@ -52,19 +55,35 @@ class Activation:
       scaled: a faster way to `scaled_slope` than by log_slope, where there is one.
     """
 
-    name: str
-    fn: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
-    log_slope: Callable[[Array], Array]
-    max_slope: float
-    homogeneous: bool = False
-    slope_sign: Callable[[Array], Array] | None = None
-    piecewise_linear: bool = False
-    scaled: Callable[[Array], tuple[Array, Array]] | None = None
+    name: str = fields.declared(Kind(lambda value: isinstance(value, str), "a name"), static=True)
+    fn: Callable[[Array], Array] = fields.function(form="x -> f(x)")
+    slope: Callable[[Array], Array] = fields.function(form="x -> f'(x)")
+    log_slope: Callable[[Array], Array] = fields.function(form="x -> log |f'(x)|")
+    max_slope: float = fields.number(at_least=0, infinite=True, static=True)
+    homogeneous: bool = fields.flag(default=False)
+    slope_sign: Callable[[Array], Array] | None = fields.function(
+        default=None, form="x -> sign f'(x)"
+    )
+    piecewise_linear: bool = fields.flag(default=False)
+    scaled: Callable[[Array], tuple[Array, Array]] | None = fields.function(
+        default=None, form="x -> (slope, exponent)"
+    )
 
     def __call__(self, x: Array) -> Array:
         """Return f(x)."""
         return self.fn(x)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is unpickled: one of this module by its name, as the same object."""
+        if _by_name().get(self.name) is self:
+            return activation_named, (self.name,)
+        return fields.reduced(self)
+
+    def __copy__(self) -> "Activation":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Activation":
+        return self
 
 
 @jax.custom_jvp
@@ -230,10 +249,30 @@ def activation_named(name: str) -> Activation:
     Raises:
       ValueError: no activation has this name.
     """
-    found = {a.name: a for a in globals().values() if isinstance(a, Activation)}
-    if name not in found:
-        raise ValueError(f"activation: expected one of {', '.join(found)}, got {name!r}")
+    found = _by_name()
+    if not isinstance(name, str) or name not in found:
+        raise ValueError(f"activation: expected one of {', '.join(found)}, got {shown(name)}")
     return found[name]
+
+
+def _by_name() -> dict[str, Activation]:
+    return {a.name: a for a in globals().values() if isinstance(a, Activation)}
+
+
+def field(*, default: Activation) -> Any:
+    """Declare the activation of a cell, a static field (see `rnnjax.fields`)."""
+    accepts = Kind(
+        lambda value: isinstance(value, Activation),
+        "an Activation such as rnnjax.activations.tanh",
+        _advice,
+    )
+    return fields.declared(accepts, default=default, static=True)
+
+
+def _advice(value: Any) -> str:
+    """Return which activation was probably meant by a name, or by a function of that name."""
+    name = value if isinstance(value, str) else getattr(value, "__name__", "")
+    return f"; pass rnnjax.activations.{name}" if name in _by_name() else ""
 
 
 def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:

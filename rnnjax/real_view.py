@@ -182,7 +182,9 @@ class Unchanged(NamedTuple):
         """Return the gradient."""
         return grads
 
-    gradient_by_leaf = gradient
+    def gradient_by_leaf(self, grads: dict[int, Scaled], n_leading: int = 0) -> dict[int, Scaled]:
+        """Return the gradient of some leaves."""
+        return grads
 
     def state(self, h: Array) -> Array:
         """Return the state."""

@@ -31,9 +31,9 @@ from flax import struct
 
 Array = jax.Array
 LOG_2 = math.log(2)
-# Exponents of numbers live in (-2^28, 2^28): what falls below is zero, what rises above stays there.
-# Zeros of size 2^k have the exponents ZERO_EXPONENT + k below them, products of two zeros those
-# around 2 ZERO_EXPONENT, and no sum of a few exponents leaves int32.
+# Exponents of numbers live in (-2^28, 2^28): what falls below is zero, what rises above stays at
+# the top. Zeros of size 2^k have the exponents ZERO_EXPONENT + k below them, products of two zeros
+# those around 2 ZERO_EXPONENT, and no sum of a few exponents leaves int32.
 _RANGE_BITS = 29
 ZERO_EXPONENT = -(2**_RANGE_BITS)
 _TOP_EXPONENT = 2 ** (_RANGE_BITS - 1) - 1

@@ -259,7 +259,7 @@ def _where_weights_act(run: Trajectory, h_prev: Array, drive: Array) -> tuple[An
     return at, jnp.where(far, run.exponent, 0)
 
 
-def _none(run: Trajectory) -> np.ndarray:
+def _none(run: Trajectory) -> Any:
     """Return the derivative of exponents: integers have none."""
     return np.zeros(run.exponent.shape, jax.dtypes.float0)
 

@@ -43,7 +43,7 @@ class Batch:
     x: Array
     y: Array
     mask: Array
-    counts: Array | None = None
+    counts: Any = None  # an array or None
 
 
 @runtime_checkable

@@ -9,14 +9,13 @@ dynamic control of Jacobians, NeurIPS 2023.
 """
 
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import boundary
+from rnnjax import boundary, fields
 from rnnjax.probes import lyapunov
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class Flossing:
     """Equation (1).
 
@@ -26,9 +25,9 @@ class Flossing:
       every: steps between two decompositions, static.
     """
 
-    n_exponents: int = struct.field(pytree_node=False)
-    n_discarded: int = struct.field(pytree_node=False, default=0)
-    every: int = struct.field(pytree_node=False, default=1)
+    n_exponents: int = fields.count()
+    n_discarded: int = fields.count(default=0, at_least=0)
+    every: int = fields.count(default=1)
 
     def exponents(self, cell: Cell, params: Params, batch: Batch) -> Array:
         """Return the exponents lambda_1, ..., lambda_k of one sequence, (k,)."""

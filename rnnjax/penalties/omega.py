@@ -15,16 +15,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import adjoint, boundary, dynamics, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
 from rnnjax.scaled import LOG_2
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _ACTIVE = -10 * 2.302585092994046  # ln of the least |delta_t| that counts in equation (2)
 
 
-@struct.dataclass
+@fields.dataclass
 class Omega:
     """Equation (1) or (2).
 
@@ -32,7 +31,7 @@ class Omega:
       as_released: (2) in place of (1), static.
     """
 
-    as_released: bool = struct.field(pytree_node=False, default=False)
+    as_released: bool = fields.flag(default=False)
 
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
         """Return Omega of one sequence, (); steps that no gradient reaches do not count."""

@@ -167,9 +167,10 @@ def by_lag(
 ) -> Scaled:
     """Return what the loss of the last step says about weights, by how long ago they were used.
 
-    The lag of a use at step s is T - s, T the last step whose mask is not 0. Rules that go back split their gradient by use; a rule that
-    goes forward is linear in D_t, so a window of lags is the difference of two memories that were
-    begun at its edges (for a stochastic rule with the same random numbers).
+    The lag of a use at step s is T - s, T the last step whose mask is not 0. Rules that go back
+    split their gradient by use; a rule that goes forward is linear in D_t, so a window of lags is
+    the difference of two memories that were begun at its edges (for a stochastic rule with the same
+    random numbers).
 
     Args:
       rule: a learning rule.

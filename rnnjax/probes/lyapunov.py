@@ -54,10 +54,10 @@ def lyapunov_spectrum(
 
     Returns:
       ``exponents``: nats per step, descending, (k,); -inf where a direction is lost for good (a
-      silent relu unit), NaN where a state is not finite. ``standard_error``: of each, from the means
-      over ten blocks of time, (k,). ``leading_direction``: the covariant direction of the largest
-      exponent behind the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if there is
-      none. A complex state whose step is not holomorphic counts as 2 n_h entries, and has as many
+      silent relu unit), NaN where a state is not finite. ``standard_error``: of each, from the
+      means over ten blocks of time, (k,). ``leading_direction``: the covariant direction of the
+      largest exponent behind the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if
+      there is none. A complex state whose step is not holomorphic counts as 2 n_h entries, and has as many
       exponents; each of a holomorphic one stands for two real ones.
 
     Raises:

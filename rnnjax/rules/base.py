@@ -63,14 +63,20 @@ def without_state(
     return ()
 
 
+RULE = ("init", "step_axis", "stochastic", "__call__")  # what is asked of a rule inside another
+
+
 def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
     """Refuse a cell to which a rule does not apply.
 
     Raises:
       ValueError: the cell lacks the attribute.
     """
-    if not getattr(cell, attribute, False):
-        of_complex = isinstance(cell, RealView)
-        kind, name = type(rule).__name__, type(cell.cell if of_complex else cell).__name__
-        reason = "whose numbers are complex" if of_complex else reason
+    # Not tested for truth: what is asked for may be a number that is swept.
+    found = getattr(cell, attribute, None)
+    if found is None or found is False:
+        asked, kind = cell, type(rule).__name__
+        if isinstance(cell, RealView):
+            asked, reason = cell.cell, "whose numbers are complex"
+        name = type(asked).__name__
         raise ValueError(f"{kind}: expected a cell with {attribute}, got {name}, {reason}")

@@ -17,17 +17,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import adjoint, boundary, dynamics, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
+from rnnjax.ranges import is_exactly
 from rnnjax.rules.base import mean_of_sequences, without_state
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Tangents, Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class BPTT:
     """Backpropagation through time.
 
@@ -39,23 +39,21 @@ class BPTT:
         1, and what is between has the sum of `rnnjax.rules.EligibilityTrace` with this decay.
     """
 
-    window: int | None = struct.field(pytree_node=False, default=None)
-    segment: int | None = struct.field(pytree_node=False, default=None)
-    decay: Array | float = 1.0
+    window: int | None = fields.count(default=None, optional=True)
+    segment: int | None = fields.count(default=None, optional=True)
+    decay: Array | float = fields.number(default=1.0, at_least=0, at_most=1)
     step_axis = "use"
     stochastic = False
     init = without_state
 
     def __post_init__(self) -> None:
-        if self.window is not None and self.window < 1:
-            raise ValueError(f"window: expected a positive number of steps, got {self.window}")
         if self.window is not None and self.segment is not None:
             raise ValueError("segment: expected None with a window, because truncation needs all T")
 
     @property
     def exact(self) -> bool:
         """Whether the gradient is that of automatic differentiation for every length."""
-        return self.window is None and isinstance(self.decay, float) and self.decay == 1
+        return self.window is None and is_exactly(self.decay, 1)
 
     @boundary.of_rule
     def __call__(

@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, fields, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scan import Trajectory
@@ -38,7 +37,7 @@ class Prepared(NamedTuple):
     g: scaled.Scaled
 
 
-@struct.dataclass
+@fields.dataclass
 class DNI:
     """Equations (1) to (3), for any cell.
 
@@ -46,7 +45,7 @@ class DNI:
       rate: of equation (3), 0 to 1.
     """
 
-    rate: Array | float = 0.05
+    rate: Array | float = fields.number(default=0.05, at_least=0, at_most=1)
     step_axis = "use"
     exact = False
     stochastic = False

@@ -22,16 +22,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import boundary, ratios, scaled
+from rnnjax import boundary, fields, ratios, scaled
 from rnnjax.ratios import Literal, Multiplier, Of, each_weight
-from rnnjax.rules.base import batch_gradient, mean_of_sequences
+from rnnjax.rules.base import RULE, batch_gradient, mean_of_sequences
 from rnnjax.rules.bptt import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class EligibilityRatio:
     """A rule whose steps are scaled by equation (1).
 
@@ -44,11 +43,15 @@ class EligibilityRatio:
         has ratios of its own.
     """
 
-    rule: Rule = BPTT()
-    multiplier: Multiplier = Literal()
-    of: Of = struct.field(pytree_node=False, default=each_weight)
-    recursive: bool = struct.field(pytree_node=False, default=False)
-    mean_first: bool = struct.field(pytree_node=False, default=True)
+    rule: Rule = fields.part(default=BPTT(), needs=RULE, expected="a rule such as rnnjax.BPTT()")
+    multiplier: Multiplier = fields.part(
+        default=Literal(),
+        needs=("__call__",),
+        expected="a multiplier such as rnnjax.ratios.Literal()",
+    )
+    of: Of = fields.function(default=each_weight, form="(newer, older) -> pairs")
+    recursive: bool = fields.flag(default=False)
+    mean_first: bool = fields.flag(default=True)
     exact = False
 
     @property

@@ -13,15 +13,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import boundary, dynamics, scaled, scan
+from rnnjax import boundary, dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class ForwardDeltaX:
     """The local rule on outputs shifted by the delta of the step before.
 
@@ -30,8 +29,8 @@ class ForwardDeltaX:
       feeds: whether the next step starts from o_t instead of h_t, static.
     """
 
-    sign: Array | float = 1.0
-    feeds: bool = struct.field(pytree_node=False, default=False)
+    sign: Array | float = fields.number(default=1.0)
+    feeds: bool = fields.flag(default=False)
     step_axis = "use"
     init = without_state
     exact = False

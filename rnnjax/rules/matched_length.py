@@ -10,16 +10,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import boundary, scaled
+from rnnjax import boundary, fields, scaled
 from rnnjax.rules.base import batch_gradient
 from rnnjax.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class MatchedLength:
     """Equation (1).
 
@@ -28,8 +27,12 @@ class MatchedLength:
       matched: 1 for g', 0 for u itself, so that both are one program; may be traced.
     """
 
-    rule: EligibilityRatio = EligibilityRatio()
-    matched: Array | float = 1.0
+    rule: EligibilityRatio = fields.part(
+        default=EligibilityRatio(),
+        needs=("rule", "scale_steps"),
+        expected="a rule such as rnnjax.EligibilityRatio()",
+    )
+    matched: Array | float = fields.number(default=1.0, at_least=0, at_most=1)
     exact = False
 
     @property

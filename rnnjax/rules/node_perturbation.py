@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import dynamics, fields, scaled
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -35,19 +34,19 @@ class Prepared(NamedTuple):
     loss: Array
 
 
-@struct.dataclass
+@fields.dataclass
 class NodePerturbation:
     """Equations (1) to (3), for any cell; the perturbed states are plain numbers.
 
     Attributes:
-      sigma: size of the noise. Small ones drown in rounding, large ones are biased: in float32
+      sigma: size of the noise, > 0. Small ones drown in rounding, large ones are biased: in float32
         between 1e-3 and 1e-1.
       xi: the noise of every step, (T, n_h), in place of random one; for a complex state (T, 2 n_h):
         of the real parts, then of the imaginary ones, which are nodes of their own.
     """
 
-    sigma: Array | float = 1e-2
-    xi: Array | None = None
+    sigma: Array | float = fields.number(default=1e-2, above=0)
+    xi: Array | None = fields.array("T", "n_h", default=None)
     step_axis = "loss"
     exact = False
     stochastic = True

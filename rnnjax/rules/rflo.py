@@ -12,9 +12,8 @@ learning in recurrent networks with random feedback, eLife, 2019.
 from typing import Any
 
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import dynamics, fields, scaled
 from rnnjax.rules import online, unit_trace
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -23,7 +22,7 @@ from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params
 
 
-@struct.dataclass
+@fields.dataclass
 class RFLO:
     """Equations (1) and (2), for cells with a `leak`.
 
@@ -31,7 +30,7 @@ class RFLO:
       feedback: F, (n_h, n_y), see `rnnjax.rules.random_feedback`; None for the readout's own.
     """
 
-    feedback: Array | None = None
+    feedback: Array | None = fields.array("n_h", "n_y", default=None)
     step_axis = "loss"
     exact = False
     stochastic = False

@@ -15,16 +15,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import adjoint, boundary, dynamics, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.scaled import Scaled
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class SlopelessDeltaX:
     """Equation (2), for cells whose state is f(z): they offer `state_slope(params, h_prev, d)`."""
 

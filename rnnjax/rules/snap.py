@@ -16,9 +16,8 @@ from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import boundary, dynamics, real_view
+from rnnjax import boundary, dynamics, fields, real_view
 from rnnjax.rules import influence, online, structure, unit_trace
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.rtrl import Transport, next_influence, transport
@@ -27,7 +26,7 @@ from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class SnAp:
     """Equation (1), for any cell.
 
@@ -35,16 +34,12 @@ class SnAp:
       n: steps within which the influence is kept, static.
     """
 
-    n: int = struct.field(pytree_node=False, default=1)
+    n: int = fields.count(default=1)
     step_axis = "loss"
     exact = False
     stochastic = False
     init = online.init
     noise = online.no_noise
-
-    def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValueError(f"n: expected a positive number of steps, got {self.n}")
 
     @boundary.of_rule(real=True)
     def __call__(

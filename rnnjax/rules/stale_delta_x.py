@@ -12,15 +12,14 @@ is taken from the previous computation.
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import adjoint, boundary, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class StaleDeltaX:
     """Backpropagation through time, parallel in time and spread over training cycles."""
 

@@ -14,15 +14,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import adjoint, boundary, dynamics, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class TeacherForcing:
     """Equations (1) and (2), for cells whose state is their output."""
 

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, fields, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -34,7 +33,7 @@ class Prepared(NamedTuple):
     g: Scaled
 
 
-@struct.dataclass
+@fields.dataclass
 class UORO:
     """Equations (1) to (5), for any cell.
 
@@ -43,7 +42,7 @@ class UORO:
         For a complex state (T, 2 n_h): of the real parts, then of the imaginary ones.
     """
 
-    signs: Array | None = None
+    signs: Array | None = fields.array("T", "n_h", default=None)
     step_axis = "loss"
     exact = False
     stochastic = True

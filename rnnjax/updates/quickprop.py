@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array
 
 
@@ -31,12 +32,13 @@ class QuickpropState(NamedTuple):
     slope: Any
 
 
+@arguments(rate=Number(at_least=0), growth=Number(above=0, infinite=True))
 def quickprop(rate: Array | float, growth: Array | float = 1.75) -> optax.GradientTransformation:
     """Construct the optimiser of equations (1) and (2).
 
     Args:
-      rate: learning rate of the steps that (1) cannot give.
-      growth: greatest ratio of successive steps; inf for none.
+      rate: learning rate of the steps that (1) cannot give, >= 0.
+      growth: greatest ratio of successive steps, > 0; inf for none.
 
     Returns:
       an optax optimiser for plain gradients; its `init` refuses complex weights.

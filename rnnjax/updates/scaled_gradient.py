@@ -14,15 +14,21 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax import scaled
+from rnnjax.ranges import Number, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
+from rnnjax.updates import units
+from rnnjax.updates.optimisers import OPTIMISER, with_loss
+
+_THRESHOLD = Number(above=0)
 
 
 class FromScaled(optax.GradientTransformationExtraArgs):
     """An optax transformation whose `update` takes a gradient with `Scaled` leaves."""
 
 
-def clip_by_norm(max_norm: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+@arguments(max_norm=_THRESHOLD, optimiser=OPTIMISER)
+def clip_by_norm(max_norm: Array | float, optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with gradients clipped to a norm.
 
     The direction stays right however large the norm is; see `rnnjax.scaled.clip_norm`.
@@ -34,11 +40,12 @@ def clip_by_norm(max_norm: Any, optimiser: optax.GradientTransformation) -> From
     return _fed_by(lambda grads: scaled.clip_norm(grads, max_norm), optimiser)
 
 
-def clip_by_value(max_value: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+@arguments(max_value=_THRESHOLD, optimiser=OPTIMISER)
+def clip_by_value(max_value: Array | float, optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with gradients each of whose entries is clipped.
 
-    Of a complex entry both parts are. An entry too large for the dtype becomes the threshold, with its sign. Mikolov, Statistical
-    language models based on neural networks, PhD thesis, Brno, 2012.
+    Of a complex entry both parts are. An entry too large for the dtype becomes the threshold, with
+    its sign. Mikolov, Statistical language models based on neural networks, PhD thesis, Brno, 2012.
 
     Args:
       max_value: the threshold on |entry|, > 0; may be traced.
@@ -56,39 +63,41 @@ def clip_by_value(max_value: Any, optimiser: optax.GradientTransformation) -> Fr
     return _fed_by(clipped, optimiser)
 
 
+@arguments(max_ratio=_THRESHOLD, optimiser=OPTIMISER, smallest=_THRESHOLD)
 def clip_by_unit(
-    max_ratio: Any, optimiser: optax.GradientTransformation, smallest: float = 1e-3
+    max_ratio: Array | float, optimiser: optax.GradientTransformation, smallest: float = 1e-3
 ) -> FromScaled:
     """Construct an optimiser fed with gradients clipped unit by unit (adaptive clipping).
 
     The gradient of a unit's incoming weights, a row of a matrix or an entry of a vector, is scaled
-    down to max_ratio times the norm of these weights where it is longer. Brock, De, Smith and
-    Simonyan, High-performance large-scale image recognition without normalization, ICML 2021.
+    down to max_ratio times the norm of these weights where it is longer; where a cell lays its
+    weights out in another way, its parameters say so (see `rnnjax.updates.units`). Brock, De, Smith
+    and Simonyan, High-performance large-scale image recognition without normalization, ICML 2021.
 
     Args:
       max_ratio: the threshold on |gradient of a unit| / |its weights|, > 0; may be traced.
       optimiser: what the clipped gradient goes to.
-      smallest: weights of a smaller norm count as this long, so that zeros can be left.
+      smallest: weights of a smaller norm count as this long, > 0, so that zeros can be left.
     """
 
-    def clip(gradient: Scaled, weights: Array) -> Array:
-        rows = scaled.normalise(
-            gradient.value.reshape(len(weights), -1),
-            jnp.broadcast_to(gradient.exponent, len(weights)),
-        )
-        size = jnp.linalg.norm(weights.reshape(len(weights), -1), axis=1)
+    def clip(weights: Array, gradient: Scaled, axes: tuple[int, ...]) -> Array:
+        value = units.by_unit(gradient.value, axes)
+        rows = scaled.normalise(value, jnp.broadcast_to(gradient.exponent, len(value)))
+        size = jnp.linalg.norm(units.by_unit(weights, axes), axis=1)
         log_most = jnp.log(max_ratio) + jnp.log(jnp.maximum(size, smallest))
         excess = jnp.maximum(scaled.log_norm(rows) - log_most, 0)
         factor = jax.vmap(scaled.from_log)(-excess)
         value = rows.value * factor.value[:, None]
-        return scaled.shift(value, rows.exponent + factor.exponent).reshape(weights.shape)
+        value = scaled.shift(value, rows.exponent + factor.exponent)
+        return units.as_leaf(value, weights, axes)
 
     def clipped(grads: Any, params: Any) -> Any:
-        return jax.tree.map(clip, grads, params, is_leaf=lambda node: isinstance(node, Scaled))
+        return jax.tree.map(clip, params, grads, units.axes_of_one(params))
 
     return _fed_by(clipped, optimiser, with_params=True)
 
 
+@arguments(optimiser=OPTIMISER)
 def plain(optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with plain gradients: inf or 0 where they do not fit."""
     return _fed_by(scaled.plain, optimiser)
@@ -110,7 +119,7 @@ def _ascent(gradient: Scaled) -> Scaled:
 def _fed_by(
     convert: Any, optimiser: optax.GradientTransformation, *, with_params: bool = False
 ) -> FromScaled:
-    optimiser = optax.with_extra_args_support(optimiser)
+    optimiser = with_loss(optimiser)
 
     def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         if not scaled.is_scaled_tree(grads):
