@@ -50,8 +50,7 @@ def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
         value = getattr(node, name, None)
         if isinstance(value, list):
             value = [item for item in value if not (is_text(item) or _is_empty(node, item))]
-        is_value = isinstance(node, ast.Constant) and name == "value"  # it may be None
-        if name not in _LEFT_OUT and (is_value or value not in (None, [])):
+        if name not in _LEFT_OUT and value not in (None, []):
             yield name, value
 
 

@@ -101,7 +101,6 @@ def _bound(node: ast.stmt) -> tuple[Chain, bool]:
     kinds = (ast.Name, ast.Tuple, ast.List, ast.Starred, ast.expr_context)
     parts = [part for target in targets for part in ast.walk(target)]
     plain = bool(targets) and all(isinstance(part, kinds) for part in parts)
-    plain = plain and not any(isinstance(part, ast.NamedExpr) for part in ast.walk(node))
     return tuple(dict.fromkeys(_stored(node))), plain
 
 

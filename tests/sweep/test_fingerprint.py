@@ -128,10 +128,42 @@ def test_every_form_of_import_is_followed(tmp_path, form):
     assert codes[0].cells != codes[2].cells
 
 
-def test_installed_packages_and_data_do_not_count(tmp_path):
+def test_installed_packages_do_not_count(tmp_path, monkeypatch):
+    for folder in ("site-packages", "mine"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder[0]}_module.py").write_text("A = 1\n")
+        monkeypatch.syspath_prepend(tmp_path / folder)
     text = "import json\nimport numpy as np\nimport pytest\nimport rnnjax\n"
-    code_of_text(tmp_path, text)
-    assert [*read_sources(tmp_path / "one.py")] == [""]
+    code_of_text(tmp_path, text + "import s_module\nimport m_module\n")
+    assert [*read_sources(tmp_path / "one.py")] == ["", "m_module"]
+
+
+def test_within_packages_figures_are_told_from_cells_too(tmp_path):
+    text = (
+        "from package import inner\nimport package.other\ndef measure():\n    inner.a(package.B)\n"
+        "def figure(c):\n    return inner.b(package.other.c, package.D)\n"
+    )
+    inside = {
+        "__init__": "from .other import B, D",
+        "inner": "def a(x): return 1\ndef b(x, y): return 2\n",
+        "other": "B = 3\ndef c(): return 4\nD = 5\n",
+    }
+    (tmp_path / "package").mkdir()
+
+    def code(**changes):
+        for name, content in inside.items():
+            (tmp_path / "package" / f"{name}.py").write_text(changes.get(name, content))
+        return code_of_text(tmp_path, text)
+
+    before = code()
+    for name, old, counts in [
+        ("inner", "1", True), ("inner", "2", False), ("other", "3", True), ("other", "4", False),
+        ("other", "5", False), ("__init__", "B, D", True),
+    ]:  # fmt: skip
+        new = inside[name].replace(old, "D as B, D" if "B" in old else "9")
+        after = code(**{name: new})
+        assert (after.cells != before.cells) == counts, (name, old)
+        assert counts or after.shown != before.shown, (name, old)
 
 
 def test_deep_and_odd_code_has_a_fingerprint(tmp_path):

@@ -33,8 +33,9 @@ def test_a_module_that_is_imported_late_is_the_one_that_was_read(tmp_path):
     assert again.code.cells != loaded.code.cells
 
 
-def test_an_edit_within_the_same_second_and_of_the_same_size_is_seen(tmp_path):
+def test_an_edit_within_the_same_second_and_of_the_same_size_is_seen(tmp_path, monkeypatch):
     """Python's own cache of compiled files goes by both."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = toy(tmp_path, beside="def told():\n    return 1\n")
     assert load(path).variables(None) == 1
     state = (tmp_path / "beside.py").stat()
