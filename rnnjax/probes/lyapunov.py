@@ -57,8 +57,8 @@ def lyapunov_spectrum(
       silent relu unit), NaN where a state is not finite. ``standard_error``: of each, from the
       means over ten blocks of time, (k,). ``leading_direction``: the covariant direction of the
       largest exponent behind the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if
-      there is none. A complex state whose step is not holomorphic counts as 2 n_h entries, and has as many
-      exponents; each of a holomorphic one stands for two real ones.
+      there is none. A complex state whose step is not holomorphic counts as 2 n_h entries, and
+      has as many exponents; each of a holomorphic one stands for two real ones.
 
     Raises:
       ValueError: n_exponents or n_discarded is out of range.
