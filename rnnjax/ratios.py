@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import scaled
+from rnnjax import fields, scaled
+from rnnjax.ranges import COUNT, Flag, Kind, arguments, refusal
 from rnnjax.scaled import Array, Scaled
 
 # (a_{n-1}, a_{n-2}) in one unit -> m, elementwise
@@ -28,16 +28,18 @@ Multiplier = Callable[[Array, Array], Array]
 Of = Callable[[Any, Any], Any]
 
 
-@struct.dataclass
+@fields.dataclass
 class Literal:
     """Equation (2) as it stands: inf where a_{n-2} is 0, NaN where both are."""
+
+    of_complex = True
 
     def __call__(self, newer: Array, older: Array) -> Array:
         """Return newer / older."""
         return newer / older
 
 
-@struct.dataclass
+@fields.dataclass
 class Safeguarded:
     """The ratio where it can be trusted, within bounds; 1 where it cannot.
 
@@ -48,13 +50,20 @@ class Safeguarded:
 
     Attributes:
       low: least multiplier; 1 only accelerates.
-      high: greatest multiplier.
+      high: greatest multiplier, not below low.
       floor: e in units of the root mean square of b over its array.
     """
 
-    low: Array | float = 1.0
-    high: Array | float = 1.75
-    floor: Array | float = 1e-3
+    of_complex = False
+
+    low: Array | float = fields.number(default=1.0)
+    high: Array | float = fields.number(default=1.75, infinite=True)
+    floor: Array | float = fields.number(default=1e-3, at_least=0)
+
+    def __post_init__(self) -> None:
+        ends = (self.low, self.high)
+        if all(isinstance(end, (int, float)) for end in ends) and self.low > self.high:
+            raise refusal("high", f"at least low, {self.low}", self.high)
 
     def __call__(self, newer: Array, older: Array) -> Array:
         """Return the multiplier."""
@@ -64,17 +73,18 @@ class Safeguarded:
         return jnp.where(trusted, jnp.clip(ratio, self.low, self.high), 1)
 
 
-@struct.dataclass
+@fields.dataclass
 class Extrapolated:
     """The sum of the geometric series that the ratio r begins: 1 / (1 - r) where 0 < r < 1.
 
     One such step lands in the limit of a sequence with geometric error: Aitken's delta-squared.
 
     Attributes:
-      high: greatest multiplier.
+      high: greatest multiplier, at least 1; inf for none.
     """
 
-    high: Array | float = jnp.inf
+    of_complex = False
+    high: Array | float = fields.number(default=jnp.inf, at_least=1, infinite=True)
 
     def __call__(self, newer: Array, older: Array) -> Array:
         """Return the multiplier; 1 outside 0 < r < 1."""
@@ -97,7 +107,16 @@ def each_weight(newer: Any, older: Any) -> Any:
     return _map(Pair, newer, older)
 
 
-@struct.dataclass
+_LAYERS = Kind(
+    lambda value: (
+        isinstance(value, tuple)
+        and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+    ),
+    "the layers of a cell, pairs (bias, parameters of its units)",
+)
+
+
+@fields.dataclass
 class EachUnit:
     """Take a ratio of every unit's delta, the gradient of its bias, for all of its weights.
 
@@ -106,7 +125,7 @@ class EachUnit:
         attribute `layers` of a cell.
     """
 
-    layers: tuple[tuple[str, tuple[str, ...]], ...] = struct.field(pytree_node=False)
+    layers: tuple[tuple[str, tuple[str, ...]], ...] = fields.declared(_LAYERS, static=True)
 
     def __call__(self, newer: Any, older: Any) -> Any:
         """Return the pairs, one a parameter."""
@@ -158,6 +177,7 @@ def no_history(like: Any) -> History:
     return History(nothing, nothing, jnp.zeros((), jnp.int32))
 
 
+@arguments(recursive=Flag(), every=COUNT)
 def step(
     multiplier: Multiplier,
     of: Of,
@@ -182,6 +202,9 @@ def step(
     """
     applies = (history.n_seen >= 2) & ((history.n_seen + 1) % every == 0)
 
+    if not getattr(multiplier, "of_complex", True):
+        _require_real(multiplier, d)
+
     def scale(leaf: Scaled, pair: Pair) -> Scaled:
         # Both in the unit of the older one: a ratio beyond the range of the dtype reads inf.
         newer = scaled.shift(pair.newer.value, pair.newer.exponent - pair.older.exponent)
@@ -190,6 +213,14 @@ def step(
 
     u = _map(scale, d, of(history.newer, history.older))
     return u, History(u if recursive else d, history.newer, history.n_seen + 1)
+
+
+def _require_real(multiplier: Multiplier, tree: Any) -> None:
+    if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(tree)):
+        name = type(multiplier).__name__
+        raise ValueError(
+            f"multiplier: expected Literal for complex weights, got {name}, which compares signs"
+        )
 
 
 def _is_scaled(node: Any) -> bool:

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import rules
+from rnnjax import boundary, rules
+from rnnjax.ranges import COUNT, COUNT_OR_NONE, arguments, refusal
 from rnnjax.types import Array, Batch, Cell, Params, Rule, Task
-from rnnjax.updates import from_scaled
+from rnnjax.updates import from_scaled, optimisers
 
 _RULE = 3  # folded into the key for the random numbers of rules
 Probe = Callable[..., dict[str, Array]]  # (cell, loss, params, batch[, states of passengers])
@@ -34,6 +35,7 @@ class Training(NamedTuple):
     probes: Any
 
 
+@arguments(n_updates=COUNT, batch_size=COUNT_OR_NONE, every=COUNT)
 def fit(
     cell: Cell,
     task: Task,
@@ -55,8 +57,9 @@ def fit(
       cell: the cell.
       task: gives the sequences and the loss of a step.
       rule: gives the gradient.
-      optimiser: any optax optimiser; `rnnjax.updates.clip_by_norm` wraps one with a clipping that
-        stays right at any norm.
+      optimiser: any optax optimiser that needs gradient, parameters and loss alone, so no line
+        search; `rnnjax.updates.clip_by_norm` wraps one with a clipping that stays right at any
+        norm.
       key: all randomness: start, sequences and the probe's sequence are folded from it.
       n_updates: updates, a multiple of `every`.
       batch_size: fresh sequences in an update.
@@ -72,19 +75,20 @@ def fit(
       see `Training`.
 
     Raises:
-      ValueError: n_updates, batch_size, batch or every does not fit.
+      ValueError: n_updates, batch_size, batch or every does not fit, or the optimiser needs more
+        than there is.
     """
     if (batch is None) == (batch_size is None):
         raise ValueError("batch_size: expected it for fresh sequences, or batch for the same ones")
     n_sequences = len(batch.x) if batch is not None else batch_size or 0
-    if min(n_updates, n_sequences, every) < 1 or n_updates % every:
-        raise ValueError(
-            "n_updates: expected a positive multiple of every and a positive batch_size, got "
-            f"n_updates={n_updates}, every={every}, batch_size={n_sequences}"
-        )
+    if not n_sequences:
+        raise refusal("batch", "at least one sequence", "none", shown_by=str)
+    if n_updates % every:
+        raise refusal("n_updates", f"a multiple of every = {every}", n_updates)
+    key = boundary.key_of(key)
     key_init, key_data, key_probe = jax.random.split(key, 3)
     params = cell.init(key_init) if params is None else params
-    optimiser = from_scaled(optimiser)
+    optimiser = optimisers.fitting(from_scaled(optimiser), params)
     probe_batch = task.sample(key_probe)
 
     def draw(n: Array) -> Batch:
@@ -105,7 +109,9 @@ def fit(
             ).state
             for name, other in aboard.items()
         }
-        updates, optimiser_state = optimiser.update(out.grads, optimiser_state, params)
+        updates, optimiser_state = optimiser.update(
+            out.grads, optimiser_state, params, value=out.loss
+        )
         params = optax.apply_updates(params, updates)
         return (params, optimiser_state, out.state, states), out.loss
 

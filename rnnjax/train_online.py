@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import gradient, rules, scaled
+from rnnjax import boundary, gradient, masks, real_view, rules, scaled
+from rnnjax.ranges import COUNT, arguments, refusal
 from rnnjax.rules import influence, online
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
-from rnnjax.updates import from_scaled
+from rnnjax.updates import from_scaled, optimisers
 
-_RULE = 2  # folded into the key for the random numbers of rules
+_RULE, _PIECES = 2, 3  # folded into the key for the random numbers of rules
 
 
 class OnlineTraining(NamedTuple):
@@ -32,6 +33,7 @@ class OnlineTraining(NamedTuple):
     loss: Array
 
 
+@arguments(n_sequences=COUNT, batch_size=COUNT, steps_per_update=COUNT)
 def fit_online(
     cell: Cell,
     task: Task,
@@ -55,7 +57,7 @@ def fit_online(
       cell: the cell.
       task: gives the sequences and the loss of a step.
       rule: gives the gradient.
-      optimiser: any optax optimiser.
+      optimiser: any optax optimiser that needs gradient, parameters and loss alone.
       key: all randomness: start, sequences and the rule's noise are folded from it.
       n_sequences: sequences, one after the other.
       batch_size: sequences side by side, sharing the weights.
@@ -66,25 +68,25 @@ def fit_online(
       see `OnlineTraining`.
 
     Raises:
-      ValueError: a count is not positive, or steps_per_update does not divide T.
+      ValueError: a count is not positive, steps_per_update does not divide T, or the optimiser
+        needs more than there is.
     """
     n_steps = len(jax.eval_shape(task.sample, key).x)
-    if min(n_sequences, batch_size, steps_per_update) < 1 or n_steps % steps_per_update:
-        raise ValueError(
-            f"steps_per_update: expected a divisor of T = {n_steps} and positive counts, got "
-            f"steps_per_update={steps_per_update}, n_sequences={n_sequences}, "
-            f"batch_size={batch_size}"
-        )
+    if n_steps % steps_per_update:
+        raise refusal("steps_per_update", f"a divisor of T = {n_steps}", steps_per_update)
+    key = boundary.key_of(key)
     key_init, key_data = jax.random.split(key)
     params = cell.init(key_init) if params is None else params
-    optimiser = from_scaled(optimiser)
-    kind = _StepByStep if hasattr(rule, "step") else _ByPieces
-    learner = kind(rule, cell, task.loss)
+    optimiser = optimisers.fitting(from_scaled(optimiser), params)
+    learner: Any = _StepByStep(rule, cell, task.loss)
+    if not hasattr(rule, "step"):
+        key_pieces = jax.random.fold_in(key, _PIECES)
+        learner = _ByPieces(rule, cell, task.loss, steps_per_update, key_pieces)
 
     def update(carry: tuple, piece: tuple) -> tuple[tuple, Array]:
         params, optimiser_state, memory = carry
         memory, losses, grads = learner.learn(params, memory, piece)
-        updates, moved = optimiser.update(grads, optimiser_state, params)
+        updates, moved = optimiser.update(grads, optimiser_state, params, value=jnp.sum(losses))
         taken = (optax.apply_updates(params, updates), moved)
         due = jnp.any(piece[0].mask != 0)
         params, optimiser_state = jax.tree.map(
@@ -95,8 +97,8 @@ def fit_online(
     def sequence(carry: tuple, n: Array) -> tuple[tuple, Array]:
         params, optimiser_state, state = carry
         keys = jax.random.split(jax.random.fold_in(key_data, n), batch_size)
-        batch = jax.vmap(task.sample)(keys)
-        memory, steps = learner.begin(params, state, batch)
+        batch = jax.vmap(lambda key: masks.cut(task.sample(key)))(keys)
+        memory, steps = learner.begin(params, state, batch, n)
         start = (params, optimiser_state, memory)
         pieces = jax.tree.map(lambda a: _in_pieces(a, steps_per_update), steps)
         (params, optimiser_state, memory), losses = jax.lax.scan(update, start, pieces)
@@ -130,12 +132,16 @@ class _StepByStep(NamedTuple):
     cell: Cell
     loss: StepLoss
 
-    def begin(self, params: Params, state: Any, batch: Batch) -> tuple[Any, tuple[Batch, Any]]:
+    def begin(
+        self, params: Params, state: Any, batch: Batch, n: Array
+    ) -> tuple[Any, tuple[Batch, Any]]:
         """Return the memory at the start of each sequence, and its steps with their noise."""
+        view = real_view.of(self.cell, params, batch.x[0, 0])
+        cell, params = view.seen, view.inward(params)
 
         def one(batch: Batch, state: Any) -> Any:
-            carry, key, later = online.start(self.rule, self.cell, params, batch.x[0], state)
-            noise = self.rule.noise(self.cell, params, key, len(batch.x))
+            carry, key, later = online.start(self.rule, cell, params, batch.x[0], state)
+            noise = self.rule.noise(cell, params, key, len(batch.x))
             return (carry, later), (batch, noise)
 
         return jax.vmap(one)(batch, state)
@@ -143,18 +149,21 @@ class _StepByStep(NamedTuple):
     def learn(self, params: Params, memory: Any, piece: tuple) -> tuple[Any, Array, Any]:
         """Return the memory after a piece, its losses (n,), and the gradient."""
         carry, later = memory
+        view = real_view.of(self.cell, params, piece[0].x[0, 0])
+        cell, params = view.seen, view.inward(params)
 
         def one(carry: Any, batch: Batch, noise: Any) -> Any:
             carry, (moments, own) = online.advance(
-                self.rule, self.cell, self.loss, params, carry, batch, noise
+                self.rule, cell, self.loss, params, carry, batch, noise
             )
-            readout = online.through_readout(self.cell, self.loss, params, moments, per_step=False)
+            readout = online.through_readout(cell, self.loss, params, moments, per_step=False)
             return carry, moments.loss, (_summed(own), readout)
 
         carry, losses, grads = jax.vmap(one)(carry, *piece)
         own, readout = _summed(grads, divisor=len(losses))
-        own = influence.by_leaf(self.cell, params, piece[0].x[0, 0], own)
-        return (carry, later), jnp.mean(losses, axis=0), gradient.as_params(params, own, readout)
+        own = influence.by_leaf(cell, params, piece[0].x[0, 0], own)
+        grads = view.gradient(gradient.as_params(params, own, readout))
+        return (carry, later), jnp.mean(losses, axis=0), grads
 
     def end(self, memory: Any) -> online.Carried:
         """Return what goes on to the next sequence."""
@@ -168,11 +177,24 @@ class _ByPieces(NamedTuple):
     rule: Rule
     cell: Cell
     loss: StepLoss
+    n_steps: int
+    key: Array
 
-    def begin(self, params: Params, state: Any, batch: Batch) -> tuple[Any, tuple[Batch, None]]:
-        """Return the state at the start of each sequence, and its steps."""
-        first = jax.vmap(lambda b: self.rule.init(self.cell, params, b))(batch)
-        return first, (batch, None)
+    def begin(
+        self, params: Params, state: Any, batch: Batch, n: Array
+    ) -> tuple[Any, tuple[Batch, None]]:
+        """Return the state at the start of each sequence, and its steps.
+
+        The n-th sequence finds a fresh state, but for what an online rule inside another carries
+        from sequence to sequence.
+        """
+        keys = jax.random.split(jax.random.fold_in(self.key, n), len(batch.x))
+        piece = jax.tree.map(lambda a: a[:, : self.n_steps], batch)
+        afresh = jax.vmap(lambda b, key: self.rule.init(self.cell, params, b, key))(piece, keys)
+        kept = jax.tree.map(
+            lambda new, old: old if _is_carried(old) else new, afresh, state, is_leaf=_is_carried
+        )
+        return kept, (batch, None)
 
     def learn(self, params: Params, memory: Any, piece: tuple) -> tuple[Any, Array, Any]:
         """Return the state after a piece, its mean loss (n,), and the gradient."""
@@ -181,5 +203,9 @@ class _ByPieces(NamedTuple):
         return out.state, jnp.full(n, out.loss / n), out.grads
 
     def end(self, memory: Any) -> Any:
-        """Return the state: the next sequence starts anew all the same."""
+        """Return the state; what of it goes on is for the next sequence to say."""
         return memory
+
+
+def _is_carried(node: Any) -> bool:
+    return isinstance(node, online.Carried)

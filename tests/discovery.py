@@ -2,7 +2,7 @@
 
 import inspect
 import pkgutil
-from dataclasses import fields
+from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 
 import jax.numpy as jnp
@@ -82,3 +82,67 @@ def rules_found():
         for name, thing in _public(rnnjax.rules)
         if inspect.isclass(thing) and hasattr(thing, "step_axis")
     }
+
+
+def modules_found():
+    """Every module of the package's mathematics: what commands, files and sheets need is apart."""
+    apart = ("cli", "cluster", "experiments", "figures", "sweep", "theory", "workbook")
+    for info in pkgutil.walk_packages(rnnjax.__path__, "rnnjax."):
+        if info.name.split(".")[1] not in apart:
+            yield import_module(info.name)
+
+
+def _defined_in(module):
+    for name, thing in vars(module).items():
+        if not name.startswith("_") and getattr(thing, "__module__", "") == module.__name__:
+            yield name, thing
+
+
+def dataclasses_found():
+    """Every public dataclass of the mathematics, but for the ranges themselves."""
+    return {
+        name: thing
+        for module in modules_found()
+        for name, thing in _defined_in(module)
+        if inspect.isclass(thing) and is_dataclass(thing) and module is not rnnjax.ranges
+    }
+
+
+def functions_found():
+    """Every public function and method of the mathematics, by module and name."""
+    found = {}
+    for module in modules_found():
+        for name, thing in _defined_in(module):
+            if inspect.isfunction(thing):
+                found[f"{module.__name__}.{name}"] = thing
+            elif inspect.isclass(thing):
+                for of_class, method in vars(thing).items():
+                    own = getattr(method, "__qualname__", "").startswith(f"{thing.__name__}.")
+                    if own and inspect.isfunction(method) and not of_class.startswith("_"):
+                        found[f"{module.__name__}.{name}.{of_class}"] = method
+    return found
+
+
+def example(name):
+    """A value of a public dataclass, with the fewest arguments that it can be made with."""
+    penalty = rnnjax.penalties.Omega()
+    batch = rnnjax.Batch(jnp.ones((2, 3)), jnp.ones((2, 1)), jnp.ones(2))
+    number = rnnjax.Scaled(jnp.ones(3), jnp.int32(2))
+    made = {
+        "Activation": lambda cls: activations.tanh,
+        "Batch": lambda cls: batch,
+        "EachUnit": lambda cls: cls(rnnjax.Vanilla.layers),
+        "FlaxCell": lambda cls: rnnjax.from_linen(linen.GRUCell(3), 2),
+        "Flossing": lambda cls: cls(2),
+        "FromLinen": lambda cls: cls(linen.GRUCell(3), 2),
+        "FromNNX": lambda cls: cls(nnx.LSTMCell, 2, 3),
+        "Penalised": lambda cls: cls(rnnjax.BPTT(), penalty),
+        "Scaled": lambda cls: number,
+        "Trajectory": lambda cls: cls(number, jnp.ones(3), jnp.ones(3), jnp.int32(0)),
+        "TruncatedBPTT": lambda cls: cls(2),
+    }
+    cls = dataclasses_found()[name]
+    if name in made:
+        return made[name](cls)
+    sizes = {f.name: 2 for f in fields(cls) if f.default is MISSING and f.name in SIZES}
+    return cls(**sizes)

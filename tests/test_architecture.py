@@ -14,10 +14,14 @@ PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
-    {"errors", "catalog", "types"},
-    {"scaled", "lanes", "activations", "losses", "figures", "theory"},
+    {"errors", "catalog", "pickles", "types"},
+    {"ranges"},
+    {"fields"},
+    {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
     {"matrices", "ratios"},
     {"cells", "tasks", "dynamics"},
+    {"real_view"},
+    {"boundary"},
     {"scan"},
     {"adjoint", "gradient", "parallel"},
     {"rules"},

@@ -11,9 +11,8 @@ input weight of its own, as in y = w_3 f(4 w_2 + w_n f(2 w_1)).
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import activations
+from rnnjax import activations, fields
 from rnnjax.activations import Activation, scaled_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
@@ -32,8 +31,13 @@ class ChainParams(NamedTuple):
     w_x: Array
     w_3: Array
 
+    @staticmethod
+    def unit_axis() -> dict[str, int | None]:
+        """Return that all of w_x is one unit's."""
+        return {"w_x": None}
 
-@struct.dataclass
+
+@fields.dataclass
 class Chain:
     """A single recurrent neuron without biases, equations (1) and (2).
 
@@ -43,9 +47,9 @@ class Chain:
       gain: the initial w_n, exactly.
     """
 
-    n_x: int = struct.field(pytree_node=False, default=1)
-    activation: Activation = struct.field(pytree_node=False, default=activations.identity)
-    gain: Array | float = 1.0
+    n_x: int = fields.count(default=1)
+    activation: Activation = activations.field(default=activations.identity)
+    gain: Array | float = fields.number(default=1.0)
     n_h = 1
     n_y = 1
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
+from rnnjax.ranges import refusal
 from rnnjax.types import Array
 
 
@@ -40,8 +41,13 @@ class LRUParams(NamedTuple):
     C: Array
     c: Array
 
+    @staticmethod
+    def unit_axis() -> dict[str, int | None]:
+        """Return the axis of units; in front stand the two parts of a complex weight."""
+        return {"B": 1, "C": 1}
 
-@struct.dataclass
+
+@fields.dataclass
 class LRU:
     """Linear recurrent unit, equations (1) to (3).
 
@@ -50,21 +56,26 @@ class LRU:
       n_h: complex units.
       n_y: outputs.
       gain: factor of lambda.
-      r_min: smallest initial |lambda|.
-      r_max: largest initial |lambda|.
-      max_phase: largest initial phase, radian.
+      r_min: smallest initial |lambda|, in [0, 1).
+      r_max: largest initial |lambda|, in (0, 1], not below r_min.
+      max_phase: largest initial phase, radian, > 0.
     """
 
-    n_x: int = struct.field(pytree_node=False)
-    n_h: int = struct.field(pytree_node=False)
-    n_y: int = struct.field(pytree_node=False, default=1)
-    gain: Array | float = 1.0
-    r_min: Array | float = 0.9
-    r_max: Array | float = 0.999
-    max_phase: Array | float = 2 * math.pi
+    n_x: int = fields.count()
+    n_h: int = fields.count()
+    n_y: int = fields.count(default=1)
+    gain: Array | float = fields.number(default=1.0)
+    r_min: Array | float = fields.number(default=0.9, at_least=0, below=1)
+    r_max: Array | float = fields.number(default=0.999, above=0, at_most=1)
+    max_phase: Array | float = fields.number(default=2 * math.pi, above=0)
     homogeneous = True
 
     step = parts.step
+
+    def __post_init__(self) -> None:
+        ends = (self.r_min, self.r_max)
+        if all(isinstance(r, (int, float)) for r in ends) and self.r_min > self.r_max:
+            raise refusal("r_max", f"at least r_min, {self.r_min}", self.r_max)
 
     def init(self, key: Array) -> LRUParams:
         """Draw parameters on the ring r_min <= |lambda| <= r_max."""

@@ -5,21 +5,28 @@ vector; the readout is linear, y_hat = V s + c, where s is the part of the state
 returns as its output (h of an LSTM, not c), or the whole state where the output is no part of it.
 """
 
+import dataclasses
+import functools
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from flax import linen, nnx, struct
+from flax import linen, nnx
 from jax.flatten_util import ravel_pytree
 
-from rnnjax.cells import initial_weights
+from rnnjax import fields, pickles
+from rnnjax.cells import flax_modules, initial_weights
+from rnnjax.ranges import Kind
 from rnnjax.types import Array
 
 
 class Backend(Protocol):
     """One flavour of flax cell, as a hashable value."""
 
-    n_x: int
+    @property
+    def n_x(self) -> int:
+        """Inputs."""
+        ...
 
     def init(self, key: Array) -> Any:
         """Draw the cell's own parameters."""
@@ -32,6 +39,17 @@ class Backend(Protocol):
     def apply(self, params: Any, carry: Any, x: Array) -> tuple[Any, Array]:
         """Return (carry, y)."""
         ...
+
+
+_ANY = Kind(lambda value: True, "anything")
+_OPTIONS = Kind(lambda value: isinstance(value, tuple), "pairs in a tuple", static=False)
+_BACKEND = Kind(
+    lambda value: (
+        not isinstance(value, type)
+        and all(hasattr(value, name) for name in ("n_x", "init", "carry", "apply"))
+    ),
+    "what from_linen or from_nnx puts there",
+)
 
 
 class FlaxParams(NamedTuple):
@@ -47,17 +65,31 @@ class FlaxParams(NamedTuple):
     V: Array
     c: Array
 
+    @staticmethod
+    def unit_axis() -> dict[str, int | None]:
+        """Return that kernels of flax are (.., inputs, units)."""
+        return {"cell": -1}
 
-@struct.dataclass
+
+@fields.dataclass
 class FromLinen:
     """A linen cell, for instance ``linen.GRUCell(features=64)``."""
 
-    module: linen.Module = struct.field(pytree_node=False)
-    n_x: int = struct.field(pytree_node=False)
+    module: linen.Module = fields.declared(_ANY, static=True)
+    n_x: int = fields.count()
+
+    def __post_init__(self) -> None:
+        flax_modules.check_linen(self.module)
+        flax_modules.check_linen_shapes(self.module, self.n_x)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is unpickled: a module is made again of what differs from its defaults."""
+        return _linen_again, (_taken_apart(self.module), self.n_x)
 
     def init(self, key: Array) -> Any:
         """Draw the module's parameters."""
-        return self.module.init(key, self.carry(), jnp.zeros(self.n_x))["params"]
+        drawn = self.module.init(key, self.carry(), jnp.zeros(self.n_x))
+        return drawn.get("params", {})
 
     def carry(self) -> Any:
         """Return the module's initial carry."""
@@ -70,7 +102,7 @@ class FromLinen:
         return out
 
 
-@struct.dataclass
+@fields.dataclass
 class FromNNX:
     """An nnx cell class with its sizes and options, for instance ``nnx.LSTMCell, 3, 64``.
 
@@ -78,28 +110,27 @@ class FromNNX:
     equal adapters share one compiled program.
     """
 
-    cell_class: type = struct.field(pytree_node=False)
-    n_x: int = struct.field(pytree_node=False)
-    n_units: int = struct.field(pytree_node=False)
-    options: tuple[tuple[str, Any], ...] = struct.field(pytree_node=False, default=())
+    cell_class: type = fields.declared(_ANY, static=True)
+    n_x: int = fields.count()
+    n_units: int = fields.count()
+    options: tuple[tuple[str, Any], ...] = fields.declared(_OPTIONS, default=(), static=True)
 
-    def _build(self, key: Array) -> nnx.Module:
+    def __post_init__(self) -> None:
+        flax_modules.check_nnx(self.cell_class, self.options)
+        _check_nnx_shapes(self)
+
+    def build(self, key: Array) -> nnx.Module:
+        """Return a cell with parameters drawn from a key."""
         options = dict(self.options)
         return self.cell_class(self.n_x, self.n_units, rngs=nnx.Rngs(key), **options)
 
     def _structure(self) -> tuple[Any, Any]:
-        cell = nnx.eval_shape(lambda: self._build(jax.random.key(0)))
-        structure, _, *rest = nnx.split(cell, nnx.Param, ...)
-        if jax.tree.leaves(rest):
-            raise ValueError(
-                f"cell_class: expected an nnx cell whose only state is nnx.Param, got "
-                f"{self.cell_class.__name__} with other variables"
-            )
-        return structure, cell
+        cell = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
+        return nnx.split(cell, nnx.Param, ...)[0], cell
 
     def init(self, key: Array) -> Any:
         """Draw the cell's parameters, an `nnx.State`."""
-        return nnx.state(self._build(key), nnx.Param)
+        return nnx.state(self.build(key), nnx.Param)
 
     def carry(self) -> Any:
         """Return the cell's initial carry."""
@@ -110,7 +141,7 @@ class FromNNX:
         return nnx.merge(self._structure()[0], params)(carry, x)
 
 
-@struct.dataclass
+@fields.dataclass
 class FlaxCell:
     """A flax cell with a flat state and a linear readout.
 
@@ -119,8 +150,8 @@ class FlaxCell:
       n_y: outputs.
     """
 
-    backend: Backend = struct.field(pytree_node=False)
-    n_y: int = struct.field(pytree_node=False, default=1)
+    backend: Backend = fields.declared(_BACKEND, static=True)
+    n_y: int = fields.count(default=1)
 
     @property
     def n_x(self) -> int:
@@ -181,6 +212,47 @@ class FlaxCell:
         return 0, start
 
 
+@functools.lru_cache(maxsize=64)
+def _check_nnx_shapes(backend: FromNNX) -> None:
+    flax_modules.check_nnx_shapes(backend.build, backend.cell_class, backend.n_x)
+
+
+class _Parts(NamedTuple):
+    """A linen module without its default arguments, which pickle would not find."""
+
+    kind: type
+    arguments: dict[str, Any]
+
+
+def _taken_apart(module: Any) -> _Parts:
+    fields_of_kind = (f for f in dataclasses.fields(module) if f.init and f.name != "parent")
+    given = {f.name: getattr(module, f.name) for f in fields_of_kind if not _is_default(module, f)}
+    return _Parts(
+        type(module),
+        {
+            name: _taken_apart(part) if isinstance(part, linen.Module) else pickles.packed(part)
+            for name, part in given.items()
+        },
+    )
+
+
+def _is_default(module: Any, field: Any) -> bool:
+    return getattr(module, field.name) is field.default
+
+
+def _linen_again(parts: _Parts, n_x: int) -> FromLinen:
+    return FromLinen(_made(parts), n_x)
+
+
+def _made(parts: _Parts) -> Any:
+    return parts.kind(
+        **{
+            name: _made(part) if isinstance(part, _Parts) else pickles.unpacked(part)
+            for name, part in parts.arguments.items()
+        }
+    )
+
+
 def from_linen(module: linen.Module, n_x: int, n_y: int = 1) -> FlaxCell:
     """Construct a cell from a linen recurrent cell.
 
@@ -188,6 +260,9 @@ def from_linen(module: linen.Module, n_x: int, n_y: int = 1) -> FlaxCell:
       module: any linen cell, for instance ``linen.GRUCell(features=64)``.
       n_x: inputs.
       n_y: outputs of the linear readout.
+
+    Raises:
+      ValueError: the module is no cell, or keeps more than parameters.
     """
     return FlaxCell(FromLinen(module, n_x), n_y)
 
@@ -201,5 +276,8 @@ def from_nnx(cell_class: type, n_x: int, n_units: int, n_y: int = 1, **options: 
       n_units: units.
       n_y: outputs of the linear readout.
       **options: further arguments of the class.
+
+    Raises:
+      ValueError: the class is none of cells, or keeps more than parameters.
     """
     return FlaxCell(FromNNX(cell_class, n_x, n_units, tuple(sorted(options.items()))), n_y)

@@ -28,9 +28,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jax.nn import sigmoid
 
+from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
 
@@ -82,7 +82,7 @@ def _stacked(
     )
 
 
-@struct.dataclass
+@fields.dataclass
 class LSTM:
     """Long short-term memory, equations (1) and (2); the state is [h, c], n_h = 2 n_units.
 
@@ -95,12 +95,12 @@ class LSTM:
       forget_bias: initial bias of the forget gate, () or (n_units,).
     """
 
-    n_x: int = struct.field(pytree_node=False)
-    n_units: int = struct.field(pytree_node=False)
-    n_y: int = struct.field(pytree_node=False, default=1)
-    recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
-    gain: Array | float = 1.0
-    forget_bias: Array | float = 1.0
+    n_x: int = fields.count()
+    n_units: int = fields.count()
+    n_y: int = fields.count(default=1)
+    recurrent: Scheme = fields.function(default=initial_weights.gaussian, form="(key, n) -> (n, n)")
+    gain: Array | float = fields.number(default=1.0)
+    forget_bias: Array | float = fields.number(default=1.0)
     entries_per_unit = 2
 
     initial_state = parts.initial_state
@@ -157,7 +157,7 @@ def _let_through(z: Array) -> dict[str, Array]:
     return {**gates, "candidate": jnp.tanh(g)}
 
 
-@struct.dataclass
+@fields.dataclass
 class GRU:
     """Gated recurrent unit, equations (3) and (4).
 
@@ -170,12 +170,12 @@ class GRU:
       forget_bias: initial bias of the gate z, which keeps the state where it is open; () or (n_h,).
     """
 
-    n_x: int = struct.field(pytree_node=False)
-    n_h: int = struct.field(pytree_node=False)
-    n_y: int = struct.field(pytree_node=False, default=1)
-    recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
-    gain: Array | float = 1.0
-    forget_bias: Array | float = 0.0
+    n_x: int = fields.count()
+    n_h: int = fields.count()
+    n_y: int = fields.count(default=1)
+    recurrent: Scheme = fields.function(default=initial_weights.gaussian, form="(key, n) -> (n, n)")
+    gain: Array | float = fields.number(default=1.0)
+    forget_bias: Array | float = fields.number(default=0.0)
 
     initial_state = parts.initial_state
     step = parts.step
@@ -198,7 +198,7 @@ class GRU:
         return sigmoid(-z_x - z_h) * candidate + sigmoid(z_x + z_h) * h
 
 
-@struct.dataclass
+@fields.dataclass
 class MinimalGated:
     """Minimal gated unit, equations (5) and (6).
 
@@ -210,11 +210,11 @@ class MinimalGated:
       gain: factor of the initial W.
     """
 
-    n_x: int = struct.field(pytree_node=False)
-    n_h: int = struct.field(pytree_node=False)
-    n_y: int = struct.field(pytree_node=False, default=1)
-    recurrent: Scheme = struct.field(pytree_node=False, default=initial_weights.gaussian)
-    gain: Array | float = 1.0
+    n_x: int = fields.count()
+    n_h: int = fields.count()
+    n_y: int = fields.count(default=1)
+    recurrent: Scheme = fields.function(default=initial_weights.gaussian, form="(key, n) -> (n, n)")
+    gain: Array | float = fields.number(default=1.0)
 
     initial_state = parts.initial_state
     step = parts.step

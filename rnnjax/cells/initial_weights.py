@@ -5,13 +5,13 @@ Beside them `chrono`, the biases of gates that are to keep for a range of times.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import matrices
+from rnnjax import fields, matrices
+from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.types import Array
 
 
@@ -50,11 +50,13 @@ def of_cells(key: Array, cells: Sequence[Any]) -> list[Any]:
     return jax.tree.unflatten(structure, filled)
 
 
+@arguments(n=COUNT)
 def gaussian(key: Array, n: int) -> Array:
     """Return entries N(0, 1/n): spectral radius near 1, largest singular value near 2."""
     return normals(key, (n, n))[0] / math.sqrt(n)
 
 
+@arguments(n=COUNT)
 def orthogonal(key: Array, n: int) -> Array:
     """Return a Haar-distributed orthogonal matrix: every singular value 1.
 
@@ -66,6 +68,7 @@ def orthogonal(key: Array, n: int) -> Array:
     return Q * jnp.sign(jnp.diagonal(R))[None, :]
 
 
+@arguments(n=COUNT)
 def identity(key: Array, n: int) -> Array:
     """Return the identity (IRNN).
 
@@ -75,6 +78,7 @@ def identity(key: Array, n: int) -> Array:
     return jnp.eye(n)
 
 
+@arguments(n=COUNT, t_max=Number(above=2))
 def chrono(key: Array, n: int, t_max: Array | float) -> Array:
     """Return biases log u with u uniform in [1, t_max - 1], (n,): times to keep up to t_max.
 
@@ -86,11 +90,14 @@ def chrono(key: Array, n: int, t_max: Array | float) -> Array:
       key: all randomness.
       n: units.
       t_max: the longest time, steps, > 2.
+
+    Raises:
+      ValueError: n or t_max does not fit.
     """
     return jnp.log(1 + (t_max - 2) * jax.random.uniform(key, (n,)))
 
 
-@dataclass(frozen=True)
+@fields.value
 class SparseRescaled:
     """Sparse Gaussian weights rescaled to a spectral radius.
 
@@ -98,12 +105,12 @@ class SparseRescaled:
     radius 0.95.
 
     Attributes:
-      n_incoming: non-zero weights into each unit.
-      radius: spectral radius.
+      n_incoming: non-zero weights into each unit, all of them where there are fewer units.
+      radius: spectral radius, >= 0.
     """
 
-    n_incoming: int = 15
-    radius: float = 0.95
+    n_incoming: int = fields.count(default=15)
+    radius: float = fields.number(default=0.95, at_least=0, static=True)
 
     def __call__(self, key: Array, n: int) -> Array:
         """Return (n, n)."""

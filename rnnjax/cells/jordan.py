@@ -9,14 +9,15 @@ Jordan, Serial order: a parallel distributed processing approach, 1986.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from flax import struct
+import numpy as np
 
-from rnnjax import activations
+from rnnjax import activations, fields
 from rnnjax.activations import Activation, scaled_slope
 from rnnjax.cells import initial_weights, parts
+from rnnjax.ranges import Kind, refusal
 from rnnjax.types import Array
 
 
@@ -36,7 +37,17 @@ class JordanParams(NamedTuple):
     c: Array
 
 
-@struct.dataclass
+def _is_outputs(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, tuple)
+        and all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in value)
+    )
+
+
+_OUTPUTS = Kind(_is_outputs, "a tuple of whole numbers or None")
+
+
+@fields.dataclass
 class Jordan:
     """A Jordan network, equations (1) and (2); the state is the output, n_h = n_y.
 
@@ -48,27 +59,26 @@ class Jordan:
       activation: s.
       gain: factor of the initial weights of the fed-back outputs.
       start: o_0, every entry.
-      spread: standard deviation of the initial weights; 1 over the root of a unit's inputs if None.
+      spread: standard deviation of the initial weights, >= 0; 1 over the root of the number of
+        a unit's inputs if None.
     """
 
-    n_x: int = struct.field(pytree_node=False)
-    n_hidden: int = struct.field(pytree_node=False)
-    n_y: int = struct.field(pytree_node=False)
-    feedback: tuple[int, ...] | None = struct.field(pytree_node=False, default=None)
-    activation: Activation = struct.field(pytree_node=False, default=activations.sigmoid)
-    gain: Array | float = 1.0
-    start: Array | float = 0.0
-    spread: Array | float | None = None
+    n_x: int = fields.count()
+    n_hidden: int = fields.count()
+    n_y: int = fields.count()
+    feedback: tuple[int, ...] | None = fields.declared(_OUTPUTS, default=None, static=True)
+    activation: Activation = activations.field(default=activations.sigmoid)
+    gain: Array | float = fields.number(default=1.0)
+    start: Array | float = fields.number(default=0.0)
+    spread: Array | float | None = fields.number(default=None, at_least=0, optional=True)
     layers = (("b", ("W", "b")), ("c", ("V", "c")))  # bias, parameters of its units
     state_is_output = True
 
     step = parts.step
 
     def __post_init__(self) -> None:
-        if self.feedback is not None and not all(0 <= i < self.n_y for i in self.feedback):
-            raise ValueError(
-                f"feedback: expected outputs between 0 and {self.n_y - 1}, got {self.feedback}"
-            )
+        if not all(0 <= i < self.n_y for i in self.fed_back):
+            raise refusal("feedback", f"outputs between 0 and {self.n_y - 1}", self.feedback)
 
     @property
     def n_h(self) -> int:

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import activations
+from rnnjax import activations, fields
 from rnnjax.activations import Activation, graded_slope, scaled_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.types import Array
@@ -40,7 +39,7 @@ class VanillaParams(NamedTuple):
     c: Array
 
 
-@struct.dataclass
+@fields.dataclass
 class Vanilla:
     """A vanilla recurrent network, equations (1) to (4).
 
@@ -57,18 +56,18 @@ class Vanilla:
       leak: a in (0, 1].
     """
 
-    n_x: int = struct.field(pytree_node=False)
-    n_h: int = struct.field(pytree_node=False)
-    n_y: int = struct.field(pytree_node=False, default=1)
-    activation: Activation = struct.field(pytree_node=False, default=activations.tanh)
-    recurrent: Callable[[Array, int], Array] = struct.field(
-        pytree_node=False, default=initial_weights.gaussian
+    n_x: int = fields.count()
+    n_h: int = fields.count()
+    n_y: int = fields.count(default=1)
+    activation: Activation = activations.field(default=activations.tanh)
+    recurrent: Callable[[Array, int], Array] = fields.function(
+        default=initial_weights.gaussian, form="(key, n_h) -> (n_h, n_h)"
     )
-    gain: Array | float = 1.0
-    input_gain: Array | float = 1.0
-    readout_gain: Array | float = 1.0
-    bias_gain: Array | float = 0.0
-    leak: Array | float = 1.0
+    gain: Array | float = fields.number(default=1.0)
+    input_gain: Array | float = fields.number(default=1.0)
+    readout_gain: Array | float = fields.number(default=1.0)
+    bias_gain: Array | float = fields.number(default=0.0)
+    leak: Array | float = fields.number(default=1.0, above=0, at_most=1)
     layers = (("b", ("W", "U", "b")), ("c", ("V", "c")))  # bias, parameters of its units
 
     initial_state = parts.initial_state

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from rnnjax import catalog
 from rnnjax.cli import streams
+from rnnjax.cli.code import experiment_of
 from rnnjax.cli.states import result, values_in
 from rnnjax.cli.text import hanging, width
-from rnnjax.errors import ConfigError, one_line, printable
+from rnnjax.errors import one_line, printable
 from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
-from rnnjax.sweep.experiment import Experiment, line_in, load
+from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.export import export
+from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +46,7 @@ def export_cube(out: Path, target: Path) -> int:
 def redraw(out: Path) -> int:
     """Draw the figure of a cube again."""
     cube = read_cube(result(out))
-    return _draw(_experiment_of(cube, out), cube, out)
+    return _draw(experiment_of(cube, out), cube, out)
 
 
 def redraw_all(outs: list[Path]) -> int:
@@ -70,7 +72,7 @@ def check(out: Path) -> int:
     """Print the claims of a cube; 1 where one fails."""
     cube = read_cube(result(out))
     print(printable(out))
-    return _check(_experiment_of(cube, out), cube, out, write=False)
+    return _check(experiment_of(cube, out), cube, out, write=False)
 
 
 def check_all(outs: list[Path]) -> int:
@@ -99,7 +101,7 @@ def papers(outs: list[Path]) -> int:
     found = []
     for out in outs:
         cube = read_cube(result(out))
-        experiment = _experiment_of(cube, out)
+        experiment = experiment_of(cube, out)
         run_time = catalog.described(experiment.path).get("Run time", "")
         for claim in experiment.claims(cube):
             for start, paper in experiment.reproduces.items():
@@ -140,7 +142,9 @@ def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) 
         claims = experiment.claims(cube)
         table = claims_table(claims, width())
         if write:
-            write_claims(out / "claims.json", claims)
+            made = {"claims": experiment.code.shown}
+            made |= {key: str(cube.attrs.get(key, UNKNOWN)) for key in (CELLS, LIBRARY)}
+            write_claims(out / "claims.json", claims, made)
     except Exception as error:
         return _complain("claims", experiment, error)
     if write:
@@ -153,19 +157,3 @@ def _complain(what: str, experiment: Experiment, error: Exception) -> int:
     told = f"{experiment.path}{line_in(experiment.path, error)}: {type(error).__name__}: {error}"
     print(f"rnnjax: {what}: {one_line(told, 400)}", file=sys.stderr)
     return 1
-
-
-def _experiment_of(cube: xr.Dataset, out: Path) -> Experiment:
-    name = str(cube.attrs.get("experiment", ""))
-    refuse_own_code(name, out)
-    return load(name)
-
-
-def refuse_own_code(experiment: str, out: Path) -> None:
-    """Raise ConfigError where a result names a file of its own folder as its experiment.
-
-    A folder of results may come from somebody else: looking at it must not run what it brings.
-    """
-    if Path(experiment).resolve().is_relative_to(out.resolve()):
-        told = f"expected an experiment outside {out}, got {experiment!r}"
-        raise ConfigError("experiment", told)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from rnnjax.cli.code import code_now
 from rnnjax.cli.planning import duration
 from rnnjax.errors import one_line, printable, shell_word
 from rnnjax.sweep.cube import read_cube
@@ -61,7 +62,8 @@ def show_status(out: Path) -> int:
 sweep    {printable(out)}: {printable(store.spec["experiment"])}
 groups   {told}
 cells    {sum(cells.values())} total, {done} committed
-bytes    {store.n_bytes()} in groups/""")
+bytes    {store.n_bytes()} in groups/
+code     {code_now(store)}""")
     if receipts and counts["total"] > counts["committed"]:
         seconds = sum(float(receipt.get("seconds", 0)) for receipt in receipts.values())
         rest = seconds / done * (sum(cells.values()) - done)

@@ -12,10 +12,20 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from rnnjax.cli import planning
+from rnnjax.cli.code import (
+    discard_other,
+    experiment_in,
+    is_current,
+    is_of_sweep,
+    remember_place,
+    tell_mixed,
+    tell_mixture,
+    tell_reuse,
+)
 from rnnjax.cli.config import Override, requested
 from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
-from rnnjax.cli.results import present, refuse_own_code
+from rnnjax.cli.results import present
 from rnnjax.cli.states import result, tell_failures
 from rnnjax.errors import ConfigError, printable, shell_word
 from rnnjax.sweep.backend import configured, wanted_devices
@@ -26,8 +36,11 @@ from rnnjax.sweep.presence import at_work
 from rnnjax.sweep.progress import shown_progress
 from rnnjax.sweep.request import Request, request_of
 from rnnjax.sweep.reuse import Earlier
+from rnnjax.sweep.same_code import refuse_other_code, told_in
+from rnnjax.sweep.same_sweep import told_apart
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
+from rnnjax.sweep.whereabouts import whereabouts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,14 +67,21 @@ def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
     """Run a sweep, or go on with it where it stands, and show what came out."""
     _check_cluster(arguments)
     request = _requested(arguments, overrides)
-    out = _out(arguments)
+    out, again = _out(arguments), arguments.force
+    spec = request.spec | whereabouts(request.experiment.path, out)
+    spec |= {
+        "reuse": [str(result(Path(o)).resolve()) for o in arguments.reuse],
+        "reuse_unknown": again,
+    }
     if not (out / "sweep.json").exists() and (out / "cube.nc").exists():
         cube = read_cube(out)
-        if cube.attrs.get("config_hash") == request.spec["config_hash"]:
+        if is_current(cube, out, spec, again=again):
             return present(request.experiment, cube, out)
-    spec = request.spec | {"reuse": [str(result(Path(o)).resolve()) for o in arguments.reuse]}
-    Earlier(request.plan, spec)  # refuses a folder that does not fit before anything is written
-    return _sweep(request, Store.create(out, spec), arguments)
+        again = again and is_of_sweep(cube, spec)
+    # Refuses a folder that does not fit before anything is written.
+    tell_reuse(spec, request.experiment, Earlier(request.plan, spec))
+    store = remember_place(Store.create(out, spec, again=again), request.experiment)
+    return _sweep(request, store, arguments)
 
 
 def resume(arguments: Namespace) -> int:
@@ -69,9 +89,10 @@ def resume(arguments: Namespace) -> int:
     _check_cluster(arguments)
     out = result(Path(arguments.out))
     store = Store.open(out)
-    refuse_own_code(store.spec["experiment"], out)
-    request = _request_in(store)
+    request = _request_in(store, other_code=arguments.force)
     store.check_writable()
+    if arguments.force:
+        store = Store.create(out, {**store.spec, "code": request.spec["code"]}, again=True)
     return _sweep(request, store, arguments)
 
 
@@ -80,9 +101,9 @@ def bring_together(out: Path, sources: Sequence[Path]) -> int:
     store, given = merge(out, [result(source) for source in sources])
     for source, number in given.items():
         print(f"merged  {number} groups of {printable(source)}")
-    refuse_own_code(store.spec["experiment"], out)
     if store.committed():
-        store.collect(_request_in(store).plan.axes)
+        # Whoever brings together what is there wants no other cells: other code now is no matter.
+        tell_mixed(store.collect(_request_in(store, other_code=True).plan.axes), out)
     counts = store.counts()
     print(f"{printable(out)}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
     if counts["committed"] < counts["total"]:
@@ -90,13 +111,16 @@ def bring_together(out: Path, sources: Sequence[Path]) -> int:
     return 0
 
 
-def _request_in(store: Store) -> Request:
-    """The sweep of a store, as the experiment would plan it now."""
-    experiment = load(store.spec["experiment"])
+def _request_in(store: Store, *, other_code: bool) -> Request:
+    """The sweep of a store, as the experiment would plan it now; by `other_code` only if it may."""
+    experiment = experiment_in(store)
+    if not other_code:
+        code = experiment.code.told
+        refuse_other_code(store.out, store.cells_codes(), told_in(store.spec), code)
     request = request_of(experiment, store.spec["config"], store.spec["precision"])
     if request.spec["config_hash"] != store.spec["config_hash"]:
         told = f"expected the config that {store.out} was started with, but the experiment has"
-        raise ConfigError("config", f"{told} changed ({store.told_apart(request.spec)})")
+        raise ConfigError("config", f"{told} changed ({told_apart(store.spec, request.spec)})")
     return request
 
 
@@ -112,6 +136,8 @@ def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
         failed = tell_failures(store, sys.stderr)
         if cube is None:
             return 1
+        if _on_a_cluster(arguments):
+            tell_mixed(cube, store.out)
         return max(present(request.experiment, cube, store.out), 1 if failed else 0)
 
 
@@ -119,6 +145,8 @@ def _completed(
     request: Request, store: Store, arguments: Namespace, interrupts: Interrupts
 ) -> xr.Dataset | None:
     """The cube, after computing what it lacks; None if interrupted, or if every group failed."""
+    if arguments.force:
+        discard_other(store, request.experiment)
     problems = problems_in(store)
     for group in {problem.group for problem in problems if problem.group is not None}:
         store.discard(group)
@@ -126,6 +154,7 @@ def _completed(
     if len(before) == len(request.plan.groups) and not problems and _has_cube(store):
         return read_cube(store.out)
     if len(before) < len(request.plan.groups):
+        tell_mixture(store, request.experiment)
         compute = _on_cluster if _on_a_cluster(arguments) else _here
         if not compute(request, store, arguments, interrupts):
             return None

@@ -9,13 +9,13 @@ dynamic control of Jacobians, NeurIPS 2023.
 """
 
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import boundary, fields
 from rnnjax.probes import lyapunov
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class Flossing:
     """Equation (1).
 
@@ -25,16 +25,15 @@ class Flossing:
       every: steps between two decompositions, static.
     """
 
-    n_exponents: int = struct.field(pytree_node=False)
-    n_discarded: int = struct.field(pytree_node=False, default=0)
-    every: int = struct.field(pytree_node=False, default=1)
+    n_exponents: int = fields.count()
+    n_discarded: int = fields.count(default=0, at_least=0)
+    every: int = fields.count(default=1)
 
     def exponents(self, cell: Cell, params: Params, batch: Batch) -> Array:
         """Return the exponents lambda_1, ..., lambda_k of one sequence, (k,)."""
-        growth, _ = lyapunov.log_growth(
-            cell, params, batch.x, self.n_exponents, self.n_discarded, every=self.every
-        )
-        return jnp.mean(growth[self.n_discarded :], axis=0)
+        cell, params, batch = boundary.admitted(cell, None, params, batch)
+        k = self.n_exponents
+        return lyapunov.growth(cell, params, batch, k, self.n_discarded, every=self.every).mean()
 
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
         """Return P of one sequence, (); the loss is not used."""

@@ -10,9 +10,9 @@ is reported is that of the rule alone.
 from typing import Any, Protocol
 
 import jax
-from flax import struct
 
-from rnnjax import rules, scaled
+from rnnjax import fields, rules, scaled
+from rnnjax.rules.base import RULE
 from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
@@ -24,7 +24,7 @@ class Penalty(Protocol):
         ...
 
 
-@struct.dataclass
+@fields.dataclass
 class Penalised:
     """Equation (1).
 
@@ -34,9 +34,11 @@ class Penalised:
       weight: may be traced.
     """
 
-    rule: Rule
-    penalty: Penalty
-    weight: Array | float = 1.0
+    rule: Rule = fields.part(needs=RULE, expected="a rule such as rnnjax.BPTT()")
+    penalty: Penalty = fields.part(
+        needs=("__call__",), expected="a penalty such as rnnjax.penalties.Omega()"
+    )
+    weight: Array | float = fields.number(default=1.0)
     exact = False
 
     @property
@@ -44,14 +46,31 @@ class Penalised:
         """Whether the rule inside is."""
         return self.rule.stochastic
 
+    @property
+    def step_axis(self) -> str:
+        """How the rule inside splits its steps; the penalty has none."""
+        return self.rule.step_axis
+
     def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Any:
         """Return the state of the rule inside."""
         return self.rule.init(cell, params, batch, key)
 
     def __call__(
-        self, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any = ()
+        self,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        *,
+        per_step: bool = False,
     ) -> RuleOut:
-        """Return the loss and the gradient of one sequence, equation (1)."""
+        """Return the loss and the gradient of one sequence, equation (1).
+
+        Raises:
+          ValueError: the steps are to be kept apart, which a penalty on whole sequences cannot.
+        """
+        _of_whole_sequences(per_step)
         out = self.rule(cell, loss, params, batch, state)
         return self._with_penalty(cell, loss, params, batch, out)
 
@@ -70,8 +89,7 @@ class Penalised:
         Raises:
           ValueError: the steps are to be kept apart, which a penalty on whole sequences cannot.
         """
-        if per_step:
-            raise ValueError("per_step: expected False, because a penalty is of a whole sequence")
+        _of_whole_sequences(per_step)
         out = rules.batch_gradient(self.rule, cell, loss, params, batch, state)
         return self._with_penalty(cell, loss, params, batch, out, batched=True)
 
@@ -92,3 +110,8 @@ class Penalised:
 
         gradient = jax.tree.map(lambda g: self.weight * g, jax.grad(penalty)(params))
         return out._replace(grads=scaled.add_trees(out.grads, scaled.normalise_tree(gradient)))
+
+
+def _of_whole_sequences(per_step: bool) -> None:
+    if per_step:
+        raise ValueError("per_step: expected False, because a penalty is of a whole sequence")

@@ -10,16 +10,15 @@ decay^k. It needs n_h numbers a parameter and no memory of the past.
 
 from typing import Any
 
-from flax import struct
-
-from rnnjax import scaled
+from rnnjax import fields, scaled
+from rnnjax.ranges import is_exactly
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.rtrl import Transport, next_influence, transport
 from rnnjax.types import Array, Cell, Params, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class EligibilityTrace:
     """Equations (1) and (2).
 
@@ -27,7 +26,7 @@ class EligibilityTrace:
       decay: factor of the trace in a step, 0 to 1; may be traced.
     """
 
-    decay: Array | float = 1.0
+    decay: Array | float = fields.number(default=1.0, at_least=0, at_most=1)
     step_axis = "loss"
     stochastic = False
     init = online.init
@@ -39,7 +38,7 @@ class EligibilityTrace:
     @property
     def exact(self) -> bool:
         """Whether the trace does not decay."""
-        return isinstance(self.decay, float) and self.decay == 1
+        return is_exactly(self.decay, 1)
 
     def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> Blocks:
         """Return P_0."""

@@ -11,8 +11,7 @@ dilemma for recurrent networks of spiking neurons, Nature Communications, 2020.
 
 from typing import Any
 
-from flax import struct
-
+from rnnjax import fields
 from rnnjax.rules import online, unit_trace
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -21,7 +20,7 @@ from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params
 
 
-@struct.dataclass
+@fields.dataclass
 class EProp:
     """Equations (1) and (2).
 
@@ -32,8 +31,8 @@ class EProp:
       feedback: F, (n_h, n_y), see `rnnjax.rules.random_feedback`; None for the readout's own.
     """
 
-    autapse: bool = struct.field(pytree_node=False, default=True)
-    feedback: Array | None = None
+    autapse: bool = fields.flag(default=True)
+    feedback: Array | None = fields.array("n_h", "n_y", default=None)
     step_axis = "loss"
     exact = False
     stochastic = False

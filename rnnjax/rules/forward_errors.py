@@ -18,16 +18,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import adjoint, dynamics, matrices, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, matrices, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class ForwardErrors:
     """Equations (1) to (3), for cells whose Jacobian has an inverse.
 
@@ -35,12 +34,13 @@ class ForwardErrors:
       scale_free: whether S_t and delta_t carry an exponent or are plain numbers, static.
     """
 
-    scale_free: bool = struct.field(pytree_node=False, default=True)
+    scale_free: bool = fields.flag(default=True)
     step_axis = "use"
     exact = False  # to rounding that grows with T
     stochastic = False
     init = without_state
 
+    @boundary.of_rule(real=True)
     def __call__(
         self,
         cell: Cell,
@@ -52,8 +52,8 @@ class ForwardErrors:
         per_step: bool = False,
     ) -> RuleOut:
         """Return loss and gradient of one sequence; see `rnnjax.types.Rule`."""
-        trajectory = scan.unroll(cell, params, batch.x)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.of_batch(cell, params, batch)
+        h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = self.errors(cell, params, trajectory, g)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)

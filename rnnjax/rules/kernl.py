@@ -22,9 +22,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, fields, scaled, scan
 from rnnjax.rules import immediate, online, unit_trace
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -60,17 +59,17 @@ class Prepared(NamedTuple):
     x: Array
 
 
-@struct.dataclass
+@fields.dataclass
 class KeRNL:
     """Equations (1) to (6), for any cell.
 
     Attributes:
-      rate: of equations (5) and (6); 0 keeps A = I and alpha = 0.8.
+      rate: of equations (5) and (6), 0 to 1; 0 keeps A = I and alpha = 0.8.
       horizon: steps between two starts of the perturbation, static.
     """
 
-    rate: Array | float = 0.05
-    horizon: int = struct.field(pytree_node=False, default=32)
+    rate: Array | float = fields.number(default=0.05, at_least=0, at_most=1)
+    horizon: int = fields.count(default=32)
     step_axis = "loss"
     exact = False
     stochastic = True
@@ -144,11 +143,11 @@ class KeRNL:
 
     def _taught(self, kernel: Kernel, now: Perturbation) -> Kernel:
         """Return equations (5) and (6)."""
-        size = jnp.sum(jnp.abs(now.Omega) ** 2)
+        size = jnp.sum(now.Omega**2)
         rate = jnp.where(size > 0, self.rate / jnp.where(size > 0, size, 1), 0)
         error = kernel.A @ now.Omega - now.u
-        by_alpha = ((error.conj() @ kernel.A) * now.Gamma).real
+        by_alpha = (error @ kernel.A) * now.Gamma
         return Kernel(
-            A=kernel.A - rate * jnp.outer(error, now.Omega.conj()),
+            A=kernel.A - rate * jnp.outer(error, now.Omega),
             alpha=jnp.clip(kernel.alpha - rate * by_alpha, 0, 1),
         )

@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, fields, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -60,7 +59,7 @@ class Kronecker(NamedTuple):
     B: Any
 
 
-@struct.dataclass
+@fields.dataclass
 class KFRTRL:
     """Equations (1) to (4), for cells that offer `from_sum`.
 
@@ -68,7 +67,7 @@ class KFRTRL:
       signs: nu of every step, (T, 2), in place of random ones.
     """
 
-    signs: Array | None = None
+    signs: Array | None = fields.array("T", "2", default=None)
     step_axis = "loss"
     exact = False
     stochastic = True
@@ -114,7 +113,7 @@ class KFRTRL:
         return Kronecker(A, B), _outer(params, _of_rows(prepared.g, B), A)
 
 
-@struct.dataclass
+@fields.dataclass
 class ReverseKFRTRL:
     """Equations (1), (5) and (6), for cells that offer `from_sum`.
 
@@ -122,7 +121,7 @@ class ReverseKFRTRL:
       signs: nu of every step, (T, n_z), in place of random ones.
     """
 
-    signs: Array | None = None
+    signs: Array | None = fields.array("T", "n_z", default=None)
     step_axis = "loss"
     exact = False
     stochastic = True

@@ -10,16 +10,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import scaled
+from rnnjax import boundary, fields, scaled
 from rnnjax.rules.base import batch_gradient
 from rnnjax.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class MatchedLength:
     """Equation (1).
 
@@ -28,8 +27,12 @@ class MatchedLength:
       matched: 1 for g', 0 for u itself, so that both are one program; may be traced.
     """
 
-    rule: EligibilityRatio = EligibilityRatio()
-    matched: Array | float = 1.0
+    rule: EligibilityRatio = fields.part(
+        default=EligibilityRatio(),
+        needs=("rule", "scale_steps"),
+        expected="a rule such as rnnjax.EligibilityRatio()",
+    )
+    matched: Array | float = fields.number(default=1.0, at_least=0, at_most=1)
     exact = False
 
     @property
@@ -46,6 +49,7 @@ class MatchedLength:
         """Return the state of the rule inside."""
         return self.rule.init(cell, params, batch, key)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -58,8 +62,9 @@ class MatchedLength:
     ) -> RuleOut:
         """Return loss and gradient of one sequence; see `rnnjax.types.Rule`."""
         out = self.rule.rule(cell, loss, params, batch, state, per_step=True)
-        return self._matched(out, per_step)
+        return self._matched(out, batch.counts, per_step)
 
+    @boundary.of_batches
     def batch_gradient(
         self,
         cell: Cell,
@@ -72,10 +77,10 @@ class MatchedLength:
     ) -> RuleOut:
         """Return loss and gradient of a batch, leaves (B, T, ...), averaged before any ratio."""
         out = batch_gradient(self.rule.rule, cell, loss, params, batch, state, per_step=True)
-        return self._matched(out, per_step)
+        return self._matched(out, jnp.any(batch.counts, axis=0), per_step)
 
-    def _matched(self, out: RuleOut, per_step: bool) -> RuleOut:
-        steps, ratios = out.grads, self.rule.scale_steps(out.grads)
+    def _matched(self, out: RuleOut, counts: Array, per_step: bool) -> RuleOut:
+        steps, ratios = out.grads, self.rule.scale_steps(out.grads, counts)
         g, u = scaled.sum_over_leading(steps), scaled.sum_over_leading(ratios)
         log_factor = scaled.log_norm(u) - scaled.log_norm(g)
         plain, other = (steps, ratios) if per_step else (g, u)

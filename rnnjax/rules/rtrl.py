@@ -10,9 +10,7 @@ neural networks, Neural Computation, 1989.
 
 from typing import Any, NamedTuple
 
-from flax import struct
-
-from rnnjax import scaled
+from rnnjax import fields, scaled
 from rnnjax.rules import immediate, influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -28,7 +26,7 @@ class Transport(NamedTuple):
     x: Array
 
 
-@struct.dataclass
+@fields.dataclass
 class RTRL:
     """Equations (1) and (2), for any cell."""
 

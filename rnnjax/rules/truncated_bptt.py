@@ -11,15 +11,14 @@ every loss (full overlap) is `rnnjax.rules.BPTT` with a window.
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import adjoint, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-@struct.dataclass
+@fields.dataclass
 class TruncatedBPTT:
     """Equation (1).
 
@@ -28,20 +27,17 @@ class TruncatedBPTT:
       carries: whether a sequence starts from the last state of the one before, static.
     """
 
-    window: int = struct.field(pytree_node=False)
-    carries: bool = struct.field(pytree_node=False, default=True)
+    window: int = fields.count()
+    carries: bool = fields.flag(default=True)
     step_axis = "use"
     exact = False
     stochastic = False
-
-    def __post_init__(self) -> None:
-        if self.window < 1:
-            raise ValueError(f"window: expected a positive number of steps, got {self.window}")
 
     def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Scaled:
         """Return h_0 of the first sequence, value (n_h,)."""
         return scan.initial(cell, params)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -54,8 +50,8 @@ class TruncatedBPTT:
     ) -> RuleOut:
         """Return loss, gradient and the last state; see `rnnjax.types.Rule`."""
         start = state if self.carries else scan.initial(cell, params)
-        trajectory = scan.unroll(cell, params, batch.x, start)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.steps(cell, params, batch.x, start, counts=batch.counts)
+        h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         passes = (jnp.arange(len(losses)) % self.window != 0).astype(losses.dtype)
         nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))

@@ -9,14 +9,15 @@ also has the sources.
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import refusal
 from rnnjax.theory import add_task
 from rnnjax.types import Array, Batch
 
 
-@struct.dataclass
+@fields.dataclass
 class AddTask:
     """The add task; n_x = 2, n_y = 2, a loss at every step but the first ones.
 
@@ -28,24 +29,19 @@ class AddTask:
         The mean loss over the draws is that against the probabilities, which has less noise.
     """
 
-    lag_1: int = struct.field(pytree_node=False, default=3)
-    lag_2: int = struct.field(pytree_node=False, default=8)
-    length: int = struct.field(pytree_node=False, default=64)
-    drawn: bool = struct.field(pytree_node=False, default=True)
+    lag_1: int = fields.count(default=3)
+    lag_2: int = fields.count(default=8)
+    length: int = fields.count(default=64, at_least=3)
+    drawn: bool = fields.flag(default=True)
     n_x = 2
     n_y = 2
 
     def __post_init__(self) -> None:
-        if min(self.lag_1, self.lag_2) < 1 or self.lag_1 == self.lag_2:
-            raise ValueError(
-                "lag_1, lag_2: expected two positive numbers of steps that differ, got "
-                f"{self.lag_1} and {self.lag_2}"
-            )
+        if self.lag_1 == self.lag_2:
+            raise refusal("lag_2", f"a lag other than lag_1 = {self.lag_1}", self.lag_2)
         if self.length <= self._n_waiting:
-            raise ValueError(
-                f"length: expected at least {self._n_waiting + 1} steps, one more than the longer "
-                f"lag, got {self.length}"
-            )
+            longer = f"at least {self._n_waiting + 1} steps, one more than the longer lag"
+            raise refusal("length", longer, self.length)
 
     @property
     def _n_waiting(self) -> int:

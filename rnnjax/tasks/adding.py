@@ -8,13 +8,13 @@ values are uniform in [-1, 1] and whose marks stand elsewhere.
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import squared_error
 from rnnjax.types import Array, Batch
 
 
-@struct.dataclass
+@fields.dataclass
 class Adding:
     """The adding problem; n_x = 2, n_y = 1, the loss falls due at T.
 
@@ -22,13 +22,9 @@ class Adding:
       length: T, at least 2.
     """
 
-    length: int = struct.field(pytree_node=False, default=100)
+    length: int = fields.count(default=100, at_least=2)
     n_x = 2
     n_y = 1
-
-    def __post_init__(self) -> None:
-        if self.length < 2:
-            raise ValueError(f"length: expected at least 2 steps, got {self.length}")
 
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""

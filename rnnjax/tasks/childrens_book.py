@@ -11,8 +11,8 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
 from rnnjax.theory.sentences import LENGTH, SENTENCES, STOP, WORDS
 from rnnjax.types import Array, Batch
@@ -20,7 +20,7 @@ from rnnjax.types import Array, Batch
 _INDICES = np.array([[WORDS.index(word) for word in sentence] for sentence in SENTENCES])
 
 
-@struct.dataclass
+@fields.dataclass
 class ChildrensBook:
     """The next word of the book; n_x = n_y = 5, one-hot in the order of `WORDS`.
 
@@ -30,13 +30,9 @@ class ChildrensBook:
       n_sentences: sentences of a sequence; T is four times that.
     """
 
-    n_sentences: int = struct.field(pytree_node=False, default=3)
+    n_sentences: int = fields.count(default=3)
     n_x = len(WORDS)
     n_y = len(WORDS)
-
-    def __post_init__(self) -> None:
-        if self.n_sentences < 1:
-            raise ValueError(f"n_sentences: expected at least 1, got {self.n_sentences}")
 
     @property
     def length(self) -> int:

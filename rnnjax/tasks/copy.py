@@ -15,13 +15,14 @@ import math
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import Number
 from rnnjax.types import Array, Batch
 
 
-@struct.dataclass
+@fields.dataclass
 class Copy:
     """Copy; n_x = n_symbols + 2 (the items, blank, go), n_y = n_symbols + 1 (the items, blank).
 
@@ -34,22 +35,15 @@ class Copy:
         static.
     """
 
-    n_symbols: int = struct.field(pytree_node=False, default=8)
-    n_items: int = struct.field(pytree_node=False, default=10)
-    delay: Array | int = 20
-    longest: int | None = struct.field(pytree_node=False, default=None)
-    blanks: bool = struct.field(pytree_node=False, default=True)
+    n_symbols: int = fields.count(default=8)
+    n_items: int = fields.count(default=10)
+    delay: Array | int = fields.whole(default=20)
+    longest: int | None = fields.count(default=None, optional=True)
+    blanks: bool = fields.flag(default=True)
 
     def __post_init__(self) -> None:
-        if min(self.n_symbols, self.n_items) < 1:
-            raise ValueError(
-                "n_symbols, n_items: expected positive numbers, got "
-                f"{self.n_symbols} and {self.n_items}"
-            )
-        if isinstance(self.delay, int) and not 1 <= self.delay <= (self.longest or self.delay):
-            raise ValueError(
-                f"delay: expected 1 to {self.longest or 'any number of'} steps, got {self.delay}"
-            )
+        if self.longest is not None:
+            Number(at_least=1, at_most=self.longest, whole=True).checked("delay", self.delay)
 
     @property
     def length(self) -> int:

@@ -21,8 +21,8 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.types import Array, Batch
 
 _N_AMOUNTS = 9
@@ -31,7 +31,7 @@ _N_SHAPES = 3
 START = 0.1  # r_0
 
 
-@struct.dataclass
+@fields.dataclass
 class DataPairs:
     """81 pairs of equations (1) and (2); n_x = 2 (i1, i2), n_y = 2 (q, r): the last is fed back.
 
@@ -39,13 +39,9 @@ class DataPairs:
       length: T.
     """
 
-    length: int = struct.field(pytree_node=False, default=5)
+    length: int = fields.count(default=5)
     n_x = 2
     n_y = 2
-
-    def __post_init__(self) -> None:
-        if self.length < 1:
-            raise ValueError(f"length: expected at least 1 step, got {self.length}")
 
     def pairs(self) -> Batch:
         """Return all pairs, leaves (81, T, ...)."""

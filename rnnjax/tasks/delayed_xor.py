@@ -12,15 +12,15 @@ import math
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
 from rnnjax.types import Array, Batch
 
 CHANCE = math.log(2)
 
 
-@struct.dataclass
+@fields.dataclass
 class DelayedXOR:
     """Delayed exclusive or; n_x = 1, n_y = 2 (same, different), the loss falls due at T.
 
@@ -29,17 +29,10 @@ class DelayedXOR:
       distance: steps from the first bit to the second, static, positive.
     """
 
-    delay: int = struct.field(pytree_node=False, default=5)
-    distance: int = struct.field(pytree_node=False, default=5)
+    delay: int = fields.count(default=5, at_least=0)
+    distance: int = fields.count(default=5)
     n_x = 1
     n_y = 2
-
-    def __post_init__(self) -> None:
-        for name, least in (("delay", 0), ("distance", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name}: expected at least {least} steps, got {getattr(self, name)}"
-                )
 
     @property
     def length(self) -> int:

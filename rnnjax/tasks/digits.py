@@ -12,8 +12,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
 from rnnjax.types import Array, Batch
 
@@ -36,7 +36,7 @@ def _images() -> tuple[np.ndarray, np.ndarray]:
     return rows[:, :-1] / _MAX_INK, rows[:, -1].astype(int)
 
 
-@struct.dataclass
+@fields.dataclass
 class Digits:
     """Handwritten digits; n_y = 10, the loss falls due at T.
 
@@ -44,7 +44,7 @@ class Digits:
       by_rows: row by row (T = 8, n_x = 8) instead of pixel by pixel (T = 64, n_x = 1).
     """
 
-    by_rows: bool = struct.field(pytree_node=False, default=False)
+    by_rows: bool = fields.flag(default=False)
     n_y = 10
 
     @property

@@ -16,8 +16,8 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
 from rnnjax.types import Array, Batch
 
@@ -37,7 +37,7 @@ def one_hot(name: str, names: tuple[str, ...]) -> np.ndarray:
     return np.eye(len(names))[names.index(name)]
 
 
-@struct.dataclass
+@fields.dataclass
 class Dinner:
     """Tonight's dinner from last night's, where that is known; n_x = n_y = 3.
 
@@ -46,14 +46,10 @@ class Dinner:
       missed: probability that a night was missed; what was eaten before the first is known.
     """
 
-    length: int = struct.field(pytree_node=False, default=15)
-    missed: Array | float = 0.5
+    length: int = fields.count(default=15)
+    missed: Array | float = fields.number(default=0.5, at_least=0, at_most=1)
     n_x = len(DINNERS)
     n_y = len(DINNERS)
-
-    def __post_init__(self) -> None:
-        if self.length < 1:
-            raise ValueError(f"length: expected at least 1 night, got {self.length}")
 
     def sample(self, key: Array) -> Batch:
         """Draw the dinner before the first night, and which nights are missed."""

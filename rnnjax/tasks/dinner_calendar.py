@@ -13,9 +13,10 @@ After Brandon Rohrer, How recurrent neural networks and long short-term memory w
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.types import Array, Batch
 
 _N_DINNERS = 3
@@ -25,7 +26,7 @@ _DAYS_OF_YEAR = sum(_DAYS_OF_MONTH)
 _DAYS_BETWEEN_MEETINGS = 5  # on working days
 
 
-@struct.dataclass
+@fields.dataclass
 class DinnerCalendar:
     """Tonight's dinner from the calendar; one step, n_x = 23, n_y = 3.
 
@@ -36,7 +37,7 @@ class DinnerCalendar:
       yesterday: 1 shows last night's dinner, 0 hides it behind zeros.
     """
 
-    yesterday: Array | float = 0.0
+    yesterday: Array | float = fields.number(default=0.0, at_least=0, at_most=1)
     length = 1
     n_x = len(WEEKDAYS) + len(_DAYS_OF_MONTH) + 1 + _N_DINNERS
     n_y = _N_DINNERS
@@ -63,6 +64,7 @@ class DinnerCalendar:
             mask=jnp.ones(1),
         )
 
+    @arguments(every=COUNT)
     def nights(self, every: int = 1) -> Batch:
         """Return the nights of every so manieth day of the year in all 21 years.
 

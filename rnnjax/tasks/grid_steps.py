@@ -7,14 +7,14 @@ cells without their order may find two answers (see `rnnjax.theory.nowcasting`).
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
 from rnnjax.theory import nowcasting
 from rnnjax.types import Array, Batch
 
 
-@struct.dataclass
+@fields.dataclass
 class GridSteps:
     """Steps on a grid; n_x = n_y = side^2, the loss falls due at T = 2.
 
@@ -23,13 +23,9 @@ class GridSteps:
       torus: whether a line that leaves the grid comes back on the other side.
     """
 
-    side: int = struct.field(pytree_node=False, default=5)
-    torus: bool = struct.field(pytree_node=False, default=False)
+    side: int = fields.count(default=5, at_least=3)
+    torus: bool = fields.flag(default=False)
     length = 2
-
-    def __post_init__(self) -> None:
-        if self.side < 3:
-            raise ValueError(f"side: expected at least 3 cells, got {self.side}")
 
     @property
     def n_x(self) -> int:

@@ -24,13 +24,14 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jax.scipy.special import ndtr
 
+from rnnjax import fields
+from rnnjax.ranges import refusal
 from rnnjax.types import Array, Batch
 
 
-@struct.dataclass
+@fields.dataclass
 class MovingBlobs:
     """Blobs in motion, equation (1); n_x = n_y = side^2, pixels in rows.
 
@@ -48,24 +49,20 @@ class MovingBlobs:
       noise: standard deviation of what is added to every pixel of the inputs; targets are clean.
     """
 
-    length: int = struct.field(pytree_node=False, default=6)
-    side: int = struct.field(pytree_node=False, default=16)
-    speed: int = struct.field(pytree_node=False, default=2)
-    whole_steps: bool = struct.field(pytree_node=False, default=True)
-    n_blobs: int = struct.field(pytree_node=False, default=1)
-    width: Array | float = 1.2
-    wander: Array | float = 0.0
-    growth: Array | float = 0.0
-    noise: Array | float = 0.0
+    length: int = fields.count(default=6, at_least=2)
+    side: int = fields.count(default=16, at_least=4)
+    speed: int = fields.count(default=2)
+    whole_steps: bool = fields.flag(default=True)
+    n_blobs: int = fields.count(default=1)
+    width: Array | float = fields.number(default=1.2, above=0)
+    wander: Array | float = fields.number(default=0.0, at_least=0)
+    growth: Array | float = fields.number(default=0.0, at_least=0)
+    noise: Array | float = fields.number(default=0.0, at_least=0)
 
     def __post_init__(self) -> None:
-        if self.length < 2:
-            raise ValueError(f"length: expected at least 2 frames, got {self.length}")
-        if not 1 <= self.speed <= self.side / 4:
-            raise ValueError(
-                f"speed: expected 1 to {self.side // 4} pixels, a quarter of the side, "
-                f"got {self.speed}"
-            )
+        if self.speed > self.side / 4:
+            most = f"1 to {self.side // 4} pixels, a quarter of the side"
+            raise refusal("speed", most, self.speed)
 
     @property
     def n_x(self) -> int:

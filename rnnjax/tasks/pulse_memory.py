@@ -7,14 +7,14 @@ that goes back through it can make a memory of it. Always answering 0.5 costs 0.
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.types import Array, Batch
 
 CHANCE = 0.08
 
 
-@struct.dataclass
+@fields.dataclass
 class PulseMemory:
     """The pulse memory task; n_x = 2 (a constant 1, the pulse), n_y = 2 (asked, not asked).
 
@@ -22,13 +22,9 @@ class PulseMemory:
       length: T, at least 2.
     """
 
-    length: int = struct.field(pytree_node=False, default=3)
+    length: int = fields.count(default=3, at_least=2)
     n_x = 2
     n_y = 2
-
-    def __post_init__(self) -> None:
-        if self.length < 2:
-            raise ValueError(f"length: expected at least 2 steps, got {self.length}")
 
     def pairs(self) -> Batch:
         """Return the two sequences, without and with a pulse, leaves (2, T, ...)."""

@@ -10,15 +10,16 @@ Sequences of many lengths are drawn in arrays of one length: distractors follow 
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import refusal
 from rnnjax.types import Array, Batch
 
 _N_MESSAGE = 2
 
 
-@struct.dataclass
+@fields.dataclass
 class TemporalOrder:
     """Temporal order; n_x = 6, n_y = 4, the loss falls due at T.
 
@@ -28,16 +29,14 @@ class TemporalOrder:
         None for one T.
     """
 
-    length: int = struct.field(pytree_node=False, default=50)
-    shortest: int | None = struct.field(pytree_node=False, default=None)
+    length: int = fields.count(default=50, at_least=10)
+    shortest: int | None = fields.count(default=None, at_least=10, optional=True)
     n_x = 6
     n_y = 4
 
     def __post_init__(self) -> None:
-        if self.length < 10:
-            raise ValueError(f"length: expected at least 10 steps, got {self.length}")
-        if self.shortest is not None and not 10 <= self.shortest <= self.length:
-            raise ValueError(f"shortest: expected 10 to {self.length} steps, got {self.shortest}")
+        if self.shortest is not None and self.shortest > self.length:
+            raise refusal("shortest", f"10 to {self.length} steps", self.shortest)
 
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""

@@ -11,33 +11,31 @@ import math
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
+from rnnjax.ranges import Number
 from rnnjax.types import Array, Batch
 
 CHANCE = math.log(2)
 
 
-@struct.dataclass
+@fields.dataclass
 class TemporalXOR:
     """Temporal exclusive or, equation (1); n_x = 1, n_y = 1, a logit.
 
     Attributes:
-      delay: d, at least 1; may be traced.
-      length: T, more than 2 d, static.
+      delay: d, at least 1 and less than half of T; may be traced.
+      length: T, at least 3, static.
     """
 
-    delay: Array | int = 5
-    length: int = struct.field(pytree_node=False, default=50)
+    delay: Array | int = fields.whole(default=5)
+    length: int = fields.count(default=50, at_least=3)
     n_x = 1
     n_y = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.delay, int) and not 1 <= 2 * self.delay < self.length:
-            raise ValueError(
-                "delay: expected at least 1 step, and a sequence of more than two delays, got "
-                f"delay={self.delay}, length={self.length}"
-            )
+        most = (self.length - 1) // 2  # the sequence is longer than two delays
+        Number(at_least=1, at_most=most, whole=True).checked("delay", self.delay)
 
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""

@@ -12,16 +12,17 @@ the last point. Here m is uniform in [-3, 3] and |v| in [0.5, 1.5], whence E[v^2
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import squared_error
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.types import Array, Batch
 
 REACH = 3.0
 SLOWEST, FASTEST = 0.5, 1.5
 
 
-@struct.dataclass
+@fields.dataclass
 class TwoPoints:
     """The next point of a straight way, equation (1); n_x = n_y = 1, the loss is due at T = 2."""
 
@@ -41,6 +42,7 @@ class TwoPoints:
         points = (middle + velocity * offsets)[:, None]
         return Batch(points[:2], points[2:].repeat(2, axis=0), jnp.array([0.0, 1.0]))
 
+    @arguments(n=COUNT)
     def grid(self, n: int) -> Batch:
         """Return an even grid of n places, n speeds and both directions, leaves (2 n^2, 2, ...).
 

@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.losses import squared_error
 from rnnjax.types import Array, Batch
 
 
-@struct.dataclass
+@fields.dataclass
 class WhiteNoise:
     """Independent standard normal inputs; the target, due at every step, is noise as well.
 
@@ -21,10 +21,10 @@ class WhiteNoise:
       scale: standard deviation of the inputs.
     """
 
-    length: int = struct.field(pytree_node=False, default=256)
-    n_x: int = struct.field(pytree_node=False, default=8)
-    n_y: int = struct.field(pytree_node=False, default=1)
-    scale: Array | float = 1.0
+    length: int = fields.count(default=256)
+    n_x: int = fields.count(default=8)
+    n_y: int = fields.count(default=1)
+    scale: Array | float = fields.number(default=1.0, at_least=0)
 
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""

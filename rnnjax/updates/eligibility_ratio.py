@@ -14,10 +14,17 @@ from typing import Any
 import optax
 
 from rnnjax import ratios, scaled
+from rnnjax.ranges import COUNT, Flag, Kind, arguments
 
 LITERAL = ratios.Literal()
 
 
+@arguments(
+    multiplier=Kind(callable, "a multiplier such as rnnjax.ratios.Literal()", static=False),
+    of=Kind(callable, "a function (newer, older) -> pairs", static=False),
+    recursive=Flag(),
+    every=COUNT,
+)
 def eligibility_ratio(
     multiplier: ratios.Multiplier = LITERAL,
     of: ratios.Of = ratios.each_weight,

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array
 
 
@@ -31,15 +32,16 @@ class QuickpropState(NamedTuple):
     slope: Any
 
 
+@arguments(rate=Number(at_least=0), growth=Number(above=0, infinite=True))
 def quickprop(rate: Array | float, growth: Array | float = 1.75) -> optax.GradientTransformation:
     """Construct the optimiser of equations (1) and (2).
 
     Args:
-      rate: learning rate of the steps that (1) cannot give.
-      growth: greatest ratio of successive steps; inf for none.
+      rate: learning rate of the steps that (1) cannot give, >= 0.
+      growth: greatest ratio of successive steps, > 0; inf for none.
 
     Returns:
-      an optax optimiser for plain gradients.
+      an optax optimiser for plain gradients; its `init` refuses complex weights.
     """
 
     def one(g: Array, step: Array, slope: Array) -> Array:
@@ -53,6 +55,8 @@ def quickprop(rate: Array | float, growth: Array | float = 1.75) -> optax.Gradie
         return jnp.where(moved, ratio * jnp.where(moved, step, 0), -rate * g)
 
     def init(params: Any) -> QuickpropState:
+        if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(params)):
+            raise ValueError("params: expected real weights, got complex ones, which have no slope")
         nothing = jax.tree.map(jnp.zeros_like, params)
         return QuickpropState(nothing, nothing)
 

@@ -2,7 +2,9 @@
 
 A rule hands over a gradient whose norm may be e^400. `clip_by_norm`, `clip_by_value`,
 `clip_by_unit` and `plain` stand between it and an optax optimiser: all return a
-`GradientTransformation` that takes `Scaled` leaves.
+`GradientTransformation` that takes `Scaled` leaves. An optimiser subtracts what it is fed, so it is
+fed the direction of steepest ascent, which by a complex weight is the conjugate of JAX's gradient,
+in the dtype of the parameters.
 """
 
 from typing import Any
@@ -12,15 +14,21 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax import scaled
+from rnnjax.ranges import Number, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
+from rnnjax.updates import units
+from rnnjax.updates.optimisers import OPTIMISER, with_loss
+
+_THRESHOLD = Number(above=0)
 
 
 class FromScaled(optax.GradientTransformationExtraArgs):
     """An optax transformation whose `update` takes a gradient with `Scaled` leaves."""
 
 
-def clip_by_norm(max_norm: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+@arguments(max_norm=_THRESHOLD, optimiser=OPTIMISER)
+def clip_by_norm(max_norm: Array | float, optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with gradients clipped to a norm.
 
     The direction stays right however large the norm is; see `rnnjax.scaled.clip_norm`.
@@ -32,56 +40,64 @@ def clip_by_norm(max_norm: Any, optimiser: optax.GradientTransformation) -> From
     return _fed_by(lambda grads: scaled.clip_norm(grads, max_norm), optimiser)
 
 
-def clip_by_value(max_value: Any, optimiser: optax.GradientTransformation) -> FromScaled:
+@arguments(max_value=_THRESHOLD, optimiser=OPTIMISER)
+def clip_by_value(max_value: Array | float, optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with gradients each of whose entries is clipped.
 
-    An entry too large for the dtype becomes the threshold, with its sign. Mikolov, Statistical
-    language models based on neural networks, PhD thesis, Brno, 2012.
+    Of a complex entry both parts are. An entry too large for the dtype becomes the threshold, with
+    its sign. Mikolov, Statistical language models based on neural networks, PhD thesis, Brno, 2012.
 
     Args:
       max_value: the threshold on |entry|, > 0; may be traced.
       optimiser: what the clipped gradient goes to.
     """
 
+    def entry_clipped(g: Array) -> Array:
+        if jnp.iscomplexobj(g):
+            return jax.lax.complex(entry_clipped(g.real), entry_clipped(g.imag))
+        return jnp.clip(g, -max_value, max_value)
+
     def clipped(grads: Any) -> Any:
-        return jax.tree.map(lambda g: jnp.clip(g, -max_value, max_value), scaled.plain(grads))
+        return jax.tree.map(entry_clipped, scaled.plain(grads))
 
     return _fed_by(clipped, optimiser)
 
 
+@arguments(max_ratio=_THRESHOLD, optimiser=OPTIMISER, smallest=_THRESHOLD)
 def clip_by_unit(
-    max_ratio: Any, optimiser: optax.GradientTransformation, smallest: float = 1e-3
+    max_ratio: Array | float, optimiser: optax.GradientTransformation, smallest: float = 1e-3
 ) -> FromScaled:
     """Construct an optimiser fed with gradients clipped unit by unit (adaptive clipping).
 
     The gradient of a unit's incoming weights, a row of a matrix or an entry of a vector, is scaled
-    down to max_ratio times the norm of these weights where it is longer. Brock, De, Smith and
-    Simonyan, High-performance large-scale image recognition without normalization, ICML 2021.
+    down to max_ratio times the norm of these weights where it is longer; where a cell lays its
+    weights out in another way, its parameters say so (see `rnnjax.updates.units`). Brock, De, Smith
+    and Simonyan, High-performance large-scale image recognition without normalization, ICML 2021.
 
     Args:
       max_ratio: the threshold on |gradient of a unit| / |its weights|, > 0; may be traced.
       optimiser: what the clipped gradient goes to.
-      smallest: weights of a smaller norm count as this long, so that zeros can be left.
+      smallest: weights of a smaller norm count as this long, > 0, so that zeros can be left.
     """
 
-    def clip(gradient: Scaled, weights: Array) -> Array:
-        rows = scaled.normalise(
-            gradient.value.reshape(len(weights), -1),
-            jnp.broadcast_to(gradient.exponent, len(weights)),
-        )
-        size = jnp.linalg.norm(weights.reshape(len(weights), -1), axis=1)
+    def clip(weights: Array, gradient: Scaled, axes: tuple[int, ...]) -> Array:
+        value = units.by_unit(gradient.value, axes)
+        rows = scaled.normalise(value, jnp.broadcast_to(gradient.exponent, len(value)))
+        size = jnp.linalg.norm(units.by_unit(weights, axes), axis=1)
         log_most = jnp.log(max_ratio) + jnp.log(jnp.maximum(size, smallest))
         excess = jnp.maximum(scaled.log_norm(rows) - log_most, 0)
         factor = jax.vmap(scaled.from_log)(-excess)
         value = rows.value * factor.value[:, None]
-        return scaled.shift(value, rows.exponent + factor.exponent).reshape(weights.shape)
+        value = scaled.shift(value, rows.exponent + factor.exponent)
+        return units.as_leaf(value, weights, axes)
 
     def clipped(grads: Any, params: Any) -> Any:
-        return jax.tree.map(clip, grads, params, is_leaf=lambda node: isinstance(node, Scaled))
+        return jax.tree.map(clip, params, grads, units.axes_of_one(params))
 
     return _fed_by(clipped, optimiser, with_params=True)
 
 
+@arguments(optimiser=OPTIMISER)
 def plain(optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with plain gradients: inf or 0 where they do not fit."""
     return _fed_by(scaled.plain, optimiser)
@@ -92,10 +108,18 @@ def from_scaled(optimiser: optax.GradientTransformation) -> FromScaled:
     return optimiser if isinstance(optimiser, FromScaled) else plain(optimiser)
 
 
+def _ascent(gradient: Scaled) -> Scaled:
+    """Return the direction in which a real loss rises most.
+
+    JAX's gradient dL/du - i dL/dv by a complex weight u + i v is the conjugate of that.
+    """
+    return Scaled(gradient.value.conj(), gradient.exponent)
+
+
 def _fed_by(
     convert: Any, optimiser: optax.GradientTransformation, *, with_params: bool = False
 ) -> FromScaled:
-    optimiser = optax.with_extra_args_support(optimiser)
+    optimiser = with_loss(optimiser)
 
     def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         if not scaled.is_scaled_tree(grads):
@@ -103,7 +127,10 @@ def _fed_by(
                 "grads: expected the scaled gradient of a rule, got plain arrays, because "
                 "clipping must be outermost: clip_by_norm(c, optax.chain(...))"
             )
+        grads = jax.tree.map(_ascent, grads, is_leaf=lambda node: isinstance(node, Scaled))
         found = convert(grads, params) if with_params else convert(grads)
+        if params is not None:
+            found = jax.tree.map(lambda g, p: g.astype(jnp.result_type(p)), found, params)
         return optimiser.update(found, state, params, **extra)
 
     return FromScaled(optimiser.init, update)

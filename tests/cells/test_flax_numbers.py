@@ -75,7 +75,7 @@ def test_the_adapters_give_the_numbers_of_flax():
 def test_an_nnx_cell_gives_the_numbers_of_nnx():
     adapter = rnnjax.from_nnx(nnx.GRUCell, 3, N, param_dtype=jnp.float64)
     params = adapter.init(jax.random.key(2))
-    cell = adapter.backend._build(jax.random.split(jax.random.key(2))[0])
+    cell = adapter.backend.build(jax.random.split(jax.random.key(2))[0])
     h = cell.initialize_carry((3,), rngs=nnx.Rngs(0))
     for x in X[:4]:
         h, _ = cell(h, x)

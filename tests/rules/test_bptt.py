@@ -150,7 +150,7 @@ def test_a_batch_in_segments_is_the_same_mean_in_less_memory():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"window": 0}, "window: expected a positive"),
+        ({"window": 0}, "window: expected a whole number of at least 1 or None, got 0"),
         ({"window": 2, "segment": 3}, "segment: expected None with a window"),
     ],
 )
@@ -159,6 +159,8 @@ def test_bad_windows_are_refused(fields, message):
         rnnjax.BPTT(**fields)
 
 
-def test_a_bad_segment_is_refused():
-    with pytest.raises(ValueError, match="segment: expected a positive number of steps, got 0"):
-        rnnjax.BPTT(segment=0)(CELL, squared_error, PARAMS, BATCH)
+@pytest.mark.parametrize("one", [1, 1.0, np.float32(1), np.ones(2), jnp.ones(())])
+def test_a_decay_of_one_is_exact_however_it_is_given(one):
+    assert rnnjax.BPTT(decay=one).exact and rnnjax.EligibilityTrace(decay=one).exact
+    assert not rnnjax.BPTT(decay=one * 0.5).exact
+    assert not jax.eval_shape(lambda d: jnp.zeros(2 * rnnjax.BPTT(decay=d).exact), one).size

@@ -137,8 +137,8 @@ def test_the_best_reader_of_one_or_two_words_meets_the_entropy():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: tasks.Dinner(length=0), "length: expected at least 1 night, got 0"),
-        (lambda: tasks.ChildrensBook(n_sentences=0), "n_sentences: expected at least 1, got 0"),
+        (lambda: tasks.Dinner(length=0), "length: expected a whole number of at least 1, got 0"),
+        (lambda: tasks.ChildrensBook(0), "n_sentences: expected a whole number of at least 1"),
     ],
 )
 def test_a_length_that_cannot_be_is_refused(make, message):

@@ -80,8 +80,8 @@ def test_no_answer_costs_less_than_the_last_plateau_on_exact_targets():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"lag_1": 0}, "lag_1, lag_2: expected two positive"),
-        ({"lag_1": 8}, "lag_1, lag_2: expected two positive numbers of steps that differ"),
+        ({"lag_1": 0}, "lag_1: expected a whole number of at least 1, got 0"),
+        ({"lag_1": 8}, "lag_2: expected a lag other than lag_1 = 8, got 8"),
         ({"length": 8}, "length: expected at least 9 steps"),
     ],
 )
@@ -141,9 +141,9 @@ def test_the_floor_of_copy_is_that_of_the_paper():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"n_symbols": 0}, "n_symbols, n_items: expected positive"),
-        ({"delay": 0}, "delay: expected 1 to any number of steps, got 0"),
-        ({"delay": 9, "longest": 8}, "delay: expected 1 to 8 steps, got 9"),
+        ({"n_symbols": 0}, "n_symbols: expected a whole number of at least 1, got 0"),
+        ({"delay": 0}, "delay: expected a whole number of at least 1, got 0"),
+        ({"delay": 9, "longest": 8}, "delay: expected a whole number from 1 to 8, got 9"),
     ],
 )
 def test_a_copy_that_cannot_be_is_refused(fields, message):
@@ -179,7 +179,10 @@ def test_an_uninformed_answer_to_delayed_xor_costs_ln_2():
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"delay": -1}, "delay: expected at least 0"), ({"distance": 0}, "distance: expected at le")],
+    [
+        ({"delay": -1}, "delay: expected a whole number of at least 0, got -1"),
+        ({"distance": 0}, "distance: expected a whole number of at least 1, got 0"),
+    ],
 )
 def test_a_delayed_xor_that_cannot_be_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
@@ -211,7 +214,7 @@ def test_the_loss_of_temporal_xor_is_that_of_two_classes():
     np.testing.assert_allclose(task.loss(0 * logit, jnp.ones(1)), temporal_xor.CHANCE, rtol=1e-15)
 
 
-@pytest.mark.parametrize(("delay", "length"), [(0, 9), (5, 10)])
-def test_a_temporal_xor_that_cannot_be_is_refused(delay, length):
-    with pytest.raises(ValueError, match="delay: expected at least 1 step"):
-        tasks.TemporalXOR(delay, length)
+@pytest.mark.parametrize(("delay", "range_"), [(0, "of at least 1"), (5, "from 1 to 4")])
+def test_a_temporal_xor_that_cannot_be_is_refused(delay, range_):
+    with pytest.raises(ValueError, match=f"delay: expected a whole number {range_}, got {delay}"):
+        tasks.TemporalXOR(delay, length=10)

@@ -57,8 +57,8 @@ def test_steps_on_a_grid_are_all_lines_as_one_hot_cells(torus):
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        (lambda: tasks.GridSteps(side=2), "side: expected at least 3"),
-        (lambda: tasks.MovingBlobs(length=1), "length: expected at least 2"),
+        (lambda: tasks.GridSteps(side=2), "side: expected a whole number of at least 3"),
+        (lambda: tasks.MovingBlobs(length=1), "length: expected a whole number of at least 2"),
         (lambda: tasks.MovingBlobs(speed=5), "speed: expected 1 to 4 pixels"),
     ],
 )

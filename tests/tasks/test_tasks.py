@@ -120,7 +120,7 @@ def test_digits_without_scikit_learn_name_the_extra():
 
 @pytest.mark.parametrize("task", [tasks.Adding, tasks.TemporalOrder])
 def test_a_length_that_cannot_be_is_refused(task):
-    with pytest.raises(ValueError, match="length: expected at least"):
+    with pytest.raises(ValueError, match="length: expected a whole number of at least"):
         task(length=1)
 
 

@@ -1,0 +1,167 @@
+"""Which modules of flax are recurrent cells, and what to do with those that are not.
+
+A cell maps (carry, x) to (carry, y), draws its parameters from a key, and keeps nothing else: no
+statistics of batches, no random numbers of its own. That is seen when an adapter is made, from the
+shapes alone, and told in one line.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import errors, linen, nnx
+
+from rnnjax.errors import one_line
+from rnnjax.ranges import refusal
+
+_CELL = "a linen cell such as linen.GRUCell(8)"
+_CLASS = "the class of an nnx cell such as nnx.GRUCell"
+_BOTH_ENDS = "it reads a sequence from both ends, which no step can"
+
+
+def check_linen(module: Any) -> None:
+    """Refuse what is no linen cell.
+
+    Raises:
+      ValueError: the module is none, in one line.
+    """
+    if isinstance(module, type):
+        advice = "; pass it to from_nnx" if issubclass(module, nnx.Module) else "; make one of it"
+        raise _refusal("module", _CELL, f"the class {_named(module)}", advice)
+    if isinstance(module, nnx.Module):
+        advice = f"; pass its class, {_named(type(module))}, to from_nnx"
+        raise _refusal("module", _CELL, _named(type(module)), advice)
+    if not isinstance(module, linen.Module):
+        raise refusal("module", _CELL, module)
+    name = _named(type(module))
+    if isinstance(module, linen.Bidirectional):
+        raise _refusal("module", _CELL, name, f"; {_BOTH_ENDS}")
+    if isinstance(module, linen.RNN):
+        raise _refusal("module", _CELL, name, "; pass its cell: module.cell")
+    if not hasattr(module, "initialize_carry"):
+        raise _refusal("module", _CELL, name, ", which has no initialize_carry")
+
+
+@functools.lru_cache(maxsize=64)
+def check_linen_shapes(module: linen.Module, n_x: int) -> None:
+    """Refuse a linen module whose step is none of a cell with n_x inputs.
+
+    Raises:
+      ValueError: it has variables beside its parameters, or cannot step, in one line.
+    """
+    told, name = f"{_CELL} with n_x = {n_x}", _named(type(module))
+
+    def drawn(key: Any) -> Any:
+        carry = module.initialize_carry(key, (n_x,))
+        return module.init(key, carry, jnp.zeros(n_x))
+
+    def step(key: Any) -> Any:
+        carry = module.initialize_carry(key, (n_x,))
+        return carry, module.apply(drawn(key), carry, jnp.zeros(n_x))[0]
+
+    if others := sorted(set(_shapes("module", told, name, drawn)) - {"params"}):
+        told = f"{_CELL} that has parameters alone"
+        raise _refusal("module", told, f"{name} with {', '.join(others)}")
+    _check_carry("module", name, *_shapes("module", told, name, step))
+
+
+def check_nnx(cell_class: Any, options: tuple[tuple[str, Any], ...]) -> None:
+    """Refuse what is no class of nnx cells, and options by which no program can be told apart.
+
+    Raises:
+      ValueError: the class is none, or an option has no hash, in one line.
+    """
+    if isinstance(cell_class, linen.Module):
+        raise _refusal("cell_class", _CLASS, _named(type(cell_class)), "; pass it to from_linen")
+    if isinstance(cell_class, nnx.RNN):
+        inside = _named(type(cell_class.cell))
+        raise _refusal("cell_class", _CLASS, "nnx.RNN", f"; pass the class of its cell, {inside}")
+    if isinstance(cell_class, nnx.Module):
+        name = _named(type(cell_class))
+        advice = f"; pass its class, {name}" if hasattr(cell_class, "initialize_carry") else ""
+        raise _refusal("cell_class", _CLASS, f"an object of {name}", advice)
+    if not isinstance(cell_class, type):
+        raise refusal("cell_class", _CLASS, cell_class)
+    name = _named(cell_class)
+    if issubclass(cell_class, linen.Module):
+        raise _refusal("cell_class", _CLASS, name, "; make a cell of it and pass it to from_linen")
+    if issubclass(cell_class, nnx.Bidirectional):
+        raise _refusal("cell_class", _CLASS, name, f"; {_BOTH_ENDS}")
+    if issubclass(cell_class, nnx.RNN):
+        raise _refusal("cell_class", _CLASS, name, "; pass the class of its cell")
+    if not hasattr(cell_class, "initialize_carry"):
+        raise _refusal("cell_class", _CLASS, name, ", which has no initialize_carry")
+    for option, value in options:
+        try:
+            hash(value)
+        except TypeError:
+            raise refusal(option, "an option that has a hash", value) from None
+
+
+def check_nnx_shapes(build: Callable[[Any], Any], cell_class: type, n_x: int) -> None:
+    """Refuse an nnx cell that cannot be made or cannot step, or has state beside its parameters.
+
+    Args:
+      build: from a key to the cell.
+      cell_class: its class.
+      n_x: inputs.
+
+    Raises:
+      ValueError: in one line.
+    """
+    name = _named(cell_class)
+    told = f"{_CLASS}, called as cell_class(n_x, n_units, rngs=...), with n_x = {n_x}"
+
+    seen: set[str] = set()
+
+    def look(key: Any) -> None:
+        kinds = {type(leaf) for leaf in _variables(build(key))}
+        seen.update(kind.__name__ for kind in kinds - {nnx.Param})
+
+    def step(key: Any) -> Any:
+        cell = build(key)
+        carry = cell.initialize_carry((n_x,), rngs=nnx.Rngs(key))
+        return carry, cell(carry, jnp.zeros(n_x))[0]
+
+    _shapes("cell_class", told, name, look)
+    if seen:
+        told = "an nnx cell whose only state is nnx.Param"
+        raise _refusal("cell_class", told, f"{name} with {', '.join(sorted(seen))}")
+    _check_carry("cell_class", name, *_shapes("cell_class", told, name, step))
+
+
+def _variables(cell: nnx.Module) -> list[Any]:
+    is_variable = lambda node: isinstance(node, nnx.Variable)  # noqa: E731
+    return jax.tree.leaves(nnx.split(cell)[1], is_leaf=is_variable)
+
+
+def _shapes(argument: str, told: str, name: str, step: Callable[[Any], Any]) -> Any:
+    """Return the shapes of what a step of flax's code gives, whose every error is a refusal."""
+    try:
+        return jax.eval_shape(step, jax.random.key(0))
+    except errors.InvalidRngError:
+        raise _refusal(argument, "a cell that draws no random numbers", name) from None
+    except Exception as error:
+        said = one_line(str(error).split("\n")[0], 160)
+        what = f"{name}, which raised {type(error).__name__}: {said}"
+        raise _refusal(argument, told, what) from None
+
+
+def _check_carry(argument: str, name: str, before: Any, after: Any) -> None:
+    shapes = [jax.tree.map(lambda leaf: leaf.shape, carry) for carry in (before, after)]
+    if shapes[0] != shapes[1]:
+        what = f"{name} that makes {shapes[1]} of {shapes[0]}"
+        raise _refusal(argument, "a cell whose carry keeps its shape", what)
+
+
+def _named(module: type) -> str:
+    """Return the name of a class as it is written: ``linen.RNN``."""
+    home = {"flax.linen": "linen.", "flax.nnx": "nnx."}
+    parts = module.__module__.split(".")
+    return home.get(".".join(parts[:2]), "") + module.__name__
+
+
+def _refusal(argument: str, expected: str, got: str, advice: str = "") -> ValueError:
+    return refusal(argument, expected, one_line(got, 240), advice, shown_by=str)

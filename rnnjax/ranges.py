@@ -1,0 +1,268 @@
+"""Which values an argument may have, and the one line that tells of any other.
+
+A range is a value with `checked(name, value)`, which returns the value or raises
+
+  NAME: expected ..., got ...
+
+Python numbers, NumPy numbers and arrays, and arrays of JAX that hold numbers are looked at; what a
+traced program will put in their place has no numbers yet and passes. Nothing is tested for truth.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnjax.errors import shown
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Range(Protocol):
+    """What may be checked."""
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Return the value, a NumPy number as one of Python.
+
+        Raises:
+          ValueError: the value is none of the range.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Number:
+    """Real numbers between bounds.
+
+    Attributes:
+      above: an open lower bound; None for none.
+      at_least: a closed lower bound.
+      below: an open upper bound.
+      at_most: a closed upper bound.
+      whole: whether they are integers. A float is none, whatever its value.
+      infinite: whether infinity is one of them.
+      static: whether arrays and traced values are none, because the number shapes the program.
+      optional: whether None stands for no number.
+    """
+
+    above: float | None = None
+    at_least: float | None = None
+    below: float | None = None
+    at_most: float | None = None
+    whole: bool = False
+    infinite: bool = False
+    static: bool = False
+    optional: bool = False
+
+    def checked(self, name: str, value: Any) -> Any:
+        """See `Range`; an array is checked entry by entry."""
+        if value is None and self.optional:
+            return None
+        value = _of_python(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if self._holds(value):
+                return value
+            raise refusal(name, self, value)
+        if self.static or not self._may_hold(value):
+            raise refusal(name, self, value)
+        for entry in _numbers(value).flat:
+            if not self._holds(entry.item()):
+                raise refusal(name, self, entry.item(), " in an array")
+        return value
+
+    def _holds(self, value: float) -> bool:
+        if self.whole and not isinstance(value, int):
+            return False
+        if not _is_finite(value) and not (self.infinite and value in (math.inf, -math.inf)):
+            return False
+        return (
+            (self.above is None or value > self.above)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.below is None or value < self.below)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+    def _may_hold(self, value: Any) -> bool:
+        """Whether a value is an array of such numbers by its type."""
+        if not _is_array(value):
+            return False
+        kinds = (np.integer,) if self.whole else (np.integer, np.floating)
+        return any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        if self.at_least is not None and self.at_most is not None:
+            bounds = [f"from {self.at_least} to {self.at_most}"]
+        else:
+            named = {"above": self.above, "of at least": self.at_least}
+            named |= {"below": self.below, "at most": self.at_most}
+            bounds = [f"{word} {bound}" for word, bound in named.items() if bound is not None]
+        if not bounds and not self.whole:
+            kind = "a finite number" if not self.infinite else kind
+        told = f"{kind} {' and '.join(bounds)}".strip()
+        return f"{told} or None" if self.optional else told
+
+
+COUNT = Number(at_least=1, whole=True, static=True)
+COUNT_OR_NONE = Number(at_least=1, whole=True, static=True, optional=True)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True and False."""
+
+    def checked(self, name: str, value: Any) -> Any:
+        """See `Range`."""
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value)
+        raise refusal(name, self, value)
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Arrays of finite numbers.
+
+    Attributes:
+      axes: their axes, as the message names them; more of them may stand in front, for lanes.
+      optional: whether None stands for no array.
+    """
+
+    axes: tuple[str, ...]
+    optional: bool = True
+
+    def checked(self, name: str, value: Any) -> Any:
+        """See `Range`."""
+        if value is None and self.optional:
+            return None
+        if not _is_array(value) or len(value.shape) < len(self.axes):
+            raise refusal(name, self, value)
+        if not any(jnp.issubdtype(value.dtype, kind) for kind in (np.integer, np.inexact)):
+            raise refusal(name, self, value)
+        if not np.all(np.isfinite(_numbers(value))):
+            raise refusal(name, self, "one with entries that are not finite", shown_by=str)
+        return value
+
+    def __str__(self) -> str:
+        array = f"an array ({', '.join(self.axes)}) of finite numbers"
+        return array + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Values that a test accepts, whatever they are.
+
+    Attributes:
+      accepts: the test.
+      expected: what the message says of them.
+      advice: from a value that is none of them to what to do, "" for nothing.
+      static: whether they must have a hash, because programs are told apart by them.
+    """
+
+    accepts: Callable[[Any], bool]
+    expected: str
+    advice: Callable[[Any], str] = lambda value: ""
+    static: bool = True
+
+    def checked(self, name: str, value: Any) -> Any:
+        """See `Range`."""
+        if not self.accepts(value):
+            raise refusal(name, self, value, self.advice(value))
+        if self.static and not _has_hash(value):
+            raise refusal(name, f"{self} that has a hash", value)
+        return value
+
+    def __str__(self) -> str:
+        return self.expected
+
+
+def arguments(**ranges: Range) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Check arguments of a function before it is called; by name, a range each.
+
+    The function keeps them as its attribute `ranges`.
+    """
+
+    def checking(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                given = signature.bind(*args, **kwargs)
+            except TypeError:  # the function says best what it misses
+                return function(*args, **kwargs)
+            for name in given.arguments.keys() & ranges.keys():
+                given.arguments[name] = ranges[name].checked(name, given.arguments[name])
+            return function(*given.args, **given.kwargs)
+
+        vars(checked)["ranges"] = ranges
+        return checked
+
+    return checking
+
+
+def refusal(
+    name: str,
+    expected: object,
+    value: object,
+    advice: str = "",
+    shown_by: Callable[[object], str] = shown,
+) -> ValueError:
+    """Return the error that `value` is not what was expected of the argument `name`."""
+    return ValueError(f"{name}: expected {expected}, got {shown_by(value)}{advice}")
+
+
+def is_exactly(value: Any, number: float) -> bool:
+    """Return whether a value is known to be a number: False for anything that is traced."""
+    value = _of_python(value)
+    if isinstance(value, (int, float)):
+        return value == number
+    found = _numbers(value) if _is_array(value) else np.empty(0)
+    return found.size > 0 and bool(np.all(found == number))
+
+
+def _of_python(value: Any) -> Any:
+    """Return a NumPy number as a number of Python, which takes the dtype of what it meets."""
+    if isinstance(value, np.integer):
+        return int(value)
+    return float(value) if isinstance(value, np.floating) else value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, jax.Array, jax.ShapeDtypeStruct))
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Return the entries of an array that has them here and now, else none."""
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, (jax.core.Tracer, jax.ShapeDtypeStruct)):
+        return np.empty(0)
+    if value.is_deleted() or not value.is_fully_addressable:
+        return np.empty(0)
+    found: np.ndarray = jax.device_get(value)
+    return found if found.dtype.kind in "iufc" else found.astype(float)
+
+
+def _has_hash(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,96 @@
+"""Arguments of functions have ranges as fields have them: found by walking the package."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax import ranges, tasks, updates
+from rnnjax.ranges import Flag, Number
+from tests.bad_numbers import assert_refused, is_numeric, outside
+from tests.discovery import functions_found
+
+TRAINED = {"n_updates": 2, "batch_size": 1}
+
+
+def called(name):
+    """How a function with ranges is called with one argument of choice and the rest good."""
+    key, sgd = jax.random.key(0), optax.sgd(0.1)
+    net = (rnnjax.Vanilla(2, 2), tasks.Adding(4), rnnjax.BPTT(), sgd, key)
+    history = (rnnjax.ratios.Literal(), rnnjax.ratios.each_weight, None, None)
+    good = {
+        "rnnjax.cells.initial_weights.chrono": ((key, 3, 9.0), {}),
+        "rnnjax.ratios.step": (history, {}),
+        "rnnjax.train.fit": (net, TRAINED),
+        "rnnjax.train_online.fit_online": (net, {"n_sequences": 1}),
+        "rnnjax.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
+        "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
+        "rnnjax.tasks.dinner_calendar.DinnerCalendar.nights": ((tasks.DinnerCalendar(),), {}),
+        "rnnjax.tasks.two_points.TwoPoints.grid": ((tasks.TwoPoints(), 2), {}),
+        "rnnjax.updates.scaled_gradient.plain": ((sgd,), {}),
+    }
+    if name in good:
+        return good[name]
+    if "initial_weights" in name:
+        return (key, 3), {}
+    return ((1.0, sgd), {}) if "clip" in name else ((), {})
+
+
+def arguments_found():
+    for name, function in functions_found().items():
+        for argument, range_ in getattr(function, "ranges", {}).items():
+            yield pytest.param(name, argument, range_, id=f"{name}({argument})")
+
+
+ARGUMENTS = list(arguments_found())
+
+
+def test_arguments_are_found():
+    assert len(ARGUMENTS) > 15
+
+
+def test_every_numeric_argument_of_what_builds_or_trains_declares_its_range():
+    rooms = ("updates", "train", "train_online", "cells.initial_weights", "ratios", "tasks")
+    for name, function in functions_found().items():
+        if not name.startswith(tuple(f"rnnjax.{room}" for room in rooms)):
+            continue
+        for argument, parameter in inspect.signature(function).parameters.items():
+            if is_numeric(parameter.annotation) and "Array | int" not in str(parameter.annotation):
+                assert argument in getattr(function, "ranges", {}), f"{name}({argument})"
+
+
+@pytest.mark.parametrize(("name", "argument", "range_"), ARGUMENTS)
+def test_an_argument_outside_its_range_is_refused_in_one_line(name, argument, range_):
+    function = functions_found()[name]
+    args, options = called(name)
+    names = list(inspect.signature(function).parameters)
+    for bad in outside(range_) if isinstance(range_, Number) else (None, "x", 3):
+        given = dict(zip(names, args, strict=False)) | options | {argument: bad}
+        assert_refused(lambda given=given: function(**given), argument)
+
+
+def test_arguments_that_are_missing_are_told_by_the_function():
+    with pytest.raises(TypeError, match="missing"):
+        updates.clip_by_norm(1.0)
+
+
+def test_a_range_says_itself():
+    for range_, told in (
+        (Number(), "a finite number"),
+        (Number(above=0, at_most=1), "a number above 0 and at most 1"),
+        (Number(at_least=0, at_most=1, optional=True), "a number from 0 to 1 or None"),
+        (Number(at_least=1, whole=True), "a whole number of at least 1"),
+        (Number(infinite=True), "a number"),
+        (Flag(), "True or False"),
+    ):
+        assert str(range_) == told
+
+
+def test_is_exactly_knows_what_is_known():
+    assert all(ranges.is_exactly(one, 1) for one in (1, 1.0, np.float32(1), np.ones(2)))
+    assert not any(ranges.is_exactly(other, 1) for other in (0.5, None, np.empty(0), "1"))
+    assert not jax.eval_shape(lambda v: jnp.zeros(2 * ranges.is_exactly(v, 1)), 1.0).size

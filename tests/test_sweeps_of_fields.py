@@ -1,0 +1,128 @@
+"""A field that may be swept is never tested for truth: lanes of `vmap` are the loop over values."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import rules, scaled, tasks
+from rnnjax.ranges import Number
+from tests.discovery import cells_found, dataclasses_found, example, rules_found
+
+# What lets the other fields of a value show, or bounds them no more than it has to.
+BESIDE = {
+    "Copy": {"delay": 1, "longest": 9},
+    "LRU": {"r_min": 0.1},
+    "Safeguarded": {"low": 0.1},
+}
+KEY = jax.random.key(0)
+LEAKY = rnnjax.Vanilla(2, 3, 2, leak=0.7, gain=1.5)
+JORDAN = rnnjax.Jordan(2, 3, 2, feedback=(1,), start=0.1, spread=1.5)
+TASK = tasks.DataPairs(length=6)
+
+
+def swept():
+    for name, cls in dataclasses_found().items():
+        for field, of_field in cls.__dataclass_fields__.items():
+            range_ = of_field.metadata.get("range")
+            if isinstance(range_, Number) and not range_.static:
+                yield name, field, range_
+
+
+SWEPT = list(swept())
+
+
+def values_in(range_):
+    """Two numbers in a range, neither of them at its ends."""
+    if range_.whole:
+        return [2, 3]
+    lowest = next((v for v in (range_.above, range_.at_least) if v is not None), 0.0)
+    highest = next((v for v in (range_.below, range_.at_most) if v is not None), lowest + 2)
+    return [lowest + share * (highest - lowest) for share in (0.25, 0.75)]
+
+
+def gradient(rule, cell, task=TASK):
+    params, batch = cell.init(KEY), task.sample(KEY)
+    out = rule(cell, task.loss, params, batch, rule.init(cell, params, batch, KEY))
+    return out.loss, scaled.plain(out.grads)
+
+
+def use(value):
+    """What comes of a value: draws, a gradient, or numbers."""
+    if hasattr(value, "sample"):
+        return value.sample(KEY)
+    if hasattr(value, "step_axis"):
+        return gradient(value, LEAKY)
+    if hasattr(value, "readout"):
+        return gradient(rnnjax.BPTT(), value, tasks.WhiteNoise(5, value.n_x, value.n_y))
+    return value(jnp.array([0.5, 0.3, -0.1]), jnp.array([0.4, 1.0, 0.2]))
+
+
+def assert_lanes_are_the_loop(of_value, values):
+    """Lanes beside the last of them alone, as a plain number that the program is made with."""
+
+    @jax.jit
+    def both(values_as_lanes):
+        return jax.vmap(of_value)(values_as_lanes), of_value(values[-1])
+
+    lanes, alone = jax.tree.map(np.asarray, both(jnp.asarray(values)))
+    for a, b in zip(jax.tree.leaves(lanes), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(a[-1], b, rtol=1e-9, atol=1e-12)
+    return lanes
+
+
+def differ(lanes):
+    return any(not np.array_equal(a[0], a[1]) for a in jax.tree.leaves(lanes))
+
+
+@pytest.mark.parametrize(("name", "field", "range_"), SWEPT, ids=lambda p: str(p)[:30])
+def test_a_field_is_swept_by_vmap(name, field, range_):
+    value = example(name).replace(**BESIDE.get(name, {}))
+    found = assert_lanes_are_the_loop(
+        lambda number: use(value.replace(**{field: number})), values_in(range_)
+    )
+    # A field that changed nothing would be swept in vain.
+    inert = {("MatchedLength", "matched"), ("Extrapolated", "high")}
+    assert differ(found) or (name, field) in inert
+
+
+@pytest.mark.parametrize("name", ["Vanilla-leak", "Vanilla-relu-leak", "Vanilla-gelu"])
+def test_the_leak_is_swept_whatever_the_activation(name):
+    cell = cells_found()[name]
+    assert differ(assert_lanes_are_the_loop(lambda a: use(cell.replace(leak=a)), [0.3, 1.0]))
+
+
+@functools.cache
+def takes(name, cell):
+    rule = example(name)
+    try:
+        jax.eval_shape(lambda: gradient(rule, cell))
+    except ValueError as told:
+        if "expected a cell with" in str(told):
+            return False
+        raise
+    return True
+
+
+@pytest.mark.parametrize("name", rules_found())
+def test_every_rule_sweeps_the_fields_of_its_cell(name):
+    fitting = next(cell for cell in (LEAKY, JORDAN) if takes(name, cell))
+    field = "leak" if fitting is LEAKY else "spread"
+    found = assert_lanes_are_the_loop(
+        lambda number: gradient(example(name), fitting.replace(**{field: number})), [0.3, 0.8]
+    )
+    assert differ(found)
+
+
+def test_a_cell_may_lack_by_false_and_none_what_it_has_by_zero():
+    class Own:
+        leak = 0.0
+
+    rules.base.require(Own(), "leak", rules.RFLO(), "")
+    for lacking in (None, False):
+        Own.leak = lacking
+        with pytest.raises(ValueError, match="RFLO: expected a cell with leak, got Own"):
+            rules.base.require(Own(), "leak", rules.RFLO(), "")
