@@ -39,8 +39,10 @@ def test_cells_and_groups_that_fail_are_told_in_a_table(rnnjax, folder, variant,
     done = rnnjax("run", variant, "--out", "cells", *three)
     assert done.returncode == 1
     table = done.stderr[done.stderr.index("failed (see") :].splitlines()
-    assert [line.split() for line in table[1:]] == [
-        ["activation=relu", "(9", "cells)", "MemoryError:", "no", "room"],
+    line = 1 + variant.read_text().splitlines().index('        raise MemoryError("no room")')
+    at = ["(failing_experiment.py", "line", f"{line})"]
+    assert [words.split() for words in table[1:]] == [
+        ["activation=relu", "(9", "cells)", "MemoryError:", "no", "room", *at],
         ["activation=sigmoid", "gain=2.0", "seed=1", "not", "finite:", "log_norm"],
         ["activation=tanh", "gain=2.0", "seed=1", "not", "finite:", "log_norm"],
     ]
