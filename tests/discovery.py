@@ -146,3 +146,20 @@ def example(name):
         return made[name](cls)
     sizes = {f.name: 2 for f in fields(cls) if f.default is MISSING and f.name in SIZES}
     return cls(**sizes)
+
+
+def penalties_found():
+    """Every penalty: a public class whose value is called with (cell, loss, params, batch)."""
+    return {
+        name: thing
+        for name, thing in _public(rnnjax.penalties)
+        if inspect.isclass(thing) and _needed_of_call(thing) == _ONE_SEQUENCE
+    }
+
+
+def _needed_of_call(cls):
+    call = vars(cls).get("__call__")
+    return [p for p in _needed(call) if p != "self"] if call else []
+
+
+_ONE_SEQUENCE = ["cell", "loss", "params", "batch"]
