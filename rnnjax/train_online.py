@@ -104,7 +104,7 @@ def fit_online(
         return (params, optimiser_state, learner.end(memory)), losses.reshape(-1)
 
     keys = jax.random.split(jax.random.fold_in(key, _RULE), batch_size)
-    like = task.sample(key)
+    like = jax.tree.map(lambda a: a[:steps_per_update], task.sample(key))
     state = jax.vmap(lambda key: rule.init(cell, params, like, key))(keys)
     start = (params, optimiser.init(params), state)
     (params, _, _), losses = jax.lax.scan(sequence, start, jnp.arange(n_sequences))
