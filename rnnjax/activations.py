@@ -15,12 +15,14 @@ A positively homogeneous f, with f(a x) = a f(x) for a > 0, lets the forward pas
 At a kink the slope is the one that automatic differentiation of `fn` gives.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import erf as _erf
 from jax.scipy.special import log_ndtr
 
@@ -34,7 +36,7 @@ _LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
 _GELU_MINIMUM = -0.7517915246935645
 _LEAK = 0.01
 # Half of what a scaled number can hold (see rnnjax.scaled).
-_LARGEST_EXPONENT = 2.0**29
+_LARGEST_EXPONENT = 2.0**27
 
 
 @fields.value
@@ -84,16 +86,18 @@ class Activation:
         return self
 
 
-def _log_sech(x: Array) -> Array:
-    x = jnp.abs(x)
-    return math.log(2) - x - jnp.log1p(jnp.exp(-2 * x))
-
-
-def _log_sigmoid_slope(x: Array) -> Array:
+@jax.custom_jvp
+def _log_bell(x: Array) -> Array:
+    """Return log e / (1 + e)^2, e = exp(-|x|): the log of the slope of the logistic function."""
     x = jnp.abs(x)
     return -x - 2 * jnp.log1p(jnp.exp(-x))
 
 
+# |x| has no derivative at 0, the bell has all of them.
+_log_bell.defjvps(lambda dx, _, x: -jnp.tanh(x / 2) * dx)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
     """Return height e / (1 + e)^2, e = exp(-|x|), as `scaled_slope` does: one exponential a unit.
 
@@ -101,7 +105,7 @@ def _scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
     some unit, and the rest is one number.
     """
     x = jnp.abs(x)
-    least = jax.lax.stop_gradient(jnp.min(x))
+    least = jnp.min(x)
     least = jnp.where(jnp.isfinite(least), least, 0)
     exponent = jnp.clip(-jnp.floor(least / math.log(2)), -_LARGEST_EXPONENT, 0)
     above = jnp.exp(least - x)
@@ -110,10 +114,20 @@ def _scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
     return slope.astype(x.dtype), exponent.astype(jnp.int32)
 
 
-def _log_step(where: Array, below: float = -math.inf) -> Array:
-    return jnp.where(where, 0.0, below)
+@_scaled_bell.defjvp
+def _(height: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    slope, exponent = _scaled_bell(x, height)
+    none = np.zeros(exponent.shape, jax.dtypes.float0)
+    return (slope, exponent), (-jnp.tanh(x / 2) * slope * dx, none)
 
 
+def _step(x: Array, where: Array, above: float, below: float) -> Array:
+    """Return one of two slopes, NaN at NaN: a comparison alone would turn it into a number."""
+    return jnp.where(jnp.isnan(x), x, jnp.where(where, above, below)).astype(x.dtype)
+
+
+@jax.custom_jvp
 def _log_gelu_slope(x: Array) -> Array:
     # Phi + x phi = phi (x + R) with R = Phi/phi, Mills' ratio: for x < 0 both terms underflow,
     # their quotient by phi does not. Beyond -30 R is its asymptotic series, since the logarithms of
@@ -122,22 +136,38 @@ def _log_gelu_slope(x: Array) -> Array:
     mills = jnp.exp(log_ndtr(near) + 0.5 * near * near + _LOG_SQRT_2_PI)
     far = 1 / jnp.minimum(x, -30.0)
     series = -far * (1 - far**2 * (1 - 3 * far**2 * (1 - 5 * far**2)))
-    log_phi = -0.5 * x * x - _LOG_SQRT_2_PI
+    log_phi = _log_phi(x)
     below = log_phi + jnp.log(jnp.abs(jnp.minimum(x, 0.0) + jnp.where(x < -30, series, mills)))
     right = jnp.maximum(x, 0.0)
     above = jnp.log(jnp.exp(log_ndtr(right)) + right * jnp.exp(jnp.where(x > 0, log_phi, 0.0)))
     return jnp.where(x < 0, below, above)
 
 
+@jax.custom_jvp
 def _gelu_slope(x: Array) -> Array:
-    return jnp.sign(x - _GELU_MINIMUM) * jnp.exp(_log_gelu_slope(x))
+    return _gelu_sign(x) * jnp.exp(_log_gelu_slope(x))
+
+
+def _gelu_sign(x: Array) -> Array:
+    return jnp.sign(x - _GELU_MINIMUM)
+
+
+def _log_phi(x: Array) -> Array:
+    return -0.5 * x * x - _LOG_SQRT_2_PI
+
+
+# The slope Phi + x phi has the slope (2 - x^2) phi; the branches above are not differentiated.
+_gelu_slope.defjvps(lambda dx, _, x: (2 - x * x) * jnp.exp(_log_phi(x)) * dx)
+_log_gelu_slope.defjvps(
+    lambda dx, log, x: (2 - x * x) * _gelu_sign(x) * jnp.exp(_log_phi(x) - log) * dx
+)
 
 
 identity = Activation(
     "identity",
     fn=lambda x: x,
-    slope=jnp.ones_like,
-    log_slope=jnp.zeros_like,
+    slope=lambda x: _step(x, x == x, 1.0, 1.0),
+    log_slope=lambda x: _step(x, x == x, 0.0, 0.0),
     max_slope=1.0,
     homogeneous=True,
     piecewise_linear=True,
@@ -145,24 +175,24 @@ identity = Activation(
 tanh = Activation(
     "tanh",
     fn=jnp.tanh,
-    slope=lambda x: jnp.exp(2 * _log_sech(x)),
-    log_slope=lambda x: 2 * _log_sech(x),
+    slope=lambda x: 4 * jnp.exp(_log_bell(2 * x)),
+    log_slope=lambda x: math.log(4) + _log_bell(2 * x),
     max_slope=1.0,
     scaled=lambda x: _scaled_bell(2 * x, 4.0),
 )
 sigmoid = Activation(
     "sigmoid",
     fn=jax.nn.sigmoid,
-    slope=lambda x: jnp.exp(_log_sigmoid_slope(x)),
-    log_slope=_log_sigmoid_slope,
+    slope=lambda x: jnp.exp(_log_bell(x)),
+    log_slope=_log_bell,
     max_slope=0.25,
     scaled=lambda x: _scaled_bell(x, 1.0),
 )
 relu = Activation(
     "relu",
     fn=jax.nn.relu,
-    slope=lambda x: (x > 0).astype(x.dtype),
-    log_slope=lambda x: _log_step(x > 0).astype(x.dtype),
+    slope=lambda x: _step(x, x > 0, 1.0, 0.0),
+    log_slope=lambda x: _step(x, x > 0, 0.0, -math.inf),
     max_slope=1.0,
     homogeneous=True,
     piecewise_linear=True,
@@ -170,8 +200,8 @@ relu = Activation(
 leaky_relu = Activation(
     "leaky_relu",
     fn=lambda x: jnp.where(x >= 0, x, _LEAK * x),
-    slope=lambda x: jnp.where(x >= 0, 1.0, _LEAK).astype(x.dtype),
-    log_slope=lambda x: _log_step(x >= 0, math.log(_LEAK)).astype(x.dtype),
+    slope=lambda x: _step(x, x >= 0, 1.0, _LEAK),
+    log_slope=lambda x: _step(x, x >= 0, 0.0, math.log(_LEAK)),
     max_slope=1.0,
     homogeneous=True,
     piecewise_linear=True,
@@ -179,8 +209,8 @@ leaky_relu = Activation(
 hard_tanh = Activation(
     "hard_tanh",
     fn=jax.nn.hard_tanh,
-    slope=lambda x: (jnp.abs(x) <= 1).astype(x.dtype),
-    log_slope=lambda x: _log_step(jnp.abs(x) <= 1).astype(x.dtype),
+    slope=lambda x: _step(x, jnp.abs(x) <= 1, 1.0, 0.0),
+    log_slope=lambda x: _step(x, jnp.abs(x) <= 1, 0.0, -math.inf),
     max_slope=1.0,
     piecewise_linear=True,
 )
@@ -206,7 +236,7 @@ gelu = Activation(
     slope=_gelu_slope,
     log_slope=_log_gelu_slope,
     max_slope=0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi),
-    slope_sign=lambda x: jnp.sign(x - _GELU_MINIMUM),
+    slope_sign=_gelu_sign,
 )
 
 
@@ -281,7 +311,7 @@ def graded_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
       slope and int32 exponent, both shaped as x: exact however the slopes of units differ.
     """
     log_slope = activation.log_slope(x) / math.log(2)
-    alive = jnp.isfinite(log_slope)
+    alive = ~jnp.isneginf(log_slope)  # NaN is no slope of 0
     exponent = jnp.where(alive, jnp.floor(log_slope), 0.0)
     exponent = jnp.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
     slope = jnp.where(alive, jnp.exp2(jnp.where(alive, log_slope - exponent, 0.0)), 0.0)

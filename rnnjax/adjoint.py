@@ -13,12 +13,13 @@ the way back: memory falls from T to T/segment + segment, time rises by one forw
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, masks, scaled, scan
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Tangents, Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -45,6 +46,7 @@ def scan_back(
     last: Scaled,
     source: Scaled | None,
     decay: Array | float = 1.0,
+    counts: Array | None = None,
 ) -> tuple[Scaled, Scaled]:
     """Run equation (1) over one trajectory.
 
@@ -56,6 +58,8 @@ def scan_back(
       source: g_t of every step, value (S, n_h); None for pure transport.
       decay: factor of what a step sends back, J_{t+1}^T delta_{t+1} in equation (1), for rules that
         forget: one for all steps, or one for each, (S,), by the step that sends.
+      counts: which steps belong to the sequence, bool (S,): through the others delta passes
+        unchanged. All if None, which is enough where `source` is 0 behind the end.
 
     Returns:
       delta_t of the S steps, value (S, n_h), whose largest entries are below 4 and may cancel to
@@ -64,13 +68,16 @@ def scan_back(
     by_step = decay if jnp.ndim(decay) else None
 
     def step(arriving: Scaled, at: Any) -> tuple[Scaled, Scaled]:
-        (local, exponent), g, own = at
+        (local, exponent), g, own, goes_on = at
         delta = arriving if g is None else scaled.add_normal(arriving, g)
         factor = decay if own is None else own
         v = factor * dynamics.pull(cell, params, local, delta.value)
-        return scaled.normalise(v, delta.exponent + exponent), delta
+        before = scaled.normalise(v, delta.exponent + exponent)
+        if goes_on is not None:
+            before = jax.tree.map(partial(jnp.where, goes_on), before, delta)
+        return before, delta
 
-    steps = (tangents, source, by_step)
+    steps = (tangents, source, by_step, counts)
     first, deltas = jax.lax.scan(step, scaled.renormalise(last), steps, reverse=True)
     return deltas, first
 
@@ -93,6 +100,7 @@ def backward(
     targets: Any = None,
     segment: int | None = None,
     decay: Array | float = 1.0,
+    counts: Array | None = None,
 ) -> tuple[list[Any], Scaled]:
     """Run one sequence forward and back, equation (1), a segment at a time.
 
@@ -106,6 +114,7 @@ def backward(
       targets: what `source` and `emit` need besides, leaves (T, ...).
       segment: steps kept in memory at once; None for all of them.
       decay: see `scan_back`.
+      counts: which steps belong to the sequence, bool (T,); all if None.
 
     Returns:
       what `emit` returned, as pieces in order of time with one leading axis (segments) each, and
@@ -121,30 +130,33 @@ def backward(
     n_whole, n_rest = divmod(n_steps, size)
 
     def segment_back(trajectory: Trajectory, last: Scaled, inputs: Any) -> tuple[Scaled, Any]:
-        x, targets = inputs
+        x, targets, counts = inputs
         g = None if source is None else source(trajectory, targets)
         tangents = scan.tangents(cell, params, trajectory)
-        deltas, first = scan_back(cell, params, tangents, last, g, decay)
+        # Where the losses of the steps are the source, nothing comes from behind the end.
+        passes = counts if source is None else None
+        deltas, first = scan_back(cell, params, tangents, last, g, decay, passes)
         return first, emit(trajectory, x, targets, deltas)
 
     def again(last: Scaled, at: Any) -> tuple[Scaled, Any]:
         start, inputs = at
-        return segment_back(scan.unroll(cell, params, inputs[0], start), last, inputs)
+        return segment_back(run(start, inputs), last, inputs)
 
-    inputs = (x, targets)
+    def run(start: Scaled, inputs: Any) -> Trajectory:
+        return scan.steps(cell, params, inputs[0], start, counts=inputs[2])
+
+    inputs = (x, targets, counts)
     start = scan.initial(cell, params)
     if n_whole == 1 and not n_rest:
-        trajectory = scan.unroll(cell, params, x, start)
+        trajectory = run(start, inputs)
         first, out = segment_back(trajectory, end(_last(trajectory)), inputs)
         return [jax.tree.map(lambda a: a[None], out)], first
 
     whole, rest = _split(inputs, n_whole, size)
-    after, starts = jax.lax.scan(
-        lambda h, x: (_last(scan.unroll(cell, params, x, h)), h), start, whole[0]
-    )
+    after, starts = jax.lax.scan(lambda h, inputs: (_last(run(h, inputs)), h), start, whole)
     tail = []
     if n_rest:
-        trajectory = scan.unroll(cell, params, rest[0], after)
+        trajectory = run(after, rest)
         last, out = segment_back(trajectory, end(_last(trajectory)), rest)
         tail = [jax.tree.map(lambda a: a[None], out)]
     else:
@@ -197,7 +209,7 @@ def readout_source(
 
 
 def last_step_cotangent(
-    cell: Cell, loss: StepLoss | None, params: Params, states: Scaled, y: Array
+    cell: Cell, loss: StepLoss | None, params: Params, h: Array, y: Array
 ) -> Scaled:
     """Return dL/dh at given states, each taken as the last of its sequence.
 
@@ -205,16 +217,15 @@ def last_step_cotangent(
       cell: the cell.
       loss: the loss of one step; None for L = u.h with the fixed unit vector u (pure transport).
       params: parameters.
-      states: value (S, n_h), exponent (S,).
+      h: the states as plain numbers, (S, n_h).
       y: targets, (S, n_y).
 
     Returns:
       value (S, n_h), exponent (S,).
     """
     if loss is None:
-        u = jax.vmap(unit_cotangent)(states.value)
+        u = jax.vmap(unit_cotangent)(h)
         return scaled.normalise(u, jnp.zeros(len(u), jnp.int32))
-    h = scaled.plain(states)
     return readout_source(cell, loss, params, h, y, jnp.ones(len(h), h.real.dtype))[1]
 
 
@@ -228,6 +239,8 @@ def adjoint(
     segment: int | None = None,
 ) -> Any:
     """Return dL_T/dh_t at t = 0..T from one backward pass, L_T the loss of the *last* step alone.
+
+    The last step is the last one that counts; behind it delta stays what it is there.
 
     Args:
       cell: the cell.
@@ -245,11 +258,15 @@ def adjoint(
         return jax.tree.map(lambda a: a[None], state)
 
     def end(state: Scaled) -> Scaled:
-        g = last_step_cotangent(cell, loss, params, one(state), batch.y[-1:])
+        # Behind the end of the sequence state and target stay those of its last step.
+        g = last_step_cotangent(cell, loss, params, scaled.plain(one(state)), y)
         return jax.tree.map(lambda a: a[0], g)
 
-    # Within a segment "deltas" are those of h_t; the loss at T enters through `end`.
-    pieces, first = backward(
-        cell, params, batch.x, end, lambda _, x, y, deltas: keep(deltas), segment=segment
-    )
+    def emit(_: Trajectory, x: Array, y: Any, deltas: Scaled) -> Any:
+        return keep(deltas)
+
+    counts = masks.counted(batch.mask)
+    y = batch.y[masks.last(counts)][None]
+    # Within a segment "deltas" are those of h_t; the loss at the end enters through `end`.
+    pieces, first = backward(cell, params, batch.x, end, emit, segment=segment, counts=counts)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), keep(one(first)), join(pieces))

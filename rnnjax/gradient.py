@@ -48,7 +48,7 @@ def parameter_gradient(
       a tree shaped as params, with `Scaled` leaves.
     """
     parts = [
-        through_readout(cell, loss, params, scaled.plain(trajectory.states), batch),
+        through_readout(cell, loss, params, trajectory.plain, batch),
         through_steps(cell, params, trajectory, batch.x, deltas, tangents),
     ]
     return as_params(params, *parts)

@@ -20,17 +20,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, scaled
+from rnnjax import boundary, dynamics, real_view, scaled
 from rnnjax.types import Array, Cell, Params
 
 _ROUNDINGS = 100  # how many of them a converged state may still move by
 
 
 class Solved(NamedTuple):
-    """States h_1..h_T, (T, n_h), and the iterations that they took, int32 ()."""
+    """What Newton's method gives.
+
+    Attributes:
+      states: h_1..h_T, (T, n_h).
+      n_iterations: the iterations that they took, int32 ().
+      converged: whether the last iteration moved no state by more than rounding, bool ().
+    """
 
     states: Array
     n_iterations: Array
+    converged: Array
 
 
 def linear_recurrence(J: Array, b: Array, start: Array) -> Array:
@@ -61,8 +68,15 @@ def unroll(cell: Cell, params: Params, x: Array, *, max_iterations: int | None =
       cell: the cell; its states must stay in the range of the dtype.
       params: its parameters.
       x: inputs, (T, n_x).
-      max_iterations: T if None, which is always enough.
+      max_iterations: T if None, which is always enough; with fewer see `Solved.converged`.
     """
+    cell, params, x = boundary.admitted_inputs(cell, params, x)
+    view: Any = real_view.for_jacobians(cell, params, x[0])
+    solved = _solved(view.seen, view.inward(params), x, max_iterations)
+    return solved._replace(states=jax.vmap(view.state)(solved.states))
+
+
+def _solved(cell: Cell, params: Params, x: Array, max_iterations: int | None) -> Solved:
     start = cell.initial_state()
     fixed = jax.lax.stop_gradient(params)
     limit = len(x) if max_iterations is None else max_iterations
@@ -78,8 +92,10 @@ def unroll(cell: Cell, params: Params, x: Array, *, max_iterations: int | None =
 
     guess = jnp.broadcast_to(start, (len(x), start.size))
     begin = (guess, jnp.array(True), jnp.int32(0))
-    h, _, n = jax.lax.while_loop(goes_on, iterate, begin)
-    return Solved(_iteration(cell, params, x, start, jax.lax.stop_gradient(h)), n)
+    h, moved, n = jax.lax.while_loop(goes_on, iterate, begin)
+    # T iterations are enough, whatever rounding still moves.
+    converged = ~moved | (n >= len(x))
+    return Solved(_iteration(cell, params, x, start, jax.lax.stop_gradient(h)), n, converged)
 
 
 def _iteration(cell: Cell, params: Params, x: Array, start: Array, h: Array) -> Array:
@@ -114,4 +130,5 @@ def _applied(J: Array, v: Array) -> Array:
 def _has_moved(old: Array, new: Array) -> Array:
     """Return whether any state has moved by more than rounding, bool ()."""
     allowed = _ROUNDINGS * jnp.finfo(old.dtype).eps * jnp.maximum(jnp.max(jnp.abs(new)), 1)
-    return jnp.max(jnp.abs(new - old)) > allowed
+    # A state that is not finite has not converged: a comparison with NaN says that it has.
+    return ~(jnp.max(jnp.abs(new - old)) <= allowed)

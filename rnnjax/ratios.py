@@ -32,6 +32,8 @@ Of = Callable[[Any, Any], Any]
 class Literal:
     """Equation (2) as it stands: inf where a_{n-2} is 0, NaN where both are."""
 
+    of_complex = True
+
     def __call__(self, newer: Array, older: Array) -> Array:
         """Return newer / older."""
         return newer / older
@@ -51,6 +53,8 @@ class Safeguarded:
       high: greatest multiplier, not below low.
       floor: e in units of the root mean square of b over its array.
     """
+
+    of_complex = False
 
     low: Array | float = fields.number(default=1.0)
     high: Array | float = fields.number(default=1.75, infinite=True)
@@ -79,6 +83,7 @@ class Extrapolated:
       high: greatest multiplier, at least 1; inf for none.
     """
 
+    of_complex = False
     high: Array | float = fields.number(default=jnp.inf, at_least=1, infinite=True)
 
     def __call__(self, newer: Array, older: Array) -> Array:
@@ -197,6 +202,9 @@ def step(
     """
     applies = (history.n_seen >= 2) & ((history.n_seen + 1) % every == 0)
 
+    if not getattr(multiplier, "of_complex", True):
+        _require_real(multiplier, d)
+
     def scale(leaf: Scaled, pair: Pair) -> Scaled:
         # Both in the unit of the older one: a ratio beyond the range of the dtype reads inf.
         newer = scaled.shift(pair.newer.value, pair.newer.exponent - pair.older.exponent)
@@ -205,6 +213,14 @@ def step(
 
     u = _map(scale, d, of(history.newer, history.older))
     return u, History(u if recursive else d, history.newer, history.n_seen + 1)
+
+
+def _require_real(multiplier: Multiplier, tree: Any) -> None:
+    if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(tree)):
+        name = type(multiplier).__name__
+        raise ValueError(
+            f"multiplier: expected Literal for complex weights, got {name}, which compares signs"
+        )
 
 
 def _is_scaled(node: Any) -> bool:

@@ -8,6 +8,16 @@ powers of two and therefore exact (dividing by the largest entry would not be: t
 
 A `Scaled` may be stacked: the leading axes of `value` are those of `exponent`, so a sequence of T
 vectors has value (T, n) and exponent (T,). The axes behind them form one number each.
+
+Derivatives. An exponent is an integer and has none; the derivative of a number m 2^e is dm 2^e. An
+exact zero has no size of its own, but its derivative has: a zero that arose among numbers of size
+2^k is stored with the exponent ZERO_EXPONENT + k. Every comparison and sum then sees a number far
+below all others, and a product adds k to the exponent of the other factor as it would for any
+number. `unit_of` reads k back, and the derivative of every change of unit goes by it, so that a
+function of scaled numbers has the derivatives of the plain function at zero too, of every order,
+forward and reverse. Where a derivative leaves the range of the dtype it is inf, as the plain one.
+
+Half precision. A mantissa has at least 32 bits: bfloat16 and float16 values become float32.
 """
 
 import functools
@@ -21,11 +31,15 @@ from flax import struct
 
 Array = jax.Array
 LOG_2 = math.log(2)
-# Exponents live in [-2^30, 2^30), so that no sum or difference of two leaves int32. The lower end
-# is the exponent of zero, and a number that falls below 2^(-2^30) is zero; 2^(2^30) is the ceiling.
-ZERO_EXPONENT = -(2**30)
-_TOP_EXPONENT = 2**30 - 1
-_INTEGER = {4: jnp.int32, 8: jnp.int64}
+# Exponents of numbers live in (-2^28, 2^28): what falls below is zero, what rises above stays at
+# the top. Zeros of size 2^k have the exponents ZERO_EXPONENT + k below them, products of two zeros
+# those around 2 ZERO_EXPONENT, and no sum of a few exponents leaves int32.
+_RANGE_BITS = 29
+ZERO_EXPONENT = -(2**_RANGE_BITS)
+_TOP_EXPONENT = 2 ** (_RANGE_BITS - 1) - 1
+_BOTTOM_EXPONENT = -(2 ** (_RANGE_BITS - 1))
+_LOWEST = 2 * ZERO_EXPONENT
+_INTEGER = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}
 
 
 @struct.dataclass
@@ -34,7 +48,8 @@ class Scaled:
 
     Attributes:
       value: real or complex array, (*leading, *inner).
-      exponent: int32, (*leading,): one for each stacked number.
+      exponent: int32, (*leading,): one for each stacked number; see the module's docstring for
+        that of zero.
     """
 
     value: Array
@@ -65,6 +80,28 @@ def power_of_two(exponent: Array, dtype: Any) -> Array:
     return jax.lax.bitcast_convert_type(biased.astype(integer) << info.nmant, info.dtype)
 
 
+def is_zero(exponent: Array) -> Array:
+    """Return whether an exponent is that of a zero, bool, shaped as the exponent."""
+    return exponent <= _BOTTOM_EXPONENT
+
+
+def unit_of(exponent: Array) -> Array:
+    """Return the exponent k of the unit 2^k in which a mantissa's derivative is measured, int32.
+
+    That is the exponent of a number, and the k of a zero's exponent ZERO_EXPONENT + k.
+    """
+    unused = 32 - _RANGE_BITS
+    return (exponent << unused) >> unused  # the lower bits, with their sign
+
+
+def _wide(value: Any) -> Array:
+    """Return a value as an array of at least 32 bits a real number."""
+    value = jnp.asarray(value)
+    if not jnp.issubdtype(value.dtype, jnp.inexact):
+        return value.astype(float)
+    return value.astype(jnp.float32) if value.dtype.itemsize == 2 else value
+
+
 def _times(value: Array, factor: Array) -> Array:
     """Return value (*leading, *inner) times factor (*leading,)."""
     return value * jax.lax.expand_dims(factor, range(factor.ndim, value.ndim))
@@ -78,6 +115,36 @@ def lower(value: Array, exponent: Array) -> Array:
       exponent: int32, (*leading,).
     """
     return _times(value, power_of_two(exponent, value.dtype))
+
+
+@jax.custom_jvp
+def _change_of_unit(value: Array, factor: Array, old: Array, new: Array) -> Array:
+    """Return value x factor, where the factor is 2^(old - new), or 0 where that counts as 0.
+
+    The derivative goes by the units, so that it is there where the value, or the factor, is 0.
+    """
+    return _times(value, factor)
+
+
+@_change_of_unit.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    _, _, old, new = primals
+    return _change_of_unit(*primals), shift(tangents[0], unit_of(old) - unit_of(new))
+
+
+def in_unit(number: Scaled, exponent: Array) -> Array:
+    """Return the mantissa of a number in units of 2^exponent, exponent not below the number's own.
+
+    Args:
+      number: value (*leading, *inner).
+      exponent: int32, (*leading,) or ().
+
+    Returns:
+      (*leading, *inner); 0 where the number is below the range of the dtype in this unit.
+    """
+    exponent = jnp.broadcast_to(jnp.asarray(exponent, jnp.int32), number.exponent.shape)
+    factor = power_of_two(number.exponent - exponent, number.value.dtype)
+    return _change_of_unit(number.value, factor, number.exponent, exponent)
 
 
 def shift(value: Array, exponent: Array) -> Array:
@@ -126,7 +193,7 @@ def exponent_of(value: Array, n_leading: int = 0) -> Array:
     Returns:
       int32, (*leading,); 0 where the value is not finite.
     """
-    bits = _bits_of_magnitude(value)
+    bits = _bits_of_magnitude(jax.lax.stop_gradient(value))
     largest = jnp.max(bits, axis=_inner_axes(value, n_leading), initial=0)
     info = _real(value.dtype)
     biased = (largest >> info.nmant).astype(jnp.int32)
@@ -146,14 +213,15 @@ def normalise(value: Array, exponent: Array | int = 0) -> Scaled:
       value: (*leading, *inner).
       exponent: int32, (*leading,).
     """
-    exponent = jnp.asarray(exponent, jnp.int32)
+    value, exponent = _wide(value), jnp.asarray(exponent, jnp.int32)
     own = exponent_of(value, exponent.ndim)
     # 2^-own must be a normal number: entries of 2^127 and more stay as large as 2.
     taken = jnp.minimum(own, _real(value.dtype).maxexp - 2)
     total = jnp.minimum(exponent + taken, _TOP_EXPONENT)
-    zero = (own == ZERO_EXPONENT) | (total <= ZERO_EXPONENT)
-    factor = jnp.where(zero, 0, power_of_two(-taken, value.dtype))
-    return Scaled(_times(value, factor), jnp.where(zero, ZERO_EXPONENT, total))
+    nothing = jnp.where(own == ZERO_EXPONENT, ZERO_EXPONENT + unit_of(exponent), ZERO_EXPONENT)
+    total = jnp.where((own == ZERO_EXPONENT) | is_zero(total), nothing, total)
+    factor = jnp.where(is_zero(total), 0, power_of_two(-taken, value.dtype))
+    return Scaled(_change_of_unit(value, factor, exponent, total), total)
 
 
 def renormalise(number: Scaled) -> Scaled:
@@ -168,7 +236,18 @@ def normalise_tree(tree: Any, exponent: Array | int = 0) -> Any:
 
 def plain(tree: Any) -> Any:
     """Return the plain arrays of a `Scaled` or a tree of them: inf or 0 where they do not fit."""
-    return jax.tree.map(lambda s: shift(s.value, s.exponent), tree, is_leaf=_is_scaled)
+    return jax.tree.map(_plain, tree, is_leaf=_is_scaled)
+
+
+@jax.custom_jvp
+def _plain(number: Scaled) -> Array:
+    return shift(number.value, number.exponent)
+
+
+@_plain.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (number,), (tangent,) = primals, tangents
+    return _plain(number), shift(tangent.value, unit_of(number.exponent))
 
 
 def common(number: Scaled) -> tuple[Array, Array]:
@@ -182,10 +261,16 @@ def common(number: Scaled) -> tuple[Array, Array]:
     Returns:
       value (*leading, *inner) and a scalar exponent.
     """
+    top = jnp.max(_size(number), initial=_LOWEST)
+    return in_unit(number, top), top
+
+
+def _size(number: Scaled) -> Array:
+    """Return the exponent of a number's largest entry, whatever its own exponent, (*leading,)."""
     own = exponent_of(number.value, number.exponent.ndim)
-    sizes = jnp.where(own == ZERO_EXPONENT, ZERO_EXPONENT, own + number.exponent)
-    top = jnp.max(sizes, initial=ZERO_EXPONENT)
-    return _times(number.value, power_of_two(number.exponent - top, number.value.dtype)), top
+    size = own + number.exponent
+    nothing = jnp.where(own == ZERO_EXPONENT, unit_of(number.exponent), 0) + ZERO_EXPONENT
+    return jnp.where((own == ZERO_EXPONENT) | is_zero(size), nothing, size)
 
 
 def add(a: Scaled, b: Scaled) -> Scaled:
@@ -200,7 +285,7 @@ def add_normal(a: Scaled, b: Scaled) -> Scaled:
     where the two cancel.
     """
     top = jnp.maximum(a.exponent, b.exponent)
-    return Scaled(lower(a.value, a.exponent - top) + lower(b.value, b.exponent - top), top)
+    return Scaled(in_unit(a, top) + in_unit(b, top), top)
 
 
 def add_raw(raw: Scaled, b: Scaled) -> Scaled:
@@ -210,11 +295,11 @@ def add_raw(raw: Scaled, b: Scaled) -> Scaled:
     once and not written again. The largest entry of the sum is below 4, and may be far below 1
     where the two cancel; `normalise` puts that right.
     """
-    own = exponent_of(raw.value, raw.exponent.ndim)
-    size = jnp.where(own == ZERO_EXPONENT, ZERO_EXPONENT, own + raw.exponent)
-    top = jnp.maximum(jnp.maximum(size, b.exponent), ZERO_EXPONENT)
-    factor = power_of_two(raw.exponent - top, raw.value.dtype)
-    return Scaled(_times(raw.value, factor) + lower(b.value, b.exponent - top), top)
+    size = _size(raw)
+    top = jnp.maximum(size, b.exponent)
+    factor = jnp.where(is_zero(size), 0, power_of_two(raw.exponent - top, raw.value.dtype))
+    own = _change_of_unit(raw.value, factor, raw.exponent, top)
+    return Scaled(own + in_unit(b, top), top)
 
 
 def add_trees(a: Any, b: Any) -> Any:
@@ -241,7 +326,7 @@ def times_exp(number: Scaled, log_factor: Array) -> Scaled:
     The largest entry stays of order 1, below 4 for one that was below 2.
     """
     factor = from_log(log_factor)
-    exponent = jnp.maximum(number.exponent + factor.exponent, ZERO_EXPONENT)
+    exponent = jnp.maximum(number.exponent + factor.exponent, _LOWEST)
     return Scaled(number.value * factor.value, exponent)
 
 
@@ -250,7 +335,7 @@ def sum_over_leading(tree: Any) -> Any:
 
     def one_sum(number: Scaled) -> Scaled:
         top = jnp.max(number.exponent, axis=0, keepdims=True)
-        return normalise(jnp.sum(lower(number.value, number.exponent - top), axis=0), top[0])
+        return normalise(jnp.sum(in_unit(number, top), axis=0), top[0])
 
     return jax.tree.map(one_sum, tree, is_leaf=_is_scaled)
 
@@ -259,7 +344,7 @@ def _aligned(tree: Any) -> tuple[list[Array], Array]:
     """Return a tree's leaves as plain arrays at one exponent, largest entry near 1, and it."""
     leaves = [renormalise(leaf) for leaf in jax.tree.leaves(tree, is_leaf=_is_scaled)]
     top = jnp.max(jnp.stack([leaf.exponent for leaf in leaves]), axis=0)
-    return [lower(leaf.value, leaf.exponent - top) for leaf in leaves], top
+    return [in_unit(leaf, top) for leaf in leaves], top
 
 
 def _dot(a: list[Array], b: list[Array], n_leading: int) -> Array:
@@ -310,8 +395,11 @@ def clip_norm(tree: Any, max_norm: Array | float) -> Any:
     """
     values, top = _aligned(tree)
     squares = _dot(values, values, 0)
-    too_long = 0.5 * jnp.log(squares) + top * LOG_2 > jnp.log(max_norm)
-    factor = max_norm / jnp.sqrt(squares)
+    # No zero within the root or the logarithm: their derivatives there would be NaN or inf.
+    lengths = jnp.where(squares == 0, 1, squares)
+    log_norm = 0.5 * jnp.log(lengths) + top * LOG_2
+    too_long = (squares != 0) & (log_norm > jnp.log(max_norm))
+    factor = max_norm / jnp.sqrt(lengths)
     leaves, structure = jax.tree.flatten(plain(tree))
     clipped = [
         jnp.where(too_long, v * factor, p).astype(p.dtype)

@@ -10,15 +10,21 @@ Its states are therefore carried as mantissa and exponent,
   advance(2^-E h, 2^-E d) = 2^-E advance(h, d)                    (3)
 
 with E the larger of the exponents of h and of the drive d. The Jacobian is the same on both sides.
+
+Derivatives of such a pass are carried as plain numbers beside it, with the Jacobians of the scaled
+steps: a drive of exactly 0 has one, and a state that has left the range of the dtype spoils none.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import boundary, dynamics, masks, scaled
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -35,6 +41,8 @@ class Trajectory:
       h_prev: h_{t-1} as `advance` was given it, (T, n_h).
       drive: the drive as `advance` was given it, (T, n_d).
       exponent: E of equation (3), int32 (T,).
+      plain: h_1..h_T as plain numbers, (T, n_h): inf or 0 where they do not fit. What is to be
+        differentiated takes these: the derivative of `states` is in units of their exponents.
       sums: what units sum up, (T, n_z), of cells that offer `local_of_sum` (see `rnnjax.dynamics`),
         from the arguments that `advance` was given; None where it is not known.
     """
@@ -43,6 +51,7 @@ class Trajectory:
     h_prev: Array
     drive: Array
     exponent: Array
+    plain: Array
     sums: Array | None = None
 
 
@@ -72,10 +81,8 @@ def drives(cell: Cell, params: Params, x: Array) -> Scaled:
 def arguments(h: Scaled, d: Scaled) -> Arguments:
     """Bring state and drive to their larger exponent E, equation (3); stacked or not."""
     top = jnp.maximum(h.exponent, d.exponent)
-    top = jnp.where(top == scaled.ZERO_EXPONENT, 0, top)
-    return Arguments(
-        scaled.lower(h.value, h.exponent - top), scaled.lower(d.value, d.exponent - top), top
-    )
+    top = jnp.where(scaled.is_zero(top), 0, top)
+    return Arguments(scaled.in_unit(h, top), scaled.in_unit(d, top), top)
 
 
 def unroll(cell: Cell, params: Params, x: Array, start: Scaled | None = None) -> Trajectory:
@@ -86,22 +93,109 @@ def unroll(cell: Cell, params: Params, x: Array, start: Scaled | None = None) ->
       params: its parameters.
       x: inputs, (T, n_x).
       start: h_0; the cell's own initial state if None.
+
+    Raises:
+      ValueError: cell, parameters and inputs do not fit one another.
+    """
+    cell, params, x = boundary.admitted_inputs(cell, params, x)
+    return steps(cell, params, x, start)
+
+
+def steps(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    start: Scaled | None = None,
+    *,
+    counts: Array | None = None,
+) -> Trajectory:
+    """Run a cell over some steps that were looked at by `rnnjax.boundary`, as `unroll` does.
+
+    Args:
+      cell: the cell.
+      params: its parameters.
+      x: inputs, (T, n_x).
+      start: h_0; the cell's own initial state if None.
+      counts: which steps belong to the sequence, bool (T,), as `rnnjax.masks.counted` tells; steps
+        behind the last of them repeat it. All of them if None.
     """
     start = initial(cell, params) if start is None else start
     d = drives(cell, params, x)
-    if dynamics.is_homogeneous(cell):
-        return _unroll_scaled(cell, params, start, d)
+    start = _of_one_dtype(cell, params, start, d)
+    run = _unroll_scaled if dynamics.is_homogeneous(cell) else _unroll_plain
+    trajectory = run(cell, params, start, d)
+    return trajectory if counts is None else _held(start, trajectory, counts)
 
+
+def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
+    """Run a cell over one sequence that was cut to its length, see `rnnjax.masks`."""
+    return steps(cell, params, batch.x, counts=batch.counts)
+
+
+def plain_trajectory(h: Array, h_prev: Array, drive: Array) -> Trajectory:
+    """Return a trajectory of plain numbers, (T, n_h), (T, n_h) and (T, n_d)."""
+    level = jnp.zeros(len(h), jnp.int32)
+    return Trajectory(Scaled(h, level), h_prev, drive, level, h)
+
+
+def _held(start: Scaled, trajectory: Trajectory, counts: Array) -> Trajectory:
+    """Return a trajectory that stays in the last state that counts: in h_0 if none does."""
+    kept = masks.held(trajectory, counts)
+    anything = jnp.any(counts)
+    first = jax.tree.map(lambda a, b: jnp.where(anything, a, b), kept.states, start_of(start, kept))
+    plain = jnp.where(anything, kept.plain, scaled.plain(start))
+    return kept.replace(states=first, plain=plain)
+
+
+def start_of(start: Scaled, like: Trajectory) -> Scaled:
+    """Return h_0 as often as a trajectory has steps."""
+    return jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), start, like.states)
+
+
+def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Scaled:
+    """Return h_0 in the dtype that the step gives."""
+
+    def step(h: Array, d: Array) -> Array:
+        return dynamics.advance(cell, params, h, d)
+
+    like = jax.eval_shape(step, start.value, jax.tree.map(lambda a: a[0], d.value))
+    return Scaled(start.value.astype(like.dtype), start.exponent)
+
+
+def _unroll_plain(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:
     def step(h: Array, d: Array) -> tuple[Array, tuple]:
         h, z = dynamics.advance_and_sum(cell, params, h, d)
         return h, (h, z)
 
     _, (h, sums) = jax.lax.scan(step, start.value, d.value)
     states = Scaled(h, d.exponent)
-    return Trajectory(states, _before(start, states).value, d.value, d.exponent, sums)
+    return Trajectory(states, _before(start, states).value, d.value, d.exponent, h, sums)
 
 
 def _unroll_scaled(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:
+    leaves, structure = jax.tree.flatten(cell)
+    traced = [isinstance(leaf, jax.Array) for leaf in leaves]
+
+    def rebuilt(arrays: Sequence[Array]) -> Cell:
+        given = iter(arrays)
+        own = [next(given) if t else leaf for leaf, t in zip(leaves, traced, strict=True)]
+        return jax.tree.unflatten(structure, own)
+
+    arrays = [leaf for leaf, t in zip(leaves, traced, strict=True) if t]
+    return _carried(rebuilt, arrays, params, start, d)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _carried(
+    rebuilt: Callable[[Sequence[Array]], Cell],
+    arrays: list[Array],
+    params: Params,
+    start: Scaled,
+    d: Scaled,
+) -> Trajectory:
+    """Run a homogeneous cell, which `rebuilt` makes of the arrays in its fields, equation (3)."""
+    cell = rebuilt(arrays)
+
     def step(h: Scaled, d: Scaled) -> tuple[Scaled, tuple]:
         at = arguments(h, d)
         new, z = dynamics.advance_and_sum(cell, params, at.h, at.drive)
@@ -110,7 +204,64 @@ def _unroll_scaled(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Traj
 
     _, (states, sums) = jax.lax.scan(step, start, d)
     at = arguments(_before(start, states), d)
-    return Trajectory(states, at.h, at.drive, at.exponent, sums)
+    return Trajectory(states, at.h, at.drive, at.exponent, scaled.plain(states), sums)
+
+
+@_carried.defjvp
+def _(rebuilt: Callable, primals: tuple, tangents: tuple) -> tuple[Trajectory, Trajectory]:
+    arrays, params, start, d = primals
+    d_arrays, d_params, d_start, d_drive = tangents
+    run = _carried(rebuilt, *primals)
+
+    def advance(arrays: list[Array], params: Params, h: Array, d: Array) -> Any:
+        return dynamics.advance_and_sum(rebuilt(arrays), params, h, d)
+
+    def step(dh: Array, at: Any) -> tuple[Array, Any]:
+        h, drive, d_drive, weights_at, exponent = at
+        by_state = jax.jvp(partial(advance, arrays, params), (h, drive), (dh, d_drive))[1]
+        by_weights = jax.jvp(
+            lambda a, p: advance(a, p, *weights_at), (arrays, params), (d_arrays, d_params)
+        )[1]
+        new = jax.tree.map(lambda a, b: a + scaled.shift(b, exponent), by_state, by_weights)
+        return new[0], (dh, *new)
+
+    d_drive = _plain_tangent(d_drive, d)
+    h_prev = jnp.concatenate([scaled.plain(start)[None], run.plain[:-1]])
+    weights_at = _where_weights_act(run, h_prev, scaled.plain(d))
+    steps = (run.h_prev, run.drive, d_drive, *weights_at)
+    before, after, sums = jax.lax.scan(step, _plain_tangent(d_start, start), steps)[1]
+    lowered = partial(scaled.shift, exponent=-run.exponent)
+    return run, Trajectory(
+        states=Scaled(scaled.shift(after, -scaled.unit_of(run.states.exponent)), _none(run)),
+        h_prev=lowered(before),
+        drive=lowered(d_drive),
+        exponent=_none(run),
+        plain=after,
+        sums=None if sums is None else lowered(sums),
+    )
+
+
+def _plain_tangent(tangent: Scaled, at: Scaled) -> Array:
+    return scaled.shift(tangent.value, scaled.unit_of(at.exponent))
+
+
+def _where_weights_act(run: Trajectory, h_prev: Array, drive: Array) -> tuple[Any, Array]:
+    """Return (h_{t-1}, d_t) of every step in units of 2^exponent, and the exponents, (T,).
+
+    Plain numbers wherever they are in range, since derivatives of higher order go by them.
+    """
+    far = run.exponent > jnp.finfo(h_prev.dtype).maxexp - 28
+    at = jax.tree.map(
+        lambda scaled_, plain: jnp.where(far[:, None], scaled_, plain),
+        (run.h_prev, run.drive),
+        (h_prev, drive),
+    )
+    return at, jnp.where(far, run.exponent, 0)
+
+
+def _none(run: Trajectory) -> Any:
+    """Return the derivative of exponents: integers have none."""
+    return np.zeros(run.exponent.shape, jax.dtypes.float0)
 
 
 def _before(start: Scaled, states: Scaled) -> Scaled:
@@ -148,17 +299,27 @@ def step_losses(
       y: targets, (T, n_y).
       mask: weights, (T,).
     """
-    # A step without weight has no say, not even with a state that has overflowed: 0 inf is NaN.
-    counts = mask != 0
-    h = jnp.where(counts[:, None], h, 0)
-    losses = jax.vmap(lambda h, y: loss(cell.readout(params, h), y))(h, y)
-    return jnp.where(counts, mask * losses, 0)
+    y_hat = readouts(cell, params, h, mask)
+    return weighed(jax.vmap(loss)(y_hat, masks.of_weight(y, mask)), mask)
+
+
+def readouts(cell: Cell, params: Params, h: Array, mask: Array) -> Array:
+    """Return readout(h_t), (T, n_y), at steps without weight that of another step.
+
+    A step without weight has no say, not even with a state that has overflowed: 0 inf is NaN.
+    """
+    return jax.vmap(lambda h: cell.readout(params, h))(masks.of_weight(h, mask))
+
+
+def weighed(losses: Array, mask: Array) -> Array:
+    """Return mask_t l_t, (T,), 0 where the mask is 0 whatever the loss is there."""
+    return jnp.where(mask != 0, mask * losses, 0)
 
 
 def outputs(cell: Cell, params: Params, x: Array) -> Array:
     """Return readout(h_t) of every step of one sequence, (T, n_y)."""
-    h = scaled.plain(unroll(cell, params, x).states)
-    return jax.vmap(lambda h: cell.readout(params, h))(h)
+    cell, params, x = boundary.admitted_inputs(cell, params, x)
+    return jax.vmap(lambda h: cell.readout(params, h))(steps(cell, params, x).plain)
 
 
 def generate(
@@ -200,12 +361,16 @@ def sequence_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> A
 
     Its `jax.grad` is the oracle that every exact learning rule must equal.
     """
+    cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
 
-    def step(h: Array, x: Array) -> tuple[Array, Array]:
-        h = cell.step(params, h, x)
+    def step(h: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, goes_on = at
+        h = jnp.where(goes_on, cell.step(params, h, x), h)
         return h, h
 
-    _, h = jax.lax.scan(step, cell.initial_state(), batch.x)
+    like = jax.eval_shape(cell.step, params, cell.initial_state(), batch.x[0])
+    start = cell.initial_state().astype(like.dtype)
+    _, h = jax.lax.scan(step, start, (batch.x, batch.counts))
     return jnp.sum(step_losses(cell, loss, params, h, batch.y, batch.mask))
 
 

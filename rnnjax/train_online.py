@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import gradient, rules, scaled
+from rnnjax import boundary, gradient, masks, real_view, rules, scaled
 from rnnjax.ranges import COUNT, arguments, refusal
 from rnnjax.rules import influence, online
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
@@ -74,6 +74,7 @@ def fit_online(
     n_steps = len(jax.eval_shape(task.sample, key).x)
     if n_steps % steps_per_update:
         raise refusal("steps_per_update", f"a divisor of T = {n_steps}", steps_per_update)
+    key = boundary.key_of(key)
     key_init, key_data = jax.random.split(key)
     params = cell.init(key_init) if params is None else params
     optimiser = optimisers.fitting(from_scaled(optimiser), params)
@@ -96,7 +97,7 @@ def fit_online(
     def sequence(carry: tuple, n: Array) -> tuple[tuple, Array]:
         params, optimiser_state, state = carry
         keys = jax.random.split(jax.random.fold_in(key_data, n), batch_size)
-        batch = jax.vmap(task.sample)(keys)
+        batch = jax.vmap(lambda key: masks.cut(task.sample(key)))(keys)
         memory, steps = learner.begin(params, state, batch, n)
         start = (params, optimiser_state, memory)
         pieces = jax.tree.map(lambda a: _in_pieces(a, steps_per_update), steps)
@@ -135,10 +136,12 @@ class _StepByStep(NamedTuple):
         self, params: Params, state: Any, batch: Batch, n: Array
     ) -> tuple[Any, tuple[Batch, Any]]:
         """Return the memory at the start of each sequence, and its steps with their noise."""
+        view = real_view.of(self.cell, params, batch.x[0, 0])
+        cell, params = view.seen, view.inward(params)
 
         def one(batch: Batch, state: Any) -> Any:
-            carry, key, later = online.start(self.rule, self.cell, params, batch.x[0], state)
-            noise = self.rule.noise(self.cell, params, key, len(batch.x))
+            carry, key, later = online.start(self.rule, cell, params, batch.x[0], state)
+            noise = self.rule.noise(cell, params, key, len(batch.x))
             return (carry, later), (batch, noise)
 
         return jax.vmap(one)(batch, state)
@@ -146,18 +149,21 @@ class _StepByStep(NamedTuple):
     def learn(self, params: Params, memory: Any, piece: tuple) -> tuple[Any, Array, Any]:
         """Return the memory after a piece, its losses (n,), and the gradient."""
         carry, later = memory
+        view = real_view.of(self.cell, params, piece[0].x[0, 0])
+        cell, params = view.seen, view.inward(params)
 
         def one(carry: Any, batch: Batch, noise: Any) -> Any:
             carry, (moments, own) = online.advance(
-                self.rule, self.cell, self.loss, params, carry, batch, noise
+                self.rule, cell, self.loss, params, carry, batch, noise
             )
-            readout = online.through_readout(self.cell, self.loss, params, moments, per_step=False)
+            readout = online.through_readout(cell, self.loss, params, moments, per_step=False)
             return carry, moments.loss, (_summed(own), readout)
 
         carry, losses, grads = jax.vmap(one)(carry, *piece)
         own, readout = _summed(grads, divisor=len(losses))
-        own = influence.by_leaf(self.cell, params, piece[0].x[0, 0], own)
-        return (carry, later), jnp.mean(losses, axis=0), gradient.as_params(params, own, readout)
+        own = influence.by_leaf(cell, params, piece[0].x[0, 0], own)
+        grads = view.gradient(gradient.as_params(params, own, readout))
+        return (carry, later), jnp.mean(losses, axis=0), grads
 
     def end(self, memory: Any) -> online.Carried:
         """Return what goes on to the next sequence."""

@@ -18,8 +18,9 @@ from rnnjax.errors import ConfigError, one_line
 MAX_DEVICES = 256
 CLUSTER = ("--cluster", "--scheduler", "--scheduler-file")
 VALUED = ("--config", "--out", "--devices", "--memory", "--reuse", *CLUSTER)
-SWITCHES = ("--quick", "--x64", "--return-bytes", "--help", "-h")
+SWITCHES = ("--quick", "--x64", "--return-bytes", "--force", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
+FORCE = "compute again what other code of the experiment or of rnnjax has computed in the folder"
 MEMORY = "chunks of as many lanes as SIZE holds on a device, as 500MB or 2GB; in place of --chunk"
 UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 EPILOG = (
@@ -133,6 +134,7 @@ def _parser() -> Parser:
     _sweeping(commands, "plan", "cells, programs to compile, memory and output; runs nothing")
     resume = _with_out(commands, "resume", "go on with an interrupted sweep")
     resume.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
+    resume.add_argument("--force", action="store_true", help=FORCE)
     _on_cluster(resume)
     _with_out(commands, "status", "how far a sweep is")
     _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
@@ -162,6 +164,11 @@ def _sweeping(commands: argparse._SubParsersAction, name: str, told: str) -> Par
         "--reuse", metavar="DIR", action="append", default=[],
         help="take over the cells of an earlier sweep with other axes; may be repeated",
     )  # fmt: skip
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help=f"{FORCE}; with --reuse also take cells that do not tell their code",
+    )
     command.add_argument("--x64", action="store_true", help="compute in float64")
     command.add_argument("--devices", type=_devices, metavar="N", help=DEVICES)
     command.add_argument("--memory", type=_size, metavar="SIZE", help=MEMORY)

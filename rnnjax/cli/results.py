@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rnnjax import catalog
-from rnnjax.errors import ConfigError, one_line
+from rnnjax.cli.code import code_now, experiment_of
+from rnnjax.errors import one_line
 from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
-from rnnjax.sweep.experiment import Experiment, line_in, load
+from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.export import export
+from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
 from rnnjax.sweep.status import meanings_in
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import notes_in, problems_in
@@ -53,7 +55,8 @@ def show_status(out: Path) -> int:
 sweep    {out}: {store.spec["experiment"]}
 groups   {told}
 cells    {sum(cells.values())} total, {done} committed
-bytes    {store.n_bytes()} in groups/""")
+bytes    {store.n_bytes()} in groups/
+code     {code_now(store)}""")
     if receipts and counts["total"] > counts["committed"]:
         seconds = sum(float(receipt.get("seconds", 0)) for receipt in receipts.values())
         rest = seconds / done * (sum(cells.values()) - done)
@@ -123,7 +126,7 @@ def export_cube(out: Path, target: Path) -> int:
 def redraw(out: Path) -> int:
     """Draw the figure of a cube again."""
     cube = read_cube(out)
-    return _draw(_experiment_of(cube, out), cube, out)
+    return _draw(experiment_of(cube, out), cube, out)
 
 
 def redraw_all(outs: list[Path]) -> int:
@@ -141,7 +144,7 @@ def check(out: Path) -> int:
     """Print the claims of a cube; 1 where one fails."""
     cube = read_cube(out)
     print(out)
-    return _check(_experiment_of(cube, out), cube, out, write=False)
+    return _check(experiment_of(cube, out), cube, out, write=False)
 
 
 def check_all(outs: list[Path]) -> int:
@@ -168,7 +171,7 @@ def papers(outs: list[Path]) -> int:
     found = []
     for out in outs:
         cube = read_cube(out)
-        experiment = _experiment_of(cube, out)
+        experiment = experiment_of(cube, out)
         run_time = catalog.described(experiment.path).get("Run time", "")
         for claim in experiment.claims(cube):
             for start, paper in experiment.reproduces.items():
@@ -203,7 +206,9 @@ def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) 
     try:
         claims = experiment.claims(cube)
         if write:
-            write_claims(out / "claims.json", claims)
+            made = {"claims": experiment.code.shown}
+            made |= {key: str(cube.attrs.get(key, UNKNOWN)) for key in (CELLS, LIBRARY)}
+            write_claims(out / "claims.json", claims, made)
             print(f"claims  {out / 'claims.json'}")
         print(f"\n{claims_table(claims)}")
         return 0 if all(claim.passed for claim in claims) else 1
@@ -227,19 +232,3 @@ def _cells(cube: xr.Dataset) -> str:
             word = meanings.get(int(code), "unknown")
             counts[word] = counts.get(word, 0) + int(number)
     return "values: " + ", ".join(f"{number} {word}" for word, number in counts.items())
-
-
-def _experiment_of(cube: xr.Dataset, out: Path) -> Experiment:
-    name = str(cube.attrs.get("experiment", ""))
-    refuse_own_code(name, out)
-    return load(name)
-
-
-def refuse_own_code(experiment: str, out: Path) -> None:
-    """Raise ConfigError where a result names a file of its own folder as its experiment.
-
-    A folder of results may come from somebody else: looking at it must not run what it brings.
-    """
-    if Path(experiment).resolve().is_relative_to(out.resolve()):
-        told = f"expected an experiment outside {out}, got {experiment!r}"
-        raise ConfigError("experiment", told)

@@ -12,10 +12,20 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from rnnjax.cli.code import (
+    discard_other,
+    experiment_in,
+    is_current,
+    is_of_sweep,
+    remember_place,
+    tell_mixed,
+    tell_mixture,
+    tell_reuse,
+)
 from rnnjax.cli.config import Override, requested
 from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
-from rnnjax.cli.results import present, refuse_own_code, tell_failures
+from rnnjax.cli.results import present, tell_failures
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.backend import configured, cores
 from rnnjax.sweep.cube import read_cube
@@ -24,8 +34,11 @@ from rnnjax.sweep.merge import merge
 from rnnjax.sweep.progress import shown_progress
 from rnnjax.sweep.request import Request, request_of
 from rnnjax.sweep.reuse import Earlier
+from rnnjax.sweep.same_code import refuse_other_code, told_in
+from rnnjax.sweep.same_sweep import told_apart
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
+from rnnjax.sweep.whereabouts import whereabouts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,14 +80,18 @@ def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
     """Run a sweep, or go on with it where it stands, and show what came out."""
     _check_cluster(arguments)
     request = _requested(arguments, overrides)
-    out = _out(arguments)
+    out, again = _out(arguments), arguments.force
+    spec = request.spec | whereabouts(request.experiment.path, out)
+    spec |= {"reuse": [str(Path(one).resolve()) for one in arguments.reuse], "reuse_unknown": again}
     if not (out / "sweep.json").exists() and (out / "cube.nc").exists():
         cube = read_cube(out)
-        if cube.attrs.get("config_hash") == request.spec["config_hash"]:
+        if is_current(cube, out, spec, again=again):
             return present(request.experiment, cube, out)
-    spec = request.spec | {"reuse": [str(Path(one).resolve()) for one in arguments.reuse]}
-    Earlier(request.plan, spec)  # refuses a folder that does not fit before anything is written
-    return _sweep(request, Store.create(out, spec), arguments)
+        again = again and is_of_sweep(cube, spec)
+    # Refuses a folder that does not fit before anything is written.
+    tell_reuse(spec, request.experiment, Earlier(request.plan, spec))
+    store = remember_place(Store.create(out, spec, again=again), request.experiment)
+    return _sweep(request, store, arguments)
 
 
 def resume(arguments: Namespace) -> int:
@@ -82,9 +99,10 @@ def resume(arguments: Namespace) -> int:
     _check_cluster(arguments)
     out = Path(arguments.out)
     store = Store.open(out)
-    refuse_own_code(store.spec["experiment"], out)
-    request = _request_in(store)
+    request = _request_in(store, other_code=arguments.force)
     store.check_writable()
+    if arguments.force:
+        store = Store.create(out, {**store.spec, "code": request.spec["code"]}, again=True)
     return _sweep(request, store, arguments)
 
 
@@ -93,9 +111,9 @@ def bring_together(out: Path, sources: Sequence[Path]) -> int:
     store, given = merge(out, sources)
     for source, number in given.items():
         print(f"merged  {number} groups of {source}")
-    refuse_own_code(store.spec["experiment"], out)
     if store.committed():
-        store.collect(_request_in(store).plan.axes)
+        # Whoever brings together what is there wants no other cells: other code now is no matter.
+        tell_mixed(store.collect(_request_in(store, other_code=True).plan.axes), out)
     counts = store.counts()
     print(f"{out}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
     if counts["committed"] < counts["total"]:
@@ -103,13 +121,16 @@ def bring_together(out: Path, sources: Sequence[Path]) -> int:
     return 0
 
 
-def _request_in(store: Store) -> Request:
-    """The sweep of a store, as the experiment would plan it now."""
-    experiment = load(store.spec["experiment"])
+def _request_in(store: Store, *, other_code: bool) -> Request:
+    """The sweep of a store, as the experiment would plan it now; by `other_code` only if it may."""
+    experiment = experiment_in(store)
+    if not other_code:
+        code = experiment.code.told
+        refuse_other_code(store.out, store.cells_codes(), told_in(store.spec), code)
     request = request_of(experiment, store.spec["config"], store.spec["precision"])
     if request.spec["config_hash"] != store.spec["config_hash"]:
         told = f"expected the config that {store.out} was started with, but the experiment has"
-        raise ConfigError("config", f"{told} changed ({store.told_apart(request.spec)})")
+        raise ConfigError("config", f"{told} changed ({told_apart(store.spec, request.spec)})")
     return request
 
 
@@ -122,6 +143,8 @@ def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
         failed = tell_failures(store, sys.stderr)
         if cube is None:
             return 1
+        if _on_a_cluster(arguments):
+            tell_mixed(cube, store.out)
         return max(present(request.experiment, cube, store.out), 1 if failed else 0)
 
 
@@ -129,6 +152,8 @@ def _completed(
     request: Request, store: Store, arguments: Namespace, interrupts: Interrupts
 ) -> xr.Dataset | None:
     """The cube, after computing what it lacks; None if interrupted, or if every group failed."""
+    if arguments.force:
+        discard_other(store, request.experiment)
     problems = problems_in(store)
     for group in {problem.group for problem in problems if problem.group is not None}:
         store.discard(group)
@@ -136,6 +161,7 @@ def _completed(
     if len(before) == len(request.plan.groups) and not problems and _has_cube(store):
         return read_cube(store.out)
     if len(before) < len(request.plan.groups):
+        tell_mixture(store, request.experiment)
         compute = _on_cluster if _on_a_cluster(arguments) else _here
         if not compute(request, store, arguments, interrupts):
             return None

@@ -112,7 +112,8 @@ class _Sweep:
     def __init__(self, client: Client, request: Request, store: Store, return_bytes: bool) -> None:
         self.client, self.store = client, store
         where = {"spec": store.spec} if return_bytes else {"out": str(store.out.resolve())}
-        self.sweep = {"config_hash": store.spec["config_hash"], **where}
+        code = request.experiment.code.cells
+        self.sweep = {"config_hash": store.spec["config_hash"], "code": code, **where}
         committed = store.committed()
         self.waiting = [group.id for group in reversed(request.plan.groups)]
         self.waiting = [group for group in self.waiting if group not in committed]

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 from rnnjax.sweep import netcdf
 from rnnjax.sweep.backend import configured
-from rnnjax.sweep.experiment import load
+from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.plan import Group
 from rnnjax.sweep.request import request_of
 from rnnjax.sweep.reuse import Earlier
+from rnnjax.sweep.same_code import changed, told_in
 from rnnjax.sweep.store import Store
+from rnnjax.sweep.whereabouts import located
 
 
 class _Kept(NamedTuple):
@@ -37,9 +39,9 @@ def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
     """Compute one group; a group that raises is told as failed.
 
     Args:
-        sweep: its "config_hash", and where it is told: "out", the folder of the store, or "spec"
-            for a worker that cannot reach it. The config may be long, and is not sent with every
-            group where it can be read.
+        sweep: its "config_hash", its "code" (the fingerprint of what decides its cells), and where
+            it is told: "out", the folder of the store, or "spec" for a worker that cannot reach it.
+            The config may be long, and is not sent with every group where it can be read.
         group: its id.
 
     Returns:
@@ -48,7 +50,8 @@ def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
 
     Raises:
         StoreError: the shard cannot be written.
-        RuntimeError: the experiment is another one here than where the sweep was started.
+        RuntimeError: the experiment is another one here than where the sweep was started, or its
+            code is.
     """
     import dask
 
@@ -78,29 +81,41 @@ def _done(kept: _Kept, name: str) -> dict[str, Any]:
 def _of_sweep(sweep: dict[str, Any]) -> _Kept:
     """Return what is kept of a sweep; planned and prepared where another one was kept."""
     out, key = sweep.get("out"), sweep["config_hash"]
-    told = f"{key} {out}"
+    told = f"{key} {sweep['code']} {out}"
     if told not in _kept:
+        # Before another experiment is loaded, with other modules of its own.
+        for old in _kept.values():
+            old.programs.close()
+        _kept.clear()
         store = None if out is None else Store.open(Path(out))
         spec = sweep["spec"] if store is None else store.spec
-        request = request_of(load(spec["experiment"]), spec["config"], spec["precision"])
+        experiment = _experiment(spec, None if store is None else store.out, sweep["code"])
+        request = request_of(experiment, spec["config"], spec["precision"])
         if request.spec["config_hash"] != key:
             raise RuntimeError(f"{spec['experiment']} is another experiment on {platform.node()}")
         devices = configured(1, request.precision)
         from rnnjax.sweep.programs import Programs
         from rnnjax.sweep.provenance import provenance
 
-        for old in _kept.values():
-            old.programs.close()
-        _kept.clear()
         plan = request.plan
         _kept[told] = _Kept(
             store,
             {group.id: group for group in plan.groups},
             Programs(request.experiment, plan, devices),
             Earlier(plan, spec),
-            provenance(request.precision),
+            provenance(request.precision, experiment.code.cells),
         )
     return _kept[told]
+
+
+def _experiment(spec: dict[str, Any], out: Path | None, code: str) -> Experiment:
+    """Return the experiment of a sweep; RuntimeError if it has other code here."""
+    experiment = load(spec["experiment"], located(spec["experiment"], out, spec))
+    if experiment.code.cells != code:
+        names = changed(told_in(spec), experiment.code.told)
+        told = f"has other code on {platform.node()} than where the sweep was started"
+        raise RuntimeError(f"{spec['experiment']} {told}: {names} changed")
+    return experiment
 
 
 def _name() -> str:

@@ -3,7 +3,7 @@
 import json
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise, zip_longest
 from pathlib import Path
@@ -72,15 +72,17 @@ class Claim:
         return abs(self.measured - self.expected) <= self.tolerance
 
 
-def claims_to_json(claims: Iterable[Claim]) -> str:
+def claims_to_json(claims: Iterable[Claim], code: Mapping[str, str] | None = None) -> str:
     """Writes claims as strict JSON that is the same text for the same claims.
 
     Args:
         claims: in any order, with names that differ.
+        code: the fingerprints of the code behind them.
 
     Returns:
-        A list of objects sorted by name, keys sorted, with the verdict as `passed`. JSON has no
-        NaN and no infinity: they become the strings "nan", "inf" and "-inf".
+        A list of objects sorted by name, keys sorted, with the verdict as `passed`; with `code`
+        an object of "claims", this list, and "code". JSON has no NaN and no infinity: they become
+        the strings "nan", "inf" and "-inf".
 
     Raises:
         ValueError: two claims have one name.
@@ -91,25 +93,29 @@ def claims_to_json(claims: Iterable[Claim]) -> str:
             raise ValueError(f"expected claims with names that differ, got {claim.name!r} twice")
     records = [{**asdict(claim), "passed": claim.passed} for claim in ordered]
     strict = [{key: _strict(value) for key, value in record.items()} for record in records]
-    return json.dumps(strict, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    told = strict if code is None else {"claims": strict, "code": dict(code)}
+    return json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _strict(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_claims(path: str | Path, claims: Iterable[Claim]) -> None:
+def write_claims(
+    path: str | Path, claims: Iterable[Claim], code: Mapping[str, str] | None = None
+) -> None:
     """Writes `claims_to_json` to a file, atomically.
 
     Args:
         path: the file; missing folders are made.
         claims: in any order, with names that differ.
+        code: the fingerprints of the code behind them.
 
     Raises:
         ValueError: two claims have one name.
         OSError: the folder cannot be written.
     """
-    write_atomically(Path(path), claims_to_json(claims).encode())
+    write_atomically(Path(path), claims_to_json(claims, code).encode())
 
 
 def claims_table(claims: Iterable[Claim]) -> str:

@@ -10,7 +10,7 @@ dynamic control of Jacobians, NeurIPS 2023.
 
 import jax.numpy as jnp
 
-from rnnjax import fields
+from rnnjax import boundary, fields
 from rnnjax.probes import lyapunov
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -31,10 +31,9 @@ class Flossing:
 
     def exponents(self, cell: Cell, params: Params, batch: Batch) -> Array:
         """Return the exponents lambda_1, ..., lambda_k of one sequence, (k,)."""
-        growth, _ = lyapunov.log_growth(
-            cell, params, batch.x, self.n_exponents, self.n_discarded, every=self.every
-        )
-        return jnp.mean(growth[self.n_discarded :], axis=0)
+        cell, params, batch = boundary.admitted(cell, None, params, batch)
+        k = self.n_exponents
+        return lyapunov.growth(cell, params, batch, k, self.n_discarded, every=self.every).mean()
 
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
         """Return P of one sequence, (); the loss is not used."""

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, dynamics, fields, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
 from rnnjax.scaled import LOG_2
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -35,10 +35,10 @@ class Omega:
 
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
         """Return Omega of one sequence, (); steps that no gradient reaches do not count."""
+        cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
         fixed = jax.lax.stop_gradient(params)
-        trajectory = scan.unroll(cell, fixed, batch.x)
-        h = scaled.plain(trajectory.states)
-        _, g = adjoint.readout_source(cell, loss, fixed, h, batch.y, batch.mask)
+        trajectory = scan.of_batch(cell, fixed, batch)
+        _, g = adjoint.readout_source(cell, loss, fixed, trajectory.plain, batch.y, batch.mask)
         nothing = scaled.normalise(jnp.zeros_like(g.value[0]))
         tangents = scan.tangents(cell, fixed, trajectory)
         deltas, _ = adjoint.scan_back(cell, fixed, tangents, nothing, g)
@@ -49,16 +49,19 @@ class Omega:
             carried = dynamics.pull(cell, params, local, delta)
             return 0.5 * (_log_square(carried) - _log_square(delta)) + exponent * LOG_2
 
-        log_ratios = jax.vmap(log_ratio)(locals_, exponents, deltas.value)
         log_norms = scaled.log_norm(deltas)
+        inactive = log_norms <= (_ACTIVE if self.as_released else -jnp.inf)  # NaN is not inactive
+        # In place of 0, of whose logarithm the derivative would be NaN even where it is not used.
+        v = jnp.where(inactive[:, None], 1, deltas.value)
+        log_ratios = jax.vmap(log_ratio)(locals_, exponents, v)
+        power = 2 if self.as_released else 1
+        terms = jnp.where(inactive, 0, (jnp.exp(power * log_ratios) - 1) ** 2)
         if not self.as_released:
-            return jnp.sum(jnp.where(jnp.isfinite(log_norms), (jnp.exp(log_ratios) - 1) ** 2, 0))
-        active = log_norms > _ACTIVE
-        terms = jnp.where(active, (jnp.exp(2 * log_ratios) - 1) ** 2, 0)
-        return jnp.sum(terms) / jnp.maximum(jnp.sum(active), 1)
+            return jnp.sum(terms)
+        return jnp.sum(terms) / jnp.maximum(jnp.sum(~inactive), 1)
 
 
 def _log_square(v: Array) -> Array:
     """Return ln |v|^2, with derivative 0 and not NaN at 0."""
     square = jnp.sum((v * v.conj()).real)
-    return jnp.where(square > 0, jnp.log(jnp.where(square > 0, square, 1)), -jnp.inf)
+    return jnp.where(square == 0, -jnp.inf, jnp.log(jnp.where(square == 0, 1, square)))

@@ -4,17 +4,19 @@
   by length:  ||dL_t/dh_0||,      t = 1..T, from one forward scan of the product
               M_t = J_t M_{t-1}, M_0 = I, as ||g_t^T M_t||                         (2)
 
-L_t is the loss of step t alone, or u.h_t with a fixed unit vector u (pure transport).
+L_t is the loss of step t alone, or u.h_t with a fixed unit vector u (pure transport). T is the last
+step whose mask is not 0.
 """
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, dynamics, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, masks, real_view, scaled, scan
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
+@boundary.of_probe
 def log_norm_by_lag(
     cell: Cell,
     loss: StepLoss | None,
@@ -33,12 +35,13 @@ def log_norm_by_lag(
       segment: steps kept in memory at once, for long sequences; None for all.
 
     Returns:
-      ``log_norm``: natural log of the norm, (T+1,), index k.
+      ``log_norm``: natural log of the norm, (T+1,), index k; NaN beyond the length of the sequence.
     """
     log_norm = adjoint.adjoint(cell, loss, params, batch, keep=scaled.log_norm, segment=segment)
-    return {"log_norm": log_norm[::-1]}
+    return {"log_norm": masks.by_lag(log_norm, batch.mask)}
 
 
+@boundary.of_probe
 def log_norm_by_length(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch
 ) -> dict[str, Array]:
@@ -55,10 +58,13 @@ def log_norm_by_length(
       batch: one sequence.
 
     Returns:
-      ``log_norm_by_length``: natural log of the norm, (T,), index t - 1.
+      ``log_norm_by_length``: natural log of the norm, (T,), index t - 1; NaN beyond the length of
+      the sequence.
     """
-    trajectory = scan.unroll(cell, params, batch.x)
-    ends = adjoint.last_step_cotangent(cell, loss, params, trajectory.states, batch.y)
+    view = real_view.for_jacobians(cell, params, batch.x[0])
+    cell, params = view.seen, view.inward(params)
+    trajectory = scan.of_batch(cell, params, batch)
+    ends = adjoint.last_step_cotangent(cell, loss, params, trajectory.plain, batch.y)
     tangents = scan.tangents(cell, params, trajectory)
 
     # g_t^T M_t = (J_t^T g_t)^T M_{t-1}: all J_t^T g_t are one product ahead of the scan.
@@ -72,4 +78,5 @@ def log_norm_by_length(
 
     start = scaled.normalise(jnp.eye(trajectory.h_prev.shape[1], dtype=trajectory.h_prev.dtype))
     _, arriving = jax.lax.scan(step, start, (tangents, pulled))
-    return {"log_norm_by_length": scaled.log_norm(arriving)}
+    log_norm = jnp.where(batch.counts, scaled.log_norm(arriving), jnp.nan)
+    return {"log_norm_by_length": log_norm}

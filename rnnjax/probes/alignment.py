@@ -5,6 +5,7 @@ For gradients G_a (one or several draws of each rule a):
   cosine           of the mean over draws                     cos(E G_a, E G_b)          (1)
   mean_cosine      over draws                                 E cos(G_a, G_b)            (2)
   sign_agreement   share of the weights on whose sign both means agree                   (3)
+                   (of complex weights both parts count)
   log_norm         ln |E G_a|                                                            (4)
   log_bias         ln |E G_a - G|, log_spread  ln sqrt(E |G_a - E G_a|^2), with G the reference (5)
 
@@ -19,12 +20,13 @@ Journal of Machine Learning Research, 2020.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import scaled, scan
+from rnnjax import boundary, masks, real_view, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -59,6 +61,7 @@ def recurrent_gradient(
       all weights that the step reads, leaf by leaf in one vector: value (n_draws, n_weights),
       exponent (n_draws,).
     """
+    cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
 
     def one(state: Any) -> Scaled:
         grads = rule(cell, loss, params, batch, state).grads
@@ -114,17 +117,25 @@ def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
     """
     mean, truth = mean_of(draws), mean_of(reference)
     apart = scaled.log_norm(_difference(draws, mean))
-    signs = jnp.sign(mean.value) * jnp.sign(truth.value)
+    signs = _signs(mean) * _signs(truth)
     log_norm = scaled.log_norm(mean)
     return {
         "cosine": scaled.cosine(mean, truth),
         "mean_cosine": jnp.mean(scaled.cosine(draws, reference)),
-        "sign_agreement": jnp.sum(signs > 0) / jnp.sum(signs != 0),
+        "sign_agreement": jnp.where(
+            jnp.any(jnp.isnan(signs)), jnp.nan, jnp.sum(signs > 0) / jnp.sum(signs != 0)
+        ),
         "log_norm": log_norm,
         "log_bias": scaled.log_norm(_difference(mean, truth)),
         "log_spread": 0.5 * (jax.nn.logsumexp(2 * apart) - jnp.log(len(apart))),
         "reason": _reason(log_norm, scaled.log_norm(truth)),
     }
+
+
+def _signs(v: Scaled) -> Array:
+    """Return the signs of a vector's entries; of complex ones those of both parts."""
+    value = v.value
+    return jnp.sign(real_view.split(value) if jnp.iscomplexobj(value) else value)
 
 
 def mean_of(draws: Scaled) -> Scaled:
@@ -156,23 +167,27 @@ def by_lag(
 ) -> Scaled:
     """Return what the loss of the last step says about weights, by how long ago they were used.
 
-    The lag of a use at step s is T - s. Rules that go back split their gradient by use; a rule that
-    goes forward is linear in D_t, so a window of lags is the difference of two memories that were
-    begun at its edges (for a stochastic rule with the same random numbers).
+    The lag of a use at step s is T - s, T the last step whose mask is not 0. Rules that go back
+    split their gradient by use; a rule that goes forward is linear in D_t, so a window of lags is
+    the difference of two memories that were begun at its edges (for a stochastic rule with the same
+    random numbers).
 
     Args:
       rule: a learning rule.
       cell: the cell.
       loss: the loss of one step.
       params: parameters.
-      batch: one sequence; of its mask only the last entry counts.
+      batch: one sequence; of its mask only the last weight counts.
       state: of the rule.
       edges: n + 1 lags, rising from 0; the windows are edges[i] <= lag < edges[i + 1].
 
     Returns:
       value (n, n_weights), exponent (n,), the weights as in `recurrent_gradient`.
     """
-    last = Batch(batch.x, batch.y, jnp.zeros_like(batch.mask).at[-1].set(batch.mask[-1]))
+    cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
+    counts = masks.counted(batch.mask)
+    is_last = jnp.arange(len(counts)) == masks.last(counts)
+    last = Batch(batch.x, batch.y, jnp.where(is_last, batch.mask, 0), counts)
     if rule.step_axis == "use":
         return _by_use(rule, cell, loss, params, last, state, edges)
     begun = _since(rule, cell, loss, params, last, state, jnp.asarray(edges[1:]))
@@ -193,7 +208,7 @@ def _by_use(
     leaves = jax.tree.leaves(grads, is_leaf=influence.is_scaled)
     read = influence.read(cell, params, batch.x[0])
     steps = jax.vmap(lambda *leaves: _as_vector(leaves))(*[leaves[i] for i in read])
-    lag = len(batch.x) - 1 - jnp.arange(len(batch.x))
+    lag = masks.last(batch.counts) - jnp.arange(len(batch.x))
 
     def window(first: Array, behind: Array) -> Scaled:
         inside = (lag >= first) & (lag < behind)
@@ -219,6 +234,9 @@ def _since(
 ) -> Scaled:
     """Return the gradient of the last step for memories begun `lengths` steps before the end."""
     n_steps, x = len(batch.x), batch.x[0]
+    end = masks.last(batch.counts)
+    view = real_view.of(cell, params, x)
+    cell, params = view.seen, view.inward(params)
     (h, fresh), key, _ = online.start(rule, cell, params, x, state)
     noise = rule.noise(cell, params, key, n_steps)
     _, moments = online.observe(rule, cell, loss, params, h, batch, noise)
@@ -235,12 +253,14 @@ def _since(
             t, now = at
             begins = rule.begin(cell, params, x, rule.learned(carry[0]))
             memory = jax.tree.map(
-                lambda new, old: jnp.where(t == n_steps - length, new, old), begins, carry[0]
+                lambda new, old: jnp.where(t == end + 1 - length, new, old), begins, carry[0]
             )
-            return advance(memory, now), None
+            stays = partial(jnp.where, t <= end)
+            return jax.tree.map(stays, advance(memory, now), carry), None
 
         (_, grads), _ = jax.lax.scan(step, (fresh, nothing), (jnp.arange(n_steps), prepared))
-        return _as_vector(list(influence.by_leaf(cell, params, x, grads).values()))
+        found = influence.by_leaf(cell, params, x, grads)
+        return _as_vector(list(view.gradient_by_leaf(found).values()))
 
     return jax.vmap(run)(lengths)
 
@@ -250,5 +270,8 @@ def is_silent(cell: Cell, params: Params, batch: Batch) -> Array:
 
     In a silent network every gradient says the same, namely nothing about the recurrent weights.
     """
-    states = scaled.plain(scan.unroll(cell, params, batch.x).states)
-    return jnp.all(jnp.std(states, axis=0) == 0)
+    cell, params, batch = boundary.admitted(cell, None, params, batch)
+    states = scan.of_batch(cell, params, batch).states
+    zero = scaled.is_zero(states.exponent)
+    exponent = jnp.where(zero, scaled.ZERO_EXPONENT, states.exponent)
+    return jnp.all(states.value == states.value[:1]) & jnp.all(exponent == exponent[:1])

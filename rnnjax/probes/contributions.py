@@ -8,12 +8,13 @@ one beside the other in memory, so T n_h^2 numbers must fit.
 
 import jax
 
-from rnnjax import scaled
+from rnnjax import boundary, scaled
 from rnnjax.rules.bptt import BPTT
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
+@boundary.of_probe
 def step_contributions(
     cell: Cell, loss: StepLoss, params: Params, batch: Batch
 ) -> dict[str, Array]:
@@ -23,7 +24,7 @@ def step_contributions(
       cell: the cell.
       loss: the loss of one step; the loss of the sequence is its masked sum.
       params: parameters.
-      batch: one sequence.
+      batch: one sequence; steps behind its end contribute nothing (-inf).
 
     Returns:
       ``log_contribution``: natural log of the norm over all parameters, (T,), index t - 1, and

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from rnnjax import scan
+from rnnjax import boundary, real_view, scan
 from rnnjax.types import Batch, Cell, Params, Rule
 
 
@@ -21,10 +21,11 @@ def state_bytes(rule: Rule, cell: Cell, params: Params, batch: Batch) -> int:
       params: parameters.
       batch: one sequence.
     """
+    cell, params, batch = boundary.admitted(cell, None, params, batch)
     if hasattr(rule, "step"):
         return _bytes(jax.eval_shape(lambda p, b: _memory(rule, cell, p, b), params, batch))
     n_steps = len(batch.x)
-    whole = _bytes(jax.eval_shape(lambda p, b: scan.unroll(cell, p, b.x), params, batch))
+    whole = _bytes(jax.eval_shape(lambda p, b: scan.steps(cell, p, b.x), params, batch))
     kept = min(getattr(rule, "window", None) or n_steps, n_steps)
     segment = getattr(rule, "segment", None)
     if segment:
@@ -34,7 +35,8 @@ def state_bytes(rule: Rule, cell: Cell, params: Params, batch: Batch) -> int:
 
 def _memory(rule: Any, cell: Cell, params: Params, batch: Batch) -> Any:
     state = rule.init(cell, params, batch, jax.random.key(0))
-    return rule.begin(cell, params, batch.x[0], state.learned)
+    view = real_view.of(cell, params, batch.x[0])
+    return rule.begin(view.seen, view.inward(params), batch.x[0], state.learned)
 
 
 def _bytes(tree: Any) -> int:

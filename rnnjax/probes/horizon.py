@@ -16,16 +16,18 @@ import math
 
 import jax.numpy as jnp
 
+from rnnjax import boundary, masks
 from rnnjax.probes.adjoint import log_norm_by_lag
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
-def horizon(log_norm: Array, decades: float = 2.0) -> Array:
+def horizon(log_norm: Array, decades: float = 2.0, n_lags: Array | None = None) -> Array:
     """Return the first lag at which the norm has fallen by a number of decades, equation (1).
 
     Args:
       log_norm: natural logs by lag, (K+1,).
       decades: D.
+      n_lags: lags that there are, int (), where a padded sequence has fewer than K.
 
     Returns:
       (); inf if it does not fall that far within K lags, NaN if a NaN comes first or the norm at
@@ -33,16 +35,20 @@ def horizon(log_norm: Array, decades: float = 2.0) -> Array:
     """
     fallen = log_norm <= log_norm[0] - decades * math.log(10)
     undefined = jnp.isnan(log_norm) | ~jnp.isfinite(log_norm[0])
+    if n_lags is not None:
+        undefined &= (jnp.arange(len(log_norm)) <= n_lags) | (n_lags == 0)
     first = jnp.argmax(fallen | undefined)
     reached = jnp.where(undefined[first], jnp.nan, first)
     return jnp.where(jnp.any(fallen | undefined), reached, jnp.inf).astype(log_norm.dtype)
 
 
-def e_folding(log_norm: Array) -> dict[str, Array]:
+def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
     """Fit the exponential rate of a decay curve, equation (2).
 
     Args:
       log_norm: natural logs by lag, (K+1,), K >= 4.
+      n_lags: lags that there are, int (), where a padded sequence has fewer than K; below 4 there
+        is no error.
 
     Returns:
       ``growth_rate`` in nats per lag, ``growth_rate_error`` (its standard error),
@@ -55,12 +61,18 @@ def e_folding(log_norm: Array) -> dict[str, Array]:
     n = log_norm.shape[0] - 1
     if n < 4:
         raise ValueError(f"log_norm: expected at least 5 lags, got {n + 1}")
-    rate = (log_norm[-1] - log_norm[0]) / n
-    size = math.isqrt(n)
-    n_blocks = n // size
-    ends = log_norm[: n_blocks * size + 1 : size]
-    means = jnp.diff(ends) / size
-    error = jnp.std(means, ddof=1) / math.sqrt(n_blocks)
+    k = jnp.asarray(n if n_lags is None else n_lags)
+    rate = (log_norm[k] - log_norm[0]) / k
+    # sqrt(k) by rounding down what is never near an integer from below.
+    size = jnp.maximum(jnp.floor(jnp.sqrt(k + 0.5)).astype(int), 1)
+    n_blocks = k // size
+    blocks = jnp.arange(math.isqrt(n) + 3)  # n_blocks is at most sqrt(n) + 2
+    inside = blocks < n_blocks
+    ends = log_norm[jnp.minimum(blocks[None] * size + jnp.array([[0], [1]]) * size, k)]
+    means = jnp.where(inside, (ends[1] - ends[0]) / size, 0)
+    spread = jnp.where(inside, means - jnp.sum(means) / n_blocks, 0)
+    error = jnp.sqrt(jnp.sum(spread**2) / (n_blocks - 1) / n_blocks)
+    error = jnp.where(k >= 4, error, jnp.nan)
     return {
         "growth_rate": rate,
         "growth_rate_error": error,
@@ -69,6 +81,7 @@ def e_folding(log_norm: Array) -> dict[str, Array]:
     }
 
 
+@boundary.of_probe
 def gradient_horizon(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, decades: float = 2.0
 ) -> dict[str, Array]:
@@ -85,4 +98,5 @@ def gradient_horizon(
       ``horizon`` and what `e_folding` returns.
     """
     log_norm = log_norm_by_lag(cell, loss, params, batch)["log_norm"]
-    return {"horizon": horizon(log_norm, decades), **e_folding(log_norm)}
+    n_lags = masks.length(batch.mask)
+    return {"horizon": horizon(log_norm, decades, n_lags), **e_folding(log_norm, n_lags)}

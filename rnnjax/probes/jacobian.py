@@ -19,11 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import dynamics, matrices, scaled, scan
+from rnnjax import boundary, dynamics, masks, matrices, real_view, scaled, scan
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
+@boundary.of_probe
 def log_singular_values(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, every: int = 1
 ) -> dict[str, Array]:
@@ -38,7 +39,8 @@ def log_singular_values(
 
     Returns:
       ``log_singular_values``: natural logs, descending, (T // every, n_h); -inf for a value that is
-      0 to the rounding of one step's Jacobian (a relu network loses rank for good).
+      0 to the rounding of one step's Jacobian (a relu network loses rank for good), NaN beyond the
+      length of the sequence. A complex state whose step is not holomorphic counts as 2 n_h entries.
 
     Raises:
       ValueError: every is not between 1 and T.
@@ -47,6 +49,7 @@ def log_singular_values(
     return {"log_singular_values": values}
 
 
+@boundary.of_probe
 def leading_directions(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, every: int = 1
 ) -> dict[str, Array]:
@@ -108,11 +111,16 @@ def _by_lag(
     n_steps = batch.x.shape[0]
     if not 1 <= every <= n_steps:
         raise ValueError(f"every: expected a number of lags between 1 and {n_steps}, got {every}")
-    trajectory = scan.unroll(cell, params, batch.x)
+    view = real_view.for_jacobians(cell, params, batch.x[0])
+    cell, params = view.seen, view.inward(params)
+    trajectory = scan.of_batch(cell, params, batch)
     locals_ = scan.tangents(cell, params, trajectory)
     n_lags = n_steps // every
+    length = masks.length(batch.mask)
+    lags = jnp.arange(n_lags * every, dtype=jnp.int32)
     backward = jax.tree.map(
-        lambda a: a[::-1][: n_lags * every].reshape((n_lags, every, *a.shape[1:])), locals_
+        lambda a: a[jnp.maximum(length - 1 - lags, 0)].reshape((n_lags, every, *a.shape[1:])),
+        locals_,
     )
 
     def one_step(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], None]:
@@ -130,7 +138,11 @@ def _by_lag(
         carry, _ = jax.lax.scan(one_step, carry, at)
         return carry, read(carry[1])
 
-    return jax.lax.scan(one_lag, _start(trajectory.h_prev[0]), backward)[1]
+    found = jax.lax.scan(one_lag, _start(trajectory.h_prev[0]), backward)[1]
+    reached = every * jnp.arange(1, n_lags + 1, dtype=jnp.int32) <= length
+    return jax.tree.map(
+        lambda a: jnp.where(jax.lax.expand_dims(reached, range(1, a.ndim)), a, jnp.nan), found
+    )
 
 
 def _start(state: Array) -> tuple[Array, Scaled]:
@@ -156,7 +168,7 @@ def _without_rounding(r: Array) -> Array:
     turned = jnp.where(pivot > 0, size / jnp.where(pivot > 0, pivot, 1), 1)
     amplified = jnp.pad(jax.lax.cummax(turned)[:-1], (1, 0))
     rounding = (len(r) + amplified) * jnp.finfo(r.dtype).eps * jnp.max(size)
-    return jnp.where((size > rounding)[:, None], r, 0)
+    return jnp.where((size <= rounding)[:, None], 0, r)  # what is NaN stays NaN
 
 
 def _times_graded(r: Array, rows: Scaled) -> Scaled:

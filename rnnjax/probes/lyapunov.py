@@ -14,13 +14,14 @@ RNNs, Frontiers in Applied Mathematics and Statistics, 2022.
 """
 
 import math
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import dynamics, lanes, matrices, scaled, scan
+from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -29,6 +30,7 @@ _LEARNING = 16  # steps at the start that are all decomposed, to see how directi
 _N_BLOCKS = 10
 
 
+@boundary.of_probe
 def lyapunov_spectrum(
     cell: Cell,
     loss: StepLoss | None,
@@ -52,28 +54,80 @@ def lyapunov_spectrum(
 
     Returns:
       ``exponents``: nats per step, descending, (k,); -inf where a direction is lost for good (a
-      silent relu unit). ``standard_error``: of each, from the means over ten blocks of time, (k,).
-      ``leading_direction``: the covariant direction of the largest exponent behind the last step,
-      (n_h,).
+      silent relu unit), NaN where a state is not finite. ``standard_error``: of each, from the
+      means over ten blocks of time, (k,). ``leading_direction``: the covariant direction of the
+      largest exponent behind the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if
+      there is none. A complex state whose step is not holomorphic counts as 2 n_h entries, and
+      has as many exponents; each of a holomorphic one stands for two real ones.
 
     Raises:
       ValueError: n_exponents or n_discarded is out of range.
     """
+    view = real_view.for_jacobians(cell, params, batch.x[0])
+    cell, params = view.seen, view.inward(params)
     n_steps, n_h = len(batch.x), cell.initial_state().size
     k = n_h if n_exponents is None else n_exponents
     if not 1 <= k <= n_h:
         raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
     if not 0 <= n_discarded < n_steps:
         raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
-    growth, Q = log_growth(cell, params, batch.x, k, n_discarded)
-    growth = growth[n_discarded:]
-    exponents = jnp.mean(growth, axis=0)
+    found = growth(cell, params, batch, k, n_discarded)
+    exponents = found.mean()
     order = jnp.argsort(-exponents)
     return {
         "exponents": exponents[order],
-        "standard_error": _standard_error(growth)[order],
-        "leading_direction": Q[:, 0],
+        "standard_error": found.standard_error()[order],
+        "leading_direction": found.Q[:, 0],
+        "first_non_finite_step": found.first_non_finite_step,
     }
+
+
+class Growth(NamedTuple):
+    """How directions grew along a sequence.
+
+    Attributes:
+      logs: log |R_t,ii| at every decomposition, that of all steps since the one before, (T, k).
+      due: where there was a decomposition, bool (T,).
+      counted: the steps that count, bool (T,).
+      Q: the directions behind the last step, (n_h, k).
+      first_non_finite_step: the first step whose state is not finite, int32 (); -1 if none is.
+    """
+
+    logs: Array
+    due: Array
+    counted: Array
+    Q: Array
+    first_non_finite_step: Array
+
+    def mean(self) -> Array:
+        """Return the growth a step, (k,)."""
+        logs = jnp.where(self.counted[:, None], self.logs, 0)
+        mean = jnp.sum(logs, axis=0) / jnp.sum(self.counted)
+        return jnp.where(self.first_non_finite_step < 0, mean, jnp.nan)
+
+    def standard_error(self) -> Array:
+        """Return the standard error of the mean, (k,), by the means of blocks of time."""
+        n = jnp.sum(self.counted)
+        n_blocks = jnp.minimum(_N_BLOCKS, n)
+        size = n // jnp.maximum(n_blocks, 1)
+        # From the end: what is left over lies at the start.
+        place = jnp.cumsum(self.counted[::-1])[::-1] - 1
+        number = jnp.where(self.counted, place // jnp.maximum(size, 1), _N_BLOCKS)
+        member = number[None] == jnp.arange(_N_BLOCKS)[:, None]
+        rates = jnp.where(self.counted[:, None], self._by_step(), 0)
+        means = member.astype(rates.dtype) @ rates / size
+        used = (jnp.arange(_N_BLOCKS) < n_blocks)[:, None]
+        centre = jnp.sum(jnp.where(used, means, 0), axis=0) / n_blocks
+        squares = jnp.sum(jnp.where(used, means - centre[None], 0) ** 2, axis=0)
+        return jnp.sqrt(squares / (n_blocks - 1) / n_blocks)  # NaN for a single block
+
+    def _by_step(self) -> Array:
+        """Return the growth between two decompositions, evenly over its steps, (T, k)."""
+        steps = jnp.arange(len(self.due))
+        following = jax.lax.cummin(jnp.where(self.due, steps, len(steps) - 1), reverse=True)
+        before = jnp.concatenate([-jnp.ones(1, int), jnp.where(self.due, steps, -1)[:-1]])
+        age = following - jax.lax.cummax(before)
+        return self.logs[following] / age[:, None]
 
 
 def log_growth(
@@ -97,32 +151,55 @@ def log_growth(
       n_discarded: a step behind which one is made in any case, for what comes after to be counted.
       every: steps between two decompositions; as the growth allows if None.
     """
-    trajectory = scan.unroll(cell, params, x)
+    ones = jnp.ones(len(x), bool)
+    batch = Batch(x, x, ones.astype(float), ones)
+    found = growth(cell, params, batch, k, n_discarded, every=every)
+    return found.logs, found.Q
+
+
+def growth(
+    cell: Cell,
+    params: Params,
+    batch: Batch,
+    k: int,
+    n_discarded: int = 0,
+    *,
+    every: int | None = None,
+) -> Growth:
+    """Return the growth of k directions along a sequence that was cut to its length.
+
+    Args and what stands where as in `log_growth`; nothing grows behind the end of the sequence.
+    """
+    trajectory = scan.of_batch(cell, params, batch)
     locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
     )
-    t = jnp.arange(len(x))
+    n_steps = len(batch.x)
+    t, counts = jnp.arange(n_steps), batch.counts
     planned = t < _LEARNING if every is None else (t + 1) % every == 0
-    always = planned | (t == n_discarded - 1) | (t == len(x) - 1)
+    always = planned | (t == n_discarded - 1) | (t == masks.last(counts))
 
-    def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, Array]:
+    def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, tuple]:
         A, age, fastest = carry
-        (local, exponents), always = at
+        (local, exponents), always, goes_on = at
         pushed = dynamics.push_columns(cell, params, local, A.value)
         rows = Scaled(pushed, exponents + A.exponent)
         age = age + 1
         due = lanes.in_any(always | (age >= _wait(fastest))) if every is None else always
-        A, logs = jax.lax.cond(due, _decomposed, _left, rows)
+        new, logs = jax.lax.cond(due, _decomposed, _left, rows)
         fastest = jnp.maximum(fastest, jnp.where(due, _spread(logs) / age, 0))
-        return (A, jnp.where(due, 0, age), fastest), logs
+        A = jax.tree.map(partial(jnp.where, goes_on), new, A)
+        return (A, jnp.where(due, 0, age), fastest), (logs, due)
 
+    state = trajectory.h_prev[0]
     start = (
-        Scaled(_generic(trajectory.h_prev[0], k), jnp.int32(0)),
+        Scaled(_generic(state, k), jnp.int32(0)),
         jnp.int32(0),
-        jnp.zeros((), _real(x)),
+        jnp.zeros((), state.real.dtype),
     )
-    (A, _, _), logs = jax.lax.scan(step, start, (locals_, always))
-    return logs, A.value
+    (A, _, _), (logs, due) = jax.lax.scan(step, start, (locals_, always, counts))
+    counted = counts & (t >= n_discarded)
+    return Growth(logs, due, counted, A.value, scan.first_non_finite_step(trajectory.states))
 
 
 def _decomposed(rows: Scaled) -> tuple[Scaled, Array]:
@@ -132,7 +209,9 @@ def _decomposed(rows: Scaled) -> tuple[Scaled, Array]:
 
 def _left(rows: Scaled) -> tuple[Scaled, Array]:
     own = scaled.normalise(rows.value, rows.exponent)
-    return scaled.normalise(*scaled.common(own)), jnp.zeros(rows.value.shape[1], _real(rows.value))
+    return scaled.normalise(*scaled.common(own)), jnp.zeros(
+        rows.value.shape[1], rows.value.real.dtype
+    )
 
 
 def _spread(logs: Array) -> Array:
@@ -154,19 +233,6 @@ def _generic(state: Array, k: int) -> Array:
     return jnp.asarray(directions, state.dtype)
 
 
-def _real(a: Array) -> Any:
-    return jnp.zeros((), a.dtype).real.dtype
-
-
-def _standard_error(growth: Array) -> Array:
-    """Return the standard error of the mean over time, (k,), by the means of blocks."""
-    n_blocks = min(_N_BLOCKS, len(growth))
-    size = len(growth) // n_blocks
-    blocks = growth[len(growth) - n_blocks * size :].reshape(n_blocks, size, -1).mean(axis=1)
-    spread = jnp.std(blocks, axis=0, ddof=1) if n_blocks > 1 else jnp.full(growth.shape[1], jnp.nan)
-    return spread / n_blocks**0.5
-
-
 def kaplan_yorke_dimension(exponents: Array) -> Array:
     """Return the Kaplan-Yorke dimension of a whole spectrum, ().
 
@@ -183,7 +249,8 @@ def kaplan_yorke_dimension(exponents: Array) -> Array:
     j = jnp.sum(jnp.cumprod((sums >= 0).astype(int)))
     kept = jnp.where(j > 0, sums[jnp.maximum(j, 1) - 1], 0)
     following = ordered[jnp.minimum(j, n - 1)]
-    return j + jnp.where(j < n, kept / jnp.where(j < n, -following, 1), 0)
+    dimension = j + jnp.where(j < n, kept / jnp.where(j < n, -following, 1), 0)
+    return jnp.where(jnp.any(jnp.isnan(exponents)), jnp.nan, dimension)
 
 
 def entropy_rate(exponents: Array) -> Array:

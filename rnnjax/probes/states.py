@@ -1,9 +1,10 @@
 """Where the forward pass leaves the range of its numbers."""
 
-from rnnjax import scan
+from rnnjax import boundary, scan
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
+@boundary.of_probe
 def first_non_finite(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch
 ) -> dict[str, Array]:
@@ -21,5 +22,5 @@ def first_non_finite(
     Returns:
       ``first_non_finite_step``: int32 (), in 1..T; -1 if every state is finite.
     """
-    states = scan.unroll(cell, params, batch.x).states
+    states = scan.of_batch(cell, params, batch).states
     return {"first_non_finite_step": scan.first_non_finite_step(states)}

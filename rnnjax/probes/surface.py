@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import scaled, scan
+from rnnjax import boundary, scaled, scan
 from rnnjax.rules import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -49,6 +49,8 @@ def plane(
     """
     u, v = directions
 
+    cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
+
     def at(a: Array, b: Array) -> dict[str, Array]:
         moved = jax.tree.map(lambda p, u, v: p + a * u + b * v, params, u, v)
         value, grads, _ = BPTT()(cell, loss, moved, batch, ())
@@ -78,11 +80,13 @@ def curvature_along_gradient(
       ``direction``: g/|g|, shaped as params. ``curvature``: equation (2), inf where it leaves the
       dtype, (). Both are NaN where the gradient is 0.
     """
+    cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
     value, grads, _ = BPTT()(cell, loss, params, batch, ())
     log_norm = scaled.log_norm(grads)
-    # Made of the scaled gradient, the direction is right where |g| itself has no plain number.
+    # Made of the scaled gradient, the direction is right where |g| itself has no plain number. By
+    # complex weights the conjugate of JAX's gradient leads upwards.
     along = jax.tree.map(
-        lambda leaf: scaled.plain(scaled.times_exp(leaf, -log_norm)),
+        lambda leaf: scaled.plain(scaled.times_exp(leaf, -log_norm)).conj(),
         grads,
         is_leaf=lambda node: isinstance(node, scaled.Scaled),
     )
@@ -103,5 +107,5 @@ def curvature_along_gradient(
 
 
 def _inner(a: Any, b: Any) -> Array:
-    products = jax.tree.map(lambda x, y: jnp.sum(x * y), a, b)
+    products = jax.tree.map(lambda x, y: jnp.sum((x * y).real), a, b)
     return functools.reduce(operator.add, jax.tree.leaves(products))

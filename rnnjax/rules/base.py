@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import scaled
+from rnnjax import boundary, scaled
+from rnnjax.real_view import RealView
 from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
@@ -38,6 +39,7 @@ def batch_gradient(
     return mean_of_sequences(rule, cell, loss, params, batch, state, per_step=per_step)
 
 
+@boundary.of_batches
 def mean_of_sequences(
     rule: Rule,
     cell: Cell,
@@ -73,5 +75,8 @@ def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
     # Not tested for truth: what is asked for may be a number that is swept.
     found = getattr(cell, attribute, None)
     if found is None or found is False:
-        kind, name = type(rule).__name__, type(cell).__name__
+        asked, kind = cell, type(rule).__name__
+        if isinstance(cell, RealView):
+            asked, reason = cell.cell, "whose numbers are complex"
+        name = type(asked).__name__
         raise ValueError(f"{kind}: expected a cell with {attribute}, got {name}, {reason}")

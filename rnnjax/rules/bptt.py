@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, dynamics, fields, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
 from rnnjax.ranges import is_exactly
 from rnnjax.rules.base import mean_of_sequences, without_state
@@ -55,6 +55,7 @@ class BPTT:
         """Whether the gradient is that of automatic differentiation for every length."""
         return self.window is None and is_exactly(self.decay, 1)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -77,6 +78,7 @@ class BPTT:
         grads = gradient_of_deltas(cell, loss, params, *steps, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())
 
+    @boundary.of_batches
     def batch_gradient(
         self,
         cell: Cell,
@@ -108,8 +110,8 @@ class BPTT:
         self, cell: Cell, loss: StepLoss, params: Params, batch: Batch
     ) -> tuple[Array, tuple[Trajectory, Batch, Scaled, Tangents]]:
         """Return the losses of a sequence, and what `parameter_gradient` takes."""
-        trajectory = scan.unroll(cell, params, batch.x)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.of_batch(cell, params, batch)
+        h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         tangents = scan.tangents(cell, params, trajectory)
         if self.window is not None and self.window < len(losses):
@@ -120,13 +122,11 @@ class BPTT:
 
     def _segmented(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> RuleOut:
         def source(trajectory: Trajectory, targets: Any) -> Scaled:
-            h = scaled.plain(trajectory.states)
-            return adjoint.readout_source(cell, loss, params, h, *targets)[1]
+            return adjoint.readout_source(cell, loss, params, trajectory.plain, *targets)[1]
 
         def emit(trajectory: Trajectory, x: Array, targets: Any, deltas: Scaled) -> Any:
-            h = scaled.plain(trajectory.states)
             part = Batch(x, *targets)
-            losses = scan.step_losses(cell, loss, params, h, *targets)
+            losses = scan.step_losses(cell, loss, params, trajectory.plain, *targets)
             return losses, parameter_gradient(cell, loss, params, trajectory, part, deltas)
 
         targets = (batch.y, batch.mask)
@@ -140,6 +140,7 @@ class BPTT:
             targets=targets,
             segment=self.segment,
             decay=self.decay,
+            counts=batch.counts,
         )
         losses, grads = zip(*pieces, strict=True)
         total = functools.reduce(operator.add, [jnp.sum(part) for part in losses])

@@ -16,6 +16,7 @@ divided by |f|^2, so that no rate depends on the size of the state.
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from rnnjax import dynamics, fields, scaled, scan
@@ -55,11 +56,11 @@ class DNI:
     def untaught(self, cell: Cell, params: Params, batch: Batch) -> Array:
         """Return A = 0, (n_h, n_f)."""
         h = cell.initial_state()
-        return jnp.zeros((h.size, _features(h, batch.y[0]).size), h.dtype)
+        return jnp.zeros((h.size, _features(h, jax.tree.map(lambda a: a[0], batch)).size), h.dtype)
 
     def begin(self, cell: Cell, params: Params, x: Array, learned: Array) -> tuple[Array, Array]:
         """Return A, and that no step has been seen."""
-        return learned, jnp.zeros(learned.shape[1])
+        return learned, jnp.zeros(learned.shape[1], learned.dtype)
 
     def learned(self, memory: tuple[Array, Array]) -> Array:
         """Return A."""
@@ -70,7 +71,7 @@ class DNI:
     ) -> Prepared:
         """Return what a step needs."""
         at = moment.trajectory
-        now = _features(scaled.plain(at.states), moment.batch.y)
+        now = _features(at.plain, moment.batch)
         local, exponent = scan.tangent(cell, params, at)
         return Prepared(now, local, exponent, at, moment.batch.x, moment.g)
 
@@ -97,14 +98,11 @@ class DNI:
         rate = jnp.where(size > 0, self.rate / jnp.where(size > 0, size, 1), 0)
         A = A - rate * jnp.outer(A @ before - target, before)
         grads = influence.pull(cell, params, at, x, delta(A))
-        return (A, now), _real(grads)
+        return (A, now), grads
 
 
-def _features(h: Array, y: Array) -> Array:
-    """Return f_t of equation (1), real."""
-    parts = [h.real, h.imag] if jnp.iscomplexobj(h) else [h]
-    return jnp.concatenate([*parts, y, jnp.ones(1)])
-
-
-def _real(blocks: Any) -> Blocks:
-    return {i: scaled.Scaled(block.value.real, block.exponent) for i, block in blocks.items()}
+def _features(h: Array, at: Batch) -> Array:
+    """Return f_t of equation (1), real; a step without weight has no target."""
+    target = jnp.atleast_1d(jnp.where(at.mask != 0, at.y, 0))
+    parts = [target.real, target.imag] if jnp.iscomplexobj(target) else [target]
+    return jnp.concatenate([h, *parts, jnp.ones(1)]).astype(h.dtype)

@@ -17,11 +17,13 @@ The sum is no descent direction in general, not even with positive multipliers: 
 differ in sign are weighted differently.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from rnnjax import fields, ratios, scaled
+from rnnjax import boundary, fields, ratios, scaled
 from rnnjax.ratios import Literal, Multiplier, Of, each_weight
 from rnnjax.rules.base import RULE, batch_gradient, mean_of_sequences
 from rnnjax.rules.bptt import BPTT
@@ -66,6 +68,7 @@ class EligibilityRatio:
         """Return the state of the rule inside."""
         return self.rule.init(cell, params, batch, key)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -78,8 +81,9 @@ class EligibilityRatio:
     ) -> RuleOut:
         """Return loss and scaled gradient of one sequence; see `rnnjax.types.Rule`."""
         out = self.rule(cell, loss, params, batch, state, per_step=True)
-        return self._scaled(out, per_step)
+        return self._scaled(out, batch.counts, per_step)
 
+    @boundary.of_batches
     def batch_gradient(
         self,
         cell: Cell,
@@ -94,18 +98,24 @@ class EligibilityRatio:
         if not self.mean_first:
             return mean_of_sequences(self, cell, loss, params, batch, state, per_step=per_step)
         out = batch_gradient(self.rule, cell, loss, params, batch, state, per_step=True)
-        return self._scaled(out, per_step)
+        return self._scaled(out, jnp.any(batch.counts, axis=0), per_step)
 
-    def _scaled(self, out: RuleOut, per_step: bool) -> RuleOut:
-        steps = self.scale_steps(out.grads)
+    def _scaled(self, out: RuleOut, counts: Array, per_step: bool) -> RuleOut:
+        steps = self.scale_steps(out.grads, counts)
         return out._replace(grads=steps if per_step else scaled.sum_over_leading(steps))
 
-    def scale_steps(self, steps: Any) -> Any:
-        """Apply equation (1) along the leading axis of a tree of `Scaled`, leaves (T, ...)."""
+    def scale_steps(self, steps: Any, counts: Array | None = None) -> Any:
+        """Apply equation (1) along the leading axis of a tree of `Scaled`, leaves (T, ...).
 
-        def one(history: ratios.History, d: Any) -> tuple[ratios.History, Any]:
-            u, history = ratios.step(self.multiplier, self.of, history, d, recursive=self.recursive)
-            return history, u
-
+        Steps that do not belong to the sequence, by `counts`, bool (T,), stay as they are: 0.
+        """
         first = jax.tree.map(lambda a: a[0], steps)
-        return jax.lax.scan(one, ratios.no_history(first), steps)[1]
+        if counts is None:
+            counts = jnp.ones(len(jax.tree.leaves(steps)[0]), bool)
+
+        def one(history: ratios.History, at: tuple[Any, Array]) -> tuple[ratios.History, Any]:
+            d, counts = at
+            u, history = ratios.step(self.multiplier, self.of, history, d, recursive=self.recursive)
+            return history, jax.tree.map(partial(jnp.where, counts), u, d)
+
+        return jax.lax.scan(one, ratios.no_history(first), (steps, counts))[1]

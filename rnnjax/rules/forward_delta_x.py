@@ -14,10 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields, scaled, scan
+from rnnjax import boundary, dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
-from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -37,6 +36,7 @@ class ForwardDeltaX:
     exact = False
     stochastic = False
 
+    @boundary.of_rule(real=True)
     def __call__(
         self,
         cell: Cell,
@@ -53,21 +53,24 @@ class ForwardDeltaX:
         """
 
         def loss_at(o: Array, y: Array, mask: Array) -> Array:
-            return mask * loss(cell.readout(params, o), y)
+            return jnp.where(mask != 0, mask * loss(cell.readout(params, o), y), 0)
 
         def step(carry: tuple[Array, Array], at: Batch) -> tuple[tuple[Array, Array], Any]:
             h_prev, dx = carry
             d = dynamics.drive(cell, params, at.x)
             h = dynamics.advance(cell, params, h_prev, d)
             o = h + self.sign * dx
-            loss_t, g = jax.value_and_grad(loss_at)(o, at.y, at.mask)
+            # A step without weight has no say, even where its numbers are not finite.
+            weighs = at.mask != 0
+            o_w, y_w = jnp.where(weighs, o, h_0), jnp.where(weighs, at.y, 0)
+            loss_t, g = jax.value_and_grad(loss_at)(o_w, y_w, at.mask)
             dx = jax.vjp(lambda h: dynamics.advance(cell, params, h, d), h_prev)[1](g)[0]
             return (o if self.feeds else h, dx), (loss_t, g, h_prev, d, o)
 
         h_0 = cell.initial_state()
         _, (losses, g, h_prev, d, o) = jax.lax.scan(step, (h_0, jnp.zeros_like(h_0)), batch)
         level = jnp.zeros(len(losses), jnp.int32)
-        trajectory = scan.Trajectory(Scaled(o, level), h_prev, d, level)
+        trajectory = scan.plain_trajectory(o, h_prev, d)
         grads = gradient_of_deltas(
             cell,
             loss,

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, dynamics, fields, matrices, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, matrices, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
@@ -40,6 +40,7 @@ class ForwardErrors:
     stochastic = False
     init = without_state
 
+    @boundary.of_rule(real=True)
     def __call__(
         self,
         cell: Cell,
@@ -51,8 +52,8 @@ class ForwardErrors:
         per_step: bool = False,
     ) -> RuleOut:
         """Return loss and gradient of one sequence; see `rnnjax.types.Rule`."""
-        trajectory = scan.unroll(cell, params, batch.x)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.of_batch(cell, params, batch)
+        h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = self.errors(cell, params, trajectory, g)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)

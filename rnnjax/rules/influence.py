@@ -10,6 +10,8 @@ will do: that costs no more than a gradient of one step.
 The recurrent weights are those that the step reads. Their numbers stand in one vector with one
 exponent. Only a positively homogeneous cell (linear, relu, LRU), whose states have no bound, has a
 block for each leaf of params: there W meets the state and b meets 1, which may lie e^400 apart.
+
+All numbers here are real: a complex network is given in its real view (see `rnnjax.real_view`).
 """
 
 from typing import Any
@@ -33,7 +35,7 @@ def is_scaled(node: Any) -> bool:
 
 
 def pull(cell: Cell, params: Params, at: Trajectory, x: Array, v: Scaled) -> Blocks:
-    """Return v^T D_t, blocks shaped as their leaves; complex where the state is.
+    """Return v^T D_t, blocks shaped as their leaves.
 
     Args:
       cell: the cell.
@@ -45,21 +47,8 @@ def pull(cell: Cell, params: Params, at: Trajectory, x: Array, v: Scaled) -> Blo
     if not dynamics.is_homogeneous(cell):
         return {ALL: scaled.normalise(_pull_of_vector(cell, params, at, x)(v.value), v.exponent)}
 
-    def real(v: Scaled) -> Blocks:
-        steps = jax.tree.map(lambda a: a[None], (at, x, v))
-        return gradient.through_steps(cell, params, *steps)
-
-    if not jnp.iscomplexobj(v.value):
-        return real(v)
-    # Against real weights only the real part of v^T D comes back; that of -i v^T D is the other.
-    parts = real(v), real(Scaled(-1j * v.value, v.exponent))
-    return jax.tree.map(_complex, *parts, is_leaf=is_scaled)
-
-
-def _complex(real: Scaled, imaginary: Scaled) -> Scaled:
-    top = jnp.maximum(real.exponent, imaginary.exponent)
-    parts = (scaled.lower(part.value, part.exponent - top) for part in (real, imaginary))
-    return scaled.normalise(jax.lax.complex(*parts), top)
+    steps = jax.tree.map(lambda a: a[None], (at, x, v))
+    return gradient.through_steps(cell, params, *steps)
 
 
 def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> Blocks:
@@ -130,9 +119,9 @@ def _pull_of_vector(cell: Cell, params: Params, at: Trajectory, x: Array) -> Any
 
 
 def times(g: Scaled, blocks: Blocks) -> Blocks:
-    """Return the real part of g^T M for blocks (n_h, *leaf): the change of a real loss."""
+    """Return g^T M for blocks (n_h, *leaf)."""
     return {
-        i: scaled.normalise(jnp.tensordot(g.value, M.value, 1).real, g.exponent + M.exponent)
+        i: scaled.normalise(jnp.tensordot(g.value, M.value, 1), g.exponent + M.exponent)
         for i, M in blocks.items()
     }
 

@@ -143,11 +143,11 @@ class KeRNL:
 
     def _taught(self, kernel: Kernel, now: Perturbation) -> Kernel:
         """Return equations (5) and (6)."""
-        size = jnp.sum(jnp.abs(now.Omega) ** 2)
+        size = jnp.sum(now.Omega**2)
         rate = jnp.where(size > 0, self.rate / jnp.where(size > 0, size, 1), 0)
         error = kernel.A @ now.Omega - now.u
-        by_alpha = ((error.conj() @ kernel.A) * now.Gamma).real
+        by_alpha = (error @ kernel.A) * now.Gamma
         return Kernel(
-            A=kernel.A - rate * jnp.outer(error, now.Omega.conj()),
+            A=kernel.A - rate * jnp.outer(error, now.Omega),
             alpha=jnp.clip(kernel.alpha - rate * by_alpha, 0, 1),
         )

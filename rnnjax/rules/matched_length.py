@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import fields, scaled
+from rnnjax import boundary, fields, scaled
 from rnnjax.rules.base import batch_gradient
 from rnnjax.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.scaled import Scaled
@@ -49,6 +49,7 @@ class MatchedLength:
         """Return the state of the rule inside."""
         return self.rule.init(cell, params, batch, key)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -61,8 +62,9 @@ class MatchedLength:
     ) -> RuleOut:
         """Return loss and gradient of one sequence; see `rnnjax.types.Rule`."""
         out = self.rule.rule(cell, loss, params, batch, state, per_step=True)
-        return self._matched(out, per_step)
+        return self._matched(out, batch.counts, per_step)
 
+    @boundary.of_batches
     def batch_gradient(
         self,
         cell: Cell,
@@ -75,10 +77,10 @@ class MatchedLength:
     ) -> RuleOut:
         """Return loss and gradient of a batch, leaves (B, T, ...), averaged before any ratio."""
         out = batch_gradient(self.rule.rule, cell, loss, params, batch, state, per_step=True)
-        return self._matched(out, per_step)
+        return self._matched(out, jnp.any(batch.counts, axis=0), per_step)
 
-    def _matched(self, out: RuleOut, per_step: bool) -> RuleOut:
-        steps, ratios = out.grads, self.rule.scale_steps(out.grads)
+    def _matched(self, out: RuleOut, counts: Array, per_step: bool) -> RuleOut:
+        steps, ratios = out.grads, self.rule.scale_steps(out.grads, counts)
         g, u = scaled.sum_over_leading(steps), scaled.sum_over_leading(ratios)
         log_factor = scaled.log_norm(u) - scaled.log_norm(g)
         plain, other = (steps, ratios) if per_step else (g, u)

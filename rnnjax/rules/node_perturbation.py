@@ -41,7 +41,8 @@ class NodePerturbation:
     Attributes:
       sigma: size of the noise, > 0. Small ones drown in rounding, large ones are biased: in float32
         between 1e-3 and 1e-1.
-      xi: the noise of every step, (T, n_h), in place of random one.
+      xi: the noise of every step, (T, n_h), in place of random one; for a complex state (T, 2 n_h):
+        of the real parts, then of the imaginary ones, which are nodes of their own.
     """
 
     sigma: Array | float = fields.number(default=1e-2, above=0)
@@ -57,24 +58,24 @@ class NodePerturbation:
     def noise(self, cell: Cell, params: Params, key: Array, n_steps: int) -> Array:
         """Return xi of every step, (T, n_h)."""
         h = cell.initial_state()
-        if self.xi is not None:
-            return jnp.asarray(self.xi, h.dtype)
-        # Real and imaginary part of a complex state are two nodes, of variance 1 each.
-        size = 2**0.5 if jnp.iscomplexobj(h) else 1.0
-        return size * jax.random.normal(key, (n_steps, h.size), h.dtype)
+        shape = (n_steps, h.size)
+        if self.xi is None:
+            return jax.random.normal(key, shape, h.dtype)
+        if jnp.shape(self.xi) != shape:
+            raise ValueError(f"xi: expected shape {shape}, got {jnp.shape(self.xi)}")
+        return jnp.asarray(self.xi, h.dtype)
 
     def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> tuple[Array, Blocks]:
         """Return h'_0 = h_0 and Z_0 = 0."""
-        return cell.initial_state(), _real(influence.nothing(cell, params, x, ()))
+        return cell.initial_state(), influence.nothing(cell, params, x, ())
 
     def prepare(
         self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
     ) -> Prepared:
         """Return xi_t^T D_t, and what the perturbed step and its loss need."""
         at, noise = moment.batch, moment.noise
-        xi = scaled.normalise(noise.conj())
-        new = _real(influence.pull(cell, params, moment.trajectory, at.x, xi))
-
+        xi = scaled.normalise(noise)
+        new = influence.pull(cell, params, moment.trajectory, at.x, xi)
         drive = dynamics.drive(cell, params, at.x)
         return Prepared(new, drive, noise, at, moment.loss)
 
@@ -96,7 +97,3 @@ class NodePerturbation:
         return (h, Z), {
             i: Scaled(gain.value * z.value, gain.exponent + z.exponent) for i, z in Z.items()
         }
-
-
-def _real(blocks: Any) -> Blocks:
-    return {i: Scaled(block.value.real, block.exponent) for i, block in blocks.items()}

@@ -18,12 +18,13 @@ sequence with fixed weights a piece of it is prepared at once, since many small 
 cost many times what they cost side by side.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, gradient, scaled, scan
+from rnnjax import adjoint, boundary, gradient, masks, real_view, scaled, scan
 from rnnjax.rules import influence
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -85,13 +86,16 @@ def init(self: Any, cell: Cell, params: Params, batch: Batch, key: Array | None 
     """
     if self.stochastic and key is None:
         raise ValueError(f"key: expected a key, because {type(self).__name__} draws random numbers")
-    return Carried(key if self.stochastic else None, self.untaught(cell, params, batch))
+    cell, params, batch = boundary.admitted(cell, None, params, batch)
+    view = real_view.of(cell, params, batch.x[0])
+    learned = self.untaught(view.seen, view.inward(params), batch)
+    return Carried(boundary.key_of(key) if self.stochastic else None, learned)
 
 
 def observe(
     rule: Any, cell: Cell, loss: StepLoss, params: Params, h: Scaled, batch: Batch, noise: Any
 ) -> tuple[Scaled, Moment]:
-    """Run S steps from h, (n_h,); return the last state and the moments, leaves (S, ...).
+    """Run the steps of a piece from h, (n_h,); return the last state and the moments of them.
 
     Args:
       rule: gives the feedback weights, if it has any.
@@ -99,12 +103,11 @@ def observe(
       loss: the loss of one step.
       params: parameters.
       h: the state before the first step.
-      batch: S steps.
+      batch: the steps, with their `counts`.
       noise: the rule's random numbers for them.
     """
-    trajectory = scan.unroll(cell, params, batch.x, h)
-    states = scaled.plain(trajectory.states)
-    losses, g = learning_signals(rule, cell, loss, params, states, batch)
+    trajectory = scan.steps(cell, params, batch.x, h, counts=batch.counts)
+    losses, g = learning_signals(rule, cell, loss, params, trajectory.plain, batch)
     last = jax.tree.map(lambda a: a[-1], trajectory.states)
     return last, Moment(trajectory, batch, losses, g, noise)
 
@@ -130,19 +133,24 @@ def learning_signals(
     if feedback is None:
         return adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
 
-    def losses(y_hat: Array) -> Array:
-        return jnp.where(batch.mask != 0, batch.mask * jax.vmap(loss)(y_hat, batch.y), 0)
+    y = masks.of_weight(batch.y, batch.mask)
 
-    values, vjp = jax.vjp(losses, jax.vmap(lambda h: cell.readout(params, h))(h))
+    def losses(y_hat: Array) -> Array:
+        return scan.weighed(jax.vmap(loss)(y_hat, y), batch.mask)
+
+    values, vjp = jax.vjp(losses, scan.readouts(cell, params, h, batch.mask))
     (errors,) = vjp(jnp.ones_like(values))
-    return values, scaled.normalise(errors @ feedback.T, jnp.zeros(len(h), jnp.int32))
+    g = errors @ feedback.T
+    if isinstance(cell, real_view.RealView):
+        g = jax.vmap(cell.cotangent)(g)
+    return values, scaled.normalise(g, jnp.zeros(len(h), jnp.int32))
 
 
 def random_feedback(key: Array, cell: Cell, params: Params) -> Array:
     """Draw feedback weights (n_h, n_y) of the size of a readout at its start, N(0, 1/n_h)."""
     h = cell.initial_state()
     (n_y,) = jax.eval_shape(cell.readout, params, h).shape
-    return jax.random.normal(key, (h.size, n_y)) / h.size**0.5
+    return jax.random.normal(boundary.key_of(key), (h.size, n_y)) / h.size**0.5
 
 
 def advance(
@@ -161,24 +169,35 @@ def advance(
     h, memory = carry
     last, moments = observe(rule, cell, loss, params, h, batch, noise)
     prepared = jax.vmap(lambda moment: rule.prepare(cell, loss, params, moment))(moments)
+    teaches = _learns(rule, memory)
 
-    def step(memory: Any, at: Any) -> tuple[Any, Blocks]:
-        return rule.step(cell, loss, params, memory, at)
+    def step(memory: Any, at: tuple[Any, Array]) -> tuple[Any, Blocks]:
+        now, counts = at
+        new, grads = rule.step(cell, loss, params, memory, now)
+        # Nothing is learned behind the end of a sequence.
+        return jax.tree.map(partial(jnp.where, counts), new, memory) if teaches else new, grads
 
+    steps = (prepared, batch.counts)
     if len(batch.x) == 1:
         # A loop of one turn would be compiled as a loop.
-        memory, grads = step(memory, jax.tree.map(lambda a: a[0], prepared))
+        memory, grads = step(memory, jax.tree.map(lambda a: a[0], steps))
         grads = jax.tree.map(lambda a: a[None], grads)
     else:
-        memory, grads = jax.lax.scan(step, memory, prepared)
+        memory, grads = jax.lax.scan(step, memory, steps)
     return (last, memory), (moments, grads)
+
+
+def _learns(rule: Any, memory: Any) -> bool:
+    """Return whether what outlives a sequence changes within it: patterns of weights do not."""
+    learned = jax.tree.leaves(rule.learned(memory))
+    return any(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in learned)
 
 
 def through_readout(
     cell: Cell, loss: StepLoss, params: Params, moments: Moment, *, per_step: bool
 ) -> Blocks:
     """Return the gradient through the readout of S steps, or of each of them."""
-    h = scaled.plain(moments.trajectory.states)
+    h = moments.trajectory.plain
     if not per_step:
         return gradient.through_readout(cell, loss, params, h, moments.batch)
     steps = jax.tree.map(lambda a: a[:, None], (h, moments.batch))
@@ -196,6 +215,7 @@ def start(
     return carry, now, later
 
 
+@boundary.of_rule(real=True)
 def over_sequence(
     self: Any,
     cell: Cell,

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from rnnjax import fields, scaled
+from rnnjax import dynamics, fields, scaled
 from rnnjax.rules import online, unit_trace
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -48,6 +48,9 @@ class RFLO:
         return unit_trace.begin(cell, params, x)
 
     def kept(self, cell: Any, params: Params, at: Trajectory) -> Scaled:
-        """Return 1 - a of every unit, value (1, 1, n_h)."""
+        """Return 1 - a of every unit and entry, value (m, m, n)."""
         require(cell, "leak", self, "because the leak is all that the trace remembers by")
-        return scaled.normalise(jnp.full((1, 1, at.h_prev.size), 1 - cell.leak, at.h_prev.dtype))
+        m = dynamics.entries_per_unit(cell)
+        keeps = jnp.broadcast_to(1 - jnp.asarray(cell.leak), at.h_prev.shape).reshape(m, -1)
+        own = jnp.eye(m)[:, :, None] * keeps[:, None]
+        return scaled.normalise(own.astype(at.h_prev.dtype))

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, dynamics, fields, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.scaled import Scaled
@@ -32,6 +32,7 @@ class SlopelessDeltaX:
     exact = False
     stochastic = False
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -48,8 +49,8 @@ class SlopelessDeltaX:
           ValueError: the cell's state is not f(z).
         """
         require(cell, "state_slope", self, "because its state is no activation of a sum")
-        trajectory = scan.unroll(cell, params, batch.x)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.of_batch(cell, params, batch)
+        h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = _deltas(cell, params, trajectory, g)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)

@@ -12,11 +12,12 @@ SnAp-1 has a fast path where every weight acts on one unit: a trace of as many n
 weights (times the unit's entries); see `rnnjax.rules.unit_trace`.
 """
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields
+from rnnjax import boundary, dynamics, fields, real_view
 from rnnjax.rules import influence, online, structure, unit_trace
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.rtrl import Transport, next_influence, transport
@@ -40,6 +41,7 @@ class SnAp:
     init = online.init
     noise = online.no_noise
 
+    @boundary.of_rule(real=True)
     def __call__(
         self,
         cell: Cell,
@@ -59,7 +61,9 @@ class SnAp:
     def untaught(self, cell: Cell, params: Params, batch: Batch) -> dict[int, Array]:
         """Return S_n, blocks (n_h, *leaf), or in the fast path (m, *leaf)."""
         x = batch.x[0]
-        reach = structure.reach(cell, params, x)
+        # A complex entry of the state is one entry, whose parts are kept or dropped together.
+        together = partial(real_view.parts_together, cell)
+        reach = {i: together(p) for i, p in structure.reach(cell, params, x).items()}
         if self._is_fast(cell, params, x):
             m = dynamics.entries_per_unit(cell)
             entries = {i: p.reshape(m, -1, *p.shape[1:]).any(axis=1) for i, p in reach.items()}
@@ -67,7 +71,8 @@ class SnAp:
         S = influence.grouped(cell, {i: jnp.asarray(p) for i, p in reach.items()}, 1)
         connected = structure.connected(cell, params, x).astype(float)
         for _ in range(self.n - 1):
-            S = {i: s | (jnp.tensordot(connected, s.astype(float), 1) > 0) for i, s in S.items()}
+            further = {i: jnp.tensordot(connected, s.astype(float), 1) > 0 for i, s in S.items()}
+            S = {i: together(s | further[i]) for i, s in S.items()}
         return S
 
     def begin(

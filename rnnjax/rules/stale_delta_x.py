@@ -13,7 +13,7 @@ is taken from the previous computation.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, fields, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -33,6 +33,7 @@ class StaleDeltaX:
         zero = jnp.full(n_steps, scaled.ZERO_EXPONENT, jnp.int32)
         return Scaled(jnp.zeros((n_steps, *h.shape), h.dtype), zero)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -44,8 +45,8 @@ class StaleDeltaX:
         per_step: bool = False,
     ) -> RuleOut:
         """Return loss, gradient and the dx of equation (2); see `rnnjax.types.Rule`."""
-        trajectory = scan.unroll(cell, params, batch.x)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.of_batch(cell, params, batch)
+        h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = scaled.add(g, state)
         tangents = scan.tangents(cell, params, trajectory)

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields, scaled, scan
+from rnnjax import boundary, dynamics, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -28,6 +28,7 @@ class TargetShift:
     exact = False
     stochastic = False
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -46,8 +47,8 @@ class TargetShift:
           ValueError: the cell's state is not its output.
         """
         require(cell, "state_is_output", self, "because its state is not its output")
-        trajectory = scan.unroll(cell, params, batch.x)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.of_batch(cell, params, batch)
+        h = trajectory.plain
 
         def backward(dx: Array, at: Any) -> tuple[Array, Array]:
             h, h_prev, d, y, mask = at

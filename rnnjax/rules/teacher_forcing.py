@@ -15,10 +15,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, dynamics, fields, scan
+from rnnjax import adjoint, boundary, dynamics, fields, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
-from rnnjax.scaled import Scaled
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -31,6 +30,7 @@ class TeacherForcing:
     exact = False  # exact for its own loss, which is not that of the free-running network
     stochastic = False
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -51,7 +51,6 @@ class TeacherForcing:
         d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(batch.x)
         h = jax.vmap(lambda h, d: dynamics.advance(cell, params, h, d))(h_prev, d)
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
-        level = jnp.zeros(len(h), jnp.int32)
-        trajectory = scan.Trajectory(Scaled(h, level), h_prev, d, level)
+        trajectory = scan.plain_trajectory(h, h_prev, d)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, g, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())

@@ -12,7 +12,7 @@ every loss (full overlap) is `rnnjax.rules.BPTT` with a window.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, fields, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -37,6 +37,7 @@ class TruncatedBPTT:
         """Return h_0 of the first sequence, value (n_h,)."""
         return scan.initial(cell, params)
 
+    @boundary.of_rule
     def __call__(
         self,
         cell: Cell,
@@ -49,8 +50,8 @@ class TruncatedBPTT:
     ) -> RuleOut:
         """Return loss, gradient and the last state; see `rnnjax.types.Rule`."""
         start = state if self.carries else scan.initial(cell, params)
-        trajectory = scan.unroll(cell, params, batch.x, start)
-        h = scaled.plain(trajectory.states)
+        trajectory = scan.steps(cell, params, batch.x, start, counts=batch.counts)
+        h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         passes = (jnp.arange(len(losses)) % self.window != 0).astype(losses.dtype)
         nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))

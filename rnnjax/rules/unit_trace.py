@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import boundary, dynamics, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules import immediate, influence, online, structure
 from rnnjax.rules.influence import Blocks
@@ -138,14 +138,15 @@ def carried(M: Blocks, at: Kept) -> Blocks:
 
 
 def met(M: Blocks, at: Kept) -> Blocks:
-    """Return the real part of g M: every weight meets the signal of its own unit."""
+    """Return g M: every weight meets the signal of its own unit."""
 
     def one(g: Scaled, M: Scaled) -> Scaled:
-        return Scaled(jnp.sum(g.value * M.value, axis=0).real, g.exponent + M.exponent)
+        return Scaled(jnp.sum(g.value * M.value, axis=0), g.exponent + M.exponent)
 
     return {i: one(at.g[i], M[i]) for i in M}
 
 
+@boundary.of_rule(real=True)
 def filtered(
     self: Any,
     cell: Cell,
@@ -162,8 +163,8 @@ def filtered(
     """
     if per_step:
         return online.over_sequence(self, cell, loss, params, batch, state, per_step=True)
-    trajectory = scan.unroll(cell, params, batch.x)
-    h = scaled.plain(trajectory.states)
+    trajectory = scan.of_batch(cell, params, batch)
+    h = trajectory.plain
     losses, g = online.learning_signals(self, cell, loss, params, h, batch)
     K = jax.vmap(lambda at: self.kept(cell, params, at))(trajectory)
     deltas = _filter(K, g)

@@ -39,6 +39,7 @@ class UORO:
 
     Attributes:
       signs: nu of every step, (T, n_h), in place of random ones: all of them give the exact mean.
+        For a complex state (T, 2 n_h): of the real parts, then of the imaginary ones.
     """
 
     signs: Array | None = fields.array("T", "n_h", default=None)
@@ -91,10 +92,16 @@ class UORO:
 
 
 def signs_of(given: Array | None, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return random signs, or the given ones."""
-    if given is not None:
-        return jnp.asarray(given, dtype)
-    return jax.random.rademacher(key, shape, jnp.zeros((), dtype).real.dtype).astype(dtype)
+    """Return random signs, or the given ones.
+
+    Raises:
+      ValueError: those that are given are of another shape.
+    """
+    if given is None:
+        return jax.random.rademacher(key, shape, dtype)
+    if jnp.shape(given) != shape:
+        raise ValueError(f"signs: expected shape {shape}, got {jnp.shape(given)}")
+    return jnp.asarray(given, dtype)
 
 
 def log_balance(a: Any, b: Any) -> Array:
@@ -112,7 +119,7 @@ def _log_length(tree: Any) -> Array:
     if len(leaves) > 1:
         return scaled.log_norm(tree)
     (only,) = leaves
-    squares = jnp.sum((only.value * only.value.conj()).real)
+    squares = jnp.sum(only.value**2)
     return 0.5 * jnp.log(squares) + only.exponent * scaled.LOG_2
 
 
@@ -124,9 +131,9 @@ def times_exp(tree: Any, log_factor: Array) -> Any:
 
 
 def weighted(g: Scaled, s: Scaled, theta: Blocks) -> Blocks:
-    """Return the real part of (g s) theta, equation (5)."""
+    """Return (g s) theta, equation (5)."""
     share = scaled.normalise(jnp.sum(g.value * s.value), g.exponent + s.exponent)
     return {
-        i: Scaled((share.value * block.value).real, share.exponent + block.exponent)
+        i: Scaled(share.value * block.value, share.exponent + block.exponent)
         for i, block in theta.items()
     }

@@ -12,13 +12,14 @@ An experiment is one file with ``Axes``, ``Config`` and six functions:
 A file may also say ``PRECISION = "float64"``, where its claims are about the last digits, and
 ``COMPILE = "quickly"``, where compiling takes longer than running: with less of LLVM's optimisation
 a program of many small parts compiles in a quarter of the time.
+
+Modules of the user's own may lie beside the file. They and the file are read once, when the
+experiment is loaded: what is computed then is what the fingerprints of its code stand for.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ from typing import Any
 
 from rnnjax import catalog
 from rnnjax.errors import ConfigError, one_of
+from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.fingerprint import Code, code_of
+from rnnjax.sweep.own_modules import imported
+from rnnjax.sweep.sources import read_sources
 from rnnjax.sweep.spec import Axes, Config, axis_kind
 
 PRECISIONS = ("float32", "float64")
@@ -42,6 +47,7 @@ class Experiment:
     Args:
         name: the name, or the path as the user gave it.
         path: its file.
+        code: the fingerprints of the code that was loaded.
         config: its Config class.
         coordinates, variables, draw, measure, figure, claims: its functions.
         precision: of its sweeps unless the user asks for float64, "float32" or "float64".
@@ -52,6 +58,7 @@ class Experiment:
 
     name: str
     path: Path
+    code: Code
     config: type[Config]
     coordinates: Callable[..., Any]
     variables: Callable[..., Any]
@@ -86,14 +93,21 @@ def find(name: str) -> Path:
     return files[name]
 
 
-def load(name: str) -> Experiment:
+def load(name: str, path: Path | None = None) -> Experiment:
     """Import the experiment `name` and check that it declares what an experiment must.
+
+    Args:
+        name: a name or a path.
+        path: its file, where it is known that the name does not lead there from here.
 
     Raises:
         ConfigError: when there is none, it cannot be imported, or something is missing.
     """
-    path = find(name)
-    module: Any = _imported(path)
+    given = name
+    if path is None:
+        path = find(name)
+        given = name if name in catalog.experiment_files() else str(path)
+    code, module = _imported(path)
     missing = [part for part in ("Axes", "Config", *FUNCTIONS) if not hasattr(module, part)]
     if missing:
         raise ConfigError("experiment", f"expected {path} to define {', '.join(missing)}")
@@ -107,11 +121,11 @@ def load(name: str) -> Experiment:
     precision = _option(module, "PRECISION", PRECISIONS)
     compiling = _option(module, "COMPILE", COMPILES)
     functions = {part: getattr(module, part) for part in FUNCTIONS}
-    given = str(path) if name not in catalog.experiment_files() else name
     draw_axes = _checked(path, axes, functions)
     return Experiment(
         given,
         path,
+        code,
         config,
         **functions,
         draw_axes=draw_axes,
@@ -129,20 +143,19 @@ def _option(module: ModuleType, name: str, choices: tuple[str, ...]) -> str:
     return str(value)
 
 
-def _imported(path: Path) -> ModuleType:
-    name = f"rnnjax_experiment_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+def _imported(path: Path) -> tuple[Code, Any]:
+    """The fingerprints of a file, and the module that executing the very same text gives."""
+    if path.suffix != ".py":
         raise ConfigError("experiment", f"expected a Python file, got {str(path)!r}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pydantic looks up postponed annotations there
     try:
-        spec.loader.exec_module(module)
+        sources = read_sources(path)
+        code = code_of(sources)
+        return code, imported(sources, f"rnnjax_experiment_{path.stem}")
+    except StoreError as error:
+        raise ConfigError("experiment", f"expected a file that can be read, {error}") from error
     except Exception as error:
-        del sys.modules[name]
         told = f"{type(error).__name__}: {error}"
         raise ConfigError("experiment", f"{path}{line_in(path, error)}: {told}") from error
-    return module
 
 
 def line_in(path: Path, error: Exception) -> str:

@@ -1,8 +1,9 @@
-"""What sweep.json tells of a sweep: its config, the hash of it, and its groups."""
+"""What sweep.json tells of a sweep: its config, the hash of it, its code and its groups."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from rnnjax.sweep import files
 from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.same_code import is_told_well, told_in
 
 SCHEMA = 2
 PLACE = ("static", "first", "n_lanes")
@@ -25,6 +27,25 @@ def config_hash_of(spec: Mapping[str, Any]) -> str:
     return files.sha256(json.dumps(told, sort_keys=True).encode())
 
 
+def commit_spec(path: Path, spec: Mapping[str, Any], again: bool) -> None:
+    """Makes sweep.json, unless it is there, also that of another process which came first.
+
+    Args:
+        path: the file.
+        spec: its content.
+        again: whether to put it in the place of one of other code.
+    """
+    data, scratch = files.seal(spec), path.parent / "tmp"
+    if not os.path.exists(path):
+        try:
+            files.commit_new(path, data, scratch)
+        except StoreError:
+            if not os.path.exists(path) or files.read_bytes(path) == data:
+                raise
+    if again and told_in(files.read_sealed(path)) != told_in(spec):
+        files.commit_over(path, data, scratch)
+
+
 def check_spec(path: Path, spec: Mapping[str, Any]) -> None:
     """Raises StoreError unless the spec is of this schema and consistent, its ids safe names."""
     groups = spec.get("groups")
@@ -35,6 +56,8 @@ def check_spec(path: Path, spec: Mapping[str, Any]) -> None:
     if not isinstance(groups, list | tuple) or not all(map(_is_group, groups)):
         told = "{id: ..., static: {...}, first: ..., n_lanes: ...}"
         raise StoreError(f"{path}: expected groups of the form {told}")
+    if "code" in spec and not is_told_well(spec["code"]):
+        raise StoreError(f"{path}: expected code of the form {{cells: ..., definitions: {{...}}}}")
     seen: set[str] = set()
     for name in (group["id"] for group in groups):
         if not SAFE_ID.fullmatch(name) or name.lower() in seen:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnnjax.errors import ConfigError
 from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.same_code import changed, told_in
+from rnnjax.sweep.same_sweep import is_same_sweep, told_apart
 from rnnjax.sweep.store import Store
+from rnnjax.sweep.whereabouts import moved_to
 
 
 def merge(out: Path, sources: Sequence[Path]) -> tuple[Store, dict[Path, int]]:
@@ -22,14 +26,19 @@ def merge(out: Path, sources: Sequence[Path]) -> tuple[Store, dict[Path, int]]:
     Raises:
         StoreError: a source is another sweep, a shard is damaged, or two hold different results of
             one group. What was taken over before stays.
+        ConfigError: they were computed by different code, or some tell their code and some do not.
     """
     stores = [Store.open(source) for source in sources]
-    spec = Store.open(out).spec if (out / "sweep.json").exists() else stores[0].spec
+    there = (out / "sweep.json").exists()
+    first = Store.open(out) if there else stores[0]
     for store in stores:
-        if any(store.spec[key] != spec[key] for key in ("config_hash", "groups")):
-            told = store.told_apart(spec) or "its cells in other shards"
+        if not (
+            is_same_sweep(store.spec, first.spec) and store.spec["groups"] == first.spec["groups"]
+        ):
+            told = told_apart(store.spec, first.spec) or "its cells in other shards"
             raise StoreError(f"{store.out}: expected the sweep of {out}, but it has {told}")
-    merged = Store.create(out, spec)
+        _check_code(first, store)
+    merged = Store.create(out, first.spec if there else moved_to(out, first.spec))
     return merged, {store.out: _taken(merged, store) for store in stores}
 
 
@@ -40,3 +49,14 @@ def _taken(merged: Store, source: Store) -> int:
         merged.commit_encoded(group, *source.read(group))
         given += group not in there
     return given
+
+
+def _check_code(first: Store, other: Store) -> None:
+    if first.spec.get("code") is None and other.spec.get("code") is None:
+        same = len(first.cells_codes() | other.cells_codes()) < 2
+    else:
+        same = first.cells_codes() == other.cells_codes()
+    if not same:
+        differ = changed(told_in(first.spec), told_in(other.spec))
+        raise ConfigError("merge", f"expected one code to have computed all cells, but between "
+                          f"{first.out} and {other.out} {differ} changed")  # fmt: skip

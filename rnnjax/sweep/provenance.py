@@ -16,8 +16,12 @@ from pathlib import Path
 
 import rnnjax
 from rnnjax.catalog import PACKAGE
+from rnnjax.sweep.library import library_code
+from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
 
 KEYS = (
+    CELLS,
+    LIBRARY,
     "rnnjax_version",
     "git_revision",
     "git_dirty",
@@ -33,16 +37,19 @@ KEYS = (
 )
 
 
-def provenance(precision: str) -> dict[str, str]:
+def provenance(precision: str, cells_code: str) -> dict[str, str]:
     """The provenance attributes of a shard or cube; starts the jax backend.
 
     Args:
         precision: ``"float32"`` or ``"float64"``.
+        cells_code: the fingerprint of the experiment's code.
     """
     import jax
 
     device = jax.devices()[0]
     return {
+        CELLS: cells_code,
+        LIBRARY: library_code(),
         "rnnjax_version": rnnjax.__version__,
         **git_state(PACKAGE.parent),
         "jax_version": metadata.version("jax"),
@@ -60,7 +67,7 @@ def provenance(precision: str) -> dict[str, str]:
 def merged(told: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The provenance of several shards; where they differ, all values, in alphabetical order."""
     names = sorted({name for attributes in told for name in attributes})
-    values = {n: {v for t in told for v in str(t.get(n)).split(" | ")} for n in names}
+    values = {n: {v for t in told for v in str(t.get(n, UNKNOWN)).split(" | ")} for n in names}
     return {name: " | ".join(sorted(values[name])) for name in names}
 
 

@@ -35,6 +35,7 @@ class Request:
             "experiment": self.experiment.name,
             "config": self.config.model_dump(mode="json"),
             "precision": self.precision,
+            "code": self.experiment.code.told,
         }
         groups = [
             {"id": g.id, "static": g.static, "first": g.first, "n_lanes": g.n_lanes}

@@ -17,6 +17,7 @@ from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.differences import differences, in_one_line
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.provenance import KEYS
+from rnnjax.sweep.same_code import CELLS, UNKNOWN, changed, known, told_in, told_of_cube
 from rnnjax.sweep.status import Status, status_name
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Earlier:
 
     Args:
         plan: the plan of the sweep that may use their cells.
-        spec: the spec of that sweep; "reuse" has the folders of the earlier ones.
+        spec: the spec of that sweep; "reuse" has the folders of the earlier ones, and
+            "reuse_unknown" says whether cells of unknown code may be taken.
 
     Raises:
         ConfigError: one of them is not a sweep of the same experiment and config.
@@ -45,6 +47,7 @@ class Earlier:
         self.cubes = [read_cube(out) for out in spec.get("reuse", ())]
         for out, cube in zip(spec.get("reuse", ()), self.cubes, strict=True):
             _check(Path(out), cube, plan, spec)
+            _check_code(Path(out), cube, spec)
 
     def known(self, group: Group) -> np.ndarray:
         """Which lanes of a group some earlier sweep has, bool (n_lanes,)."""
@@ -69,7 +72,7 @@ class Earlier:
     def attributes(self, group: Group) -> list[dict[str, str]]:
         """The provenance of every sweep that has a part of a group."""
         return [
-            {key: str(cube.attrs.get(key, "unknown")) for key in KEYS}
+            {key: str(cube.attrs.get(key, UNKNOWN)) for key in KEYS}
             for cube in self.cubes
             if self._index(cube, group)[0].any()
         ]
@@ -95,9 +98,11 @@ def _check(out: Path, cube: xr.Dataset, plan: Plan, spec: Mapping[str, Any]) -> 
         {key: value for key, value in config.items() if key not in _FREE}
         for config in (json.loads(str(cube.attrs.get("config", "{}"))), spec["config"])
     )
+    # The path of a file does not matter where its code is the same.
+    same = cube.attrs.get(CELLS) == told_in(spec).get("cells", ...)
     found = [
         f"{key}: {cube.attrs.get(key)} there, {spec[key]} here"
-        for key in ("experiment", "precision")
+        for key in (("precision",) if same else ("experiment", "precision"))
         if cube.attrs.get(key) != spec[key]
     ] + differences(theirs, mine)
     names = {*plan.axes, *plan.variables}
@@ -108,3 +113,17 @@ def _check(out: Path, cube: xr.Dataset, plan: Plan, spec: Mapping[str, Any]) -> 
     if found:
         raise ConfigError("reuse", f"expected the same sweep but for its axes in {out}, but "
                           + in_one_line(found))  # fmt: skip
+
+
+def _check_code(out: Path, cube: xr.Dataset, spec: Mapping[str, Any]) -> None:
+    """Refuse cells of other code, and those of unknown code unless they are asked for."""
+    here, codes = told_in(spec), str(cube.attrs.get(CELLS, UNKNOWN)).split(" | ")
+    if not here:
+        return
+    if known(codes) - {here.get("cells")}:
+        names = changed(told_of_cube(out), here)
+        raise ConfigError("reuse", f"expected cells of the code that is there now in {out}, but "
+                          f"{names} changed; run without --reuse {out}")  # fmt: skip
+    if not known(codes) >= {*codes} and not spec.get("reuse_unknown"):
+        raise ConfigError("reuse", f"expected a cube that tells the code it was computed with, but "
+                          f"{out} does not; --force takes its cells all the same")  # fmt: skip

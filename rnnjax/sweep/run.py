@@ -62,7 +62,8 @@ def run_sweep(
     committed = store.committed()
     groups = [group for group in plan.groups if group.id not in committed]
     missing = [group.lanes[~_known(earlier, group)] for group in groups]
-    attributes = provenance("float64" if jax.config.read("jax_enable_x64") else "float32")
+    precision = "float64" if jax.config.read("jax_enable_x64") else "float32"
+    attributes = provenance(precision, experiment.code.cells)
     ends = np.cumsum([0, *(programs.n_steps(len(lanes)) for lanes in missing)]).tolist()
     with closing(programs), progress:
         for position, group in enumerate(groups):

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.cube import Place, assemble, write_cube
-from rnnjax.sweep.differences import differences, in_one_line
 from rnnjax.sweep.files import StoreError
-from rnnjax.sweep.manifest import PLACE, check_spec
+from rnnjax.sweep.manifest import PLACE, check_spec, commit_spec
 from rnnjax.sweep.provenance import merged
+from rnnjax.sweep.same_code import CELLS, known, refuse_other_code, told_in
+from rnnjax.sweep.same_sweep import refuse_other_sweep
 from rnnjax.sweep.status import check_companions
 
 if TYPE_CHECKING:
@@ -45,29 +46,36 @@ class Store:
         self.groups = {g["id"]: Place(*(g[key] for key in PLACE)) for g in spec["groups"]}
 
     @classmethod
-    def create(cls, out: str | os.PathLike[str], spec: Mapping[str, Any]) -> Store:
+    def create(
+        cls, out: str | os.PathLike[str], spec: Mapping[str, Any], *, again: bool = False
+    ) -> Store:
         """Makes a store, or opens the one that is there if it is for the same sweep.
 
         Args:
             out: the folder; made with the ones above it.
             spec: JSON-able; "schema", "experiment", "config", "precision", their "config_hash",
                 "groups": [{"id": safe file name, "static": {axis: value}, "first": lane, "n_lanes":
-                number}, ...], and more.
+                number}, ...], and more; "code" as `Code.told` tells it.
+            again: whether to start again where other code, or code that is not known, has computed
+                what is there. Its files no longer belong to the store then: they are problems, and
+                to be discarded.
 
         Raises:
             StoreError: another sweep or a finished result is there, the spec is not consistent, or
                 the folder cannot be written.
+            ConfigError: other code has computed what is there.
         """
         out, path = Path(out), Path(out) / "sweep.json"
         check_spec(path, spec)
         if os.path.exists(path):
-            cls.open(out)._refuse_other(spec)
-        elif os.path.exists(out / "cube.nc"):
+            cls.open(out)._refuse_other(spec, again)
+        elif os.path.exists(out / "cube.nc") and not again:
             raise StoreError(f"{out}: holds a finished result (cube.nc); choose another --out")
         cls(out, spec).check_writable()
-        if not os.path.exists(path):
-            files.commit_new(path, files.seal(spec), out / "tmp")
-        return cls.open(out)
+        commit_spec(path, spec, again)
+        store = cls.open(out)
+        store._refuse_other(spec)  # it may be another process's, made meanwhile
+        return store
 
     @classmethod
     def open(cls, out: str | os.PathLike[str]) -> Store:
@@ -199,7 +207,8 @@ class Store:
             for key, value in {**own, **merged(told)}.items():
                 plain = type(value) in (str, int, float)
                 cube.attrs[key] = value if plain else json.dumps(value, sort_keys=True)
-            write_cube(self.out, cube, {**self._signature(None), "groups": done})
+            told_too = {"code": self.spec["code"]} if "code" in self.spec else {}
+            write_cube(self.out, cube, {**self._signature(None), **told_too, "groups": done})
             # Of two collectors the one that saw fewer groups may be the last to write: it looks
             # again, so that the cube that stays holds all.
             if (done, failed) == (sorted(self.committed()), sorted(self.failed())):
@@ -248,29 +257,25 @@ class Store:
                 raise
 
     def _signature(self, group: str | None) -> dict[str, Any]:
-        return {"group": group, "config_hash": self.spec["config_hash"]}
+        """What a receipt must tell to be one of this sweep, computed by the code of this sweep."""
+        code = told_in(self.spec)
+        whose = {"sweep_code": code["cells"]} if code else {}
+        return {"group": group, "config_hash": self.spec["config_hash"], **whose}
+
+    def _refuse_other(self, spec: Mapping[str, Any], again: bool = False) -> None:
+        refuse_other_sweep(self.out, self.spec, spec)
+        if not again:
+            refuse_other_code(self.out, self.cells_codes(), told_in(self.spec), told_in(spec))
+
+    def cells_codes(self) -> set[str]:
+        """The fingerprints, as far as they are known, of the code that computed this sweep."""
+        code = told_in(self.spec)
+        if code:
+            return known([code["cells"]])
+        return known(receipt.get(CELLS) for receipt in self.receipts().values())
 
     def _sound(self, kind: str, group: str) -> dict[str, Any] | None:
         try:
             return self.sealed(self.path_of(kind, group), group)
         except StoreError:
             return None
-
-    def told_apart(self, spec: Mapping[str, Any]) -> str:
-        """What another sweep differs in from this one, in one line."""
-        names = ("experiment", "precision", "config")
-        theirs, mine = ({name: told[name] for name in names} for told in (self.spec, spec))
-        return in_one_line(differences(theirs, json.loads(json.dumps(mine))))
-
-    def _refuse_other(self, spec: Mapping[str, Any]) -> None:
-        mine, theirs = spec["config_hash"], self.spec["config_hash"]
-        if mine != theirs:
-            raise StoreError(
-                f"{self.out}: holds another sweep ({self.told_apart(spec)}); choose another "
-                f"--out, or resume that sweep with its own config"
-            )
-        if json.loads(json.dumps(spec["groups"])) != self.spec["groups"]:
-            raise StoreError(
-                f"{self.out}: has its cells in other shards (another chunks_a_shard, or another "
-                f"version); choose another --out, or go on with: rnnjax resume {self.out}"
-            )

@@ -10,6 +10,7 @@ from pathlib import Path
 from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.same_code import CELLS, known
 from rnnjax.sweep.store import FAILURE, RECEIPT, SHARD, Store
 
 
@@ -48,8 +49,15 @@ def _group_problems(store: Store, group: str) -> list[Problem]:
         damaged = _fault(receipt, lambda: store.sealed(receipt, group), group)
         return found + (damaged or _fault(shard, lambda: store.load(group), group))
     if os.path.lexists(shard):  # what a crash before the receipt leaves, if it is readable
-        found += _fault(shard, lambda: netcdf.decode(files.read_bytes(shard), shard), group)
+        found += _fault(shard, lambda: _check_code(store, shard), group)
     return found
+
+
+def _check_code(store: Store, shard: Path) -> None:
+    """Raise StoreError if a shard cannot be read, or other code than the sweep's computed it."""
+    told = netcdf.decode(files.read_bytes(shard), shard).attrs
+    if known([told.get(CELLS)]) - store.cells_codes():
+        raise StoreError(f"{shard}: was computed by other code than the sweep")
 
 
 def _cube_problems(store: Store) -> list[Problem]:

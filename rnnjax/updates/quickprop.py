@@ -41,7 +41,7 @@ def quickprop(rate: Array | float, growth: Array | float = 1.75) -> optax.Gradie
       growth: greatest ratio of successive steps, > 0; inf for none.
 
     Returns:
-      an optax optimiser for plain gradients.
+      an optax optimiser for plain gradients; its `init` refuses complex weights.
     """
 
     def one(g: Array, step: Array, slope: Array) -> Array:
@@ -55,6 +55,8 @@ def quickprop(rate: Array | float, growth: Array | float = 1.75) -> optax.Gradie
         return jnp.where(moved, ratio * jnp.where(moved, step, 0), -rate * g)
 
     def init(params: Any) -> QuickpropState:
+        if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(params)):
+            raise ValueError("params: expected real weights, got complex ones, which have no slope")
         nothing = jax.tree.map(jnp.zeros_like, params)
         return QuickpropState(nothing, nothing)
 

@@ -2,7 +2,9 @@
 
 A rule hands over a gradient whose norm may be e^400. `clip_by_norm`, `clip_by_value`,
 `clip_by_unit` and `plain` stand between it and an optax optimiser: all return a
-`GradientTransformation` that takes `Scaled` leaves.
+`GradientTransformation` that takes `Scaled` leaves. An optimiser subtracts what it is fed, so it is
+fed the direction of steepest ascent, which by a complex weight is the conjugate of JAX's gradient,
+in the dtype of the parameters.
 """
 
 from typing import Any
@@ -42,16 +44,21 @@ def clip_by_norm(max_norm: Array | float, optimiser: optax.GradientTransformatio
 def clip_by_value(max_value: Array | float, optimiser: optax.GradientTransformation) -> FromScaled:
     """Construct an optimiser fed with gradients each of whose entries is clipped.
 
-    An entry too large for the dtype becomes the threshold, with its sign. Mikolov, Statistical
-    language models based on neural networks, PhD thesis, Brno, 2012.
+    Of a complex entry both parts are. An entry too large for the dtype becomes the threshold, with
+    its sign. Mikolov, Statistical language models based on neural networks, PhD thesis, Brno, 2012.
 
     Args:
       max_value: the threshold on |entry|, > 0; may be traced.
       optimiser: what the clipped gradient goes to.
     """
 
+    def entry_clipped(g: Array) -> Array:
+        if jnp.iscomplexobj(g):
+            return jax.lax.complex(entry_clipped(g.real), entry_clipped(g.imag))
+        return jnp.clip(g, -max_value, max_value)
+
     def clipped(grads: Any) -> Any:
-        return jax.tree.map(lambda g: jnp.clip(g, -max_value, max_value), scaled.plain(grads))
+        return jax.tree.map(entry_clipped, scaled.plain(grads))
 
     return _fed_by(clipped, optimiser)
 
@@ -101,6 +108,14 @@ def from_scaled(optimiser: optax.GradientTransformation) -> FromScaled:
     return optimiser if isinstance(optimiser, FromScaled) else plain(optimiser)
 
 
+def _ascent(gradient: Scaled) -> Scaled:
+    """Return the direction in which a real loss rises most.
+
+    JAX's gradient dL/du - i dL/dv by a complex weight u + i v is the conjugate of that.
+    """
+    return Scaled(gradient.value.conj(), gradient.exponent)
+
+
 def _fed_by(
     convert: Any, optimiser: optax.GradientTransformation, *, with_params: bool = False
 ) -> FromScaled:
@@ -112,7 +127,10 @@ def _fed_by(
                 "grads: expected the scaled gradient of a rule, got plain arrays, because "
                 "clipping must be outermost: clip_by_norm(c, optax.chain(...))"
             )
+        grads = jax.tree.map(_ascent, grads, is_leaf=lambda node: isinstance(node, Scaled))
         found = convert(grads, params) if with_params else convert(grads)
+        if params is not None:
+            found = jax.tree.map(lambda g, p: g.astype(jnp.result_type(p)), found, params)
         return optimiser.update(found, state, params, **extra)
 
     return FromScaled(optimiser.init, update)

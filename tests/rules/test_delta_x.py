@@ -153,4 +153,4 @@ def test_a_cell_to_which_a_rule_does_not_apply_is_refused(rule, needed):
     with pytest.raises(
         ValueError, match=f"{type(rule).__name__}: expected a cell with {needed}, got GRU"
     ):
-        rule(cell, squared_error, None, BATCH, ())
+        rule(cell, squared_error, cell.init(jax.random.key(0)), BATCH, ())

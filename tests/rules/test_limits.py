@@ -3,6 +3,7 @@
 import itertools
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def masked_rtrl(cell, params):
     by_w, by_h = jax.jit(jax.grad(loss, 0)), jax.jit(jax.grad(loss, 1))
     h, M, total = cell.initial_state(), np.zeros((cell.n_h, flat.size)), 0
     pattern = np.asarray(D_of(flat, jnp.ones(cell.n_h), jnp.ones(N_X))) != 0
-    for x, y, m in zip(*BATCH.__dict__.values(), strict=True):
+    for x, y, m in zip(BATCH.x, BATCH.y, BATCH.mask, strict=True):
         D, J = np.asarray(D_of(flat, h, x)), np.asarray(J_of(flat, h, x))
         h = step(flat, h, x)
         M = pattern * (D + J @ M)

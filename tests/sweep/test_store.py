@@ -57,9 +57,9 @@ def make_shard(group):
     return xr.Dataset(data, {**lanes, "lag": lag}, ABOUT)
 
 
-def fill(store, groups=IDS):
+def fill(store, groups=IDS, of=make_shard):
     for group in groups:
-        store.commit(group, make_shard(group), {"host": "here", "wall_s": 1.5})
+        store.commit(group, of(group), {"host": "here", "wall_s": 1.5})
     return store
 
 

@@ -15,6 +15,7 @@ from tests.sweep.test_store import AXES, IDS, fill, make_shard, make_spec, pack_
 
 OPERATIONS = ("make_folder", "create", "write", "sync", "link", "replace", "unlink")
 FIRST, SECOND = IDS[:2]
+OLD_CODE, CODE = ({"cells": f"1-{n}", "definitions": {"measure": n}} for n in ("old", "new"))
 
 
 class Killed(BaseException):
@@ -48,7 +49,7 @@ def _packing(monkeypatch):
 
 
 def create(out):
-    Store.create(out, make_spec())
+    Store.create(out, make_spec(code=OLD_CODE))
 
 
 def commit(out):
@@ -72,10 +73,25 @@ def collect_first(out):
     collect(out)
 
 
+def begin_again(out):
+    """What `run --force` does with a store of other code."""
+    store = Store.create(out, make_spec(code=CODE), again=True)
+    for group in {problem.group for problem in problems_in(store)} - {None}:
+        store.discard(group)
+    fill(store, [group for group in IDS[:2] if group not in store.committed()], of=shard_again)
+    store.collect(AXES)
+
+
+def shard_again(group):
+    """What the other code computes."""
+    shard = make_shard(group)
+    return shard.assign(log_norm=shard.log_norm * 1000).assign_attrs(cells_code=CODE["cells"])
+
+
 def old_store(out, action):
     """What is there before the action: a cube of one group, and one group that failed."""
     if action is not create:
-        store = fill(Store.create(out, make_spec()), [FIRST])
+        store = fill(Store.create(out, make_spec(code=OLD_CODE)), [FIRST])
         if action is not collect_first:
             store.collect(AXES)
         store.fail(SECOND, "an old error")
@@ -163,6 +179,46 @@ def test_killed_between_the_receipt_of_the_first_cube_and_the_cube(tmp_path, mac
                 read_cube(tmp_path)
     collect(tmp_path)
     assert problems_in(store) == []
+
+
+@pytest.mark.parametrize("has_receipt", [True, False])
+def test_killed_while_other_code_begins_again(tmp_path, machine, has_receipt):
+    """No state in between passes for a sound one with cells of both codes."""
+    before, whole = tmp_path / "before", tmp_path / "whole"
+    old = fill(Store.create(before, make_spec(code=OLD_CODE)), IDS[:2], of=shard_of_old)
+    old.collect(AXES)
+    old.fail(IDS[2], "an old error")
+    if not has_receipt:  # a crash left it
+        (before / "groups" / f"{SECOND}.json").unlink()
+    cube = read_cube(before)
+    shutil.copytree(before, whole)
+    machine["count"] = 0
+    begin_again(whole)
+    total, new = machine["count"], bytes_of(whole)
+    assert read_cube(whole).identical(cubes_of_both(tmp_path)[1])
+    for stop in range(1, total + 1):
+        out = shutil.copytree(before, tmp_path / f"killed-{stop}")
+        assert run_until(machine, begin_again, out, stop), stop
+        assert read_cube(out).identical(cube) or bytes_of(out)["cube.nc"] == new["cube.nc"], stop
+        store = Store.open(out)
+        told = {str(store.load(group).cells_code) for group in store.committed()}
+        assert told <= {store.spec["code"]["cells"]}, stop
+        begin_again(out)
+        assert bytes_of(out) == new, stop
+        assert problems_in(Store.open(out)) == []
+
+
+def shard_of_old(group):
+    return make_shard(group).assign_attrs(cells_code=OLD_CODE["cells"])
+
+
+def cubes_of_both(tmp_path):
+    """The cubes of either code alone."""
+    cubes = []
+    for code, of in ((OLD_CODE, shard_of_old), (CODE, shard_again)):
+        store = Store.create(tmp_path / f"alone-{code['cells']}", make_spec(code=code))
+        cubes.append(fill(store, IDS[:2], of=of).collect(AXES))
+    return cubes
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

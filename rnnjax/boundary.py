@@ -1,0 +1,344 @@
+"""What every public entry asks of a cell, its parameters, a sequence and a loss.
+
+Shapes are followed through the step, the readout and the loss without computing anything, once for
+each combination of shapes, so that a mistake is told here in one line and not from inside a scan,
+and so that nothing is broadcast in silence. What passes is brought to the form in which everything
+behind computes: half precision as float32, and nothing behind the end of the sequence (see
+`rnnjax.masks`).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnjax import masks, real_view
+from rnnjax.errors import one_line
+from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
+
+Admitted = tuple[Cell, Params, Batch]
+
+
+def admitted(
+    cell: Cell,
+    loss: StepLoss | None,
+    params: Params,
+    batch: Batch,
+    *,
+    needs_loss: bool = False,
+    n_leading: int = 0,
+) -> Admitted:
+    """Return cell, parameters and sequence as they are computed with.
+
+    Args:
+      cell: the cell.
+      loss: the loss of one step; None where no loss is meant.
+      params: its parameters.
+      batch: one sequence, or as many axes of sequences in front as `n_leading` says.
+      needs_loss: whether None is a mistake.
+      n_leading: 0 or 1.
+
+    Raises:
+      ValueError: one of them does not fit, in one line that names it.
+    """
+    batch = _arrays(batch)
+    leaves, structure = jax.tree.flatten((cell, params, batch))
+    like = tuple(_like(leaf) for leaf in leaves)
+    question = (like, structure, loss, needs_loss, n_leading, jax.config.read("jax_enable_x64"))
+    try:
+        hash(question)
+    except TypeError:
+        _check(*question)
+    else:
+        _check_once(*question)
+    cell, params, batch = _wide((cell, params, batch))
+    cut = jax.vmap(masks.cut) if n_leading else masks.cut
+    return cell, params, cut(batch)
+
+
+def admitted_inputs(cell: Cell, params: Params, x: Array) -> tuple[Cell, Params, Array]:
+    """Return cell, parameters and inputs, (T, n_x), as they are computed with, likewise."""
+    x = _array("x", x)
+    ones = jnp.ones(x.shape[:1])
+    cell, params, batch = admitted(cell, None, params, Batch(x, x, ones, ones.astype(bool)))
+    return cell, params, batch.x
+
+
+def of_rule(
+    call: Callable[..., RuleOut] | None = None, *, real: bool = False
+) -> Callable[..., Any]:
+    """Decorate the call of a rule on one sequence with the check at the boundary.
+
+    Args:
+      call: (rule, cell, loss, params, batch, state=(), *, per_step=False) -> RuleOut.
+      real: whether the rule is given complex networks in their real view.
+    """
+    if call is None:
+        return functools.partial(of_rule, real=real)
+
+    @functools.wraps(call)
+    def checked(
+        self: Any,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        **options: Any,
+    ) -> RuleOut:
+        cell, params, batch = admitted(cell, loss, params, batch, needs_loss=True)
+        if not real:
+            return call(self, cell, loss, params, batch, state, **options)
+        view: Any = real_view.of(cell, params, batch.x[0])
+        out = call(self, view.seen, loss, view.inward(params), batch, state, **options)
+        return out._replace(grads=view.gradient(out.grads, int(options.get("per_step", False))))
+
+    return checked
+
+
+def of_batches(call: Callable[..., RuleOut]) -> Callable[..., RuleOut]:
+    """Decorate the call of a rule on a batch of sequences, leaves (B, T, ...), likewise."""
+
+    @functools.wraps(call)
+    def checked(
+        self: Any,
+        cell: Cell,
+        loss: StepLoss,
+        params: Params,
+        batch: Batch,
+        state: Any = (),
+        **options: Any,
+    ) -> RuleOut:
+        given = admitted(cell, loss, params, batch, needs_loss=True, n_leading=1)
+        cell, params, batch = given
+        return call(self, cell, loss, params, batch, state, **options)
+
+    return checked
+
+
+def of_probe(measure: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function (cell, loss, params, batch, **options) with the check at the boundary.
+
+    A sequence without any weight has no last step, from which lags could be counted: it is refused
+    where the mask is known, and gives NaN where it is traced.
+    """
+
+    @functools.wraps(measure)
+    def checked(
+        cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, **options: Any
+    ) -> Any:
+        given = admitted(cell, loss, params, batch)
+        if not isinstance(given[2].mask, jax.core.Tracer) and not np.any(given[2].mask != 0):
+            raise ValueError("mask: expected a step with a weight other than 0, got zeros only")
+        cell, params, batch = given
+        return measure(cell, loss, params, batch, **options)
+
+    return checked
+
+
+def key_of(key: Any, name: str = "key") -> Array:
+    """Return a key for random numbers.
+
+    Raises:
+      ValueError: it is none.
+    """
+    is_array = isinstance(key, jax.Array | np.ndarray)
+    if is_array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
+        return key
+    if is_array and key.dtype == jnp.uint32 and key.ndim == 1:
+        return key
+    raise ValueError(f"{name}: expected one key, as jax.random.key(0) makes it, got {_told(key)}")
+
+
+def _arrays(batch: Any) -> Batch:
+    missing = [name for name in ("x", "y", "mask") if not hasattr(batch, name)]
+    if missing:
+        raise ValueError(f"batch: expected a rnnjax.Batch, got {_told(batch)}")
+    x, y, mask = (_array(name, getattr(batch, name)) for name in ("x", "y", "mask"))
+    counts = getattr(batch, "counts", None)
+    if jnp.issubdtype(mask.dtype, jnp.complexfloating):
+        raise ValueError(f"mask: expected real weights, got {mask.dtype}")
+    weights = mask if jnp.issubdtype(mask.dtype, jnp.floating) else mask.astype(float)
+    return Batch(x, y, weights, counts if counts is None else _array("counts", counts))
+
+
+def _array(name: str, value: Any) -> Array:
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected an array, got {_told(value)}") from error
+
+
+def _like(leaf: Any) -> Any:
+    if isinstance(leaf, jax.Array | np.ndarray):
+        return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
+    return leaf
+
+
+def _wide(tree: Any) -> Any:
+    """Return a tree with half precision as float32."""
+
+    def one(leaf: Any) -> Any:
+        is_array = isinstance(leaf, jax.Array | np.ndarray)
+        half = is_array and jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.itemsize == 2
+        return jnp.asarray(leaf, jnp.float32) if half else leaf
+
+    return jax.tree.map(one, tree)
+
+
+@functools.lru_cache(maxsize=128)
+def _check_once(*question: Any) -> None:
+    _check(*question)
+
+
+def _check(
+    like: tuple[Any, ...],
+    structure: Any,
+    loss: StepLoss | None,
+    needs_loss: bool,
+    n_leading: int,
+    x64: bool,
+) -> None:
+    """Raise a ValueError where shapes do not fit; `like` has shapes in place of arrays."""
+    cell, params, batch = jax.tree.unflatten(structure, like)
+    if needs_loss and not callable(loss):
+        raise ValueError(
+            f"loss: expected a function (y_hat, y) -> (), got {_told(loss)}; None means pure "
+            "transport, which only probes measure"
+        )
+    x, y = _check_batch(cell, batch, n_leading)
+    _check_params(cell, params)
+    h = _check_step(cell, params, x)
+    if loss is not None:
+        _check_loss(cell, loss, params, h, y)
+
+
+def _check_batch(cell: Any, batch: Batch, n_leading: int) -> tuple[Any, Any]:
+    """Return the shapes of one step's input and target."""
+    shapes = {name: getattr(batch, name).shape for name in ("x", "y", "mask")}
+    told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    if len(shapes["mask"]) != 1 + n_leading:
+        wanted = "a batch of sequences, leaves (B, T, ...)" if n_leading else "one sequence"
+        also = "" if n_leading else "; jax.vmap over the sequences of a batch"
+        raise ValueError(f"batch: expected {wanted} with a mask of (T,) each, got {told}{also}")
+    steps = shapes["mask"]
+    if 0 in steps:
+        raise ValueError(f"batch: expected at least one step, got {told}")
+    n_x = getattr(cell, "n_x", None)
+    counts = batch.counts
+    if counts is not None and (counts.shape != steps or counts.dtype != jnp.dtype(bool)):
+        raise ValueError(f"counts: expected bool {steps} as mask, got {_told(counts)}")
+    for name in ("x", "y"):
+        if shapes[name][: len(steps)] != steps:
+            turned = shapes[name][::-1][:1] == steps[:1] and not n_leading
+            also = f"; {name} is transposed" if turned else ""
+            raise ValueError(f"{name}: expected {steps[-1]} steps as in mask, got {told}{also}")
+    inner = shapes["x"][len(steps) :]
+    if n_x is not None and inner != (n_x,):
+        kind = type(cell).__name__
+        raise ValueError(f"x: expected (T, n_x) with n_x = {n_x} as in {kind}, got {shapes['x']}")
+    x, y = (jax.ShapeDtypeStruct(a.shape[len(steps) :], a.dtype) for a in (batch.x, batch.y))
+    return x, y
+
+
+def _check_params(cell: Any, params: Any) -> None:
+    bad = [leaf for leaf in jax.tree.leaves(params) if not _is_differentiable(leaf)]
+    if bad:
+        raise ValueError(f"params: expected floating point arrays, got {_told(bad[0])}")
+    if not hasattr(cell, "init"):
+        return
+    try:
+        like = _followed("init", lambda cell: cell.init(jax.random.key(0)), cell)
+    except ValueError:  # an initialiser that cannot be traced tells nothing of shapes
+        return
+    wanted, got = _shapes(like), _shapes(params)
+    if wanted.keys() != got.keys():
+        told = f"expected those of {type(cell).__name__}, {_listed(wanted)}, got {_listed(got)}"
+        raise ValueError(f"params: {told}")
+    for name, shape in wanted.items():
+        if got.get(name, shape) != shape:
+            told = f"expected {name} {shape} as {type(cell).__name__} draws it, got {got[name]}"
+            raise ValueError(f"params: {told}: are they those of another cell?")
+
+
+def _check_step(cell: Any, params: Any, x: Any) -> Any:
+    """Return the shape of the state."""
+    h = _followed("initial_state", lambda cell: cell.initial_state(), cell)
+    if getattr(h, "ndim", None) != 1:
+        raise ValueError(f"cell: expected an initial state of shape (n_h,), got {_told(h)}")
+    new = _followed("step", lambda cell, *at: cell.step(*at), cell, params, h, x)
+    if getattr(new, "shape", None) != h.shape:
+        told = f"expected step to return a state of shape {h.shape}, got {_told(new)}"
+        raise ValueError(f"cell: {told}")
+    if jnp.issubdtype(h.dtype, jnp.complexfloating) > jnp.issubdtype(
+        new.dtype, jnp.complexfloating
+    ):
+        raise ValueError(f"cell: expected step to return a state of {h.dtype}, got {new.dtype}")
+    return new
+
+
+def _check_loss(cell: Any, loss: StepLoss, params: Any, h: Any, y: Any) -> None:
+    y_hat = _followed("readout", lambda cell, *at: cell.readout(*at), cell, params, h)
+    is_label = y.shape == () and jnp.issubdtype(y.dtype, jnp.integer)
+    shape = getattr(y_hat, "shape", ())
+    if not is_label and y.shape != shape and _broadcast(y.shape, shape):
+        told = f"expected targets {('T', *shape)} as the readout gives, or integer labels ('T',)"
+        raise ValueError(f"y: {told}, got {('T', *y.shape)}".replace("'T'", "T"))
+    value = _followed("loss", loss, y_hat, y)
+    if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        told = f"expected a real number of shape () for one step, got {_told(value)}"
+        raise ValueError(f"loss: {told}")
+
+
+def _followed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the shapes of what a function returns, or say in one line why it fails."""
+    leaves, structure = jax.tree.flatten(arguments)
+    traced = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+
+    def run(*arrays: Array) -> Any:
+        given = iter(arrays)
+        own = [next(given) if t else leaf for leaf, t in zip(leaves, traced, strict=True)]
+        return function(*jax.tree.unflatten(structure, own))
+
+    try:
+        return jax.eval_shape(run, *[leaf for leaf, t in zip(leaves, traced, strict=True) if t])
+    except Exception as error:
+        why = one_line(" ".join(str(error).split()), 200)
+        told = ", ".join(_told(leaf) for leaf, t in zip(leaves, traced, strict=True) if t)
+        raise ValueError(f"{name}: expected it to take {one_line(told, 200)}, got {why}") from error
+
+
+def _is_differentiable(leaf: Any) -> bool:
+    dtype = getattr(leaf, "dtype", None)
+    dtype = jnp.result_type(leaf) if dtype is None and isinstance(leaf, float | complex) else dtype
+    return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    found, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): jnp.shape(leaf)
+        for path, leaf in found
+    }
+
+
+def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
+    return one_line(", ".join(f"{name} {shape}" for name, shape in shapes.items()), 150)
+
+
+def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether two shapes would be broadcast to one another in silence."""
+    try:
+        np.broadcast_shapes(one, other)
+    except ValueError:
+        return False
+    return True
+
+
+def _told(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}{tuple(value.shape)}"
+    return one_line(repr(value), 60)

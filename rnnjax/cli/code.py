@@ -1,0 +1,158 @@
+"""What the commands say and do where results and the code that is there now do not go together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnjax.errors import ConfigError, one_line
+from rnnjax.sweep import files
+from rnnjax.sweep.experiment import Experiment, load
+from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.fingerprint import code_of
+from rnnjax.sweep.library import library_code
+from rnnjax.sweep.reuse import Earlier
+from rnnjax.sweep.same_code import (
+    CELLS,
+    LIBRARY,
+    UNKNOWN,
+    changed,
+    known,
+    refuse_other_code,
+    told_in,
+    told_of_cube,
+)
+from rnnjax.sweep.same_sweep import is_same_sweep
+from rnnjax.sweep.sources import read_sources
+from rnnjax.sweep.store import Store
+from rnnjax.sweep.whereabouts import located, whereabouts
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def experiment_of(cube: xr.Dataset, out: Path) -> Experiment:
+    """The experiment of a cube in a folder, with a line if its code is not that of the cells."""
+    name = str(cube.attrs.get("experiment", ""))
+    experiment = _loaded(name, out, _spec_of(name, out))
+    code, told = experiment.code, told_of_cube(out)
+    if known([cube.attrs.get(CELLS)]) - {code.cells}:
+        _say(f"{out}: its cells were computed by other code: {changed(told, code.told)} changed")
+    return experiment
+
+
+def experiment_in(store: Store) -> Experiment:
+    """The experiment of a store, as it is now."""
+    return _loaded(store.spec["experiment"], store.out, store.spec)
+
+
+def is_current(cube: xr.Dataset, out: Path, spec: Mapping[str, Any], *, again: bool) -> bool:
+    """Whether a cube without its store is the result of a sweep, and need not be computed.
+
+    Raises:
+        ConfigError: other code has computed it, and it is not to be computed `again`.
+    """
+    if not is_of_sweep(cube, spec):
+        return False
+    cells, here = known([cube.attrs.get(CELLS)]), told_in(spec)
+    if again:
+        return cells == {here["cells"]}
+    refuse_other_code(out, cells, told_of_cube(out), here)
+    if not cells:
+        _say(f"note: {out} does not tell the code it was computed with; --force computes it again")
+    return True
+
+
+def is_of_sweep(cube: xr.Dataset, spec: Mapping[str, Any]) -> bool:
+    """Whether a cube has the config of a sweep."""
+    there = {key: str(cube.attrs.get(key)) for key in ("experiment", "config_hash")}
+    code = {"cells": str(cube.attrs.get(CELLS)), "definitions": {}}
+    return is_same_sweep({**there, "code": code}, spec)
+
+
+def discard_other(store: Store, experiment: Experiment) -> None:
+    """Drop the groups that were not computed by the code of the experiment and rnnjax as it is."""
+    now = {CELLS: experiment.code.cells, LIBRARY: library_code()}
+    for group, receipt in store.receipts().items():
+        if not now.items() <= receipt.items():
+            store.discard(group)
+
+
+def remember_place(store: Store, experiment: Experiment) -> Store:
+    """The store, which names the file of the experiment where it did not lie any more."""
+    place = whereabouts(experiment.path, store.out)
+    there = store.spec.get("file")
+    if isinstance(there, Mapping) and Path(str(there.get("absolute"))).is_file():
+        return store
+    files.commit_over(
+        store.out / "sweep.json", files.seal({**store.spec, **place}), store.out / "tmp"
+    )
+    return Store.open(store.out)
+
+
+def tell_mixture(store: Store, experiment: Experiment) -> None:
+    """A line where cells that are there and cells to come are of different code."""
+    _tell_others(store.out, experiment, store.receipts().values())
+
+
+def tell_reuse(spec: Mapping[str, Any], experiment: Experiment, earlier: Earlier) -> None:
+    """A line where cells that are taken over are of other code than those to come."""
+    for out, cube in zip(spec["reuse"], earlier.cubes, strict=True):
+        _tell_others(Path(out), experiment, [cube.attrs])
+
+
+def tell_mixed(cube: xr.Dataset, out: Path) -> None:
+    """A line where the cells of a cube are not all of one code."""
+    for key, whose in ((CELLS, "the experiment"), (LIBRARY, "rnnjax itself")):
+        if " | " in str(cube.attrs.get(key)):
+            _say(f"note: {out} has cells by different code of {whose}; {key} in the cube tells it")
+
+
+def code_now(store: Store) -> str:
+    """What `rnnjax status` says of the code of a store; nothing of it is run."""
+    told, there = told_in(store.spec), store.cells_codes()
+    text = " | ".join(sorted(there)) or UNKNOWN
+    try:
+        path = located(store.spec["experiment"], store.out, store.spec)
+        code = code_of(read_sources(path))
+    except (ConfigError, StoreError):
+        return f"{text}; the experiment is not found now"
+    return f"{text}; {changed(told, code.told)} changed since" if there - {code.cells} else text
+
+
+def refuse_own_code(path: Path, out: Path) -> None:
+    """Raise ConfigError where a result names a file of its own folder as its experiment.
+
+    A folder of results may come from somebody else: looking at it must not run what it brings.
+    """
+    if path.resolve().is_relative_to(out.resolve()):
+        raise ConfigError("experiment", f"expected an experiment outside {out}, got {str(path)!r}")
+
+
+def _loaded(name: str, out: Path, spec: Mapping[str, Any]) -> Experiment:
+    path = located(name, out, spec)
+    refuse_own_code(path, out)
+    return load(name, path)
+
+
+def _spec_of(name: str, out: Path) -> dict[str, Any]:
+    """The spec of the store in a folder, empty where it is none of this experiment."""
+    try:
+        spec = files.read_sealed(out / "sweep.json")
+    except StoreError:
+        return {}
+    return spec if spec.get("experiment") == name else {}
+
+
+def _tell_others(out: Path, experiment: Experiment, told: Iterable[Mapping[str, Any]]) -> None:
+    codes = {key: {str(one.get(key, UNKNOWN)) for one in told} for key in (CELLS, LIBRARY)}
+    if codes[CELLS] - {experiment.code.cells}:
+        _say(f"note: {out} has cells of unknown code of the experiment; the cube will tell")
+    if codes[LIBRARY] - {library_code()}:
+        _say(f"note: {out} has cells by other code of rnnjax itself; the cube will tell both")
+
+
+def _say(line: str) -> None:
+    print(f"rnnjax: {one_line(line, 400)}", file=sys.stderr)

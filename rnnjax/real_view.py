@@ -1,0 +1,277 @@
+"""A network of complex numbers as one of real numbers, twice as many.
+
+  h = a + i b  ->  [a, b],    w = u + i v  ->  (u, v)                            (1)
+
+A step that is no holomorphic function of its state (modReLU, or anything that takes a real part)
+has no complex Jacobian: J v means four real blocks, and only a step without them may be written as
+one complex matrix. The same holds of what a weight does to a state. In the real view every
+derivative is an ordinary one, and a rule that goes forward in time needs to know nothing of complex
+numbers. For a holomorphic step J + i K it carries the blocks [[J, -K], [K, J]], which costs as many
+real products as the complex matrix.
+
+JAX's gradient of a real loss by w is dL/du - i dL/dv: what comes back is put together so.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from rnnjax import dynamics
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Cell, Params
+
+_N_TRIED = 4  # random states at which a step is asked whether it is holomorphic
+_CLOSE = 1e-4
+
+
+def split(z: Array) -> Array:
+    """Return [Re z, Im z] one behind the other, (2 n,), for z (n,)."""
+    return jnp.concatenate([z.real, z.imag])
+
+
+def joined(v: Array) -> Array:
+    """Return the complex vector (n,) whose parts stand in v (2 n,)."""
+    return jax.lax.complex(*jnp.split(v, 2))
+
+
+@struct.dataclass
+class RealView:
+    """A cell seen as one of real numbers, equation (1).
+
+    Attributes:
+      cell: the cell.
+      of_leaves: which leaves of the parameters are complex; they stand as (2, *leaf), static.
+      of_state: whether the state is complex, static.
+      of_drive: whether the drive is, static.
+    """
+
+    cell: Any
+    of_leaves: tuple[bool, ...] = struct.field(pytree_node=False)
+    of_state: bool = struct.field(pytree_node=False)
+    of_drive: bool = struct.field(pytree_node=False)
+
+    @property
+    def seen(self) -> "RealView":
+        """What a rule is to take for the cell: this."""
+        return self
+
+    def inward(self, params: Params) -> Params:
+        """Return parameters as the view takes them."""
+        leaves, structure = jax.tree.flatten(params)
+        parts = [
+            jnp.stack([leaf.real, leaf.imag]) if is_complex else leaf
+            for leaf, is_complex in zip(leaves, self.of_leaves, strict=True)
+        ]
+        return jax.tree.unflatten(structure, parts)
+
+    def _outward(self, params: Params) -> Params:
+        leaves, structure = jax.tree.flatten(params)
+        wholes = [
+            jax.lax.complex(leaf[0], leaf[1]) if is_complex else leaf
+            for leaf, is_complex in zip(leaves, self.of_leaves, strict=True)
+        ]
+        return jax.tree.unflatten(structure, wholes)
+
+    def gradient(self, grads: Any, n_leading: int = 0) -> Any:
+        """Return a gradient by the view's parameters as JAX's gradient by the cell's.
+
+        Args:
+          grads: tree of `Scaled`, value (*leading, 2, *leaf) where the leaf is complex.
+          n_leading: the number of leading axes.
+        """
+        leaves, structure = jax.tree.flatten(grads, is_leaf=lambda node: isinstance(node, Scaled))
+        wholes = self.gradient_by_leaf(dict(enumerate(leaves)), n_leading)
+        return jax.tree.unflatten(structure, wholes.values())
+
+    def gradient_by_leaf(self, grads: dict[int, Scaled], n_leading: int = 0) -> dict[int, Scaled]:
+        """Return the same of some leaves, by their numbers."""
+
+        def whole(leaf: Scaled) -> Scaled:
+            u, v = jnp.moveaxis(leaf.value, n_leading, 0)
+            return Scaled(jax.lax.complex(u, -v), leaf.exponent)
+
+        return {i: whole(leaf) if self.of_leaves[i] else leaf for i, leaf in grads.items()}
+
+    def cotangent(self, g: Array) -> Array:
+        """Return JAX's cotangent of a state, (n,), as that of the view's state."""
+        return split(g.conj()) if self.of_state else g
+
+    def initial_state(self) -> Array:
+        """Return h_0."""
+        return self._seen(self.cell.initial_state())
+
+    def step(self, params: Params, h: Array, x: Array) -> Array:
+        """Return h_t."""
+        return self._seen(self.cell.step(self._outward(params), self.state(h), x))
+
+    def readout(self, params: Params, h: Array) -> Array:
+        """Return y_t as the cell gives it."""
+        return self.cell.readout(self._outward(params), self.state(h))
+
+    def drive(self, params: Params, x: Array) -> Array:
+        """Return the part of a step that does not depend on the state."""
+        d = dynamics.drive(self.cell, self._outward(params), x)
+        return split(d) if self.of_drive else d
+
+    def advance(self, params: Params, h: Array, d: Array) -> Array:
+        """Return h_t from h_{t-1} and the drive."""
+        d = joined(d) if self.of_drive else d
+        return self._seen(dynamics.advance(self.cell, self._outward(params), self.state(h), d))
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether the step is positively homogeneous in state and drive."""
+        return dynamics.is_homogeneous(self.cell)
+
+    def local(self, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
+        """Return what the cell's Jacobian needs, and its exponent."""
+        d = joined(d) if self.of_drive else d
+        return dynamics.local(self.cell, self._outward(params), self.state(h), d)
+
+    def push(self, params: Params, at: Any, v: Array) -> Array:
+        """Return J v."""
+        return self._seen(dynamics.push(self.cell, self._outward(params), at, self.state(v)))
+
+    def pull(self, params: Params, at: Any, v: Array) -> Array:
+        """Return J^T v: of a complex J the adjoint, where the cell's `pull` is the transpose."""
+        v = self.state(v).conj()
+        return self._seen(dynamics.pull(self.cell, self._outward(params), at, v).conj())
+
+    @property
+    def entries_per_unit(self) -> int:
+        """Vectors in the state, those of imaginary parts behind those of real ones."""
+        return (1 + self.of_state) * dynamics.entries_per_unit(self.cell)
+
+    def __getattr__(self, name: str) -> Any:
+        # What a rule asks of a cell beside its step, and what no view changes.
+        if name in ("leak", "state_is_output", "layers"):
+            return getattr(self.cell, name)
+        raise AttributeError(name)
+
+    def _seen(self, h: Array) -> Array:
+        return split(h) if self.of_state else h
+
+    def state(self, h: Array) -> Array:
+        """Return a state of the view as the cell has it."""
+        return joined(h) if self.of_state else h
+
+
+def parts_together(cell: Cell, pattern: Any) -> Any:
+    """Return a pattern over state entries, bool (n_h, ...), with both parts of a number alike."""
+    if not (isinstance(cell, RealView) and cell.of_state):
+        return pattern
+    real, imaginary = pattern[: len(pattern) // 2], pattern[len(pattern) // 2 :]
+    either = real | imaginary
+    return (jnp if isinstance(pattern, jax.Array) else np).concatenate([either, either])
+
+
+class Unchanged(NamedTuple):
+    """What stands in for `RealView` where all numbers are real, and for its cell."""
+
+    seen: Cell
+
+    def inward(self, params: Params) -> Params:
+        """Return the parameters."""
+        return params
+
+    def gradient(self, grads: Any, n_leading: int = 0) -> Any:
+        """Return the gradient."""
+        return grads
+
+    def gradient_by_leaf(self, grads: dict[int, Scaled], n_leading: int = 0) -> dict[int, Scaled]:
+        """Return the gradient of some leaves."""
+        return grads
+
+    def state(self, h: Array) -> Array:
+        """Return the state."""
+        return h
+
+
+def of(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
+    """Return the real view of a cell if its state or any of its parameters is complex.
+
+    Args:
+      cell: the cell.
+      params: its parameters.
+      x: any input, (n_x,).
+    """
+    of_leaves = tuple(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(params))
+    of_state = jnp.iscomplexobj(cell.initial_state())
+    if isinstance(cell, RealView) or not (of_state or any(of_leaves)):
+        return Unchanged(cell)
+    d = jax.eval_shape(lambda p, x: dynamics.drive(cell, p, x), params, x)
+    return RealView(cell, of_leaves, of_state, jnp.issubdtype(d.dtype, jnp.complexfloating))
+
+
+def for_jacobians(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
+    """Return the real view of a cell whose complex state has no complex Jacobian.
+
+    A holomorphic step keeps its n x n complex Jacobians, as does any cell with real states.
+
+    Args:
+      cell: the cell; `holomorphic`, True or False, in it decides without a trial.
+      params: its parameters.
+      x: any input, (n_x,).
+    """
+    if not jnp.iscomplexobj(cell.initial_state()) or is_holomorphic(cell, params, x):
+        return Unchanged(cell)
+    return of(cell, params, x)
+
+
+def is_holomorphic(cell: Cell, params: Params, x: Array) -> bool:
+    """Return whether the step is a holomorphic function of a complex state, tried at random ones.
+
+    Args:
+      cell: the cell.
+      params: parameters; only their shapes matter.
+      x: an input, (n_x,); only its shape matters.
+    """
+    declared = getattr(cell, "holomorphic", None)
+    if declared is not None:
+        return bool(declared)
+    leaves, structure = jax.tree.flatten((cell, params, cell.initial_state(), x))
+    like = tuple(
+        jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
+        if isinstance(leaf, jax.Array | np.ndarray)
+        else leaf
+        for leaf in leaves
+    )
+    return _tried(like, structure)
+
+
+@functools.lru_cache(maxsize=64)
+def _tried(like: tuple[Any, ...], structure: Any) -> bool:
+    def gap(arrays: list[Array], direction: Array) -> Array:
+        given = iter(arrays)
+        leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]
+        cell, params, h, x = jax.tree.unflatten(structure, leaves)
+
+        def pushed(v: Array) -> Array:
+            return jax.jvp(lambda h: cell.step(params, h, x), (h,), (v,))[1]
+
+        turned, straight = pushed(1j * direction), 1j * pushed(direction)
+        return jnp.linalg.norm(turned - straight) / (1e-30 + jnp.linalg.norm(straight))
+
+    generator = np.random.default_rng(0)
+    h = jax.tree.unflatten(structure, like)[2]
+    with jax.ensure_compile_time_eval():
+        tried = jax.jit(gap)
+        gaps = [
+            float(tried([_drawn(generator, a) for a in like if _is_shape(a)], _drawn(generator, h)))
+            for _ in range(_N_TRIED)
+        ]
+    return max(gaps) < _CLOSE
+
+
+def _drawn(generator: np.random.Generator, like: jax.ShapeDtypeStruct) -> Array:
+    real, imaginary = generator.standard_normal((2, *like.shape))
+    is_complex = jnp.issubdtype(like.dtype, jnp.complexfloating)
+    return jnp.asarray(real + 1j * imaginary if is_complex else real, like.dtype)
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)

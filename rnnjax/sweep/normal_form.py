@@ -1,0 +1,70 @@
+"""What a piece of code says, and a hash of it, whatever its comments, formatting and docstrings.
+
+The hash is made from the syntax tree by a walk of its own: the texts of `ast.dump` and
+`ast.unparse` differ between versions of Python, and a hash that is stored must not.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+
+_LEFT_OUT = ("ctx", "kind", "type_comment")
+_HEX = 16  # digits of a hash
+
+
+def digest_of(text: str) -> str:
+    """The hash of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_HEX]
+
+
+def normalised(node: ast.AST) -> str:
+    """What a piece of code says, as a text that every version of Python makes alike.
+
+    Fields that are empty are left out: other versions have more or fewer of them.
+    """
+    said: list[str] = []
+    rest: list[object] = [node]
+    while rest:  # without recursion: a sum of a thousand terms is a thousand levels deep
+        item = rest.pop()
+        if isinstance(item, ast.AST):
+            said.append(f"{type(item).__name__}(")
+            rest.append(_Mark(")"))
+            for name, value in reversed(list(_fields(item))):
+                rest += [value, _Mark(f"{name}=")]
+        elif isinstance(item, list):
+            said.append("[")
+            rest += [_Mark("]"), *reversed(item)]
+        else:
+            said.append(f"{item} " if isinstance(item, _Mark) else _constant(item))
+    return "".join(said)
+
+
+class _Mark(str):
+    """A part of the text itself, not a value in the code."""
+
+
+def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            value = [item for item in value if not (is_text(item) or _is_empty(node, item))]
+        if name not in _LEFT_OUT and value not in (None, []):
+            yield name, value
+
+
+def _is_empty(node: ast.AST, item: object) -> bool:
+    """Whether an item is the empty text that some versions of Python put into f-strings."""
+    return isinstance(node, ast.JoinedStr) and isinstance(item, ast.Constant) and item.value == ""
+
+
+def _constant(value: object) -> str:
+    # Python refuses to write integers of thousands of digits in decimal.
+    told = hex(value) if type(value) is int else ascii(value)
+    return f"{type(value).__name__} {told} "
+
+
+def is_text(node: object) -> bool:
+    """Whether a statement is a constant alone: a docstring, or the text below a field."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

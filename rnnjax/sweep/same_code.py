@@ -1,0 +1,83 @@
+"""Whether results were computed by the code that is there now, and what of it has changed.
+
+Fingerprints are compared as texts. Results from before there were any, and those with fingerprints
+of another scheme, are of unknown code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnjax.errors import ConfigError
+from rnnjax.sweep import files
+from rnnjax.sweep.differences import MOST
+from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.fingerprint import ORDER, SCHEME
+
+CELLS, LIBRARY = "cells_code", "library_code"  # attributes of shards, receipts and cubes
+UNKNOWN = "unknown"
+
+
+def told_in(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sweep.json or cube.json tells of the code: "cells" and "definitions", or nothing."""
+    code = spec.get("code")
+    return dict(code) if isinstance(code, Mapping) and is_told_well(code) else {}
+
+
+def is_told_well(code: object) -> bool:
+    """Whether the code is told in the form that `Code.told` has."""
+    return (
+        isinstance(code, Mapping)
+        and isinstance(code.get("cells"), str)
+        and isinstance(code.get("definitions"), Mapping)
+        and all(isinstance(digest, str) for digest in code["definitions"].values())
+    )
+
+
+def known(codes: Iterable[object]) -> set[str]:
+    """The fingerprints, of this scheme, in attributes that may each name several."""
+    each = {code for told in codes for code in str(told).split(" | ")}
+    return {code for code in each if code.startswith(f"{SCHEME}-")}
+
+
+def changed(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """The names of the definitions that differ, as in ``measure, GAIN``; "it" if none is known."""
+    old, new = (code.get("definitions", {}) for code in (there, here))
+    names = [name for name in [*new, *(name for name in old if name not in new)]
+             if old.get(name) != new.get(name)]  # fmt: skip
+    if not old or not names:
+        return "it"
+    names = [name for name in names if name != ORDER] or names
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return ", ".join(names[:MOST]) + more
+
+
+def refuse_other_code(
+    out: Path, cells: set[str], there: Mapping[str, Any], here: Mapping[str, Any]
+) -> None:
+    """Raise ConfigError if cells were computed by other code than that of the experiment now.
+
+    Args:
+        out: their folder.
+        cells: the fingerprints that are known of them.
+        there: what is told of their code, for the names of what has changed.
+        here: the code now; nothing is refused where it is unknown.
+    """
+    if cells - {here.get("cells")} and here:
+        told = f"expected the code that {out} was computed with, but {changed(there, here)} changed"
+        raise ConfigError(
+            "experiment", f"{told}; take another --out, or --force to compute it again"
+        )
+
+
+def told_of_cube(out: Path) -> dict[str, Any]:
+    """What is told of the code of the cube in a folder, for the names of its definitions."""
+    for name in ("cube.json", "sweep.json"):
+        try:
+            if code := told_in(files.read_sealed(out / name)):
+                return code
+        except StoreError:
+            continue
+    return {}

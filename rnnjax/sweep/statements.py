@@ -1,0 +1,166 @@
+"""The top-level statements of a Python file: what each of them binds, reads and imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rnnjax.sweep.normal_form import digest_of, is_text, normalised
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+UNREADABLE = "all of it"  # the one statement of what is no Python that can be read
+Chain = tuple[str, ...]
+
+
+class Import(NamedTuple):
+    """One name that is imported.
+
+    Args:
+        module: the module, as in ``a.b``; relative to the package `level` steps up if that is > 0.
+        name: the name in it: None for the module itself, "*" for all.
+        level: number of leading dots.
+    """
+
+    module: str
+    name: str | None
+    level: int
+
+
+class Statement(NamedTuple):
+    """One top-level statement; an import of several names is one for each.
+
+    Args:
+        label: what a message calls it.
+        names: what it binds.
+        digest: the hash of what it says.
+        reads: the dotted names in it, ``("jax", "numpy", "sum")``.
+        imports: what it imports, also within a function.
+        plain: whether it binds names and does nothing else, so that it matters to those alone who
+            read one of them.
+        target: what the name of a plain import stands for.
+        is_function: whether it is a function, which may be moved within its file.
+    """
+
+    label: str
+    names: Chain
+    digest: str
+    reads: frozenset[Chain] = frozenset()
+    imports: tuple[Import, ...] = ()
+    plain: bool = True
+    target: Import | None = None
+    is_function: bool = False
+
+
+def statements_in(data: bytes) -> list[Statement]:
+    """The top-level statements of a file; one that stands for all where it is no Python."""
+    try:
+        body = ast.parse(data).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return [Statement(UNREADABLE, (), digest_of(repr(data)), plain=False)]
+    return [told for node in body if not is_text(node) for told in _statements(node)]
+
+
+def _statements(node: ast.stmt) -> list[Statement]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [_imported(node, alias) for alias in node.names]
+    names, plain = _bound(node)
+    label = ", ".join(names) if plain else "what runs on import"
+    return [
+        Statement(
+            label, names, digest_of(normalised(node)), _reads(node), tuple(_imports(node)),
+            plain, is_function=isinstance(node, _FUNCTIONS),
+        )
+    ]  # fmt: skip
+
+
+def _imported(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> Statement:
+    (what,) = _imports_of(node, [alias])
+    bound = alias.asname or alias.name.partition(".")[0]
+    # `import a.b` binds a, and through it whatever of a was imported.
+    names_top = isinstance(node, ast.Import) and alias.asname is None
+    target = Import(bound, None, 0) if names_top else what
+    digest, star = digest_of(repr((what, bound))), alias.name == "*"
+    names = () if star else (bound,)
+    return Statement(
+        f"import of {alias.name}", names, digest, imports=(what,), plain=not star, target=target
+    )
+
+
+def _bound(node: ast.stmt) -> tuple[Chain, bool]:
+    """The names that a statement binds, and whether it does nothing else."""
+    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        return (node.name,), True
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        targets = [node.target]
+    elif type(node).__name__ == "TypeAlias":  # Python 3.12
+        targets = [node.name]  # type: ignore[attr-defined]
+    kinds = (ast.Name, ast.Tuple, ast.List, ast.Starred, ast.expr_context)
+    parts = [part for target in targets for part in ast.walk(target)]
+    plain = bool(targets) and all(isinstance(part, kinds) for part in parts)
+    return tuple(dict.fromkeys(_stored(node))), plain
+
+
+def _stored(node: ast.AST) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store | ast.Del):
+            yield part.id
+        elif isinstance(part, (*_FUNCTIONS, ast.ClassDef)):
+            yield part.name
+        elif isinstance(part, ast.alias):
+            yield part.asname or part.name.partition(".")[0]
+
+
+def _imports(node: ast.AST) -> Iterator[Import]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Import | ast.ImportFrom):
+            yield from _imports_of(part, part.names)
+
+
+def _imports_of(node: ast.Import | ast.ImportFrom, names: list[ast.alias]) -> Iterator[Import]:
+    for alias in names:
+        if isinstance(node, ast.Import):
+            yield Import(alias.name, None, 0)
+        else:
+            yield Import(node.module or "", alias.name, node.level)
+
+
+def _reads(node: ast.AST) -> frozenset[Chain]:
+    """The dotted names that are read in a piece of code; those of local variables too."""
+    found: set[Chain] = set()
+    rest = [node]
+    while rest:
+        part = rest.pop()
+        if chain := _chain(part):
+            found.add(chain)
+            continue
+        if isinstance(part, ast.Global):
+            found.update((name,) for name in part.names)
+        for annotation in (getattr(part, "annotation", None), getattr(part, "returns", None)):
+            rest += _quoted(annotation) if isinstance(annotation, ast.AST) else []
+        rest += ast.iter_child_nodes(part)
+    return frozenset(found)
+
+
+def _chain(node: ast.AST) -> Chain:
+    """The names of ``a.b.c``, or none where it is not that, or is written to."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name) or (isinstance(node.ctx, ast.Store) and not names):
+        return ()
+    return (node.id, *reversed(names))
+
+
+def _quoted(annotation: ast.AST) -> Iterator[ast.AST]:
+    """The annotations that are written as text."""
+    for part in ast.walk(annotation):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            try:
+                yield ast.parse(part.value, mode="eval")
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
