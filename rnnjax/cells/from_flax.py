@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen, nnx
 from jax.flatten_util import ravel_pytree
 
 from rnnjax import fields, pickles
-from rnnjax.cells import flax_modules, initial_weights
+from rnnjax.cells import carried_units, flax_modules, initial_weights
 from rnnjax.ranges import Kind
 from rnnjax.types import Array
 
@@ -164,10 +165,9 @@ class FlaxCell:
         return self.initial_state().size
 
     @property
-    def entries_per_unit(self) -> int:
-        """Vectors in the carry if they are of one length, each unit having an entry in each."""
-        sizes = [leaf.shape for leaf in jax.tree.leaves(self.backend.carry())]
-        return len(sizes) if len(set(sizes)) == 1 and len(sizes[0]) == 1 else 1
+    def entries_per_unit(self) -> int | None:
+        """Entries of the carry that a unit has, None where not all have as many."""
+        return _layout(self.backend).entries_per_unit
 
     def init(self, key: Array) -> FlaxParams:
         """Draw the flax cell's parameters by its own initialisers, and V ~ N(0, 1/n_s)."""
@@ -179,20 +179,28 @@ class FlaxCell:
 
     def initial_state(self) -> Array:
         """Return the initial carry, flat, (n_h,)."""
-        return ravel_pytree(self.backend.carry())[0]
+        return self._raveled(self.backend.carry())
 
     def step(self, params: FlaxParams, h: Array, x: Array) -> Array:
         """Return the new carry, flat."""
-        carry, _ = self.backend.apply(params.cell, self._unravel()(h), x)
-        return ravel_pytree(carry)[0]
+        carry, _ = self.backend.apply(params.cell, self._carry(h), x)
+        return self._raveled(carry)
 
     def readout(self, params: FlaxParams, h: Array) -> Array:
         """Return V s + c."""
         start, stop = self._output_slice(params.cell)
         return params.V @ h[start:stop] + params.c
 
-    def _unravel(self) -> Any:
-        return ravel_pytree(self.backend.carry())[1]
+    def _raveled(self, carry: Any) -> Array:
+        leaves = jax.tree.leaves(carry)
+        return ravel_pytree([leaves[i] for i in _layout(self.backend).order])[0]
+
+    def _carry(self, h: Array) -> Any:
+        leaves, structure = jax.tree.flatten(self.backend.carry())
+        order = _layout(self.backend).order
+        ordered = ravel_pytree([leaves[i] for i in order])[1](h)
+        by_number = dict(zip(order, ordered, strict=True))
+        return jax.tree.unflatten(structure, [by_number[i] for i in range(len(leaves))])
 
     def _output_slice(self, params: Any) -> tuple[int, int]:
         """Return where in the flat state the flax cell's output stands.
@@ -205,11 +213,31 @@ class FlaxCell:
         outvars: list[Any] = traced.jaxpr.outvars
         *carry, output = outvars
         start = 0
-        for leaf in carry:
+        for leaf in (carry[i] for i in _layout(self.backend).order):
             if leaf is output:
                 return start, start + leaf.aval.size
             start += leaf.aval.size
         return 0, start
+
+
+@functools.lru_cache(maxsize=64)
+def _layout(backend: Backend) -> carried_units.Layout:
+    """Return the layout of the carry, read off a step with small positive numbers."""
+
+    def step(flat: Array, params: Any, carry: Any, x: Array) -> Array:
+        return ravel_pytree(backend.apply(params, ravel_pytree(carry)[1](flat), x)[0])[0]
+
+    def small(like: Any) -> Array:
+        return jnp.asarray(generator.uniform(0.05, 0.1, like.shape), like.dtype)
+
+    generator = np.random.default_rng(0)
+    with jax.ensure_compile_time_eval():
+        params = jax.tree.map(small, jax.eval_shape(backend.init, jax.random.key(0)))
+        carry = jax.tree.map(small, jax.eval_shape(backend.carry))
+        flat, x = ravel_pytree(carry)[0], jnp.full(backend.n_x, 0.07)
+        J = jax.jit(jax.jacrev(step))(flat, params, carry, x)
+        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(carry)]
+        return carried_units.layout(np.asarray(J) != 0, shapes)
 
 
 @functools.lru_cache(maxsize=64)
