@@ -111,6 +111,7 @@ class Number:
 
 
 COUNT = Number(at_least=1, whole=True, static=True)
+COUNT_OR_ZERO = Number(at_least=0, whole=True, static=True)
 COUNT_OR_NONE = Number(at_least=1, whole=True, static=True, optional=True)
 
 
