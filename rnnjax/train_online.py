@@ -51,7 +51,8 @@ def fit_online(
     An online rule (see `rnnjax.rules.online`) goes on from update to update with its memory. Any
     other rule is given the sequence in pieces of `steps_per_update` steps and carries from piece to
     piece what its state carries. State and memory start afresh with every sequence; what a rule has
-    learned about the network stays. Where no loss falls due in a piece, there is no update.
+    learned about the network (each `rnnjax.rules.online.Carried` in its state) stays. Where no loss
+    falls due in a piece, there is no update.
 
     Args:
       cell: the cell.
