@@ -5,6 +5,7 @@ import pkgutil
 from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 
+import jax
 import jax.numpy as jnp
 from flax import linen, nnx
 
@@ -123,6 +124,11 @@ def functions_found():
     return found
 
 
+def unrolled():
+    cell = rnnjax.Vanilla(2, 3)
+    return rnnjax.unroll(cell, cell.init(jax.random.key(0)), jnp.ones((2, 2)))
+
+
 def example(name):
     """A value of a public dataclass, with the fewest arguments that it can be made with."""
     penalty = rnnjax.penalties.Omega()
@@ -137,8 +143,9 @@ def example(name):
         "FromLinen": lambda cls: cls(linen.GRUCell(3), 2),
         "FromNNX": lambda cls: cls(nnx.LSTMCell, 2, 3),
         "Penalised": lambda cls: cls(rnnjax.BPTT(), penalty),
+        "RealView": lambda cls: cls(rnnjax.LRU(2, 3), (False,) * 6, True, True),
         "Scaled": lambda cls: number,
-        "Trajectory": lambda cls: cls(number, jnp.ones(3), jnp.ones(3), jnp.int32(0)),
+        "Trajectory": lambda cls: unrolled(),
         "TruncatedBPTT": lambda cls: cls(2),
     }
     cls = dataclasses_found()[name]

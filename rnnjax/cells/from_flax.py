@@ -5,7 +5,6 @@ vector; the readout is linear, y_hat = V s + c, where s is the part of the state
 returns as its output (h of an LSTM, not c), or the whole state where the output is no part of it.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple, Protocol
 
@@ -15,8 +14,8 @@ import numpy as np
 from flax import linen, nnx
 from jax.flatten_util import ravel_pytree
 
-from rnnjax import fields, pickles
-from rnnjax.cells import carried_units, flax_modules, initial_weights
+from rnnjax import fields
+from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
 from rnnjax.ranges import Kind
 from rnnjax.types import Array
 
@@ -28,6 +27,8 @@ class Backend(Protocol):
     def n_x(self) -> int:
         """Inputs."""
         ...
+
+    def __hash__(self) -> int: ...
 
     def init(self, key: Array) -> Any:
         """Draw the cell's own parameters."""
@@ -85,7 +86,7 @@ class FromLinen:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is unpickled: a module is made again of what differs from its defaults."""
-        return _linen_again, (_taken_apart(self.module), self.n_x)
+        return _linen_again, (linen_parts.taken_apart(self.module), self.n_x)
 
     def init(self, key: Array) -> Any:
         """Draw the module's parameters."""
@@ -245,40 +246,8 @@ def _check_nnx_shapes(backend: FromNNX) -> None:
     flax_modules.check_nnx_shapes(backend.build, backend.cell_class, backend.n_x)
 
 
-class _Parts(NamedTuple):
-    """A linen module without its default arguments, which pickle would not find."""
-
-    kind: type
-    arguments: dict[str, Any]
-
-
-def _taken_apart(module: Any) -> _Parts:
-    fields_of_kind = (f for f in dataclasses.fields(module) if f.init and f.name != "parent")
-    given = {f.name: getattr(module, f.name) for f in fields_of_kind if not _is_default(module, f)}
-    return _Parts(
-        type(module),
-        {
-            name: _taken_apart(part) if isinstance(part, linen.Module) else pickles.packed(part)
-            for name, part in given.items()
-        },
-    )
-
-
-def _is_default(module: Any, field: Any) -> bool:
-    return getattr(module, field.name) is field.default
-
-
-def _linen_again(parts: _Parts, n_x: int) -> FromLinen:
-    return FromLinen(_made(parts), n_x)
-
-
-def _made(parts: _Parts) -> Any:
-    return parts.kind(
-        **{
-            name: _made(part) if isinstance(part, _Parts) else pickles.unpacked(part)
-            for name, part in parts.arguments.items()
-        }
-    )
+def _linen_again(parts: linen_parts.Parts, n_x: int) -> FromLinen:
+    return FromLinen(linen_parts.made(parts), n_x)
 
 
 def from_linen(module: linen.Module, n_x: int, n_y: int = 1) -> FlaxCell:
