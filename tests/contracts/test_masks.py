@@ -229,7 +229,7 @@ def test_the_published_case():
 def test_a_mask_of_zeros_is_refused_where_it_is_known():
     params, batch = VANILLA.init(KEY), sequence()
     empty = batch.replace(mask=jnp.zeros(L))
-    with pytest.raises(ValueError, match="^mask: expected a step with a weight"):
+    with pytest.raises(ValueError, match=r"^mask: expected a step with a weight"):
         probes.log_norm_by_lag(VANILLA, None, params, empty)
     traced = jax.jit(lambda b: probes.log_norm_by_lag(VANILLA, None, params, b))(empty)
     assert np.all(np.isnan(traced["log_norm"]))

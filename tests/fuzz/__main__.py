@@ -14,9 +14,9 @@ os.environ["XLA_FLAGS"] = " ".join(
 
 import jax
 
-jax.config.update("jax_enable_x64", True)
-
 from tests.fuzz.compare import NUMBERS_A_PROGRAM, cases
+
+jax.config.update("jax_enable_x64", True)
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """What subjects are compared with: plain float64 autodiff of a scan over time, with weights of
-their own at every step. Nothing of rnnjax is used but a cell's `initial_state`, `step` and `readout`.
+their own at every step. Nothing of rnnjax is used but a cell's `initial_state`, `step` and
+`readout`.
 
   G[t, s] = d l_t / d w_s,   w_s: the weights as they are used at step s            (1)
 """
