@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import dynamics, masks, scaled, scan
+from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Tangents, Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -229,6 +230,7 @@ def last_step_cotangent(
     return readout_source(cell, loss, params, h, y, jnp.ones(len(h), h.real.dtype))[1]
 
 
+@arguments(segment=COUNT_OR_NONE)
 def adjoint(
     cell: Cell,
     loss: StepLoss | None,

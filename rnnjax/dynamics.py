@@ -91,8 +91,8 @@ def jacobian(cell: Cell, params: Params, at: Any, like: Array) -> Array:
 
 
 def entries_per_unit(cell: Cell) -> int:
-    """Return m, the number of state entries of a unit."""
-    return getattr(cell, "entries_per_unit", 1)
+    """Return m, the number of state entries of a unit; 1 where not all units have as many."""
+    return getattr(cell, "entries_per_unit", 1) or 1
 
 
 def push(cell: Cell, params: Params, at: Any, v: Array) -> Array:

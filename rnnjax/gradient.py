@@ -218,9 +218,12 @@ def leaves_read(function: Callable[[Params], Array], params: Params) -> list[int
     leaves, structure = jax.tree.flatten(params)
     of_leaves = jax.make_jaxpr(lambda *leaves: function(jax.tree.unflatten(structure, leaves)))
     traced = of_leaves(*leaves).jaxpr
-    read = {id(v) for equation in traced.eqns for v in equation.invars}
-    read |= {id(v) for v in traced.outvars}
-    return [i for i, v in enumerate(traced.invars) if id(v) in read]
+    needed = {id(v) for v in traced.outvars}
+    for equation in reversed(traced.eqns):
+        # What nothing is made of is not read: the real view takes all parameters apart.
+        if any(id(v) in needed for v in equation.outvars):
+            needed |= {id(v) for v in equation.invars}
+    return [i for i, v in enumerate(traced.invars) if id(v) in needed]
 
 
 def _contract(

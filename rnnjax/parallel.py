@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import boundary, dynamics, real_view, scaled
+from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.types import Array, Cell, Params
 
 _ROUNDINGS = 100  # how many of them a converged state may still move by
@@ -57,6 +58,7 @@ def linear_recurrence(J: Array, b: Array, start: Array) -> Array:
     return jax.lax.associative_scan(combined, (J, b))[1]
 
 
+@arguments(max_iterations=COUNT_OR_NONE)
 def unroll(cell: Cell, params: Params, x: Array, *, max_iterations: int | None = None) -> Solved:
     """Run a cell over one sequence by Newton's method, equation (1).
 

@@ -111,6 +111,7 @@ class Number:
 
 
 COUNT = Number(at_least=1, whole=True, static=True)
+COUNT_OR_ZERO = Number(at_least=0, whole=True, static=True)
 COUNT_OR_NONE = Number(at_least=1, whole=True, static=True, optional=True)
 
 
@@ -232,6 +233,8 @@ def is_exactly(value: Any, number: float) -> bool:
 
 def _of_python(value: Any) -> Any:
     """Return a NumPy number as a number of Python, which takes the dtype of what it meets."""
+    if type(value) in (int, float):
+        return value
     if isinstance(value, np.integer):
         return int(value)
     return float(value) if isinstance(value, np.floating) else value

@@ -18,14 +18,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
-from rnnjax import dynamics
+from rnnjax import dynamics, fields
+from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params
 
 _N_TRIED = 4  # random states at which a step is asked whether it is holomorphic
 _CLOSE = 1e-4
+_FLAGS = Kind(lambda value: isinstance(value, tuple), "flags in a tuple")
 
 
 def split(z: Array) -> Array:
@@ -38,7 +39,7 @@ def joined(v: Array) -> Array:
     return jax.lax.complex(*jnp.split(v, 2))
 
 
-@struct.dataclass
+@fields.dataclass
 class RealView:
     """A cell seen as one of real numbers, equation (1).
 
@@ -50,9 +51,9 @@ class RealView:
     """
 
     cell: Any
-    of_leaves: tuple[bool, ...] = struct.field(pytree_node=False)
-    of_state: bool = struct.field(pytree_node=False)
-    of_drive: bool = struct.field(pytree_node=False)
+    of_leaves: tuple[bool, ...] = fields.declared(_FLAGS, static=True)
+    of_state: bool = fields.flag()
+    of_drive: bool = fields.flag()
 
     @property
     def seen(self) -> "RealView":

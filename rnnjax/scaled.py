@@ -114,7 +114,8 @@ def lower(value: Array, exponent: Array) -> Array:
       value: (*leading, *inner).
       exponent: int32, (*leading,).
     """
-    return _times(value, power_of_two(exponent, value.dtype))
+    factor = power_of_two(exponent, value.dtype)
+    return _change_of_unit(value, factor, exponent, jnp.zeros_like(exponent))
 
 
 @jax.custom_jvp
@@ -147,6 +148,7 @@ def in_unit(number: Scaled, exponent: Array) -> Array:
     return _change_of_unit(number.value, factor, number.exponent, exponent)
 
 
+@jax.custom_jvp
 def shift(value: Array, exponent: Array) -> Array:
     """Return value x 2^exponent as a plain array.
 
@@ -157,6 +159,15 @@ def shift(value: Array, exponent: Array) -> Array:
     Returns:
       (*leading, *inner); inf or 0 where the result leaves the range of the dtype.
     """
+    return _shifted(value, exponent)
+
+
+@shift.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    return shift(*primals), shift(tangents[0], unit_of(primals[1]))
+
+
+def _shifted(value: Array, exponent: Array) -> Array:
     # Three factors, since 2^exponent alone may leave the range where the product does not: a value
     # of 2^126 times 2^-250 is an ordinary number. No division, which is slow in a loop.
     most = 4 * _real(value.dtype).maxexp
@@ -236,18 +247,7 @@ def normalise_tree(tree: Any, exponent: Array | int = 0) -> Any:
 
 def plain(tree: Any) -> Any:
     """Return the plain arrays of a `Scaled` or a tree of them: inf or 0 where they do not fit."""
-    return jax.tree.map(_plain, tree, is_leaf=_is_scaled)
-
-
-@jax.custom_jvp
-def _plain(number: Scaled) -> Array:
-    return shift(number.value, number.exponent)
-
-
-@_plain.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    (number,), (tangent,) = primals, tangents
-    return _plain(number), shift(tangent.value, unit_of(number.exponent))
+    return jax.tree.map(lambda s: shift(s.value, s.exponent), tree, is_leaf=_is_scaled)
 
 
 def common(number: Scaled) -> tuple[Array, Array]:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rnnjax import boundary, dynamics, masks, scaled
+from rnnjax import boundary, dynamics, masks, ranges, scaled
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -322,6 +322,7 @@ def outputs(cell: Cell, params: Params, x: Array) -> Array:
     return jax.vmap(lambda h: cell.readout(params, h))(steps(cell, params, x).plain)
 
 
+@ranges.arguments(rarest=ranges.Number(at_least=0, at_most=1))
 def generate(
     cell: Cell,
     params: Params,

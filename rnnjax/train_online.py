@@ -51,7 +51,8 @@ def fit_online(
     An online rule (see `rnnjax.rules.online`) goes on from update to update with its memory. Any
     other rule is given the sequence in pieces of `steps_per_update` steps and carries from piece to
     piece what its state carries. State and memory start afresh with every sequence; what a rule has
-    learned about the network stays. Where no loss falls due in a piece, there is no update.
+    learned about the network (each `rnnjax.rules.online.Carried` in its state) stays. Where no loss
+    falls due in a piece, there is no update.
 
     Args:
       cell: the cell.
@@ -105,7 +106,7 @@ def fit_online(
         return (params, optimiser_state, learner.end(memory)), losses.reshape(-1)
 
     keys = jax.random.split(jax.random.fold_in(key, _RULE), batch_size)
-    like = task.sample(key)
+    like = jax.tree.map(lambda a: a[:steps_per_update], task.sample(key))
     state = jax.vmap(lambda key: rule.init(cell, params, like, key))(keys)
     start = (params, optimiser.init(params), state)
     (params, _, _), losses = jax.lax.scan(sequence, start, jnp.arange(n_sequences))

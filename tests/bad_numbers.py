@@ -9,9 +9,11 @@ import pytest
 
 
 def is_numeric(annotation):
-    """Whether it is of a number or a flag, and not of a tuple of such."""
+    """Whether it is of a number or a flag, and not of several."""
     told = str(annotation)
-    return bool(re.search(r"\b(int|float|bool)\b", told)) and "tuple" not in told
+    return bool(re.search(r"\b(int|float|bool)\b", told)) and not re.search(
+        "tuple|Sequence|dict", told
+    )
 
 
 def outside(range_):

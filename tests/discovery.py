@@ -5,6 +5,7 @@ import pkgutil
 from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 
+import jax
 import jax.numpy as jnp
 from flax import linen, nnx
 
@@ -123,6 +124,11 @@ def functions_found():
     return found
 
 
+def unrolled():
+    cell = rnnjax.Vanilla(2, 3)
+    return rnnjax.unroll(cell, cell.init(jax.random.key(0)), jnp.ones((2, 2)))
+
+
 def example(name):
     """A value of a public dataclass, with the fewest arguments that it can be made with."""
     penalty = rnnjax.penalties.Omega()
@@ -137,8 +143,9 @@ def example(name):
         "FromLinen": lambda cls: cls(linen.GRUCell(3), 2),
         "FromNNX": lambda cls: cls(nnx.LSTMCell, 2, 3),
         "Penalised": lambda cls: cls(rnnjax.BPTT(), penalty),
+        "RealView": lambda cls: cls(rnnjax.LRU(2, 3), (False,) * 6, True, True),
         "Scaled": lambda cls: number,
-        "Trajectory": lambda cls: cls(number, jnp.ones(3), jnp.ones(3), jnp.int32(0)),
+        "Trajectory": lambda cls: unrolled(),
         "TruncatedBPTT": lambda cls: cls(2),
     }
     cls = dataclasses_found()[name]
@@ -146,3 +153,20 @@ def example(name):
         return made[name](cls)
     sizes = {f.name: 2 for f in fields(cls) if f.default is MISSING and f.name in SIZES}
     return cls(**sizes)
+
+
+def penalties_found():
+    """Every penalty: a public class whose value is called with (cell, loss, params, batch)."""
+    return {
+        name: thing
+        for name, thing in _public(rnnjax.penalties)
+        if inspect.isclass(thing) and _needed_of_call(thing) == _ONE_SEQUENCE
+    }
+
+
+def _needed_of_call(cls):
+    call = vars(cls).get("__call__")
+    return [p for p in _needed(call) if p != "self"] if call else []
+
+
+_ONE_SEQUENCE = ["cell", "loss", "params", "batch"]

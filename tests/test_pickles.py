@@ -156,6 +156,15 @@ def test_another_process_reads_it(tmp_path):
     assert int(out) == len(cells) >= 10
 
 
+def test_a_deep_copy_shares_what_is_static():
+    """What has no name to be pickled by can be copied all the same."""
+    nameless = jax.jit(lambda key, n: jnp.eye(n))
+    cell = rnnjax.Vanilla(2, 3, recurrent=nameless, gain=np.ones(2))
+    made = copy.deepcopy(cell)
+    assert made.recurrent is nameless and jax.tree.structure(made) == jax.tree.structure(cell)
+    assert made.gain is not cell.gain
+
+
 def test_only_what_a_name_leads_to_is_kept_by_its_name():
     inside = functools.partial(jax.nn.relu)
     for value in (3, "x", None, jnp.tanh, jax.nn.relu, (jax.nn.relu, (1, root)), inside, int):

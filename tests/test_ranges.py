@@ -33,6 +33,22 @@ def called(name):
         "rnnjax.tasks.two_points.TwoPoints.grid": ((tasks.TwoPoints(), 2), {}),
         "rnnjax.updates.scaled_gradient.plain": ((sgd,), {}),
     }
+    cell = rnnjax.Vanilla(2, 3)
+    batch, params = tasks.Adding(4).sample(key), cell.init(key)
+    on_batch = (cell, None, params, batch)
+    good |= {
+        "rnnjax.adjoint.adjoint": (on_batch, {}),
+        "rnnjax.parallel.unroll": ((cell, params, batch.x), {}),
+        "rnnjax.penalties.omega_at_end.gradient": ((cell, params, batch, 1.0), {}),
+        "rnnjax.probes.alignment.recurrent_gradient": ((None,) * 6, {}),
+        "rnnjax.probes.horizon.horizon": ((batch.mask,), {}),
+        "rnnjax.probes.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
+        "rnnjax.probes.lyapunov.growth": ((cell, params, None, 2), {"n_discarded": 0}),
+        "rnnjax.probes.lyapunov.log_growth": ((cell, params, batch.x, 2), {"n_discarded": 0}),
+        "rnnjax.scan.generate": ((cell, params, 0, None), {}),
+    }
+    if ".probes." in name and name not in good:
+        return on_batch, {}
     if name in good:
         return good[name]
     if "initial_weights" in name:
@@ -55,11 +71,14 @@ def test_arguments_are_found():
 
 def test_every_numeric_argument_of_what_builds_or_trains_declares_its_range():
     rooms = ("updates", "train", "train_online", "cells.initial_weights", "ratios", "tasks")
+    rooms += ("penalties", "probes", "parallel", "adjoint.adjoint", "scan")
     for name, function in functions_found().items():
         if not name.startswith(tuple(f"rnnjax.{room}" for room in rooms)):
             continue
         for argument, parameter in inspect.signature(function).parameters.items():
-            if is_numeric(parameter.annotation) and "Array | int" not in str(parameter.annotation):
+            # Indices may be traced and take what is beyond as the last; per_step is a rule's own.
+            free = "Array | int" in str(parameter.annotation) or argument == "per_step"
+            if is_numeric(parameter.annotation) and not free:
                 assert argument in getattr(function, "ranges", {}), f"{name}({argument})"
 
 

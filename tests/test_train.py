@@ -10,6 +10,7 @@ from rnnjax.losses import squared_error
 
 TASK = tasks.Adding(length=8)
 CELL = rnnjax.Vanilla(2, 6, 1)
+KEY = jax.random.key(0)
 
 
 def fit(key, optimiser, **options):
@@ -116,7 +117,15 @@ def test_training_learns():
     assert np.mean(loss[-50:]) < 0.02 < 1 / 6 < np.mean(loss[:3])
 
 
-@pytest.mark.parametrize("options", [{"n_updates": 0}, {"n_updates": 5, "every": 2}])
-def test_counts_that_do_not_fit_are_refused(options):
-    with pytest.raises(ValueError, match="n_updates: expected a positive multiple of every"):
-        fit(jax.random.key(0), optax.sgd(0.1), **options)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_updates": 0}, "n_updates: expected a whole number of at least 1, got 0"),
+        ({"n_updates": 5, "every": 2}, "n_updates: expected a multiple of every = 2, got 5"),
+        ({"batch_size": None, "batch": jax.tree.map(lambda a: a[None][:0], TASK.sample(KEY))},
+         "batch: expected at least one sequence, got none"),
+    ],
+)  # fmt: skip
+def test_counts_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(KEY, optax.sgd(0.1), **options)

@@ -100,10 +100,15 @@ def test_what_a_rule_has_learned_stays_and_its_memory_does_not():
 
 
 @pytest.mark.parametrize(
-    "options", [{"steps_per_update": 4}, {"steps_per_update": 0}, {"n_sequences": 0}]
+    ("options", "message"),
+    [
+        ({"steps_per_update": 4}, "steps_per_update: expected a divisor of T = 6, got 4"),
+        ({"steps_per_update": 0}, "steps_per_update: expected a whole number of at least 1"),
+        ({"n_sequences": 0}, "n_sequences: expected a whole number of at least 1"),
+    ],
 )
-def test_counts_that_do_not_fit_are_refused(options):
-    with pytest.raises(ValueError, match="steps_per_update: expected a divisor of T = 6"):
+def test_counts_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
         trained(rules.RTRL(), 0.1, **options)
 
 

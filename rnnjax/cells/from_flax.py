@@ -5,17 +5,17 @@ vector; the readout is linear, y_hat = V s + c, where s is the part of the state
 returns as its output (h of an LSTM, not c), or the whole state where the output is no part of it.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen, nnx
 from jax.flatten_util import ravel_pytree
 
-from rnnjax import fields, pickles
-from rnnjax.cells import flax_modules, initial_weights
+from rnnjax import fields
+from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
 from rnnjax.ranges import Kind
 from rnnjax.types import Array
 
@@ -27,6 +27,8 @@ class Backend(Protocol):
     def n_x(self) -> int:
         """Inputs."""
         ...
+
+    def __hash__(self) -> int: ...
 
     def init(self, key: Array) -> Any:
         """Draw the cell's own parameters."""
@@ -84,7 +86,7 @@ class FromLinen:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how it is unpickled: a module is made again of what differs from its defaults."""
-        return _linen_again, (_taken_apart(self.module), self.n_x)
+        return _linen_again, (linen_parts.taken_apart(self.module), self.n_x)
 
     def init(self, key: Array) -> Any:
         """Draw the module's parameters."""
@@ -164,10 +166,9 @@ class FlaxCell:
         return self.initial_state().size
 
     @property
-    def entries_per_unit(self) -> int:
-        """Vectors in the carry if they are of one length, each unit having an entry in each."""
-        sizes = [leaf.shape for leaf in jax.tree.leaves(self.backend.carry())]
-        return len(sizes) if len(set(sizes)) == 1 and len(sizes[0]) == 1 else 1
+    def entries_per_unit(self) -> int | None:
+        """Entries of the carry that a unit has, None where not all have as many."""
+        return _layout(self.backend).entries_per_unit
 
     def init(self, key: Array) -> FlaxParams:
         """Draw the flax cell's parameters by its own initialisers, and V ~ N(0, 1/n_s)."""
@@ -179,20 +180,28 @@ class FlaxCell:
 
     def initial_state(self) -> Array:
         """Return the initial carry, flat, (n_h,)."""
-        return ravel_pytree(self.backend.carry())[0]
+        return self._raveled(self.backend.carry())
 
     def step(self, params: FlaxParams, h: Array, x: Array) -> Array:
         """Return the new carry, flat."""
-        carry, _ = self.backend.apply(params.cell, self._unravel()(h), x)
-        return ravel_pytree(carry)[0]
+        carry, _ = self.backend.apply(params.cell, self._carry(h), x)
+        return self._raveled(carry)
 
     def readout(self, params: FlaxParams, h: Array) -> Array:
         """Return V s + c."""
         start, stop = self._output_slice(params.cell)
         return params.V @ h[start:stop] + params.c
 
-    def _unravel(self) -> Any:
-        return ravel_pytree(self.backend.carry())[1]
+    def _raveled(self, carry: Any) -> Array:
+        leaves = jax.tree.leaves(carry)
+        return ravel_pytree([leaves[i] for i in _layout(self.backend).order])[0]
+
+    def _carry(self, h: Array) -> Any:
+        leaves, structure = jax.tree.flatten(self.backend.carry())
+        order = _layout(self.backend).order
+        ordered = ravel_pytree([leaves[i] for i in order])[1](h)
+        by_number = dict(zip(order, ordered, strict=True))
+        return jax.tree.unflatten(structure, [by_number[i] for i in range(len(leaves))])
 
     def _output_slice(self, params: Any) -> tuple[int, int]:
         """Return where in the flat state the flax cell's output stands.
@@ -205,7 +214,7 @@ class FlaxCell:
         outvars: list[Any] = traced.jaxpr.outvars
         *carry, output = outvars
         start = 0
-        for leaf in carry:
+        for leaf in (carry[i] for i in _layout(self.backend).order):
             if leaf is output:
                 return start, start + leaf.aval.size
             start += leaf.aval.size
@@ -213,44 +222,32 @@ class FlaxCell:
 
 
 @functools.lru_cache(maxsize=64)
+def _layout(backend: Backend) -> carried_units.Layout:
+    """Return the layout of the carry, read off a step with small positive numbers."""
+
+    def step(flat: Array, params: Any, carry: Any, x: Array) -> Array:
+        return ravel_pytree(backend.apply(params, ravel_pytree(carry)[1](flat), x)[0])[0]
+
+    def small(like: Any) -> Array:
+        return jnp.asarray(generator.uniform(0.05, 0.1, like.shape), like.dtype)
+
+    generator = np.random.default_rng(0)
+    with jax.ensure_compile_time_eval():
+        params = jax.tree.map(small, jax.eval_shape(backend.init, jax.random.key(0)))
+        carry = jax.tree.map(small, jax.eval_shape(backend.carry))
+        flat, x = ravel_pytree(carry)[0], jnp.full(backend.n_x, 0.07)
+        J = jax.jit(jax.jacrev(step))(flat, params, carry, x)
+        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(carry)]
+        return carried_units.layout(np.asarray(J) != 0, shapes)
+
+
+@functools.lru_cache(maxsize=64)
 def _check_nnx_shapes(backend: FromNNX) -> None:
     flax_modules.check_nnx_shapes(backend.build, backend.cell_class, backend.n_x)
 
 
-class _Parts(NamedTuple):
-    """A linen module without its default arguments, which pickle would not find."""
-
-    kind: type
-    arguments: dict[str, Any]
-
-
-def _taken_apart(module: Any) -> _Parts:
-    fields_of_kind = (f for f in dataclasses.fields(module) if f.init and f.name != "parent")
-    given = {f.name: getattr(module, f.name) for f in fields_of_kind if not _is_default(module, f)}
-    return _Parts(
-        type(module),
-        {
-            name: _taken_apart(part) if isinstance(part, linen.Module) else pickles.packed(part)
-            for name, part in given.items()
-        },
-    )
-
-
-def _is_default(module: Any, field: Any) -> bool:
-    return getattr(module, field.name) is field.default
-
-
-def _linen_again(parts: _Parts, n_x: int) -> FromLinen:
-    return FromLinen(_made(parts), n_x)
-
-
-def _made(parts: _Parts) -> Any:
-    return parts.kind(
-        **{
-            name: _made(part) if isinstance(part, _Parts) else pickles.unpacked(part)
-            for name, part in parts.arguments.items()
-        }
-    )
+def _linen_again(parts: linen_parts.Parts, n_x: int) -> FromLinen:
+    return FromLinen(linen_parts.made(parts), n_x)
 
 
 def from_linen(module: linen.Module, n_x: int, n_y: int = 1) -> FlaxCell:

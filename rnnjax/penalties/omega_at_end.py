@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cells import Vanilla, VanillaParams
+from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array, Batch
 
 _SLOPES = {"tanh": lambda h: 1 - h * h, "sigmoid": lambda h: h * (1 - h)}
@@ -63,6 +64,7 @@ def logits(params: VanillaParams, h: Array, last: Array | None = None) -> tuple[
     return due, due @ params.V.T + params.c[None]
 
 
+@arguments(weight=Number())
 def gradient(
     cell: Vanilla,
     params: VanillaParams,

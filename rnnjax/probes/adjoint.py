@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import adjoint, boundary, dynamics, masks, real_view, scaled, scan
+from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
 @boundary.of_probe
+@arguments(segment=COUNT_OR_NONE)
 def log_norm_by_lag(
     cell: Cell,
     loss: StepLoss | None,

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import boundary, masks, real_view, scaled, scan
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -36,6 +37,7 @@ DEFINED, SILENT, ZERO, NOT_FINITE = range(4)
 """`reason`: defined; no unit moves; one of the two gradients is 0; one of them is not finite."""
 
 
+@arguments(n_draws=COUNT)
 def recurrent_gradient(
     rule: Rule,
     cell: Cell,

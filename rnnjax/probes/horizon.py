@@ -18,9 +18,11 @@ import jax.numpy as jnp
 
 from rnnjax import boundary, masks
 from rnnjax.probes.adjoint import log_norm_by_lag
+from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
+@arguments(decades=Number(above=0))
 def horizon(log_norm: Array, decades: float = 2.0, n_lags: Array | None = None) -> Array:
     """Return the first lag at which the norm has fallen by a number of decades, equation (1).
 
@@ -82,6 +84,7 @@ def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
 
 
 @boundary.of_probe
+@arguments(decades=Number(above=0))
 def gradient_horizon(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, decades: float = 2.0
 ) -> dict[str, Array]:

@@ -20,11 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import boundary, dynamics, masks, matrices, real_view, scaled, scan
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
 @boundary.of_probe
+@arguments(every=COUNT)
 def log_singular_values(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, every: int = 1
 ) -> dict[str, Array]:
@@ -50,6 +52,7 @@ def log_singular_values(
 
 
 @boundary.of_probe
+@arguments(every=COUNT)
 def leading_directions(
     cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, *, every: int = 1
 ) -> dict[str, Array]:

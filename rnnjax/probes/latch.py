@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from rnnjax import activations
 from rnnjax.activations import Activation
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.types import Array
 
 # f = A + B tanh(c .) as (A, B, c).
@@ -31,6 +32,7 @@ _AS_TANH = {activations.tanh.name: (0.0, 1.0, 1.0), activations.sigmoid.name: (0
 _LOG_SMALL = -16.0
 
 
+@arguments(n_steps=COUNT)
 def log_margins(activation: Activation, gain: Array, bias: Array, n_steps: int) -> Array:
     """Return ln m of equation (2) after each step.
 

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan
+from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -31,6 +32,7 @@ _N_BLOCKS = 10
 
 
 @boundary.of_probe
+@arguments(n_exponents=COUNT_OR_NONE, n_discarded=COUNT_OR_ZERO)
 def lyapunov_spectrum(
     cell: Cell,
     loss: StepLoss | None,
@@ -130,6 +132,7 @@ class Growth(NamedTuple):
         return self.logs[following] / age[:, None]
 
 
+@arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
 def log_growth(
     cell: Cell,
     params: Params,
@@ -157,6 +160,7 @@ def log_growth(
     return found.logs, found.Q
 
 
+@arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
 def growth(
     cell: Cell,
     params: Params,

@@ -12,6 +12,7 @@ dilemma for recurrent networks of spiking neurons, Nature Communications, 2020.
 from typing import Any
 
 from rnnjax import fields
+from rnnjax.real_view import RealView
 from rnnjax.rules import online, unit_trace
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -46,11 +47,21 @@ class EProp:
 
     def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> Blocks:
         """Return P_0."""
+        self._require_units(cell)
         return unit_trace.begin(cell, params, x)
 
     def kept(self, cell: Any, params: Params, at: Trajectory) -> Scaled:
         """Return K_t, value (m, m, n)."""
+        self._require_units(cell)
         if self.autapse:
             return unit_trace.of_jacobian(cell, params, at)
         require(cell, "from_sum", self, "so only autapse=True can tell what is a unit's own")
         return unit_trace.behind_the_sum(cell, params, at)
+
+    def _require_units(self, cell: Any) -> None:
+        whole = cell.cell if isinstance(cell, RealView) else cell
+        if getattr(whole, "entries_per_unit", 1) is None:
+            raise ValueError(
+                "EProp: expected a cell whose units have one number of state entries, got "
+                f"{type(whole).__name__}, whose layers differ in it"
+            )

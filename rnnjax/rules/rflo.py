@@ -51,6 +51,6 @@ class RFLO:
         """Return 1 - a of every unit and entry, value (m, m, n)."""
         require(cell, "leak", self, "because the leak is all that the trace remembers by")
         m = dynamics.entries_per_unit(cell)
-        keeps = jnp.broadcast_to(1 - jnp.asarray(cell.leak), at.h_prev.shape).reshape(m, -1)
-        own = jnp.eye(m)[:, :, None] * keeps[:, None]
-        return scaled.normalise(own.astype(at.h_prev.dtype))
+        keeps = jnp.asarray(1 - cell.leak, at.h_prev.dtype)
+        keeps = jnp.broadcast_to(keeps, at.h_prev.shape).reshape(m, -1)
+        return scaled.normalise(jnp.eye(m, dtype=keeps.dtype)[:, :, None] * keeps[:, None])

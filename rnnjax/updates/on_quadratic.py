@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax.ranges import Number, arguments
+from rnnjax.ranges import COUNT_OR_ZERO, Number, arguments
 from rnnjax.types import Array
 from rnnjax.updates.optimisers import OPTIMISER
 
@@ -15,7 +15,7 @@ _LEAST = 1e-280  # of float64, before subnormal numbers are flushed
 _N_LATE = 50
 
 
-@arguments(optimiser=OPTIMISER, a=Number(), n_steps=Number(at_least=0, whole=True, static=True))
+@arguments(optimiser=OPTIMISER, a=Number(), n_steps=COUNT_OR_ZERO)
 def descend(optimiser: optax.GradientTransformation, a: Array | float, n_steps: int) -> Array:
     """Return x_0 = 1, x_1, .., x_n of an optimiser whose rate is 1, (n_steps + 1,)."""
 

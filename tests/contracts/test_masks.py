@@ -1,0 +1,260 @@
+"""A sequence ends with its last weight: whatever stands behind it, nothing differs from a cut."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax import masks, penalties, probes, rules, scaled, tasks
+from rnnjax.losses import squared_error
+from tests.discovery import penalties_found, probes_found, rules_found
+from tests.rules.test_contract import cell_of, rule_named
+
+T, L = 9, 6
+FILLS = jnp.array([jnp.nan, jnp.inf, 1e300, 0.0])
+# A step without weight before the last one is a step all the same, but has no target.
+WEIGHTS = jnp.array([0.0, 1.0, 0.5, 0.0, 2.0, 1.0])
+KEY = jax.random.key(5)
+# In the order of tests/rules/test_contract.py.
+VANILLA = rnnjax.Vanilla(2, 3, 2, gain=1.5)
+RELU = rnnjax.Vanilla(2, 3, 2, activation=rnnjax.activations.relu, bias_gain=0.3)
+
+
+def sequence(n_x=2, n_y=2):
+    x = jax.random.normal(KEY, (L, n_x))
+    y = jax.random.uniform(jax.random.fold_in(KEY, 1), (L, n_y))
+    return rnnjax.Batch(x, y, WEIGHTS)
+
+
+def padded(batch, fill):
+    """Trailing padding, and targets that are missing where the mask is 0."""
+    x, y, mask = (jnp.pad(a, [(0, T - L)] + [(0, 0)] * (a.ndim - 1)) for a in (
+        batch.x, batch.y, batch.mask
+    ))  # fmt: skip
+    behind = jnp.arange(T) >= L
+    return rnnjax.Batch(
+        jnp.where(behind[:, None], fill, x), jnp.where((mask == 0)[:, None], fill, y), mask
+    )
+
+
+def assert_same(got, expected, tolerance=1e-12):
+    """Of every leaf, the first entries along time; behind them zero, or NaN for a probe."""
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        scale = np.max(np.abs(b), where=np.isfinite(b), initial=1e-300)
+        np.testing.assert_allclose(a, np.broadcast_to(b, a.shape), rtol=0, atol=tolerance * scale)
+
+
+@functools.cache
+def of_rule(name):
+    """Loss, gradient, steps and what was learned, of the cut sequence and of every filling."""
+    rule = rule_named(name)
+    cell = cell_of(rule)
+    params = cell.init(KEY)
+
+    @jax.jit
+    def run(batch):
+        state = rule.init(cell, params, batch, KEY)
+        whole = rule(cell, squared_error, params, batch, state)
+        steps = rule(cell, squared_error, params, batch, state, per_step=True).grads
+        learned = getattr(whole.state, "learned", ())
+        return (whole.loss, scaled.plain(whole.grads), learned), scaled.plain(steps)
+
+    cut = sequence()
+    return run(cut), jax.vmap(lambda fill: run(padded(cut, fill)))(FILLS)
+
+
+@pytest.mark.parametrize("name", rules_found())
+def test_a_rule_sees_nothing_of_padding(name):
+    if name == "TeacherForcing":
+        return  # its state is the target of the step before, which is needed
+    (cut, steps), (filled, filled_steps) = of_rule(name)
+    assert np.isfinite(cut[0])
+    assert_same(filled, cut)
+    inside = jax.tree.map(lambda a: a[:, :L], filled_steps)
+    behind = jax.tree.map(lambda a: a[:, L:], filled_steps)
+    assert_same(inside, steps)
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(behind))
+
+
+@pytest.mark.parametrize("loss", [squared_error, None])
+@pytest.mark.parametrize("name", probes_found())
+def test_a_probe_sees_nothing_of_padding(name, loss):
+    probe = probes_found()[name]
+    if loss is None and name in ("step_contributions", "curvature_along_gradient"):
+        return
+    params, batch = VANILLA.init(KEY), sequence()
+    # Every step has a target: the loss of each length is asked for.
+    batch = batch.replace(mask=jnp.where(batch.mask == 0, 1, batch.mask))
+    run = jax.jit(lambda batch: probe(VANILLA, loss, params, batch))
+    cut = run(batch)
+    filled = jax.vmap(lambda fill: run(padded(batch, fill)))(FILLS)
+    for key, value in cut.items():
+        got = filled[key] if isinstance(filled[key], jax.Array) else None
+        if got is None or got.shape[1:] == np.shape(value):
+            assert_same(filled[key], value, 1e-9)
+        else:
+            n = len(value)
+            assert_same(got[:, :n], value, 1e-9)
+            rest = np.asarray(got[:, n:])
+            nothing = np.isneginf if key.startswith("log_contribution") else np.isnan
+            assert np.all(nothing(rest))
+
+
+@pytest.mark.parametrize("cell", [VANILLA, RELU], ids=["tanh", "relu"])
+@pytest.mark.parametrize("name", penalties_found())
+def test_a_penalty_and_its_gradient_see_nothing_of_padding(name, cell):
+    penalty = penalties_found()[name](**{"Flossing": {"n_exponents": 2}}.get(name, {}))
+    params, batch = cell.init(KEY), sequence()
+    run = jax.jit(jax.value_and_grad(lambda p, b: penalty(cell, squared_error, p, b)))
+    filled = jax.vmap(lambda fill: run(params, padded(batch, fill)))(FILLS)
+    assert_same(filled, run(params, batch), 1e-9)
+
+
+def test_segments_of_a_padded_sequence():
+    params, batch = RELU.init(KEY), sequence()
+    run = jax.jit(lambda b, rule: rule(RELU, squared_error, params, b), static_argnums=1)
+    expected = run(batch, rules.BPTT())
+    for segment in (1, 2, 4):
+        out = run(padded(batch, jnp.nan), rules.BPTT(segment=segment))
+        assert_same(scaled.plain(out.grads), scaled.plain(expected.grads))
+    lags = probes.log_norm_by_lag(RELU, None, params, padded(batch, jnp.nan), segment=2)
+    whole = probes.log_norm_by_lag(RELU, None, params, batch)
+    assert_same(lags["log_norm"][: L + 1], whole["log_norm"], 1e-9)
+
+
+class Padded:
+    """A task of one sequence whose padding is filled with a number."""
+
+    def __init__(self, fill, length=T):
+        self.fill, self.length = fill, length
+
+    def sample(self, key):
+        return padded(sequence(), self.fill) if self.length == T else sequence()
+
+    loss = staticmethod(squared_error)
+
+
+@pytest.mark.parametrize(
+    "rule", [rules.BPTT(), rules.RTRL(), rules.KeRNL()], ids=lambda r: type(r).__name__
+)
+def test_training_sees_nothing_of_padding(rule):
+    def trained(task):
+        return rnnjax.fit(
+            VANILLA, task, rule, optax.adam(0.1), KEY, n_updates=3, batch_size=2
+        )  # fmt: skip
+
+    assert_same(trained(Padded(jnp.nan)).params, trained(Padded(0, L)).params, 1e-9)
+
+
+@pytest.mark.parametrize(
+    "rule", [rules.RTRL(), rules.DNI(), rules.TruncatedBPTT(3), rules.BPTT()],
+    ids=lambda r: type(r).__name__,
+)  # fmt: skip
+def test_online_training_sees_nothing_of_padding(rule):
+    def trained(task):
+        return rnnjax.fit_online(
+            VANILLA, task, rule, optax.sgd(0.1), KEY, n_sequences=3, steps_per_update=3
+        )
+
+    assert_same(trained(Padded(jnp.nan)).params, trained(Padded(0, L)).params, 1e-9)
+
+
+def test_a_piece_without_a_weight_is_not_the_end_of_the_sequence():
+    """A state that were held there would be another one at the step that has a loss."""
+    batch = sequence().replace(mask=jnp.array([1.0, 0, 0, 0, 0, 1.0]))
+
+    class Task:
+        def sample(self, key):
+            return batch
+
+        loss = staticmethod(squared_error)
+
+    params = VANILLA.init(KEY)
+    trained = rnnjax.fit_online(
+        VANILLA, Task(), rules.TruncatedBPTT(1), optax.sgd(0.0), KEY,
+        n_sequences=1, steps_per_update=1, params=params,
+    )  # fmt: skip
+    h = rnnjax.unroll(VANILLA, params, batch.x).plain
+    last = squared_error(VANILLA.readout(params, h[-1]), batch.y[-1])
+    np.testing.assert_allclose(trained.loss[0, -1], last, rtol=1e-12)
+
+
+def test_lags_of_alignment_count_from_the_last_weight():
+    params, batch = VANILLA.init(KEY), sequence()
+    for rule in (rules.BPTT(), rules.RTRL()):
+        state = rule.init(VANILLA, params, batch)
+        args = (rule, VANILLA, squared_error, params)
+        cut = probes.by_lag(*args, batch, state, [0, 2, L])
+        filled = probes.by_lag(*args, padded(batch, jnp.nan), state, [0, 2, L])
+        assert_same(jax.vmap(scaled.shift)(filled.value, filled.exponent),
+                    jax.vmap(scaled.shift)(cut.value, cut.exponent))  # fmt: skip
+
+
+def test_lengths_differ_between_sequences_under_vmap():
+    params = VANILLA.init(KEY)
+    x = jax.random.normal(KEY, (3, T, 2))
+    lengths = jnp.array([1, 4, T])
+    mask = (jnp.arange(T)[None] < lengths[:, None]).astype(float)
+    batch = rnnjax.Batch(x, x, mask)
+    both = jax.vmap(lambda b: probes.log_norm_by_lag(VANILLA, None, params, b)["log_norm"])(batch)
+    for n, got in zip(lengths, both, strict=True):
+        n = int(n)
+        one = rnnjax.Batch(x[list(lengths).index(n), :n], x[0, :n], jnp.ones(n))
+        expected = probes.log_norm_by_lag(VANILLA, None, params, one)["log_norm"]
+        np.testing.assert_allclose(got[: n + 1], expected, atol=1e-12)
+        assert np.all(np.isnan(got[n + 1 :]))
+
+
+def test_the_published_case():
+    """A padded sequence of 21 steps, of which the norms were those of its padding."""
+    cell = rnnjax.Vanilla(1, 8, gain=0.5)
+    params = cell.init(jax.random.key(0))
+    batch = tasks.WhiteNoise(21, 1).sample(jax.random.key(1))
+    batch = jax.tree.map(lambda a: jnp.pad(a, [(0, 19)] + [(0, 0)] * (a.ndim - 1)), batch)
+    got = probes.log_norm_by_lag(cell, squared_error, params, batch)["log_norm"]
+    np.testing.assert_allclose(
+        got[jnp.array([0, 5, 15, 20])], [0.472, -5.360, -19.296, -24.293], atol=1e-3
+    )
+    transport = probes.log_norm_by_lag(cell, None, params, batch)["log_norm"]
+    np.testing.assert_allclose(
+        transport[jnp.array([5, 15, 20])], [-7.069, -20.437, -25.816], atol=1e-3
+    )
+
+
+def test_a_mask_of_zeros_is_refused_where_it_is_known():
+    params, batch = VANILLA.init(KEY), sequence()
+    empty = batch.replace(mask=jnp.zeros(L))
+    with pytest.raises(ValueError, match=r"^mask: expected a step with a weight"):
+        probes.log_norm_by_lag(VANILLA, None, params, empty)
+    traced = jax.jit(lambda b: probes.log_norm_by_lag(VANILLA, None, params, b))(empty)
+    assert np.all(np.isnan(traced["log_norm"]))
+    out = rules.BPTT()(VANILLA, squared_error, params, empty)
+    assert out.loss == 0 and scaled.log_norm(out.grads) == -jnp.inf
+
+
+def test_a_sequence_may_go_on_behind_its_last_weight():
+    """`counts` says so: the state that is carried to the next sequence is the last one."""
+    params, batch = VANILLA.init(KEY), sequence()
+    batch = batch.replace(mask=batch.mask.at[3:].set(0), counts=jnp.arange(L) < 5)
+    rule = rules.TruncatedBPTT(2)
+    out = rule(VANILLA, squared_error, params, batch, rule.init(VANILLA, params, batch))
+    h = rnnjax.unroll(VANILLA, params, batch.x).plain
+    np.testing.assert_allclose(scaled.plain(out.state), h[4], rtol=1e-13)
+
+
+def test_length_and_counted():
+    mask = jnp.array([0.0, 2, 0, -1, 0, 0])
+    assert masks.length(mask) == 4
+    np.testing.assert_array_equal(masks.counted(mask), [1, 1, 1, 1, 0, 0])
+    assert masks.length(0 * mask) == 0
+    assert not np.any(masks.counted(0 * mask))
+
+
+def test_every_penalty_is_found():
+    assert {"Omega", "Flossing"} == set(penalties_found())
+    assert penalties.Omega in penalties_found().values()
