@@ -209,6 +209,23 @@ def test_a_cube_without_its_store_is_of_its_code_too(there, tmp_path, capsys):
     assert told(capsys, "run", own / MAIN, "--out", lone, "--n-h", "4", "--force")[0] == 3
 
 
+def test_force_begins_a_cube_without_its_store_again_if_its_code_is_another(
+    there, tmp_path, monkeypatch, capsys
+):
+    own, out = there
+    lone = tmp_path / "lone"
+    lone.mkdir()
+    for name in ("cube.nc", "cube.json"):
+        shutil.copy(out / name, lone)
+    monkeypatch.setattr("rnnjax.cli.sweeping._here", lambda *_: False)  # before it computes
+    assert told(capsys, "run", own / MAIN, "--out", lone, "--force")[0] == 0
+    assert not (lone / "sweep.json").exists()
+    MEASURE.make(own)
+    assert told(capsys, "run", own / MAIN, "--out", lone, "--force")[0] == 1
+    assert Store.open(lone).committed() == set()
+    assert read_cube(lone).identical(read_cube(out))  # until there is another
+
+
 def aged(out, new):
     """The results in a folder as they were before there were fingerprints."""
     old = Store.open(out)

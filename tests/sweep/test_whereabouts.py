@@ -52,6 +52,15 @@ def test_from_another_folder(project, capsys, command):
     assert told(capsys, command, project / "results")[::2] == (0, "")
 
 
+def test_from_another_folder_though_it_has_changed(project, capsys):
+    path = project / "mine.py"
+    path.write_text(path.read_text().replace("config.shift", "config.shift + 1"))
+    for command in LOOKS:
+        status, _, err = told(capsys, command, project / "results")
+        assert (status, err.count("\n")) == (2 if command == "resume" else 0, 1)
+        assert "measure changed" in err
+
+
 @pytest.mark.parametrize("command", LOOKS)
 def test_after_all_was_moved(project, tmp_path, capsys, command):
     project.rename(tmp_path / "moved")
