@@ -100,7 +100,7 @@ def push(cell: Cell, params: Params, at: Any, v: Array) -> Array:
     if hasattr(cell, "push"):
         return cell.push(params, at, v)
     h, d = at
-    return jax.jvp(lambda h: advance(cell, params, h, d), (h,), (v,))[1]
+    return jax.jvp(lambda h: advance(cell, params, h, d), (h,), (v.astype(h.dtype),))[1]
 
 
 def push_columns(cell: Cell, params: Params, at: Any, M: Array) -> Array:
@@ -115,4 +115,5 @@ def pull(cell: Cell, params: Params, at: Any, v: Array) -> Array:
     if hasattr(cell, "pull"):
         return cell.pull(params, at, v)
     h, d = at
-    return jax.vjp(lambda h: advance(cell, params, h, d), h)[1](v)[0]
+    new, pulled = jax.vjp(lambda h: advance(cell, params, h, d), h)
+    return pulled(v.astype(new.dtype))[0]

@@ -163,7 +163,8 @@ def _by_autodiff(
         return jax.vmap(lambda x: dynamics.drive(cell, p, x))(x)
 
     def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
-        return jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)[1](v)[0]
+        new, pulled = jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)
+        return pulled(v.astype(new.dtype))[0]
 
     lifted = _lifted(deltas, trajectory)
     parts = [_contract(advance, params, lifted)]
@@ -244,7 +245,8 @@ def _contract(
         return of_all(*(chosen.get(i, leaf) for i, leaf in enumerate(leaves)))
 
     value, exponent = scaled.common(cotangents)
-    (grads,) = jax.vjp(of_used, [leaves[i] for i in used])[1](value)
+    out, pull = jax.vjp(of_used, [leaves[i] for i in used])
+    (grads,) = pull(value.astype(out.dtype))
     return {i: scaled.normalise(g, exponent) for i, g in zip(used, grads, strict=True)}
 
 

@@ -153,13 +153,19 @@ def start_of(start: Scaled, like: Trajectory) -> Scaled:
 
 
 def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Scaled:
-    """Return h_0 in the dtype that the step gives."""
+    """Return h_0 in the dtype that the step gives, from an h_0 as precise as the drive."""
 
     def step(h: Array, d: Array) -> Array:
         return dynamics.advance(cell, params, h, d)
 
-    like = jax.eval_shape(step, start.value, jax.tree.map(lambda a: a[0], d.value))
-    return Scaled(start.value.astype(like.dtype), start.exponent)
+    h, drive = start.value, d.value[0]
+    if jnp.issubdtype(drive.dtype, jnp.inexact):
+        real = drive.real.dtype
+        h = h.astype(jnp.result_type(real, 1j) if jnp.iscomplexobj(h) else real)
+    like = jax.eval_shape(step, h, drive)
+    if like.dtype != h.dtype:
+        like = jax.eval_shape(step, h.astype(like.dtype), drive)
+    return Scaled(h.astype(like.dtype), start.exponent)
 
 
 def _unroll_plain(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:

@@ -114,8 +114,8 @@ def _pull_of_vector(cell: Cell, params: Params, at: Trajectory, x: Array) -> Any
             start += leaves[i].size
         return cell.step(jax.tree.unflatten(structure, own), at.h_prev, x)
 
-    pulled = jax.vjp(step, jnp.concatenate([leaves[i].reshape(-1) for i in numbers]))[1]
-    return lambda v: pulled(v)[0]
+    new, pulled = jax.vjp(step, jnp.concatenate([leaves[i].reshape(-1) for i in numbers]))
+    return lambda v: pulled(v.astype(new.dtype))[0]
 
 
 def times(g: Scaled, blocks: Blocks) -> Blocks:
