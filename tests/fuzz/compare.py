@@ -43,7 +43,7 @@ def cases(seed: int) -> Iterator[list[Difference]]:
     oracle = jax.jit(oracle) if subject.compiled else oracle
     for _ in range(NUMBERS_A_PROGRAM):
         numbers = draw.numbers(made, rng)
-        told = f"{name} on {cell}, T {made.n_steps}, {made.dtype}, labels {made.labels}, "
+        told = f"{name} on {_told(cell)}, T {made.n_steps}, {made.dtype}, labels {made.labels}, "
         narrow = draw.narrowed((numbers.params, numbers.batch), made.dtype)
         try:
             found = run(*narrow)
@@ -59,6 +59,13 @@ def cases(seed: int) -> Iterator[list[Difference]]:
             for where in _apart(found[key], right, size, tolerance)
         ]
         yield differences
+
+
+def _told(cell: Any) -> str:
+    """Return a cell in a few words: an activation by its name."""
+    said = {k: getattr(v, "name", v) for k, v in vars(cell).items() if not callable(v)}
+    named = {"activation": cell.activation.name} if hasattr(cell, "activation") else {}
+    return f"{type(cell).__name__}({said | named})"
 
 
 def _growth(jacobians: jax.Array, dtype: str) -> float:

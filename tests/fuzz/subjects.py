@@ -171,8 +171,7 @@ def _lag_norms(given: bool) -> Subject:
         n, length = len(batch.mask), int(table.length)
         # One row a step whose loss is asked for; behind the end there is none.
         rows = table.deltas if given else _transported(table)
-        with np.errstate(divide="ignore"):
-            log = 0.5 * np.log(np.sum(np.abs(rows) ** 2, axis=-1))
+        log = _log_norm(rows)
         lags = np.full(n + 1, np.nan)
         lags[: length + 1] = log[length - 1, : length + 1][::-1]
         by_length = np.where(np.arange(n) < length, log[:, 0], np.nan)
@@ -181,6 +180,14 @@ def _lag_norms(given: bool) -> Subject:
         return {"log_norm": (lags, 1.0), "log_norm_by_length": (by_length, 1.0)}
 
     return Subject(run, expected, compiled=False)
+
+
+def _log_norm(rows: np.ndarray) -> np.ndarray:
+    """Return ln |v| of each row; no square leaves the range of the dtype."""
+    most = np.max(np.abs(rows), axis=-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        share = rows / np.where(most == 0, 1, most)
+        return np.log(most[..., 0]) + np.log(np.linalg.norm(share, axis=-1))
 
 
 def _transported(table: Any) -> np.ndarray:
@@ -203,12 +210,10 @@ def _contributions() -> Subject:
 
     def expected(cell: Any, loss: Any, params: Any, batch: Any, table: Any) -> dict[str, Any]:
         steps = oracles.weighed(table.by_use, jnp.ones((len(batch.mask),) * 2), 0)
-        squares = sum(
-            jnp.sum(jnp.abs(a) ** 2, axis=tuple(range(1, a.ndim))) for a in jax.tree.leaves(steps)
-        )
-        return {"log_contribution": (0.5 * jnp.log(squares), 1.0)}
+        flat = [np.reshape(a, (len(a), -1)) for a in jax.tree.leaves(steps)]
+        return {"log_contribution": (_log_norm(np.concatenate(flat, axis=1)), 1.0)}
 
-    return Subject(run, expected)
+    return Subject(run, expected, compiled=False)
 
 
 def _spectra() -> Subject:
