@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import masks, real_view
+from rnnjax import masks, real_view, state_dtype
 from rnnjax.errors import one_line
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
@@ -51,10 +51,11 @@ def admitted(
     try:
         hash(question)
     except TypeError:
-        _check(*question)
+        dtype = _check(*question)
     else:
-        _check_once(*question)
-    cell, params, batch = _wide((cell, params, batch))
+        dtype = _check_once(*question)
+    cell, params, batch = wide((cell, params, batch))
+    cell = state_dtype.in_dtype(cell, dtype)
     cut = jax.vmap(masks.cut) if n_leading else masks.cut
     return cell, params, cut(batch)
 
@@ -178,7 +179,7 @@ def _like(leaf: Any) -> Any:
     return leaf
 
 
-def _wide(tree: Any) -> Any:
+def wide(tree: Any) -> Any:
     """Return a tree with half precision as float32."""
 
     def one(leaf: Any) -> Any:
@@ -190,8 +191,8 @@ def _wide(tree: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=128)
-def _check_once(*question: Any) -> None:
-    _check(*question)
+def _check_once(*question: Any) -> Any:
+    return _check(*question)
 
 
 def _check(
@@ -201,9 +202,12 @@ def _check(
     needs_loss: bool,
     n_leading: int,
     x64: bool,
-) -> None:
-    """Raise a ValueError where shapes do not fit; `like` has shapes in place of arrays."""
-    cell, params, batch = jax.tree.unflatten(structure, like)
+) -> Any:
+    """Raise a ValueError where shapes do not fit; return the dtype of the state.
+
+    `like` has shapes in place of arrays, those of half precision as what they are computed with.
+    """
+    cell, params, batch = jax.tree.unflatten(structure, [_wide_shape(leaf) for leaf in like])
     if needs_loss and not callable(loss):
         raise ValueError(
             f"loss: expected a function (y_hat, y) -> (), got {_told(loss)}; None means pure "
@@ -214,6 +218,30 @@ def _check(
     h = _check_step(cell, params, x)
     if loss is not None:
         _check_loss(cell, loss, params, h, y)
+    return _of_state(cell, params, x)
+
+
+def _of_state(*given: Any) -> Any:
+    """Return the dtype of the state; cell, parameters and input have shapes in place of arrays."""
+    leaves, structure = jax.tree.flatten(given)
+    traced = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
+    found = []
+
+    def run(*arrays: Array) -> Array:
+        rest = iter(arrays)
+        own = [next(rest) if t else leaf for leaf, t in zip(leaves, traced, strict=True)]
+        found.append(state_dtype.of_state(*jax.tree.unflatten(structure, own)))
+        return jnp.zeros(())
+
+    jax.eval_shape(run, *[leaf for leaf, t in zip(leaves, traced, strict=True) if t])
+    return found[0]
+
+
+def _wide_shape(leaf: Any) -> Any:
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
+        return leaf
+    half = jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.itemsize == 2
+    return jax.ShapeDtypeStruct(leaf.shape, jnp.float32) if half else leaf
 
 
 def _check_batch(cell: Any, batch: Batch, n_leading: int) -> tuple[Any, Any]:
@@ -238,7 +266,7 @@ def _check_batch(cell: Any, batch: Batch, n_leading: int) -> tuple[Any, Any]:
             raise ValueError(f"{name}: expected {steps[-1]} steps as in mask, got {told}{also}")
     inner = shapes["x"][len(steps) :]
     if n_x is not None and inner != (n_x,):
-        kind = type(cell).__name__
+        kind = _kind(cell)
         raise ValueError(f"x: expected (T, n_x) with n_x = {n_x} as in {kind}, got {shapes['x']}")
     x, y = (jax.ShapeDtypeStruct(a.shape[len(steps) :], a.dtype) for a in (batch.x, batch.y))
     return x, y
@@ -256,11 +284,11 @@ def _check_params(cell: Any, params: Any) -> None:
         return
     wanted, got = _shapes(like), _shapes(params)
     if wanted.keys() != got.keys():
-        told = f"expected those of {type(cell).__name__}, {_listed(wanted)}, got {_listed(got)}"
+        told = f"expected those of {_kind(cell)}, {_listed(wanted)}, got {_listed(got)}"
         raise ValueError(f"params: {told}")
     for name, shape in wanted.items():
         if got.get(name, shape) != shape:
-            told = f"expected {name} {shape} as {type(cell).__name__} draws it, got {got[name]}"
+            told = f"expected {name} {shape} as {_kind(cell)} draws it, got {got[name]}"
             raise ValueError(f"params: {told}: are they those of another cell?")
 
 
@@ -309,6 +337,10 @@ def _followed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         why = one_line(" ".join(str(error).split()), 200)
         told = ", ".join(_told(leaf) for leaf, t in zip(leaves, traced, strict=True) if t)
         raise ValueError(f"{name}: expected it to take {one_line(told, 200)}, got {why}") from error
+
+
+def _kind(cell: Any) -> str:
+    return type(getattr(cell, "user_cell", cell)).__name__
 
 
 def _is_differentiable(leaf: Any) -> bool:

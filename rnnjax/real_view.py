@@ -56,6 +56,11 @@ class RealView:
     of_drive: bool = fields.flag()
 
     @property
+    def user_cell(self) -> Any:
+        """The cell as it was given."""
+        return getattr(self.cell, "user_cell", self.cell)
+
+    @property
     def seen(self) -> "RealView":
         """What a rule is to take for the cell: this."""
         return self

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rnnjax import boundary, dynamics, masks, ranges, scaled
+from rnnjax import boundary, dynamics, masks, ranges, scaled, state_dtype
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -153,19 +153,9 @@ def start_of(start: Scaled, like: Trajectory) -> Scaled:
 
 
 def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Scaled:
-    """Return h_0 in the dtype that the step gives, from an h_0 as precise as the drive."""
-
-    def step(h: Array, d: Array) -> Array:
-        return dynamics.advance(cell, params, h, d)
-
-    h, drive = start.value, d.value[0]
-    if jnp.issubdtype(drive.dtype, jnp.inexact):
-        real = drive.real.dtype
-        h = h.astype(jnp.result_type(real, 1j) if jnp.iscomplexobj(h) else real)
-    like = jax.eval_shape(step, h, drive)
-    if like.dtype != h.dtype:
-        like = jax.eval_shape(step, h.astype(like.dtype), drive)
-    return Scaled(h.astype(like.dtype), start.exponent)
+    """Return h_0 in the dtype that the step gives: that of a cell from `boundary` is so already."""
+    dtype = state_dtype.of_drive(cell, params, d.value[0])
+    return Scaled(start.value.astype(dtype), start.exponent)
 
 
 def _unroll_plain(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:

@@ -72,12 +72,13 @@ def fit_online(
       ValueError: a count is not positive, steps_per_update does not divide T, or the optimiser
         needs more than there is.
     """
+    key = boundary.key_of(key)
     n_steps = len(jax.eval_shape(task.sample, key).x)
     if n_steps % steps_per_update:
         raise refusal("steps_per_update", f"a divisor of T = {n_steps}", steps_per_update)
-    key = boundary.key_of(key)
     key_init, key_data = jax.random.split(key)
     params = cell.init(key_init) if params is None else params
+    cell = boundary.admitted(cell, task.loss, params, task.sample(key), needs_loss=True)[0]
     optimiser = optimisers.fitting(from_scaled(optimiser), params)
     learner: Any = _StepByStep(rule, cell, task.loss)
     if not hasattr(rule, "step"):
@@ -137,6 +138,7 @@ class _StepByStep(NamedTuple):
         self, params: Params, state: Any, batch: Batch, n: Array
     ) -> tuple[Any, tuple[Batch, Any]]:
         """Return the memory at the start of each sequence, and its steps with their noise."""
+        params = boundary.wide(params)
         view = real_view.of(self.cell, params, batch.x[0, 0])
         cell, params = view.seen, view.inward(params)
 
@@ -150,6 +152,7 @@ class _StepByStep(NamedTuple):
     def learn(self, params: Params, memory: Any, piece: tuple) -> tuple[Any, Array, Any]:
         """Return the memory after a piece, its losses (n,), and the gradient."""
         carry, later = memory
+        params = boundary.wide(params)
         view = real_view.of(self.cell, params, piece[0].x[0, 0])
         cell, params = view.seen, view.inward(params)
 

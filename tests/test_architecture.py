@@ -20,7 +20,7 @@ FLOORS = [
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
     {"matrices", "ratios"},
     {"cells", "tasks", "dynamics"},
-    {"real_view"},
+    {"real_view", "state_dtype"},
     {"boundary"},
     {"scan"},
     {"adjoint", "gradient", "parallel"},

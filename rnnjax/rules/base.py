@@ -75,8 +75,6 @@ def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
     # Not tested for truth: what is asked for may be a number that is swept.
     found = getattr(cell, attribute, None)
     if found is None or found is False:
-        asked, kind = cell, type(rule).__name__
-        if isinstance(cell, RealView):
-            asked, reason = cell.cell, "whose numbers are complex"
-        name = type(asked).__name__
+        kind, name = type(rule).__name__, type(getattr(cell, "user_cell", cell)).__name__
+        reason = "whose numbers are complex" if isinstance(cell, RealView) else reason
         raise ValueError(f"{kind}: expected a cell with {attribute}, got {name}, {reason}")

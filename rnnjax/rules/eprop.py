@@ -12,7 +12,6 @@ dilemma for recurrent networks of spiking neurons, Nature Communications, 2020.
 from typing import Any
 
 from rnnjax import fields
-from rnnjax.real_view import RealView
 from rnnjax.rules import online, unit_trace
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -59,7 +58,7 @@ class EProp:
         return unit_trace.behind_the_sum(cell, params, at)
 
     def _require_units(self, cell: Any) -> None:
-        whole = cell.cell if isinstance(cell, RealView) else cell
+        whole = getattr(cell, "user_cell", cell)
         if getattr(whole, "entries_per_unit", 1) is None:
             raise ValueError(
                 "EProp: expected a cell whose units have one number of state entries, got "

@@ -1,7 +1,5 @@
 """Derivatives at exact zeros are those of the plain function: every order, forward and reverse."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 import mpmath

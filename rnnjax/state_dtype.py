@@ -1,0 +1,79 @@
+"""A cell whose state begins in the dtype that its step gives.
+
+`initial_state` knows neither parameters nor inputs: with float32 parameters in a program of float64
+it would begin in float64 what goes on in float32, and with a step in bfloat16 in float32. A scan
+carries one dtype.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import dynamics
+from rnnjax.types import Array, Cell, Params
+
+
+@struct.dataclass
+class OfDtype:
+    """A cell in all but its initial state, which is given in a dtype.
+
+    Attributes:
+      cell: the cell.
+      dtype: of the state, static.
+    """
+
+    cell: Any
+    dtype: Any = struct.field(pytree_node=False)
+
+    @property
+    def user_cell(self) -> Any:
+        """The cell as it was given."""
+        return self.cell
+
+    def initial_state(self) -> Array:
+        """Return h_0, (n_h,)."""
+        return self.cell.initial_state().astype(self.dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "cell":
+            raise AttributeError(name)
+        return getattr(self.cell, name)
+
+
+def of_state(cell: Cell, params: Params, x: Array) -> Any:
+    """Return the dtype that the state keeps from the first step on.
+
+    Args:
+      cell: the cell.
+      params: its parameters, or their shapes.
+      x: an input, (n_x,), or its shape.
+    """
+    drive = jax.eval_shape(lambda p, x: dynamics.drive(cell, p, x), params, x)
+    return of_drive(cell, params, drive)
+
+
+def of_drive(cell: Cell, params: Params, drive: Array) -> Any:
+    """Return the same from the drive of a step, (n_d,), or its shape."""
+
+    def step(h: Any) -> Any:
+        return jax.eval_shape(lambda p, h, d: dynamics.advance(cell, p, h, d), params, h, drive)
+
+    h = jax.eval_shape(cell.initial_state)
+    dtype = h.dtype
+    if jnp.issubdtype(drive.dtype, jnp.inexact):
+        dtype = jnp.finfo(drive.dtype).dtype
+        is_complex = jnp.issubdtype(h.dtype, jnp.complexfloating)
+        dtype = jnp.result_type(dtype, jnp.complex64) if is_complex else dtype
+    for _ in range(2):
+        dtype = step(jax.ShapeDtypeStruct(h.shape, dtype)).dtype
+    return dtype
+
+
+def in_dtype(cell: Cell, dtype: Any) -> Cell:
+    """Return the cell, its state in a dtype."""
+    if jax.eval_shape(cell.initial_state).dtype == dtype:
+        return cell
+    given: Any = getattr(cell, "user_cell", cell)
+    return OfDtype(given, dtype)
