@@ -156,7 +156,7 @@ def _option(module: ModuleType, name: str, choices: tuple[str, ...]) -> str:
 def _imported(path: Path) -> tuple[Code, Any]:
     """The fingerprints of a file, and the module that executing the very same text gives."""
     if path.suffix != ".py":
-        raise ConfigError("experiment", f"expected a Python file, got {str(path)!r}")
+        raise ConfigError("experiment", f"expected a file that ends in .py, got {str(path)!r}")
     try:
         sources = read_sources(path)
         code = code_of(sources)

@@ -88,5 +88,6 @@ def test_what_is_wrong_in_a_module_is_told_with_the_line_of_the_import(tmp_path)
 
 def test_a_file_that_is_no_python_is_refused(tmp_path):
     (tmp_path / "own.txt").write_text(TOY.read_text())
-    with pytest.raises(ConfigError, match="expected a Python file"):
-        load(str(tmp_path / "own.txt"))
+    for place in ((), (tmp_path / "own.txt",)):  # where it is found, or where a store says
+        with pytest.raises(ConfigError, match=r"expected a file that ends in \.py"):
+            load(str(tmp_path / "own.txt"), *place)
