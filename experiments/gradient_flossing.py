@@ -187,7 +187,7 @@ def _inputs(bits):
     from jax import numpy as jnp
 
     x = bits.astype(float)[:, None]
-    return rnnjax.Batch(x, jnp.zeros_like(x), jnp.zeros_like(x[:, 0]))
+    return rnnjax.Batch(x, jnp.zeros_like(x), jnp.ones_like(x[:, 0]))
 
 
 def _session(config, n_flossed, bits):

@@ -150,7 +150,7 @@ def _kick(n_steps):
     from jax import numpy as jnp
 
     x = jnp.zeros((n_steps, 1)).at[0].set(1.0)
-    return rnnjax.Batch(x, jnp.zeros((n_steps, 1)), jnp.zeros(n_steps))
+    return rnnjax.Batch(x, jnp.zeros((n_steps, 1)), jnp.ones(n_steps))
 
 
 def _largest(config, n_h, params, f):

@@ -83,7 +83,7 @@ def measure(config, drawn, activation):
     params, x = drawn
     f = rnnjax.activation_named(activation)
     cell = rnnjax.Vanilla(config.n_h, config.n_h, 1, activation=f)
-    batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.zeros(len(x)))
+    batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
     found = rnnjax.probes.lyapunov_spectrum(
         cell, None, params, batch, n_exponents=1, n_discarded=config.n_discarded
     )

@@ -160,7 +160,10 @@ def penalties_found():
     return {
         name: thing
         for name, thing in _public(rnnjax.penalties)
-        if inspect.isclass(thing) and _needed_of_call(thing) == _ONE_SEQUENCE
+        if inspect.isclass(thing)
+        and not hasattr(thing, "_is_protocol")
+        and not hasattr(thing, "step_axis")
+        and _needed_of_call(thing) == _ONE_SEQUENCE
     }
 
 

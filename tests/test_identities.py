@@ -47,7 +47,7 @@ def test_a_gradient_starts_at_the_norm_of_w_and_ends_at_its_spectral_radius(kind
     W[0, 1] = 0.0 if kind == "symmetric" else 5.0
     cell = rnnjax.Vanilla(1, 3, 1, activation=activations.identity)
     params = cell.init(KEY)._replace(W=jnp.asarray(W))
-    batch = rnnjax.Batch(jnp.zeros((400, 1)), jnp.zeros((400, 1)), jnp.zeros(400))
+    batch = rnnjax.Batch(jnp.zeros((400, 1)), jnp.zeros((400, 1)), jnp.ones(400))
     found = jax.jit(lambda p: probes.log_singular_values(cell, None, p, batch))(params)
     logs = np.asarray(found["log_singular_values"])[:, 0]
     assert logs[0] == pytest.approx(np.log(np.linalg.norm(W, 2)))
@@ -65,7 +65,7 @@ def test_relu_networks_that_start_at_the_identity_carry_the_gradient_unchanged(a
     cell = rnnjax.Vanilla(1, 3, 1, activation=activations.relu, recurrent=recurrent, gain=a)
     params = cell.init(KEY)
     params = params._replace(U=jnp.abs(params.U))
-    batch = rnnjax.Batch(jnp.ones((50, 1)), jnp.zeros((50, 1)), jnp.zeros(50))
+    batch = rnnjax.Batch(jnp.ones((50, 1)), jnp.zeros((50, 1)), jnp.ones(50))
     found = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, batch))(params)
     np.testing.assert_allclose(found["log_norm"], np.arange(51) * np.log(a), atol=1e-13)
 

@@ -56,6 +56,8 @@ class ForwardErrors:
         h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = self.errors(cell, params, trajectory, g)
+        # Behind the end of the sequence it is rounding that is carried on.
+        deltas = Scaled(jnp.where(batch.counts[:, None], deltas.value, 0), deltas.exponent)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())
 

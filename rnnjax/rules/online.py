@@ -174,6 +174,9 @@ def advance(
     def step(memory: Any, at: tuple[Any, Array]) -> tuple[Any, Blocks]:
         now, counts = at
         new, grads = rule.step(cell, loss, params, memory, now)
+        if rule.step_axis == "use":
+            # What a rule predicts of the future at the end of a sequence is about nothing.
+            grads = {i: Scaled(jnp.where(counts, g.value, 0), g.exponent) for i, g in grads.items()}
         # Nothing is learned behind the end of a sequence.
         return jax.tree.map(partial(jnp.where, counts), new, memory) if teaches else new, grads
 

@@ -45,6 +45,8 @@ def assert_same(got, expected, tolerance=1e-12):
     """Of every leaf, the first entries along time; behind them zero, or NaN for a probe."""
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         a, b = np.asarray(a), np.asarray(b)
+        if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            continue
         scale = np.max(np.abs(b), where=np.isfinite(b), initial=1e-300)
         np.testing.assert_allclose(a, np.broadcast_to(b, a.shape), rtol=0, atol=tolerance * scale)
 
@@ -65,6 +67,8 @@ def of_rule(name):
         return (whole.loss, scaled.plain(whole.grads), learned), scaled.plain(steps)
 
     cut = sequence()
+    if hasattr(rule, "rule"):  # a literal ratio to a step that is 0 is none
+        cut = cut.replace(mask=jnp.maximum(cut.mask, 0.5))
     return run(cut), jax.vmap(lambda fill: run(padded(cut, fill)))(FILLS)
 
 
@@ -256,5 +260,4 @@ def test_length_and_counted():
 
 
 def test_every_penalty_is_found():
-    assert {"Omega", "Flossing"} == set(penalties_found())
-    assert penalties.Omega in penalties_found().values()
+    assert set(penalties_found().values()) == {penalties.Omega, penalties.Flossing}

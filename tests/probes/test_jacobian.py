@@ -14,7 +14,7 @@ def linear(W, n_steps, every=1):
     def measure(W):
         params = cell.init(jax.random.key(0))._replace(W=W)
         zeros = jnp.zeros((n_steps, 1))
-        batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0])
+        batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0] + 1)
         return probes.log_singular_values(cell, None, params, batch, every=every)
 
     return measure(jnp.asarray(W))["log_singular_values"]
@@ -82,7 +82,7 @@ def test_singular_values_can_be_differentiated():
     W = jnp.asarray(np.random.default_rng(0).standard_normal((3, 3)))
     cell = rnnjax.Vanilla(1, 3, 1, activation=rnnjax.activation_named("identity"))
     zeros = jnp.zeros((4, 1))
-    batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0])
+    batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0] + 1)
 
     def largest(gain):
         params = cell.init(jax.random.key(0))._replace(W=gain * W)
@@ -94,7 +94,7 @@ def test_singular_values_can_be_differentiated():
 def directions(W, n_steps, every=1):
     cell = rnnjax.Vanilla(1, len(W), 1, activation=rnnjax.activation_named("identity"))
     zeros = jnp.zeros((n_steps, 1))
-    batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0])
+    batch = rnnjax.Batch(x=zeros, y=zeros, mask=zeros[:, 0] + 1)
 
     @jax.jit
     def measure(W):

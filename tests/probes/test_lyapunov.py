@@ -13,7 +13,7 @@ KEY = jax.random.key(0)
 
 
 def batch_of(x):
-    return rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.zeros(len(x)))
+    return rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
 
 
 def jacobians(cell, params, x):
