@@ -52,6 +52,7 @@ class Activation:
       homogeneous: whether f(a x) = a f(x) for every a > 0.
       slope_sign: x -> -1, 0 or 1, equation (3); None where the slope is never negative.
       piecewise_linear: whether all slopes are 0 or of order 1.
+      bounded: whether |f| has a bound.
       scaled: a faster way to `scaled_slope` than by log_slope, where there is one.
     """
 
@@ -65,6 +66,7 @@ class Activation:
         default=None, form="x -> sign f'(x)"
     )
     piecewise_linear: bool = fields.flag(default=False)
+    bounded: bool = fields.flag(default=False)
     scaled: Callable[[Array], tuple[Array, Array]] | None = fields.function(
         default=None, form="x -> (slope, exponent)"
     )
@@ -166,8 +168,8 @@ _log_gelu_slope.defjvps(
 identity = Activation(
     "identity",
     fn=lambda x: x,
-    slope=lambda x: _step(x, x == x, 1.0, 1.0),
-    log_slope=lambda x: _step(x, x == x, 0.0, 0.0),
+    slope=jnp.ones_like,  # a constant to the compiler; a state that is NaN has this slope too
+    log_slope=jnp.zeros_like,
     max_slope=1.0,
     homogeneous=True,
     piecewise_linear=True,
@@ -179,6 +181,7 @@ tanh = Activation(
     log_slope=lambda x: math.log(4) + _log_bell(2 * x),
     max_slope=1.0,
     scaled=lambda x: _scaled_bell(2 * x, 4.0),
+    bounded=True,
 )
 sigmoid = Activation(
     "sigmoid",
@@ -187,6 +190,7 @@ sigmoid = Activation(
     log_slope=_log_bell,
     max_slope=0.25,
     scaled=lambda x: _scaled_bell(x, 1.0),
+    bounded=True,
 )
 relu = Activation(
     "relu",
@@ -213,6 +217,7 @@ hard_tanh = Activation(
     log_slope=lambda x: _step(x, jnp.abs(x) <= 1, 0.0, -math.inf),
     max_slope=1.0,
     piecewise_linear=True,
+    bounded=True,
 )
 softplus = Activation(
     "softplus",
@@ -228,6 +233,7 @@ erf = Activation(
     slope=lambda x: jnp.exp(-math.pi / 4 * x * x),
     log_slope=lambda x: -math.pi / 4 * x * x,
     max_slope=1.0,
+    bounded=True,
 )
 # The steepest slope lies where its derivative (2 - x^2) phi(x) vanishes, at sqrt(2).
 gelu = Activation(

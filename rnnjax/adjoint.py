@@ -272,3 +272,30 @@ def adjoint(
     # Within a segment "deltas" are those of h_t; the loss at the end enters through `end`.
     pieces, first = backward(cell, params, batch.x, end, emit, segment=segment, counts=counts)
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), keep(one(first)), join(pieces))
+
+
+def by_lag(
+    cell: Cell,
+    loss: StepLoss | None,
+    params: Params,
+    batch: Batch,
+    keep: Callable[[Scaled], Array],
+    segment: int | None = None,
+) -> Array:
+    """Return what `keep`, a number a step, keeps of dL/dh_{T-k} at the lags k = 0..T, (T+1,).
+
+    T is the last step that counts; NaN beyond the start of the sequence. Args as in `adjoint`.
+    """
+    if segment is not None:
+        by_time = adjoint(cell, loss, params, batch, keep=keep, segment=segment)
+        return masks.by_lag(by_time, batch.mask)
+    trajectory = scan.steps(cell, params, batch.x)
+    end = masks.last(masks.counted(batch.mask))
+    h = scaled.plain(jax.tree.map(lambda a: a[end][None], trajectory.states))
+    g = last_step_cotangent(cell, loss, params, h, batch.y[end][None])
+    # Moved to the end of the arrays, the way back needs no look at where the sequence ends.
+    tangents = masks.at_the_end(scan.tangents(cell, params, trajectory), batch.mask)
+    last = jax.tree.map(lambda a: a[0], g)
+    deltas, first = scan_back(cell, params, tangents, last, None)
+    before = keep(jax.tree.map(lambda a: a[None], first))
+    return masks.up_to_length(jnp.concatenate([before, keep(deltas)])[::-1], batch.mask)

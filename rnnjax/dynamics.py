@@ -25,6 +25,8 @@ and, for the rules that need to know how weights and units hang together,
   sent(h), from_sum(h, z)   advance(p, h, d) = from_sum(h, W sent(h) + d) with d = U x + b: the
                             weights enter through one sum z, behind which each unit is alone
   to_sum(params, local, v)  (dh_t/dz)^T v for these cells, without the exponent of `local`
+  finite_outputs            True if no state and no output leaves the range of the dtype: those of
+                            steps without weight need then not be kept from the loss
   entries_per_unit          m: the state is m vectors of n_h / m units, one behind the other
                             (an LSTM's [h, c] has m = 2); 1 if missing
 

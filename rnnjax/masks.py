@@ -36,6 +36,13 @@ def counted(mask: Array) -> Array:
     return jnp.arange(len(mask), dtype=jnp.int32) < length(mask)
 
 
+def up_to_length(by_lag: Array, mask: Array) -> Array:
+    """Return what was measured at the lags 0..T, (T+1,), NaN beyond the length L of a sequence."""
+    n = length(mask)
+    lags = jnp.arange(len(by_lag), dtype=jnp.int32)
+    return jnp.where((lags <= n) & (n > 0), by_lag, jnp.nan)
+
+
 def by_lag(by_time: Array, mask: Array) -> Array:
     """Return what stands at t = L - k at the lags k = 0..T, NaN beyond the length L.
 
@@ -43,8 +50,22 @@ def by_lag(by_time: Array, mask: Array) -> Array:
       by_time: of t = 0..T, (T+1,).
       mask: weights, (T,).
     """
-    n, lags = length(mask), jnp.arange(len(by_time), dtype=jnp.int32)
-    return jnp.where((lags <= n) & (n > 0), by_time[jnp.maximum(n - lags, 0)], jnp.nan)
+    lags = jnp.arange(len(by_time), dtype=jnp.int32)
+    return up_to_length(by_time[jnp.maximum(length(mask) - lags, 0)], mask)
+
+
+def at_the_end(tree: Any, mask: Array) -> Any:
+    """Return stacked arrays, (T, ...), moved in time so that the last step that counts is the last.
+
+    What has no place falls away, and the first step fills what is free.
+    """
+    first = length(mask) - len(mask)
+
+    def moved(a: Array) -> Array:
+        filled = jnp.concatenate([jnp.broadcast_to(a[:1], a.shape), a])
+        return jax.lax.dynamic_slice_in_dim(filled, len(a) + first, len(a))
+
+    return jax.tree.map(moved, tree)
 
 
 def last(counts: Array) -> Array:

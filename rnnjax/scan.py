@@ -116,15 +116,14 @@ def steps(
       params: its parameters.
       x: inputs, (T, n_x).
       start: h_0; the cell's own initial state if None.
-      counts: which steps belong to the sequence, bool (T,), as `rnnjax.masks.counted` tells; steps
-        behind the last of them repeat it. All of them if None.
+      counts: which steps belong to the sequence, bool (T,), as `rnnjax.masks.counted` tells; behind
+        the last of them the state stays as it is. All of them if None.
     """
     start = initial(cell, params) if start is None else start
     d = drives(cell, params, x)
     start = _of_one_dtype(cell, params, start, d)
     run = _unroll_scaled if dynamics.is_homogeneous(cell) else _unroll_plain
-    trajectory = run(cell, params, start, d)
-    return trajectory if counts is None else _held(start, trajectory, counts)
+    return run(cell, params, start, d, counts)
 
 
 def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
@@ -138,37 +137,34 @@ def plain_trajectory(h: Array, h_prev: Array, drive: Array) -> Trajectory:
     return Trajectory(Scaled(h, level), h_prev, drive, level, h)
 
 
-def _held(start: Scaled, trajectory: Trajectory, counts: Array) -> Trajectory:
-    """Return a trajectory that stays in the last state that counts: in h_0 if none does."""
-    kept = masks.held(trajectory, counts)
-    anything = jnp.any(counts)
-    first = jax.tree.map(lambda a, b: jnp.where(anything, a, b), kept.states, start_of(start, kept))
-    plain = jnp.where(anything, kept.plain, scaled.plain(start))
-    return kept.replace(states=first, plain=plain)
-
-
-def start_of(start: Scaled, like: Trajectory) -> Scaled:
-    """Return h_0 as often as a trajectory has steps."""
-    return jax.tree.map(lambda a, b: jnp.broadcast_to(a, b.shape), start, like.states)
-
-
 def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Scaled:
     """Return h_0 in the dtype that the step gives: that of a cell from `boundary` is so already."""
     dtype = state_dtype.of_drive(cell, params, d.value[0])
     return Scaled(start.value.astype(dtype), start.exponent)
 
 
-def _unroll_plain(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:
-    def step(h: Array, d: Array) -> tuple[Array, tuple]:
-        h, z = dynamics.advance_and_sum(cell, params, h, d)
+def _unroll_plain(
+    cell: Cell, params: Params, start: Scaled, d: Scaled, counts: Array | None
+) -> Trajectory:
+    def step(h: Array, at: tuple[Array, Array | None]) -> tuple[Array, tuple]:
+        d, goes_on = at
+        new, z = dynamics.advance_and_sum(cell, params, h, d)
+        h = _unless_over(goes_on, new, h)
         return h, (h, z)
 
-    _, (h, sums) = jax.lax.scan(step, start.value, d.value)
+    _, (h, sums) = jax.lax.scan(step, start.value, (d.value, counts))
     states = Scaled(h, d.exponent)
     return Trajectory(states, _before(start, states).value, d.value, d.exponent, h, sums)
 
 
-def _unroll_scaled(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Trajectory:
+def _unless_over(goes_on: Array | None, new: Any, old: Any) -> Any:
+    """Return the new state, or the old one behind the end of the sequence."""
+    return new if goes_on is None else jax.tree.map(partial(jnp.where, goes_on), new, old)
+
+
+def _unroll_scaled(
+    cell: Cell, params: Params, start: Scaled, d: Scaled, counts: Array | None
+) -> Trajectory:
     leaves, structure = jax.tree.flatten(cell)
     traced = [isinstance(leaf, jax.Array) for leaf in leaves]
 
@@ -178,7 +174,7 @@ def _unroll_scaled(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Traj
         return jax.tree.unflatten(structure, own)
 
     arrays = [leaf for leaf, t in zip(leaves, traced, strict=True) if t]
-    return _carried(rebuilt, arrays, params, start, d)
+    return _carried(rebuilt, arrays, params, start, d, counts)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -188,43 +184,46 @@ def _carried(
     params: Params,
     start: Scaled,
     d: Scaled,
+    counts: Array | None,
 ) -> Trajectory:
     """Run a homogeneous cell, which `rebuilt` makes of the arrays in its fields, equation (3)."""
     cell = rebuilt(arrays)
 
-    def step(h: Scaled, d: Scaled) -> tuple[Scaled, tuple]:
-        at = arguments(h, d)
-        new, z = dynamics.advance_and_sum(cell, params, at.h, at.drive)
-        h = scaled.normalise(new, at.exponent)
+    def step(h: Scaled, at: tuple[Scaled, Array | None]) -> tuple[Scaled, tuple]:
+        d, goes_on = at
+        given = arguments(h, d)
+        new, z = dynamics.advance_and_sum(cell, params, given.h, given.drive)
+        h = _unless_over(goes_on, scaled.normalise(new, given.exponent), h)
         return h, (h, z)
 
-    _, (states, sums) = jax.lax.scan(step, start, d)
+    _, (states, sums) = jax.lax.scan(step, start, (d, counts))
     at = arguments(_before(start, states), d)
     return Trajectory(states, at.h, at.drive, at.exponent, scaled.plain(states), sums)
 
 
 @_carried.defjvp
 def _(rebuilt: Callable, primals: tuple, tangents: tuple) -> tuple[Trajectory, Trajectory]:
-    arrays, params, start, d = primals
-    d_arrays, d_params, d_start, d_drive = tangents
+    arrays, params, start, d, counts = primals
+    d_arrays, d_params, d_start, d_drive, _ = tangents
     run = _carried(rebuilt, *primals)
 
     def advance(arrays: list[Array], params: Params, h: Array, d: Array) -> Any:
         return dynamics.advance_and_sum(rebuilt(arrays), params, h, d)
 
     def step(dh: Array, at: Any) -> tuple[Array, Any]:
-        h, drive, d_drive, weights_at, exponent = at
+        h, drive, d_drive, weights_at, exponent, goes_on = at
         by_state = jax.jvp(partial(advance, arrays, params), (h, drive), (dh, d_drive))[1]
         by_weights = jax.jvp(
             lambda a, p: advance(a, p, *weights_at), (arrays, params), (d_arrays, d_params)
         )[1]
-        new = jax.tree.map(lambda a, b: a + scaled.shift(b, exponent), by_state, by_weights)
-        return new[0], (dh, *new)
+        new, z = jax.tree.map(lambda a, b: a + scaled.shift(b, exponent), by_state, by_weights)
+        new = _unless_over(goes_on, new, dh)
+        return new, (dh, new, z)
 
     d_drive = _plain_tangent(d_drive, d)
     h_prev = jnp.concatenate([scaled.plain(start)[None], run.plain[:-1]])
     weights_at = _where_weights_act(run, h_prev, scaled.plain(d))
-    steps = (run.h_prev, run.drive, d_drive, *weights_at)
+    steps = (run.h_prev, run.drive, d_drive, *weights_at, counts)
     before, after, sums = jax.lax.scan(step, _plain_tangent(d_start, start), steps)[1]
     lowered = partial(scaled.shift, exponent=-run.exponent)
     return run, Trajectory(
@@ -304,7 +303,8 @@ def readouts(cell: Cell, params: Params, h: Array, mask: Array) -> Array:
 
     A step without weight has no say, not even with a state that has overflowed: 0 inf is NaN.
     """
-    return jax.vmap(lambda h: cell.readout(params, h))(masks.of_weight(h, mask))
+    h = h if getattr(cell, "finite_outputs", False) else masks.of_weight(h, mask)
+    return jax.vmap(lambda h: cell.readout(params, h))(h)
 
 
 def weighed(losses: Array, mask: Array) -> Array:

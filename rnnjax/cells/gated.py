@@ -102,6 +102,7 @@ class LSTM:
     gain: Array | float = fields.number(default=1.0)
     forget_bias: Array | float = fields.number(default=1.0)
     entries_per_unit = 2
+    finite_outputs = True
 
     initial_state = parts.initial_state
     step = parts.step
@@ -177,6 +178,7 @@ class GRU:
     gain: Array | float = fields.number(default=1.0)
     forget_bias: Array | float = fields.number(default=0.0)
 
+    finite_outputs = True
     initial_state = parts.initial_state
     step = parts.step
     drive = parts.drive
@@ -216,6 +218,7 @@ class MinimalGated:
     recurrent: Scheme = fields.function(default=initial_weights.gaussian, form="(key, n) -> (n, n)")
     gain: Array | float = fields.number(default=1.0)
 
+    finite_outputs = True
     initial_state = parts.initial_state
     step = parts.step
     drive = parts.drive

@@ -94,6 +94,11 @@ class Vanilla:
         """Whether the step is positively homogeneous in state and drive."""
         return self.activation.homogeneous
 
+    @property
+    def finite_outputs(self) -> bool:
+        """Whether no state leaves the range of its dtype."""
+        return self.activation.bounded
+
     def advance(self, params: VanillaParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""
         return self.from_sum(h, self.sent(h) @ params.W.T + d)

@@ -11,7 +11,7 @@ step whose mask is not 0.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, masks, real_view, scaled, scan
+from rnnjax import adjoint, boundary, dynamics, real_view, scaled, scan
 from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -39,8 +39,7 @@ def log_norm_by_lag(
     Returns:
       ``log_norm``: natural log of the norm, (T+1,), index k; NaN beyond the length of the sequence.
     """
-    log_norm = adjoint.adjoint(cell, loss, params, batch, keep=scaled.log_norm, segment=segment)
-    return {"log_norm": masks.by_lag(log_norm, batch.mask)}
+    return {"log_norm": adjoint.by_lag(cell, loss, params, batch, scaled.log_norm, segment)}
 
 
 @boundary.of_probe
