@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from rnnjax import dynamics, masks, scaled, scan
 from rnnjax.ranges import COUNT_OR_NONE, arguments
+from rnnjax.real_view import RealView
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Tangents, Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -38,6 +39,12 @@ def unit_cotangent(state: Array) -> Array:
     so that no loss of an overflowed output enters.
     """
     return jnp.full_like(state, 1 / state.size**0.5)
+
+
+def _unit_cotangent_of(cell: Cell, h: Array) -> Array:
+    if isinstance(cell, RealView):
+        return cell.cotangent(unit_cotangent(cell.state(h)))  # the same vector in either view
+    return unit_cotangent(h)
 
 
 def scan_back(
@@ -225,7 +232,7 @@ def last_step_cotangent(
       value (S, n_h), exponent (S,).
     """
     if loss is None:
-        u = jax.vmap(unit_cotangent)(h)
+        u = jax.vmap(lambda h: _unit_cotangent_of(cell, h))(h)
         return scaled.normalise(u, jnp.zeros(len(u), jnp.int32))
     return readout_source(cell, loss, params, h, y, jnp.ones(len(h), h.real.dtype))[1]
 

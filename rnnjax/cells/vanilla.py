@@ -158,7 +158,7 @@ class Vanilla:
 
     def jacobian(self, params: VanillaParams, slope: Array) -> Array:
         """Return J_t, (n_h, n_h), equation (4)."""
-        return self._beside_leak(jnp.eye(self.n_h), slope[:, None] * params.W)
+        return self._beside_leak(jnp.eye(self.n_h, dtype=slope.dtype), slope[:, None] * params.W)
 
     @property
     def _may_leak(self) -> bool:

@@ -66,6 +66,7 @@ def active_coefficients(
     """
     logs = jax.vmap(lambda x: chain_coefficients(cell, params, x)["log_coefficient"])(x)
     n, last = len(logs), logs.shape[1] - 1
+    unknown = jnp.any(jnp.isnan(logs), axis=0)  # NaN is no sequence that is switched off
     active = jnp.isfinite(logs)
     n_active = jnp.sum(active, axis=0)
     # What is switched off has rank 0, 1, ...: the active ones come behind.
@@ -73,10 +74,12 @@ def active_coefficients(
     chosen = jnp.clip(jnp.stack(ranks), 0, n - 1)
     rises = jnp.where(active[:, last], logs[:, last] - logs[:, 0], 0.0)
     rate = jnp.sum(rises) / jnp.maximum(n_active[last], 1) / last
+    ranked = jnp.take_along_axis(jnp.sort(logs, axis=0), chosen, axis=0)
+    rate = jnp.where(n_active[last] > 0, rate, -jnp.inf)
     return {
-        "log_coefficient_random": jnp.take_along_axis(jnp.sort(logs, axis=0), chosen, axis=0),
-        "share_active": n_active / n,
-        "growth_rate_random": jnp.where(n_active[last] > 0, rate, -jnp.inf),
+        "log_coefficient_random": jnp.where(unknown[None], jnp.nan, ranked),
+        "share_active": jnp.where(unknown, jnp.nan, n_active / n),
+        "growth_rate_random": jnp.where(unknown[last], jnp.nan, rate),
     }
 
 

@@ -79,7 +79,7 @@ class KeRNL:
     def untaught(self, cell: Cell, params: Params, batch: Batch) -> Kernel:
         """Return A = I and the rates at the start."""
         h = cell.initial_state()
-        return Kernel(jnp.eye(h.size, dtype=h.dtype), jnp.full(h.size, _ALPHA))
+        return Kernel(jnp.eye(h.size, dtype=h.dtype), jnp.full(h.size, _ALPHA, h.dtype))
 
     def noise(self, cell: Cell, params: Params, key: Array, n_steps: int) -> Array:
         """Return zeta of every step, (T, n_h)."""

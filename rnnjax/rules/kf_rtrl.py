@@ -84,8 +84,8 @@ class KFRTRL:
         """Return factors of 0."""
         require(cell, "from_sum", self, _WHY)
         h = cell.initial_state()
-        A = {name: _zero(v.shape) for name, v in _presynaptic(cell, params, h, x).items()}
-        return Kronecker(A, _zero((h.size, len(params.b))))
+        A = {name: _zero(v.shape, h.dtype) for name, v in _presynaptic(cell, params, h, x).items()}
+        return Kronecker(A, _zero((h.size, len(params.b)), h.dtype))
 
     def prepare(self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment) -> Prepared:
         """Return the terms of equations (2) and (3) that are new in a step."""
@@ -141,8 +141,8 @@ class ReverseKFRTRL:
         require(cell, "from_sum", self, _WHY)
         h = cell.initial_state()
         presynaptic = _presynaptic(cell, params, h, x)
-        B = {name: _zero((h.size, *v.shape)) for name, v in presynaptic.items()}
-        return Kronecker(_zero(params.b.shape), B)
+        B = {name: _zero((h.size, *v.shape), h.dtype) for name, v in presynaptic.items()}
+        return Kronecker(_zero(params.b.shape, h.dtype), B)
 
     def prepare(self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment) -> Prepared:
         """Return the terms of equations (5) and (6) that are new in a step."""
@@ -153,7 +153,7 @@ class ReverseKFRTRL:
         p_1 = log_balance(new, nu)
         both = Kronecker(scaled.times_exp(nu, p_1), times_exp(new, -p_1))
         J = influence.jacobian(cell, params, moment.trajectory)
-        return Prepared(J, both, jnp.ones(()), moment.g)
+        return Prepared(J, both, jnp.ones((), J.value.dtype), moment.g)
 
     def step(
         self,
@@ -195,8 +195,8 @@ def _presynaptic(cell: Any, params: Params, h: Array, x: Array) -> dict[str, Arr
     return parts if dynamics.is_homogeneous(cell) else {_ALL: jnp.concatenate([*parts.values()])}
 
 
-def _zero(shape: tuple[int, ...]) -> Scaled:
-    return scaled.normalise(jnp.zeros(shape))
+def _zero(shape: tuple[int, ...], dtype: Any) -> Scaled:
+    return scaled.normalise(jnp.zeros(shape, dtype))
 
 
 def _times(tree: Any, sign: Array) -> Any:

@@ -32,6 +32,8 @@ def batch():
 @pytest.mark.parametrize("activation", activations_found(), ids=lambda a: a.name)
 def test_an_activation_and_its_slopes(activation):
     x = jnp.array([jnp.nan])
+    if activation.name == "identity":
+        return  # its slope is 1 whatever the state
     given = [activation(x), activation.slope(x), activation.log_slope(x)]
     given += [rnnjax.activations.scaled_slope(activation, x)[0]]
     given += [rnnjax.activations.graded_slope(activation, x)[0]]
@@ -63,10 +65,9 @@ def test_a_probe(name):
             leaf = np.asarray(leaf)
             if key in MAY_BE_FINITE:
                 continue
-            if key.startswith("log_contribution"):
-                assert np.all(np.isnan(leaf))
-            else:
-                assert np.any(np.isnan(leaf)), key
+            of_readout = key in ("log_contribution_V", "log_contribution_c")
+            all_steps = key.startswith("log_contribution") and not of_readout
+            assert (np.all if all_steps else np.any)(np.isnan(leaf)), key
     lengths = probes.log_norm_by_length(cell, squared_error, cell.init(KEY), batch())
     assert np.all(np.isnan(lengths["log_norm_by_length"][BAD:]))
     assert np.all(np.isfinite(lengths["log_norm_by_length"][:BAD]))
@@ -132,6 +133,5 @@ def test_newtons_method_does_not_call_it_converged():
     solved = parallel.unroll(cell, params, batch().x)
     expected = rnnjax.unroll(cell, params, batch().x).plain
     np.testing.assert_allclose(solved.states, expected, rtol=1e-9)
-    few = parallel.unroll(cell, 3 * np.ones(()) * params.W[0, 0] * 0 + params if False else params,
-                          jax.random.normal(KEY, (40, 2)), max_iterations=1)  # fmt: skip
+    few = parallel.unroll(cell, params, jax.random.normal(KEY, (40, 2)), max_iterations=1)
     assert not few.converged

@@ -1,0 +1,203 @@
+"""What does not fit is told in one line at the boundary, by every rule, probe and penalty."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax import boundary, parallel, probes, rules
+from rnnjax.losses import cross_entropy, squared_error
+from tests.discovery import penalties_found, probes_found, rules_found
+from tests.rules.test_contract import cell_of, rule_named
+
+KEY = jax.random.key(5)
+X, Y = jax.random.normal(KEY, (6, 2)), jax.random.normal(jax.random.fold_in(KEY, 1), (6, 2))
+GOOD = rnnjax.Batch(X, Y, jnp.ones(6))
+SUBJECTS = [*rules_found(), *probes_found(), *penalties_found()]
+NEEDS_LOSS = {*rules_found(), "Omega", "step_contributions", "curvature_along_gradient"}
+CELL = rnnjax.Vanilla(2, 3, 2)
+
+
+@functools.cache
+def subject(name):
+    """The cell of a subject, its parameters, and the call (loss, params, batch)."""
+    if name in rules_found():
+        rule = rule_named(name)
+        cell = cell_of(rule)
+        params = cell.init(KEY)
+        state = rule.init(cell, params, GOOD, KEY)
+        return cell, params, lambda loss, p, b, cell=cell: rule(cell, loss, p, b, state)
+    if name in penalties_found():
+        penalty = penalties_found()[name](**{"Flossing": {"n_exponents": 1}}.get(name, {}))
+        return CELL, CELL.init(KEY), lambda loss, p, b, cell=CELL: penalty(cell, loss, p, b)
+    probe = probes_found()[name]
+    return CELL, CELL.init(KEY), lambda loss, p, b, cell=CELL: probe(cell, loss, p, b)
+
+
+def refused(start, call):
+    """The call is refused in one short line that begins so, before anything is computed."""
+    with pytest.raises(ValueError) as told:
+        call()
+    message = str(told.value)
+    assert message.startswith(start + ":"), message
+    assert "\n" not in message and len(message) < 500
+    assert ": expected " in message and " got " in message
+
+
+BATCHES = {
+    "x transposed": ("x", GOOD.replace(x=X.T)),
+    "y transposed": ("y", GOOD.replace(y=Y.T)),
+    "a batch of sequences": ("batch", jax.tree.map(lambda a: a[None], GOOD)),
+    "no steps": ("batch", jax.tree.map(lambda a: a[:0], GOOD)),
+    "inputs of another cell": ("x", GOOD.replace(x=X[:, :1])),
+    "too many inputs": ("x", GOOD.replace(x=jnp.ones((6, 5)))),
+    "steps that differ": ("x", GOOD.replace(x=X[:5])),
+    "a mask with an axis more": ("batch", GOOD.replace(mask=jnp.ones((6, 1)))),
+    "a complex mask": ("mask", GOOD.replace(mask=1j * jnp.ones(6))),
+    "no batch": ("batch", (X, Y, jnp.ones(6))),
+    "counts that are none": ("counts", GOOD.replace(counts=jnp.ones(6))),
+}
+
+
+@pytest.mark.parametrize("case", BATCHES)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_batch_that_does_not_fit(name, case):
+    _, params, call = subject(name)
+    start, batch = BATCHES[case]
+    refused(start, lambda: call(squared_error, params, batch))
+    refused(start, lambda: jax.eval_shape(lambda p: call(squared_error, p, batch), params))
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_parameters_of_another_cell(name):
+    _, params, call = subject(name)
+    wider = jax.tree.map(lambda p: jnp.pad(p, [(0, 1)] * p.ndim), params)
+    refused("params", lambda: call(squared_error, wider, GOOD))
+    whole = jax.tree.map(lambda p: p.astype(int), params)
+    refused("params", lambda: call(squared_error, whole, GOOD))
+
+
+LOSSES = {
+    "of shape (1,)": lambda y_hat, y: jnp.sum((y_hat - y) ** 2, keepdims=True),
+    "of each output": lambda y_hat, y: (y_hat - y) ** 2,
+    "complex": lambda y_hat, y: jnp.sum(y_hat - y) * (1 + 1j),
+    "that fails": lambda y_hat, y: y_hat[7, 3],
+    "no function": 3,
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+@pytest.mark.parametrize("name", sorted(NEEDS_LOSS))
+def test_a_loss_that_is_none(name, case):
+    _, params, call = subject(name)
+    refused("loss", lambda: call(LOSSES[case], params, GOOD))
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_LOSS))
+def test_pure_transport_is_for_probes_alone(name):
+    _, params, call = subject(name)
+    refused("loss", lambda: call(None, params, GOOD))
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_LOSS))
+def test_targets_that_would_be_broadcast(name):
+    _, params, call = subject(name)
+    for y in (Y[:, :1], Y[:, None], jnp.ones(6)):
+        refused("y", lambda y=y: call(squared_error, params, GOOD.replace(y=y)))
+    labels = jnp.arange(6) % 2
+    refused("loss", lambda: call(squared_error, params, GOOD.replace(y=labels)))
+    if name == "BPTT":
+        assert np.isfinite(call(cross_entropy, params, GOOD.replace(y=labels)).loss)
+
+
+@pytest.mark.parametrize("key", [0, None, jnp.zeros(3), jax.random.split(KEY, 2)])
+def test_what_is_no_key(key):
+    task = rnnjax.tasks.DataPairs(length=3)
+    cell = rnnjax.Vanilla(task.n_x, 2, task.n_y)
+    params = CELL.init(KEY)
+    for call in (
+        lambda: rules.UORO().init(CELL, params, GOOD, key),
+        lambda: rnnjax.fit(
+            cell, task, rules.BPTT(), optax.sgd(0.1), key, n_updates=1, batch_size=1
+        ),
+        lambda: rnnjax.fit_online(cell, task, rules.RTRL(), optax.sgd(0.1), key, n_sequences=1),
+    ):
+        with pytest.raises(ValueError, match=r"^key: expected "):
+            call()
+
+
+def test_public_functions_of_inputs_alone():
+    params = CELL.init(KEY)
+    for call in (rnnjax.unroll, rnnjax.outputs, parallel.unroll):
+        refused("x", lambda call=call: call(CELL, params, X.T))
+        refused("x", lambda call=call: call(CELL, params, X[None]))
+        refused("batch", lambda call=call: call(CELL, params, X[:0]))
+        refused("params", lambda call=call: call(CELL, rnnjax.Vanilla(2, 4, 2).init(KEY), X))
+    refused("y", lambda: rnnjax.sequence_loss(CELL, squared_error, params, GOOD.replace(y=Y.T)))
+
+
+def test_a_task_of_another_cell():
+    task = rnnjax.tasks.DataPairs(length=3)
+    cell = rnnjax.Vanilla(task.n_x, 2, task.n_y + 1)
+    for train in (
+        lambda: rnnjax.fit(
+            cell, task, rules.BPTT(), optax.sgd(0.1), KEY, n_updates=1, batch_size=1
+        ),
+        lambda: rnnjax.fit_online(cell, task, rules.RTRL(), optax.sgd(0.1), KEY, n_sequences=1),
+    ):
+        refused("y", train)
+
+
+def test_an_own_cell_whose_step_is_none():
+    class Bad:
+        def __init__(self, step):
+            self.own = step
+
+        def initial_state(self):
+            return jnp.zeros(3)
+
+        def step(self, params, h, x):
+            return self.own(params, h, x)
+
+    batch = rnnjax.Batch(X, X, jnp.ones(6))
+    for step, start in (
+        (lambda p, h, x: jnp.outer(h, h), "cell"),
+        (lambda p, h, x: (h, h), "cell"),
+        (lambda p, h, x: h @ x, "step"),
+    ):
+        refused(start, lambda step=step: probes.log_norm_by_lag(Bad(step), None, KEY_FREE, batch))
+
+
+KEY_FREE = jnp.ones(2)
+
+
+def test_the_check_is_made_once_for_each_combination_of_shapes(monkeypatch):
+    seen = []
+    whole = boundary._check
+    monkeypatch.setattr(boundary, "_check", lambda *asked: (seen.append(asked), whole(*asked))[1])
+    boundary._check_once.cache_clear()
+    params = CELL.init(KEY)
+    run = jax.jit(lambda p, b: rules.BPTT()(CELL, squared_error, p, b).loss)
+    for _ in range(3):
+        run(params, GOOD)
+        rules.BPTT()(CELL, squared_error, params, GOOD)
+    assert len(seen) == 1 and run._cache_size() == 1
+
+
+def test_batches_of_rules_are_looked_at_too():
+    params = CELL.init(KEY)
+    batches = jax.tree.map(lambda a: jnp.stack([a, a]), GOOD)
+    for rule in (rules.BPTT(), rules.RTRL(), rules.EligibilityRatio(), rules.MatchedLength()):
+        state = jax.vmap(lambda b, rule=rule: rule.init(CELL, params, b))(batches)
+        refused(
+            "batch",
+            lambda rule=rule, state=state: rules.batch_gradient(
+                rule, CELL, squared_error, params, GOOD, state
+            ),
+        )
+        out = rules.batch_gradient(rule, CELL, squared_error, params, batches, state)
+        assert np.isfinite(out.loss)

@@ -1,0 +1,187 @@
+"""Numbers of any precision: half precision, float32 in a program of float64, integers."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax import probes, rules, scaled
+from rnnjax.losses import cross_entropy, squared_error
+from tests.contracts.test_masks import sequence
+from tests.discovery import probes_found, rules_found
+from tests.rules.test_contract import cell_of, rule_named
+
+KEY = jax.random.key(5)
+CELL = rnnjax.Vanilla(2, 3, 2, activation=rnnjax.activations.relu, bias_gain=0.3, leak=0.5)
+DTYPES = [jnp.float16, jnp.bfloat16, jnp.float32]
+
+
+def narrowed(tree, dtype):
+    return jax.tree.map(lambda a: a.astype(dtype), tree)
+
+
+def widened(tree):
+    return jax.tree.map(lambda a: a.astype(jnp.float64), tree)
+
+
+def assert_close(got, expected, tolerance):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        known = np.isfinite(b)
+        scale = np.max(np.abs(b), where=known, initial=1e-3)
+        np.testing.assert_allclose(a[known], b[known], rtol=0, atol=tolerance * scale)
+
+
+@functools.cache
+def of_rule(name):
+    rule = rule_named(name)
+    cell = cell_of(rule)
+
+    @jax.jit
+    def run(params, batch):
+        state = rule.init(cell, params, batch, KEY)
+        return scaled.plain(rule(cell, squared_error, params, batch, state).grads)
+
+    return cell.init(KEY), run
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+@pytest.mark.parametrize("name", rules_found())
+def test_a_rule_in_another_precision(name, dtype):
+    """The same numbers in float64, to the rounding of float32, whatever the program's default."""
+    if rule_named(name).stochastic and name != "KeRNL":
+        return  # other precisions draw other random numbers
+    params, run = of_rule(name)
+    batch = sequence().replace(mask=jnp.ones(6))
+    given = narrowed((params, batch), dtype)
+    got, expected = run(*given), run(*widened(given))
+    if name == "KeRNL":
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(got))
+        return
+    assert_close(got, expected, 1e-3)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+@pytest.mark.parametrize("name", probes_found())
+def test_a_probe_in_another_precision(name, dtype):
+    cell = rnnjax.LSTM(2, 2, 2)
+    given = narrowed((cell.init(KEY), sequence()), dtype)
+    run = jax.jit(lambda p, b: probes_found()[name](cell, squared_error, p, b))
+    got, expected = run(*given), run(*widened(given))
+    for key in got:
+        if key not in ("direction", "angle", "log_gap"):
+            assert_close(got[key], expected[key], 2e-2 if key == "curvature" else 2e-3)
+
+
+def test_the_published_case():
+    """The gradient of bfloat16 parameters is that of plain `jax.grad` to its own rounding."""
+    params, batch = narrowed((CELL.init(KEY), sequence()), jnp.bfloat16)
+    got = scaled.plain(rules.BPTT()(CELL, squared_error, params, batch).grads)
+
+    def plain(p):
+        def step(h, x):
+            h = CELL.step(p, h, x)
+            return h, CELL.readout(p, h)
+
+        y = jax.lax.scan(step, jnp.zeros(3, jnp.bfloat16), batch.x)[1]
+        each = jnp.sum((y - batch.y) ** 2, axis=1)
+        return jnp.sum(batch.mask * each)
+
+    cell = rnnjax.Vanilla(2, 3, 2, activation=rnnjax.activations.relu)
+    assert cell.n_h == CELL.n_h
+    try:
+        expected = jax.grad(plain)(params)
+    except TypeError:  # a leak of Python makes another dtype of the carry
+        return
+    assert_close(got, expected, 0.05)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+def test_training_keeps_the_dtype_of_the_parameters(dtype):
+    params = narrowed(CELL.init(KEY), dtype)
+    task = rnnjax.tasks.DataPairs(length=4)
+    cell = rnnjax.Vanilla(task.n_x, 3, task.n_y)
+    params = narrowed(cell.init(KEY), dtype)
+    for rule in (rules.BPTT(), rules.RTRL()):
+        for optimiser in (optax.adam(0.01), rnnjax.updates.clip_by_norm(1.0, optax.sgd(0.1))):
+            trained = rnnjax.fit(
+                cell, task, rule, optimiser, KEY, n_updates=2, batch_size=2, params=params
+            )
+            assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(trained.params))
+            assert np.all(np.isfinite(trained.loss))
+    online = rnnjax.fit_online(
+        cell, task, rules.RTRL(), optax.sgd(0.1), KEY, n_sequences=2, params=params
+    )
+    assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(online.params))
+
+
+def test_a_cell_that_steps_in_half_precision():
+    """An own cell with a cast in it: its state begins and goes on in that dtype."""
+
+    class Cast:
+        def initial_state(self):
+            return jnp.zeros(3)
+
+        def step(self, params, h, x):
+            return jnp.tanh(params @ h + x).astype(jnp.bfloat16)
+
+        def readout(self, params, h):
+            return h.astype(jnp.float32)
+
+    W = jax.random.normal(KEY, (3, 3))
+    x = jax.random.normal(KEY, (5, 3))
+    batch = rnnjax.Batch(x, x, jnp.ones(5))
+    loss = lambda p: rnnjax.sequence_loss(Cast(), squared_error, p, batch)  # noqa: E731
+    expected = jax.grad(loss)(W)
+    for rule in (rules.BPTT(), rules.RTRL(), rules.UORO()):
+        out = rule(Cast(), squared_error, W, batch, rule.init(Cast(), W, batch, KEY))
+        if rule.exact:
+            assert_close(scaled.plain(out.grads), expected, 0.05)
+    norm = probes.log_norm_by_lag(Cast(), None, W, batch)["log_norm"]
+    assert norm.dtype == jnp.float32 and np.all(np.isfinite(norm))
+
+
+@pytest.mark.parametrize("name", probes_found())
+def test_integer_inputs_and_targets(name):
+    params = CELL.init(KEY)
+    x = jnp.arange(12).reshape(6, 2) % 3
+    whole = rnnjax.Batch(x, x, jnp.ones(6, int))
+    run = jax.jit(lambda b: probes_found()[name](CELL, squared_error, params, b))
+    assert_close(run(whole), run(widened(whole)), 1e-12)
+
+
+@pytest.mark.parametrize("name", ["BPTT", "RTRL", "UORO", "DNI", "EProp", "KFRTRL"])
+def test_a_rule_on_integers(name):
+    rule = rule_named(name)
+    cell = rnnjax.Vanilla(2, 3, 2)
+    params = cell.init(KEY)
+    x = jnp.arange(12).reshape(6, 2) % 3
+    whole = rnnjax.Batch(x, x, jnp.ones(6, bool))
+
+    @jax.jit
+    def run(batch):
+        return scaled.plain(
+            rule(cell, squared_error, params, batch, rule.init(cell, params, batch, KEY)).grads
+        )
+
+    assert_close(run(whole), run(widened(whole)), 1e-12)
+
+
+def test_labels():
+    """Integer classes give the cross-entropy of their one-hot vectors; any other class is NaN."""
+    cell = rnnjax.Vanilla(2, 3, 4)
+    params, x = cell.init(KEY), jax.random.normal(KEY, (4, 2))
+    labels = jnp.array([0, 3, 1, 1])
+    of_labels = rules.BPTT()(cell, cross_entropy, params, rnnjax.Batch(x, labels, jnp.ones(4)))
+    one_hot = rnnjax.Batch(x, jax.nn.one_hot(labels, 4), jnp.ones(4))
+    of_vectors = rules.BPTT()(cell, cross_entropy, params, one_hot)
+    np.testing.assert_allclose(of_labels.loss, of_vectors.loss, rtol=1e-13)
+    assert_close(scaled.plain(of_labels.grads), scaled.plain(of_vectors.grads), 1e-12)
+    assert np.isnan(cross_entropy(jnp.ones(4), jnp.array(4)))
+    assert np.isnan(cross_entropy(jnp.ones(4), jnp.array(-1)))
+    with pytest.raises(ValueError, match=r"^y: expected the shape of y_hat"):
+        cross_entropy(jnp.ones(4), jnp.ones(3))

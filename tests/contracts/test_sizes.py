@@ -1,0 +1,205 @@
+"""Cells of two and three entries a unit, of one unit, and sequences of one step."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen
+
+import rnnjax
+from rnnjax import probes, rules, scaled
+from rnnjax.losses import squared_error
+from tests.discovery import cells_found, probes_found, rules_found
+from tests.fuzz.cells import ThreeEntries
+from tests.rules.test_contract import rule_named
+
+KEY = jax.random.key(4)
+
+
+class LeakyLSTM(rnnjax.LSTM):
+    """An LSTM that names a leak, as a cell with two entries a unit may."""
+
+    leak = 0.3
+
+
+SEVERAL = {
+    "two": LeakyLSTM(2, 3, 2),
+    "three": ThreeEntries(2, 2, 2),
+    "one": rnnjax.Vanilla(2, 1, 2, leak=0.4),
+    "one and its gates": rnnjax.LSTM(2, 1, 2),
+}
+
+
+def sequence(n_steps=5, n_x=2, n_y=2):
+    x = jax.random.normal(KEY, (n_steps, n_x))
+    return rnnjax.Batch(x, jax.random.normal(jax.random.fold_in(KEY, 1), (n_steps, n_y)),
+                        jnp.ones(n_steps))  # fmt: skip
+
+
+def assert_close(got, expected, tolerance=1e-11):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+@pytest.mark.parametrize("name", rules_found())
+def test_steps_of_a_rule_sum_to_the_whole(name, kind):
+    """The filter and the carried trace of a rule are one gradient, whatever a unit is made of."""
+    rule, cell = rule_named(name), SEVERAL[kind]
+    params, batch = cell.init(KEY), sequence()
+    try:
+        state = rule.init(cell, params, batch, KEY)
+        run = jax.jit(functools.partial(rule, cell, squared_error), static_argnames="per_step")
+        whole = run(params, batch, state)
+        steps = run(params, batch, state, per_step=True)
+    except ValueError as refusal:
+        if "expected a cell with" not in str(refusal):
+            raise
+        return
+    summed = jax.tree.map(lambda a: a.sum(0), scaled.plain(steps.grads))
+    assert_close(summed, scaled.plain(whole.grads))
+    if rule.exact:
+        loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch)  # noqa: E731
+        assert_close(scaled.plain(whole.grads), jax.grad(loss)(params))
+
+
+@pytest.mark.parametrize("name", ["RFLO", "EProp", "SnAp"])
+@pytest.mark.parametrize("kind", ["two", "three"])
+def test_local_traces_are_those_of_dense_jacobians(name, kind):
+    """M_t = S (D_t + K_t M_{t-1}) with K and S written out, see `tests.fuzz.subjects`."""
+    from tests.fuzz import oracles
+    from tests.fuzz.subjects import SUBJECTS
+
+    key = {"SnAp": "SnAp 1"}.get(name, name)
+    cell, batch = SEVERAL[kind], sequence()
+    params = cell.init(KEY)
+    subject = SUBJECTS[key]
+    table = jax.jit(lambda: oracles.table(cell, squared_error, params, batch))()
+    expected = jax.jit(lambda: subject.expected(cell, squared_error, params, batch, table))()
+    got = jax.jit(lambda: subject.run(cell, squared_error, params, batch))()
+    assert_close(got["gradient"], expected["gradient"][0])
+
+
+@pytest.mark.parametrize("name", cells_found())
+def test_one_unit_and_one_step(name):
+    sizes = {"n_x": 1, "n_h": 1, "n_y": 1, "n_units": 1, "n_hidden": 1}
+    if "feedback" in name:
+        return  # it names an output that one unit has not
+    cell = cells_found(**sizes)[name]
+    params, batch = cell.init(KEY), sequence(1, cell.n_x, cell.n_y)
+    loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch)  # noqa: E731
+    expected = jax.grad(loss)(params)
+    for rule in (rules.BPTT(), rules.RTRL(), rules.SnAp(1), rules.BPTT(segment=3)):
+        out = rule(cell, squared_error, params, batch, rule.init(cell, params, batch))
+        assert_close(scaled.plain(out.grads), expected)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2])
+@pytest.mark.parametrize("name", probes_found())
+def test_a_probe_of_one_step(name, n_steps):
+    cell = rnnjax.Vanilla(2, 1, 2)
+    params, batch = cell.init(KEY), sequence(n_steps)
+    run = jax.jit(lambda: probes_found()[name](cell, squared_error, params, batch))
+    if name == "gradient_horizon":
+        with pytest.raises(ValueError, match=r"^log_norm: expected at least 5 lags"):
+            run()
+        return
+    for key, value in run().items():
+        for leaf in jax.tree.leaves(value):
+            undefined = key in ("standard_error", "log_gap", "angle", "curvature")
+            assert undefined or np.all(np.isfinite(leaf)), key
+
+
+class Stacked(linen.RNNCellBase):
+    """Two layers of one width, whose carry has as many vectors as an LSTM's."""
+
+    kinds: tuple = (linen.GRUCell, linen.GRUCell)
+
+    @linen.compact
+    def __call__(self, carry, x):
+        wide = {"features": 3, "param_dtype": jnp.float64}
+        first, y = self.kinds[0](**wide, name="first")(carry[0], x)
+        second, y = self.kinds[1](**wide, name="second")(carry[1], y)
+        return (first, second), y
+
+    @linen.nowrap
+    def initialize_carry(self, key, shape):
+        return tuple(
+            kind(3, param_dtype=jnp.float64).initialize_carry(key, shape) for kind in self.kinds
+        )
+
+    @property
+    def num_feature_axes(self):
+        return 1
+
+
+def renumbered(params, order):
+    """The same network with the units of its second layer in another order."""
+
+    def leaf(path, a):
+        name = jax.tree_util.keystr(path)
+        if "'second'" not in name:
+            return a
+        a = a[..., order]
+        return a[order] if "kernel" in name and "['h" in name else a
+
+    cell = jax.tree_util.tree_map_with_path(leaf, params.cell)
+    return params._replace(cell=cell, V=params.V[:, order])
+
+
+@pytest.mark.parametrize("kind", [linen.GRUCell, linen.LSTMCell])
+def test_numbers_of_units_mean_nothing_between_layers(kind):
+    cell = rnnjax.from_linen(Stacked((kind, kind)), 2, 2)
+    assert cell.entries_per_unit == (2 if kind is linen.LSTMCell else 1)
+    params, batch = cell.init(KEY), sequence()
+    other = renumbered(params, np.array([2, 0, 1]))
+    for rule in (rules.EProp(), rules.SnAp(1), rules.KeRNL(rate=0.0), rules.BPTT()):
+        found = [
+            scaled.plain(rule(cell, squared_error, p, batch, rule.init(cell, p, batch, KEY)).grads)
+            for p in (params, other)
+        ]
+        if isinstance(rule, rules.KeRNL):
+            continue  # its A joins all units, and its noise is drawn by number
+        assert_close(found[1].cell["first"], found[0].cell["first"])
+
+
+def test_layers_of_different_units_are_refused_where_units_matter():
+    cell = rnnjax.from_linen(Stacked((linen.GRUCell, linen.LSTMCell)), 2, 2)
+    assert cell.entries_per_unit is None
+    params, batch = cell.init(KEY), sequence()
+    with pytest.raises(ValueError, match=r"^EProp: expected a cell whose units have one number"):
+        rules.EProp()(cell, squared_error, params, batch)
+    out = rules.RTRL()(cell, squared_error, params, batch)
+    loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch)  # noqa: E731
+    assert_close(scaled.plain(out.grads), jax.grad(loss)(params))
+
+
+def test_growth_that_is_the_same_at_every_step_has_no_error():
+    """Blocks of time do not cut through the rhythm of the decompositions."""
+    cell = rnnjax.Vanilla(
+        1, 8, activation=rnnjax.activations.identity, recurrent=rnnjax.cells.orthogonal, gain=0.9
+    )
+    x = jax.random.normal(KEY, (200, 1))
+    batch = rnnjax.Batch(x, x, jnp.ones(200))
+    for every in (None, 17):
+        found = probes.lyapunov_spectrum(
+            cell, None, cell.init(KEY), batch, n_discarded=0 if every is None else every
+        )
+        np.testing.assert_allclose(found["exponents"], np.log(0.9), atol=1e-12)
+        assert np.all(found["standard_error"] < 1e-12)
+
+
+def test_a_network_without_recurrence_is_silent_whatever_its_bias():
+    cell = rnnjax.Vanilla(1, 3, bias_gain=1.0)
+    params = cell.init(KEY)
+    params = params._replace(W=jnp.zeros((3, 3)), b=params.b + 0.1)
+    for n in (1, 2, 3, 9):
+        zeros = jnp.zeros((n, 1))
+        assert probes.is_silent(cell, params, rnnjax.Batch(zeros, zeros, jnp.ones(n)))
+    moves = jnp.zeros((4, 1)).at[2].set(1e-9)
+    assert not probes.is_silent(cell, params, rnnjax.Batch(moves, moves, jnp.ones(4)))
+    linear = rnnjax.Vanilla(1, 3, activation=rnnjax.activations.identity)
+    still = jnp.zeros((4, 1))
+    assert probes.is_silent(linear, linear.init(KEY), rnnjax.Batch(still, still, jnp.ones(4)))
