@@ -35,6 +35,7 @@ _LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
 # The only root of the slope of gelu: Phi(x) + x phi(x) = 0.
 _GELU_MINIMUM = -0.7517915246935645
 _LEAK = 0.01
+_LINEAR = 37.0  # from here on softplus is x to the rounding of float64
 # Half of what a scaled number can hold (see rnnjax.scaled).
 _LARGEST_EXPONENT = 2.0**27
 
@@ -165,6 +166,12 @@ _log_gelu_slope.defjvps(
 )
 
 
+def _softplus(x: Array) -> Array:
+    # log(1 + e^x) as it is written has all of its derivatives; max(x, 0) + log(1 + e^-|x|) has none
+    # at 0, and a rule of its own is lost where JAX takes jvp of grad of a scan.
+    return jnp.where(x > _LINEAR, x, jnp.log1p(jnp.exp(jnp.minimum(x, _LINEAR))))
+
+
 identity = Activation(
     "identity",
     fn=lambda x: x,
@@ -194,7 +201,7 @@ sigmoid = Activation(
 )
 relu = Activation(
     "relu",
-    fn=jax.nn.relu,
+    fn=lambda x: jnp.where(x <= 0, jnp.zeros_like(x), x),  # NaN stays NaN
     slope=lambda x: _step(x, x > 0, 1.0, 0.0),
     log_slope=lambda x: _step(x, x > 0, 0.0, -math.inf),
     max_slope=1.0,
@@ -221,7 +228,7 @@ hard_tanh = Activation(
 )
 softplus = Activation(
     "softplus",
-    fn=jax.nn.softplus,
+    fn=_softplus,
     slope=jax.nn.sigmoid,
     log_slope=jax.nn.log_sigmoid,
     max_slope=1.0,

@@ -49,7 +49,7 @@ def cells_found(**wanted):
     return found | {
         "Vanilla-leak": rnnjax.Vanilla(n_x, n_h, n_y, leak=0.3, gain=1.5),
         "Vanilla-relu-leak": rnnjax.Vanilla(n_x, n_h, n_y, activation=activations.relu, leak=0.3),
-        "Jordan-one-feedback": rnnjax.Jordan(n_x, n_hidden, n_y, feedback=(2,), start=0.3),
+        "Jordan-one-feedback": rnnjax.Jordan(n_x, n_hidden, n_y, feedback=(n_y // 2,), start=0.3),
         "linen.GRUCell": rnnjax.from_linen(linen.GRUCell(n_h, **wide), n_x, n_y),
         "nnx.LSTMCell": rnnjax.from_nnx(nnx.LSTMCell, n_x, n_units + 2, n_y, **wide),
     }
