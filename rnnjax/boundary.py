@@ -140,20 +140,6 @@ def of_probe(measure: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def key_of(key: Any, name: str = "key") -> Array:
-    """Return a key for random numbers.
-
-    Raises:
-      ValueError: it is none.
-    """
-    is_array = isinstance(key, jax.Array | np.ndarray)
-    if is_array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
-        return key
-    if is_array and key.dtype == jnp.uint32 and key.ndim == 1:
-        return key
-    raise ValueError(f"{name}: expected one key, as jax.random.key(0) makes it, got {_told(key)}")
-
-
 def _arrays(batch: Any) -> Batch:
     missing = [name for name in ("x", "y", "mask") if not hasattr(batch, name)]
     if missing:
@@ -312,10 +298,15 @@ def _check_loss(cell: Any, loss: StepLoss, params: Any, h: Any, y: Any) -> None:
     y_hat = _followed("readout", lambda cell, *at: cell.readout(*at), cell, params, h)
     is_label = y.shape == () and jnp.issubdtype(y.dtype, jnp.integer)
     shape = getattr(y_hat, "shape", ())
-    if not is_label and y.shape != shape and _broadcast(y.shape, shape):
-        told = f"expected targets {('T', *shape)} as the readout gives, or integer labels ('T',)"
-        raise ValueError(f"y: {told}, got {('T', *y.shape)}".replace("'T'", "T"))
-    value = _followed("loss", loss, y_hat, y)
+    fits = is_label or y.shape == shape
+    told = f"y: expected targets {('T', *shape)} as the readout gives, or integer labels ('T',), "
+    refused = ValueError(f"{told}got {('T', *y.shape)}".replace("'T'", "T"))
+    if not fits and _broadcast(y.shape, shape):
+        raise refused
+    try:
+        value = _followed("loss", loss, y_hat, y)
+    except ValueError as error:
+        raise error if fits else refused from error
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
         told = f"expected a real number of shape () for one step, got {_told(value)}"
         raise ValueError(f"loss: {told}")

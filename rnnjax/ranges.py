@@ -186,6 +186,25 @@ class Kind:
         return self.expected
 
 
+@dataclass(frozen=True)
+class Key:
+    """One key for random numbers, also a traced one."""
+
+    def checked(self, name: str, value: Any) -> Any:
+        """See `Range`."""
+        if isinstance(value, jax.Array | np.ndarray):
+            typed = jnp.issubdtype(value.dtype, jax.dtypes.prng_key) and value.shape == ()
+            if typed or (value.dtype == jnp.uint32 and value.ndim == 1):
+                return value
+        raise refusal(name, self, value)
+
+    def __str__(self) -> str:
+        return "one key, as jax.random.key(0) makes it"
+
+
+KEY = Key()
+
+
 def arguments(**ranges: Range) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Check arguments of a function before it is called; by name, a range each.
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import boundary, rules
-from rnnjax.ranges import COUNT, COUNT_OR_NONE, arguments, refusal
+from rnnjax import rules
+from rnnjax.ranges import COUNT, COUNT_OR_NONE, KEY, arguments, refusal
 from rnnjax.types import Array, Batch, Cell, Params, Rule, Task
 from rnnjax.updates import from_scaled, optimisers
 
@@ -85,7 +85,7 @@ def fit(
         raise refusal("batch", "at least one sequence", "none", shown_by=str)
     if n_updates % every:
         raise refusal("n_updates", f"a multiple of every = {every}", n_updates)
-    key = boundary.key_of(key)
+    key = KEY.checked("key", key)
     key_init, key_data, key_probe = jax.random.split(key, 3)
     params = cell.init(key_init) if params is None else params
     optimiser = optimisers.fitting(from_scaled(optimiser), params)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax import boundary, gradient, masks, real_view, rules, scaled
-from rnnjax.ranges import COUNT, arguments, refusal
+from rnnjax.ranges import COUNT, KEY, arguments, refusal
 from rnnjax.rules import influence, online
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled, optimisers
@@ -72,7 +72,7 @@ def fit_online(
       ValueError: a count is not positive, steps_per_update does not divide T, or the optimiser
         needs more than there is.
     """
-    key = boundary.key_of(key)
+    key = KEY.checked("key", key)
     n_steps = len(jax.eval_shape(task.sample, key).x)
     if n_steps % steps_per_update:
         raise refusal("steps_per_update", f"a divisor of T = {n_steps}", steps_per_update)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from rnnjax import activations, fields
 from rnnjax.activations import Activation, scaled_slope
 from rnnjax.cells import initial_weights, parts
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
 
@@ -56,6 +57,7 @@ class Chain:
     initial_state = parts.initial_state
     step = parts.step
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> ChainParams:
         """Draw w_x and w_3 ~ N(0, 1); w_n is the gain."""
         w_x, w_3 = initial_weights.normals(key, (self.n_x,), ())

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
-from rnnjax.ranges import refusal
+from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array
 
 
@@ -77,6 +77,7 @@ class LRU:
         if all(isinstance(r, (int, float)) for r in ends) and self.r_min > self.r_max:
             raise refusal("r_max", f"at least r_min, {self.r_min}", self.r_max)
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> LRUParams:
         """Draw parameters on the ring r_min <= |lambda| <= r_max."""
         key_u, key_n = jax.random.split(key)

@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 
 from rnnjax import fields
 from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
-from rnnjax.ranges import Kind
+from rnnjax.ranges import KEY, Kind, arguments
 from rnnjax.types import Array
 
 
@@ -170,6 +170,7 @@ class FlaxCell:
         """Entries of the carry that a unit has, None where not all have as many."""
         return _layout(self.backend).entries_per_unit
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> FlaxParams:
         """Draw the flax cell's parameters by its own initialisers, and V ~ N(0, 1/n_s)."""
         key_cell, key_readout = jax.random.split(key)

@@ -32,6 +32,7 @@ from jax.nn import sigmoid
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
 Scheme = Callable[[Array, int], Array]
@@ -113,6 +114,7 @@ class LSTM:
         """State entries: h and c."""
         return 2 * self.n_units
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> GatedParams:
         """Draw parameters."""
         n = self.n_units
@@ -184,6 +186,7 @@ class GRU:
     drive = parts.drive
     readout = parts.readout
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> GRUParams:
         """Draw parameters."""
         n = self.n_h
@@ -224,6 +227,7 @@ class MinimalGated:
     drive = parts.drive
     readout = parts.readout
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> GatedParams:
         """Draw parameters."""
         return _stacked(key, 2, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)

@@ -17,7 +17,7 @@ import numpy as np
 from rnnjax import activations, fields
 from rnnjax.activations import Activation, scaled_slope
 from rnnjax.cells import initial_weights, parts
-from rnnjax.ranges import Kind, refusal
+from rnnjax.ranges import KEY, Kind, arguments, refusal
 from rnnjax.types import Array
 
 
@@ -90,6 +90,7 @@ class Jordan:
         """The outputs that are fed back."""
         return tuple(range(self.n_y)) if self.feedback is None else self.feedback
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> JordanParams:
         """Draw W and V with normal entries (see `spread`); biases are 0."""
         n_in = self.n_x + len(self.fed_back)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from rnnjax import activations, fields
 from rnnjax.activations import Activation, graded_slope, scaled_slope
 from rnnjax.cells import initial_weights, parts
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
 
@@ -75,6 +76,7 @@ class Vanilla:
     drive = parts.drive
     readout = parts.readout
 
+    @arguments(key=KEY)
     def init(self, key: Array) -> VanillaParams:
         """Draw parameters; the readout's bias is 0."""
         key_w, key_io = jax.random.split(key)

@@ -10,7 +10,7 @@ dynamic control of Jacobians, NeurIPS 2023.
 
 import jax.numpy as jnp
 
-from rnnjax import boundary, fields
+from rnnjax import boundary, fields, real_view
 from rnnjax.probes import lyapunov
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -32,6 +32,8 @@ class Flossing:
     def exponents(self, cell: Cell, params: Params, batch: Batch) -> Array:
         """Return the exponents lambda_1, ..., lambda_k of one sequence, (k,)."""
         cell, params, batch = boundary.admitted(cell, None, params, batch)
+        view = real_view.for_jacobians(cell, params, batch.x[0])
+        cell, params = view.seen, view.inward(params)
         k = self.n_exponents
         return lyapunov.growth(cell, params, batch, k, self.n_discarded, every=self.every).mean()
 

@@ -8,10 +8,11 @@ beyond is J_t^T delta_t:
 
   A <- A - rate (A f_{t-1} - J_t^T delta_t) f_{t-1}^T / |f_{t-1}|^2                      (3)
 
-With A = 0, at the start, this is BPTT with a window of 1. Jaderberg et al., Decoupled neural
-interfaces using synthetic gradients, ICML 2017; for every step of a recurrent network: Marschall,
-Cho and Savin, Journal of Machine Learning Research, 2020, where A predicts g_t as well. The step is
-divided by |f|^2, so that no rate depends on the size of the state.
+A predicts what comes from the future alone, not g_t. With A = 0, at the start, this is BPTT with a
+window of 1. Jaderberg et al., Decoupled neural interfaces using synthetic gradients, ICML 2017; for
+every step of a recurrent network: Marschall, Cho and Savin, Journal of Machine Learning Research,
+2020, where A predicts g_t as well. The step is divided by |f|^2, so that no rate depends on the
+size of the state.
 """
 
 from typing import Any, NamedTuple

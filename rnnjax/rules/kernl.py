@@ -16,6 +16,10 @@ Roth, Kanitscheider and Fiete, Kernel RNN learning (KeRNL), ICLR 2019. Here the 
 infinitesimal (u is a product with the Jacobian, not a difference of two networks), the steps of (5)
 and (6) are divided by |Omega|^2 so that no rate depends on its size, and every `horizon` steps the
 perturbation starts afresh, for in a chaotic network it would grow for ever.
+
+The gradient (3) of a step uses A as it was before the update (5) of that step. 1/|Omega|^2 has no
+floor: with a single unit a small perturbation makes a large step of (6), and the rate may leave the
+true one behind.
 """
 
 from typing import Any, NamedTuple

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import adjoint, boundary, gradient, masks, real_view, scaled, scan
+from rnnjax.ranges import KEY
 from rnnjax.rules import influence
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
@@ -89,7 +90,7 @@ def init(self: Any, cell: Cell, params: Params, batch: Batch, key: Array | None 
     cell, params, batch = boundary.admitted(cell, None, params, batch)
     view = real_view.of(cell, params, batch.x[0])
     learned = self.untaught(view.seen, view.inward(params), batch)
-    return Carried(boundary.key_of(key) if self.stochastic else None, learned)
+    return Carried(KEY.checked("key", key) if self.stochastic else None, learned)
 
 
 def observe(
@@ -150,7 +151,7 @@ def random_feedback(key: Array, cell: Cell, params: Params) -> Array:
     """Draw feedback weights (n_h, n_y) of the size of a readout at its start, N(0, 1/n_h)."""
     h = cell.initial_state()
     (n_y,) = jax.eval_shape(cell.readout, params, h).shape
-    return jax.random.normal(boundary.key_of(key), (h.size, n_y)) / h.size**0.5
+    return jax.random.normal(KEY.checked("key", key), (h.size, n_y)) / h.size**0.5
 
 
 def advance(

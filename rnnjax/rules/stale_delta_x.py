@@ -29,6 +29,7 @@ class StaleDeltaX:
 
     def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Scaled:
         """Return dx = 0 of every step, value (T, n_h), exponent (T,)."""
+        cell = boundary.admitted(cell, None, params, batch)[0]
         n_steps, h = len(batch.x), cell.initial_state()
         zero = jnp.full(n_steps, scaled.ZERO_EXPONENT, jnp.int32)
         return Scaled(jnp.zeros((n_steps, *h.shape), h.dtype), zero)

@@ -35,6 +35,7 @@ class TruncatedBPTT:
 
     def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Scaled:
         """Return h_0 of the first sequence, value (n_h,)."""
+        cell, params, _ = boundary.admitted(cell, None, params, batch)
         return scan.initial(cell, params)
 
     @boundary.of_rule

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
-from rnnjax.ranges import refusal
+from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.theory import add_task
 from rnnjax.types import Array, Batch
 
@@ -47,6 +47,7 @@ class AddTask:
     def _n_waiting(self) -> int:
         return max(self.lag_1, self.lag_2)
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         key_x, key_y = jax.random.split(key)

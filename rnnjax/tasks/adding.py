@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import squared_error
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array, Batch
 
 
@@ -26,6 +27,7 @@ class Adding:
     n_x = 2
     n_y = 1
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         key_values, key_first, key_second = jax.random.split(key, 3)

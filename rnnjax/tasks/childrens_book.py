@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import KEY, arguments
 from rnnjax.theory.sentences import LENGTH, SENTENCES, STOP, WORDS
 from rnnjax.types import Array, Batch
 
@@ -39,6 +40,7 @@ class ChildrensBook:
         """T."""
         return LENGTH * self.n_sentences
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw the sentences, independent and equally likely."""
         return self.text(jax.random.randint(key, (self.n_sentences,), 0, len(SENTENCES)))

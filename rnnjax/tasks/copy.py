@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
-from rnnjax.ranges import Number
+from rnnjax.ranges import KEY, Number, arguments
 from rnnjax.types import Array, Batch
 
 
@@ -69,6 +69,7 @@ class Copy:
         n_silent = self.delay + self.n_items if self.blanks else 0
         return self.n_items * math.log(self.n_symbols) / (n_silent + self.n_items)
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         items = jax.random.randint(key, (self.n_items,), 0, self.n_symbols)

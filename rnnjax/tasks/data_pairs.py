@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import fields
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array, Batch
 
 _N_AMOUNTS = 9
@@ -56,6 +57,7 @@ class DataPairs:
         """Return the pairs kept back, leaves (54, T, ...)."""
         return jax.tree.map(lambda a: a[~used()], self.pairs())
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one of the pairs used for training."""
         training = self.training()

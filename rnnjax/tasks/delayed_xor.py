@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array, Batch
 
 CHANCE = math.log(2)
@@ -39,6 +40,7 @@ class DelayedXOR:
         """T."""
         return 1 + self.distance + self.delay
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         bits = jax.random.bernoulli(key, shape=(2,))

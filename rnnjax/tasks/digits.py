@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array, Batch
 
 _SIDE = 8
@@ -62,6 +63,7 @@ class Digits:
         """The number of images."""
         return len(_images()[1])
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one image, uniformly."""
         return self.image(jax.random.randint(key, (), 0, self.n_images))

@@ -19,6 +19,7 @@ import numpy as np
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array, Batch
 
 DINNERS = ("pizza", "sushi", "waffles")
@@ -51,6 +52,7 @@ class Dinner:
     n_x = len(DINNERS)
     n_y = len(DINNERS)
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw the dinner before the first night, and which nights are missed."""
         key_first, key_known = jax.random.split(key)

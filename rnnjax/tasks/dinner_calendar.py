@@ -16,7 +16,7 @@ import numpy as np
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
-from rnnjax.ranges import COUNT, arguments
+from rnnjax.ranges import COUNT, KEY, arguments
 from rnnjax.types import Array, Batch
 
 _N_DINNERS = 3
@@ -43,6 +43,7 @@ class DinnerCalendar:
     n_y = _N_DINNERS
     n_nights = _N_DINNERS * len(WEEKDAYS) * _DAYS_OF_YEAR
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one night, uniformly."""
         return self.night(jax.random.randint(key, (), 0, self.n_nights))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
+from rnnjax.ranges import KEY, arguments
 from rnnjax.theory import nowcasting
 from rnnjax.types import Array, Batch
 
@@ -41,6 +42,7 @@ class GridSteps:
         mask = jnp.tile(jnp.array([0.0, 1.0]), (len(lines), 1))
         return Batch(cells[:, :2], cells[:, 2:].repeat(2, axis=1), mask)
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence, uniformly."""
         every = self.sequences()

@@ -27,7 +27,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 
 from rnnjax import fields
-from rnnjax.ranges import refusal
+from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array, Batch
 
 
@@ -77,6 +77,7 @@ class MovingBlobs:
         grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
         return grid[np.any(grid != 0, axis=1)]
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         return self.sequence(key)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import fields
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array, Batch
 
 CHANCE = 0.08
@@ -30,6 +31,7 @@ class PulseMemory:
         """Return the two sequences, without and with a pulse, leaves (2, T, ...)."""
         return jax.vmap(self._sequence)(jnp.array([0.0, 1.0]))
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one of the two."""
         return self._sequence(jax.random.bernoulli(key).astype(float))

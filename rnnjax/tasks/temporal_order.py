@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
-from rnnjax.ranges import refusal
+from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array, Batch
 
 _N_MESSAGE = 2
@@ -38,6 +38,7 @@ class TemporalOrder:
         if self.shortest is not None and self.shortest > self.length:
             raise refusal("shortest", f"10 to {self.length} steps", self.shortest)
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         key_noise, key_symbols, key_places = jax.random.split(key, 3)

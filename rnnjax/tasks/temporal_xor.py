@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import fields
-from rnnjax.ranges import Number
+from rnnjax.ranges import KEY, Number, arguments
 from rnnjax.types import Array, Batch
 
 CHANCE = math.log(2)
@@ -37,6 +37,7 @@ class TemporalXOR:
         most = (self.length - 1) // 2  # the sequence is longer than two delays
         Number(at_least=1, at_most=most, whole=True).checked("delay", self.delay)
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         return self.sequence(jax.random.bernoulli(key, shape=(self.length,)))

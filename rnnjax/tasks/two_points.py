@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import squared_error
-from rnnjax.ranges import COUNT, arguments
+from rnnjax.ranges import COUNT, KEY, arguments
 from rnnjax.types import Array, Batch
 
 REACH = 3.0
@@ -30,6 +30,7 @@ class TwoPoints:
     n_x = 1
     n_y = 1
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         middle, size, sign = jax.random.uniform(key, (3,))

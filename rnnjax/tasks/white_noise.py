@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.losses import squared_error
+from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array, Batch
 
 
@@ -26,6 +27,7 @@ class WhiteNoise:
     n_y: int = fields.count(default=1)
     scale: Array | float = fields.number(default=1.0, at_least=0)
 
+    @arguments(key=KEY)
     def sample(self, key: Array) -> Batch:
         """Draw one sequence."""
         noise = jax.random.normal(key, (self.length, self.n_x + self.n_y))
