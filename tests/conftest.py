@@ -25,6 +25,13 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_programs_end_with_their_file():
+    """Free what a file compiled: the programs of all files together take several GB a process."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def float32():
     """Run a test in JAX's default precision, as users do."""
