@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import boundary, dynamics, real_view, scaled
-from rnnjax.ranges import COUNT_OR_NONE, arguments
+from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array, Cell, Params
 
 _ROUNDINGS = 100  # how many of them a converged state may still move by
@@ -58,8 +58,10 @@ def linear_recurrence(J: Array, b: Array, start: Array) -> Array:
     return jax.lax.associative_scan(combined, (J, b))[1]
 
 
-@arguments(max_iterations=COUNT_OR_NONE)
-def unroll(cell: Cell, params: Params, x: Array, *, max_iterations: int | None = None) -> Solved:
+@arguments(max_iterations=Number(at_least=1, whole=True, optional=True))
+def unroll(
+    cell: Cell, params: Params, x: Array, *, max_iterations: Array | int | None = None
+) -> Solved:
     """Run a cell over one sequence by Newton's method, equation (1).
 
     Its derivatives are those of the sequential scan to rounding: the last iteration is
@@ -70,7 +72,7 @@ def unroll(cell: Cell, params: Params, x: Array, *, max_iterations: int | None =
       cell: the cell; its states must stay in the range of the dtype.
       params: its parameters.
       x: inputs, (T, n_x).
-      max_iterations: T if None, which is always enough; with fewer see `Solved.converged`.
+      max_iterations: a number, also a traced one; T if None, which is always enough; with fewer see `Solved.converged`.
     """
     cell, params, x = boundary.admitted_inputs(cell, params, x)
     view: Any = real_view.for_jacobians(cell, params, x[0])
@@ -78,7 +80,7 @@ def unroll(cell: Cell, params: Params, x: Array, *, max_iterations: int | None =
     return solved._replace(states=jax.vmap(view.state)(solved.states))
 
 
-def _solved(cell: Cell, params: Params, x: Array, max_iterations: int | None) -> Solved:
+def _solved(cell: Cell, params: Params, x: Array, max_iterations: Array | int | None) -> Solved:
     start = cell.initial_state()
     fixed = jax.lax.stop_gradient(params)
     limit = len(x) if max_iterations is None else max_iterations

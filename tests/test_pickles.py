@@ -144,7 +144,7 @@ def test_a_copy_compiles_nothing(name):
 
 
 def test_another_process_reads_it(tmp_path):
-    cells = {name: cell for name, cell in cells_found().items() if "64" not in repr(cell)}
+    cells = {name: cell for name, cell in cells_found().items() if "float64" not in repr(cell)}
     path = tmp_path / "cells.pickle"
     path.write_bytes(pickle.dumps(cells))
     program = (
