@@ -30,7 +30,14 @@ BATCH = rnnjax.Batch(
 )
 # Exact on these, whether or not they are called so.
 EXACT = {"BPTT", "RTRL", "EligibilityTrace", "ForwardErrors", "SnAp", "TruncatedBPTT"}
-OPTIONS = {"SnAp": {"n": 9}, "TruncatedBPTT": {"window": T}}
+# The recurrent weights have no ratio each: at the first step, from h_0 = 0, their gradient is 0.
+WITH_RATIO = rules.EligibilityRatio(of=ratios.norms)
+OPTIONS = {
+    "EligibilityRatio": {"of": ratios.norms},
+    "MatchedLength": {"rule": WITH_RATIO},
+    "SnAp": {"n": 9},
+    "TruncatedBPTT": {"window": T},
+}
 
 
 def made(name):
@@ -58,7 +65,7 @@ def oracle(kind):
 def test_a_rule_on_a_complex_network(name, kind):
     rule, cell, batch = made(name), CELLS[kind], BATCH
     params, (loss, grads) = oracle(kind)
-    if hasattr(rule, "rule"):  # a literal ratio to a step that is 0 is none
+    if hasattr(rule, "rule"):  # a ratio to a step without a loss is none
         batch = batch.replace(mask=jnp.ones(T))
     try:
         state = rule.init(cell, params, batch, KEY)
@@ -252,6 +259,19 @@ def test_slopes_of_the_surface_are_derivatives_along_complex_directions():
     )
     norm = np.linalg.norm(flat(oracle("complex weights")[1][1]))
     np.testing.assert_allclose(jax.grad(total)(0.0), norm, rtol=1e-10)
+
+
+def test_a_ratio_of_each_complex_weight():
+    """Equation (1) of the rule as it stands, from the gradients of the steps."""
+    cell = CELLS["complex weights"]
+    params, _ = oracle("complex weights")
+    batch = BATCH.replace(mask=jnp.ones(T))
+    plain, scaled_by_ratio = (
+        scaled.plain(rule(cell, squared_error, params, batch, per_step=True).grads["C"])
+        for rule in (rules.BPTT(), rules.EligibilityRatio())
+    )
+    expected = plain.at[2:].multiply(plain[1:-1] / plain[:-2])
+    assert error(scaled_by_ratio, expected) < 1e-12
 
 
 @pytest.mark.parametrize("multiplier", [ratios.Safeguarded(), ratios.Extrapolated()])
