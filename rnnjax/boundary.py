@@ -55,7 +55,7 @@ def admitted(
     else:
         dtype = _check_once(*question)
     cell, params, batch = wide((cell, params, batch))
-    cell = state_dtype.in_dtype(cell, dtype)
+    cell = state_dtype.in_dtype(cell, params, dtype)
     cut = jax.vmap(masks.cut) if n_leading else masks.cut
     return cell, params, cut(batch)
 

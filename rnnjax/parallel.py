@@ -72,7 +72,8 @@ def unroll(
       cell: the cell; its states must stay in the range of the dtype.
       params: its parameters.
       x: inputs, (T, n_x).
-      max_iterations: a number, also a traced one; T if None, which is always enough; with fewer see `Solved.converged`.
+      max_iterations: a number, also a traced one; T if None, which is always enough; with fewer
+        see `Solved.converged`.
     """
     cell, params, x = boundary.admitted_inputs(cell, params, x)
     view: Any = real_view.for_jacobians(cell, params, x[0])

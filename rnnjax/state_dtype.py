@@ -1,8 +1,9 @@
 """A cell whose state begins in the dtype that its step gives.
 
 `initial_state` knows neither parameters nor inputs: with float32 parameters in a program of float64
-it would begin in float64 what goes on in float32, and with a step in bfloat16 in float32. A scan
-carries one dtype.
+it would begin in float64 what goes on in float32. A scan carries one dtype. The state of a step in
+half precision is kept as float32, or in the precision of the parameters, with the values that half
+precision has.
 """
 
 from typing import Any
@@ -42,6 +43,38 @@ class OfDtype:
         return getattr(self.cell, name)
 
 
+@struct.dataclass
+class InHalf:
+    """A cell whose step takes and gives a state in half precision, with the state in a wider dtype.
+
+    Attributes:
+      cell: the cell.
+      of_step: the dtype in which the cell has its state, static.
+      dtype: in which it is kept, static.
+    """
+
+    cell: Any
+    of_step: Any = struct.field(pytree_node=False)
+    dtype: Any = struct.field(pytree_node=False)
+
+    @property
+    def user_cell(self) -> Any:
+        """The cell as it was given."""
+        return self.cell
+
+    def initial_state(self) -> Array:
+        """Return h_0, (n_h,)."""
+        return self.cell.initial_state().astype(self.of_step).astype(self.dtype)
+
+    def step(self, params: Params, h: Array, x: Array) -> Array:
+        """Return h_t, (n_h,)."""
+        return self.cell.step(params, h.astype(self.of_step), x).astype(self.dtype)
+
+    def readout(self, params: Params, h: Array) -> Array:
+        """Return y_t, (n_y,)."""
+        return self.cell.readout(params, h.astype(self.of_step))
+
+
 def of_state(cell: Cell, params: Params, x: Array) -> Any:
     """Return the dtype that the state keeps from the first step on.
 
@@ -71,9 +104,12 @@ def of_drive(cell: Cell, params: Params, drive: Array) -> Any:
     return dtype
 
 
-def in_dtype(cell: Cell, dtype: Any) -> Cell:
-    """Return the cell, its state in a dtype."""
+def in_dtype(cell: Cell, params: Params, dtype: Any) -> Any:
+    """Return the cell, its state in a dtype of at least 32 bits."""
+    given: Any = getattr(cell, "user_cell", cell)
+    if jnp.finfo(dtype).bits < 32:
+        widths = [jnp.finfo(leaf.dtype).dtype for leaf in jax.tree.leaves(params)]
+        return InHalf(given, dtype, jnp.result_type(jnp.float32, *widths))
     if jax.eval_shape(cell.initial_state).dtype == dtype:
         return cell
-    given: Any = getattr(cell, "user_cell", cell)
     return OfDtype(given, dtype)

@@ -142,6 +142,7 @@ def example(name):
         "Flossing": lambda cls: cls(2),
         "FromLinen": lambda cls: cls(linen.GRUCell(3), 2),
         "FromNNX": lambda cls: cls(nnx.LSTMCell, 2, 3),
+        "InHalf": lambda cls: cls(rnnjax.Vanilla(2, 3), jnp.dtype("float16"), jnp.dtype("float32")),
         "OfDtype": lambda cls: cls(rnnjax.Vanilla(2, 3), jnp.dtype("float32")),
         "Penalised": lambda cls: cls(rnnjax.BPTT(), penalty),
         "RealView": lambda cls: cls(rnnjax.LRU(2, 3), (False,) * 6, True, True),

@@ -67,10 +67,13 @@ def rows(cell: Cell, params: Params, at: Trajectory, x: Array, directions: Array
 
 
 def nothing(cell: Cell, params: Params, x: Array, leading: tuple[int, ...]) -> Blocks:
-    """Return zero, blocks (*leading, *leaf) of the state's dtype; x is any input (n_x,)."""
+    """Return zero, blocks (*leading, *leaf); x is any input (n_x,)."""
     h = cell.initial_state()
     leaves = jax.tree.leaves(params)
-    blocks = {i: jnp.zeros((*leading, *leaves[i].shape), h.dtype) for i in read(cell, params, x)}
+    blocks = {
+        i: jnp.zeros((*leading, *leaves[i].shape), jnp.result_type(h.dtype, leaves[i].dtype))
+        for i in read(cell, params, x)
+    }
     return {i: scaled.normalise(block) for i, block in grouped(cell, blocks, len(leading)).items()}
 
 

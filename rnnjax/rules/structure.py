@@ -2,7 +2,9 @@
 
 The pattern of D_t = dh_t/dw is a property of the cell's code, not of its numbers: it is read off
 the derivative at small positive weights, states and inputs, where no activation is cut off and
-nothing cancels, and is therefore known while a program is traced.
+nothing cancels, and is therefore known while a program is traced. Integer inputs may be numbers or
+choose rows of a table: they stand as 1, and a weight on which nothing depends there is taken to act
+on everything.
 
 Where every weight acts on the entries of a single unit, a trace of D_t needs as many numbers as
 there are weights (times the entries of a unit) instead of n_h times as many.
@@ -60,7 +62,7 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
     A weight that is 0 connects nothing; the others count whatever their size. May be traced.
     """
     stand_in = jax.tree.map(lambda p: jnp.where(p == 0, 0, 0.07).astype(p.dtype), params)
-    small = jax.tree.map(lambda a: jnp.full_like(a, 0.05), (cell.initial_state(), x))
+    small = jax.tree.map(_small, (cell.initial_state(), x))
     h = small[0]
 
     def parts(h: Array) -> tuple[Array, Array]:
@@ -83,11 +85,23 @@ def _reach(like: tuple[Any, ...], structure: Any) -> Pattern:
     with jax.ensure_compile_time_eval():
         small = [
             jnp.asarray(generator.uniform(*_SMALL, leaf.shape), leaf.dtype)
+            if _is_inexact(leaf)
+            else _small(leaf)
             for leaf in like
             if _is_shape(leaf)
         ]
         found = jax.jit(derivative)(small)
-        return {i: np.asarray(leaf != 0) for i, leaf in found.items()}
+        patterns = {i: np.asarray(leaf != 0) for i, leaf in found.items()}
+    x = jax.tree.unflatten(structure, like)[3]
+    return patterns if _is_inexact(x) else {i: _or_all(p) for i, p in patterns.items()}
+
+
+def _small(like: Any) -> Array:
+    return jnp.full(like.shape, 0.05 if _is_inexact(like) else 1, like.dtype)
+
+
+def _or_all(pattern: np.ndarray) -> np.ndarray:
+    return pattern | ~pattern.any(axis=0, keepdims=True)
 
 
 def _derivative(cell: Cell, params: Params, h: Array, x: Array) -> dict[int, Array]:
@@ -114,6 +128,10 @@ def _without_repeats(unit: np.ndarray) -> np.ndarray:
 
 def _is_number(leaf: Any) -> bool:
     return isinstance(leaf, (bool, int, float, complex, np.ndarray, jax.Array))
+
+
+def _is_inexact(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
 def _is_shape(leaf: Any) -> bool:

@@ -69,10 +69,13 @@ def test_a_terminal_that_is_closed_stops_a_sweep(here):
     """SIGHUP, and nobody reads standard error any more."""
     pauses = {"TOY_PAUSE": "1e5", "TOY_PAUSING": str(here / "pausing")}
     reads, writes = os.pipe()
+    # Tests that run under nohup would hand on that SIGHUP is ignored.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = subprocess.Popen(
         [*environment(here, {})["R"].split(), "run", environment(here, {})["TOY"], "--out", "new"],
         cwd=here, env=environment(here, pauses), stdout=writes, stderr=writes,
     )  # fmt: skip
+    signal.signal(signal.SIGHUP, before)
     os.close(writes)
     os.close(reads)
     while not (here / "pausing").exists():
