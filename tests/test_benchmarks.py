@@ -16,7 +16,12 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("benchmarks")
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+# The slowest to start, which start the programs of others.
+SLOW = ("cluster", "accelerator", "in_parallel", "alignment")
+EACH = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in WORKLOADS]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_a_workload_is_measured_stored_and_drawn(folder, name):
     bare = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "PYTEST_XDIST_WORKER")}
     done = subprocess.run(

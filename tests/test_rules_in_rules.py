@@ -11,6 +11,7 @@ from flax import struct
 
 import rnnjax
 from rnnjax import penalties, ratios, rules, scaled, tasks
+from tests.crossed import crossed
 from tests.discovery import example, rules_found
 
 CELL = rnnjax.Vanilla(2, 3, 2, leak=0.7, gain=1.2)
@@ -110,8 +111,7 @@ def assert_as_it_should_be(found, inside):
         assert gaps.max() < 1e-14
 
 
-@pytest.mark.parametrize("inside", INSIDE)
-@pytest.mark.parametrize("around", AROUND)
+@crossed("around, inside", AROUND, INSIDE)
 def test_within_sequences_it_goes_on_from_piece_to_piece_and_to_the_next(around, inside):
     """Two pieces in each of two sequences: what DNI has learned in one still counts in the next."""
 
@@ -126,8 +126,7 @@ def test_within_sequences_it_goes_on_from_piece_to_piece_and_to_the_next(around,
     assert_as_it_should_be(found, inside)
 
 
-@pytest.mark.parametrize("inside", INSIDE)
-@pytest.mark.parametrize("around", ["EligibilityRatio", "MatchedLength", "Penalised", "own"])
+@crossed("inside, around", INSIDE, ["EligibilityRatio", "MatchedLength", "Penalised", "own"])
 def test_it_goes_on_from_update_to_update(around, inside):
     def train(optimiser):
         task, rule = SameEverywhere(1), AROUND[around](INSIDE[inside])

@@ -11,6 +11,7 @@ import pytest
 import rnnjax
 from rnnjax import parallel, probes, ratios, real_view, rules, scaled, updates
 from rnnjax.losses import squared_error
+from tests.crossed import crossed
 from tests.discovery import rules_found
 from tests.fuzz import cells
 from tests.rules.test_contract import rule_named
@@ -60,8 +61,7 @@ def oracle(kind):
     return params, jax.jit(jax.value_and_grad(loss))(params)
 
 
-@pytest.mark.parametrize("kind", CELLS)
-@pytest.mark.parametrize("name", rules_found())
+@crossed("name, kind", rules_found(), CELLS, always=("BPTT", "RTRL", "UORO"))
 def test_a_rule_on_a_complex_network(name, kind):
     rule, cell, batch = made(name), CELLS[kind], BATCH
     params, (loss, grads) = oracle(kind)

@@ -12,6 +12,7 @@ import rnnjax
 from rnnjax import probes, rules, scaled
 from rnnjax.losses import cross_entropy, squared_error
 from tests.contracts.test_masks import sequence
+from tests.crossed import crossed
 from tests.discovery import probes_found, rules_found
 from tests.rules.test_contract import cell_of, rule_named
 
@@ -49,8 +50,7 @@ def of_rule(name):
     return cell.init(KEY), run
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
-@pytest.mark.parametrize("name", rules_found())
+@crossed("name, dtype", rules_found(), DTYPES, always=("BPTT", "RTRL"))
 def test_a_rule_in_another_precision(name, dtype):
     """The same numbers in float64, to the rounding of float32, whatever the program's default."""
     if rule_named(name).stochastic and name != "KeRNL":
@@ -65,8 +65,7 @@ def test_a_rule_in_another_precision(name, dtype):
     assert_close(got, expected, 1e-3)
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
-@pytest.mark.parametrize("name", probes_found())
+@crossed("name, dtype", probes_found(), DTYPES)
 def test_a_probe_in_another_precision(name, dtype):
     cell = rnnjax.LSTM(2, 2, 2)
     given = narrowed((cell.init(KEY), sequence()), dtype)

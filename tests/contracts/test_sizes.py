@@ -11,6 +11,7 @@ from flax import linen
 import rnnjax
 from rnnjax import probes, rules, scaled
 from rnnjax.losses import squared_error
+from tests.crossed import crossed
 from tests.discovery import cells_found, probes_found, rules_found
 from tests.fuzz.cells import ThreeEntries
 from tests.rules.test_contract import rule_named
@@ -43,8 +44,7 @@ def assert_close(got, expected, tolerance=1e-11):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
 
 
-@pytest.mark.parametrize("kind", SEVERAL)
-@pytest.mark.parametrize("name", rules_found())
+@crossed("name, kind", rules_found(), SEVERAL)
 def test_steps_of_a_rule_sum_to_the_whole(name, kind):
     """The filter and the carried trace of a rule are one gradient, whatever a unit is made of."""
     rule, cell = rule_named(name), SEVERAL[kind]

@@ -10,6 +10,7 @@ import rnnjax
 from rnnjax import activations, dynamics, penalties, probes, rules, scaled
 from rnnjax.losses import squared_error
 from rnnjax.scaled import Scaled
+from tests.crossed import crossed
 from tests.discovery import activations_found, cells_found
 
 KEY = jax.random.key(1)
@@ -100,8 +101,7 @@ WITHOUT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("name", OF_ZERO)
+@crossed("name, order", OF_ZERO, ORDERS)
 def test_scaled_numbers_have_the_derivatives_of_plain_ones(name, order):
     own, plain = OF_ZERO[name]
     for x in (jnp.zeros(2), jnp.array([0.0, 1.5])):
@@ -171,8 +171,7 @@ def pulse():
     return jnp.asarray(x)
 
 
-@pytest.mark.parametrize("order", ["reverse", "forward", *SECOND])
-@pytest.mark.parametrize("name", CELLS)
+@crossed("order, name", ["reverse", "forward", *SECOND], CELLS)
 def test_outputs_of_a_homogeneous_cell_have_the_derivatives_of_the_plain_pass(name, order):
     cell = CELLS[name]
     params, x = cell.init(KEY), pulse()[:, : cell.n_x]

@@ -18,6 +18,7 @@ from rnnjax.sweep.request import request_of
 from rnnjax.sweep.same_code import CELLS, LIBRARY
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
+from tests.crossed import crossed
 from tests.sweep.changing import EDITS, MAIN, write
 
 LOST = "activation=tanh"
@@ -122,8 +123,7 @@ def test_cells_of_other_code_are_neither_reused_nor_merged(
         assert (tmp_path / "both").exists() != other
 
 
-@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.what)
-@pytest.mark.parametrize("command", ["run", "resume"])
+@crossed("edit, command", EDITS, ["run", "resume"])
 def test_force_drops_cells_of_other_code_alone(there, monkeypatch, capsys, command, edit):
     own, out = there
     edit.make(own)

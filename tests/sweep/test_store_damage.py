@@ -176,13 +176,14 @@ def damaged(chooser, out, sound):
 ALL_FILES = [f"groups/{group}.{end}" for group in IDS for end in ("nc", "json")]
 
 
-def test_a_thousand_damages_are_found_and_only_what_was_damaged_is_computed_again(tmp_path):
+@pytest.mark.parametrize("n_damages", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_damages_are_found_and_only_what_was_damaged_is_computed_again(tmp_path, n_damages):
     store = fill(Store.create(tmp_path / "sound", make_spec()), IDS)
     store.collect(AXES)
     cube = (store.out / "cube.nc").read_bytes()
     out = shutil.copytree(store.out, tmp_path / "out")
     store, chooser, kinds = Store.open(out), random.Random(0), set()
-    for number in range(1000):
+    for number in range(n_damages):
         kind, names = damaged(chooser, out, tmp_path / "sound")
         kinds.add(kind)
         problems = problems_in(store)

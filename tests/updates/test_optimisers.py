@@ -11,6 +11,7 @@ from optax import contrib
 
 import rnnjax
 from rnnjax import rules, tasks, updates
+from tests.crossed import crossed
 
 CELL, TASK, KEY = rnnjax.Vanilla(2, 3, 2), tasks.DataPairs(length=4), jax.random.key(0)
 
@@ -98,8 +99,7 @@ def fit_online(optimiser):
 TRAININGS = pytest.mark.parametrize("train", [fit, fit_online])
 
 
-@TRAININGS
-@pytest.mark.parametrize("name", TAKEN)
+@crossed("name, train", TAKEN, [fit, fit_online])
 def test_it_trains(name, train):
     out = jax.tree.map(np.asarray, jax.jit(lambda: train(TAKEN[name]))())
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(out))

@@ -11,6 +11,7 @@ import rnnjax
 from rnnjax import scaled, updates
 from rnnjax.rules import structure
 from rnnjax.updates import units
+from tests.crossed import crossed
 from tests.discovery import cells_found
 
 CELLS = cells_found()
@@ -76,8 +77,7 @@ def test_weights_of_one_sum_are_one_group(name):
         assert len(kernels) == 6 and all(found[at] == n for at in kernels)
 
 
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("exponent", [0, 1500])
+@crossed("name, exponent", CELLS, [0, 1500])
 def test_every_group_is_clipped_by_itself(name, exponent):
     """By hand, group after group; a gradient of any size."""
     cell = CELLS[name]

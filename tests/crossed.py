@@ -1,0 +1,40 @@
+"""Two lists of subjects crossed: a few pairs in every run, all pairs in the slow tests."""
+
+from itertools import chain, repeat
+
+import pytest
+
+
+def crossed(names, rows, columns, always=()):
+    """Parametrise a test over pairs (row, column).
+
+    Every row and every column is in some pair of every run; the pairs between are marked slow.
+
+    Args:
+      names: of the two arguments, as in `pytest.mark.parametrize`.
+      rows: the longer list.
+      columns: the shorter one.
+      always: rows that are paired with every column in every run.
+    """
+    rows, columns = list(rows), list(columns)
+    assert len(rows) >= len(columns)
+    pairs = chain.from_iterable(
+        zip(repeat(i), enumerate(columns), repeat(row)) for i, row in enumerate(rows)
+    )
+    return pytest.mark.parametrize(
+        names,
+        [
+            pytest.param(
+                row,
+                column,
+                marks=() if j == i % len(columns) or row in always else pytest.mark.slow,
+                id=f"{told(row)}-{told(column)}",
+            )
+            for i, (j, column), row in pairs
+        ],
+    )
+
+
+def told(value):
+    name = getattr(value, "__name__", None) or getattr(value, "what", None)
+    return value if isinstance(value, str) else name or str(value)
