@@ -1,4 +1,4 @@
-"""Two lists of subjects crossed: a few pairs in every run, all pairs in the slow tests."""
+"""Long lists of subjects: a part in every run, all of them in the slow tests."""
 
 from itertools import chain, repeat
 
@@ -33,6 +33,14 @@ def crossed(names, rows, columns, always=()):
             for i, (j, column), row in pairs
         ],
     )
+
+
+def one_in(n, subjects):
+    """Every n-th of some subjects as parameters for every run, the others marked slow."""
+    return [
+        subject if i % n == 0 else pytest.param(subject, marks=pytest.mark.slow)
+        for i, subject in enumerate(subjects)
+    ]
 
 
 def told(value):

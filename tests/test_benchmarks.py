@@ -16,9 +16,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("benchmarks")
 
 
-# The slowest to start, which start the programs of others.
-SLOW = ("cluster", "accelerator", "in_parallel", "alignment")
-EACH = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in WORKLOADS]
+# Each starts several programs; the others are for the slow tests.
+QUICK = ("lags", "training", "commands")
+EACH = [pytest.param(n, marks=pytest.mark.slow) if n not in QUICK else n for n in WORKLOADS]
 
 
 @pytest.mark.parametrize("name", EACH)

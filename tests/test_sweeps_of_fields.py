@@ -10,6 +10,7 @@ import pytest
 import rnnjax
 from rnnjax import rules, scaled, tasks
 from rnnjax.ranges import Number
+from tests.crossed import one_in
 from tests.discovery import cells_found, dataclasses_found, example, rules_found
 
 # What lets the other fields of a value show, or bounds them no more than it has to.
@@ -107,7 +108,7 @@ def takes(name, cell):
     return True
 
 
-@pytest.mark.parametrize("name", rules_found())
+@pytest.mark.parametrize("name", one_in(3, rules_found()))
 def test_every_rule_sweeps_the_fields_of_its_cell(name):
     fitting = next(cell for cell in (LEAKY, JORDAN) if takes(name, cell))
     field = "leak" if fitting is LEAKY else "spread"

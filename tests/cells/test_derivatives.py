@@ -61,9 +61,11 @@ def pairs_found():
 PAIRS = pairs_found()
 
 
-def for_pairs(wanted=lambda name, f: True):
+def for_pairs(wanted=lambda name, f: True, every=1):
     found = {label: pair for label, pair in PAIRS.items() if wanted(*pair)}
-    return pytest.mark.parametrize(("name", "f"), found.values(), ids=found.keys())
+    slow = [() if i % every == 0 else pytest.mark.slow for i in range(len(found))]
+    each = [pytest.param(*pair, marks=m) for pair, m in zip(found.values(), slow, strict=True)]
+    return pytest.mark.parametrize(("name", "f"), each, ids=found.keys())
 
 
 def with_activation(name, f):
@@ -105,7 +107,7 @@ def loss_by_index(name):
     return paired, loss
 
 
-@for_pairs()
+@for_pairs(every=2)
 def test_first_and_second_derivatives_are_those_of_differences(name, f):
     paired, loss = loss_by_index(name)
     params, _ = drawn(name)

@@ -107,7 +107,8 @@ def test_pure_transport_is_for_probes_alone(name):
 def test_targets_that_would_be_broadcast(name):
     _, params, call = subject(name)
     for y in (Y[:, :1], Y[:, None], jnp.ones(6)):
-        refused("y", lambda y=y: call(squared_error, params, GOOD.replace(y=y)))
+        for loss in (squared_error, lambda y_hat, y: jnp.mean((y_hat - y) ** 2)):
+            refused("y", lambda y=y, loss=loss: call(loss, params, GOOD.replace(y=y)))
     labels = jnp.arange(6) % 2
     refused("loss", lambda: call(squared_error, params, GOOD.replace(y=labels)))
     if name == "BPTT":

@@ -18,7 +18,7 @@ from rnnjax.sweep.request import request_of
 from rnnjax.sweep.same_code import CELLS, LIBRARY
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
-from tests.crossed import crossed
+from tests.crossed import crossed, one_in
 from tests.sweep.changing import EDITS, MAIN, write
 
 LOST = "activation=tanh"
@@ -89,7 +89,7 @@ def test_run_and_resume_refuse_cells_of_other_code_alone(there, capsys, edit):
         assert code[CELLS] == Store.open(out).spec["code"]["cells"]
 
 
-@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(3, EDITS), ids=lambda edit: edit.what)
 def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit):
     own, out = there
     edit.make(own)
@@ -103,7 +103,7 @@ def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit)
     assert (status, f"{edit.names} changed since" in shown) == (0, other)
 
 
-@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(3, EDITS), ids=lambda edit: edit.what)
 def test_cells_of_other_code_are_neither_reused_nor_merged(
     there, tmp_path, monkeypatch, capsys, edit
 ):
