@@ -1,10 +1,10 @@
-"""What every public entry asks of a cell, its parameters, a sequence and a loss.
+"""Validation of cell, parameters, sequence and loss at every public entry point.
 
-Shapes are followed through the step, the readout and the loss without computing anything, once for
-each combination of shapes, so that a mistake is told here in one line and not from inside a scan,
-and so that nothing is broadcast in silence. What passes is brought to the form in which everything
-behind computes: half precision as float32, and nothing behind the end of the sequence (see
-`rnnjax.masks`).
+Shapes are propagated through the step, the readout and the loss by abstract evaluation, without
+computing values and once for each combination of shapes. A mismatch then raises a one-line error
+here, not an exception from inside a scan, and no array is broadcast implicitly. Valid arguments
+are converted to the form that all internal code expects: half precision becomes float32, and
+values after the end of the sequence are replaced (see `rnnjax.masks`).
 """
 
 import functools
@@ -31,18 +31,18 @@ def admitted(
     needs_loss: bool = False,
     n_leading: int = 0,
 ) -> Admitted:
-    """Return cell, parameters and sequence as they are computed with.
+    """Check the arguments; return cell, parameters and sequence in the internal form.
 
     Args:
       cell: the cell.
-      loss: the loss of one step; None where no loss is meant.
-      params: its parameters.
-      batch: one sequence, or as many axes of sequences in front as `n_leading` says.
-      needs_loss: whether None is a mistake.
+      loss: the loss of one step; None if there is no loss.
+      params: the cell's parameters.
+      batch: one sequence, with `n_leading` leading axes of sequences.
+      needs_loss: whether None is an invalid loss.
       n_leading: 0 or 1.
 
     Raises:
-      ValueError: one of them does not fit, in one line that names it.
+      ValueError: an argument does not fit; the one-line message names it.
     """
     batch = _arrays(batch)
     leaves, structure = jax.tree.flatten((cell, params, batch))
@@ -61,7 +61,7 @@ def admitted(
 
 
 def admitted_inputs(cell: Cell, params: Params, x: Array) -> tuple[Cell, Params, Array]:
-    """Return cell, parameters and inputs, (T, n_x), as they are computed with, likewise."""
+    """Check cell, parameters and inputs, (T, n_x); return them in the internal form."""
     x = _array("x", x)
     ones = jnp.ones(x.shape[:1])
     cell, params, batch = admitted(cell, None, params, Batch(x, x, ones, ones.astype(bool)))
@@ -71,11 +71,11 @@ def admitted_inputs(cell: Cell, params: Params, x: Array) -> tuple[Cell, Params,
 def of_rule(
     call: Callable[..., RuleOut] | None = None, *, real: bool = False
 ) -> Callable[..., Any]:
-    """Decorate the call of a rule on one sequence with the check at the boundary.
+    """Decorate the call of a rule on one sequence so that `admitted` checks its arguments.
 
     Args:
       call: (rule, cell, loss, params, batch, state=(), *, per_step=False) -> RuleOut.
-      real: whether the rule is given complex networks in their real view.
+      real: whether the rule receives complex networks in their real view.
     """
     if call is None:
         return functools.partial(of_rule, real=real)
@@ -101,7 +101,7 @@ def of_rule(
 
 
 def of_batches(call: Callable[..., RuleOut]) -> Callable[..., RuleOut]:
-    """Decorate the call of a rule on a batch of sequences, leaves (B, T, ...), likewise."""
+    """Decorate the call of a rule on a batch of sequences, leaves (B, T, ...), in the same way."""
 
     @functools.wraps(call)
     def checked(
@@ -121,10 +121,10 @@ def of_batches(call: Callable[..., RuleOut]) -> Callable[..., RuleOut]:
 
 
 def of_probe(measure: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a function (cell, loss, params, batch, **options) with the check at the boundary.
+    """Decorate a function (cell, loss, params, batch, **options) in the same way.
 
-    A sequence without any weight has no last step, from which lags could be counted: it is refused
-    where the mask is known, and gives NaN where it is traced.
+    If all weights are 0, there is no last step from which lags could be counted: a concrete mask
+    then raises a ValueError, and a traced mask gives NaN.
     """
 
     @functools.wraps(measure)
@@ -166,7 +166,7 @@ def _like(leaf: Any) -> Any:
 
 
 def wide(tree: Any) -> Any:
-    """Return a tree with half precision as float32."""
+    """Return a tree in which half precision is converted to float32."""
 
     def one(leaf: Any) -> Any:
         is_array = isinstance(leaf, jax.Array | np.ndarray)
@@ -189,9 +189,9 @@ def _check(
     n_leading: int,
     x64: bool,
 ) -> Any:
-    """Raise a ValueError where shapes do not fit; return the dtype of the state.
+    """Raise a ValueError if shapes do not fit; otherwise return the dtype of the state.
 
-    `like` has shapes in place of arrays, those of half precision as what they are computed with.
+    `like` holds shapes and dtypes in place of arrays; half precision is replaced by float32.
     """
     cell, params, batch = jax.tree.unflatten(structure, [_wide_shape(leaf) for leaf in like])
     if needs_loss and not callable(loss):
@@ -208,7 +208,7 @@ def _check(
 
 
 def _of_state(*given: Any) -> Any:
-    """Return the dtype of the state; cell, parameters and input have shapes in place of arrays."""
+    """Return the dtype of the state; cell, parameters and input hold shapes in place of arrays."""
     leaves, structure = jax.tree.flatten(given)
     traced = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
     found = []
@@ -266,7 +266,7 @@ def _check_params(cell: Any, params: Any) -> None:
         return
     try:
         like = _followed("init", lambda cell: cell.init(jax.random.key(0)), cell)
-    except ValueError:  # an initialiser that cannot be traced tells nothing of shapes
+    except ValueError:  # the shapes are unknown if the initialiser cannot be traced
         return
     wanted, got = _shapes(like), _shapes(params)
     if wanted.keys() != got.keys():
@@ -313,7 +313,7 @@ def _check_loss(cell: Any, loss: StepLoss, params: Any, h: Any, y: Any) -> None:
 
 
 def _followed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the shapes of what a function returns, or say in one line why it fails."""
+    """Return the shapes of a function's result; if it fails, raise a one-line ValueError."""
     leaves, structure = jax.tree.flatten(arguments)
     traced = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]
 
@@ -353,7 +353,7 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
 
 
 def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether two shapes would be broadcast to one another in silence."""
+    """Return whether NumPy would broadcast the two shapes without an error."""
     try:
         np.broadcast_shapes(one, other)
     except ValueError:

@@ -1,17 +1,18 @@
-"""The one place where a mask becomes what is computed.
+"""The only module that derives the length of a sequence from its mask and replaces padding.
 
-The mask weighs the losses of the steps. A sequence ends with its last step of weight, L:
+The mask holds the weight of each step's loss. The length L of a sequence is its last step with a
+non-zero weight:
 
   L = max {t : mask_t != 0}                                      (1)
 
-Steps behind L are padding: they have no input, no target and no state of their own, whatever stands
-there (NaN, inf), and everything is measured as if the arrays ended at L. Steps before L whose
-weight is 0 are steps of the sequence all the same: their inputs drive the state, and only their
-targets are not looked at. Lengths may differ between sequences under `vmap`. A sequence that goes
-on behind its last weight says so in `Batch.counts`.
+Steps after L are padding: their inputs, targets and states are ignored, even if they are NaN or
+inf, and all results are those of arrays that end at L. Steps before L with weight 0 belong to the
+sequence: their inputs drive the state, and only their targets are ignored. Lengths may differ
+between sequences under `vmap`. For a sequence that continues after its last non-zero weight,
+`Batch.counts` states which steps belong to it.
 
-What is not used is replaced before it is used, by what stands at L: a derivative of 0 through a
-number that is not finite would be NaN.
+Ignored values are replaced by those at L before any computation, because a derivative of 0
+multiplied by a non-finite number would be NaN.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ from rnnjax.types import Array, Batch
 
 
 def length(mask: Array) -> Array:
-    """Return L of equation (1), int32 (); 0 where no step has weight.
+    """Return L of equation (1), int32 (); 0 if all weights are 0.
 
     Args:
       mask: weights, (T,).
@@ -37,17 +38,17 @@ def counted(mask: Array) -> Array:
 
 
 def up_to_length(by_lag: Array, mask: Array) -> Array:
-    """Return what was measured at the lags 0..T, (T+1,), NaN beyond the length L of a sequence."""
+    """Return values by lag 0..T, (T+1,), with NaN at lags beyond the length L of the sequence."""
     n = length(mask)
     lags = jnp.arange(len(by_lag), dtype=jnp.int32)
     return jnp.where((lags <= n) & (n > 0), by_lag, jnp.nan)
 
 
 def by_lag(by_time: Array, mask: Array) -> Array:
-    """Return what stands at t = L - k at the lags k = 0..T, NaN beyond the length L.
+    """Return the values at t = L - k for the lags k = 0..T, NaN at lags beyond the length L.
 
     Args:
-      by_time: of t = 0..T, (T+1,).
+      by_time: values at t = 0..T, (T+1,).
       mask: weights, (T,).
     """
     lags = jnp.arange(len(by_time), dtype=jnp.int32)
@@ -55,9 +56,9 @@ def by_lag(by_time: Array, mask: Array) -> Array:
 
 
 def at_the_end(tree: Any, mask: Array) -> Any:
-    """Return stacked arrays, (T, ...), moved in time so that the last step that counts is the last.
+    """Return stacked arrays, (T, ...), shifted in time so that step L is the last row.
 
-    What has no place falls away, and the first step fills what is free.
+    Rows shifted out of the arrays are dropped; vacated rows are filled with the first row.
     """
     first = length(mask) - len(mask)
 
@@ -69,7 +70,7 @@ def at_the_end(tree: Any, mask: Array) -> Any:
 
 
 def last(counts: Array) -> Array:
-    """Return the index of the last step that counts, int32 (); 0 where none does.
+    """Return the index of the last True entry, int32 (); 0 if there is none.
 
     Args:
       counts: bool, (T,).
@@ -78,7 +79,7 @@ def last(counts: Array) -> Array:
 
 
 def held(tree: Any, counts: Array) -> Any:
-    """Return stacked arrays whose rows that do not count repeat the last one that does.
+    """Return stacked arrays in which rows outside `counts` repeat the last row inside it.
 
     Args:
       tree: leaves (T, ...).
@@ -94,16 +95,16 @@ def held(tree: Any, counts: Array) -> Any:
 
 
 def cut(batch: Batch) -> Batch:
-    """Return a sequence with nothing behind its end, which is written down in its `counts`."""
+    """Return a sequence with its padding replaced and its `counts` filled in."""
     counts = counted(batch.mask) if batch.counts is None else batch.counts
     mask = jnp.where(counts, batch.mask, 0)
     return Batch(held(batch.x, counts), held(batch.y, counts), mask, counts)
 
 
 def of_weight(a: Array, mask: Array) -> Array:
-    """Return a stack (T, ...) in which steps without weight repeat one that has weight.
+    """Return a stack (T, ...) in which rows without weight repeat the last row with weight.
 
-    Where no step has weight all rows are 0.
+    If no step has weight, all rows are 0.
     """
     weighs = mask != 0
     stand_in = jnp.where(jnp.any(weighs), a[last(weighs)], 0)
