@@ -1,15 +1,16 @@
-"""A network of complex numbers as one of real numbers, twice as many.
+"""A complex network represented as a real network of twice the size.
 
   h = a + i b  ->  [a, b],    w = u + i v  ->  (u, v)                            (1)
 
-A step that is no holomorphic function of its state (modReLU, or anything that takes a real part)
-has no complex Jacobian: J v means four real blocks, and only a step without them may be written as
-one complex matrix. The same holds of what a weight does to a state. In the real view every
-derivative is an ordinary one, and a rule that goes forward in time needs to know nothing of complex
-numbers. For a holomorphic step J + i K it carries the blocks [[J, -K], [K, J]], which costs as many
-real products as the complex matrix.
+A step that is not a holomorphic function of its state (modReLU, or anything that takes a real part)
+has no complex Jacobian: its linearisation consists of four real blocks, which only a holomorphic
+step can combine into one complex matrix. The same holds for the derivative of a state by a weight.
+In the real view every derivative is an ordinary real one, and rules that run forward in time need
+no special treatment of complex numbers. For a holomorphic step with Jacobian J + i K the view
+carries the blocks [[J, -K], [K, J]], which costs as many real products as the complex matrix.
 
-JAX's gradient of a real loss by w is dL/du - i dL/dv: what comes back is put together so.
+JAX's gradient of a real loss by w is dL/du - i dL/dv; gradients of the view are recombined in this
+form.
 """
 
 import functools
@@ -24,30 +25,30 @@ from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params
 
-_N_TRIED = 4  # random states at which a step is asked whether it is holomorphic
+_N_TRIED = 4  # number of random states at which a step is tested for holomorphy
 _CLOSE = 1e-4
 _FLAGS = Kind(lambda value: isinstance(value, tuple), "flags in a tuple")
 
 
 def split(z: Array) -> Array:
-    """Return [Re z, Im z] one behind the other, (2 n,), for z (n,)."""
+    """Return the concatenation [Re z, Im z], (2 n,), for z (n,)."""
     return jnp.concatenate([z.real, z.imag])
 
 
 def joined(v: Array) -> Array:
-    """Return the complex vector (n,) whose parts stand in v (2 n,)."""
+    """Return the complex vector (n,) whose real and imaginary parts are the halves of v (2 n,)."""
     return jax.lax.complex(*jnp.split(v, 2))
 
 
 @fields.dataclass
 class RealView:
-    """A cell seen as one of real numbers, equation (1).
+    """A cell represented with real numbers only, equation (1).
 
     Attributes:
       cell: the cell.
-      of_leaves: which leaves of the parameters are complex; they stand as (2, *leaf), static.
+      of_leaves: which leaves of the parameters are complex; the view's are (2, *leaf), static.
       of_state: whether the state is complex, static.
-      of_drive: whether the drive is, static.
+      of_drive: whether the drive is complex, static.
     """
 
     cell: Any
@@ -62,11 +63,11 @@ class RealView:
 
     @property
     def seen(self) -> "RealView":
-        """What a rule is to take for the cell: this."""
+        """The cell that a rule computes with: this view."""
         return self
 
     def inward(self, params: Params) -> Params:
-        """Return parameters as the view takes them."""
+        """Convert the cell's parameters to those of the view."""
         leaves, structure = jax.tree.flatten(params)
         parts = [
             jnp.stack([leaf.real, leaf.imag]) if is_complex else leaf
@@ -83,7 +84,7 @@ class RealView:
         return jax.tree.unflatten(structure, wholes)
 
     def gradient(self, grads: Any, n_leading: int = 0) -> Any:
-        """Return a gradient by the view's parameters as JAX's gradient by the cell's.
+        """Convert a gradient by the view's parameters to JAX's gradient by the cell's parameters.
 
         Args:
           grads: tree of `Scaled`, value (*leading, 2, *leaf) where the leaf is complex.
@@ -94,7 +95,7 @@ class RealView:
         return jax.tree.unflatten(structure, wholes.values())
 
     def gradient_by_leaf(self, grads: dict[int, Scaled], n_leading: int = 0) -> dict[int, Scaled]:
-        """Return the same of some leaves, by their numbers."""
+        """Convert the gradient of some leaves in the same way, keyed by leaf index."""
 
         def whole(leaf: Scaled) -> Scaled:
             u, v = jnp.moveaxis(leaf.value, n_leading, 0)
@@ -103,7 +104,7 @@ class RealView:
         return {i: whole(leaf) if self.of_leaves[i] else leaf for i, leaf in grads.items()}
 
     def cotangent(self, g: Array) -> Array:
-        """Return JAX's cotangent of a state, (n,), as that of the view's state."""
+        """Convert JAX's cotangent of the cell's state, (n,), to that of the view's state."""
         return split(g.conj()) if self.of_state else g
 
     def initial_state(self) -> Array:
@@ -115,7 +116,7 @@ class RealView:
         return self._seen(self.cell.step(self._outward(params), self.state(h), x))
 
     def readout(self, params: Params, h: Array) -> Array:
-        """Return y_t as the cell gives it."""
+        """Return y_t of the cell, unchanged."""
         return self.cell.readout(self._outward(params), self.state(h))
 
     def drive(self, params: Params, x: Array) -> Array:
@@ -143,17 +144,17 @@ class RealView:
         return self._seen(dynamics.push(self.cell, self._outward(params), at, self.state(v)))
 
     def pull(self, params: Params, at: Any, v: Array) -> Array:
-        """Return J^T v: of a complex J the adjoint, where the cell's `pull` is the transpose."""
+        """Return J^T v; for a complex J this is the adjoint, the cell's `pull` the transpose."""
         v = self.state(v).conj()
         return self._seen(dynamics.pull(self.cell, self._outward(params), at, v).conj())
 
     @property
     def entries_per_unit(self) -> int:
-        """Vectors in the state, those of imaginary parts behind those of real ones."""
+        """The number of vectors in the state; the imaginary parts follow the real parts."""
         return (1 + self.of_state) * dynamics.entries_per_unit(self.cell)
 
     def __getattr__(self, name: str) -> Any:
-        # What a rule asks of a cell beside its step, and what no view changes.
+        # Attributes that rules read in addition to the step and that are the same for the view.
         if name in ("leak", "state_is_output", "layers"):
             return getattr(self.cell, name)
         raise AttributeError(name)
@@ -162,12 +163,15 @@ class RealView:
         return split(h) if self.of_state else h
 
     def state(self, h: Array) -> Array:
-        """Return a state of the view as the cell has it."""
+        """Convert a state of the view to the cell's form."""
         return joined(h) if self.of_state else h
 
 
 def parts_together(cell: Cell, pattern: Any) -> Any:
-    """Return a pattern over state entries, bool (n_h, ...), with both parts of a number alike."""
+    """Return a pattern over state entries, bool (n_h, ...), made equal for both parts of a number.
+
+    An entry is True if it was True for the real or for the imaginary part.
+    """
     if not (isinstance(cell, RealView) and cell.of_state):
         return pattern
     real, imaginary = pattern[: len(pattern) // 2], pattern[len(pattern) // 2 :]
@@ -176,7 +180,7 @@ def parts_together(cell: Cell, pattern: Any) -> Any:
 
 
 class Unchanged(NamedTuple):
-    """What stands in for `RealView` where all numbers are real, and for its cell."""
+    """The counterpart of `RealView` for a cell that needs no conversion; `seen` is that cell."""
 
     seen: Cell
 
@@ -198,7 +202,7 @@ class Unchanged(NamedTuple):
 
 
 def of(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
-    """Return the real view of a cell if its state or any of its parameters is complex.
+    """Return the real view of a cell whose state or any parameter is complex, else `Unchanged`.
 
     Args:
       cell: the cell.
@@ -214,12 +218,13 @@ def of(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
 
 
 def for_jacobians(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
-    """Return the real view of a cell whose complex state has no complex Jacobian.
+    """Return the real view of a cell with a complex state and no complex Jacobian.
 
-    A holomorphic step keeps its n x n complex Jacobians, as does any cell with real states.
+    A cell with a holomorphic step keeps its n x n complex Jacobians; a cell with a real state is
+    not changed either.
 
     Args:
-      cell: the cell; `holomorphic`, True or False, in it decides without a trial.
+      cell: the cell; its attribute `holomorphic`, True or False, replaces the numerical test.
       params: its parameters.
       x: any input, (n_x,).
     """
@@ -229,7 +234,7 @@ def for_jacobians(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
 
 
 def is_holomorphic(cell: Cell, params: Params, x: Array) -> bool:
-    """Return whether the step is a holomorphic function of a complex state, tried at random ones.
+    """Return whether the step is holomorphic in its complex state, tested at random states.
 
     Args:
       cell: the cell.

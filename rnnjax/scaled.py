@@ -1,21 +1,23 @@
 """Scale-free numbers: a vector, matrix or tree as value x 2^exponent.
 
-A gradient that has gone back through a recurrent network is as likely to have norm 1e-200 as 1e200.
-`Scaled` keeps the largest entry of a value near 1 and an integer exponent beside it, so that norms,
-sums and angles are right to the relative precision of float32 at any magnitude. All scaling is by
-powers of two and therefore exact (dividing by the largest entry would not be: the reciprocal of
-1e38 is subnormal).
+A gradient propagated back through a recurrent network may have a norm of 1e-200 or of 1e200.
+`Scaled` keeps the largest entry of a value near 1 and stores an integer exponent with it, so that
+norms, sums and angles are accurate to the relative precision of float32 at any magnitude. All
+scaling is by powers of two and therefore exact (dividing by the largest entry would not be: the
+reciprocal of 1e38 is subnormal).
 
 A `Scaled` may be stacked: the leading axes of `value` are those of `exponent`, so a sequence of T
-vectors has value (T, n) and exponent (T,). The axes behind them form one number each.
+vectors has value (T, n) and exponent (T,). The remaining axes of `value` form one scaled number for
+each index of the leading axes.
 
 Derivatives. An exponent is an integer and has none; the derivative of a number m 2^e is dm 2^e. An
-exact zero has no size of its own, but its derivative has: a zero that arose among numbers of size
-2^k is stored with the exponent ZERO_EXPONENT + k. Every comparison and sum then sees a number far
-below all others, and a product adds k to the exponent of the other factor as it would for any
-number. `unit_of` reads k back, and the derivative of every change of unit goes by it, so that a
-function of scaled numbers has the derivatives of the plain function at zero too, of every order,
-forward and reverse. Where a derivative leaves the range of the dtype it is inf, as the plain one.
+exact zero has no magnitude, but its derivative has one: a zero computed from numbers of magnitude
+2^k is stored with the exponent ZERO_EXPONENT + k. Comparisons and sums then treat it as far smaller
+than any other number, and a product adds k to the exponent of the other factor as it does for any
+number. `unit_of` recovers k, and the derivative of every change of unit is computed from it, so
+that a function of scaled numbers has the derivatives of the plain function at zero too, of every
+order, in forward and reverse mode. A derivative that leaves the range of the dtype is inf, as in
+the plain function.
 
 Half precision. A mantissa has at least 32 bits: bfloat16 and float16 values become float32.
 """
@@ -88,14 +90,14 @@ def is_zero(exponent: Array) -> Array:
 def unit_of(exponent: Array) -> Array:
     """Return the exponent k of the unit 2^k in which a mantissa's derivative is measured, int32.
 
-    That is the exponent of a number, and the k of a zero's exponent ZERO_EXPONENT + k.
+    For a non-zero number k is its exponent; for a zero with exponent ZERO_EXPONENT + k it is k.
     """
     unused = 32 - _RANGE_BITS
     return (exponent << unused) >> unused  # the lower bits, with their sign
 
 
 def _wide(value: Any) -> Array:
-    """Return a value as an array of at least 32 bits a real number."""
+    """Return a value as a floating-point array with at least 32 bits for each real number."""
     value = jnp.asarray(value)
     if not jnp.issubdtype(value.dtype, jnp.inexact):
         return value.astype(float)
@@ -122,7 +124,8 @@ def lower(value: Array, exponent: Array) -> Array:
 def _change_of_unit(value: Array, factor: Array, old: Array, new: Array) -> Array:
     """Return value x factor, where the factor is 2^(old - new), or 0 where that counts as 0.
 
-    The derivative goes by the units, so that it is there where the value, or the factor, is 0.
+    The derivative is computed from the units, not the factor, so that it is defined where the value
+    or the factor is 0.
     """
     return _times(value, factor)
 
@@ -179,10 +182,10 @@ def _shifted(value: Array, exponent: Array) -> Array:
 
 
 def _bits_of_magnitude(value: Array) -> Array:
-    """Return the bits of |value| as integers, of the same order; inf and NaN come last.
+    """Return the bits of |value| as integers, in the same order; inf and NaN come last.
 
-    XLA's maximum of integers takes several entries at a time, its maximum of floats does not: it
-    has to see each NaN. A pass over a matrix of 64 x 64 takes 1 us in place of 10.
+    XLA's maximum of integers processes several entries at a time, but its maximum of floats does
+    not, because it must detect every NaN. A pass over a 64 x 64 matrix takes 1 us instead of 10.
     """
     if jnp.iscomplexobj(value):
         return jnp.maximum(_bits_of_magnitude(value.real), _bits_of_magnitude(value.imag))
@@ -246,14 +249,14 @@ def normalise_tree(tree: Any, exponent: Array | int = 0) -> Any:
 
 
 def plain(tree: Any) -> Any:
-    """Return the plain arrays of a `Scaled` or a tree of them: inf or 0 where they do not fit."""
+    """Return the plain arrays of a `Scaled` or a tree of them: inf or 0 where out of range."""
     return jax.tree.map(lambda s: shift(s.value, s.exponent), tree, is_leaf=_is_scaled)
 
 
 def common(number: Scaled) -> tuple[Array, Array]:
     """Return (value, exponent) of a stack brought to one exponent, its largest entry in [1, 2).
 
-    Entries more than the dtype's range below the largest become 0, which no sum could see.
+    Entries smaller than the largest by more than the dtype's range become 0; no sum would change.
 
     Args:
       number: stacked, value (*leading, *inner).
@@ -266,7 +269,7 @@ def common(number: Scaled) -> tuple[Array, Array]:
 
 
 def _size(number: Scaled) -> Array:
-    """Return the exponent of a number's largest entry, whatever its own exponent, (*leading,)."""
+    """Return the exponent of the largest entry, whatever the number's own exponent, (*leading,)."""
     own = exponent_of(number.value, number.exponent.ndim)
     size = own + number.exponent
     nothing = jnp.where(own == ZERO_EXPONENT, unit_of(number.exponent), 0) + ZERO_EXPONENT
@@ -274,15 +277,15 @@ def _size(number: Scaled) -> Array:
 
 
 def add(a: Scaled, b: Scaled) -> Scaled:
-    """Return a + b; both of one shape."""
+    """Return a + b for a and b of equal shape."""
     return renormalise(add_normal(a, b))
 
 
 def add_normal(a: Scaled, b: Scaled) -> Scaled:
-    """Return a + b of one shape, both with largest entries in [1, 2) or zero.
+    """Return a + b for equal shapes, both with largest entries in [1, 2) or zero.
 
-    Without the look at the sum that `add` takes: its largest entry is below 4, and far below 1
-    where the two cancel.
+    Unlike in `add`, the sum is not normalised: its largest entry is below 4, and far below 1 where
+    the two cancel.
     """
     top = jnp.maximum(a.exponent, b.exponent)
     return Scaled(in_unit(a, top) + in_unit(b, top), top)
@@ -291,9 +294,9 @@ def add_normal(a: Scaled, b: Scaled) -> Scaled:
 def add_raw(raw: Scaled, b: Scaled) -> Scaled:
     """Return raw + b, where the largest entry of `raw` may be of any size.
 
-    In place of `add` where an array is so large that every pass over it counts: `raw` is looked at
-    once and not written again. The largest entry of the sum is below 4, and may be far below 1
-    where the two cancel; `normalise` puts that right.
+    This replaces `add` for arrays so large that every pass over them is costly: `raw` is scanned
+    once for its largest entry and not rewritten. The largest entry of the sum is below 4, and may
+    be far below 1 where the two cancel; `normalise` corrects that.
     """
     size = _size(raw)
     top = jnp.maximum(size, b.exponent)
@@ -308,7 +311,7 @@ def add_trees(a: Any, b: Any) -> Any:
 
 
 def divide(tree: Any, divisor: int | float) -> Any:
-    """Return a tree of `Scaled` divided by a number of ordinary size."""
+    """Return a tree of `Scaled` divided by a number of moderate magnitude."""
     return jax.tree.map(
         lambda s: normalise(s.value / divisor, s.exponent), tree, is_leaf=_is_scaled
     )
@@ -341,7 +344,7 @@ def sum_over_leading(tree: Any) -> Any:
 
 
 def _aligned(tree: Any) -> tuple[list[Array], Array]:
-    """Return a tree's leaves as plain arrays at one exponent, largest entry near 1, and it."""
+    """Return a tree's leaves as plain arrays at one exponent, largest near 1, and the exponent."""
     leaves = [renormalise(leaf) for leaf in jax.tree.leaves(tree, is_leaf=_is_scaled)]
     top = jnp.max(jnp.stack([leaf.exponent for leaf in leaves]), axis=0)
     return [in_unit(leaf, top) for leaf in leaves], top
@@ -376,7 +379,7 @@ def cosine(a: Any, b: Any) -> Array:
     """Return the cosine of the angle between two trees of `Scaled`.
 
     Returns:
-      (*leading,), NaN where either is zero: an angle to nothing is undefined, not 0.
+      (*leading,), NaN where either is zero: the angle to a zero vector is undefined, not 0.
     """
     (left, top), (right, _) = _aligned(a), _aligned(b)
     squares = _dot(left, left, top.ndim) * _dot(right, right, top.ndim)
@@ -386,7 +389,7 @@ def cosine(a: Any, b: Any) -> Array:
 def clip_norm(tree: Any, max_norm: Array | float) -> Any:
     """Return a tree of `Scaled` as plain arrays, scaled down to norm `max_norm` if above it.
 
-    The direction is right at any magnitude: with a norm of e^400 plain float32 would divide inf by
+    The direction is correct at any magnitude: at a norm of e^400 plain float32 would divide inf by
     inf. Below `max_norm` nothing changes. Pascanu, Mikolov and Bengio (ICML 2013), algorithm 1.
 
     Args:

@@ -1,9 +1,9 @@
-"""A cell whose state begins in the dtype that its step gives.
+"""A cell whose initial state has the dtype that its step returns.
 
-`initial_state` knows neither parameters nor inputs: with float32 parameters in a program of float64
-it would begin in float64 what goes on in float32. A scan carries one dtype. The state of a step in
-half precision is kept as float32, or in the precision of the parameters, with the values that half
-precision has.
+`initial_state` receives neither parameters nor inputs: with float32 parameters in a float64 program
+it would return float64 where the step returns float32, but a scan carries a single dtype. If the
+step returns half precision, the state is stored as float32, or in the precision of the parameters,
+and its values are those that half precision can represent.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from rnnjax.types import Array, Cell, Params
 
 @struct.dataclass
 class OfDtype:
-    """A cell in all but its initial state, which is given in a dtype.
+    """A cell whose initial state is converted to a given dtype; all else is that of the cell.
 
     Attributes:
       cell: the cell.
-      dtype: of the state, static.
+      dtype: the dtype of the state, static.
     """
 
     cell: Any
@@ -45,12 +45,12 @@ class OfDtype:
 
 @struct.dataclass
 class InHalf:
-    """A cell whose step takes and gives a state in half precision, with the state in a wider dtype.
+    """A cell whose step takes and returns half precision, with its state stored in a wider dtype.
 
     Attributes:
       cell: the cell.
-      of_step: the dtype in which the cell has its state, static.
-      dtype: in which it is kept, static.
+      of_step: the dtype of the state in the cell's own step, static.
+      dtype: the dtype in which the state is stored, static.
     """
 
     cell: Any
@@ -76,7 +76,7 @@ class InHalf:
 
 
 def of_state(cell: Cell, params: Params, x: Array) -> Any:
-    """Return the dtype that the state keeps from the first step on.
+    """Return the dtype that the state has from the first step on.
 
     Args:
       cell: the cell.
@@ -88,7 +88,7 @@ def of_state(cell: Cell, params: Params, x: Array) -> Any:
 
 
 def of_drive(cell: Cell, params: Params, drive: Array) -> Any:
-    """Return the same from the drive of a step, (n_d,), or its shape."""
+    """Return the same dtype, determined from the drive of a step, (n_d,), or from its shape."""
 
     def step(h: Any) -> Any:
         return jax.eval_shape(lambda p, h, d: dynamics.advance(cell, p, h, d), params, h, drive)
@@ -105,7 +105,7 @@ def of_drive(cell: Cell, params: Params, drive: Array) -> Any:
 
 
 def in_dtype(cell: Cell, params: Params, dtype: Any) -> Any:
-    """Return the cell, its state in a dtype of at least 32 bits."""
+    """Return the cell with its state stored in a dtype of at least 32 bits."""
     given: Any = getattr(cell, "user_cell", cell)
     if jnp.finfo(dtype).bits < 32:
         widths = [jnp.finfo(leaf.dtype).dtype for leaf in jax.tree.leaves(params)]
