@@ -1,18 +1,19 @@
-"""The one place where time is scanned forward.
+"""The forward pass over time.
 
   h_t = step(params, h_{t-1}, x_t),  t = 1..T                     (1)
   L   = sum_t mask_t loss(readout(params, h_t), y_t)              (2)
 
-A positively homogeneous cell (linear, relu, leaky_relu) can leave the range of float32 within the
-lengths under study: at gain 2 it passes 1e38 at t = 128, and inf - inf then poisons every slope.
-Its states are therefore carried as mantissa and exponent,
+The states of a positively homogeneous cell (linear, relu, leaky_relu) can leave the range of
+float32 within the sequence lengths of interest: at gain 2 they exceed 1e38 at t = 128, and
+inf - inf then makes every slope NaN. The states are therefore carried as mantissa and exponent,
 
   advance(2^-E h, 2^-E d) = 2^-E advance(h, d)                    (3)
 
 with E the larger of the exponents of h and of the drive d. The Jacobian is the same on both sides.
 
-Derivatives of such a pass are carried as plain numbers beside it, with the Jacobians of the scaled
-steps: a drive of exactly 0 has one, and a state that has left the range of the dtype spoils none.
+Derivatives of such a pass are propagated separately, as plain numbers, with the Jacobians of the
+scaled steps. A drive of exactly 0 therefore has a derivative, and a state that has left the range
+of the dtype invalidates no derivative.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from rnnjax import boundary, dynamics, masks, ranges, scaled, state_dtype
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
-# What `push` and `pull` need of some steps, leaves (T, ...), and the exponents of J, int32 (T,).
+# What `push` and `pull` need for some steps, leaves (T, ...), and the exponents of J, int32 (T,).
 Tangents = tuple[Any, Array]
 
 
@@ -38,13 +39,13 @@ class Trajectory:
 
     Attributes:
       states: h_1..h_T, value (T, n_h), exponent (T,) (zeros unless the cell is homogeneous).
-      h_prev: h_{t-1} as `advance` was given it, (T, n_h).
-      drive: the drive as `advance` was given it, (T, n_d).
+      h_prev: h_{t-1} as passed to `advance`, (T, n_h).
+      drive: the drive as passed to `advance`, (T, n_d).
       exponent: E of equation (3), int32 (T,).
-      plain: h_1..h_T as plain numbers, (T, n_h): inf or 0 where they do not fit. What is to be
-        differentiated takes these: the derivative of `states` is in units of their exponents.
-      sums: what units sum up, (T, n_z), of cells that offer `local_of_sum` (see `rnnjax.dynamics`),
-        from the arguments that `advance` was given; None where it is not known.
+      plain: h_1..h_T as plain numbers, (T, n_h): inf or 0 where out of range. Differentiation must
+        go through these: the derivative of `states` is in units of their exponents.
+      sums: the sums z of the units, (T, n_z), for cells that define `local_of_sum` (see
+        `rnnjax.dynamics`), computed from the arguments of `advance`; None if not available.
     """
 
     states: Scaled
@@ -56,7 +57,7 @@ class Trajectory:
 
 
 class Arguments(NamedTuple):
-    """State and drive at one exponent, ready for `advance`."""
+    """State and drive at a common exponent, ready for `advance`."""
 
     h: Array
     drive: Array
@@ -79,7 +80,7 @@ def drives(cell: Cell, params: Params, x: Array) -> Scaled:
 
 
 def arguments(h: Scaled, d: Scaled) -> Arguments:
-    """Bring state and drive to their larger exponent E, equation (3); stacked or not."""
+    """Return state and drive at the larger of their exponents, E, equation (3); stacked or not."""
     top = jnp.maximum(h.exponent, d.exponent)
     top = jnp.where(scaled.is_zero(top), 0, top)
     return Arguments(scaled.in_unit(h, top), scaled.in_unit(d, top), top)
@@ -109,15 +110,15 @@ def steps(
     *,
     counts: Array | None = None,
 ) -> Trajectory:
-    """Run a cell over some steps that were looked at by `rnnjax.boundary`, as `unroll` does.
+    """Run a cell over steps that `rnnjax.boundary` has checked, otherwise like `unroll`.
 
     Args:
       cell: the cell.
       params: its parameters.
       x: inputs, (T, n_x).
       start: h_0; the cell's own initial state if None.
-      counts: which steps belong to the sequence, bool (T,), as `rnnjax.masks.counted` tells; behind
-        the last of them the state stays as it is. All of them if None.
+      counts: which steps belong to the sequence, bool (T,), as returned by `rnnjax.masks.counted`;
+        after the last of them the state is held constant. All steps if None.
     """
     start = initial(cell, params) if start is None else start
     d = drives(cell, params, x)
@@ -127,7 +128,7 @@ def steps(
 
 
 def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
-    """Run a cell over one sequence that was cut to its length, see `rnnjax.masks`."""
+    """Run a cell over one sequence that `rnnjax.masks.cut` has cut to its length."""
     return steps(cell, params, batch.x, counts=batch.counts)
 
 
@@ -138,7 +139,7 @@ def plain_trajectory(h: Array, h_prev: Array, drive: Array) -> Trajectory:
 
 
 def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Scaled:
-    """Return h_0 in the dtype that the step gives: that of a cell from `boundary` is so already."""
+    """Return h_0 in the dtype that the step returns; cells from `boundary` have it already."""
     dtype = state_dtype.of_drive(cell, params, d.value[0])
     return Scaled(start.value.astype(dtype), start.exponent)
 
@@ -158,7 +159,7 @@ def _unroll_plain(
 
 
 def _unless_over(goes_on: Array | None, new: Any, old: Any) -> Any:
-    """Return the new state, or the old one behind the end of the sequence."""
+    """Return the new state, or the old one after the end of the sequence."""
     return new if goes_on is None else jax.tree.map(partial(jnp.where, goes_on), new, old)
 
 
@@ -186,7 +187,7 @@ def _carried(
     d: Scaled,
     counts: Array | None,
 ) -> Trajectory:
-    """Run a homogeneous cell, which `rebuilt` makes of the arrays in its fields, equation (3)."""
+    """Run a homogeneous cell, equation (3); `rebuilt` makes it from the arrays in its fields."""
     cell = rebuilt(arrays)
 
     def step(h: Scaled, at: tuple[Scaled, Array | None]) -> tuple[Scaled, tuple]:
@@ -243,7 +244,7 @@ def _plain_tangent(tangent: Scaled, at: Scaled) -> Array:
 def _where_weights_act(run: Trajectory, h_prev: Array, drive: Array) -> tuple[Any, Array]:
     """Return (h_{t-1}, d_t) of every step in units of 2^exponent, and the exponents, (T,).
 
-    Plain numbers wherever they are in range, since derivatives of higher order go by them.
+    In-range values are plain numbers, because derivatives of higher order are taken through them.
     """
     far = run.exponent > jnp.finfo(h_prev.dtype).maxexp - 28
     at = jax.tree.map(
@@ -255,7 +256,7 @@ def _where_weights_act(run: Trajectory, h_prev: Array, drive: Array) -> tuple[An
 
 
 def _none(run: Trajectory) -> Any:
-    """Return the derivative of exponents: integers have none."""
+    """Return the tangent of the exponents, float0: integers have no derivative."""
     return np.zeros(run.exponent.shape, jax.dtypes.float0)
 
 
@@ -265,12 +266,12 @@ def _before(start: Scaled, states: Scaled) -> Scaled:
 
 
 def tangents(cell: Cell, params: Params, trajectory: Trajectory) -> Tangents:
-    """Return what is needed of every step for products with its Jacobian."""
+    """Return the data that products with the Jacobian of each step need."""
     return jax.vmap(lambda at: tangent(cell, params, at))(trajectory)
 
 
 def tangent(cell: Cell, params: Params, at: Trajectory) -> tuple[Any, Array]:
-    """Return what is needed of one step, leaves without T, from its sums if they are kept."""
+    """Return the same for one step, leaves without T, computed from its sums if available."""
     if at.sums is not None and hasattr(cell, "local_of_sum"):
         return cell.local_of_sum(params, at.sums)
     return dynamics.local(cell, params, at.h_prev, at.drive)
@@ -299,16 +300,16 @@ def step_losses(
 
 
 def readouts(cell: Cell, params: Params, h: Array, mask: Array) -> Array:
-    """Return readout(h_t), (T, n_y), at steps without weight that of another step.
+    """Return readout(h_t), (T, n_y); steps without weight get the readout of another step.
 
-    A step without weight has no say, not even with a state that has overflowed: 0 inf is NaN.
+    A step without weight must not affect the loss even if its state has overflowed: 0 inf is NaN.
     """
     h = h if getattr(cell, "finite_outputs", False) else masks.of_weight(h, mask)
     return jax.vmap(lambda h: cell.readout(params, h))(h)
 
 
 def weighed(losses: Array, mask: Array) -> Array:
-    """Return mask_t l_t, (T,), 0 where the mask is 0 whatever the loss is there."""
+    """Return mask_t l_t, (T,); 0 where the mask is 0, whatever the loss is there."""
     return jnp.where(mask != 0, mask * losses, 0)
 
 
@@ -326,14 +327,14 @@ def generate(
     chances: Array,
     rarest: Array | float = 0.0,
 ) -> Array:
-    """Return what a cell writes when every symbol it chooses is its next input.
+    """Return a sequence of symbols sampled from a cell, each the input of the next step.
 
     Args:
       cell: a cell whose inputs are one-hot and whose outputs are logits of the same symbols.
       params: its parameters.
-      first: the symbol before the first one that is written.
-      chances: uniform in [0, 1), one for each choice, (T,).
-      rarest: symbols of a smaller probability are never chosen; at most 1/n_y (Hewitt, Manning and
+      first: the symbol that precedes the first sampled one.
+      chances: uniform random numbers in [0, 1), one for each sampled symbol, (T,).
+      rarest: symbols of a smaller probability are never sampled; at most 1/n_y (Hewitt, Manning and
         Liang, Truncation sampling as language model desmoothing, Findings of EMNLP 2022).
 
     Returns:
@@ -354,9 +355,9 @@ def generate(
 
 
 def sequence_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
-    """Return the loss of one sequence, (), by a plain scan: equations (1) and (2) and nothing else.
+    """Return the loss of one sequence, (), by a plain scan of equations (1) and (2).
 
-    Its `jax.grad` is the oracle that every exact learning rule must equal.
+    Its `jax.grad` is the reference that every exact learning rule must reproduce.
     """
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
 
