@@ -1,13 +1,13 @@
-"""Frozen dataclasses whose fields say which values they take.
+"""Frozen dataclasses whose fields declare the values they accept.
 
-`dataclass` is that of flax.struct: a pytree, frozen, with `replace`. Beside that a field declares
-its range in the body of its class (`n_h: int = fields.count()`), and the constructor checks what it
-is given, in one line that names the field.
+`dataclass` corresponds to that of flax.struct: a pytree, frozen, with `replace`. In addition each
+field declares its range in the body of its class (`n_h: int = fields.count()`), and the constructor
+checks its arguments; a one-line error names the field.
 
-Only constructors check. A transformation that takes a value apart puts it together again with
-gradients, lanes, axis numbers or nothing at all in the place of its numbers: none of them is a
-choice of the user's, and none is looked at. To write such a tree by hand, map over a value:
-``jax.tree.map(lambda _: 0, cell)`` has an axis at the place of every number.
+Only constructors check. A JAX transformation flattens such a value and rebuilds it with gradients,
+lanes, axis numbers or placeholders instead of its numbers: these are not user input and are not
+checked. To construct such a tree by hand, map over a value: ``jax.tree.map(lambda _: 0, cell)`` has
+an axis in place of every number.
 """
 
 import copy
@@ -28,7 +28,7 @@ _MISSING: Any = dataclasses.MISSING
 
 
 def declared(range_: Range, *, default: Any = _MISSING, static: bool) -> Any:
-    """Declare a field of a range; `static` ones are part of the program, not of its data."""
+    """Declare a field with a range; a `static` one is part of the program, not of its data."""
     metadata = {"pytree_node": not static, "range": range_}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -40,13 +40,13 @@ def count(
     at_most: int | None = None,
     optional: bool = False,
 ) -> Any:
-    """Declare a static whole number: a size, a length, a number of steps."""
+    """Declare a static integer: a size, a length, a number of steps."""
     range_ = Number(at_least=at_least, whole=True, static=True, optional=optional)
     return declared(range_, default=default, static=True)
 
 
 def whole(*, default: Any = _MISSING, at_least: int = 1) -> Any:
-    """Declare a whole number that may be swept."""
+    """Declare an integer that may be swept."""
     return declared(Number(at_least=at_least, whole=True), default=default, static=False)
 
 
@@ -75,19 +75,19 @@ def number(
 
 
 def flag(*, default: Any = _MISSING) -> Any:
-    """Declare a static True or False."""
+    """Declare a static boolean."""
     return declared(Flag(), default=default, static=True)
 
 
 def array(*axes: str, default: None) -> Any:
-    """Declare an array of these axes that may be left away."""
+    """Declare an optional array with these axes."""
     return declared(Entries(axes), default=default, static=False)
 
 
 def function(*, default: Any = _MISSING, form: str) -> Any:
-    """Declare a static function, whose arguments and value the message shows as `form`.
+    """Declare a static function; error messages show its arguments and value as `form`.
 
-    With the default None there may be none.
+    If the default is None, the field may be None.
     """
     expected = f"a function {form}" + (" or None" if default is None else "")
     accepts = Kind(lambda value: callable(value) or (default is None and value is None), expected)
@@ -95,7 +95,7 @@ def function(*, default: Any = _MISSING, form: str) -> Any:
 
 
 def part(*, default: Any = _MISSING, needs: tuple[str, ...], expected: str) -> Any:
-    """Declare a value that itself has fields: one that offers what it needs, and is no class."""
+    """Declare a field for an object that is not a class and has all attributes in `needs`."""
 
     def accepts(value: Any) -> bool:
         return not isinstance(value, type) and all(hasattr(value, name) for name in needs)
@@ -110,7 +110,7 @@ def part(*, default: Any = _MISSING, needs: tuple[str, ...], expected: str) -> A
 def dataclass(cls: type[T]) -> type[T]:
     """Make a frozen dataclass whose constructor checks its fields, and register it as a pytree.
 
-    Where the class has a `__post_init__`, it is called on the checked fields.
+    If the class has a `__post_init__`, it is called after the fields have been checked.
     """
     made: Any = value(cls)
     by_kind: dict[bool, list[str]] = {True: [], False: []}
@@ -126,12 +126,12 @@ def dataclass(cls: type[T]) -> type[T]:
     field_specifiers=(declared, count, whole, number, flag, array, function, part),
 )
 def value(cls: type[T]) -> type[T]:
-    """Make the same without registering it: a value that is always part of the program."""
+    """Make the same without registering it as a pytree: its values are part of the program."""
     own: Callable[[Any], None] | None = getattr(cls, "__post_init__", None)
     ranges: list[tuple[str, Range]] = []
 
     def check(self: Any) -> None:
-        if type(self) is made:  # who derives from a class checks for itself
+        if type(self) is made:  # a subclass checks its own fields
             for name, range_ in ranges:
                 given = getattr(self, name)
                 kept = range_.checked(name, given)
@@ -151,7 +151,7 @@ def value(cls: type[T]) -> type[T]:
 
 
 def reduced(self: Any) -> tuple[Any, ...]:
-    """Return how a value is unpickled: of its fields, unchecked. A method, to be named."""
+    """Return how a value is unpickled: from its fields, unchecked. Used as `__reduce__`."""
     return _rebuilt, (type(self), {name: pickles.packed(v) for name, v in vars(self).items()})
 
 
@@ -162,7 +162,7 @@ def _rebuilt(cls: type, fields: dict[str, Any]) -> Any:
 
 
 def _register(cls: Any, data: tuple[str, ...], static: tuple[str, ...]) -> None:
-    """Register a class as a pytree, and with what flax saves and restores trees by."""
+    """Register a class as a pytree and for flax's serialization of trees."""
     keys = tuple(GetAttrKey(name) for name in data)
     data_of, static_of = _getter(data), _getter(static)
 
@@ -179,7 +179,7 @@ def _register(cls: Any, data: tuple[str, ...], static: tuple[str, ...]) -> None:
         return node
 
     def deep_copy(node: Any, memo: dict[int, Any]) -> Any:
-        # What is static has a hash and does not change, so a copy may share it.
+        # Static fields have a hash and do not change, so a copy may share them.
         return unflatten(static_of(node), copy.deepcopy(data_of(node), memo))
 
     cls.__deepcopy__ = deep_copy

@@ -1,8 +1,8 @@
-"""Functions that pickle cannot find by itself, kept by their name.
+"""Pickling by name of functions that pickle cannot find.
 
-What JAX makes of a function (`jax.nn.relu`, anything under `jax.jit`) stands in its module under
-the function's name, but pickle looks for the function behind it and finds another object. Where
-a name leads to the very object, the name is what is kept.
+The object that JAX makes of a function (`jax.nn.relu`, anything under `jax.jit`) has the function's
+name in its module, but pickle looks up the wrapped function and finds another object. If the name
+of an object resolves to this same object, the name is pickled in its place.
 """
 
 import functools
@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 
 class Name(NamedTuple):
-    """Where an object is found: a module, and the dotted name in it."""
+    """The location of an object: a module, and the dotted name in it."""
 
     module: str
     name: str
 
     def object(self) -> Any:
-        """Return what the name stands for."""
+        """Return the object that the name refers to."""
         return functools.reduce(getattr, self.name.split("."), import_module(self.module))
 
 
 def packed(value: Any) -> Any:
-    """Return a value, or tuples of such, with names in the place of what JAX made of functions."""
+    """Return a value, or tuples of values, with functions wrapped by JAX replaced by names."""
     if type(value) is tuple:
         return tuple(packed(part) for part in value)
     if not callable(value) or isinstance(value, (type, FunctionType)):
@@ -32,7 +32,7 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """Return what `packed` was given."""
+    """Return the original value, given the result of `packed`."""
     if isinstance(value, Name):
         return value.object()
     return tuple(unpacked(part) for part in value) if type(value) is tuple else value

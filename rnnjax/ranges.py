@@ -1,11 +1,11 @@
-"""Which values an argument may have, and the one line that tells of any other.
+"""Ranges of the values that arguments may have, and the one-line error for other values.
 
-A range is a value with `checked(name, value)`, which returns the value or raises
+A range is an object with a method `checked(name, value)`, which returns the value or raises
 
   NAME: expected ..., got ...
 
-Python numbers, NumPy numbers and arrays, and arrays of JAX that hold numbers are looked at; what a
-traced program will put in their place has no numbers yet and passes. Nothing is tested for truth.
+Python numbers, NumPy numbers and arrays, and concrete JAX arrays are checked. The values of tracers
+are not known yet and are not checked. No check depends on the truth value of an argument.
 """
 
 import functools
@@ -26,13 +26,13 @@ R = TypeVar("R")
 
 
 class Range(Protocol):
-    """What may be checked."""
+    """The interface of a range."""
 
     def checked(self, name: str, value: Any) -> Any:
-        """Return the value, a NumPy number as one of Python.
+        """Return the value, with a NumPy number converted to a Python number.
 
         Raises:
-          ValueError: the value is none of the range.
+          ValueError: the value is not in the range.
         """
         ...
 
@@ -42,14 +42,15 @@ class Number:
     """Real numbers between bounds.
 
     Attributes:
-      above: an open lower bound; None for none.
+      above: an open lower bound; None for no bound.
       at_least: a closed lower bound.
       below: an open upper bound.
       at_most: a closed upper bound.
-      whole: whether they are integers. A float is none, whatever its value.
-      infinite: whether infinity is one of them.
-      static: whether arrays and traced values are none, because the number shapes the program.
-      optional: whether None stands for no number.
+      whole: whether only integers are allowed. A float is refused, whatever its value.
+      infinite: whether infinity is allowed.
+      static: whether arrays and traced values are refused, because the program depends on the
+        number.
+      optional: whether None is allowed.
     """
 
     above: float | None = None
@@ -90,7 +91,7 @@ class Number:
         )
 
     def _may_hold(self, value: Any) -> bool:
-        """Whether a value is an array of such numbers by its type."""
+        """Whether a value is an array whose dtype can hold such numbers."""
         if not _is_array(value):
             return False
         kinds = (np.integer,) if self.whole else (np.integer, np.floating)
@@ -117,7 +118,7 @@ COUNT_OR_NONE = Number(at_least=1, whole=True, static=True, optional=True)
 
 @dataclass(frozen=True)
 class Flag:
-    """True and False."""
+    """The values True and False."""
 
     def checked(self, name: str, value: Any) -> Any:
         """See `Range`."""
@@ -134,8 +135,8 @@ class Entries:
     """Arrays of finite numbers.
 
     Attributes:
-      axes: their axes, as the message names them; more of them may stand in front, for lanes.
-      optional: whether None stands for no array.
+      axes: their axes, as named in the message; further leading axes are allowed, for lanes.
+      optional: whether None is allowed.
     """
 
     axes: tuple[str, ...]
@@ -160,13 +161,13 @@ class Entries:
 
 @dataclass(frozen=True)
 class Kind:
-    """Values that a test accepts, whatever they are.
+    """Values that a predicate accepts.
 
     Attributes:
-      accepts: the test.
-      expected: what the message says of them.
-      advice: from a value that is none of them to what to do, "" for nothing.
-      static: whether they must have a hash, because programs are told apart by them.
+      accepts: the predicate.
+      expected: the description of such values in the message.
+      advice: maps a refused value to a hint that is appended to the message, "" for none.
+      static: whether the values must have a hash, because programs are distinguished by them.
     """
 
     accepts: Callable[[Any], bool]
@@ -188,7 +189,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Key:
-    """One key for random numbers, also a traced one."""
+    """A single key for random numbers, concrete or traced."""
 
     def checked(self, name: str, value: Any) -> Any:
         """See `Range`."""
@@ -206,9 +207,9 @@ KEY = Key()
 
 
 def arguments(**ranges: Range) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Check arguments of a function before it is called; by name, a range each.
+    """Decorate a function so that each named argument is checked by its range before the call.
 
-    The function keeps them as its attribute `ranges`.
+    The ranges are stored in the attribute `ranges` of the function.
     """
 
     def checking(function: Callable[P, R]) -> Callable[P, R]:
@@ -218,7 +219,7 @@ def arguments(**ranges: Range) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 given = signature.bind(*args, **kwargs)
-            except TypeError:  # the function says best what it misses
+            except TypeError:  # the function itself raises the clearest error
                 return function(*args, **kwargs)
             for name in given.arguments.keys() & ranges.keys():
                 given.arguments[name] = ranges[name].checked(name, given.arguments[name])
@@ -237,12 +238,12 @@ def refusal(
     advice: str = "",
     shown_by: Callable[[object], str] = shown,
 ) -> ValueError:
-    """Return the error that `value` is not what was expected of the argument `name`."""
+    """Return the error for an argument `name` whose `value` is not as expected."""
     return ValueError(f"{name}: expected {expected}, got {shown_by(value)}{advice}")
 
 
 def is_exactly(value: Any, number: float) -> bool:
-    """Return whether a value is known to be a number: False for anything that is traced."""
+    """Return whether a value is known to equal `number`; False for traced values."""
     value = _of_python(value)
     if isinstance(value, (int, float)):
         return value == number
@@ -251,7 +252,7 @@ def is_exactly(value: Any, number: float) -> bool:
 
 
 def _of_python(value: Any) -> Any:
-    """Return a NumPy number as a number of Python, which takes the dtype of what it meets."""
+    """Return a NumPy number as a Python number, which adopts the dtype of the other operand."""
     if type(value) in (int, float):
         return value
     if isinstance(value, np.integer):
@@ -262,7 +263,7 @@ def _of_python(value: Any) -> Any:
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer that no float holds
+    except OverflowError:  # an integer too large for a float
         return False
 
 
@@ -271,7 +272,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    """Return the entries of an array that has them here and now, else none."""
+    """Return the entries of an array if they are available, else an empty array."""
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, (jax.core.Tracer, jax.ShapeDtypeStruct)):
