@@ -1,12 +1,13 @@
 """Which vectors of a carry hold the entries of the same units.
 
-An LSTM's carry (c, h) has two entries a unit; the carry of two stacked layers has two vectors as
-well, and may be of the same size, but unit u of one layer has nothing to do with unit u of the
-other. The difference is in the step: entries of one unit act on one another each by itself,
+An LSTM's carry (c, h) has two entries per unit. The carry of two stacked layers also has two
+vectors, which may be of the same size, but unit u of one layer is unrelated to unit u of the other.
+The difference lies in the step: entries of the same unit act on each other element by element,
 
   dh'_u / dc_v = 0 for u != v,  and not for u = v                                (1)
 
-while layers meet through weights. So the pattern of the Jacobian tells, and no size does.
+while layers interact through weight matrices. The vectors are therefore grouped by the pattern of
+the Jacobian, not by their sizes.
 """
 
 from typing import NamedTuple
@@ -15,12 +16,12 @@ import numpy as np
 
 
 class Layout(NamedTuple):
-    """How the vectors of a carry stand in the flat state.
+    """How the vectors of a carry are arranged in the flat state.
 
     Attributes:
-      order: their numbers, one behind the other in the state: first entries of all units, then
-        second ones.
-      entries_per_unit: m, None where some units have more entries than others.
+      order: the indices of the vectors in the order of the state: the first entries of all units,
+        then the second ones.
+      entries_per_unit: m; None if some units have more entries than others.
     """
 
     order: tuple[int, ...]
@@ -31,9 +32,9 @@ def layout(pattern: np.ndarray, shapes: list[tuple[int, ...]]) -> Layout:
     """Return the layout of a carry.
 
     Args:
-      pattern: which entries of the old carry each entry of the new one hears, boolean (n_h, n_h),
-        the arrays of the carry one behind the other.
-      shapes: of these arrays.
+      pattern: which entries of the old carry each entry of the new one depends on, boolean
+        (n_h, n_h), with the arrays of the carry concatenated.
+      shapes: the shapes of these arrays.
     """
     groups = _groups(pattern, shapes)
     sizes = {len(group) for group in groups}
@@ -44,7 +45,7 @@ def layout(pattern: np.ndarray, shapes: list[tuple[int, ...]]) -> Layout:
 
 
 def _groups(pattern: np.ndarray, shapes: list[tuple[int, ...]]) -> list[list[int]]:
-    """Return the numbers of arrays that hold entries of the same units, by equation (1)."""
+    """Return the indices of the arrays that hold entries of the same units, by equation (1)."""
     ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
     own = list(range(len(shapes)))
     for a in range(len(shapes)):

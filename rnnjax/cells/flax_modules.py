@@ -1,8 +1,8 @@
-"""Which modules of flax are recurrent cells, and what to do with those that are not.
+"""Checks which flax modules are recurrent cells, and error messages for those that are not.
 
-A cell maps (carry, x) to (carry, y), draws its parameters from a key, and keeps nothing else: no
-statistics of batches, no random numbers of its own. That is seen when an adapter is made, from the
-shapes alone, and told in one line.
+A cell maps (carry, x) to (carry, y), draws its parameters from a key, and has no other state: no
+batch statistics and no random numbers of its own. This is checked when an adapter is made, from
+shapes alone, and a violation raises a one-line error.
 """
 
 import functools
@@ -22,10 +22,10 @@ _BOTH_ENDS = "it reads a sequence from both ends, which no step can"
 
 
 def check_linen(module: Any) -> None:
-    """Refuse what is no linen cell.
+    """Check that a module is a linen cell.
 
     Raises:
-      ValueError: the module is none, in one line.
+      ValueError: it is not; the message has one line.
     """
     if isinstance(module, type):
         advice = "; pass it to from_nnx" if issubclass(module, nnx.Module) else "; make one of it"
@@ -46,10 +46,11 @@ def check_linen(module: Any) -> None:
 
 @functools.lru_cache(maxsize=64)
 def check_linen_shapes(module: linen.Module, n_x: int) -> None:
-    """Refuse a linen module whose step is none of a cell with n_x inputs.
+    """Check that the step of a linen module is that of a cell with n_x inputs.
 
     Raises:
-      ValueError: it has variables beside its parameters, or cannot step, in one line.
+      ValueError: it has variables other than parameters, or its step fails; the message has one
+        line.
     """
     told, name = f"{_CELL} with n_x = {n_x}", _named(type(module))
 
@@ -68,10 +69,11 @@ def check_linen_shapes(module: linen.Module, n_x: int) -> None:
 
 
 def check_nnx(cell_class: Any, options: tuple[tuple[str, Any], ...]) -> None:
-    """Refuse what is no class of nnx cells, and options by which no program can be told apart.
+    """Check that a class is one of nnx cells and that its options can identify a program.
 
     Raises:
-      ValueError: the class is none, or an option has no hash, in one line.
+      ValueError: it is not a class of nnx cells, or an option has no hash; the message has one
+        line.
     """
     if isinstance(cell_class, linen.Module):
         raise _refusal("cell_class", _CLASS, _named(type(cell_class)), "; pass it to from_linen")
@@ -101,15 +103,15 @@ def check_nnx(cell_class: Any, options: tuple[tuple[str, Any], ...]) -> None:
 
 
 def check_nnx_shapes(build: Callable[[Any], Any], cell_class: type, n_x: int) -> None:
-    """Refuse an nnx cell that cannot be made or cannot step, or has state beside its parameters.
+    """Check that an nnx cell can be made and stepped, and has no state other than parameters.
 
     Args:
-      build: from a key to the cell.
+      build: a function that makes the cell from a key.
       cell_class: its class.
-      n_x: inputs.
+      n_x: number of inputs.
 
     Raises:
-      ValueError: in one line.
+      ValueError: one of these does not hold; the message has one line.
     """
     name = _named(cell_class)
     told = f"{_CLASS}, called as cell_class(n_x, n_units, rngs=...), with n_x = {n_x}"
@@ -138,7 +140,7 @@ def _variables(cell: nnx.Module) -> list[Any]:
 
 
 def _shapes(argument: str, told: str, name: str, step: Callable[[Any], Any]) -> Any:
-    """Return the shapes of what a step of flax's code gives, whose every error is a refusal."""
+    """Return the shapes of the result of flax code; any error in it becomes a ValueError."""
     try:
         return jax.eval_shape(step, jax.random.key(0))
     except errors.InvalidRngError:
@@ -157,7 +159,7 @@ def _check_carry(argument: str, name: str, before: Any, after: Any) -> None:
 
 
 def _named(module: type) -> str:
-    """Return the name of a class as it is written: ``linen.RNN``."""
+    """Return the name of a class as it is written in code: ``linen.RNN``."""
     home = {"flax.linen": "linen.", "flax.nnx": "nnx."}
     parts = module.__module__.split(".")
     return home.get(".".join(parts[:2]), "") + module.__name__

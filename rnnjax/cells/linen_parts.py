@@ -1,7 +1,8 @@
-"""A module of linen as what it was made with, so that it can be pickled.
+"""Pickling of linen modules by their class and constructor arguments.
 
-The default arguments of linen are functions within functions, which pickle does not find. A module
-is its class and the arguments that differ from these, and is made again of them.
+The default arguments of linen modules are nested functions, which pickle cannot find. A module is
+therefore pickled as its class and the arguments that differ from the defaults, and rebuilt from
+them.
 """
 
 import dataclasses
@@ -13,14 +14,14 @@ from rnnjax import pickles
 
 
 class Parts(NamedTuple):
-    """A linen module without its default arguments, which pickle would not find."""
+    """A linen module without its default arguments, which pickle cannot find."""
 
     kind: type
     arguments: dict[str, Any]
 
 
 def taken_apart(module: linen.Module) -> Parts:
-    """Return a module, and the modules in it, as parts that pickle takes."""
+    """Return a module, and its submodules, as parts that can be pickled."""
     fields_of_kind = (f for f in dataclasses.fields(module) if f.init and f.name != "parent")
     given = {f.name: getattr(module, f.name) for f in fields_of_kind if not _is_default(module, f)}
     return Parts(
@@ -37,7 +38,7 @@ def _is_default(module: Any, field: Any) -> bool:
 
 
 def made(parts: Parts) -> Any:
-    """Return the module that was taken apart."""
+    """Return the module rebuilt from its parts."""
     return parts.kind(
         **{
             name: made(part) if isinstance(part, Parts) else pickles.unpacked(part)
