@@ -1,9 +1,9 @@
-"""What a training can give an optimiser: the gradient, the parameters and the loss.
+"""Checks that an optimiser needs only what training provides: gradient, parameters and loss.
 
-Most transformations of optax need the first two. Some watch the loss beside them, as their argument
-`value` (`optax.contrib.reduce_on_plateau`, `optax.polyak_sgd`). What computes losses or gradients
-of its own, as a line search does, has no place behind a learning rule, whose gradient need not be
-that of any loss. It is told from the shapes alone, before anything runs.
+Most optax transformations need the first two. Some also read the loss, as their argument `value`
+(`optax.contrib.reduce_on_plateau`, `optax.polyak_sgd`). A transformation that computes losses or
+gradients of its own, such as a line search, cannot follow a learning rule, whose gradient need not
+be that of any loss. It is detected from shapes alone, before anything is computed.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from rnnjax.errors import one_line
 from rnnjax.ranges import Kind, refusal
 from rnnjax.types import Params
 
-# MultiSteps of optax is none of its transformations, but has what they have.
+# optax.MultiSteps is not a GradientTransformation, but has the same attributes.
 OPTIMISER = Kind(
     lambda value: (
         callable(getattr(value, "init", None))
@@ -35,7 +35,7 @@ _MISSING = re.compile(r"missing \d+ required (?:keyword-only|positional) argumen
 
 
 def with_loss(optimiser: Any) -> optax.GradientTransformationExtraArgs:
-    """Return an optimiser that takes the loss as `value` whether it looks at it or not."""
+    """Return an optimiser that accepts the loss as `value`, whether it uses it or not."""
     optimiser = OPTIMISER.checked("optimiser", optimiser)
     if isinstance(optimiser, optax.MultiSteps):
         return optax.GradientTransformationExtraArgs(optimiser.init, optimiser.update)
@@ -45,10 +45,11 @@ def with_loss(optimiser: Any) -> optax.GradientTransformationExtraArgs:
 def fitting(
     optimiser: optax.GradientTransformationExtraArgs, params: Params
 ) -> optax.GradientTransformationExtraArgs:
-    """Return an optimiser of scaled gradients as one that takes `value` and trains these params.
+    """Check that an optimiser of scaled gradients can train `params`, and make it accept `value`.
 
     Raises:
-      ValueError: it needs more than there is, or its state changes its shape, in one line.
+      ValueError: it needs further arguments, or the shapes of its state change; the message has one
+        line.
     """
     try:
         before, after = _once(optimiser, params)
@@ -85,7 +86,7 @@ def _once(
 def _blind(
     optimiser: optax.GradientTransformationExtraArgs,
 ) -> optax.GradientTransformationExtraArgs:
-    """Return an optimiser whose update would not take the loss, as one that lets it pass."""
+    """Return an optimiser whose update does not accept the loss as one that ignores it."""
 
     def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         return optimiser.update(grads, state, params)

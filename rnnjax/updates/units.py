@@ -1,16 +1,16 @@
-"""Which weights belong together as those of one unit: they enter one sum.
+"""Which weights belong to the same unit: those that enter the same sum.
 
   z_i = sum_j W_ij s_j + b_i                                                     (1)
 
 The weights of the sum z_i are row i of W, and b_i, so
 
-  of an array with at least two axes the last one is summed over: a row is a unit's,
-  the entries of a vector and a scalar are of one unit each.
+  an array with at least two axes is summed over its last axis: each row belongs to one unit,
+  each entry of a vector, and a scalar, belongs to a unit of its own.
 
-Gates that are stacked as rows, (m n, n), are m n sums. A class of parameters that lays them out in
-another way says where its units are, by `unit_axis()`: for a field the axis of the unit in the
-arrays below it, or None where all entries are one unit's. The kernels of flax have it last,
-(.., inputs, units); the weights of complex units have their two parts in front.
+Gates that are stacked as rows, (m n, n), are m n sums. A class of parameters with another layout
+declares its units by `unit_axis()`: for a field, the axis of the unit in the arrays below it, or
+None if all entries belong to one unit. The kernels of flax have the unit axis last,
+(.., inputs, units); the weights of complex units have a leading axis for their two parts.
 """
 
 import math
@@ -23,9 +23,9 @@ from rnnjax.types import Array, Params
 
 
 def axes_of_one(params: Params) -> Any:
-    """Return the axes along which the weights of one unit stand, a tuple in the place of each leaf.
+    """Return the axes along which the weights of one unit lie, a tuple in place of each leaf.
 
-    An index of all the other axes is a unit.
+    Each index over the remaining axes is one unit.
     """
     return jax.tree.map(
         lambda node: _said(node) if _says(node) else _rows(node), params, is_leaf=_says
@@ -33,13 +33,13 @@ def axes_of_one(params: Params) -> Any:
 
 
 def by_unit(leaf: Array, axes: tuple[int, ...]) -> Array:
-    """Return a leaf as (units, weights of one)."""
+    """Return a leaf as (units, weights of one unit)."""
     moved = jnp.moveaxis(leaf, axes, _last(axes))
     return moved.reshape(math.prod(moved.shape[: moved.ndim - len(axes)]), -1)
 
 
 def as_leaf(rows: Array, like: Array, axes: tuple[int, ...]) -> Array:
-    """Return what `by_unit` has laid out in the shape of its leaf."""
+    """Return the result of `by_unit` in the shape of its leaf."""
     shape = jnp.moveaxis(like, axes, _last(axes)).shape
     return jnp.moveaxis(rows.reshape(shape), _last(axes), axes)
 
@@ -49,7 +49,7 @@ def _says(node: Any) -> bool:
 
 
 def _said(params: Any) -> Any:
-    """Return the axes for a named tuple that says where its units are."""
+    """Return the axes for a named tuple that defines `unit_axis`."""
     where = params.unit_axis()
 
     def below(name: str, field: Any) -> Any:
