@@ -2,11 +2,11 @@
 
   A_t = J_t Q_{t-1},   A_t = Q_t R_t  (QR),   lambda_i = 1/T sum_t log |R_t,ii|        (1)
 
-Several steps may pass between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} Q_t, as long as its
-columns stay apart: b is chosen from the growth that was seen, so that b times the fastest spread of
-the directions a step, max_t (max_i - min_i) log |R_t,ii|, stays below -ln(eps) / 3. The rows of J
-are those of saturated units, with slopes as small as e^-100; the decomposition is made for such
-rows (`rnnjax.matrices.graded_qr`).
+Several steps may lie between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} Q_t, as long as the
+columns remain distinguishable: b is chosen from the growth observed so far, so that b times the
+fastest spread of the directions per step, max_t (max_i - min_i) log |R_t,ii|, stays below
+-ln(eps) / 3. Rows of J that belong to saturated units have slopes as small as e^-100; the
+decomposition is designed for such rows (`rnnjax.matrices.graded_qr`).
 
 Benettin, Galgani, Giorgilli and Strelcyn, Lyapunov characteristic exponents for smooth dynamical
 systems, Meccanica, 1980. Vogt, Puelma Touzel, Shlizerman and Lajoie, On Lyapunov exponents for
@@ -26,8 +26,8 @@ from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
-_LONGEST = 64  # steps between two decompositions at most
-_LEARNING = 16  # steps at the start that are all decomposed, to see how directions spread
+_LONGEST = 64  # maximum number of steps between two decompositions
+_LEARNING = 16  # initial steps with one decomposition each, to measure how directions spread
 _N_BLOCKS = 10
 
 
@@ -44,23 +44,24 @@ def lyapunov_spectrum(
 ) -> dict[str, Array]:
     """Measure the first Lyapunov exponents along one sequence, equation (1).
 
-    Driven by the inputs of the batch; with inputs of 0 the exponents of the autonomous network.
+    The network is driven by the inputs of the batch; inputs of 0 give the exponents of the
+    autonomous network.
 
     Args:
       cell: the cell.
-      loss: not used: exponents know no loss.
+      loss: not used: exponents do not depend on a loss.
       params: parameters.
       batch: one sequence.
       n_exponents: k; all n_h if None.
-      n_discarded: steps at the start that align the directions and are not counted.
+      n_discarded: initial steps that align the directions and are not counted.
 
     Returns:
-      ``exponents``: nats per step, descending, (k,); -inf where a direction is lost for good (a
-      silent relu unit), NaN where a state is not finite. ``standard_error``: of each, from the
-      means over ten blocks of time, (k,). ``leading_direction``: the covariant direction of the
-      largest exponent behind the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if
-      there is none. A complex state whose step is not holomorphic counts as 2 n_h entries, and
-      has as many exponents; each of a holomorphic one stands for two real ones.
+      ``exponents``: nats per step, descending, (k,); -inf where a direction is lost permanently (a
+      silent relu unit), NaN where a state is not finite. ``standard_error``: of each exponent, from
+      the means over ten blocks of time, (k,). ``leading_direction``: the covariant direction of the
+      largest exponent after the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if there
+      is none. A complex state whose step is not holomorphic counts as 2 n_h real entries and has as
+      many exponents; each exponent of a holomorphic step stands for two real ones.
 
     Raises:
       ValueError: n_exponents or n_discarded is out of range.
@@ -85,13 +86,13 @@ def lyapunov_spectrum(
 
 
 class Growth(NamedTuple):
-    """How directions grew along a sequence.
+    """The growth of directions along a sequence.
 
     Attributes:
-      logs: log |R_t,ii| at every decomposition, that of all steps since the one before, (T, k).
-      due: where there was a decomposition, bool (T,).
+      logs: log |R_t,ii| at every decomposition, over all steps since the previous one, (T, k).
+      due: the steps with a decomposition, bool (T,).
       counted: the steps that count, bool (T,).
-      Q: the directions behind the last step, (n_h, k).
+      Q: the directions after the last step, (n_h, k).
       first_non_finite_step: the first step whose state is not finite, int32 (); -1 if none is.
     """
 
@@ -102,17 +103,17 @@ class Growth(NamedTuple):
     first_non_finite_step: Array
 
     def mean(self) -> Array:
-        """Return the growth a step, (k,)."""
+        """Return the growth per step, (k,)."""
         logs = jnp.where(self.counted[:, None], self.logs, 0)
         mean = jnp.sum(logs, axis=0) / jnp.sum(self.counted)
         return jnp.where(self.first_non_finite_step < 0, mean, jnp.nan)
 
     def standard_error(self) -> Array:
-        """Return the standard error of the mean, (k,), by the means of blocks of time."""
+        """Return the standard error of the mean, (k,), from the means over blocks of time."""
         n = jnp.sum(self.counted)
         n_blocks = jnp.minimum(_N_BLOCKS, n)
         size = n // jnp.maximum(n_blocks, 1)
-        # From the end: what is left over lies at the start.
+        # Blocks are counted from the end, so that the steps left over are at the start.
         place = jnp.cumsum(self.counted[::-1])[::-1] - 1
         number = jnp.where(self.counted, place // jnp.maximum(size, 1), _N_BLOCKS)
         member = number[None] == jnp.arange(_N_BLOCKS)[:, None]
@@ -124,7 +125,7 @@ class Growth(NamedTuple):
         return jnp.sqrt(squares / (n_blocks - 1) / n_blocks)  # NaN for a single block
 
     def _by_step(self) -> Array:
-        """Return the growth between two decompositions, evenly over its steps, (T, k)."""
+        """Return the growth between decompositions, spread evenly over their steps, (T, k)."""
         steps = jnp.arange(len(self.due))
         following = jax.lax.cummin(jnp.where(self.due, steps, len(steps) - 1), reverse=True)
         before = jnp.concatenate([-jnp.ones(1, int), jnp.where(self.due, steps, -1)[:-1]])
@@ -144,15 +145,16 @@ def log_growth(
 ) -> tuple[Array, Array]:
     """Return log |R_t,ii| of every step of a sequence, (T, k), and the last Q, (n_h, k).
 
-    The growth of the steps between two decompositions stands at the second one.
+    The growth over the steps between two decompositions is stored at the second one.
 
     Args:
       cell: the cell.
       params: parameters.
       x: inputs, (T, n_x).
       k: the number of directions.
-      n_discarded: a step behind which one is made in any case, for what comes after to be counted.
-      every: steps between two decompositions; as the growth allows if None.
+      n_discarded: a decomposition is always made after this step, so that later steps can be
+        counted separately.
+      every: steps between two decompositions; chosen from the growth if None.
     """
     ones = jnp.ones(len(x), bool)
     batch = Batch(x, x, ones.astype(float), ones)
@@ -172,7 +174,7 @@ def growth(
 ) -> Growth:
     """Return the growth of k directions along a sequence that was cut to its length.
 
-    Args and what stands where as in `log_growth`; nothing grows behind the end of the sequence.
+    Arguments and layout as in `log_growth`; steps after the end of the sequence add no growth.
     """
     trajectory = scan.of_batch(cell, params, batch)
     locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
@@ -219,19 +221,19 @@ def _left(rows: Scaled) -> tuple[Scaled, Array]:
 
 
 def _spread(logs: Array) -> Array:
-    """Return how far directions grew apart, nats; without bound where one is lost or unknown."""
+    """Return how far directions grew apart, nats; the largest float if that is not finite."""
     spread = jnp.max(logs) - jnp.min(logs)
     return jnp.where(jnp.isfinite(spread), spread, jnp.finfo(logs.dtype).max)
 
 
 def _wait(fastest: Array) -> Array:
-    """Return the steps between two decompositions where directions spread so fast a step."""
+    """Return the steps between two decompositions, given the fastest spread per step."""
     most = -math.log(jnp.finfo(fastest.dtype).eps) / 3
     return jnp.maximum(jnp.floor(most / jnp.maximum(fastest, most / _LONGEST)), 1)
 
 
 def _generic(state: Array, k: int) -> Array:
-    """Return k orthonormal directions that no coordinate prefers, (n_h, k)."""
+    """Return k orthonormal directions that favour no coordinate, (n_h, k)."""
     n = state.size
     directions = np.linalg.qr(np.random.default_rng(0).standard_normal((n, k)))[0]
     return jnp.asarray(directions, state.dtype)
@@ -240,9 +242,9 @@ def _generic(state: Array, k: int) -> Array:
 def kaplan_yorke_dimension(exponents: Array) -> Array:
     """Return the Kaplan-Yorke dimension of a whole spectrum, ().
 
-    j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}| with j the most exponents whose sum is not
-    negative: 0 where the largest is negative, n_h where none is left. Kaplan and Yorke, Chaotic
-    behavior of multidimensional difference equations, 1979.
+    j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}| with j the largest number of leading exponents
+    whose sum is not negative: 0 if the largest exponent is negative, n_h if j = n_h. Kaplan and
+    Yorke, Chaotic behavior of multidimensional difference equations, 1979.
 
     Args:
       exponents: in any order, (n_h,).

@@ -1,17 +1,17 @@
-"""What the weights do to the state: the parts from which forward rules are made.
+"""The influence of the weights on the state: the quantities that forward rules are built from.
 
   M_t = dh_t/dw   (the influence, w: the recurrent weights)
   D_t = dh_t/dw with h_{t-1} held fixed                                        (1)
 
-A rule that goes forward in time keeps M_t, or an approximation of it, and meets the loss with
-dl_t/dw = g_t M_t, g_t = dl_t/dh_t. D_t is never formed where v^T D_t, one product from the left,
-will do: that costs no more than a gradient of one step.
+A rule that runs forward in time stores M_t, or an approximation of it, and computes the gradient as
+dl_t/dw = g_t M_t, g_t = dl_t/dh_t. D_t is not formed where the product from the left, v^T D_t,
+suffices, which costs no more than the gradient of one step.
 
-The recurrent weights are those that the step reads. Their numbers stand in one vector with one
-exponent. Only a positively homogeneous cell (linear, relu, LRU), whose states have no bound, has a
-block for each leaf of params: there W meets the state and b meets 1, which may lie e^400 apart.
+The recurrent weights are those that the step reads. They form one vector with one exponent. Only a
+positively homogeneous cell (linear, relu, LRU), whose states are unbounded, has one block for each
+leaf of params: there W multiplies the state and b multiplies 1, which may differ by a factor e^400.
 
-All numbers here are real: a complex network is given in its real view (see `rnnjax.real_view`).
+All numbers here are real: a complex network is passed in its real view (see `rnnjax.real_view`).
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params
 
-# By number of leaf of params, or all of them in one vector under `ALL`.
+# By index of the leaf in params, or all leaves in one vector under `ALL`.
 Blocks = dict[int, Scaled]
 ALL = -1
 
@@ -35,7 +35,7 @@ def is_scaled(node: Any) -> bool:
 
 
 def pull(cell: Cell, params: Params, at: Trajectory, x: Array, v: Scaled) -> Blocks:
-    """Return v^T D_t, blocks shaped as their leaves.
+    """Return v^T D_t, each block shaped as its leaf.
 
     Args:
       cell: the cell.
@@ -67,7 +67,7 @@ def rows(cell: Cell, params: Params, at: Trajectory, x: Array, directions: Array
 
 
 def nothing(cell: Cell, params: Params, x: Array, leading: tuple[int, ...]) -> Blocks:
-    """Return zero, blocks (*leading, *leaf); x is any input (n_x,)."""
+    """Return blocks of zeros, (*leading, *leaf); x is any input (n_x,)."""
     h = cell.initial_state()
     leaves = jax.tree.leaves(params)
     blocks = {
@@ -78,13 +78,13 @@ def nothing(cell: Cell, params: Params, x: Array, leading: tuple[int, ...]) -> B
 
 
 def read(cell: Cell, params: Params, x: Array) -> list[int]:
-    """Return the numbers of the leaves of params that the step reads; x is any input (n_x,)."""
+    """Return the indices of the leaves of params that the step reads; x is any input (n_x,)."""
     h = cell.initial_state()
     return gradient.leaves_read(lambda p: cell.step(p, h, x), params)
 
 
 def grouped(cell: Cell, by_leaf: dict[int, Any], n_leading: int = 0) -> dict[int, Any]:
-    """Return arrays by leaf, (*leading, *leaf), as this cell's blocks are kept."""
+    """Return arrays by leaf, (*leading, *leaf), in the block layout of this cell."""
     if dynamics.is_homogeneous(cell):
         return by_leaf
     flat = [jnp.reshape(a, (*a.shape[:n_leading], -1)) for a in by_leaf.values()]
@@ -92,7 +92,7 @@ def grouped(cell: Cell, by_leaf: dict[int, Any], n_leading: int = 0) -> dict[int
 
 
 def by_leaf(cell: Cell, params: Params, x: Array, blocks: Blocks) -> Blocks:
-    """Return blocks (*leading, ...) by number of leaf; their largest entries may be of any size."""
+    """Return blocks (*leading, ...) by index of the leaf; their largest entries are of any size."""
     if ALL not in blocks:
         return blocks
     leaves, whole = jax.tree.leaves(params), blocks[ALL]
@@ -106,7 +106,7 @@ def by_leaf(cell: Cell, params: Params, x: Array, blocks: Blocks) -> Blocks:
 
 
 def _pull_of_vector(cell: Cell, params: Params, at: Trajectory, x: Array) -> Any:
-    """Return v -> v^T D_t, the recurrent weights as one vector."""
+    """Return the function v -> v^T D_t, with the recurrent weights as one vector."""
     leaves, structure = jax.tree.flatten(params)
     numbers = read(cell, params, x)
 
@@ -130,7 +130,7 @@ def times(g: Scaled, blocks: Blocks) -> Blocks:
 
 
 def transported(J: Scaled, blocks: Blocks) -> Blocks:
-    """Return J M for J (n_h, n_h) and blocks (n_h, *leaf); largest entries of any size."""
+    """Return J M for J (n_h, n_h) and blocks (n_h, *leaf), not normalised."""
     return {
         i: Scaled(jnp.tensordot(J.value, M.value, 1), M.exponent + J.exponent)
         for i, M in blocks.items()

@@ -1,13 +1,13 @@
 """Which weights act on which state entries in one step.
 
-The pattern of D_t = dh_t/dw is a property of the cell's code, not of its numbers: it is read off
-the derivative at small positive weights, states and inputs, where no activation is cut off and
-nothing cancels, and is therefore known while a program is traced. Integer inputs may be numbers or
-choose rows of a table: they stand as 1, and a weight on which nothing depends there is taken to act
-on everything.
+The sparsity pattern of D_t = dh_t/dw is a property of the cell's code, not of its values. It is
+determined from the derivative at small positive weights, states and inputs, where no activation is
+clipped and no terms cancel, and is therefore known while a program is traced. Integer inputs may be
+numbers or row indices of a table: they are set to 1, and a weight that has no effect at this input
+is assumed to act on all state entries.
 
-Where every weight acts on the entries of a single unit, a trace of D_t needs as many numbers as
-there are weights (times the entries of a unit) instead of n_h times as many.
+If every weight acts on the entries of a single unit, a trace of D_t needs as many numbers as there
+are weights (times the entries of a unit) instead of n_h times as many.
 """
 
 import functools
@@ -20,7 +20,7 @@ import numpy as np
 from rnnjax import dynamics, gradient
 from rnnjax.types import Array, Cell, Params
 
-Pattern = dict[int, np.ndarray]  # by number of leaf of params
+Pattern = dict[int, np.ndarray]  # by index of the leaf in params
 _SMALL = (0.05, 0.1)
 
 
@@ -33,7 +33,7 @@ def reach(cell: Cell, params: Params, x: Array) -> Pattern:
       x: an input, (n_x,); only its shape matters.
     """
     leaves, structure = jax.tree.flatten((cell, params, cell.initial_state(), x))
-    # Fields of the cell that are no arrays are what they are; arrays have a stand-in.
+    # Numbers and arrays are replaced by their shapes; other fields of the cell keep their values.
     like = tuple(
         jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) if _is_number(leaf) else leaf
         for leaf in leaves
@@ -42,9 +42,9 @@ def reach(cell: Cell, params: Params, x: Array) -> Pattern:
 
 
 def units(cell: Cell, params: Params, x: Array) -> Pattern | None:
-    """Return the unit that each weight acts on, int, shaped as its leaf; None if some act on more.
+    """Return the unit that each weight acts on, int, shaped as its leaf; None if one acts on more.
 
-    Axes along which the unit is the same have length 1, so that the array broadcasts to the leaf.
+    Axes along which the unit is constant have length 1, so that the array broadcasts to the leaf.
     """
     m = dynamics.entries_per_unit(cell)
     found = {}
@@ -57,9 +57,9 @@ def units(cell: Cell, params: Params, x: Array) -> Pattern | None:
 
 
 def connected(cell: Cell, params: Params, x: Array) -> Array:
-    """Return which entries of h_{t-1} each entry of h_t may hear, boolean (n_h, n_h).
+    """Return which entries of h_{t-1} each entry of h_t may depend on, boolean (n_h, n_h).
 
-    A weight that is 0 connects nothing; the others count whatever their size. May be traced.
+    A weight of 0 connects nothing; all other weights count, whatever their size. May be traced.
     """
     stand_in = jax.tree.map(lambda p: jnp.where(p == 0, 0, 0.07).astype(p.dtype), params)
     small = jax.tree.map(_small, (cell.initial_state(), x))
