@@ -1,10 +1,11 @@
-"""Fingerprints of an experiment's code: of what decides its cells, and of what shows them.
+"""Two fingerprints of an experiment's code: of what computes its cells, and of what shows them.
 
-The cells are decided by all that is reached by name from ``Axes``, ``Config``, `coordinates`,
-`variables`, `draw` and `measure`. Whatever else a file says counts as well, but for definitions
-that are reached from `figure`, `claims` and ``REPRODUCES`` alone: when in doubt, it counts.
-Comments, formatting, docstrings, the place of the file and the order of functions and imports do
-not count; neither do files of data, nor installed packages, whose versions are recorded.
+The fingerprint of the cells covers all code that is reached by name from ``Axes``, ``Config``,
+`coordinates`, `variables`, `draw` and `measure`. It also covers every other statement, except
+definitions that are reached only from `figure`, `claims` and ``REPRODUCES``: in case of doubt, code
+is included. Comments, formatting, docstrings, the location of the file and the order of functions
+and imports are not covered; neither are data files, nor installed packages, whose versions are
+recorded.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from rnnjax.sweep.statements import Chain, Import, Statement
 
 COMPUTING = ("Axes", "Config", "coordinates", "variables", "draw", "measure")
 SHOWING = ("figure", "claims", "REPRODUCES")
-SCHEME = 1  # raised when the same code gets another fingerprint
+SCHEME = 1  # increased when the same code gets a different fingerprint
 _BY_NAME = {"globals", "locals", "vars", "eval", "exec", "__import__", "import_module", "modules"}
-ORDER = "the order of definitions"  # a name beside those of definitions
+ORDER = "the order of definitions"  # an additional key beside the names of definitions
 
 
 class _At(NamedTuple):
-    """The place of a statement: its module, and its number there."""
+    """The position of a statement: its module, and its index there."""
 
     module: str
     number: int
@@ -34,12 +35,12 @@ class _At(NamedTuple):
 
 @dataclass(frozen=True)
 class Code:
-    """What is known of an experiment's code.
+    """The fingerprints of an experiment's code.
 
     Args:
-        cells: the fingerprint of what decides the cells.
-        shown: the fingerprint of what figure and claims are made with.
-        definitions: the hash of each definition, or file beside the experiment, behind `cells`.
+        cells: the fingerprint of the code that determines the cells.
+        shown: the fingerprint of the code that makes the figure and the claims.
+        definitions: the hash of each definition, or file beside the experiment, covered by `cells`.
     """
 
     cells: str
@@ -48,12 +49,12 @@ class Code:
 
     @property
     def told(self) -> dict[str, object]:
-        """What a store keeps of it, JSON-able."""
+        """The part that a store records, JSON-able."""
         return {"cells": self.cells, "definitions": dict(self.definitions)}
 
 
 def code_of(sources: Mapping[str, Source]) -> Code:
-    """The fingerprints of an experiment whose files were read."""
+    """The fingerprints of an experiment, from its sources."""
     graph = _Graph(sources)
     shown = graph.reached(graph.named(EXPERIMENT, SHOWING))
     only_shown = {at for at in shown if graph.statement(at).plain}
@@ -64,7 +65,7 @@ def code_of(sources: Mapping[str, Source]) -> Code:
 
 
 class _Graph:
-    """Which statement needs which."""
+    """The dependencies between statements."""
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self.sources = sources
@@ -81,10 +82,10 @@ class _Graph:
         return {at for name in names for at in self.bound.get((module, name), ())}
 
     def reached(self, first: set[_At], but_for: set[_At] | None = None) -> set[_At]:
-        """All that some statements need, and what runs when modules are imported for them.
+        """All that the given statements need, and what runs when modules are imported for them.
 
-        With `but_for` everything in these modules is taken, but for these statements unless they
-        are needed.
+        If `but_for` is given, all statements of the imported modules are included, except those in
+        `but_for` that are not needed.
         """
         found, waiting, entered = set(first), [*first], set[str]()
         while waiting:
@@ -114,12 +115,12 @@ class _Graph:
             yield from self._bindings(at.module, chain, set())
             if _BY_NAME & {*chain}:
                 yield from self.all_of(at.module)
-        if statement.target is None:  # of a plain import that is used the names are looked at
+        if statement.target is None:  # a plain import is followed through the names that are read
             for what in statement.imports:
                 yield from self._imported(at.module, what, (), set())
 
     def _bindings(self, module: str, chain: Chain, seen: set[tuple[str, Chain]]) -> set[_At]:
-        """What binds ``a`` for ``a.b.c`` in a module, and what that stands for elsewhere."""
+        """The statements that bind ``a`` of ``a.b.c``, and those that it refers to elsewhere."""
         if (module, chain) in seen:
             return set()
         seen.add((module, chain))
@@ -133,7 +134,7 @@ class _Graph:
     def _imported(
         self, importer: str, what: Import, rest: Chain, seen: set[tuple[str, Chain]]
     ) -> set[_At]:
-        """What ``name.rest`` of an import stands for; a module as a whole where it is not told."""
+        """The statements that ``name.rest`` of an import refers to; the whole module if unknown."""
         module = absolute(what, self.sources[importer])
         names = rest if what.name is None else (what.name, *rest)
         while names and f"{module}.{names[0]}" in self.sources:
@@ -158,7 +159,7 @@ def _digests(statements: list[Statement]) -> dict[str, str]:
     by_label: dict[str, list[str]] = {}
     for statement in statements:
         by_label.setdefault(statement.label, []).append(statement.digest)
-    # Two imports by one label may come in any order, two definitions of one name may not.
+    # The order of two imports with the same label is irrelevant, that of two definitions is not.
     told = {
         label: "".join(sorted(found) if label.startswith("import of ") else found)
         for label, found in by_label.items()

@@ -1,7 +1,7 @@
-"""What a piece of code says, and a hash of it, whatever its comments, formatting and docstrings.
+"""A normal form of code, and its hash, independent of comments, formatting and docstrings.
 
-The hash is made from the syntax tree by a walk of its own: the texts of `ast.dump` and
-`ast.unparse` differ between versions of Python, and a hash that is stored must not.
+The hash is computed by a separate traversal of the syntax tree: the output of `ast.dump` and
+`ast.unparse` differs between versions of Python, and a stored hash must not.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def digest_of(text: str) -> str:
 
 
 def normalised(node: ast.AST) -> str:
-    """What a piece of code says, as a text that every version of Python makes alike.
+    """The normal form of a piece of code, a text that is the same in every version of Python.
 
-    Fields that are empty are left out: other versions have more or fewer of them.
+    Empty fields are omitted, because versions of Python differ in which ones exist.
     """
     said: list[str] = []
     rest: list[object] = [node]
@@ -42,7 +42,7 @@ def normalised(node: ast.AST) -> str:
 
 
 class _Mark(str):
-    """A part of the text itself, not a value in the code."""
+    """A literal part of the normal form, as opposed to a value in the code."""
 
 
 def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
@@ -55,16 +55,16 @@ def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
 
 
 def _is_empty(node: ast.AST, item: object) -> bool:
-    """Whether an item is the empty text that some versions of Python put into f-strings."""
+    """Whether an item is the empty string that some versions of Python put into f-strings."""
     return isinstance(node, ast.JoinedStr) and isinstance(item, ast.Constant) and item.value == ""
 
 
 def _constant(value: object) -> str:
-    # Python refuses to write integers of thousands of digits in decimal.
+    # Python refuses to convert integers with thousands of digits to decimal.
     told = hex(value) if type(value) is int else ascii(value)
     return f"{type(value).__name__} {told} "
 
 
 def is_text(node: object) -> bool:
-    """Whether a statement is a constant alone: a docstring, or the text below a field."""
+    """Whether a statement is only a constant: a docstring, or the text below a field."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

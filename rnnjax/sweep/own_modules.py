@@ -1,9 +1,9 @@
-"""Importing an experiment and its user's own modules from the very text that was read.
+"""Import of an experiment and its user's own modules from the bytes that were hashed.
 
-Python would read a module when it is imported, perhaps within `measure` and long after the start.
-What was read once is compiled here, so that the code that runs is the code whose hash is stored,
-and every process finds the same modules wherever it was started. A process works on one experiment
-at a time: loading another one takes the modules of the first away.
+Python would read a module when it is imported, possibly within `measure` and long after the start.
+Here the sources that were read once are compiled, so that the code that runs is the code whose hash
+is stored, and every process finds the same modules, whatever its working directory. A process works
+on one experiment at a time: loading another one unloads the modules of the first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rnnjax.sweep.sources import EXPERIMENT, Source
 
 
 def imported(sources: Mapping[str, Source], name: str) -> ModuleType:
-    """Execute the file of an experiment as a module `name` that finds its user's own modules."""
+    """Execute the file of an experiment as module `name`, with its user's modules importable."""
     _offer({own: source for own, source in sources.items() if own != EXPERIMENT})
     source = sources[EXPERIMENT]
     module = importlib.util.module_from_spec(_spec(name, source))
@@ -33,7 +33,7 @@ def imported(sources: Mapping[str, Source], name: str) -> ModuleType:
 
 
 class _Loader(SourceFileLoader):
-    """Loads a module from bytes in memory; its path is for tracebacks."""
+    """Loads a module from bytes in memory; its path is used in tracebacks."""
 
     def __init__(self, name: str, source: Source) -> None:
         super().__init__(name, str(source.path))
@@ -66,9 +66,9 @@ _finder = _Finder()
 
 
 def _offer(sources: Mapping[str, Source]) -> None:
-    """Have these modules found from now on, and no others; forget what was loaded by their names.
+    """Make these modules importable in place of the previous ones; unload all of either set.
 
-    All of them are loaded again: one that is unchanged may hold on to another that has changed.
+    All of them are loaded again, because an unchanged module may refer to one that has changed.
     """
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)

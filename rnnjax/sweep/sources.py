@@ -1,8 +1,9 @@
-"""The files that an experiment is made of: its own, and the modules of its user that it imports.
+"""The files of an experiment: its own file, and the modules of its user that it imports.
 
-Found by reading, without importing anything: the imports of the file, within functions too, and
-those of the modules that they lead to. A module counts as the user's own unless it belongs to
-Python, to rnnjax or to an installed package; it is looked for beside the experiment first.
+They are found by parsing, without importing anything: the imports of the file, including those
+within functions, and the imports of the modules found in this way. A module counts as the user's
+own unless it belongs to Python, to rnnjax or to an installed package; the folder of the experiment
+is searched first.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from typing import NamedTuple
 from rnnjax.sweep import files
 from rnnjax.sweep.statements import Import, Statement, statements_in
 
-EXPERIMENT = ""  # the name under which the file of the experiment is kept
+EXPERIMENT = ""  # the module name given to the file of the experiment
 _INSTALLED = {"site-packages", "dist-packages"}
 _PYTHON = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib")]
 
 
 class Source(NamedTuple):
-    """One file as it was read, once and for all.
+    """One file, which is read only once.
 
     Args:
         name: the module, as in ``a.b``; `EXPERIMENT` for the experiment.
         path: the file; None for a folder without ``__init__.py``.
         data: its bytes.
-        folders: where the modules of a package lie; empty for what is no package.
+        folders: the folders with the modules of a package; empty if it is not a package.
         statements: its top-level statements.
     """
 
@@ -47,7 +48,7 @@ class Source(NamedTuple):
 
 
 def read_sources(path: Path) -> dict[str, Source]:
-    """The sources of the experiment in a file, by the names of the modules.
+    """The sources of the experiment in a file, by module name.
 
     Raises:
         StoreError: the file of the experiment cannot be read.
@@ -58,7 +59,7 @@ def read_sources(path: Path) -> dict[str, Source]:
 
 
 def modules_of(what: Import, importer: Source) -> Iterator[str]:
-    """The modules that an import may execute, packages before what is in them."""
+    """The modules that an import may execute, packages before their submodules."""
     name = absolute(what, importer)
     parts = name.split(".") if name else []
     yield from (".".join(parts[: n + 1]) for n in range(len(parts)))
@@ -67,7 +68,7 @@ def modules_of(what: Import, importer: Source) -> Iterator[str]:
 
 
 def absolute(what: Import, importer: Source) -> str:
-    """The full name of the module that is imported from; empty where there is none."""
+    """The full name of the module that is imported from; empty if there is none."""
     if not what.level:
         return what.module
     package = importer.name.split(".") if importer.folders else importer.name.split(".")[:-1]
@@ -78,7 +79,7 @@ def absolute(what: Import, importer: Source) -> str:
 
 
 class _Sources:
-    """Reads modules one after the other, each once."""
+    """Reads the modules, each of them once."""
 
     def __init__(self, path: Path) -> None:
         self.folder = str(path.resolve().parent)
@@ -123,9 +124,9 @@ class _Sources:
 
 
 def _found_otherwise(name: str) -> ModuleSpec | None:
-    """Where a top-level module is found by other means than the search path."""
+    """The spec of a top-level module that is found by means other than the search path."""
     for finder in sys.meta_path:
-        # Packages that are installed for editing have finders of their own.
+        # Packages installed in editable mode register their own finders.
         if finder is not PathFinder and type(finder).__module__ != "rnnjax.sweep.own_modules":
             spec = finder.find_spec(name, None)
             if spec is not None and spec.loader is not None:

@@ -1,4 +1,4 @@
-"""The top-level statements of a Python file: what each of them binds, reads and imports."""
+"""The top-level statements of a Python file: the names that each one binds, reads and imports."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import NamedTuple
 from rnnjax.sweep.normal_form import digest_of, is_text, normalised
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-UNREADABLE = "all of it"  # the one statement of what is no Python that can be read
+UNREADABLE = "all of it"  # label of the only statement of a file that cannot be parsed
 Chain = tuple[str, ...]
 
 
 class Import(NamedTuple):
-    """One name that is imported.
+    """One imported name.
 
     Args:
-        module: the module, as in ``a.b``; relative to the package `level` steps up if that is > 0.
-        name: the name in it: None for the module itself, "*" for all.
+        module: the module, as in ``a.b``; if `level` > 0, relative to the package `level` steps up.
+        name: the name in it; None for the module itself, "*" for all names.
         level: number of leading dots.
     """
 
@@ -28,17 +28,17 @@ class Import(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One top-level statement; an import of several names is one for each.
+    """One top-level statement; an import of several names counts as one statement for each name.
 
     Args:
-        label: what a message calls it.
-        names: what it binds.
-        digest: the hash of what it says.
-        reads: the dotted names in it, ``("jax", "numpy", "sum")``.
-        imports: what it imports, also within a function.
-        plain: whether it binds names and does nothing else, so that it matters to those alone who
-            read one of them.
-        target: what the name of a plain import stands for.
+        label: its name in messages.
+        names: the names it binds.
+        digest: the hash of its normal form.
+        reads: the dotted names it reads, ``("jax", "numpy", "sum")``.
+        imports: what it imports, including imports within a function.
+        plain: whether it only binds names, so that it affects only statements that read one of
+            them.
+        target: what the name of a plain import refers to.
         is_function: whether it is a function, which may be moved within its file.
     """
 
@@ -53,7 +53,7 @@ class Statement(NamedTuple):
 
 
 def statements_in(data: bytes) -> list[Statement]:
-    """The top-level statements of a file; one that stands for all where it is no Python."""
+    """The top-level statements of a file; a single one for all of it if it is not valid Python."""
     try:
         body = ast.parse(data).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -77,7 +77,7 @@ def _statements(node: ast.stmt) -> list[Statement]:
 def _imported(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> Statement:
     (what,) = _imports_of(node, [alias])
     bound = alias.asname or alias.name.partition(".")[0]
-    # `import a.b` binds a, and through it whatever of a was imported.
+    # `import a.b` binds a, which gives access to every submodule of a that was imported.
     names_top = isinstance(node, ast.Import) and alias.asname is None
     target = Import(bound, None, 0) if names_top else what
     digest, star = digest_of(repr((what, bound))), alias.name == "*"
@@ -129,7 +129,7 @@ def _imports_of(node: ast.Import | ast.ImportFrom, names: list[ast.alias]) -> It
 
 
 def _reads(node: ast.AST) -> frozenset[Chain]:
-    """The dotted names that are read in a piece of code; those of local variables too."""
+    """The dotted names that are read in a piece of code, including those of local variables."""
     found: set[Chain] = set()
     rest = [node]
     while rest:
@@ -146,7 +146,7 @@ def _reads(node: ast.AST) -> frozenset[Chain]:
 
 
 def _chain(node: ast.AST) -> Chain:
-    """The names of ``a.b.c``, or none where it is not that, or is written to."""
+    """The names of ``a.b.c``; empty if the node is not of that form, or is a name assigned to."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -157,7 +157,7 @@ def _chain(node: ast.AST) -> Chain:
 
 
 def _quoted(annotation: ast.AST) -> Iterator[ast.AST]:
-    """The annotations that are written as text."""
+    """The annotations that are written as strings."""
     for part in ast.walk(annotation):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             try:
