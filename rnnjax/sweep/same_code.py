@@ -1,7 +1,7 @@
-"""Whether results were computed by the code that is there now, and what of it has changed.
+"""Whether results were computed by the present code, and which definitions have changed.
 
-Fingerprints are compared as texts. Results from before there were any, and those with fingerprints
-of another scheme, are of unknown code.
+Fingerprints are compared as strings. Results that predate fingerprints, and those with fingerprints
+of another scheme, count as computed by unknown code.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ UNKNOWN = "unknown"
 
 
 def told_in(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a sweep.json or cube.json tells of the code: "cells" and "definitions", or nothing."""
+    """The code section of a sweep.json or cube.json: "cells" and "definitions"; empty if none."""
     code = spec.get("code")
     return dict(code) if isinstance(code, Mapping) and is_told_well(code) else {}
 
 
 def is_told_well(code: object) -> bool:
-    """Whether the code is told in the form that `Code.told` has."""
+    """Whether a code section has the form of `Code.told`."""
     return (
         isinstance(code, Mapping)
         and isinstance(code.get("cells"), str)
@@ -37,7 +37,7 @@ def is_told_well(code: object) -> bool:
 
 
 def known(codes: Iterable[object]) -> set[str]:
-    """The fingerprints, of this scheme, in attributes that may each name several."""
+    """The fingerprints of this scheme in some attributes, each of which may name several."""
     each = {code for told in codes for code in str(told).split(" | ")}
     return {code for code in each if code.startswith(f"{SCHEME}-")}
 
@@ -57,13 +57,13 @@ def changed(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 def refuse_other_code(
     out: Path, cells: set[str], there: Mapping[str, Any], here: Mapping[str, Any]
 ) -> None:
-    """Raise ConfigError if cells were computed by other code than that of the experiment now.
+    """Raise ConfigError if cells were computed by code other than the experiment's present code.
 
     Args:
-        out: their folder.
-        cells: the fingerprints that are known of them.
-        there: what is told of their code, for the names of what has changed.
-        here: the code now; nothing is refused where it is unknown.
+        out: the folder of the cells.
+        cells: the known fingerprints of the cells.
+        there: the code section recorded for the cells, from which changed definitions are named.
+        here: the present code section; if it is empty, no error is raised.
     """
     if cells - {here.get("cells")} and here:
         told = f"expected the code that {out} was computed with, but {changed(there, here)} changed"
@@ -73,7 +73,7 @@ def refuse_other_code(
 
 
 def told_of_cube(out: Path) -> dict[str, Any]:
-    """What is told of the code of the cube in a folder, for the names of its definitions."""
+    """The code section recorded for the cube in a folder, from which definitions are named."""
     for name in ("cube.json", "sweep.json"):
         try:
             if code := told_in(files.read_sealed(out / name)):

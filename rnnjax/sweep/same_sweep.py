@@ -1,4 +1,4 @@
-"""Whether two folders hold one sweep, and in what their sweeps differ."""
+"""Whether two folders hold the same sweep, and how their sweeps differ."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rnnjax.sweep.same_code import told_in
 
 
 def is_same_sweep(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Whether two sweeps have one config of one experiment, whose file may have been moved.
+    """Whether two sweeps have the same config and experiment, whose file may have been moved.
 
     Args:
-        there: "experiment", "config_hash" and "code" of one.
+        there: "experiment", "config_hash" and "code" of one sweep.
         here: the whole spec of the other.
     """
     if there["config_hash"] == here["config_hash"]:
@@ -25,12 +25,12 @@ def is_same_sweep(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     codes = [told_in(spec).get("cells") for spec in (there, here)]
     names = [Path(str(spec["experiment"])).name for spec in (there, here)]
     moved = config_hash_of({**here, "experiment": there["experiment"]}) == there["config_hash"]
-    # A file that was moved and changed is told as changed.
+    # A file that was both moved and changed is reported as changed.
     return moved and None not in codes and (codes[0] == codes[1] or names[0] == names[1])
 
 
 def told_apart(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """What two sweeps differ in, in one line."""
+    """The differences between two sweeps, in one line."""
     names = ("experiment", "precision", "config")
     theirs, mine = ({name: told[name] for name in names} for told in (there, here))
     return in_one_line(differences(theirs, json.loads(json.dumps(mine))))

@@ -1,9 +1,9 @@
-"""What a sweep takes from the environment, what it sets itself, and what stops it from starting.
+"""What a sweep takes from the environment, what it sets itself, and what prevents its start.
 
-The bits of a cube depend on the config, the code and the machine's instruction set alone. Options
-of jax that change the numbers, or that turn a cell without a finite number into an error, are
-therefore set by the sweep whatever their variable says; a line says so. Everything else that the
-user has set is left as it is.
+The bits of a cube depend only on the config, the code and the machine's instruction set. Options of
+jax that change the numbers, or that turn a cell without a finite number into an error, are
+therefore set by the sweep regardless of environment variables, and a one-line message reports this.
+All other settings of the user are left unchanged.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from rnnjax.errors import SetupError, one_line, shown
 _MAX_DEVICES = 256  # as for --devices
 
 FIXED: Mapping[str, Any] = {
-    # Other draws.
+    # These change the random draws.
     "jax_default_prng_impl": "threefry2x32",
     "jax_threefry_partitionable": True,
     "jax_random_seed_offset": 0,
-    # Other digits. Accelerators would round the factors of float32 products to 11 bits (TF32).
+    # These change rounding. Accelerators would round factors of float32 products to 11 bits (TF32).
     "jax_default_matmul_precision": "highest",
     "jax_disable_most_optimizations": False,
-    # A group that fails where a cell has no finite number, which its status would tell.
+    # These make a group fail if a cell has no finite number, which its status would record.
     "jax_debug_nans": False,
     "jax_debug_infs": False,
-    # Groups that fail altogether.
+    # These make whole groups fail.
     "jax_disable_jit": False,
     "jax_numpy_dtype_promotion": "standard",
     "jax_numpy_rank_promotion": "allow",
@@ -38,7 +38,7 @@ FIXED: Mapping[str, Any] = {
 }
 """The options of jax that a sweep sets where the environment sets them, and their values."""
 
-# What parses XLA_FLAGS, and ends the process where it cannot.
+# Makes XLA parse XLA_FLAGS; XLA ends the process if it cannot.
 _PARSING = """
 try:
     from jaxlib import xla_client
@@ -49,7 +49,7 @@ except (ImportError, AttributeError):
 
 
 def set_aside(option: str, there: Any, value: Any) -> str | None:
-    """The line about a variable that a sweep sets aside; None where none of that name is set.
+    """The message about a variable that a sweep overrides; None if it is unset or agrees.
 
     Args:
         option: an option of jax, as in ``jax_enable_x64``.
@@ -70,7 +70,7 @@ def xla_flags() -> str:
     """The flags in XLA_FLAGS, or in the file that it names.
 
     Raises:
-        SetupError: it names no file that can be read.
+        SetupError: it names a file that cannot be read.
     """
     given = os.environ.get("XLA_FLAGS", "").strip()
     if not given or given.startswith("-"):
@@ -84,10 +84,10 @@ def xla_flags() -> str:
 
 
 def check_xla_flags() -> None:
-    """Try XLA_FLAGS in a process of its own: XLA ends the process at a flag it does not know.
+    """Test XLA_FLAGS in a separate process, since XLA ends the process at an unknown flag.
 
     Raises:
-        SetupError: with what XLA says.
+        SetupError: XLA rejects the flags; the message contains its reason.
     """
     try:
         done = subprocess.run(
@@ -102,10 +102,10 @@ def check_xla_flags() -> None:
 
 
 def devices_asked() -> int | None:
-    """The number of devices that JAX_NUM_CPU_DEVICES asks for, None where it does not.
+    """The number of devices that JAX_NUM_CPU_DEVICES requests; None if it requests none.
 
     Raises:
-        SetupError: it is no number from 1 to 256.
+        SetupError: it is not a number from 1 to 256.
     """
     text = os.environ.get("JAX_NUM_CPU_DEVICES", "").strip()
     if text in ("", "-1"):  # jax's own default
@@ -117,7 +117,7 @@ def devices_asked() -> int | None:
 
 
 def not_started(error: BaseException) -> SetupError:
-    """What to tell where jax cannot be imported, or finds no device."""
+    """The error to raise if jax cannot be imported or finds no device."""
     reason = one_line(str(error) or "no device was found", 200)
     named = [name for name in os.environ if name.startswith("JAX_") and name in str(error).upper()]
     if not named and os.environ.get("JAX_PLATFORMS"):
