@@ -1,4 +1,4 @@
-"""What the commands say and do where results and the code that is there now do not go together."""
+"""Messages and actions of the commands if results and the present code do not match."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def experiment_of(cube: xr.Dataset, out: Path) -> Experiment:
-    """The experiment of a cube in a folder, with a line if its code is not that of the cells."""
+    """The experiment of a cube in a folder; prints a line if other code computed the cells."""
     name = str(cube.attrs.get("experiment", ""))
     experiment = _loaded(name, out, _spec_of(name, out))
     code, told = experiment.code, told_of_cube(out)
@@ -44,7 +44,7 @@ def experiment_of(cube: xr.Dataset, out: Path) -> Experiment:
 
 
 def experiment_in(store: Store) -> Experiment:
-    """The experiment of a store, as it is now."""
+    """The experiment of a store, with its present code."""
     return _loaded(store.spec["experiment"], store.out, store.spec)
 
 
@@ -52,7 +52,7 @@ def is_current(cube: xr.Dataset, out: Path, spec: Mapping[str, Any], *, again: b
     """Whether a cube without its store is the result of a sweep, and need not be computed.
 
     Raises:
-        ConfigError: other code has computed it, and it is not to be computed `again`.
+        ConfigError: other code has computed it, and `again` is False.
     """
     if not is_of_sweep(cube, spec):
         return False
@@ -74,7 +74,7 @@ def is_of_sweep(cube: xr.Dataset, spec: Mapping[str, Any]) -> bool:
 
 
 def discard_other(store: Store, experiment: Experiment) -> None:
-    """Drop the groups that were not computed by the code of the experiment and rnnjax as it is."""
+    """Discard the groups not computed by the present code of the experiment and of rnnjax."""
     now = {CELLS: experiment.code.cells, LIBRARY: library_code()}
     for group, receipt in store.receipts().items():
         if not now.items() <= receipt.items():
@@ -82,7 +82,7 @@ def discard_other(store: Store, experiment: Experiment) -> None:
 
 
 def remember_place(store: Store, experiment: Experiment) -> Store:
-    """The store, which names the file of the experiment where it did not lie any more."""
+    """The store, with the experiment's path updated if the recorded file no longer exists."""
     place = whereabouts(experiment.path, store.out)
     there = store.spec.get("file")
     if isinstance(there, Mapping) and Path(str(there.get("absolute"))).is_file():
@@ -94,25 +94,25 @@ def remember_place(store: Store, experiment: Experiment) -> Store:
 
 
 def tell_mixture(store: Store, experiment: Experiment) -> None:
-    """A line where cells that are there and cells to come are of different code."""
+    """Print a line if existing cells were computed by code other than the present code."""
     _tell_others(store.out, experiment, store.receipts().values())
 
 
 def tell_reuse(spec: Mapping[str, Any], experiment: Experiment, earlier: Earlier) -> None:
-    """A line where cells that are taken over are of other code than those to come."""
+    """Print a line if reused cells were computed by code other than the present code."""
     for out, cube in zip(spec["reuse"], earlier.cubes, strict=True):
         _tell_others(Path(out), experiment, [cube.attrs])
 
 
 def tell_mixed(cube: xr.Dataset, out: Path) -> None:
-    """A line where the cells of a cube are not all of one code."""
+    """Print a line if the cells of a cube were not all computed by the same code."""
     for key, whose in ((CELLS, "the experiment"), (LIBRARY, "rnnjax itself")):
         if " | " in str(cube.attrs.get(key)):
             _say(f"note: {out} has cells by different code of {whose}; {key} in the cube tells it")
 
 
 def code_now(store: Store) -> str:
-    """What `rnnjax status` says of the code of a store; nothing of it is run."""
+    """The text of `rnnjax status` about the code of a store; none of that code is run."""
     told, there = told_in(store.spec), store.cells_codes()
     text = " | ".join(sorted(there)) or UNKNOWN
     try:
@@ -124,9 +124,9 @@ def code_now(store: Store) -> str:
 
 
 def refuse_own_code(path: Path, out: Path) -> None:
-    """Raise ConfigError where a result names a file of its own folder as its experiment.
+    """Raise ConfigError if a result names a file in its own folder as its experiment.
 
-    A folder of results may come from somebody else: looking at it must not run what it brings.
+    A folder of results may come from somebody else: inspecting it must not run code it contains.
     """
     if path.resolve().is_relative_to(out.resolve()):
         raise ConfigError("experiment", f"expected an experiment outside {out}, got {str(path)!r}")
@@ -139,7 +139,7 @@ def _loaded(name: str, out: Path, spec: Mapping[str, Any]) -> Experiment:
 
 
 def _spec_of(name: str, out: Path) -> dict[str, Any]:
-    """The spec of the store in a folder, empty where it is none of this experiment."""
+    """The spec of the store in a folder; empty if there is none of this experiment."""
     try:
         spec = files.read_sealed(out / "sweep.json")
     except StoreError:

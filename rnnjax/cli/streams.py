@@ -1,8 +1,9 @@
 """Standard streams that are closed, full, in a narrow encoding, or without a reader.
 
-What a command computes does not depend on who reads its output. A stream that can no longer be
-written is dropped, and the command goes on: after a broken pipe (``| head``) or a closed terminal
-without a word, after any other error of standard output with a line and exit status 4 at the end.
+The work of a command does not depend on who reads its output. If a stream can no longer be written,
+its output is discarded and the command continues: after a broken pipe (``| head``) or a closed
+terminal without a message, after any other error of standard output with a one-line message and
+exit status 4 at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _NO_READER = (errno.EPIPE, errno.EIO)  # EIO: the terminal was closed
 
 
 def prepare() -> None:
-    """Make standard output and standard error safe to write to; once, when a process starts."""
+    """Make standard output and error safe to write to; call once, when a process starts."""
     _open_closed()
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stdout = _forgiving(1, sys.stdout)
@@ -26,7 +27,7 @@ def prepare() -> None:
 
 
 def lost_output() -> str | None:
-    """Why output was lost that somebody may have waited for; None where none was."""
+    """The reason why output was lost; None if none was, or if its reader had gone."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     fault = getattr(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), "fault", None)
@@ -36,19 +37,19 @@ def lost_output() -> str | None:
 
 
 class _Stream(io.FileIO):
-    """A descriptor that takes everything, and drops it once the first write has failed."""
+    """A descriptor that accepts all data, and discards it after the first failed write."""
 
     fault: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Write all of `data`, or nothing any more after an error."""
+        """Write all of `data`; discard it if this or an earlier write fails."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         try:
             while rest and self.fault is None:
                 number = super().write(rest)
                 if number is None:
-                    # Another process has made the descriptor non-blocking: wait for room.
+                    # Another process has made the descriptor non-blocking: wait until it is ready.
                     select.select([], [self.fileno()], [])
                 rest = rest[number or 0 :]
         except OSError as error:
@@ -59,8 +60,8 @@ class _Stream(io.FileIO):
 def _open_closed() -> None:
     """Open the null device where a standard stream is closed.
 
-    The next file that is opened would otherwise take the number of the stream, and what XLA prints
-    would go into that file.
+    Otherwise the next file that is opened would get the number of the stream, and the output of XLA
+    would be written to that file.
     """
     for number in (0, 1, 2):
         try:
@@ -74,7 +75,7 @@ def _open_closed() -> None:
 
 
 def _forgiving(number: int, stream: TextIO | None) -> TextIO:
-    """A text stream on a descriptor, with the encoding and the buffering of the one before."""
+    """A text stream on a descriptor, with the encoding and the buffering of the given one."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     errors = getattr(stream, "errors", None) or "strict"
     lossless = "backslashreplace" if errors in ("strict", "surrogateescape") else errors

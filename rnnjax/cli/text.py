@@ -1,6 +1,6 @@
-"""Text for the width at hand: of the terminal, of COLUMNS, or 80 columns elsewhere.
+"""Text for the available width: that of the terminal, that in COLUMNS, or else 80 columns.
 
-Text is wrapped and never cut: what goes into a file or another program is whole.
+Text is wrapped and never truncated, so that output to a file or another program is complete.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ _NARROWEST = 40
 
 
 def width() -> int:
-    """The number of columns to fill, 40 at least."""
+    """The number of columns to fill, at least 40."""
     return max(shutil.get_terminal_size().columns, _NARROWEST)
 
 
 class _Wrapper(textwrap.TextWrapper):
-    """Breaks lines at spaces and before a ``|``, and nowhere within a word or a path."""
+    """Breaks lines at spaces and before a ``|``, never within a word or a path."""
 
     wordsep_simple_re = re.compile(r"(\s+|(?=\|))")
 
 
 def hanging(label: str, text: str, indent: int) -> str:
-    """A label and its text in a column of its own, as many lines as it takes.
+    """A label, and its text in a separate column, on as many lines as needed.
 
     Args:
-        label: what stands before the text; a long one has the first line to itself.
+        label: printed before the text; a long label occupies the first line alone.
         text: the text.
-        indent: where the column of the text begins, further left on a narrow terminal.
+        indent: the first column of the text, smaller on a narrow terminal.
     """
     indent = min(indent, width() - 24)
     wrapper = _Wrapper(

@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw: one line on the terminal, the traceback in a file."""
+"""Unforeseen errors: one line on the terminal, the traceback in a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rnnjax.errors import one_line, printable
 
 
 def told(error: BaseException, folder: Path | None = None) -> str:
-    """The line about an unforeseen error, whose traceback is kept in a new file.
+    """The one-line message about an unforeseen error, whose traceback is written to a new file.
 
     Args:
         error: the error.
-        folder: where to keep it, if it is there and can be written to; then the folder for
-            temporary files, then the working directory.
+        folder: the preferred folder for the file, if it exists and can be written to; otherwise the
+            folder for temporary files, then the working directory.
     """
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     path = _kept("".join(traceback.format_exception(error)), folder)
@@ -27,7 +27,7 @@ def told(error: BaseException, folder: Path | None = None) -> str:
 
 
 def _kept(text: str, folder: Path | None) -> Path | None:
-    """The file that holds `text`, readable by its owner alone; None where none can be made."""
+    """A new file with `text`, readable only by its owner; None if none can be made."""
     content = f"{sys.version}\n{text}".encode(errors="backslashreplace")
     for one in _folders(folder):
         try:
@@ -37,7 +37,7 @@ def _kept(text: str, folder: Path | None) -> Path | None:
         try:
             os.write(descriptor, content)
             return Path(name)
-        except OSError:  # a full disk: an empty file tells nothing
+        except OSError:  # a full disk: leave no empty file
             os.unlink(name)
         finally:
             os.close(descriptor)
