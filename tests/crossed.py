@@ -1,4 +1,4 @@
-"""Long lists of subjects: a part in every run, all of them in the slow tests."""
+"""Parametrisation over long lists of subjects: some in every run, all of them with --slow."""
 
 from itertools import chain, repeat
 
@@ -8,10 +8,10 @@ import pytest
 def crossed(names, rows, columns, always=()):
     """Parametrise a test over pairs (row, column).
 
-    Every row and every column is in some pair of every run; the pairs between are marked slow.
+    Every run has at least one pair for each row and each column; all other pairs are marked slow.
 
     Args:
-      names: of the two arguments, as in `pytest.mark.parametrize`.
+      names: the names of the two arguments, as in `pytest.mark.parametrize`.
       rows: the longer list.
       columns: the shorter one.
       always: rows that are paired with every column in every run.
@@ -36,7 +36,7 @@ def crossed(names, rows, columns, always=()):
 
 
 def one_in(n, subjects):
-    """Every n-th of some subjects as parameters for every run, the others marked slow."""
+    """Return subjects as parameters: every n-th one for every run, the others marked slow."""
     return [
         subject if i % n == 0 else pytest.param(subject, marks=pytest.mark.slow)
         for i, subject in enumerate(subjects)

@@ -20,7 +20,7 @@ jax.config.update("jax_enable_x64", True)
 
 
 def main() -> int:
-    """Run cases until as many are done, or as much time has passed, as was asked for."""
+    """Run cases until the requested number of cases, or the requested time, is reached."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=None, help="stop after so many")
     parser.add_argument("--minutes", type=float, default=None, help="stop after so long")

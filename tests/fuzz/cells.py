@@ -1,4 +1,4 @@
-"""Cells that the package does not have: complex numbers, and three state entries a unit."""
+"""Cells that the package does not have: with complex numbers, or three state entries per unit."""
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ class RealWeights(ComplexLinear):
 
 @struct.dataclass
 class Modulated(ComplexLinear):
-    """h' = z softplus(|z| + b) / |z|, z = A h + B x: no holomorphic function of h."""
+    """h' = z softplus(|z| + b) / |z|, z = A h + B x: not a holomorphic function of h."""
 
     def init(self, key):
         return {**super().init(key), "b": 0.1 * jax.random.normal(key, (self.n_h,))}
@@ -69,7 +69,7 @@ class Modulated(ComplexLinear):
 
 @struct.dataclass
 class ThreeEntries:
-    """Units with three entries [v, a, b]: v' = tanh(W v + U x + b + a - b), a and b low passes."""
+    """Units of entries [v, a, b]: v' = tanh(W v + U x + b + a - b), a and b low-pass filters."""
 
     n_x: int = struct.field(pytree_node=False)
     n_units: int = struct.field(pytree_node=False)

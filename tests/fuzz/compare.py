@@ -1,4 +1,4 @@
-"""One program and many numbers: what differs between the library and its oracle."""
+"""Runs one program on many inputs and reports where the library differs from its oracle."""
 
 import functools
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from tests.fuzz.subjects import SUBJECTS, loss_of
 
 NUMBERS_A_PROGRAM = 8
 TOLERANCE = {"float64": 1e-9, "float32": 2e-3, "bfloat16": 2e-3, "float16": 2e-3}
-FLOOR = 5e-2  # of the tolerance: what an error of the loss's own derivative leaves of a tiny one
+FLOOR = 5e-2  # added to the size: the error of the loss's own derivative where a value is tiny
 
 
 class Difference(NamedTuple):
-    """A case in which the library is not its oracle, by the seed that draws it again."""
+    """A case in which the library differs from its oracle, with the seed that draws it again."""
 
     seed: int
     what: str
@@ -26,7 +26,7 @@ class Difference(NamedTuple):
 
 
 def cases(seed: int) -> Iterator[list[Difference]]:
-    """Run the cases of one program, one list of differences a case."""
+    """Run the cases of one program; yield one list of differences for each case."""
     rng = np.random.default_rng(seed)
     made = draw.program(rng)
     name = list(SUBJECTS)[rng.integers(len(SUBJECTS))]
@@ -63,14 +63,14 @@ def cases(seed: int) -> Iterator[list[Difference]]:
 
 
 def _told(cell: Any) -> str:
-    """Return a cell in a few words: an activation by its name."""
+    """Return a short description of a cell, with the name of its activation."""
     said = {k: getattr(v, "name", v) for k, v in vars(cell).items() if not callable(v)}
     named = {"activation": cell.activation.name} if hasattr(cell, "activation") else {}
     return f"{type(cell).__name__}({said | named})"
 
 
 def _growth(jacobians: jax.Array, dtype: str) -> float:
-    """Return by how much rounding may grow along a sequence, at least 1."""
+    """Return the factor by which rounding errors may grow along a sequence, at least 1."""
     if dtype == "float64":
         return 1.0
     norms = np.linalg.norm(np.asarray(jacobians), ord=2, axis=(1, 2))
@@ -87,7 +87,7 @@ def _apart(found: Any, right: Any, size: Any, tolerance: float) -> Iterator[str]
         if a.shape != b.shape:
             yield f"[{number}] has shape {a.shape}, expected {b.shape}"
             continue
-        unknown = np.isposinf(b.real)  # the oracle does not say
+        unknown = np.isposinf(b.real)  # the oracle gives no value
         same = (a == b) | (np.isnan(a) & np.isnan(b)) | unknown
         with np.errstate(invalid="ignore"):
             scale = np.maximum(s, np.max(s, initial=0) * 1e-3)

@@ -1,4 +1,4 @@
-"""What a case is drawn from: a cell, its parameters, a sequence, a mask, a dtype, scales, zeros."""
+"""Random cases: a cell, its parameters, a sequence, a mask, a dtype, scales and zeros."""
 
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ class Program(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What a program is run with: parameters and a sequence, and how they were drawn."""
+    """The inputs of a program: parameters and a sequence, and how they were drawn."""
 
     params: Any
     batch: rnnjax.Batch
@@ -120,7 +120,7 @@ def _with_zeros(kind: str, params: Any, x: np.ndarray) -> tuple[Any, np.ndarray]
 
 
 def _rounded(a: Any, dtype: str) -> jax.Array:
-    """Return numbers of a dtype, as float64: what both sides are given."""
+    """Return numbers rounded to a dtype, as float64: the inputs of both library and oracle."""
     a = jnp.asarray(a)
     if jnp.issubdtype(a.dtype, jnp.integer):
         return a
@@ -130,7 +130,7 @@ def _rounded(a: Any, dtype: str) -> jax.Array:
 
 
 def narrowed(tree: Any, dtype: str) -> Any:
-    """Return the numbers in their dtype, without loss."""
+    """Return rounded numbers in their dtype; the conversion is exact."""
 
     def one(a: jax.Array) -> jax.Array:
         if jnp.issubdtype(a.dtype, jnp.integer):

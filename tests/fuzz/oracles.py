@@ -1,6 +1,5 @@
-"""What subjects are compared with: plain float64 autodiff of a scan over time, with weights of
-their own at every step. Nothing of rnnjax is used but a cell's `initial_state`, `step` and
-`readout`.
+"""Reference values: plain float64 autodiff of a scan over time, with separate weights at every
+step. Of rnnjax only a cell's `initial_state`, `step` and `readout` are used.
 
   G[t, s] = d l_t / d w_s,   w_s: the weights as they are used at step s            (1)
 """
@@ -12,14 +11,14 @@ import jax.numpy as jnp
 
 
 class Table(NamedTuple):
-    """All that an oracle tells of one sequence.
+    """The reference values of one sequence.
 
     Attributes:
       losses: mask_t l_t, (T,).
       by_use: G of equation (1), leaves (T, T, *leaf); the readout of step t uses w_t.
-      deltas: d l_s / d h_t, (T, T + 1, n_h): rows s, columns t = 0..T, of losses without mask.
+      deltas: d l_s / d h_t, (T, T + 1, n_h): rows s, columns t = 0..T, of unmasked losses.
       states: h_1..h_T, (T, n_h).
-      jacobians: of the real step, (T, n, n), n twice n_h where the state is complex.
+      jacobians: those of the real step, (T, n, n), n twice n_h if the state is complex.
       length: L.
     """
 
@@ -42,7 +41,7 @@ def table(cell: Any, loss: Any, params: Any, batch: Any) -> Table:
     h_0 = cell.initial_state()
 
     def run(copies: Any, pushes: Any) -> tuple[Any, Any]:
-        """Return masked and bare losses, with weights and a push on the state at every step."""
+        """Return masked and unmasked losses, given weights and a state perturbation per step."""
 
         def step(h: Any, at: Any) -> tuple[Any, Any]:
             own, push, x, y, goes_on = at
@@ -74,7 +73,7 @@ def _real_jacobian(cell: Any, params: Any, h: jax.Array, x: jax.Array) -> jax.Ar
 
 
 def weighed(by_use: Any, weights: jax.Array, axis: int | None = None) -> Any:
-    """Return sum over t and s of weights[t, s] G[t, s], or over one of the axes alone."""
+    """Return the sum of weights[t, s] G[t, s] over t and s, or over one of these axes."""
 
     def one(leaf: jax.Array) -> jax.Array:
         product = leaf * weights.reshape(weights.shape + (1,) * (leaf.ndim - 2))

@@ -1,8 +1,8 @@
-"""What is fuzzed: each subject with the oracle that tells its right values.
+"""The subjects of the fuzzer, each with the oracle that gives its reference values.
 
-A subject is (run, expected): `run(cell, loss, params, batch)` is the library in the dtype of the
-case, `expected(cell, loss, params, batch, table)` the oracle in float64; both return a dict of
-trees of arrays, the oracle with the size beside each leaf by which a difference counts.
+A subject is (run, expected): `run(cell, loss, params, batch)` calls the library in the dtype of the
+case, `expected(cell, loss, params, batch, table)` the oracle in float64. Both return a dict of
+trees of arrays; the oracle returns with each leaf the size to which a difference is compared.
 """
 
 import functools
@@ -20,13 +20,13 @@ from tests.fuzz import cells, oracles
 
 
 class Subject(NamedTuple):
-    """See the module's docstring; `fits` tells which cells and lengths it is for."""
+    """See the module's docstring; `fits` returns whether it applies to a cell and a length."""
 
     run: Callable[..., dict[str, Any]]
     expected: Callable[..., dict[str, Any]]
     fits: Callable[[Any, int], bool] = lambda cell, n_steps: True
     float64_only: bool = False
-    compiled: bool = True  # whether the oracle may be traced, or reads numbers
+    compiled: bool = True  # whether the oracle may be traced; False if it needs concrete values
 
 
 def loss_of(labels: bool) -> Any:
@@ -44,7 +44,7 @@ def _lags(n: int) -> np.ndarray:
 
 
 def _by_lags(rule: Any, weights: Callable[[int], np.ndarray]) -> Subject:
-    """A rule whose gradient is a weighed sum of the table."""
+    """A rule whose gradient is a weighted sum over the table."""
     axis = {"use": 0, "loss": 1}[rule.step_axis]
 
     def run(cell: Any, loss: Any, params: Any, batch: Any) -> dict[str, Any]:
@@ -169,13 +169,13 @@ def _lag_norms(given: bool) -> Subject:
 
     def expected(cell: Any, loss: Any, params: Any, batch: Any, table: Any) -> dict[str, Any]:
         n, length = len(batch.mask), int(table.length)
-        # One row a step whose loss is asked for; behind the end there is none.
+        # One row for each step whose loss is differentiated; there is none after the end.
         rows = table.deltas if given else _transported(table)
         log = _log_norm(rows)
         lags = np.full(n + 1, np.nan)
         lags[: length + 1] = log[length - 1, : length + 1][::-1]
         by_length = np.where(np.arange(n) < length, log[:, 0], np.nan)
-        # The oracle has no target where there is no weight.
+        # The oracle has no target at steps without weight: inf excludes them.
         by_length = np.where((batch.mask != 0) | (not given), by_length, np.inf)
         return {"log_norm": (lags, 1.0), "log_norm_by_length": (by_length, 1.0)}
 
@@ -183,7 +183,7 @@ def _lag_norms(given: bool) -> Subject:
 
 
 def _log_norm(rows: np.ndarray) -> np.ndarray:
-    """Return ln |v| of each row; no square leaves the range of the dtype."""
+    """Return ln |v| of each row, scaled so that no square leaves the range of the dtype."""
     most = np.max(np.abs(rows), axis=-1, keepdims=True)
     with np.errstate(divide="ignore"):
         share = rows / np.where(most == 0, 1, most)
@@ -191,7 +191,7 @@ def _log_norm(rows: np.ndarray) -> np.ndarray:
 
 
 def _transported(table: Any) -> np.ndarray:
-    """d u.h_s / d h_t as its real view, (T, T + 1, n), u the unit vector."""
+    """d u.h_s / d h_t in the real view, (T, T + 1, n), u the unit vector."""
     n, size = table.jacobians.shape[:2]
     n_h = size // 2 if np.iscomplexobj(table.states) else size
     u = np.concatenate([np.full(n_h, n_h**-0.5), np.zeros(size - n_h)])
@@ -236,7 +236,7 @@ def _spectra() -> Subject:
                 product = product @ J[t]
                 values[lag] = np.log(np.linalg.norm(product, 2))
         total = np.sum(logs) / length / halved
-        # A determinant of nothing but rounding tells no sum.
+        # A determinant that is dominated by rounding gives no reference: inf excludes it.
         total = total if np.all(np.linalg.cond(J) < 1e8) else np.inf
         return {"sum": (total, 1.0), "values": (values, 1.0)}
 
@@ -251,7 +251,7 @@ def _counts_complex(cell: Any) -> bool:
 
 
 def _window_of_lags() -> Subject:
-    """What the last loss says of weights by lag of use, backward and forward."""
+    """The gradient of the last loss by lag of use, from a backward and a forward rule."""
 
     def run(cell: Any, loss: Any, params: Any, batch: Any) -> dict[str, Any]:
         edges = [0, 1, len(batch.mask)] if len(batch.mask) > 1 else [0, 1]
@@ -267,7 +267,7 @@ def _window_of_lags() -> Subject:
         n, last = len(batch.mask), int(table.length) - 1
         read = _read(cell, params, batch.x[0])
         rows = [jax.tree.leaves(table.by_use)[i][last].reshape(n, -1) for i in read]
-        # A copy of the weights at the last step serves its readout too, which is no recurrent use.
+        # The last step's copy of the weights also enters its readout, which is no recurrent use.
         rows = np.concatenate(rows, axis=1)
         lag = last - np.arange(n)
         first, rest = rows[lag == 0].sum(axis=0), rows[lag >= 1].sum(axis=0)
@@ -276,7 +276,7 @@ def _window_of_lags() -> Subject:
         return {"use": (found, size), "loss": (found, size)}
 
     def fits(cell: Any, n_steps: int) -> bool:
-        # Elsewhere some weights are read by the step and by the readout.
+        # In a Jordan network some weights are read both by the step and by the readout.
         return not isinstance(cell, rnnjax.Jordan)
 
     return Subject(run, expected, fits, compiled=False)
@@ -295,7 +295,7 @@ def _read(cell: Any, params: Any, x: Any) -> list[int]:
 
 
 def _derivatives() -> Subject:
-    """First and second derivatives of what a user may differentiate, forward and reverse."""
+    """First and second derivatives of results of the library, in forward and reverse mode."""
 
     def run(cell: Any, loss: Any, params: Any, batch: Any) -> dict[str, Any]:
         def square(p: Any) -> Any:
@@ -373,7 +373,7 @@ def _sized(tree: Any) -> tuple[Any, Any]:
 
 
 def _fillers(rule: Any, fits: Callable[..., bool]) -> Subject:
-    """A rule with no oracle but itself: what stands in the padding changes nothing."""
+    """A rule compared with itself: the values in the padding must not change the result."""
 
     def gradient(cell: Any, loss: Any, params: Any, batch: Any) -> Any:
         state = rule.init(cell, params, batch, jax.random.key(7))
@@ -403,7 +403,7 @@ def _fillers(rule: Any, fits: Callable[..., bool]) -> Subject:
 
 
 def _training() -> Subject:
-    """Two updates of plain gradient descent, down along the conjugate gradient."""
+    """Two updates of plain gradient descent, against the conjugate of JAX's gradient."""
 
     def run(cell: Any, loss: Any, params: Any, batch: Any) -> dict[str, Any]:
         import optax
