@@ -5,8 +5,8 @@
 Several steps may lie between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} Q_t, as long as the
 columns remain distinguishable: b is chosen from the growth observed so far, so that b times the
 fastest spread of the directions per step, max_t (max_i - min_i) log |R_t,ii|, stays below
--ln(eps) / 3. Rows of J that belong to saturated units have slopes as small as e^-100; the
-decomposition is designed for such rows (`rnnjax.matrices.graded_qr`).
+-ln(eps) / 3. Rows of J that belong to saturated units are multiplied by slopes as small as e^-100;
+the decomposition is designed for such rows (`rnnjax.matrices.graded_qr`).
 
 Benettin, Galgani, Giorgilli and Strelcyn, Lyapunov characteristic exponents for smooth dynamical
 systems, Meccanica, 1980. Vogt, Puelma Touzel, Shlizerman and Lajoie, On Lyapunov exponents for

@@ -66,7 +66,7 @@ _finder = _Finder()
 
 
 def _offer(sources: Mapping[str, Source]) -> None:
-    """Make these modules importable in place of the previous ones; unload all of either set.
+    """Make these modules importable in place of the previous ones, and unload both sets.
 
     All of them are loaded again, because an unchanged module may refer to one that has changed.
     """

@@ -217,7 +217,7 @@ def _contributions() -> Subject:
 
 
 def _spectra() -> Subject:
-    """The sum rule of exponents, and singular values of the product from the first step on."""
+    """The sum of the exponents, and the largest singular value of the Jacobian product by lag."""
 
     def run(cell: Any, loss: Any, params: Any, batch: Any) -> dict[str, Any]:
         found = probes.lyapunov_spectrum(cell, None, params, batch)
