@@ -1,4 +1,4 @@
-"""The one place where time is scanned backward.
+"""The backward pass over one sequence.
 
 With delta_t = dL/dh_t (the total derivative), g_t = the part of it that comes from the loss of step
 t itself, and J_t = dh_t/dh_{t-1},

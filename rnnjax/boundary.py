@@ -1,10 +1,11 @@
 """Validation of cell, parameters, sequence and loss at every public entry point.
 
 Shapes are propagated through the step, the readout and the loss by abstract evaluation, without
-computing values and once for each combination of shapes. A mismatch then raises a one-line error
-here, not an exception from inside a scan, and no array is broadcast implicitly. Valid arguments
-are converted to the form that all internal code expects: half precision becomes float32, and
-values after the end of the sequence are replaced (see `rnnjax.masks`).
+computing values and once for each combination of shapes (on every call if an argument has no
+hash). A mismatch then raises a one-line error here, not an exception from inside a scan, and no
+array is broadcast implicitly. Valid arguments are converted to the form that all internal code
+expects: half precision becomes float32, and values after the end of the sequence are replaced (see
+`rnnjax.masks`).
 """
 
 import functools

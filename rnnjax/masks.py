@@ -38,14 +38,14 @@ def counted(mask: Array) -> Array:
 
 
 def up_to_length(by_lag: Array, mask: Array) -> Array:
-    """Return values by lag 0..T, (T+1,), with NaN at lags beyond the length L of the sequence."""
+    """Return values by lag 0..T, (T+1,), with NaN at lags beyond the length L, at all if L is 0."""
     n = length(mask)
     lags = jnp.arange(len(by_lag), dtype=jnp.int32)
     return jnp.where((lags <= n) & (n > 0), by_lag, jnp.nan)
 
 
 def by_lag(by_time: Array, mask: Array) -> Array:
-    """Return the values at t = L - k for the lags k = 0..T, NaN at lags beyond the length L.
+    """Return the values at t = L - k for the lags k = 0..T, NaN at lags beyond L, at all if L = 0.
 
     Args:
       by_time: values at t = 0..T, (T+1,).

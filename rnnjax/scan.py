@@ -303,6 +303,7 @@ def readouts(cell: Cell, params: Params, h: Array, mask: Array) -> Array:
     """Return readout(h_t), (T, n_y); steps without weight get the readout of another step.
 
     A step without weight must not affect the loss even if its state has overflowed: 0 inf is NaN.
+    Cells with `finite_outputs` keep the readout of every step.
     """
     h = h if getattr(cell, "finite_outputs", False) else masks.of_weight(h, mask)
     return jax.vmap(lambda h: cell.readout(params, h))(h)

@@ -2,8 +2,8 @@
 
 `initial_state` receives neither parameters nor inputs: with float32 parameters in a float64 program
 it would return float64 where the step returns float32, but a scan carries a single dtype. If the
-step returns half precision, the state is stored as float32, or in the precision of the parameters,
-and its values are those that half precision can represent.
+step returns half precision, the state is stored as float32, or as float64 if a parameter is, and
+its values are those that half precision can represent.
 """
 
 from typing import Any

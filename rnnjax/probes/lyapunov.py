@@ -58,7 +58,7 @@ def lyapunov_spectrum(
     Returns:
       ``exponents``: nats per step, descending, (k,); -inf where a direction is lost permanently (a
       silent relu unit), NaN where a state is not finite. ``standard_error``: of each exponent, from
-      the means over ten blocks of time, (k,). ``leading_direction``: the covariant direction of the
+      the means over up to ten blocks, (k,). ``leading_direction``: the covariant direction of the
       largest exponent after the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if there
       is none. A complex state whose step is not holomorphic counts as 2 n_h real entries and has as
       many exponents; each exponent of a holomorphic step stands for two real ones.

@@ -4,5 +4,5 @@
     python -m tests.fuzz --minutes 60
 
 A case is drawn from one seed, which is printed if the subject and its oracle differ;
-``--seed N --cases 1`` runs it again.
+``--seed N --cases 1`` runs all cases of its program again.
 """

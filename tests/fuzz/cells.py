@@ -69,7 +69,7 @@ class Modulated(ComplexLinear):
 
 @struct.dataclass
 class ThreeEntries:
-    """Units of entries [v, a, b]: v' = tanh(W v + U x + b + a - b), a and b low-pass filters."""
+    """Units [v, a, b]: v' = tanh(W v + U x + c + a - b / 2), a and b low-pass filters."""
 
     n_x: int = struct.field(pytree_node=False)
     n_units: int = struct.field(pytree_node=False)
