@@ -17,7 +17,7 @@ def folder(tmp_path_factory):
 
 
 # Each starts several programs; the others are for the slow tests.
-QUICK = ("lags", "training", "commands")
+QUICK = ("lags", "commands")
 EACH = [pytest.param(n, marks=pytest.mark.slow) if n not in QUICK else n for n in WORKLOADS]
 
 

@@ -158,7 +158,7 @@ def assert_trees_close(got, expected):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * np.max(np.abs(b)))
 
 
-@for_pairs()
+@for_pairs(every=2)
 def test_bptt_is_autodiff_of_a_python_loop(name, f):
     cell = with_activation(name, f)
     params, batch = drawn(name)

@@ -11,7 +11,7 @@ import pytest
 import rnnjax
 from rnnjax import parallel, probes, ratios, real_view, rules, scaled, updates
 from rnnjax.losses import squared_error
-from tests.crossed import crossed
+from tests.crossed import crossed, one_in
 from tests.discovery import rules_found
 from tests.fuzz import cells
 from tests.rules.test_contract import rule_named
@@ -61,7 +61,7 @@ def oracle(kind):
     return params, jax.jit(jax.value_and_grad(loss))(params)
 
 
-@crossed("name, kind", rules_found(), CELLS, always=("BPTT", "RTRL", "UORO"))
+@crossed("name, kind", rules_found(), CELLS, always=("RTRL",))
 def test_a_rule_on_a_complex_network(name, kind):
     rule, cell, batch = made(name), CELLS[kind], BATCH
     params, (loss, grads) = oracle(kind)
@@ -108,7 +108,7 @@ def test_the_published_case():
         np.testing.assert_allclose(got, 53 + 159j, rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", one_in(2, CELLS))
 def test_unbiased_rules_are_exact_in_the_mean(kind):
     """Over all signs of one step of two entries: UORO and the rule that tries noise."""
     cell = type(CELLS[kind])(2, 1, 2)
@@ -171,7 +171,7 @@ def test_a_step_is_holomorphic_or_not():
         assert real_view.is_holomorphic(cell, params, BATCH.x[0]) == (kind != "not holomorphic")
 
 
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", one_in(2, CELLS))
 def test_newtons_method_gives_the_states_of_the_scan(kind):
     cell = CELLS[kind]
     params = cell.init(KEY)
@@ -205,7 +205,7 @@ class Fixed:
     loss = staticmethod(squared_error)
 
 
-@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("wrapping", one_in(2, WRAPPINGS))
 def test_training_goes_down_along_the_conjugate_gradient(wrapping):
     """The first update of plain descent is against steepest ascent, in fit and fit_online."""
     cell = CELLS["complex weights"]
