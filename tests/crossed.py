@@ -35,10 +35,12 @@ def crossed(names, rows, columns, always=()):
     )
 
 
-def one_in(n, subjects):
+def one_in(n, subjects, always=()):
     """Return subjects as parameters: every n-th one for every run, the others marked slow."""
     return [
-        subject if i % n == 0 else pytest.param(subject, marks=pytest.mark.slow)
+        subject
+        if i % n == 0 or subject in always
+        else pytest.param(subject, marks=pytest.mark.slow)
         for i, subject in enumerate(subjects)
     ]
 
