@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rnnjax.cli.arguments import parse
 from rnnjax.errors import ConfigError, SetupError, one_line
+from rnnjax.sweep.surroundings import check_source_date
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments: Namespace | None = None
     try:
         arguments, overrides = parse(sys.argv[1:] if argv is None else argv)
+        check_source_date()
         return _command(arguments, overrides)
     except SetupError as error:
         return _stopped(str(error), 4)

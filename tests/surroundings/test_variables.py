@@ -34,6 +34,11 @@ REFUSED = [
         "XLA_FLAGS: expected flags that this jaxlib knows: .*banana.*",
         XLA_FLAGS="--xla_cpu_enable_fast_math=banana",
     ),
+    refused(
+        "no date",
+        "SOURCE_DATE_EPOCH: expected a whole number of seconds, got 'garbage'",
+        SOURCE_DATE_EPOCH="garbage",
+    ),
     refused("no file of flags", "XLA_FLAGS: .*, got 'none': No such file.*", XLA_FLAGS="none"),
 ]
 
