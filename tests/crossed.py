@@ -45,6 +45,9 @@ def one_in(n, subjects, always=()):
     ]
 
 
+_NAMES = ("__name__", "what", "name")
+
+
 def told(value):
-    name = getattr(value, "__name__", None) or getattr(value, "what", None)
+    name = next((n for n in (getattr(value, a, None) for a in _NAMES) if n), None)
     return value if isinstance(value, str) else name or str(value)

@@ -10,6 +10,7 @@ import pytest
 import rnnjax
 from rnnjax import dynamics, probes, scaled, scan
 from rnnjax.losses import squared_error
+from tests.crossed import crossed
 from tests.discovery import SIZES, cells_found
 
 CELLS = cells_found()
@@ -161,8 +162,7 @@ def test_bptt_is_jax_grad(name):
     assert_trees_close(got, grads, 1e-12)
 
 
-@OF_EACH_KIND
-@pytest.mark.parametrize("rule", ["segments", "window of T"])
+@crossed("name, rule", KINDS, ["segments", "window of T"])
 def test_bptt_in_segments_or_with_a_full_window_is_jax_grad(name, rule):
     (got_loss, got), (loss, grads) = slow_results(name)["rules"][rule], results(name)["oracle"]
     np.testing.assert_allclose(got_loss, loss, rtol=1e-13)

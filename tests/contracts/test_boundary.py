@@ -192,7 +192,7 @@ def test_the_check_is_made_once_for_each_combination_of_shapes(monkeypatch):
 def test_batches_of_rules_are_looked_at_too():
     params = CELL.init(KEY)
     batches = jax.tree.map(lambda a: jnp.stack([a, a]), GOOD)
-    for rule in (rules.BPTT(), rules.RTRL(), rules.EligibilityRatio(), rules.MatchedLength()):
+    for rule in (rules.RTRL(), rules.MatchedLength()):
         state = jax.vmap(lambda b, rule=rule: rule.init(CELL, params, b))(batches)
         refused(
             "batch",

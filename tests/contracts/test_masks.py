@@ -11,7 +11,7 @@ import pytest
 import rnnjax
 from rnnjax import masks, penalties, probes, rules, scaled, tasks
 from rnnjax.losses import squared_error
-from tests.crossed import one_in
+from tests.crossed import crossed, one_in
 from tests.discovery import penalties_found, probes_found, rules_found
 from tests.rules.test_contract import cell_of, rule_named
 
@@ -86,8 +86,7 @@ def test_a_rule_sees_nothing_of_padding(name):
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(behind))
 
 
-@pytest.mark.parametrize("loss", [squared_error, None])
-@pytest.mark.parametrize("name", probes_found())
+@crossed("name, loss", probes_found(), [squared_error, None])
 def test_a_probe_sees_nothing_of_padding(name, loss):
     probe = probes_found()[name]
     if loss is None and name in ("step_contributions", "curvature_along_gradient"):

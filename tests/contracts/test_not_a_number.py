@@ -11,6 +11,7 @@ import rnnjax
 from rnnjax import matrices, parallel, penalties, probes, rules, scaled
 from rnnjax.losses import squared_error
 from rnnjax.scaled import Scaled
+from tests.crossed import one_in
 from tests.discovery import activations_found, probes_found
 
 KEY = jax.random.key(2)
@@ -40,7 +41,7 @@ def test_an_activation_and_its_slopes(activation):
     assert all(np.all(np.isnan(value)) for value in given)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", one_in(2, CELLS))
 def test_spectra(name):
     """The exponents of a trajectory that is none, also where no slope looks at the state."""
     cell = CELLS[name]
@@ -115,7 +116,7 @@ def test_random_chains():
     assert np.isnan(found["growth_rate_random"])
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", one_in(2, CELLS))
 def test_losses_gradients_and_penalties(name):
     cell = CELLS[name]
     params = cell.init(KEY)

@@ -125,8 +125,7 @@ def test_the_derivative_of_clipping_at_zero():
     assert jax.grad(clipped)(0.0) == jax.jacfwd(clipped)(0.0) == 7
 
 
-@pytest.mark.parametrize("order", [0, 1, 2])
-@pytest.mark.parametrize("activation", activations_found(), ids=lambda a: a.name)
+@crossed("activation, order", activations_found(), [0, 1, 2])
 def test_slopes_have_the_derivatives_of_the_activation(activation, order):
     """At 0, where |x| and maxima have none, at infinity's side of branches, and in between."""
     points = np.array([0.0, -0.0, 1e-300, 0.7, -0.7, 2**0.5, 3.0, -3.0, -29.9, -30.1, 25.0])

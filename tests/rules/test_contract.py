@@ -9,6 +9,7 @@ import pytest
 
 import rnnjax
 from rnnjax import rules, scaled, tasks
+from tests.crossed import one_in
 from tests.discovery import rules_found
 
 TASK = tasks.DataPairs(length=6)
@@ -60,7 +61,10 @@ def goes_on_in_batches(rule):
     return hasattr(rule, "batch_gradient") or hasattr(rule, "rule") or isinstance(rule, rules.RTRL)
 
 
-@pytest.fixture(scope="module", params=rules_found())
+@pytest.fixture(
+    scope="module",
+    params=one_in(2, rules_found(), always=["BPTT", "RTRL", "EligibilityTrace", "SnAp"]),
+)
 def seen(request):
     """One compiled program of everything that is asked of a rule."""
     rule = rule_named(request.param)

@@ -51,6 +51,7 @@ def test_shards_that_are_sent_back_give_the_bytes_of_the_local_run(rnnjax, folde
     assert (folder / "returned" / "cube.nc").read_bytes() == (plain / "cube.nc").read_bytes()
 
 
+@pytest.mark.slow
 def test_workers_scheduler_and_client_are_killed_and_nothing_is_lost(rnnjax, start, folder, local):
     out = folder / "hunted"
     process = start(*SWEEP, "--out", out, *ON_TWO, TOY_PAUSE="0.7")

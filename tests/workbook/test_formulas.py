@@ -14,6 +14,7 @@ from rnnjax.tasks import DataPairs
 from rnnjax.workbook import Setting, Table, from_task, read_weights, write_workbook
 from rnnjax.workbook.layout import COLUMN, HELD_OUT, LABELS, TRAINING, WEIGHTS, Rows
 from rnnjax.workbook.parameters import entry, network
+from tests.crossed import crossed
 from tests.workbook.expected import LOSS, RULES, held_out_numbers, numbers
 from tests.workbook.office import computed
 
@@ -127,8 +128,7 @@ def numeric(cells):
     return {a for a, value in cells.items() if isinstance(value, int | float)}
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("sheet", TRAINING)
+@crossed("case, sheet", CASES, TRAINING)
 def test_every_number_of_a_sheet_of_training(books, case, sheet):
     cells = books[0][case][sheet]
     expected = numbers(sheet, *CASES[case])
