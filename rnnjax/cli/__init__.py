@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnjax.cli.arguments import parse
+from rnnjax.cli.source_date import check_source_date
 from rnnjax.errors import ConfigError, SetupError, one_line
-from rnnjax.sweep.surroundings import check_source_date
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -101,20 +101,6 @@ def check_xla_flags() -> None:
         raise SetupError("XLA_FLAGS", f"expected flags that this jaxlib knows: {reason}")
 
 
-def check_source_date() -> None:
-    """Test SOURCE_DATE_EPOCH, which numpy and matplotlib read as a number when they are imported.
-
-    Raises:
-        SetupError: it is none.
-    """
-    text = os.environ.get("SOURCE_DATE_EPOCH")
-    try:
-        int(text if text is not None else 0)
-    except ValueError:
-        told = f"expected a whole number of seconds, got {shown(text)}"
-        raise SetupError("SOURCE_DATE_EPOCH", told) from None
-
-
 def devices_asked() -> int | None:
     """The number of devices that JAX_NUM_CPU_DEVICES requests; None if it requests none.
 
