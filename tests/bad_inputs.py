@@ -260,7 +260,11 @@ def broken_toml(chooser, by_file):
     try:
         axes = tomllib.loads(text.decode()).get("axes")
     except ValueError:
-        return Bad(FILE, text, (f"{CONFIG}: expected TOML",))
+        return Bad(
+            FILE,
+            text,
+            (f"{CONFIG}: expected TOML, got ", f"{CONFIG}: expected TOML in UTF-8, got byte "),
+        )
     missing = [name for name in AXES if name.removeprefix("axes.") not in (axes or ())]
     if not (cut and missing):
         return broken_toml(chooser, by_file)
