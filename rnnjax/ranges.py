@@ -195,7 +195,7 @@ class Key:
         """See `Range`."""
         if isinstance(value, jax.Array | np.ndarray):
             typed = jnp.issubdtype(value.dtype, jax.dtypes.prng_key) and value.shape == ()
-            if typed or (value.dtype == jnp.uint32 and value.ndim == 1):
+            if typed or (value.dtype == jnp.uint32 and value.shape in _RAW_KEYS):
                 return value
         raise refusal(name, self, value)
 
@@ -203,6 +203,7 @@ class Key:
         return "one key, as jax.random.key(0) makes it"
 
 
+_RAW_KEYS = ((2,), (4,))  # of threefry2x32, and of rbg and unsafe_rbg
 KEY = Key()
 
 

@@ -115,7 +115,9 @@ def test_targets_that_would_be_broadcast(name):
         assert np.isfinite(call(cross_entropy, params, GOOD.replace(y=labels)).loss)
 
 
-@pytest.mark.parametrize("key", [0, None, jnp.zeros(3), jax.random.split(KEY, 2)])
+@pytest.mark.parametrize(
+    "key", [0, None, jnp.zeros(3), jnp.zeros(3, jnp.uint32), jax.random.split(KEY, 2)]
+)
 def test_what_is_no_key(key):
     task = rnnjax.tasks.DataPairs(length=3)
     cell = rnnjax.Vanilla(task.n_x, 2, task.n_y)
