@@ -20,7 +20,8 @@ def reach(reading: Reading) -> Iterator[Finding]:
     reached = last > 0
     rows = reading.numbers("log_norm_by_lag", "lag")
     if len(rows) == len(last):
-        reached &= ~(np.isneginf(rows) | np.isnan(rows)).all(axis=1) | np.isnan(rows).any(axis=1)
+        zero = np.isneginf(rows)
+        reached &= ~(zero.any(axis=1) & (zero | np.isnan(rows)).all(axis=1))
     n, total = int(reached.sum()), len(last)
     if n < total:
         told = "The loss does not depend on the state of this layer in any example"

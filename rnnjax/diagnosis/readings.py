@@ -21,48 +21,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from rnnjax.diagnosis.bands import Band, Trend, band, first_fall, lasts_from, trend
+from rnnjax.diagnosis.occurrences import NonFinite, Occurrence, non_finite, occurrence
 from rnnjax.diagnosis.thresholds import FORMATS, THRESHOLDS
 
 Floats = NDArray[np.float64]
 
 _HORIZON = THRESHOLDS["horizon"].value * math.log(10)
-
-
-@dataclass(frozen=True)
-class Occurrence:
-    """In how many examples something happened, and at which lag.
-
-    Attributes:
-        lag: median first lag over all examples, those without it ranked last; inf if it happens in
-            fewer than half of them.
-        first: the least lag of any example; inf if there is none.
-        n: examples in which it happened.
-        n_examples: examples looked at.
-    """
-
-    lag: float
-    first: float
-    n: int
-    n_examples: int
-
-
-@dataclass(frozen=True)
-class NonFinite:
-    """Where numbers first stopped being finite.
-
-    Attributes:
-        step: forward the least step of any example, backward the greatest.
-        at: operation and source line there, "" if not known.
-        n: examples in which it happened.
-        n_forward: examples of these in which the forward pass was not finite.
-        n_examples: examples looked at.
-    """
-
-    step: int
-    at: str
-    n: int
-    n_forward: int
-    n_examples: int
 
 
 @dataclass(frozen=True)
@@ -122,11 +86,9 @@ class Reading:
         measured = self._band("log_norm_forward", "step")
         if measured.empty:
             return measured
-        ends = (
-            (0.0, measured.x),
-            *((0.0, getattr(measured, s)) for s in ("low", "median", "high")),
-        )
-        x, low, median, high = (np.concatenate(([start], rest)) for start, rest in ends)
+        curves = (measured.low, measured.median, measured.high)
+        low, median, high = (np.concatenate(([0.0], curve)) for curve in curves)
+        x = np.concatenate(([0.0], measured.x))
         return Band(x, low, median, high, measured.n_examples)
 
     @cached_property
@@ -188,32 +150,18 @@ class Reading:
         return named or ((whole,) if whole in FORMATS else ())
 
     def occurrence(self, name: str) -> Occurrence:
-        """Read a first lag such as `zero_lag_float32`; an example without a gradient is left out."""
+        """Read a first lag such as `zero_lag_float32`; examples without a gradient do not count."""
         lags = self.numbers(name)
         rows = self.numbers("log_norm_by_lag", "lag")
-        if len(rows) == len(lags):
-            lags = lags[~np.isnan(rows).all(axis=1)]
-        if not len(lags):
-            return Occurrence(math.inf, math.inf, 0, 0)
-        happened = lags >= 0
-        ranked = np.where(happened, lags, np.inf)
-        # The lower of two middle ranks: the lag by which half of the examples have it.
-        middle = float(np.sort(ranked)[(len(ranked) - 1) // 2])
-        return Occurrence(middle, float(ranked.min()), int(happened.sum()), len(lags))
+        measured = ~np.isnan(rows).all(axis=-1)
+        return occurrence(lags[measured] if len(measured) == len(lags) else lags)
 
     def non_finite(self, backward: bool) -> NonFinite | None:
         """Where the forward or the backward pass is not finite; None if it is everywhere."""
         way = "backward" if backward else "forward"
         steps = self.numbers(f"non_finite_{way}_step")
-        found = np.flatnonzero(steps >= 0)
-        if not found.size:
-            return None
-        chosen = found[np.argmax(steps[found] if backward else -steps[found])]
-        places = self.data.get(f"non_finite_{way}_at")
-        at = "" if places is None else str(np.atleast_1d(places.values)[chosen])
-        forward = self.numbers("non_finite_forward_step")
-        n_forward = int((forward[found] >= 0).sum()) if len(forward) == len(steps) else 0
-        return NonFinite(int(steps[chosen]), at, found.size, n_forward, len(steps))
+        places = self._texts(f"non_finite_{way}_at")
+        return non_finite(steps, self.numbers("non_finite_forward_step"), places, backward)
 
     def numbers(self, name: str, axis: str = "") -> Floats:
         """A variable as floats, the named axis last; of length 0 where it is missing."""
@@ -225,11 +173,11 @@ class Reading:
 
     def activations(self) -> NDArray[np.str_]:
         """Name of the activation of every unit, "" where none is known."""
-        if "activation" not in self.data:
-            return np.full(self.data.sizes.get("unit", 0), "")
-        return np.array(
-            [v if isinstance(v, str) else "" for v in self.data["activation"].values.flat]
-        )
+        return self._texts("activation")
+
+    def _texts(self, name: str) -> NDArray[np.str_]:
+        values = self.data[name].values if name in self.data else np.empty(0)
+        return np.array([v if isinstance(v, str) else "" for v in np.ravel(values)], dtype=str)
 
     def _band(self, name: str, axis: str) -> Band:
         rows = self.numbers(name, axis)

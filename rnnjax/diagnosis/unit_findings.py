@@ -36,6 +36,8 @@ def dead(reading: Reading) -> Iterator[Finding]:
     if not flags.size:
         return
     relu = reading.activations() == "relu"
+    if len(relu) != len(flags):
+        return
     known = relu & ~np.isnan(flags)
     if not known.any():
         return
@@ -81,7 +83,9 @@ def saturating(reading: Reading) -> Floats:
     shares = reading.numbers("flat_share")
     if not shares.size:
         return shares
-    return np.where(reading.activations() == "relu", np.nan, shares)
+    names = reading.activations()
+    relu = names == "relu" if len(names) == len(shares) else np.zeros(len(shares), dtype=bool)
+    return np.where(relu, np.nan, shares)
 
 
 def ranked(shares: Floats, n: int = _WORST) -> list[int]:

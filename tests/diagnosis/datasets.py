@@ -87,10 +87,9 @@ def _layer(layer, n_examples, rng, coords):
         window[:, layer.measured_window :] = np.nan
     forward = layer.forward_rate * steps + _walk(rng, 0.1, (n_examples, len(steps)))
     forward = np.where(steps[None] <= layer.T, forward, np.nan)
-    for (example, step), rows in (
-        (p, c) for p in (layer.backward_nan,) if p for c in (curves, logs)
-    ):
-        rows[example, last[example] - step :] = np.nan
+    if layer.backward_nan:
+        example, step = layer.backward_nan
+        curves[example, last[example] - step :] = np.nan
     out = {
         "line": ((), f"model.py:{len(layer.name)}"),
         "length": ((), layer.T),
@@ -150,7 +149,7 @@ def _dynamics(layer, n_examples):
 
 
 def _dimension(exponents):
-    """Kaplan-Yorke: j + (sum of the first j) / |next|, j the last with a sum that is not negative."""
+    """Kaplan-Yorke: j + (sum of the first j) / |next|, j the last with a sum of at least 0."""
     sums = np.cumsum(exponents)
     if sums[-1] >= 0:
         return np.nan
