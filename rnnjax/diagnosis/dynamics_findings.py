@@ -51,6 +51,7 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
     yield finding(
         reading.layer, "spectrum", first, "nat a step", f"{told}.",
         "two standard errors, and a growth by e over the sequence", limit, alarm=chaotic,
+        error=error,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A finding: one sentence with the number, the threshold and the source behind it."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +29,7 @@ class Finding:
         compared_with: what the number was compared with, on which examples.
         severity: an alarm asks for something to be done, a reading is a fact.
         statement: the sentence.
+        error: standard error of the number over examples; None where it has none.
     """
 
     layer: str
@@ -39,6 +41,7 @@ class Finding:
     compared_with: str
     severity: Severity
     statement: str
+    error: float | None = None
 
     @property
     def alarm(self) -> bool:
@@ -56,6 +59,7 @@ def finding(
     threshold: Threshold | None = None,
     *,
     alarm: bool = False,
+    error: float = math.nan,
 ) -> Finding:
     """Make a finding whose threshold carries its source.
 
@@ -68,7 +72,11 @@ def finding(
         compared_with: what the number was compared with.
         threshold: the level; None for a number that is held against none.
         alarm: whether something is to be done about it.
+        error: standard error of the number; NaN for none.
     """
     level, source = (None, "") if threshold is None else (threshold.value, threshold.source)
     how = Severity.ALARM if alarm else Severity.READING
-    return Finding(layer, name, float(number), unit, level, source, compared_with, how, statement)
+    spread = None if math.isnan(error) else float(error)
+    return Finding(
+        layer, name, float(number), unit, level, source, compared_with, how, statement, spread
+    )

@@ -75,7 +75,10 @@ def e_folding(reading: Reading) -> Iterator[Finding]:
     told = f"The gradient {way} by a factor e every {time} steps."
     if line.n_examples == 1:
         told = f"{told[:-1]} (one example: no standard error)."
-    yield finding(reading.layer, "e-folding time", line.e_folding, "steps", told, compared, limit)
+    yield finding(
+        reading.layer, "e-folding time", line.e_folding, "steps", told, compared, limit,
+        error=line.e_folding_error,
+    )  # fmt: skip
 
 
 def vanishes(reading: Reading) -> Iterator[Finding]:

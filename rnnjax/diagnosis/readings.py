@@ -153,7 +153,7 @@ class Reading:
         """Read a first lag such as `zero_lag_float32`; examples without a gradient do not count."""
         lags = self.numbers(name)
         rows = self.numbers("log_norm_by_lag", "lag")
-        measured = ~np.isnan(rows).all(axis=-1)
+        measured: NDArray[np.bool_] = ~np.asarray(np.isnan(rows).all(axis=-1))
         return occurrence(lags[measured] if len(measured) == len(lags) else lags)
 
     def non_finite(self, backward: bool) -> NonFinite | None:

@@ -55,3 +55,26 @@ def percent(share: float) -> str:
 def decades(nats: float) -> float:
     """Convert nats to decades."""
     return nats / math.log(10)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of_ten(exponent: float) -> str:
+    """Write 10 to a whole number, as in "10⁻⁴"."""
+    return f"10{str(round(exponent)).translate(_RAISED)}"
+
+
+def quantity(value: float, unit: str, error: float | None = None) -> str:
+    """Write a number with its unit; a share in per cent, an infinite number as not reached.
+
+    Example:
+        >>> quantity(14, "steps"), quantity(0.25, "share of units"), quantity(math.inf, "steps")
+        ('14 steps', '25 % of units', 'not reached')
+    """
+    if math.isinf(value):
+        return "not reached"
+    if unit.startswith("share "):
+        return percent(value) + unit.removeprefix("share")
+    told = with_error(value, math.nan if error is None else error)
+    return f"{told} {unit.removesuffix('s') if value == 1 else unit}"
