@@ -74,6 +74,11 @@ class Chart:
     told: str = ""
 
     @property
+    def note(self) -> str:
+        """What is to be read under the title."""
+        return self.told
+
+    @property
     def x_range(self) -> tuple[float, float]:
         """From the first to the last x of any curve; half a step around points."""
         first = min(line.band.x[0] for line in self.lines)
@@ -93,6 +98,7 @@ class Bars:
         shares: (n,).
         limit: a labelled line across the bars.
         told: the chart in words.
+        note: what is to be read under the title.
     """
 
     title: str
@@ -101,6 +107,7 @@ class Bars:
     shares: tuple[float, ...]
     limit: Level
     told: str = ""
+    note: str = ""
 
 
 def ticks(low: float, high: float, n: int = 5, *, whole: bool = False) -> list[float]:
@@ -125,11 +132,21 @@ def ticks(low: float, high: float, n: int = 5, *, whole: bool = False) -> list[f
     return [float(round(i * step, 10)) + 0.0 for i in np.arange(first, last + 1)]
 
 
-def padded_range(bands: Sequence[Band], also: Sequence[float] = ()) -> tuple[float, float]:
-    """Return the limits of an axis that holds the finite parts of all medians and bands."""
+def padded_range(
+    bands: Sequence[Band], also: Sequence[float] = (), *, whole: bool = False
+) -> tuple[float, float]:
+    """Return the limits of an axis that holds the finite parts of all medians and bands.
+
+    Args:
+        bands: what is drawn.
+        also: numbers that the axis shows as well.
+        whole: whether a short axis goes to the next integers, so that decades have two numbers.
+    """
     values = np.concatenate([[*also], *(np.ravel([b.low, b.median, b.high]) for b in bands)])
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if whole and high - low < 3:
+        return float(np.floor(low)), float(max(np.ceil(high), np.floor(low) + 1))
     room = 0.06 * (high - low) or 0.5
     return low - room, high + room
 

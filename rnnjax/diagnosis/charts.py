@@ -16,6 +16,7 @@ from rnnjax.diagnosis.unit_findings import ranked
 from rnnjax.diagnosis.wording import amount, count, decades, percent
 
 _LN10 = math.log(10)
+_SHUT_AT_ALL = 0.5
 _MEDIAN = "median over examples, band 10 % to 90 %"
 
 
@@ -42,7 +43,7 @@ def gradient(reading: Reading) -> Iterator[Chart]:
     yield Chart(
         "Gradient by lag", "lag k (steps back)", "norm of dL/dh at lag k",
         (Line(curve),), floors, tuple(marks),
-        padded_range([curve], [floor.y for floor in floors]), decades=True,
+        padded_range([curve], [floor.y for floor in floors], whole=True), decades=True,
         told=f"Norm from 10^{ends[0]:.1f} at lag {amount(curve.x[0])} to 10^{ends[1]:.1f} at lag "
         f"{amount(curve.x[-1])}; {_MEDIAN}. " + _sentence([m.label for m in marks]),
     )  # fmt: skip
@@ -68,8 +69,8 @@ def memory(reading: Reading) -> Iterator[Chart]:
     level = Level(-THRESHOLDS["horizon"].value, "two decades")
     yield Chart(
         "Memory forward and backward", "steps t, or lag k", "relative to the start",
-        tuple(lines), (level,), marks, padded_range([line.band for line in lines], [level.y]),
-        decades=True,
+        tuple(lines), (level,), marks,
+        padded_range([line.band for line in lines], [level.y, 0.0], whole=True), decades=True,
         told="Influence of the first state over time and of the loss over lag. "
         + _sentence([f"two decades {m.label} steps" for m in marks] or ["two decades not reached"]),
     )  # fmt: skip
@@ -117,9 +118,11 @@ def saturation(reading: Reading) -> Iterator[Bars]:
 
 
 def gates(reading: Reading) -> Iterator[Bars]:
-    """The ten keep gates that are shut most of the time."""
+    """The ten keep gates that are shut most of the time, if one is shut half of the time."""
     shares = reading.numbers("gate_shut_share")
     limit = THRESHOLDS["gate time"].value
+    if shares.size and np.nan_to_num(shares).max() < _SHUT_AT_ALL:
+        return
     yield from _bars(shares, "Shut keep gates, worst ten", "share of time below 0.05", limit)
 
 
@@ -164,7 +167,7 @@ def _bars(shares: np.ndarray, title: str, x_label: str, limit: float) -> Iterato
     told = _sentence([f"unit {i} {percent(shares[i])}" for i in units] or ["none at any time"])
     chosen = tuple(float(shares[i]) for i in units)
     yield Bars(title, x_label, tuple(str(i) for i in units), chosen, Level(limit, percent(limit)),
-               f"Unit by unit: {told}")  # fmt: skip
+               f"Unit by unit: {told}", f"dashed: {percent(limit)} of the time")  # fmt: skip
 
 
 def _sentence(parts: list[str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from rnnjax.diagnosis.finding import Finding, finding
 from rnnjax.diagnosis.readings import Reading
 from rnnjax.diagnosis.thresholds import THRESHOLDS
-from rnnjax.diagnosis.wording import amount, count, decades, with_error
+from rnnjax.diagnosis.wording import amount, count, decades, power, with_error
 
 
 def forward_memory(reading: Reading) -> Iterator[Finding]:
@@ -90,16 +90,9 @@ def singular_values(reading: Reading) -> Iterator[Finding]:
     span = int(reading.data["span"].values[row])
     told = (
         f"Over {count(span, 'step')} the strongest direction is carried with gain "
-        f"{_gain(values[0])}, number {len(values)} with {_gain(values[-1])}."
+        f"{power(values[0])}, number {len(values)} with {power(values[-1])}."
     )
     yield finding(
         reading.layer, "singular values", values[0], "nat", told,
         "gain 1 (median over examples)",
     )  # fmt: skip
-
-
-def _gain(nats: float) -> str:
-    """Write e^nats in powers of ten, at any magnitude."""
-    if abs(nats) < 6:
-        return amount(float(f"{math.exp(nats):.2g}"))
-    return f"10^{decades(nats):.1f}" if math.isfinite(nats) else "0"

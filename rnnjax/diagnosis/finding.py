@@ -30,6 +30,7 @@ class Finding:
         severity: an alarm asks for something to be done, a reading is a fact.
         statement: the sentence.
         error: standard error of the number over examples; None where it has none.
+        threshold_unit: unit of the threshold; "" if there is none.
     """
 
     layer: str
@@ -42,6 +43,7 @@ class Finding:
     severity: Severity
     statement: str
     error: float | None = None
+    threshold_unit: str = ""
 
     @property
     def alarm(self) -> bool:
@@ -75,8 +77,10 @@ def finding(
         error: standard error of the number; NaN for none.
     """
     level, source = (None, "") if threshold is None else (threshold.value, threshold.source)
+    level_unit = "" if threshold is None else threshold.unit
     how = Severity.ALARM if alarm else Severity.READING
     spread = None if math.isnan(error) else float(error)
     return Finding(
-        layer, name, float(number), unit, level, source, compared_with, how, statement, spread
-    )
+        layer, name, float(number), unit, level, source, compared_with, how, statement, spread,
+        level_unit,
+    )  # fmt: skip

@@ -1,6 +1,5 @@
 """Where numbers stop being finite, and the norms of the whole gradient over examples."""
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +9,7 @@ from rnnjax.diagnosis.bands import Floats
 from rnnjax.diagnosis.finding import Finding, finding
 from rnnjax.diagnosis.readings import Reading
 from rnnjax.diagnosis.thresholds import THRESHOLDS
-from rnnjax.diagnosis.wording import amount, count, decades
+from rnnjax.diagnosis.wording import count, decades, power
 
 
 def not_finite(reading: Reading) -> Iterator[Finding]:
@@ -59,27 +58,14 @@ def norms(dataset: xr.Dataset) -> Iterator[Finding]:
     median, clip, largest = np.quantile(finite, [0.5, level.value, 1])
     touched = int((finite > clip).sum())
     told = (
-        f"Gradient norms of single examples: median {norm(median)}, largest {norm(largest)} "
-        f"({decades(largest - median):.1f} decades above); clipping them at {norm(clip)} touches "
+        f"Gradient norms of single examples: median {power(median)}, largest {power(largest)} "
+        f"({decades(largest - median):.1f} decades above); clipping them at {power(clip)} touches "
         f"{touched} of {len(finite)}."
     )
     yield finding(
-        "", "gradient norms", clip, "nat", told,
+        "", "gradient norms", clip, "nat (ln of the norm)", told,
         f"the median over {count(len(finite), 'example')}", level,
     )  # fmt: skip
-
-
-def norm(nats: float) -> str:
-    """Write e^nats with two digits, at any magnitude.
-
-    Example:
-        >>> norm(0.0), norm(-1000.0)
-        ('1', '5.1e-435')
-    """
-    if abs(decades(nats)) < 4:
-        return amount(float(f"{math.exp(nats):.2g}"))
-    exponent = math.floor(decades(nats) + 0.02)  # 9.95 and more reads 10
-    return f"{10 ** (decades(nats) - exponent):.1f}e{exponent:+03d}"
 
 
 def _of_examples(dataset: xr.Dataset, name: str) -> Floats:

@@ -77,14 +77,9 @@ def _body(report: Report) -> Iterator[str]:
         yield "<h2>All parameters</h2>"
         yield table(of_program)
     drawn = _drawn(report)
+    n_points = min(160, _POINTS // (_CURVES_A_LAYER * max(len(drawn), 1)))
     for i, reading in enumerate(report.readings):
-        yield from _layer(
-            report,
-            reading,
-            i,
-            i in drawn,
-            max(16, _POINTS // (_CURVES_A_LAYER * max(len(drawn), 1))),
-        )
+        yield from _layer(report, reading, i, n_points if i in drawn else 0)
     yield from _remedies(report.remedies)
     if report.unmeasured:
         yield "<h2>Not measured</h2>"
@@ -105,16 +100,14 @@ def _alarm(found: Finding) -> str:
     return f"{where}{text_of(found.statement)}"
 
 
-def _layer(
-    report: Report, reading: Reading, index: int, drawn: bool, n_points: int
-) -> Iterator[str]:
+def _layer(report: Report, reading: Reading, index: int, n_points: int) -> Iterator[str]:
     yield f'<section aria-labelledby="layer-{index}">'
     yield f'<h2 id="layer-{index}">{text_of(reading.layer)}</h2>'
     about = [reading.text("line"), reading.text("state")]
     about += [count(reading.length, "step")] if reading.length == reading.length else []
     about += ["reads its sequence from the end"] if reading.reversed else []
     yield f'<p class="about">{text_of(", ".join(part for part in about if part))}</p>'
-    if drawn:
+    if n_points:
         yield panels(charts(reading), f"l{index}", n_points)
     else:
         yield '<p class="about">Not drawn: too many layers for one page.</p>'
@@ -132,7 +125,7 @@ def panels(drawn: Sequence[Chart | Bars], name: str, n_points: int) -> str:
         n_points: about how many points a curve keeps.
     """
     figures = (
-        f"<figure><figcaption>{text_of(chart.title)}<small>{text_of(chart.told)}</small>"
+        f"<figure><figcaption>{text_of(chart.title)}<small>{text_of(chart.note)}</small>"
         f"</figcaption>{svg(chart, f'{name}-{i}', n_points)}</figure>"
         for i, chart in enumerate(drawn)
     )
@@ -150,7 +143,7 @@ def table(found: Sequence[Finding]) -> str:
 def _row(found: Finding) -> str:
     tag = '<span class="tag">Alarm</span> ' if found.alarm else ""
     number = quantity(found.number, found.unit, found.error)
-    level = "" if found.threshold is None else amount(found.threshold)
+    level = "" if found.threshold is None else quantity(found.threshold, found.threshold_unit)
     source = "; ".join(part for part in (level, found.source) if part)
     return (
         f'<tr><th scope="row">{tag}{text_of(found.name)}</th>'

@@ -163,9 +163,8 @@ def _marks(chart: Chart, frame: _Frame) -> Iterator[str]:
         y = frame.top - _LINE_HEIGHT * (len(chart.marks) - row) + 9
         yield f'<path class="mark c{mark.colour}" d="M{x:.1f} {y + 2:.1f}V{frame.bottom:g}"/>'
         fits = x + 4 + _CHARACTER * len(mark.label) < _WIDTH
-        yield _text(
-            x + (4 if fits else -4), y, mark.label, f"{'' if fits else 'end '}halo c{mark.colour}"
-        )
+        side, place = (4, "") if fits else (-4, "end ")
+        yield _text(x + side, y, mark.label, f"{place}halo c{mark.colour}")
 
 
 def _legend(chart: Chart) -> Iterator[str]:

@@ -78,3 +78,16 @@ def quantity(value: float, unit: str, error: float | None = None) -> str:
         return percent(value) + unit.removeprefix("share")
     told = with_error(value, math.nan if error is None else error)
     return f"{told} {unit.removesuffix('s') if value == 1 else unit}"
+
+
+def power(nats: float) -> str:
+    """Write e^nats with two digits, at any magnitude.
+
+    Example:
+        >>> power(0.0), power(-1000.0), power(-math.inf)
+        ('1', '5.1e-435', '0')
+    """
+    if math.isinf(nats) or abs(decades(nats)) < 4:
+        return amount(float(f"{math.exp(nats):.2g}"))
+    exponent = math.floor(decades(nats) + 0.02)  # 9.95 and more reads 10
+    return f"{10 ** (decades(nats) - exponent):.1f}e{exponent:+03d}"
