@@ -146,7 +146,8 @@ def padded_range(
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if whole and high - low < 3:
-        return float(np.floor(low)), float(max(np.ceil(high), np.floor(low) + 1))
+        first = float(np.floor(low))
+        return first, max(high + 0.1, first + 1)
     room = 0.06 * (high - low) or 0.5
     return low - room, high + room
 

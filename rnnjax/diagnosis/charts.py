@@ -54,14 +54,14 @@ def memory(reading: Reading) -> Iterator[Chart]:
     forward = in_decades(reading.forward)
     if forward.empty or not np.isfinite(forward.median).any():
         return
-    lines = [Line(forward, "forward: dh_t/dh_0")]
+    lines = [Line(forward, "forward")]
     back = in_decades(reading.gradient)
     if not back.empty and np.isfinite(back.median[0]):
         start = back.median[0]
         moved = Band(
             back.x, back.low - start, back.median - start, back.high - start, back.n_examples
         )
-        lines.append(Line(moved, "backward: gradient", 1))
+        lines.append(Line(moved, "backward", 1))
     spans = (("forward", reading.forward_horizon), ("backward", reading.horizon))
     marks = tuple(
         Mark(t, f"{way}: {amount(t)}", i) for i, (way, t) in enumerate(spans) if math.isfinite(t)

@@ -47,6 +47,7 @@ def grid(rows: Sequence[tuple[str, Sequence[Chart | Bars]]], title: str) -> Figu
                 ax.set_visible(True)
                 draw(ax, chart)
             first = next(ax for ax in panels if ax.get_visible())
+            # The only title of two lines: the layer, then what the panel shows.
             told = f"{plain(name)}\n{first.get_title('left')}"
             first.set_title(told, loc="left", parse_math=False)
         if title:

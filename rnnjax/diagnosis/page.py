@@ -10,6 +10,7 @@ from pathlib import Path
 from rnnjax.diagnosis.chart import Bars, Chart
 from rnnjax.diagnosis.charts import charts
 from rnnjax.diagnosis.finding import Finding
+from rnnjax.diagnosis.overview import HEADS, cells
 from rnnjax.diagnosis.readings import Reading
 from rnnjax.diagnosis.remedy import Remedy
 from rnnjax.diagnosis.report import Report
@@ -18,9 +19,11 @@ from rnnjax.diagnosis.svg import svg, text_of
 from rnnjax.diagnosis.wording import amount, count, quantity
 
 _STYLE = Path(__file__).with_name("page.css")
-# With the points of their curves, the page of a program with many layers stays below 500 kB.
-_MOST_LAYERS_DRAWN = 16
-_POINTS = 12_000
+# With these two, the page of a program with many layers stays below 500 kB.
+MOST_LAYERS_DRAWN = 12
+"""Layers with a section of their own: those with alarms, then the first ones."""
+
+_POINTS = 4_500
 _CURVES_A_LAYER = 6
 
 
@@ -67,24 +70,22 @@ def _body(report: Report) -> Iterator[str]:
     yield f"<h1>{text_of(report.title or 'Diagnosis')}</h1>"
     yield f'<p class="about">{text_of(_sizes(report))}</p>'
     yield from _verdict(report)
+    drawn = _drawn(report)
     if len(report.layers) > 1:
-        links = (
-            f'<li><a href="#layer-{i}">{text_of(name)}</a></li>'
-            for i, name in enumerate(report.layers)
-        )
-        yield f'<nav aria-label="Layers"><ul>{"".join(links)}</ul></nav>'
+        yield from _overview(report, drawn)
     if of_program := report.of_layer(""):
         yield "<h2>All parameters</h2>"
         yield table(of_program)
-    drawn = _drawn(report)
     n_points = min(160, _POINTS // (_CURVES_A_LAYER * max(len(drawn), 1)))
     for i, reading in enumerate(report.readings):
-        yield from _layer(report, reading, i, n_points if i in drawn else 0)
+        if i in drawn:
+            yield from _layer(report, reading, i, n_points)
     yield from _remedies(report.remedies)
     if report.unmeasured:
         yield "<h2>Not measured</h2>"
         yield f"<ul>{''.join(f'<li>{text_of(told)}</li>' for told in report.unmeasured)}</ul>"
     yield from provenance(report)
+    yield method()
 
 
 def _verdict(report: Report) -> Iterator[str]:
@@ -100,6 +101,24 @@ def _alarm(found: Finding) -> str:
     return f"{where}{text_of(found.statement)}"
 
 
+def _overview(report: Report, drawn: set[int]) -> Iterator[str]:
+    yield '<nav aria-labelledby="layers"><h2 id="layers">Layers</h2>'
+    left = len(report.layers) - len(drawn)
+    if left:
+        yield f"<p>{count(left, 'layer')} without a section of their own below.</p>"
+    heads = "".join(f'<th scope="col">{text_of(name)}</th>' for name in ("Layer", *HEADS))
+    rows = []
+    for i, reading in enumerate(report.readings):
+        name = text_of(reading.layer)
+        shown = f'<a href="#layer-{i}">{name}</a>' if i in drawn else name
+        numbers = "".join(
+            f'<td data-label="{text_of(head)}">{text_of(cell)}</td>'
+            for head, cell in zip(HEADS, cells(report, reading), strict=True)
+        )
+        rows.append(f'<tr><th scope="row">{shown}</th>{numbers}</tr>')
+    yield f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></nav>"
+
+
 def _layer(report: Report, reading: Reading, index: int, n_points: int) -> Iterator[str]:
     yield f'<section aria-labelledby="layer-{index}">'
     yield f'<h2 id="layer-{index}">{text_of(reading.layer)}</h2>'
@@ -107,10 +126,8 @@ def _layer(report: Report, reading: Reading, index: int, n_points: int) -> Itera
     about += [count(reading.length, "step")] if reading.length == reading.length else []
     about += ["reads its sequence from the end"] if reading.reversed else []
     yield f'<p class="about">{text_of(", ".join(part for part in about if part))}</p>'
-    if n_points:
-        yield panels(charts(reading), f"l{index}", n_points)
-    else:
-        yield '<p class="about">Not drawn: too many layers for one page.</p>'
+    if drawn := charts(reading):
+        yield panels(drawn, f"l{index}", n_points)
     if found := report.of_layer(reading.layer):
         yield table(found)
     yield "</section>"
@@ -170,7 +187,7 @@ def _remedies(remedies: Sequence[Remedy]) -> Iterator[str]:
     yield f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def provenance(report: Report) -> Iterator[str]:
+def provenance(report: Report, title: str = "Where this comes from") -> Iterator[str]:
     """Write with what, when and on how much a diagnosis was made."""
     attrs = report.dataset.attrs
     date = attrs.get("date") or source_date()
@@ -189,20 +206,24 @@ def provenance(report: Report) -> Iterator[str]:
         for name, value in told.items()
         if value is not None
     )
-    yield "<h2>Where this comes from</h2>"
-    yield (
+    yield f"<h2>{text_of(title)}</h2>"
+    yield f"<dl>{entries}</dl>"
+
+
+def method() -> str:
+    """Say what medians, bands and units mean."""
+    return (
         "<p>Medians are over examples; bands run from the 10 % to the 90 % quantile, or from the "
         "least to the greatest where there are fewer than 5 examples. Logarithms are natural "
         "(nat); a decade is a factor of 10.</p>"
     )
-    yield f"<dl>{entries}</dl>"
 
 
 def _drawn(report: Report) -> set[int]:
     """Choose the layers that have charts: all, or those with alarms before the others."""
     alarmed = {found.layer for found in report.alarms}
     order = sorted(range(len(report.layers)), key=lambda i: report.layers[i] not in alarmed)
-    return set(itertools.islice(order, _MOST_LAYERS_DRAWN))
+    return set(itertools.islice(order, MOST_LAYERS_DRAWN))
 
 
 def _sizes(report: Report) -> str:

@@ -5,16 +5,16 @@ from typing import Any, assert_never
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from rnnjax.diagnosis.chart import Bars, Chart, Line
-from rnnjax.diagnosis.wording import percent, power_of_ten
+from rnnjax.diagnosis.chart import Bars, Chart, Line, Mark, ticks
+from rnnjax.diagnosis.wording import amount, percent, power_of_ten
 from rnnjax.errors import printable
 from rnnjax.figures.arrays import true_runs
 
 _COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito
 _MUTED = "#57606a"
 _SMALL = 7
+_ROWS = 11  # lines of small text in the height of a panel
 _HALO = [withStroke(linewidth=2, foreground="white")]
 # DejaVu Sans has Latin, Greek and Cyrillic letters; others would be drawn as empty boxes.
 _LAST_LETTER = 0x52F
@@ -45,7 +45,11 @@ def plain(text: str) -> str:
 
 def _curves(ax: Axes, chart: Chart) -> None:
     ax.set_ylabel(plain(chart.y_label), parse_math=False)
-    ax.set(xlim=chart.x_range, ylim=chart.y_range)
+    low, high = chart.y_range
+    rows = len(chart.marks)
+    # The labels of the marks stand above the curves, each in a row of its own.
+    top = high + (high - low) * rows / (_ROWS - rows)
+    ax.set(xlim=chart.x_range, ylim=(low, top))
     for level in chart.levels:
         ax.axhline(level.y, color=_MUTED, linewidth=0.8, linestyle="--")
         across = ax.get_yaxis_transform()
@@ -53,21 +57,25 @@ def _curves(ax: Axes, chart: Chart) -> None:
     for line in chart.lines:
         (_points if chart.points else _line)(ax, line, chart.y_range)
     for row, mark in enumerate(chart.marks):
-        colour = _COLOURS[mark.colour]
-        ax.axvline(mark.x, color=colour, linewidth=0.8, linestyle=":")
-        first, last = chart.x_range
-        left = mark.x < (first + last) / 2
-        # From the top down: each label has a row of its own.
-        _label(
-            ax, mark.x, 0.93 - 0.085 * row, f" {mark.label} ", colour,
-            transform=ax.get_xaxis_transform(), ha="left" if left else "right",
-        )  # fmt: skip
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    if chart.decades:
-        ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
+        _mark(ax, mark, row)
+    _ticks(ax, chart)
     if len(chart.lines) > 1:
         ax.legend(loc="lower left", fontsize=_SMALL)
+
+
+def _mark(ax: Axes, mark: Mark, row: int) -> None:
+    colour = _COLOURS[mark.colour]
+    up = 1 - (row + 1) / _ROWS
+    ax.axvline(mark.x, 0, up + 0.5 / _ROWS, color=colour, linewidth=0.8, linestyle=":")
+    side = "left" if mark.x < np.mean(ax.get_xlim()) else "right"
+    upward = ax.get_xaxis_transform()
+    _label(ax, mark.x, up, f" {mark.label} ", colour, transform=upward, ha=side)
+
+
+def _ticks(ax: Axes, chart: Chart) -> None:
+    ax.set_xticks(found := ticks(*chart.x_range, 4, whole=True), [amount(x) for x in found])
+    values = ticks(*chart.y_range, 4, whole=chart.decades)
+    ax.set_yticks(values, [power_of_ten(y) if chart.decades else amount(y) for y in values])
 
 
 def _line(ax: Axes, line: Line, y_range: tuple[float, float]) -> None:

@@ -18,7 +18,7 @@ from rnnjax.errors import printable
 from rnnjax.figures.arrays import true_runs
 
 _WIDTH, _HEIGHT = 360, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 8, 36
 _LINE_HEIGHT = 13
 _BAR = 17
 _CHARACTER = 5.9  # greatest usual width of a letter, to keep labels inside

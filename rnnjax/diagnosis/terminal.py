@@ -15,21 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnjax.diagnosis.finding import Finding
+from rnnjax.diagnosis.overview import HEADS, cells
 from rnnjax.diagnosis.readings import Reading
 from rnnjax.diagnosis.report import Report
-from rnnjax.diagnosis.wording import amount, count, quantity
+from rnnjax.diagnosis.wording import amount, count
 from rnnjax.errors import printable
 
 _WIDTH = 100
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CELLS = 12
-_COLUMNS = {
-    "horizon": "horizon",
-    "e-folding time": "e-folding",
-    "window": "window",
-    "where weights learn": "80 % from",
-    "spectrum": "exponent",
-}
 
 
 def plain(content: RenderableType, width: int = _WIDTH) -> str:
@@ -76,14 +70,11 @@ def summary(report: Report) -> Table:
     """A row a layer with the numbers that are asked for most."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("layer", overflow="fold")
-    for name in ("steps", "size", "gradient by lag", *_COLUMNS.values()):
+    for name in ("gradient by lag", *HEADS):
         table.add_column(name, no_wrap=True)
     for reading in report.readings:
-        found = {f.name: f for f in report.of_layer(reading.layer)}
-        cells = [_short(found[name]) if name in found else "–" for name in _COLUMNS]
-        sizes = [_size(reading.length), _size(reading.size)]
-        first = [printable(reading.layer), *sizes, sparkline(reading)]
-        table.add_row(*(Text(cell) for cell in (*first, *cells)))
+        first = (printable(reading.layer), sparkline(reading))
+        table.add_row(*(Text(cell) for cell in (*first, *cells(report, reading))))
     return table
 
 
@@ -145,12 +136,3 @@ def _hanging(label: str, text: str, style: str) -> Table:
     table.add_column(overflow="fold")
     table.add_row(Text(label, style=style), Text(printable(text)))
     return table
-
-
-def _short(found: Finding) -> str:
-    told = quantity(found.number, found.unit)
-    return told.removesuffix(" a step").removesuffix(" steps").removesuffix(" nat")
-
-
-def _size(value: float) -> str:
-    return "–" if math.isnan(value) else amount(value)
