@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from rnnjax.diagnosis.chart import Bars, Chart
-from rnnjax.diagnosis.charts import charts
-from rnnjax.diagnosis.panels import draw, plain
-from rnnjax.diagnosis.report import Report
 from rnnjax.figures import PAGE_WIDTH, styled
+from rnnjax.reports.chart import Bars, Chart
+from rnnjax.reports.charts import charts
+from rnnjax.reports.panels import draw, plain
+from rnnjax.reports.report import Report
 
 _ROW = 2.2  # inches
 _PANEL = PAGE_WIDTH / 3

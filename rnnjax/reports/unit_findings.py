@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnjax.diagnosis.finding import Finding, finding
-from rnnjax.diagnosis.readings import Floats, Reading
-from rnnjax.diagnosis.thresholds import THRESHOLDS
-from rnnjax.diagnosis.wording import count, percent
+from rnnjax.reports.finding import Finding, finding
+from rnnjax.reports.readings import Floats, Reading
+from rnnjax.reports.thresholds import THRESHOLDS
+from rnnjax.reports.wording import count, percent
 
 _WORST = 10
 

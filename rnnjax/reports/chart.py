@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnjax.diagnosis.bands import Band, Floats
+from rnnjax.reports.bands import Band, Floats
 
 Indices = NDArray[np.int_]
 

@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnjax.diagnosis.finding import Finding
-from rnnjax.diagnosis.report import Report
-from rnnjax.diagnosis.wording import amount, count, quantity, with_error
 from rnnjax.errors import shown
+from rnnjax.reports.finding import Finding
+from rnnjax.reports.report import Report
+from rnnjax.reports.wording import amount, count, quantity, with_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,7 +177,7 @@ class Comparison:
         Raises:
             ValueError: no layer of both reports was measured.
         """
-        from rnnjax.diagnosis.comparison_charts import figure
+        from rnnjax.reports.comparison_charts import figure
 
         return figure(self)
 
@@ -193,14 +193,14 @@ class Comparison:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.diagnosis.comparison_page import page
         from rnnjax.figures.atomic_file import write_atomically
+        from rnnjax.reports.comparison_page import page
 
         write_atomically(Path(path), page(self).encode())
         return Path(path)
 
     def __str__(self) -> str:
-        from rnnjax.diagnosis.terminal import plain
+        from rnnjax.reports.terminal import plain
 
         return plain(self.__rich__())
 
@@ -208,11 +208,11 @@ class Comparison:
         return f"Comparison({count(len(self.layers), 'layer')}: {self.verdict})"
 
     def __rich__(self) -> Any:
-        from rnnjax.diagnosis.comparison_lines import comparison_lines
+        from rnnjax.reports.comparison_lines import comparison_lines
 
         return comparison_lines(self)
 
     def _repr_html_(self) -> str:
-        from rnnjax.diagnosis.comparison_page import fragment
+        from rnnjax.reports.comparison_page import fragment
 
         return fragment(self)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 import xarray as xr
 
-from rnnjax.diagnosis import (
+from rnnjax.reports import (
     dynamics_findings,
     finiteness_findings,
     gradient_findings,
     unit_findings,
 )
-from rnnjax.diagnosis.finding import Finding
-from rnnjax.diagnosis.readings import Reading, readings
+from rnnjax.reports.finding import Finding
+from rnnjax.reports.readings import Reading, readings
 
 _OF_A_PROGRAM: tuple[Callable[[xr.Dataset], Iterable[Finding]], ...] = (
     finiteness_findings.losses,

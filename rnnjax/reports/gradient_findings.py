@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnjax.diagnosis.bands import first_fall, sustained_growth
-from rnnjax.diagnosis.finding import Finding, finding
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.thresholds import FORMATS, THRESHOLDS, Threshold
-from rnnjax.diagnosis.wording import amount, count, decades, percent, with_error
+from rnnjax.reports.bands import first_fall, sustained_growth
+from rnnjax.reports.finding import Finding, finding
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.thresholds import FORMATS, THRESHOLDS, Threshold
+from rnnjax.reports.wording import amount, count, decades, percent, with_error
 
 
 def reach(reading: Reading) -> Iterator[Finding]:

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
-from rnnjax.diagnosis.chart import Bars, Chart, Line, Mark, ticks
-from rnnjax.diagnosis.wording import amount, percent, power_of_ten
 from rnnjax.errors import printable
 from rnnjax.figures.arrays import true_runs
+from rnnjax.reports.chart import Bars, Chart, Line, Mark, ticks
+from rnnjax.reports.wording import amount, percent, power_of_ten
 
 _COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito
 _MUTED = "#57606a"

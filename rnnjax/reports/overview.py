@@ -2,10 +2,10 @@
 
 import math
 
-from rnnjax.diagnosis.finding import Finding
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.report import Report
-from rnnjax.diagnosis.wording import amount, quantity
+from rnnjax.reports.finding import Finding
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.report import Report
+from rnnjax.reports.wording import amount, quantity
 
 _FINDINGS = {
     "horizon": "horizon",

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from rnnjax.diagnosis.comparison import Comparison, Row
-from rnnjax.diagnosis.comparison_charts import charts
-from rnnjax.diagnosis.page import (
+from rnnjax.reports.comparison import Comparison, Row
+from rnnjax.reports.comparison_charts import charts
+from rnnjax.reports.page import (
     MOST_LAYERS_DRAWN,
     document,
     element,
@@ -13,7 +13,7 @@ from rnnjax.diagnosis.page import (
     provenance,
     style,
 )
-from rnnjax.diagnosis.svg import text_of
+from rnnjax.reports.svg import text_of
 
 _N_POINTS = 60
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnjax.diagnosis.bands import Band
-from rnnjax.diagnosis.chart import Bars, Chart, Level, Line, Mark, padded_range
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.thresholds import FORMATS, THRESHOLDS
-from rnnjax.diagnosis.unit_findings import ranked
-from rnnjax.diagnosis.wording import amount, count, decades, percent
+from rnnjax.reports.bands import Band
+from rnnjax.reports.chart import Bars, Chart, Level, Line, Mark, padded_range
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.thresholds import FORMATS, THRESHOLDS
+from rnnjax.reports.unit_findings import ranked
+from rnnjax.reports.wording import amount, count, decades, percent
 
 _LN10 = math.log(10)
 _SHUT_AT_ALL = 0.5

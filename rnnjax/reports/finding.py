@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rnnjax.diagnosis.thresholds import Threshold
+from rnnjax.reports.thresholds import Threshold
 
 
 class Severity(StrEnum):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from rnnjax.diagnosis.bands import Floats
-from rnnjax.diagnosis.finding import Finding, finding
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.thresholds import THRESHOLDS
-from rnnjax.diagnosis.wording import count, decades, power
+from rnnjax.reports.bands import Floats
+from rnnjax.reports.finding import Finding, finding
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.thresholds import THRESHOLDS
+from rnnjax.reports.wording import count, decades, power
 
 
 def not_finite(reading: Reading) -> Iterator[Finding]:

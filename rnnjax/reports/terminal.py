@@ -14,12 +14,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rnnjax.diagnosis.finding import Finding
-from rnnjax.diagnosis.overview import HEADS, cells
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.report import Report
-from rnnjax.diagnosis.wording import amount, count
 from rnnjax.errors import printable
+from rnnjax.reports.finding import Finding
+from rnnjax.reports.overview import HEADS, cells
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.report import Report
+from rnnjax.reports.wording import amount, count
 
 _WIDTH = 100
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -7,16 +7,16 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rnnjax.diagnosis.chart import Bars, Chart
-from rnnjax.diagnosis.charts import charts
-from rnnjax.diagnosis.finding import Finding
-from rnnjax.diagnosis.overview import HEADS, cells
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.remedy import Remedy
-from rnnjax.diagnosis.report import Report
-from rnnjax.diagnosis.source_date import source_date
-from rnnjax.diagnosis.svg import svg, text_of
-from rnnjax.diagnosis.wording import amount, count, quantity
+from rnnjax.reports.chart import Bars, Chart
+from rnnjax.reports.charts import charts
+from rnnjax.reports.finding import Finding
+from rnnjax.reports.overview import HEADS, cells
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.remedy import Remedy
+from rnnjax.reports.report import Report
+from rnnjax.reports.source_date import source_date
+from rnnjax.reports.svg import svg, text_of
+from rnnjax.reports.wording import amount, count, quantity
 
 _STYLE = Path(__file__).with_name("page.css")
 # With these two, the page of a program with many layers stays below 500 kB.

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnjax.diagnosis.bands import Band
-from rnnjax.diagnosis.chart import Chart, Level, Line, Mark, padded_range
-from rnnjax.diagnosis.charts import in_decades
-from rnnjax.diagnosis.comparison import Comparison
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.thresholds import THRESHOLDS
-from rnnjax.diagnosis.wording import amount
+from rnnjax.reports.bands import Band
+from rnnjax.reports.chart import Chart, Level, Line, Mark, padded_range
+from rnnjax.reports.charts import in_decades
+from rnnjax.reports.comparison import Comparison
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.thresholds import THRESHOLDS
+from rnnjax.reports.wording import amount
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ Pair = tuple[Reading, Reading]
 
 def figure(comparison: Comparison) -> Figure:
     """Draw a row of panels for every layer that both reports have."""
-    from rnnjax.diagnosis.figure import grid
+    from rnnjax.reports.figure import grid
 
     rows = [(layer, tuple(charts(comparison, layer))) for layer in comparison.layers]
     return grid([row for row in rows if row[1]], " -> ".join(comparison.titles))

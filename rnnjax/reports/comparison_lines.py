@@ -4,9 +4,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rnnjax.diagnosis.comparison import Comparison, Row
-from rnnjax.diagnosis.terminal import heading, line
 from rnnjax.errors import printable
+from rnnjax.reports.comparison import Comparison, Row
+from rnnjax.reports.terminal import heading, line
 
 
 def comparison_lines(comparison: Comparison) -> Group:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnjax.diagnosis.finding import Finding, finding
-from rnnjax.diagnosis.readings import Reading
-from rnnjax.diagnosis.thresholds import THRESHOLDS
-from rnnjax.diagnosis.wording import amount, count, decades, power, with_error
+from rnnjax.reports.finding import Finding, finding
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.thresholds import THRESHOLDS
+from rnnjax.reports.wording import amount, count, decades, power, with_error
 
 
 def forward_memory(reading: Reading) -> Iterator[Finding]:

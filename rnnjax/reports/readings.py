@@ -20,9 +20,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from rnnjax.diagnosis.bands import Band, Trend, band, first_fall, lasts_from, trend
-from rnnjax.diagnosis.occurrences import NonFinite, Occurrence, non_finite, occurrence
-from rnnjax.diagnosis.thresholds import FORMATS, THRESHOLDS
+from rnnjax.reports.bands import Band, Trend, band, first_fall, lasts_from, trend
+from rnnjax.reports.occurrences import NonFinite, Occurrence, non_finite, occurrence
+from rnnjax.reports.thresholds import FORMATS, THRESHOLDS
 
 Floats = NDArray[np.float64]
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from rnnjax.diagnosis.finding import Finding
-from rnnjax.diagnosis.findings import findings
-from rnnjax.diagnosis.readings import Reading, readings
-from rnnjax.diagnosis.remedy import Remedy
-from rnnjax.diagnosis.wording import count
 from rnnjax.errors import shown
+from rnnjax.reports.finding import Finding
+from rnnjax.reports.findings import findings
+from rnnjax.reports.readings import Reading, readings
+from rnnjax.reports.remedy import Remedy
+from rnnjax.reports.wording import count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rnnjax.diagnosis.comparison import Comparison
+    from rnnjax.reports.comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,7 +103,7 @@ class Report:
 
     def figure(self) -> Figure:
         """Draw one row of panels a layer."""
-        from rnnjax.diagnosis.figure import figure
+        from rnnjax.reports.figure import figure
 
         return figure(self)
 
@@ -119,8 +119,8 @@ class Report:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.diagnosis.page import page
         from rnnjax.figures.atomic_file import write_atomically
+        from rnnjax.reports.page import page
 
         write_atomically(Path(path), page(self).encode())
         return Path(path)
@@ -131,12 +131,12 @@ class Report:
         Raises:
             ValueError: the other value is not a report.
         """
-        from rnnjax.diagnosis.comparison import Comparison
+        from rnnjax.reports.comparison import Comparison
 
         return Comparison(self, other)
 
     def __str__(self) -> str:
-        from rnnjax.diagnosis.terminal import plain, report_lines
+        from rnnjax.reports.terminal import plain, report_lines
 
         return plain(report_lines(self))
 
@@ -144,12 +144,12 @@ class Report:
         return f"Report({count(len(self.layers), 'layer')}: {self.verdict})"
 
     def __rich__(self) -> Any:
-        from rnnjax.diagnosis.terminal import report_lines
+        from rnnjax.reports.terminal import report_lines
 
         return report_lines(self)
 
     def _repr_html_(self) -> str:
-        from rnnjax.diagnosis.page import fragment
+        from rnnjax.reports.page import fragment
 
         return fragment(self)
 

@@ -11,11 +11,11 @@ from typing import assert_never
 
 import numpy as np
 
-from rnnjax.diagnosis.bands import Band, Floats
-from rnnjax.diagnosis.chart import Bars, Chart, Line, thinned, ticks
-from rnnjax.diagnosis.wording import amount, percent, power_of_ten
 from rnnjax.errors import printable
 from rnnjax.figures.arrays import true_runs
+from rnnjax.reports.bands import Band, Floats
+from rnnjax.reports.chart import Bars, Chart, Line, thinned, ticks
+from rnnjax.reports.wording import amount, percent, power_of_ten
 
 _WIDTH, _HEIGHT = 360, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 8, 36
