@@ -119,16 +119,18 @@ def _keras():
     layers = keras.layers
     keras.utils.clear_session()  # the names of layers are counted
     float64 = {"dtype": "float64"}
-    # Its own tanh computes in float32.
-    recurrent = {"return_sequences": True, "activation": jnp.tanh, **float64}
+    lstm = layers.LSTM(3, return_sequences=True, name="lstm", **float64)
+    gru = layers.Bidirectional(
+        layers.GRU(2, return_sequences=True, name="gru", **float64), name="bidirectional", **float64
+    )
+    for layer in (lstm, gru.forward_layer, gru.backward_layer):
+        layer.cell.activation = jnp.tanh  # its own computes in float32
     net = keras.Sequential(
         [
             layers.Input(shape=(T,), dtype="int32"),
             layers.Embedding(TOKENS, 3, **float64),
-            layers.LSTM(3, name="lstm", **recurrent),
-            layers.Bidirectional(
-                layers.GRU(2, name="gru", **recurrent), name="bidirectional", **float64
-            ),
+            lstm,
+            gru,
             layers.Dense(N_Y, **float64),
         ]
     )
