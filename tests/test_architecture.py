@@ -23,7 +23,7 @@ FLOORS = [
     {"real_view", "state_dtype"},
     {"boundary"},
     {"scan"},
-    {"adjoint", "gradient", "parallel"},
+    {"adjoint", "gradient", "parallel", "jaxprs"},
     {"rules"},
     {"probes"},
     {"updates", "penalties"},
