@@ -57,6 +57,7 @@ _NAMES = {
     "from_linen": "cells",
     "from_nnx": "cells",
     "recurrences": "jaxprs",
+    "diagnose": "diagnosis",
     "BPTT": "rules",
     "EligibilityRatio": "rules",
     "EligibilityTrace": "rules",

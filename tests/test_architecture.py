@@ -18,7 +18,7 @@ FLOORS = [
     {"ranges"},
     {"fields"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
-    {"matrices", "ratios"},
+    {"matrices", "ratios", "reports"},
     {"cells", "tasks", "dynamics"},
     {"real_view", "state_dtype"},
     {"boundary"},
@@ -27,6 +27,7 @@ FLOORS = [
     {"rules"},
     {"probes"},
     {"updates", "penalties"},
+    {"diagnosis"},
     {"train", "train_online", "workbook"},
     {"sweep"},
     {"cluster"},
@@ -76,7 +77,7 @@ def test_only_commands_and_their_backend_configure_jax(path):
 @pytest.mark.parametrize(
     "module",
     ["rnnjax", "rnnjax.figures", "rnnjax.sweep.spec", "rnnjax.sweep.plan", "rnnjax.sweep.store",
-     "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory"],
+     "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory", "rnnjax.reports.report"],
 )  # fmt: skip
 def test_these_load_without_jax(module):
     program = f"import sys, {module}; sys.exit('jax' in sys.modules)"

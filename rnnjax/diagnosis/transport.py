@@ -9,6 +9,7 @@ framework that computes in this dtype carries it. Where the loss is read from th
 v_t is dL/dh_t.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -90,18 +91,23 @@ def _back(r: Recurrence, last: Array) -> tuple[Array, Array, Array]:
     return steps.log_norms(exact), zeros, ~jnp.all(jnp.isfinite(stacked), axis=-1)
 
 
-def log_norm_by_lag(r: Recurrence, params: Any, states: Array) -> Array:
-    """Return ln |v_{T-k}| by lag k, (T+1,), with other parameters along other states h_0..h_T."""
+def along(r: Recurrence, step: Callable[[Array, Array], Array]) -> Array:
+    """Return ln |v_{T-k}| by lag k, (T+1,), of a changed recurrence h_t = step(h_{t-1}, t)."""
     last = steps.last_step(r)
     start = scaled.renormalise(jax.tree.map(lambda a: a[jnp.maximum(last - 1, 0)], r.source))
 
-    def one(v: Scaled, at: Any) -> tuple[Scaled, Scaled]:
+    def forward(h: Array, t: Array) -> tuple[Array, Array]:
+        return step(h, t), h
+
+    _, before = jax.lax.scan(forward, r.states[0], steps.numbers(r))
+
+    def back(v: Scaled, at: Any) -> tuple[Scaled, Scaled]:
         h, t = at
         v = jax.tree.map(lambda a, b: jnp.where(t + 1 == last, a, b), start, v)
-        _, pull = jax.vjp(lambda h: steps.new_state(r, params, h, t), h)
+        _, pull = jax.vjp(lambda h: step(h, t), h)
         return scaled.normalise(pull(v.value)[0], v.exponent), v
 
     nothing = jax.tree.map(jnp.zeros_like, start)
-    first, behind = jax.lax.scan(one, nothing, (states[:-1], steps.numbers(r)), reverse=True)
+    first, behind = jax.lax.scan(back, nothing, (before, steps.numbers(r)), reverse=True)
     every = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, behind)
     return steps.by_lag(steps.log_norms(every), last)

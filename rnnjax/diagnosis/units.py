@@ -17,17 +17,12 @@ import jax.numpy as jnp
 
 from rnnjax.diagnosis import steps
 from rnnjax.jaxprs import Recurrence
-from rnnjax.jaxprs.sites import Change, Site, evaluated
+from rnnjax.jaxprs.sites import Site, evaluated
 from rnnjax.types import Array
 
 FLAT = 1e-3  # a slope below it lets nothing through that matters in float32 after a few steps
 SHUT, OPEN = 0.05, 0.95
 _UNIT_KINDS = ("tanh", "relu", "erf")
-
-
-def no_change(_: int, before: Array) -> Array:
-    """Leave the arguments of all activations as they are."""
-    return before
 
 
 def sites_of(r: Recurrence) -> list[Site]:
@@ -67,19 +62,26 @@ def _joined(parts: list[Array]) -> Array:
     return jnp.concatenate(parts) if parts else jnp.zeros(0, bool)
 
 
-def keep_factors(r: Recurrence, change: Change = no_change) -> tuple[Array, Array]:
+def keep_of(r: Recurrence, h: Array, t: Array, held: list[Array], v: Array) -> Array:
+    """Return the Jacobian of a step with held activations times v, (n,): keep_i v_i for gates."""
+
+    def step(h: Array) -> Array:
+        return evaluated(r.cell, r.params, h, t, held=held)[0]
+
+    return jax.jvp(step, (h,), (v,))[1]
+
+
+def keep_factors(r: Recurrence) -> tuple[Array, Array]:
     """Return keep_i of equation (1) at every step, (T, n), and whether it is a gate, (n,)."""
     n = r.states.shape[1]
     other = jax.random.normal(jax.random.key(0), (n,), r.states.dtype)
 
     def one(h: Array, t: Array) -> tuple[Array, Array]:
-        def held(h: Array) -> Array:
-            return evaluated(r.cell, r.params, h, t, change=change, hold=True)[0]
-
-        _, push = jax.linearize(held, h)
-        keep = push(jnp.ones_like(h))
+        held = [site.after for site in evaluated(r.cell, r.params, h, t)[1]]
+        keep = keep_of(r, h, t, held, jnp.ones_like(h))
         # A diagonal Jacobian multiplies any vector by its diagonal.
-        return keep, jnp.abs(push(other) - keep * other) <= 1e-4 * jnp.abs(other)
+        moved = keep_of(r, h, t, held, other)
+        return keep, jnp.abs(moved - keep * other) <= 1e-4 * jnp.abs(other)
 
     keep, diagonal = jax.vmap(one)(r.states[:-1], steps.numbers(r))
     within = jnp.all((keep >= -1e-4) & (keep <= 1 + 1e-4) & diagonal, axis=0)
