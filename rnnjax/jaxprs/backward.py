@@ -154,10 +154,18 @@ def _through_nested(
         before[n + i] = c
     for i, c in zip(xs_wanted, by_x, strict=True):
         before[n + k + i] = adjoint.turned_number(loop, c)
+    if not moving:
+        return _stateless(loop, ran, inner), before
     deltas, given_out = stacks
     source = _source(given_out, last) if with_source else None
     of_first = graded.in_common(graded.flattened(first))
     return Pass(ran, _flat(deltas), source, of_first, inner), before
+
+
+def _stateless(loop: Loop, ran: Ran, inner: Any) -> Pass:
+    """Return the pass of a loop that only holds others, as `jax.lax.map` makes it."""
+    steps = Scaled(jnp.zeros((loop.length, 0)), jnp.zeros(loop.length, jnp.int32))
+    return Pass(ran, steps, steps, jax.tree.map(lambda a: a[0], steps), inner)
 
 
 def _of_new_carry(loop: Loop, back: Back, arriving: list[Scaled]) -> list[Scaled]:
