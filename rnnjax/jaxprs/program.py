@@ -138,8 +138,11 @@ def holds_loop(jaxpr: Any) -> bool:
 
 
 def is_loop(equation: Any) -> bool:
-    """Return whether an equation is a scan that carries floating-point numbers, or holds one."""
-    if equation.primitive is not primitives.scan_p:
+    """Return whether an equation is a scan that carries floating-point numbers, or holds one.
+
+    One of no steps is none: it has no state to measure.
+    """
+    if equation.primitive is not primitives.scan_p or equation.params["length"] == 0:
         return False
     start, n = equation.params["num_consts"], equation.params["num_carry"]
     body = equation.params["jaxpr"]
