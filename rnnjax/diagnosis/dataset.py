@@ -116,7 +116,8 @@ def _stacked(rows: Sequence[NDArray], n_examples: int | None) -> NDArray:
     dtype = np.dtype(object) if is_text else np.result_type(*rows)
     whole = np.full((len(rows), *shape), "" if is_text else _missing(dtype), dtype)
     for i, row in enumerate(rows):
-        whole[i][tuple(slice(n) for n in row.shape)] = row
+        there: Any = (i, *(slice(n) for n in row.shape))
+        whole[there] = row
     return whole.astype(str) if is_text else whole
 
 

@@ -91,7 +91,7 @@ class Recurrence:
         return sent_back
 
     def split(self, vector: Array) -> list[Array]:
-        """Return a vector (..., n) as the floating-point leaves of the carry, (..., *shape)."""
+        """Return a vector (..., n) as the leaves of the carry that have derivatives."""
         return layout_of(self.cell.loop).split(vector)
 
     def __str__(self) -> str:
