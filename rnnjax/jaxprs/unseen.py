@@ -50,6 +50,8 @@ def _note(equation: Any) -> str:
             f"{where}: an associative scan, which has no step to measure; run the recurrence as "
             "jax.lax.scan, or a diagonal one as the cell rnnjax.LRU"
         )
+    if primitive is primitives.scan_p and equation.params["length"] == 0:
+        return f"{where}: a scan of no steps; give it a sequence of at least one"
     if primitive is primitives.while_p and _carries_numbers(equation):
         return (
             f"{where}: a while loop, which has no way back; give it a fixed length as jax.lax.scan "
