@@ -89,8 +89,8 @@ def vanishes(reading: Reading) -> Iterator[Finding]:
         return
     early = lag < THRESHOLDS["reached"].value * reading.reach
     told = (
-        f"Beyond lag {amount(lag)} of {amount(reading.reach)} the gradient is below 2^-23 of that "
-        "at lag 0: added to it in float32, it changes nothing."
+        f"From lag {amount(lag)} of {amount(reading.reach)} on the gradient is below 2^-24 of that "
+        "at lag 0, the rounding error of float32."
     )
     yield finding(
         reading.layer, "vanishes", lag, "steps", told,
