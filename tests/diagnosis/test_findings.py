@@ -1,12 +1,15 @@
 """Every finding fires on what is sick, is silent on what is healthy, and tells the right number."""
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
+import rnnjax
 from rnnjax.diagnosis.findings import findings
 from rnnjax.diagnosis.thresholds import THRESHOLDS
 from rnnjax.diagnosis.wording import count, percent, power, quantity, with_error
@@ -301,3 +304,13 @@ def test_numbers_in_words():
     assert power(math.log(9.96e-7)) == "1.0e-06"
     assert quantity(0.25, "share of units") == "25 % of units"
     assert quantity(1, "steps") == "1 step" and quantity(math.inf, "steps") == "not reached"
+
+
+def test_every_threshold_is_explained():
+    text = (Path(rnnjax.__file__).parent.parent / "docs" / "diagnose.md").read_text()
+    table = text.partition("## Thresholds")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([a-z ]+)`", table)) == set(THRESHOLDS)
+    rows = text.partition("## Findings")[2].partition("\n## ")[0]
+    named = {f.name for name in SICK for f in findings(sick(name))}
+    known = set(re.findall(r"`([A-Za-z -]+)`", rows))
+    assert {re.sub(r"float.*|bfloat16", "FORMAT", name) for name in named} <= known
