@@ -96,7 +96,13 @@ def test_first_fall(values, expected):
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [([0.2, 0.9, 1], 1), ([0.9, 0.2, 0.9], 2), ([0.9, 0.2], INF), ([1, 1], 0), ([1, NAN], INF)],
+    [
+        ([0.2, 0.9, 1], 1),
+        ([0.2, 0.9, 0.2, 0.9], 3),
+        ([0.9, 0.2], INF),
+        ([1, 1], 0),
+        ([1, NAN], INF),
+    ],
 )
 def test_lasts_from_the_last_crossing(values, expected):
     assert lasts_from(curve(values), 0.8) == expected

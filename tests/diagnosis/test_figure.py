@@ -33,7 +33,8 @@ def test_a_row_for_each_layer_and_a_panel_for_each_measurement():
 def test_the_curve_is_the_median_in_decades_and_its_marks_the_findings():
     data = sick("vanishing")
     report = Report(data)
-    ax = report.figure().axes[0]
+    figure = report.figure()
+    ax = figure.axes[0]
     x, y = max((line.get_data() for line in ax.lines), key=lambda xy: len(xy[0]))
     np.testing.assert_array_equal(x, np.arange(101))
     median = np.median(data["log_norm_by_lag"].values[0], axis=0) / np.log(10)
@@ -41,14 +42,17 @@ def test_the_curve_is_the_median_in_decades_and_its_marks_the_findings():
     numbers = {f.name: f.number for f in report.findings}
     marked = {line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1}
     assert marked >= {numbers["horizon"], numbers["underflow float32"]}
+    memory = figure.axes[1].lines
+    np.testing.assert_array_equal(memory[1].get_xdata(), np.arange(101))
+    assert memory[1].get_ydata()[0] == memory[2].get_ydata()[0] == 0
     texts = " ".join(text.get_text() for text in ax.texts)
     assert f"float32 reads 0 from lag {numbers['underflow float32']:.0f}" in texts
 
 
 def test_names_with_dollars_and_foreign_letters_are_drawn(tmp_path):
-    name = "$x_{ \\frac日本\n<b>"
+    name = "$x_{ $ \\frac日本\n<b>"
     figure = Report(dataset(replace(HEALTHY, name=name), title=name)).figure()
-    assert title(figure.axes[0]).startswith("$x_{ \\frac\\u65e5\\u672c\\n<b>\nGradient")
+    assert title(figure.axes[0]).startswith("$x_{ $ \\frac\\u65e5\\u672c\\n<b>\nGradient")
     save_figure(figure, tmp_path)
 
 
@@ -60,9 +64,11 @@ def test_the_smallest_sequences_and_exact_zeros_are_drawn(layer, tmp_path):
 
 
 def test_a_comparison_draws_both_curves(tmp_path):
-    figure = Report(sick("vanishing")).compare(Report(two_layers())).figure()
+    other = two_layers()
+    other.attrs["title"] = "$x_{ $"
+    figure = Report(sick("vanishing")).compare(Report(other)).figure()
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["a model", "two layers"]
+    assert labels == ["a model", "$x_{ $"]
     save_figure(figure, tmp_path)
 
 

@@ -47,6 +47,8 @@ def test_what_is_sick_is_alarmed_about_and_nothing_else(name):
         {},
         {"T": 400, "rate": -0.01, "forward_rate": -0.02},  # 1.7 decades over a long sequence
         {"T": 12, "rate": -0.4},
+        {"rate": -0.25},  # lost in rounding from lag 67 on
+        {"exponents": (0.04, -0.1, -0.2), "error": 0.03},  # grows by e^4, within its error
         {"activation": "relu", "dead": 0.1, "keep": False},
         {"flat": 0.3, "shut": 0.3},
         {"exponents": (0.004, -0.01, -0.1)},  # positive, within its error
@@ -122,6 +124,13 @@ def test_units_and_gates_by_hand():
     dead = by_name(sick("dead"))["dead units"]
     assert dead.number == 0.5 and dead.statement.startswith("12 of 24 relu units are dead")
     assert dead.statement.endswith("8, 9 and 2 more.")
+
+
+def test_open_gates_are_no_alarm():
+    data = healthy()
+    data["gate_open_share"][:] = 0.99
+    found = by_name(data)["gates open"]
+    assert found.number == 1 and not found.alarm
 
 
 def test_relus_are_not_called_flat_and_tanhs_are_not_called_dead():

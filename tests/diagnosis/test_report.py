@@ -47,7 +47,7 @@ def test_text_holds_every_alarm_and_every_sentence(name):
 
 
 def test_text_fits_its_width_and_has_no_control_characters():
-    text = str(Report(dataset(replace(HEALTHY, name=HOSTILE), title=HOSTILE)))
+    text = str(Report(dataset(replace(SICK["dead"], name=HOSTILE), title=HOSTILE)))
     assert all(len(line) <= 100 for line in text.splitlines())
     assert all(c.isprintable() or c == "\n" for c in text)
     assert "[bold red]" in text and "\\x1b[31m" in text
