@@ -18,12 +18,12 @@ FLOORS = [
     {"ranges"},
     {"fields"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
-    {"matrices", "ratios"},
+    {"matrices", "ratios", "reports"},
     {"cells", "tasks", "dynamics"},
     {"real_view", "state_dtype"},
     {"boundary"},
     {"scan"},
-    {"adjoint", "gradient", "parallel"},
+    {"adjoint", "gradient", "parallel", "jaxprs"},
     {"rules"},
     {"probes"},
     {"updates", "penalties"},
@@ -78,7 +78,7 @@ def test_only_commands_and_their_backend_configure_jax(path):
     "module",
     ["rnnjax", "rnnjax.figures", "rnnjax.sweep.spec", "rnnjax.sweep.plan", "rnnjax.sweep.store",
      "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory",
-     "rnnjax.diagnosis.comparison_page", "rnnjax.diagnosis.figure"],
+     "rnnjax.reports.comparison_page", "rnnjax.reports.figure"],
 )  # fmt: skip
 def test_these_load_without_jax(module):
     program = f"import sys, {module}; sys.exit('jax' in sys.modules)"

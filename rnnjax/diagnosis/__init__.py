@@ -1,29 +1,9 @@
-"""What a diagnosis of the recurrences of a program shows: findings, text, figure and page.
+"""The measurements of `rnnjax.diagnose`, a few files for each row of the report.
 
-Names are loaded when they are first used, so that a report is read and drawn without JAX.
+Each measurement takes one recurrence of a program, with the gradient that arrives at it. What a
+report says of the numbers, and how it shows them, is in `rnnjax.reports`.
 """
 
-from importlib import import_module
-from typing import Any
+from rnnjax.diagnosis.diagnose import diagnose
 
-_LOADED_LATER = {
-    "THRESHOLDS": "thresholds",
-    "Comparison": "comparison",
-    "Finding": "finding",
-    "Reading": "readings",
-    "Remedy": "remedy",
-    "Report": "report",
-    "Severity": "finding",
-}
-
-__all__ = [*_LOADED_LATER]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LOADED_LATER:
-        return getattr(import_module(f"rnnjax.diagnosis.{_LOADED_LATER[name]}"), name)
-    raise AttributeError(f"module 'rnnjax.diagnosis' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__all__ = ["diagnose"]

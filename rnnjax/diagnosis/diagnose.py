@@ -1,0 +1,196 @@
+"""One call that measures the recurrences of any JAX program on given examples."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rnnjax
+from rnnjax import probes
+from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, units
+from rnnjax.diagnosis.dataset import dataset_of
+from rnnjax.diagnosis.effects import as_remedies
+from rnnjax.diagnosis.measure import Effort
+from rnnjax.errors import one_line
+from rnnjax.jaxprs import Recurrence, Recurrences, recurrences
+from rnnjax.jaxprs.recurrences import Loss, check_program
+from rnnjax.ranges import COUNT, arguments
+from rnnjax.reports import Report
+
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """Show no progress."""
+
+
+@arguments(n_closer=COUNT, longest_window=COUNT, n_exponents=COUNT, batch_size=COUNT)
+def diagnose(
+    loss: Loss,
+    params: Any,
+    examples: Any,
+    *,
+    layers: Sequence[str] | None = None,
+    n_closer: int = 4,
+    longest_window: int = 64,
+    n_exponents: int = 4,
+    batch_size: int = 32,
+    title: str = "",
+    progress: Progress = _silent,
+) -> Report:
+    """Measure what the gradient does on its way back through every recurrence of a program.
+
+    Args:
+      loss: (params, example) -> (), a real number; any JAX program with a scan in it.
+      params: a tree of arrays.
+      examples: a tree of arrays with one leading axis, the examples.
+      layers: names of the recurrences to measure, see `rnnjax.recurrences`; all if None.
+      n_closer: on how many examples the costly rows are measured: weights by use, windows,
+        exponents, singular values, remedies.
+      longest_window: the longest truncation window.
+      n_exponents: how many Lyapunov exponents and singular values.
+      batch_size: examples measured at once.
+      title: of the report.
+      progress: told in words what is done next.
+
+    Returns:
+      a report, see docs/diagnose.md.
+
+    Raises:
+      ValueError: the program holds no recurrence, its loss is not a real number, or the examples
+        have no common leading axis.
+    """
+    began = time.perf_counter()
+    n = number_of(examples)
+    examples = jax.tree.map(jnp.asarray, examples)
+    first = jax.tree.map(lambda a: a[0], examples)
+    check_program(loss, params, first)
+    names = None if layers is None else tuple([layers] if isinstance(layers, str) else layers)
+    some = jax.tree.map(lambda a: a[:n_closer], examples)
+
+    progress("recurrences")
+    found = recurrences(loss, params, first, layers=names)
+    progress(f"{_names(found)} on {n} examples")
+    of_all = measure.rows_of(loss, params, names, measure.wide)
+    program, rows = measure.over_examples(of_all, examples, batch_size)
+    progress(f"windows, weights and spectra on {min(n, n_closer)} examples")
+    effort = Effort(longest_window, 1e-3, n_exponents)
+    of_some = measure.rows_of(loss, params, names, lambda r: measure.close(r, effort))
+    _, closer = measure.over_examples(of_some, some, batch_size)
+    by_layer = {r.name: {**rows[r.name], **closer[r.name]} for r in found}
+    origins.add_origins(loss, params, examples, by_layer, names)
+    attrs = _attributes(found, title, n, min(n, n_closer))
+    data = dataset_of({r.name: _alone(r, by_layer[r.name]) for r in found}, program, attrs)
+    report = Report(data)
+    changed = _measured_remedies(loss, params, some, found, report, names, batch_size, progress)
+    data.attrs["seconds"] = round(time.perf_counter() - began, 2)
+    return Report(data, changed)
+
+
+def number_of(examples: Any) -> int:
+    """Return the number of examples.
+
+    Raises:
+      ValueError: the arrays have no common leading axis, or there is no example.
+    """
+    leaves = jax.tree.leaves(examples)
+    shapes = [np.shape(leaf) for leaf in leaves]
+    sizes = {shape[:1] for shape in shapes}
+    if len(sizes) != 1 or sizes == {()} or sizes == {(0,)}:
+        told = one_line(", ".join(str(shape) for shape in shapes) or "nothing", 200)
+        raise ValueError(
+            f"examples: expected arrays with one leading axis of at least 1 example, got {told}"
+        )
+    return int(shapes[0][0])
+
+
+def _names(found: Recurrences) -> str:
+    return one_line(", ".join(found.names), 120)
+
+
+def _attributes(found: Recurrences, title: str, n: int, n_closer: int) -> dict[str, Any]:
+    return {
+        "title": title,
+        "rnnjax_version": rnnjax.__version__,
+        "jax_version": jax.__version__,
+        "n_examples": n,
+        "n_closer": n_closer,
+        "dtype": str(found.loss.dtype),
+        "unmeasured": list(found.unseen),
+    }
+
+
+def _alone(r: Recurrence, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rows of a layer with those of all examples together reduced to one."""
+    with np.errstate(all="ignore"):
+        exponents = np.mean(rows["exponents"], axis=0)
+        n_closer = len(rows["exponents"])
+        error = np.sqrt(np.sum(rows["exponents_error"] ** 2, axis=0)) / n_closer
+    sites = units.sites_of(r)
+    kinds = [k for i in units.unit_sites(sites) for k in [sites[i].kind] * sites[i].before.size]
+    return {
+        **rows,
+        "flat_share": np.mean(rows["flat_share"], axis=0),
+        "dead": np.all(rows["dead"], axis=0),
+        "activation": np.array(kinds, object),
+        **{name: _mean(rows[name]) for name in ("gate_shut_share", "gate_open_share", "gate_mean")},
+        "exponents": exponents,
+        "exponents_error": error,
+        "dimension": _dimension(exponents, r.states.shape[1]),
+        "log_singular_values": np.median(rows["log_singular_values"], axis=0),
+        "length": np.asarray(r.length),
+        "size": np.asarray(r.states.shape[1]),
+        "line": np.asarray(r.line, object),
+        "reversed": np.asarray(r.reverse),
+        "state": np.asarray(", ".join(str(leaf) for leaf in r.state), object),
+    }
+
+
+def _mean(rows: Any) -> Any:
+    """Return the mean over examples; NaN where a gate was found in none."""
+    found = ~np.isnan(rows)
+    total = np.sum(np.where(found, rows, 0), axis=0)
+    count = np.sum(found, axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _dimension(exponents: Any, n: int) -> Any:
+    """Return the Kaplan-Yorke dimension; NaN where the exponents measured do not determine it."""
+    kept = exponents[~np.isnan(exponents)]
+    if not kept.size or (kept.size < n and np.sum(kept) >= 0):
+        return np.asarray(np.nan)
+    return np.asarray(probes.kaplan_yorke_dimension(jnp.asarray(kept)))
+
+
+def _measured_remedies(
+    loss: Loss,
+    params: Any,
+    examples: Any,
+    found: Recurrences,
+    report: Report,
+    names: tuple[str, ...] | None,
+    batch_size: int,
+    progress: Progress,
+) -> list[Any]:
+    """Return what changes to the layers with an alarm would do."""
+    alarmed = {finding.layer for finding in report.alarms}
+    chosen = [r for r in found if r.name in alarmed]
+    if not chosen:
+        return []
+    progress("remedies")
+    recurrent = {r.name: tuple(recurrent_weights.recurrent(r)) for r in chosen}
+
+    def measured(r: Recurrence) -> measure.Rows:
+        return remedies.effects(r, recurrent[r.name]) if r.name in recurrent else {}
+
+    of_example = measure.rows_of(loss, params, names, measured)
+    _, rows = measure.over_examples(of_example, examples, batch_size)
+    return [
+        remedy
+        for reading in report.readings
+        if reading.layer in recurrent
+        for remedy in as_remedies(reading, rows[reading.layer])
+    ]

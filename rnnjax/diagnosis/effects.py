@@ -1,0 +1,56 @@
+"""Remedies with their measured effect, from the gradient by lag with and without a change."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnjax.reports import Reading, Remedy
+from rnnjax.reports.bands import band
+from rnnjax.reports.thresholds import THRESHOLDS
+
+_ACTIONS = {
+    "gates": "keep gates opened to 1 - 1/T on average (forget bias, chrono)",
+    "orthogonal": "recurrent weights replaced by their orthogonal factors",
+    "leak": "a leaky state, h = (1 - 1/tau) h + step(h)/tau with tau = T/4",
+}
+
+
+def as_remedies(reading: Reading, by_lag: Mapping[str, NDArray]) -> Iterator[Remedy]:
+    """Yield the changes of a layer that alter how far its gradient falls over the sequence.
+
+    Args:
+      reading: the layer as it is.
+      by_lag: by change ln of the gradient by lag, (examples, lags).
+    """
+    n_closer = len(next(iter(by_lag.values()), ()))
+    before = _fall(reading.numbers("log_norm_by_lag", "lag")[:n_closer])
+    for name, rows in by_lag.items():
+        after = _fall(rows)
+        if not math.isnan(before + after) and round(after, 1) != round(before, 1):
+            yield _remedy(reading.layer, _ACTIONS[name], before, after)
+    if math.isfinite(window := reading.window) and window < reading.length:
+        yield _window(reading, window)
+
+
+def _fall(rows: NDArray) -> float:
+    """Return by how many decades the median gradient falls from lag 0 to the first state."""
+    median = band(np.arange(rows.shape[-1]), rows).median
+    return float(median[0] - median[-1]) / math.log(10) if median.size else math.nan
+
+
+def _remedy(layer: str, action: str, before: float, after: float) -> Remedy:
+    told = f"{action}: over the sequence the gradient {_told(after)} instead of {_told(before)}"
+    return Remedy(layer, "fall", action, before, after, "decades", told)
+
+
+def _told(fall: float) -> str:
+    return f"{'grows' if fall < 0 else 'falls'} by {abs(fall):.1f} decades"
+
+
+def _window(reading: Reading, window: float) -> Remedy:
+    action = f"gradient truncated to {window:.0f} steps"
+    level = THRESHOLDS["window"].value
+    told = f"{action} instead of {reading.length:.0f}: it keeps a cosine of {level} with the whole"
+    return Remedy(reading.layer, "window", action, reading.length, window, "steps", told)

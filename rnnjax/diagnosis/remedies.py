@@ -1,0 +1,84 @@
+"""Changes to a layer whose effect on this network is measured, on the same examples.
+
+A changed layer runs along the inputs that it had, and the gradient of its last step is carried back
+through it: by how much this gradient falls from the last step to the first is compared before and
+after.
+
+  gates:       keep gates shifted to keep = 1 - 1/T on average (Gers, Schmidhuber and Cummins 2000;
+               Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018)
+  orthogonal:  recurrent weights replaced by their orthogonal factors (Saxe, McClelland and Ganguli,
+               Exact solutions to the nonlinear dynamics of learning, ICLR 2014)
+  leak:        h_t = (1 - 1/tau) h_{t-1} + step(h_{t-1}) / tau, tau = T / 4 (Jaeger, Lukosevicius,
+               Popovici and Siewert, Optimization and applications of echo state networks, 2007)
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax.diagnosis import recurrent_weights, steps, units
+from rnnjax.diagnosis.transport import along
+from rnnjax.jaxprs import Recurrence
+from rnnjax.jaxprs.sites import evaluated
+from rnnjax.types import Array
+
+ByLag = dict[str, Array]
+
+
+def effects(r: Recurrence, recurrent: tuple[int, ...]) -> ByLag:
+    """Return ln of the gradient by lag, (T+1,), with each change that the layer allows.
+
+    Args:
+      r: the recurrence.
+      recurrent: the numbers of its recurrent weights, see `recurrent_weights.recurrent`.
+    """
+    found = {"gates": along(r, shifted_gates(r))}
+    if recurrent:
+        params = tuple(
+            recurrent_weights.orthogonal(w, min(w.shape)) if i in recurrent else w
+            for i, w in enumerate(r.params)
+        )
+        found["orthogonal"] = along(r, lambda h, t: steps.new_state(r, params, h, t))
+    found["leak"] = along(r, leaky(r))
+    return found
+
+
+def leaky(r: Recurrence) -> Callable[[Array, Array], Array]:
+    """Return the step with a leak of a quarter of the sequence."""
+    rate = 1 / max(1.0, r.length / 4)
+    return lambda h, t: (1 - rate) * h + rate * steps.new_state(r, r.params, h, t)
+
+
+def shifted_gates(r: Recurrence) -> Callable[[Array, Array], Array]:
+    """Return the step with the bias of each keep gate raised until it keeps 1 - 1/T on average."""
+    keep, is_gate = units.keep_factors(r)
+    mean = jnp.clip(jnp.mean(keep, axis=0), 1e-6, 1 - 1e-6)
+    raised = jnp.maximum(jnp.log(float(max(r.length - 1, 1))) - jnp.log(mean / (1 - mean)), 0)
+    shift = jnp.where(is_gate, raised, 0)
+    signs = _signs(r, shift)
+
+    def step(h: Array, t: Array) -> Array:
+        def change(i: int, before: Array) -> Array:
+            return before + signs[i].astype(before.dtype)
+
+        return evaluated(r.cell, r.params, h, t, change=change)[0]
+
+    return step
+
+
+def _signs(r: Recurrence, shift: Array) -> list[Array]:
+    """Return for each activation what to add to its argument: the shift of the gate that it is.
+
+    The derivative of keep_i by the value of the gate is 1 or -1 (a gate that closes to keep).
+    """
+    h, t = r.states[0], jnp.zeros((), jnp.int32)
+    sites = evaluated(r.cell, r.params, h, t)[1]
+    held = [site.after for site in sites]
+
+    def weighted(held: list[Array]) -> Array:
+        return jnp.sum(shift * units.keep_of(r, h, t, held, jnp.ones_like(h)))
+
+    by_value = jax.grad(weighted)(held)
+    is_gate = [site.kind == "logistic" for site in sites]
+    return [d if gate else jnp.zeros_like(d) for d, gate in zip(by_value, is_gate, strict=True)]

@@ -1,0 +1,81 @@
+"""Exponents of a layer driven by its own inputs, and singular values of its Jacobian products.
+
+The leading singular values of M = J_{t+s} ... J_{t+1} come from alternating passes of k directions,
+
+  A_t = J_t Q_{t-1} = Q_t R_t  forward,   B_t = J_t^T P_t = P_{t-1} S_t  back,             (1)
+
+each pass starting from the directions that the last one ended with: the products of |diag R| tend
+to the singular values, as in subspace iteration on M^T M.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import probes
+from rnnjax.diagnosis import steps
+from rnnjax.jaxprs import Recurrence
+from rnnjax.types import Array
+
+SPANS = (4, 16, 64)
+_PASSES = 8
+
+
+def exponents(r: Recurrence, n_exponents: int) -> dict[str, Array]:
+    """Measure the first Lyapunov exponents over the steps up to the last one.
+
+    Returns:
+      ``exponents``, ``exponents_error``: nats per step, (n_exponents,), NaN beyond n.
+    """
+    k = min(n_exponents, r.states.shape[1])
+    # A tenth of the sequence aligns the directions.
+    found = probes.lyapunov_spectrum(
+        r.cell, None, r.params, r.batch, n_exponents=k, n_discarded=r.length // 10
+    )
+    return {
+        "exponents": _up_to(found["exponents"], n_exponents),
+        "exponents_error": _up_to(found["standard_error"], n_exponents),
+    }
+
+
+def _up_to(values: Array, n: int) -> Array:
+    return jnp.pad(values, (0, n - len(values)), constant_values=jnp.nan)
+
+
+def singular_values(r: Recurrence, n_directions: int) -> dict[str, Array]:
+    """Measure ln of the leading singular values of dh_T/dh_{T-s} for s in SPANS, (3, k)."""
+    k = min(n_directions, r.states.shape[1])
+    rows = [
+        _leading(r, span, k) if span <= r.length else jnp.full(k, jnp.nan, r.states.dtype)
+        for span in SPANS
+    ]
+    return {"log_singular_values": jnp.stack([_up_to(row, n_directions) for row in rows])}
+
+
+def _leading(r: Recurrence, span: int, k: int) -> Array:
+    n = r.states.shape[1]
+    h, t = r.states[:-1][-span:], steps.numbers(r)[-span:]
+    Q = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (n, k), r.states.dtype))[0]
+
+    def forward(Q: Array, at: Any) -> tuple[Array, Any]:
+        _, push = jax.linearize(lambda h: steps.new_state(r, r.params, h, at[1]), at[0])
+        return _decomposed(jax.vmap(push, 1, 1)(Q))
+
+    def back(P: Array, at: Any) -> tuple[Array, Any]:
+        _, pull = jax.vjp(lambda h: steps.new_state(r, r.params, h, at[1]), at[0])
+        return _decomposed(jax.vmap(lambda v: pull(v)[0], 1, 1)(P))
+
+    def there_and_back(Q: Array, _: Any) -> tuple[Array, Any]:
+        P, logs = jax.lax.scan(forward, Q, (h, t))
+        Q, _ = jax.lax.scan(back, P, (h, t), reverse=True)
+        return Q, jnp.sum(logs, axis=0)
+
+    _, logs = jax.lax.scan(there_and_back, Q, None, length=_PASSES)
+    return jnp.sort(logs[-1])[::-1]
+
+
+def _decomposed(A: Array) -> tuple[Array, Array]:
+    """Return Q and ln |diag R| of A = Q R."""
+    Q, R = jnp.linalg.qr(A)
+    return Q, jnp.log(jnp.abs(jnp.diagonal(R)))

@@ -1,0 +1,10 @@
+"""Programs as JAX sees them: the recurrences of any loss, and the way of its gradient through them.
+
+`program` takes a jaxpr apart, `run` runs it forward, `backward` goes back through it with
+scale-free cotangents, and `recurrences` shows what was found.
+"""
+
+from rnnjax.jaxprs.cell import ScanCell
+from rnnjax.jaxprs.recurrences import Recurrence, Recurrences, StateLeaf, recurrences
+
+__all__ = ["Recurrence", "Recurrences", "ScanCell", "StateLeaf", "recurrences"]

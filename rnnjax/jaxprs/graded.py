@@ -1,0 +1,135 @@
+"""Cotangents between recurrences: arrays of numbers that each have a power of two of their own.
+
+A gradient that comes from one recurrence and enters the next spans any range of magnitudes over
+its steps. It is therefore a `Scaled` whose exponent has the shape of its value, and a linear map
+is applied to it in bands: the entries within a factor 2^width of the largest one as plain numbers
+of one unit, then the rest, until nothing is left. One band is enough unless a gradient spans more
+than the range of the dtype.
+"""
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import scaled
+from rnnjax.jaxprs import packing
+from rnnjax.jaxprs.packing import Layout
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array
+
+
+def of(value: Array, exponent: Array | int = 0) -> Scaled:
+    """Return value x 2^exponent with an exponent for each entry.
+
+    Args:
+      value: array of any shape.
+      exponent: int32, of a shape that broadcasts to it.
+    """
+    value = jnp.asarray(value)
+    return scaled.normalise(value, jnp.broadcast_to(jnp.asarray(exponent, jnp.int32), value.shape))
+
+
+def or_zero(number: Scaled | None, like: Any) -> Scaled:
+    """Return a number, or zeros shaped as an array if it is None."""
+    if number is not None:
+        return number
+    return of(jnp.zeros(like.shape, packing.wide_dtype(like.dtype)))
+
+
+def of_stack(number: Scaled) -> Scaled:
+    """Return a stack of vectors, value (T, ...), exponent (T,), with an exponent for each entry."""
+    exponent = jax.lax.expand_dims(number.exponent, range(number.exponent.ndim, number.value.ndim))
+    return of(number.value, exponent)
+
+
+def in_common(number: Scaled, n_leading: int = 0) -> Scaled:
+    """Return entries brought to one exponent for each index of the leading axes."""
+    axes = tuple(range(n_leading, number.exponent.ndim))
+    top = jnp.max(number.exponent, axis=axes, keepdims=True, initial=2 * scaled.ZERO_EXPONENT)
+    value = scaled.in_unit(number, jnp.broadcast_to(top, number.exponent.shape))
+    return Scaled(value, jnp.squeeze(top, axes))
+
+
+def flattened(numbers: Sequence[Scaled], n_leading: int = 0) -> Scaled:
+    """Return entries of several arrays side by side: (*leading, n), with an exponent each."""
+    parts = [jax.tree.map(lambda a: packing.flat(a, n_leading), number) for number in numbers]
+    return jax.tree.map(lambda *a: jnp.concatenate(a, axis=n_leading), *parts)
+
+
+def total(parts: Sequence[Scaled | None]) -> Scaled | None:
+    """Return the sum of those that are not None."""
+    given = [part for part in parts if part is not None]
+    if not given:
+        return None
+    result = given[0]
+    for part in given[1:]:
+        result = scaled.add(result, part)
+    return result
+
+
+def transposed(
+    pull: Callable[[list[Array]], list[Array]],
+    cotangents: list[Scaled],
+    like: list[Any],
+    *,
+    until_nonzero: bool = False,
+) -> list[Scaled]:
+    """Return the image of some cotangents under a linear map, band by band.
+
+    Args:
+      pull: the map, from plain arrays shaped as the cotangents.
+      cotangents: with an exponent for each entry, or for each index of their leading axes.
+      like: shapes and dtypes of what the map takes.
+      until_nonzero: stop when every image has an entry other than 0; what follows is smaller than
+        the largest entry of an image by more than the width of a band.
+    """
+    dtype = jnp.result_type(*(c.value.dtype for c in cotangents))
+    width = jnp.finfo(dtype).maxexp // 2
+
+    images = jax.eval_shape(pull, [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in like])
+    layout = Layout.of(images)
+
+    def goes_on(state: Any) -> Array:
+        left, so_far = state
+        remains = _any([~scaled.is_zero(e) for e in left])
+        return remains & jnp.any(scaled.is_zero(layout.tops(so_far))) if until_nonzero else remains
+
+    def next_band(state: Any) -> Any:
+        left, so_far = state
+        top = jnp.max(jnp.stack([jnp.max(e, initial=2 * scaled.ZERO_EXPONENT) for e in left]))
+        taken = [e > top - width for e in left]
+        plain = [
+            _in_unit(c, e, t, top, shape)
+            for c, e, t, shape in zip(cotangents, left, taken, like, strict=True)
+        ]
+        own = of(layout.pack(pull(plain)), top)
+        left = [jnp.where(t, scaled.ZERO_EXPONENT, e) for e, t in zip(left, taken, strict=True)]
+        return left, scaled.add(so_far, own)
+
+    left = [c.exponent for c in cotangents]
+    start = of(jnp.zeros(layout.size, layout.dtype))
+    total = jax.lax.while_loop(goes_on, next_band, (left, start))[1]
+    values, exponents = layout.split(total.value), layout.split(total.exponent)
+    dtypes = [packing.wide_dtype(image.dtype) for image in images]
+    triples = zip(values, exponents, dtypes, strict=True)
+    return [Scaled(_cast(value, dtype), exponent) for value, exponent, dtype in triples]
+
+
+def _cast(value: Array, dtype: Any) -> Array:
+    """Return an array in its own dtype: real where it was only packed among complex ones."""
+    return (value if jnp.issubdtype(dtype, jnp.complexfloating) else value.real).astype(dtype)
+
+
+def _any(truths: list[Array]) -> Array:
+    return functools.reduce(operator.or_, [jnp.any(truth) for truth in truths])
+
+
+def _in_unit(number: Scaled, left: Array, taken: Array, top: Array, like: Any) -> Array:
+    exponent = jnp.where(taken, left, scaled.ZERO_EXPONENT)
+    plain = scaled.in_unit(Scaled(number.value, exponent), top)
+    kept = jax.lax.expand_dims(taken, range(taken.ndim, plain.ndim))
+    return jnp.where(kept, plain, 0).astype(like.dtype)

@@ -1,0 +1,271 @@
+"""A jaxpr as a sequence of pieces: recurrences (`Loop`), and everything between them (`Plain`).
+
+A recurrence is a `scan` with a floating-point carry, whoever wrote it. Calls that hold one (`jit`,
+`checkpoint`, closed calls) are opened, so that the recurrences of a program stand in a row;
+equations between them are kept as they are, in jaxprs of their own. Functions with a derivative
+rule of their own are never opened: their rule is what defines their derivative.
+
+The variables of new carries are marked. No piece reads a marked variable that it has computed
+itself, so what flows back into a marked variable is complete before the piece that computed it is
+differentiated.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import jax.extend.core as jex
+import jax.numpy as jnp
+from jax.extend.core import primitives
+
+from rnnjax.jaxprs import sources
+
+OPENED = (primitives.jit_p, primitives.remat_p, primitives.closed_call_p, primitives.call_p)
+Atom = Any  # a jaxpr's Var or Literal
+
+
+class Plain(NamedTuple):
+    """Equations without a recurrence: a jaxpr whose inputs and outputs are variables."""
+
+    jaxpr: Any
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+
+class Loop:
+    """A scan.
+
+    Attributes:
+      equation: the scan, in the variables of its program.
+      body: the program of one step: (constants, carry, inputs of the step) -> (carry, outputs).
+      name: the path of its module, "" where the program does not say.
+      line: "file.py:41".
+    """
+
+    def __init__(self, equation: Any, scope: tuple[str, ...]) -> None:
+        self.equation = equation
+        self.inputs = tuple(equation.invars)
+        self.outputs = tuple(equation.outvars)
+        params = equation.params
+        self.n_constants, self.n_carried = params["num_consts"], params["num_carry"]
+        self.length, self.reverse = params["length"], params["reverse"]
+        self.unroll = params["unroll"]
+        self.jaxpr = params["jaxpr"]
+        self.name = "/".join(scope)
+        self.line = sources.line_of(equation)
+        self.body = opened(self.jaxpr, marks_carry=self.n_carried)
+
+    @property
+    def carried(self) -> list[Any]:
+        """The shapes of the leaves of the carry."""
+        start = self.n_constants
+        return self.jaxpr.in_avals[start : start + self.n_carried]
+
+    @property
+    def moving(self) -> list[int]:
+        """The numbers of the leaves of the carry that have derivatives."""
+        return [i for i, leaf in enumerate(self.carried) if has_derivative(leaf)]
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no other recurrence stands inside."""
+        return not any(isinstance(piece, Loop) for piece in self.body.pieces)
+
+
+class Program(NamedTuple):
+    """Pieces in order of execution.
+
+    Attributes:
+      inputs: variables, those of the jaxpr.
+      constants: values of further variables, known when the program was traced.
+      pieces: `Plain` and `Loop`.
+      outputs: variables or literals.
+      marked: the variables of new carries that an equation of this program computes.
+    """
+
+    inputs: tuple[Any, ...]
+    constants: dict[Any, Any]
+    pieces: tuple[Any, ...]
+    outputs: tuple[Atom, ...]
+    marked: frozenset[Any]
+
+    @property
+    def loops(self) -> list[Loop]:
+        """The recurrences in order of execution, without those inside of others."""
+        return [piece for piece in self.pieces if isinstance(piece, Loop)]
+
+
+def has_derivative(leaf: Any) -> bool:
+    """Return whether an array, or the shape of one, is floating point."""
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def weights_in(program: Program, are_weights: Iterable[bool]) -> set[Any]:
+    """Return the variables computed from weights alone: neither from data nor from a state.
+
+    Args:
+      program: the program.
+      are_weights: which of its inputs are weights; the others are data.
+    """
+    pairs = list(zip(program.inputs, are_weights, strict=True))
+    weights = {v for v, is_weight in pairs if is_weight}
+    data = {v for v, is_weight in pairs if not is_weight}
+    for piece in program.pieces:
+        if isinstance(piece, Loop):
+            data |= set(piece.outputs)
+            continue
+        for equation in piece.jaxpr.jaxpr.eqns:
+            read_here = {v for v in equation.invars if not is_literal(v)}
+            if read_here & data:
+                data |= set(equation.outvars)
+            elif read_here & weights:
+                weights |= set(equation.outvars)
+    return weights
+
+
+def is_literal(atom: Atom) -> bool:
+    """Return whether an atom is a constant written into its jaxpr."""
+    return isinstance(atom, jex.Literal)
+
+
+def read(env: dict[Any, Any], atom: Atom) -> Any:
+    """Return the value of a variable or literal."""
+    return atom.val if is_literal(atom) else env[atom]
+
+
+def holds_loop(jaxpr: Any) -> bool:
+    """Return whether a recurrence stands in a jaxpr, at any depth that can be opened."""
+    return any(is_loop(e) or (is_call(e) and holds_loop(inner_of(e))) for e in _plain(jaxpr).eqns)
+
+
+def is_loop(equation: Any) -> bool:
+    """Return whether an equation is a scan that carries floating-point numbers, or holds one.
+
+    One of no steps is none: it has no state to measure.
+    """
+    if equation.primitive is not primitives.scan_p or equation.params["length"] == 0:
+        return False
+    start, n = equation.params["num_consts"], equation.params["num_carry"]
+    body = equation.params["jaxpr"]
+    carried = body.in_avals[start : start + n]
+    return any(has_derivative(leaf) for leaf in carried) or holds_loop(body)
+
+
+def is_call(equation: Any) -> bool:
+    """Return whether an equation calls a jaxpr and means nothing else."""
+    return equation.primitive in OPENED
+
+
+def inner_of(equation: Any) -> Any:
+    """Return the jaxpr that an equation calls."""
+    return equation.params["call_jaxpr" if "call_jaxpr" in equation.params else "jaxpr"]
+
+
+def _plain(jaxpr: Any) -> Any:
+    return jaxpr.jaxpr if isinstance(jaxpr, jex.ClosedJaxpr) else jaxpr
+
+
+def opened(closed: Any, marks_carry: int = 0) -> Program:
+    """Return a jaxpr as a program.
+
+    Args:
+      closed: the jaxpr with its constants.
+      marks_carry: how many of its outputs, the first ones, are a new carry.
+    """
+    # In a step, every call is opened: an output may be computed from a new carry within it.
+    opening = _Opening(opens_all=marks_carry > 0)
+    inputs = [jex.Var(v.aval) for v in closed.jaxpr.invars]
+    outputs = opening.enter(closed, inputs, ())
+    computed = {v for equation, _ in opening.equations for v in equation.outvars}
+    marked = frozenset(v for v in outputs[:marks_carry] if not is_literal(v) and v in computed)
+    wanted = {v for v in outputs if not is_literal(v)}
+    pieces = _split(opening.equations, marked, wanted, closed.jaxpr)
+    return Program(tuple(inputs), opening.constants, pieces, tuple(outputs), marked)
+
+
+class _Opening:
+    """Equations gathered from a jaxpr and the calls in it, each call in variables of its own."""
+
+    def __init__(self, opens_all: bool) -> None:
+        self.opens_all = opens_all
+        self.equations: list[tuple[Any, tuple[str, ...]]] = []
+        self.constants: dict[Any, Any] = {}
+
+    def enter(self, jaxpr: Any, inputs: Sequence[Atom], scope: tuple[str, ...]) -> list[Atom]:
+        """Gather the equations of a jaxpr called with some atoms; return its outputs."""
+        new: dict[Any, Atom] = {}
+        if isinstance(jaxpr, jex.ClosedJaxpr):
+            for var, value in zip(jaxpr.jaxpr.constvars, jaxpr.consts, strict=True):
+                new[var] = jex.Var(var.aval)
+                self.constants[new[var]] = value
+            jaxpr = jaxpr.jaxpr
+        new |= dict(zip(jaxpr.invars, inputs, strict=True))
+
+        def renamed(atoms: Iterable[Atom]) -> list[Atom]:
+            return [atom if is_literal(atom) else new[atom] for atom in atoms]
+
+        for equation in jaxpr.eqns:
+            inner_scope = scope + sources.scope_of(equation)
+            operands = renamed(equation.invars)
+            if is_call(equation) and (self.opens_all or holds_loop(inner_of(equation))):
+                results = self.enter(inner_of(equation), operands, inner_scope)
+                new |= dict(zip(equation.outvars, results, strict=True))
+                continue
+            results = [jex.Var(v.aval) for v in equation.outvars]
+            new |= dict(zip(equation.outvars, results, strict=True))
+            renamed_equation = equation.replace(invars=operands, outvars=results)
+            self.equations.append((renamed_equation, inner_scope))
+        return renamed(jaxpr.outvars)
+
+
+def _split(
+    equations: list[tuple[Any, tuple[str, ...]]],
+    marked: frozenset[Any],
+    wanted: set[Any],
+    whole: Any,
+) -> tuple[Any, ...]:
+    """Return the pieces of a row of equations, some of whose variables are wanted afterwards."""
+    groups: list[list[Any]] = [[]]
+    own: set[Any] = set()  # the marked variables that the last group has computed
+    for equation, scope in equations:
+        if is_loop(equation):
+            groups += [[(equation, scope)], []]
+            own = set()
+            continue
+        if any(not is_literal(v) and v in own for v in equation.invars):
+            groups.append([])
+            own = set()
+        groups[-1].append((equation, scope))
+        own |= marked & set(equation.outvars)
+    pieces: list[Any] = []
+    needed = set(wanted)
+    for group in reversed([group for group in groups if group]):
+        equation, scope = group[0]
+        piece = Loop(equation, scope) if is_loop(equation) else _plain_piece(group, needed, whole)
+        if piece is None:
+            continue
+        needed |= {v for v in piece.inputs if not is_literal(v)}
+        pieces.append(piece)
+    return tuple(reversed(pieces))
+
+
+def _plain_piece(group: list[Any], needed: set[Any], whole: Any) -> Plain | None:
+    """Return equations as one piece that gives the variables needed behind it."""
+    equations = [equation for equation, _ in group]
+    computed = [v for equation in equations for v in equation.outvars]
+    outputs = [v for v in computed if v in needed]
+    kept: list[Any] = []
+    used = set(outputs)
+    for equation in reversed(equations):
+        if equation.effects or any(v in used for v in equation.outvars):
+            kept.append(equation)
+            used |= {v for v in equation.invars if not is_literal(v)}
+    if not kept:
+        return None
+    kept.reverse()
+    of_own = {v for equation in kept for v in equation.outvars}
+    inputs = list(
+        dict.fromkeys(v for e in kept for v in e.invars if not is_literal(v) and v not in of_own)
+    )
+    effects = frozenset().union(*(equation.effects for equation in kept))
+    jaxpr = whole.replace(constvars=[], invars=inputs, outvars=outputs, eqns=kept, effects=effects)
+    return Plain(jex.ClosedJaxpr(jaxpr, ()), tuple(inputs), tuple(outputs))

@@ -1,0 +1,134 @@
+"""The activations of a step, wherever they stand in it: seen, shifted or held.
+
+A step is evaluated equation by equation, through the calls in it. Every tanh, logistic, erf and
+max(0, x) is a site; sites are numbered in order of execution, the same at every step.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend.core as jex
+import jax.numpy as jnp
+from jax.extend.core import primitives
+
+from rnnjax.jaxprs import sources
+from rnnjax.jaxprs.cell import ScanCell
+from rnnjax.jaxprs.program import inner_of, is_call, is_literal
+from rnnjax.types import Array
+
+_KINDS = {"tanh": "tanh", "logistic": "logistic", "erf": "erf"}
+
+
+class Site(NamedTuple):
+    """One activation of a step.
+
+    Attributes:
+      kind: "tanh", "logistic", "erf" or "relu".
+      line: "file.py:41", where it stands.
+      before, after: its argument and its value, of one shape.
+    """
+
+    kind: str
+    line: str
+    before: Array
+    after: Array
+
+    @property
+    def slope(self) -> Array:
+        """The derivative of the value by the argument."""
+        y = self.after
+        if self.kind == "tanh":
+            return 1 - y**2
+        if self.kind == "logistic":
+            return y * (1 - y)
+        if self.kind == "erf":
+            return 2 / jnp.sqrt(jnp.pi) * jnp.exp(-(self.before**2))
+        return (self.before > 0).astype(y.dtype)
+
+
+# (number of the site, its argument) -> the argument to use instead
+Change = Callable[[int, Array], Array]
+
+
+def evaluated(
+    cell: ScanCell,
+    params: Sequence[Any],
+    h: Array,
+    t: Array,
+    *,
+    change: Change = lambda _, before: before,
+    held: Sequence[Array] | None = None,
+) -> tuple[Array, list[Site]]:
+    """Return h_t (n,) from h_{t-1} (n,) and the activations on the way.
+
+    Args:
+      cell: the scan.
+      params: its weights.
+      h: h_{t-1}.
+      t: the number of the step, from 0, int32 ().
+      change: gives another argument to an activation.
+      held: values that the activations take whatever their arguments.
+    """
+    given = cell.arguments(params, h, t)
+    walk = _Walk(change, held)
+    closed = cell.loop.jaxpr
+    out = walk.through(closed.jaxpr, closed.consts, given)
+    return cell.state_of(out), walk.sites
+
+
+class _Walk:
+    def __init__(self, change: Change, held: Sequence[Array] | None) -> None:
+        self.change, self.held = change, held
+        self.sites: list[Site] = []
+
+    def through(self, jaxpr: Any, constants: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+        env = dict(zip(jaxpr.constvars, constants, strict=True))
+        env |= dict(zip(jaxpr.invars, given, strict=True))
+        for equation in jaxpr.eqns:
+            values = [v.val if is_literal(v) else env[v] for v in equation.invars]
+            values = _of_declared_dtypes(equation, values)
+            env |= dict(zip(equation.outvars, self.results(equation, values), strict=True))
+        return [v.val if is_literal(v) else env[v] for v in jaxpr.outvars]
+
+    def results(self, equation: Any, values: list[Any]) -> list[Any]:
+        if kind := _kind_of(equation):
+            return [self.at_site(kind, equation, values)]
+        if is_call(equation) or equation.primitive is primitives.custom_jvp_call_p:
+            inner = inner_of(equation)
+            closed = isinstance(inner, jex.ClosedJaxpr)
+            return self.through(
+                inner.jaxpr if closed else inner, inner.consts if closed else (), values
+            )
+        bound = equation.primitive.get_bind_params(equation.params)
+        out = equation.primitive.bind(*values, **bound)
+        return list(out) if equation.primitive.multiple_results else [out]
+
+    def at_site(self, kind: str, equation: Any, values: list[Any]) -> Array:
+        is_left = kind != "relu" or not is_literal(equation.invars[0])
+        place = 0 if is_left else 1
+        before = self.change(len(self.sites), values[place])
+        values = [before if i == place else v for i, v in enumerate(values)]
+        bound = equation.primitive.get_bind_params(equation.params)
+        after = equation.primitive.bind(*values, **bound)
+        if self.held is not None:
+            after = self.held[len(self.sites)]
+        self.sites.append(Site(kind, sources.line_of(equation), before, after))
+        return after
+
+
+def _of_declared_dtypes(equation: Any, values: list[Any]) -> list[Any]:
+    """Return values in the dtypes that an equation was traced with: a state may come in float32."""
+    return [
+        jax.lax.convert_element_type(v, atom.aval.dtype)
+        if jnp.issubdtype(getattr(atom.aval, "dtype", jnp.int32), jnp.inexact)
+        else v
+        for v, atom in zip(values, equation.invars, strict=True)
+    ]
+
+
+def _kind_of(equation: Any) -> str:
+    name = equation.primitive.name
+    if name == "max" and any(is_literal(v) and jnp.all(v.val == 0) for v in equation.invars):
+        return "relu"
+    return _KINDS.get(name, "")

@@ -1,0 +1,98 @@
+"""What the state does on its way forward: memory, expansion, dimension."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from rnnjax.reports.finding import Finding, finding
+from rnnjax.reports.readings import Reading
+from rnnjax.reports.thresholds import THRESHOLDS
+from rnnjax.reports.wording import amount, count, decades, power, with_error
+
+
+def forward_memory(reading: Reading) -> Iterator[Finding]:
+    """The forward horizon beside the one of the gradient."""
+    curve, t = reading.forward, reading.forward_horizon
+    if curve.empty or math.isnan(t):
+        return
+    if math.isinf(t):
+        change = decades(curve.median[-1])
+        way = "falls" if change <= 0 else "grows"
+        told = (
+            f"The first state's influence dh_t/dh_0 {way} by {amount(abs(round(change, 2)))} "
+            f"decades over {count(curve.x[-1], 'step')}"
+        )
+    else:
+        told = f"The first state's influence dh_t/dh_0 falls by two decades in {count(t, 'step')}"
+    compared = f"dh_0/dh_0 = 1 (median over {count(curve.n_examples, 'example')})"
+    if math.isfinite(reading.horizon):
+        told += f"; the gradient does so in {count(reading.horizon, 'step')}"
+        compared += ", and the gradient by lag"
+    yield finding(
+        reading.layer, "forward memory", t, "steps", f"{told}.", compared, THRESHOLDS["horizon"]
+    )
+
+
+def spectrum(reading: Reading) -> Iterator[Finding]:
+    """Sign of the first Lyapunov exponent, against its standard error."""
+    exponents, errors = reading.numbers("exponents"), reading.numbers("exponents_error")
+    if not exponents.size or math.isnan(exponents[0]):
+        return
+    first = float(exponents[0])
+    error = float(errors[0]) if errors.size else math.nan
+    limit = THRESHOLDS["errors"]
+    growth = first * reading.length
+    chaotic = first > limit.value * error and growth > THRESHOLDS["growth of a difference"].value
+    told = f"{_kind(first, error, chaotic)}, {with_error(first, error)} nat a step"
+    if chaotic:
+        told += f": a difference grows by {amount(round(decades(growth), 2))} decades in "
+        told += count(reading.length, "step")
+    yield finding(
+        reading.layer, "spectrum", first, "nat a step", f"{told}.",
+        "two standard errors, and a growth by e over the sequence", limit, alarm=chaotic,
+        error=error,
+    )  # fmt: skip
+
+
+def _kind(first: float, error: float, chaotic: bool) -> str:
+    if math.isnan(error):
+        return "First exponent without a standard error"
+    if abs(first) <= THRESHOLDS["errors"].value * error:
+        return "Neither contracting nor expanding beyond two standard errors"
+    if chaotic:
+        return "Chaotic"
+    return "Expanding" if first > 0 else "Contracting"
+
+
+def dimension(reading: Reading) -> Iterator[Finding]:
+    """The Kaplan-Yorke dimension of the driven state."""
+    found = reading.numbers("dimension")
+    if not found.size or np.isnan(found).all():
+        return
+    value = float(found.item())
+    n = f" (state of {count(reading.size, 'number')})" if math.isfinite(reading.size) else ""
+    told = f"Kaplan-Yorke dimension {amount(round(value, 2))}{n}"
+    told += ": the inputs alone decide the state." if value == 0 else "."
+    yield finding(reading.layer, "dimension", value, "dimensions", told, "the size of the state")
+
+
+def singular_values(reading: Reading) -> Iterator[Finding]:
+    """How unevenly the Jacobian product over the longest measured span stretches."""
+    logs = reading.numbers("log_singular_values", "direction")
+    measured = np.flatnonzero((~np.isnan(logs)).sum(axis=-1) >= 2) if logs.size else np.empty(0)
+    if not measured.size:
+        return
+    row = int(measured[-1])
+    values = logs[row][~np.isnan(logs[row])]
+    if not np.isfinite(values[0]):
+        return
+    span = int(reading.data["span"].values[row])
+    told = (
+        f"Over {count(span, 'step')} the strongest direction is carried with gain "
+        f"{power(values[0])}, number {len(values)} with {power(values[-1])}."
+    )
+    yield finding(
+        reading.layer, "singular values", values[0], "nat", told,
+        "gain 1 (median over examples)",
+    )  # fmt: skip

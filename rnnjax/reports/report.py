@@ -1,0 +1,176 @@
+"""The report of a diagnosis: it shows itself as text, in a notebook, as a figure and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from rnnjax.errors import shown
+from rnnjax.reports.finding import Finding
+from rnnjax.reports.findings import findings
+from rnnjax.reports.readings import Reading, readings
+from rnnjax.reports.remedy import Remedy
+from rnnjax.reports.wording import count
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rnnjax.reports.comparison import Comparison
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """What was measured on the recurrent layers of a program.
+
+    Attributes:
+        dataset: the measurements, see docs/diagnose.md.
+        remedies: changes whose effect was measured.
+
+    Raises:
+        ValueError: the dataset has no dimension of layers, or two layers have one name, or a
+            remedy is of another type or of a layer that is not there.
+
+    Example:
+        >>> dataset = xr.Dataset({"length": ("layer", [20])}, {"layer": ["RNN_0"]})
+        >>> Report(dataset).verdict
+        'No alarm.'
+    """
+
+    dataset: xr.Dataset
+    remedies: Sequence[Remedy] = ()
+
+    def __post_init__(self) -> None:
+        _check_dataset(self.dataset)
+        object.__setattr__(self, "remedies", tuple(self.remedies))
+        for remedy in self.remedies:
+            if not isinstance(remedy, Remedy):
+                raise ValueError(f"remedies: expected values of Remedy, got {shown(remedy)}")
+            if remedy.layer not in ("", *self.layers):
+                told = f"expected a layer of the dataset or '', got {shown(remedy.layer)}"
+                raise ValueError(f"remedies: {told}")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers."""
+        return tuple(str(name) for name in self.dataset["layer"].values)
+
+    @property
+    def title(self) -> str:
+        """Name of the program; "" if the dataset has none."""
+        return str(self.dataset.attrs.get("title", ""))
+
+    @cached_property
+    def readings(self) -> tuple[Reading, ...]:
+        """One a layer."""
+        return readings(self.dataset)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, of the program first, then layer by layer."""
+        return tuple(findings(self.dataset))
+
+    @property
+    def alarms(self) -> tuple[Finding, ...]:
+        """The findings about which something is to be done."""
+        return tuple(found for found in self.findings if found.alarm)
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """What the program holds that could not be measured."""
+        told = self.dataset.attrs.get("unmeasured", ())
+        # netCDF returns a list of one string as the string.
+        lines = (told,) if isinstance(told, str) else tuple(str(line) for line in told)
+        return tuple(line for line in lines if line)
+
+    @property
+    def verdict(self) -> str:
+        """How many alarms there are, in one line."""
+        if not self.layers:
+            return "No recurrent layer."
+        if not self.alarms:
+            return "No alarm."
+        layers = len({found.layer for found in self.alarms if found.layer})
+        where = f" in {count(layers, 'layer')}" if layers else ""
+        return f"{count(len(self.alarms), 'alarm')}{where}."
+
+    def of_layer(self, layer: str) -> tuple[Finding, ...]:
+        """Return the findings of one layer, alarms first; "" for those of the program."""
+        here = [found for found in self.findings if found.layer == layer]
+        return tuple(sorted(here, key=lambda found: not found.alarm))
+
+    def figure(self) -> Figure:
+        """Draw one row of panels a layer."""
+        from rnnjax.reports.figure import figure
+
+        return figure(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write one page that needs no other file and no network, atomically.
+
+        Args:
+            path: the file; missing folders are made.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        from rnnjax.figures.atomic_file import write_atomically
+        from rnnjax.reports.page import page
+
+        write_atomically(Path(path), page(self).encode())
+        return Path(path)
+
+    def compare(self, other: Report) -> Comparison:
+        """Hold this report against another one, layer by layer: this one before, that one after.
+
+        Raises:
+            ValueError: the other value is not a report.
+        """
+        from rnnjax.reports.comparison import Comparison
+
+        return Comparison(self, other)
+
+    def __str__(self) -> str:
+        from rnnjax.reports.terminal import plain, report_lines
+
+        return plain(report_lines(self))
+
+    def __repr__(self) -> str:
+        return f"Report({count(len(self.layers), 'layer')}: {self.verdict})"
+
+    def __rich__(self) -> Any:
+        from rnnjax.reports.terminal import report_lines
+
+        return report_lines(self)
+
+    def _repr_html_(self) -> str:
+        from rnnjax.reports.page import fragment
+
+        return fragment(self)
+
+
+def _check_dataset(dataset: Any) -> None:
+    if not isinstance(dataset, xr.Dataset) or dataset.sizes.get("layer") is None:
+        told = f"expected an xarray.Dataset with the dimension 'layer', got {_kind(dataset)}"
+        raise ValueError(f"dataset: {told}")
+    if "layer" not in dataset.coords:
+        raise ValueError("layer: expected names as a coordinate, got none")
+    names = [str(name) for name in dataset["layer"].values]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"layer: expected names that differ, got {shown(twice)} twice")
+    if "" in names:
+        raise ValueError("layer: expected names, got ''")
+
+
+def _kind(dataset: Any) -> str:
+    if isinstance(dataset, xr.Dataset):
+        return f"dimensions {', '.join(map(str, dataset.sizes)) or '()'}"
+    return f"a {type(dataset).__name__}"
