@@ -92,7 +92,7 @@ def test_the_numbers_of_the_gradient_by_hand():
         lag = sorted(data[f"zero_lag_{name}"].values[0])[2]
         assert found[f"underflow {name}"].number == lag
         assert f"From lag {lag} on a {name} gradient" in found[f"underflow {name}"].statement
-    assert found["underflow float32"].source == "IEEE 754-2019, binary32"
+    assert found["underflow float32"].source.startswith("IEEE 754-2019, binary32; half of")
 
 
 def test_the_window_and_the_last_steps_by_hand():
@@ -153,6 +153,8 @@ def test_the_spectrum_by_hand():
     slightly = by_name(healthy(exponents=(0.004, -0.1, -0.2), error=0.001))["spectrum"]
     assert slightly.statement.startswith("Expanding, 0.0040 ± 0.0010 nat a step.")
     assert "Neither" in by_name(healthy(exponents=(0.004, -0.1, -0.2)))["spectrum"].statement
+    lost = by_name(healthy(exponents=(-math.inf,) * 3, error=math.nan))["spectrum"]
+    assert lost.statement == "Every direction of the state is lost for good, -inf nat a step."
     unknown = by_name(healthy(error=math.nan))["spectrum"]
     assert "without a standard error" in unknown.statement and unknown.error is None
 
@@ -312,6 +314,7 @@ def test_numbers_in_words():
     assert (power(0.0), power(-1000.0), power(-math.inf)) == ("1", "5.1e-435", "0")
     assert power(math.log(9.96e-7)) == "1.0e-06"
     assert quantity(0.25, "share of units") == "25 % of units"
+    assert quantity(-math.inf, "nat a step") == "-inf nat a step"
     assert quantity(1, "steps") == "1 step" and quantity(math.inf, "steps") == "not reached"
 
 

@@ -42,7 +42,7 @@ def test_text_holds_every_alarm_and_every_sentence(name):
         assert found.statement in words
     for found in report.alarms:
         assert f"ALARM {found.layer}: {found.statement}" in words
-    assert "forget bias + 2" in words and "(horizon 4 -> 31 steps)" in words
+    assert "Net/RNN_0: It grows <to> 31. (horizon 4 -> 31 steps)" in words
     assert str(report) == str(Report(sick(name), (REMEDY,)))
 
 
