@@ -5,11 +5,13 @@ is switched by fields, or by arguments of the call, that have one of a few names
 are True, False or None are set: a field of the same name with another value is something else.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flax import linen, nnx
+from flax.core import FrozenDict
 
 SWITCHES = {
     "deterministic": True,
@@ -21,24 +23,26 @@ SWITCHES = {
 
 
 def of_linen(value: Any) -> Any:
-    """Return a linen module, or a container of modules, in evaluation mode; others unchanged."""
+    """Return a linen module in evaluation mode, and with a hash.
+
+    The same is done to modules in its fields. Lists and dicts in fields become tuples and frozen
+    dicts, as they do in a module that is bound; other values are returned unchanged.
+    """
     if isinstance(value, linen.Module):
-        fields = [name for name in vars(type(value))["__dataclass_fields__"] if name != "parent"]
-        given = {name: getattr(value, name) for name in fields if name != "name"}
-        switches = {name for name, v in given.items() if _is_switch(name, v)}
-        made = {n: SWITCHES[n] if n in switches else of_linen(v) for n, v in given.items()}
-        changed = {name: v for name, v in made.items() if v is not given[name]}
-        same: Any = value
-        return same.clone(**changed) if changed else value
+        return _module(value)
     if type(value) in (list, tuple):
-        parts = [of_linen(part) for part in value]
-        is_same = all(new is old for new, old in zip(parts, value, strict=True))
-        return value if is_same else type(value)(parts)
+        return tuple(of_linen(part) for part in value)
     if isinstance(value, Mapping):
-        items = {name: of_linen(part) for name, part in value.items()}
-        kind: Any = type(value)
-        return kind(items) if any(items[k] is not value[k] for k in items) else value
+        return FrozenDict({name: of_linen(part) for name, part in value.items()})
     return value
+
+
+def _module(module: Any) -> Any:
+    names = {f.name for f in dataclasses.fields(module)} - {"parent", "name"}
+    given = {name: getattr(module, name) for name in names}
+    made = {n: SWITCHES[n] if _is_switch(n, v) else of_linen(v) for n, v in given.items()}
+    changed = {name: v for name, v in made.items() if v is not given[name]}
+    return module.clone(**changed) if changed else module
 
 
 def of_nnx(module: nnx.Module) -> nnx.Module:
