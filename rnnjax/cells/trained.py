@@ -7,6 +7,7 @@ The state is the carry as one vector, with y_t appended where it is no part of t
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -67,6 +68,12 @@ class TrainedCell:
     def entries_per_unit(self) -> int | None:
         """Entries of the state that a unit has, None where not all have as many."""
         return self.state.entries_per_unit
+
+    @property
+    def n_unread(self) -> int:
+        """Entries of an output that is appended to the state, which no later step reads."""
+        n_carry = len(jax.tree.leaves(self._carry()))
+        return sum(math.prod(shape) for shape in self.state.shapes[n_carry:])
 
     @arguments(key=KEY)
     def init(self, key: Array) -> TrainedParams:

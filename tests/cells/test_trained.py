@@ -50,31 +50,29 @@ def test_outputs_and_gradients_are_those_of_flax(name):
 
 RULES = [rules.RTRL(), rules.SnAp(1), rules.SnAp(9), rules.EProp(), rules.UORO(), rules.KFRTRL(),
          rules.RFLO(), rules.TruncatedBPTT(T), rules.EligibilityTrace()]  # fmt: skip
-OF_EACH_KIND = ["linen.LSTMCell", "own linen", "nnx tied", "own nnx"]
+OF_EACH_KIND = ["linen.LSTMCell", "own linen", "own nnx"]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
 def test_rules_work_or_refuse(rule):
-    """Exact rules give the gradient of autodiff through embedding and head; none fails otherwise."""
-    for name in ("nnx tied", "own linen")[: 2 if rule.exact else 1]:
-        cell, x, _ = model(name)
-        batch, p = batch_of(x), cell.trained
+    """Exact rules give the gradient of autodiff through embedding and head."""
+    cell, x, _ = model("own linen" if rule.exact else "nnx tied")
+    batch = batch_of(x)
 
-        @jax.jit
-        def both(p, cell=cell, batch=batch):
-            state = rule.init(cell, p, batch, KEY)
-            out = rule(cell, cross_entropy, p, batch, state)
-            loss = lambda p: rnnjax.sequence_loss(cell, cross_entropy, p, batch)  # noqa: E731
-            return scaled.plain(out.grads), jax.grad(loss)(p)
+    @jax.jit
+    def both(p):
+        out = rule(cell, cross_entropy, p, batch, rule.init(cell, p, batch, KEY))
+        loss = lambda p: rnnjax.sequence_loss(cell, cross_entropy, p, batch)  # noqa: E731
+        return scaled.plain(out.grads), jax.grad(loss)(p)
 
-        try:
-            got, expected = both(p)
-        except ValueError as refusal:
-            assert str(refusal).startswith(type(rule).__name__ + ": expected a cell")
-            continue
-        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(got))
-        if rule.exact or rule == rules.SnAp(9):
-            assert_close(got, expected)
+    if isinstance(rule, rules.KFRTRL | rules.RFLO):
+        with pytest.raises(ValueError, match=rf"^{type(rule).__name__}: expected a cell with"):
+            both(cell.trained)
+        return
+    got, expected = both(cell.trained)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(got))
+    if rule.exact or rule == rules.SnAp(9):
+        assert_close(got, expected)
 
 
 @pytest.mark.parametrize("name", OF_EACH_KIND)
@@ -96,22 +94,26 @@ def test_jacobians_lags_and_spectra(name):
 
     ends = batch_of(x).replace(mask=jnp.zeros(T).at[-1].set(1))
     lags, values, spectrum = jax.jit(measured)(p, ends)
-    h, product = cell.initial_state(), np.eye(n)
+    carry = cell.cell.carry(p, cell.constants, cell.d_shape)
+    n_carry = sum(leaf.size for leaf in jax.tree.leaves(carry))
+    h, product, volume = cell.initial_state(), np.eye(n), 0.0
+    Q = probes.lyapunov._generic(h, n_carry)
+    jacobian = jax.jit(jax.jacobian(cell.step, argnums=1))
     for t in range(T):
-        J = jax.jacobian(cell.step, argnums=1)(p, h, x[t])
+        J = jacobian(p, h, x[t])
+        Q, R = np.linalg.qr(J @ Q)
+        volume += np.sum(np.log(np.abs(np.diag(R))))
         product = J @ product
-        norm = jnp.linalg.norm(jax.grad(at_the_end)(h, t)) if t in (0, T - 2) else None
-        if norm is not None:
+        if t in (0, T - 2):
+            norm = jnp.linalg.norm(jax.grad(at_the_end)(h, t))
             np.testing.assert_allclose(lags[T - t], jnp.log(norm), rtol=1e-10)
         h = cell.step(p, h, x[t])
     expected = np.log(np.maximum(np.linalg.svd(product)[1], 1e-300))
     known = expected > expected[0] - 20
     np.testing.assert_allclose(values[known], expected[known], atol=1e-8)
-    if np.linalg.matrix_rank(product) == n:
-        volume = np.linalg.slogdet(product)[1] / T
-        np.testing.assert_allclose(np.sum(spectrum), volume, rtol=1e-8)
-    appended = n - sum(a.size for a in jax.tree.leaves(cell.cell.carry(p, cell.constants, x.shape)))
-    assert np.sum(np.isneginf(spectrum)) >= appended
+    # The growth of volumes of as many directions as the carry has entries.
+    np.testing.assert_allclose(np.sum(spectrum[:n_carry]), volume / T, rtol=1e-10)
+    assert np.all(np.isneginf(spectrum[n_carry:])) and cell.n_unread == n - n_carry
 
 
 def test_states_are_the_carries_of_flax():
@@ -192,8 +194,8 @@ def test_constants_have_no_derivative_and_the_object_stays_as_it_is():
     assert set(cell.trained.readout["layers"][0]) == {"bias", "scale"}
     assert set(cell.constants.readout["layers"][0]) == {"mean", "var"}
     assert not head.layers[1].deterministic and not head.layers[0].use_running_average
-    gru.dense_h.kernel[...] = jnp.zeros((N, 3 * N))
-    head.layers[0].mean[...] = jnp.ones(N)
+    gru.dense_h.kernel.set_value(jnp.zeros((N, 3 * N)))
+    head.layers[0].mean.set_value(jnp.ones(N, jnp.float32))
     np.testing.assert_array_equal(rnnjax.outputs(cell, cell.trained, jnp.ones((4, 3))), before)
     grads = rnnjax.BPTT()(
         cell, cross_entropy, cell.trained,
