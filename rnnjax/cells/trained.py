@@ -40,7 +40,7 @@ class TrainedCell:
       head: the readout, static; None if the output of the cell is that of the network.
       state: the arrangement of the state, static.
       d_shape: the shape of d_t, static.
-      n_x: inputs, static; None for one token a step, x of (T,).
+      x_shape: the shape of x_t, static: (n_x,), or () for one token a step.
       tokens: whether inputs are integers that the embedding takes, static.
     """
 
@@ -51,8 +51,13 @@ class TrainedCell:
     head: Part | None = fields.declared(_PART, static=True)
     state: FlatState = fields.declared(_STATE, static=True)
     d_shape: tuple[int, ...] = fields.declared(_SHAPE, static=True)
-    n_x: int | None = fields.count(default=None, optional=True)
+    x_shape: tuple[int, ...] = fields.declared(_SHAPE, static=True)
     tokens: bool = fields.flag(default=False)
+
+    @property
+    def n_x(self) -> int | None:
+        """Inputs; None for one token a step, x of (T,)."""
+        return self.x_shape[0] if self.x_shape else None
 
     @property
     def n_h(self) -> int:
@@ -152,9 +157,8 @@ def assembled(
     state = _arrangement(cell, _like((params, constants)), d_like, traced)
     checks.check_head(head, params, constants, traced.y)
     tokens = not jnp.issubdtype(x_like.dtype, jnp.inexact)
-    n_x = x_like.shape[0] if x_like.shape else None
     return TrainedCell(
-        params, constants, cell, embed, head, state, d_like.shape, n_x=n_x, tokens=tokens
+        params, constants, cell, embed, head, state, d_like.shape, x_like.shape, tokens=tokens
     )
 
 

@@ -138,26 +138,36 @@ def _input(first: Any, parts: dict[str, Any], params: Any, constants: Any, n_x: 
 
 
 def _size(given: Any, part: Any, params: TrainedParams) -> int:
-    """Return the number of inputs of a part: what the module says, or what its parameters fit."""
-    found = set()
+    """Return the number of inputs of a part: what the module says, or what its parameters fit.
+
+    Where parameters fit none, it is the one that they are closest to, and are told apart from.
+    """
+    found: set[int] = set()
     if isinstance(part, LinenPart):
-        wanted = tree_shapes.by_name(getattr(params, part.slot))
-        sizes = {n for shape in wanted.values() for n in shape}
-        found = {n for n in sizes if _drawn_shapes(part, n) == wanted}
+        fits = _fits(part, tree_shapes.by_name(getattr(params, part.slot)))
+        best = max(fits.values(), default=0)
+        found = {n for n, fit in fits.items() if fit == best}
+        found = found if best == 1 or not found else {max(found)}
     elif isinstance(n := getattr(_owner(given), "in_features", None), int):
         found = {n}
     if len(found) != 1:
         raise refused("n_x", f"the number of inputs of {part.slot}", "None")
-    return int(found.pop())
+    return found.pop()
 
 
-def _drawn_shapes(part: LinenPart, n: int) -> tree_shapes.Shapes | None:
-    """Return the shapes of the parameters that a module draws for n inputs; None if it fails."""
-    try:
-        drawn = jax.eval_shape(part.draw, Like((n,), jnp.result_type(float)))
-    except Exception:
-        return None
-    return tree_shapes.by_name(drawn.get("params", {}))
+def _fits(part: LinenPart, got: tree_shapes.Shapes) -> dict[int, float]:
+    """Return the share of arrays that a module draws as they are, by number of inputs."""
+
+    def fit(n: int) -> float:
+        try:
+            drawn = jax.eval_shape(part.draw, Like((n,), jnp.result_type(float)))
+        except Exception:
+            return 0.0
+        wanted = tree_shapes.by_name(drawn.get("params", {}))
+        same = sum(wanted.get(name) == shape for name, shape in got.items())
+        return same / len(wanted.keys() | got.keys())
+
+    return {n: fit(n) for n in sorted({n for shape in got.values() for n in shape})}
 
 
 def _check_axes(module: Any, d: Like, argument: str) -> None:
