@@ -342,12 +342,13 @@ def generate(
     Returns:
       symbols, int (T,).
     """
-    embeds = getattr(cell, "tokens", False)
+    embeds, shape = getattr(cell, "tokens", False), getattr(cell, "x_shape", ())
     (n_symbols,) = jax.eval_shape(cell.readout, params, cell.initial_state()).shape
 
     def write(carry: tuple[Array, Array], chance: Array) -> tuple[tuple[Array, Array], Array]:
         h, symbol = carry
-        h = cell.step(params, h, symbol if embeds else jax.nn.one_hot(symbol, n_symbols))
+        x = symbol.reshape(shape) if embeds else jax.nn.one_hot(symbol, n_symbols)
+        h = cell.step(params, h, x)
         share = jax.nn.softmax(cell.readout(params, h))
         below = jnp.cumsum(jnp.where(share < rarest, 0, share))
         symbol = jnp.sum(chance * below[-1] >= below[:-1])

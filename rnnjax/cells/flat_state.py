@@ -99,13 +99,15 @@ def arranged(step: Any, like: tuple[Any, ...], shapes: list[tuple[int, ...]], ou
 
     generator = np.random.default_rng(0)
 
-    def small(leaf: Any) -> Array:
-        return jnp.asarray(generator.uniform(0.05, 0.1, leaf.shape), leaf.dtype)
+    def small(leaf: Any) -> np.ndarray:
+        return generator.uniform(0.05, 0.1, leaf.shape).astype(leaf.dtype)
 
-    with jax.ensure_compile_time_eval():
-        arrays, *others = jax.tree.map(small, like)
-        flat = jnp.concatenate([jnp.ravel(a) for a in arrays])
-        jacobian = jax.jacrev(flat_step, holomorphic=jnp.iscomplexobj(flat))
-        J = np.asarray(jax.jit(jacobian)(flat, *others))
+    dtype = jnp.result_type(*(a.dtype for a in like[0]))
+    given = (small(jax.ShapeDtypeStruct((sizes[-1],), dtype)), *jax.tree.map(small, like[1:]))
+    is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
+    jacobian = jax.jit(jax.jacrev(flat_step, holomorphic=is_complex))
+    # Compiled from shapes, and not within `ensure_compile_time_eval`: there flax would run the
+    # initialisers with whose shapes it compares those of parameters.
+    J = np.asarray(jacobian.lower(*given).compile()(*given))
     found = carried_units.layout(J != 0, shapes)
     return FlatState(tuple(shapes), found.order, found.entries_per_unit, output)
