@@ -1,5 +1,6 @@
 """Trained modules of flax as cells: the numbers are those of flax's own programs."""
 
+import doctest
 import functools
 
 import jax
@@ -240,3 +241,11 @@ def test_a_trained_language_model_writes():
         share = jnp.cumsum(jax.nn.softmax(cell.readout(cell.trained, h)))
         symbol = jnp.sum(chance * share[-1] >= share[:-1])
         assert symbol == found
+
+
+@pytest.mark.parametrize("function", [rnnjax.from_linen, rnnjax.from_nnx])
+def test_the_examples_run(function):
+    runner = doctest.DocTestRunner()
+    for example in doctest.DocTestFinder().find(function, function.__name__, globs={}):
+        runner.run(example)
+    assert runner.summarize().failed == 0 and runner.summarize().attempted > 3
