@@ -28,12 +28,14 @@ class FlatState(NamedTuple):
       order: the numbers of these arrays in the order of the state.
       entries_per_unit: see `carried_units.Layout`.
       output: the number of the array that is the output.
+      real_output: whether the output is real, as that of a complex carry may be.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     order: tuple[int, ...]
     entries_per_unit: int | None
     output: int
+    real_output: bool = True
 
     def flat(self, arrays: Sequence[Array]) -> Array:
         """Return the state, (n_h,), of arrays in the order of their numbers."""

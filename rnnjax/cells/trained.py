@@ -113,6 +113,7 @@ class TrainedCell:
     def readout(self, params: Params, h: Array) -> Array:
         """Return y_hat_t, (n_y,)."""
         y = self.state.arrays(h)[self.state.output]
+        y = y.real if self.state.real_output else y
         return y if self.head is None else self.head.apply(params, self.constants, y)
 
     def _carry(self) -> Any:
@@ -155,6 +156,7 @@ def assembled(
     d_like = checks.embedded(embed, params, constants, x_like)
     traced = checks.step_of(cell, params, constants, d_like, name)
     state = _arrangement(cell, _like((params, constants)), d_like, traced)
+    state = state._replace(real_output=jnp.issubdtype(traced.y.dtype, jnp.floating))
     checks.check_head(head, params, constants, traced.y)
     tokens = not jnp.issubdtype(x_like.dtype, jnp.inexact)
     return TrainedCell(

@@ -92,12 +92,23 @@ def check_variables(argument: str, part: Any, variables: dict[str, Any], value: 
     got = tree_shapes.by_name(variables["params"])
     wanted = tree_shapes.by_name(drawn.get("params", {}))
     if found := tree_shapes.mismatch(wanted, got, name):
-        raise ValueError(f"{argument}: {found}{_if_stacked(wanted, got)}")
+        raise ValueError(
+            f"{argument}: {found}{_if_nested(wanted, got) or _if_stacked(wanted, got)}"
+        )
     for collection in sorted(set(drawn) - {"params"}):
         of = tree_shapes.by_name(variables.get(collection, {}))
         if found := tree_shapes.mismatch(tree_shapes.by_name(drawn[collection]), of, name):
             advice = "; pass all variables of the module, not its parameters alone"
             raise ValueError(f"{argument}: {collection}: {found}{'' if of else advice}")
+
+
+def _if_nested(wanted: tree_shapes.Shapes, got: tree_shapes.Shapes) -> str:
+    """Return advice if one entry of what was given holds what the module draws."""
+    for entry in sorted({name.split(".")[0] for name in got}):
+        below = {name.removeprefix(f"{entry}.") for name in got if name.startswith(f"{entry}.")}
+        if below == wanted.keys():
+            return f"; pass its entry {entry!r}"
+    return ""
 
 
 def _if_stacked(wanted: tree_shapes.Shapes, got: tree_shapes.Shapes) -> str:
@@ -212,7 +223,9 @@ def _check_numbers(name: str, carry: Any, y: Any) -> None:
     arrays = [*jax.tree.leaves(carry), y]
     if len(arrays) == 1:
         raise refused("module", "a cell with a carry", f"{name}, whose carry is empty")
-    real = {jnp.issubdtype(a.dtype, jnp.floating) for a in arrays}
+    # The real output of a complex state is kept as its real part.
+    real = {jnp.issubdtype(a.dtype, jnp.floating) for a in arrays[:-1]}
+    real |= {jnp.issubdtype(y.dtype, jnp.floating)} if real == {True} else set()
     inexact = all(jnp.issubdtype(a.dtype, jnp.inexact) for a in arrays)
     if len(real) > 1 or not inexact:
         kinds = ", ".join(sorted({str(a.dtype) for a in arrays}))

@@ -353,6 +353,34 @@ def test_more_exponents_than_a_step_keeps_are_no_penalty():
     assert jnp.isfinite(rnnjax.penalties.Flossing(4)(cell, None, cell.trained, batch))
 
 
+class Switched(linen.Module):
+    """A cell whose call is told whether it trains."""
+
+    @linen.compact
+    def __call__(self, carry, x, train):
+        y = linen.Dropout(0.5, deterministic=not train)(linen.Dense(4)(x))
+        return carry + linen.BatchNorm(use_running_average=not train)(y), y
+
+    @linen.nowrap
+    def initialize_carry(self, key, shape):
+        return jnp.zeros(4)
+
+
+def test_a_call_that_is_told_whether_it_trains_is_told_that_it_does_not():
+    x, at = jnp.arange(3.0), (jnp.zeros(4), jnp.ones(3))
+    variables = Switched().init(KEY, *at, train=False)
+    cell = rnnjax.from_linen(Switched(), params=variables)
+    expected, _ = Switched().apply(variables, jnp.zeros(4), x, train=False)
+    carry = cell.state.arrays(cell.step(cell.trained, cell.initial_state(), x))[0]
+    assert jnp.allclose(carry, expected, rtol=1e-6) and jnp.any(carry != 0)
+
+
+def test_advice_names_the_entry_of_a_whole_model():
+    whole = {"cell": VARIABLES["params"], "head": OF_DENSE["params"]}
+    with pytest.raises(ValueError, match=r"; pass its entry 'cell'$"):
+        rnnjax.from_linen(GRU, params={"params": whole})
+
+
 @pytest.mark.parametrize("wrap", [flax.core.freeze, lambda v: v["params"], lambda v: v])
 def test_variables_come_frozen_or_as_their_parameters_alone(wrap):
     cell = rnnjax.from_linen(GRU, params=wrap(VARIABLES))

@@ -55,6 +55,23 @@ class OwnNNX(nnx.Module):
         return jnp.zeros(N), jnp.full(N, 0.3)
 
 
+class OwnComplex(linen.Module):
+    """A diagonal complex recurrence with a real output, as of linear recurrent units."""
+
+    num_feature_axes = 1
+
+    @linen.compact
+    def __call__(self, carry, x):
+        W = self.param("W", linen.initializers.normal(dtype=complex), (N, N_X))
+        a = self.param("a", linen.initializers.normal(dtype=complex), (N,))
+        h = (0.5 + 0.3j) * jnp.exp(a) * carry + W @ x
+        return h, jnp.tanh((linen.Dense(N, param_dtype=complex)(h)).real)
+
+    @linen.nowrap
+    def initialize_carry(self, key, shape):
+        return jnp.zeros(N, complex)
+
+
 def moved(tree):
     """Parameters after training: none of them is what an initialiser makes of it."""
     leaves, structure = jax.tree.flatten(tree)
@@ -158,6 +175,7 @@ MODELS = {
     ),
     "remat": lambda: of_linen(linen.remat(linen.LSTMCell)(N, **F64)),
     "own linen": lambda: of_linen(OwnLinen(), embed=EMBED),
+    "own complex": lambda: of_linen(OwnComplex()),
     "nnx.SimpleCell": lambda: of_nnx(_nnx(nnx.SimpleCell, dtype=jnp.float64)),
     "nnx.LSTMCell": lambda: of_nnx(_nnx(nnx.LSTMCell, N), _table()),
     "nnx.OptimizedLSTMCell": lambda: of_nnx(_nnx(nnx.OptimizedLSTMCell)),
