@@ -13,7 +13,14 @@ from rnnjax.cells.jordan import Jordan, JordanParams
 from rnnjax.cells.vanilla import Vanilla, VanillaParams
 
 if TYPE_CHECKING:
-    from rnnjax.cells.from_flax import FlaxCell, FlaxParams, from_linen, from_nnx
+    from rnnjax.cells.from_flax import (
+        FlaxCell,
+        FlaxParams,
+        TrainedCell,
+        TrainedParams,
+        from_linen,
+        from_nnx,
+    )
 
 __all__ = [
     "GRU",
@@ -30,6 +37,8 @@ __all__ = [
     "LRUParams",
     "MinimalGated",
     "SparseRescaled",
+    "TrainedCell",
+    "TrainedParams",
     "Vanilla",
     "VanillaParams",
     "chrono",
