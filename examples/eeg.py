@@ -19,7 +19,12 @@ from matplotlib.cbook import get_sample_data
 import rnnjax
 
 T, N_SEEN, N_UPDATES = 50, 600, 240
-PAGE = Path(__file__).parent / "pages" / "eeg.html"
+
+with get_sample_data("eeg.dat") as file:
+    eeg = np.frombuffer(file.read()).reshape(800, 4).astype(np.float32)
+eeg = (eeg - eeg[:N_SEEN].mean(0)) / eeg[:N_SEEN].std(0)
+windows = np.stack([eeg[i : i + T + 1] for i in range(0, len(eeg) - T, 5)])
+seen, new = windows[: (N_SEEN - T) // 5], windows[N_SEEN // 5 :]
 
 
 class Forecast(nn.Module):
@@ -32,37 +37,23 @@ def losses(params, x):
     return jnp.mean((Forecast().apply(params, x[:-1]) - x[1:]) ** 2, axis=1)
 
 
-def loss(params, x):
-    return losses(params, x)[-1]
-
-
-@jax.jit
-def trained(x):
-    params, optimiser = Forecast().init(jax.random.key(0), x[0]), optax.adam(1e-2)
+def train(params):
+    optimiser = optax.adam(1e-2)
 
     def update(carry, _):
         params, state = carry
-        grads = jax.grad(lambda p: jax.vmap(losses, (None, 0))(p, x).mean())(params)
+        grads = jax.grad(lambda p: jax.vmap(losses, (None, 0))(p, seen).mean())(params)
         updates, state = optimiser.update(grads, state)
         return (optax.apply_updates(params, updates), state), None
 
     return jax.lax.scan(update, (params, optimiser.init(params)), length=N_UPDATES)[0][0]
 
 
-def windows(eeg, every):
-    return np.stack([eeg[i : i + T + 1] for i in range(0, len(eeg) - T, every)])
-
-
-def main(page=PAGE):
-    with get_sample_data("eeg.dat") as file:
-        eeg = np.frombuffer(file.read()).reshape(800, 4).astype(np.float32)
-    eeg = (eeg - eeg[:N_SEEN].mean(0)) / eeg[:N_SEEN].std(0)
-    params, x = trained(windows(eeg[:N_SEEN], 10)), windows(eeg[N_SEEN:], 5)
-    error, no_change = jax.vmap(loss, (None, 0))(params, x).mean(), np.mean((x[:, -1] - x[:, -2]) ** 2)
-    report = rnnjax.diagnose(loss, params, x, title=f"EEG, error {error:.3f}, no change {no_change:.3f}")
-    print(report)
-    report.to_html(page)
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    params = train(Forecast().init(jax.random.key(0), new[0]))
+    no_change = np.mean((new[:, -1] - new[:, -2]) ** 2)
+    error = np.mean(jax.vmap(losses, (None, 0))(params, new)[:, -1])
+    title = f"EEG: squared error {error:.3f}, of no change {no_change:.3f}"
+    report = rnnjax.diagnose(lambda *at: losses(*at)[-1], params, new, title=title)
+    print(report)
+    report.to_html(*sys.argv[1:] or [Path(__file__).parent / "pages" / "eeg.html"])

@@ -2,7 +2,7 @@
 
     python examples/torch_weights.py [PAGE]
 
-The weights are those of `make_torch_weights.py`, saved by safetensors.torch.save_file(
+The weights are those of `train_torch_weights.py`, saved by safetensors.torch.save_file(
 model.state_dict(), FILE). PyTorch is not needed to read them, nor to diagnose the network.
 """
 
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import jax
+
 import rnnjax
 
 FOLDER = Path(__file__).parent
@@ -23,12 +24,8 @@ def loss(params, batch):
     return rnnjax.sequence_loss(cell, task.loss, params, batch)
 
 
-def main(page=FOLDER / "pages" / "torch_weights.html"):
+if __name__ == "__main__":
     examples = jax.vmap(task.sample)(jax.random.split(jax.random.key(0), N_EXAMPLES))
     report = rnnjax.diagnose(loss, params, examples, title="An LSTM of PyTorch adds two numbers")
     print(report)
-    report.to_html(page)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    report.to_html(*sys.argv[1:] or [FOLDER / "pages" / "torch_weights.html"])

@@ -1,6 +1,6 @@
 """Writes torch_weights.safetensors: an LSTM of PyTorch that was trained on the adding problem.
 
-    python examples/make_torch_weights.py
+    python examples/train_torch_weights.py
 
 needs torch and safetensors; `torch_weights.py`, which reads the file, does not need torch.
 """
