@@ -53,6 +53,7 @@ _NAMES = {
     "LRU": "cells",
     "Chain": "cells",
     "Jordan": "cells",
+    "Stack": "cells",
     "from_linen": "cells",
     "from_nnx": "cells",
     "BPTT": "rules",

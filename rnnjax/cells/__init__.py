@@ -10,6 +10,7 @@ from rnnjax.cells.diagonal import LRU, LRUParams
 from rnnjax.cells.gated import GRU, LSTM, GatedParams, GRUParams, MinimalGated
 from rnnjax.cells.initial_weights import SparseRescaled, chrono, gaussian, identity, orthogonal
 from rnnjax.cells.jordan import Jordan, JordanParams
+from rnnjax.cells.stack import Stack, StackParams
 from rnnjax.cells.vanilla import Vanilla, VanillaParams
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ __all__ = [
     "LRUParams",
     "MinimalGated",
     "SparseRescaled",
+    "Stack",
+    "StackParams",
     "Vanilla",
     "VanillaParams",
     "chrono",

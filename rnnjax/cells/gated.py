@@ -133,6 +133,10 @@ class LSTM:
         """Return what the units send one another through W: the h part of the state."""
         return h[: self.n_units]
 
+    def output(self, params: GatedParams, h: Array) -> Array:
+        """Return what a layer sends on to the next one: the h part of the state."""
+        return self.sent(h)
+
     def from_sum(self, h: Array, z: Array) -> Array:
         """Return the new state, equations (1) and (2), from the old one and the gates' sums."""
         at = _let_through(z)
