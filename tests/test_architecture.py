@@ -24,6 +24,7 @@ FLOORS = [
     {"boundary"},
     {"scan"},
     {"adjoint", "gradient", "parallel"},
+    {"layers", "bidirectional"},
     {"rules"},
     {"probes"},
     {"updates", "penalties"},

@@ -8,8 +8,8 @@ o^l is what layer l sends on: h of an LSTM's [h, c], the readout of an LRU, else
 (`output` in `rnnjax.dynamics`). The Jacobian of a step is block triangular, because no layer acts
 on a lower one: its diagonal blocks are the Jacobians of the layers, each driven by its own input.
 
-The state is that of all layers, one behind the other; if all units have m entries, the first
-entries of all units stand first, then the second ones. A complex layer stands there as [Re h, Im h].
+The state is that of all layers, one behind the other, a complex one as [Re h, Im h]; if all units
+have m entries, the first entries of all units stand first, then the second ones.
 """
 
 import itertools
@@ -206,7 +206,7 @@ class Stack:
             return [d]
         xs = [jnp.zeros(cell.n_x) for cell in self.cells]
         sizes = [
-            jax.eval_shape(lambda x, at=at: dynamics.drive(*at, x), x).size
+            jax.eval_shape(lambda x, at=at: dynamics.drive(at[0], at[1], x), x).size
             for at, x in zip(seen, xs, strict=True)
         ]
         return jnp.split(d, list(itertools.accumulate(sizes))[:-1])
