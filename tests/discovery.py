@@ -12,7 +12,7 @@ from flax import linen, nnx
 import rnnjax
 from rnnjax import activations
 
-SIZES = {"n_x": 6, "n_h": 5, "n_y": 4, "n_units": 3, "n_hidden": 5}
+SIZES = {"n_x": 6, "n_h": 5, "n_y": 4, "n_units": 3, "n_hidden": 5, "n_projected": 2}
 
 
 def activations_found():
@@ -143,6 +143,7 @@ def example(name):
     made = {
         "Activation": lambda cls: activations.tanh,
         "Batch": lambda cls: batch,
+        "Bidirectional": lambda cls: cls((rnnjax.GRU(2, 3),), (rnnjax.GRU(2, 2),)),
         "EachUnit": lambda cls: cls(rnnjax.Vanilla.layers),
         "FlaxCell": lambda cls: rnnjax.from_linen(linen.GRUCell(3), 2),
         "Flossing": lambda cls: cls(2),

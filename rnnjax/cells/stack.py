@@ -179,11 +179,7 @@ class Stack:
 
     def seen(self, params: StackParams) -> list[tuple[Any, Any]]:
         """Return every layer with its parameters; a complex one as a real one of twice the size."""
-        found = []
-        for cell, own in zip(self.cells, params.layers, strict=True):
-            view: Any = real_view.of(cell, own, jnp.zeros(cell.n_x))
-            found.append((view.seen, view.inward(own)))
-        return found
+        return seen(self.cells, params.layers)
 
     def split(self, h: Array) -> tuple[Array, ...]:
         """Return the states of the layers, of the whole state (n_h,)."""
@@ -233,6 +229,15 @@ def _entries_per_unit(cell: Any) -> int | None:
     m = getattr(cell, "entries_per_unit", 1)
     is_complex = jnp.issubdtype(jax.eval_shape(cell.initial_state).dtype, jnp.complexfloating)
     return m and m * (1 + is_complex)
+
+
+def seen(cells: tuple[Any, ...], params: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+    """Return every cell with its parameters; a complex one as a real one of twice the size."""
+    found = []
+    for cell, own in zip(cells, params, strict=True):
+        view: Any = real_view.of(cell, own, jnp.zeros(cell.n_x))
+        found.append((view.seen, view.inward(own)))
+    return found
 
 
 def drawn(cell: Any, key: Array) -> Any:
