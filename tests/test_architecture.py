@@ -26,6 +26,7 @@ FLOORS = [
     {"adjoint", "gradient", "parallel"},
     {"layers"},
     {"bidirectional"},
+    {"importers"},
     {"rules"},
     {"probes"},
     {"updates", "penalties"},

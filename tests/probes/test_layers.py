@@ -150,7 +150,7 @@ def test_a_stack_outgrows_the_range_of_its_dtype(float32):
 def test_layers_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"^cells: expected n_x = 3 of layer 2, .*got 4$"):
         rnnjax.Stack((rnnjax.LSTM(2, 3), rnnjax.GRU(4, 2)))
-    with pytest.raises(ValueError, match="^cells: expected a tuple of cells"):
+    with pytest.raises(ValueError, match=r"^cells: expected a tuple of cells"):
         rnnjax.Stack(())
-    with pytest.raises(ValueError, match="^cells: expected a tuple of cells"):
+    with pytest.raises(ValueError, match=r"^cells: expected a tuple of cells"):
         rnnjax.Stack([rnnjax.GRU(4, 2)])
