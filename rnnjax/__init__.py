@@ -15,6 +15,7 @@ _MODULES = (
     "bidirectional",
     "catalog",
     "cells",
+    "directions",
     "dynamics",
     "errors",
     "figures",

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, fields, layers, masks, scaled, scan
-from rnnjax.cells import initial_weights, stack
-from rnnjax.layers import Deltas, Layer
+from rnnjax import adjoint, boundary, directions, fields, layers, masks, scaled, scan
+from rnnjax.cells import initial_weights, layered
+from rnnjax.directions import BothWays
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, StepLoss
@@ -44,13 +44,6 @@ class BidirectionalParams(NamedTuple):
     c: Array
 
 
-class BothWays(NamedTuple):
-    """One layer in both directions; steps of `backward` are numbered as its cell takes them."""
-
-    forward: Any
-    backward: Any
-
-
 @fields.dataclass
 class Bidirectional:
     """A network of one or more bidirectional layers, equations (1) to (3).
@@ -61,8 +54,8 @@ class Bidirectional:
       n_y: outputs.
     """
 
-    forward: tuple[Any, ...] = fields.declared(stack.CELLS, static=False)
-    backward: tuple[Any, ...] = fields.declared(stack.CELLS, static=False)
+    forward: tuple[Any, ...] = fields.declared(layered.CELLS, static=False)
+    backward: tuple[Any, ...] = fields.declared(layered.CELLS, static=False)
     n_y: int = fields.count(default=1)
     why_no_step = (
         ", whose outputs depend on later inputs: use its methods outputs, gradients and "
@@ -86,7 +79,7 @@ class Bidirectional:
 
     def _sent_sizes(self) -> list[int]:
         return [
-            sum(stack.output_size(cell, number) for cell in both)
+            sum(layered.output_size(cell, number) for cell in both)
             for number, both in enumerate(zip(self.forward, self.backward, strict=True), 1)
         ]
 
@@ -95,7 +88,7 @@ class Bidirectional:
         """Draw the parameters of every cell by its own `init`, and V ~ N(0, 1/n_s)."""
         cells = (*self.forward, *self.backward)
         *keys, key_readout = jax.random.split(key, len(cells) + 1)
-        drawn = [stack.drawn(cell, k) for cell, k in zip(cells, keys, strict=True)]
+        drawn = [layered.drawn(cell, k) for cell, k in zip(cells, keys, strict=True)]
         n, half = self._sent_sizes()[-1], len(self.forward)
         (V,) = initial_weights.normals(key_readout, (self.n_y, n))
         return BidirectionalParams(
@@ -130,7 +123,7 @@ class Bidirectional:
         return self.readout(params, run.at_both_ends(masks.last(batch.counts)))
 
     def gradients(
-        self, loss: StepLoss, params: BidirectionalParams, batch: Batch
+        self, loss: StepLoss | None, params: BidirectionalParams, batch: Batch
     ) -> tuple[BothWays, ...]:
         """Return dL/dh_t of every layer for the loss sum_t mask_t loss(y_t), as `layers.gradients`.
 
@@ -146,6 +139,8 @@ class Bidirectional:
         Raises:
           ValueError: an argument does not fit.
         """
+        if loss is None:
+            raise refusal("loss", "a function (y_hat, y) -> ()", loss)
         params, batch = boundary.admitted_network(
             self, loss, params, batch, seen=self._sent_sizes()[-1]
         )
@@ -201,7 +196,7 @@ class Bidirectional:
         else:
             g = jax.grad(lambda s: loss(self.readout(params, s), y))(sent)
         number, n, end = scaled.normalise(g), len(batch.x), masks.last(batch.counts)
-        of_forward = jnp.arange(len(g)) < stack.output_size(self.forward[-1], len(self.forward))
+        of_forward = jnp.arange(len(g)) < layered.output_size(self.forward[-1], len(self.forward))
         at_end = layers.at_step(number, end, n).value * of_forward[None]
         at_start = layers.at_step(number, jnp.zeros((), end.dtype), n).value * ~of_forward[None]
         return scaled.normalise(at_end + at_start, jnp.broadcast_to(number.exponent, (n,)))
@@ -213,70 +208,8 @@ class Bidirectional:
         whole = jnp.ones(ones.shape, bool) if counts is None else counts
         return boundary.admitted_network(self, None, params, Batch(x, x, ones, whole))
 
-    def _run(self, params: BidirectionalParams, batch: Batch) -> "_Run":
+    def _run(self, params: BidirectionalParams, batch: Batch) -> directions.Run:
         """Run the network over a sequence that was cut to its length."""
-        n = masks.last(batch.counts) + 1
-        t = jnp.arange(len(batch.x))
-        turned = jnp.where(t < n, n - 1 - t, t)
-        sent, found = batch.x, []
-        forward = stack.seen(self.forward, params.forward)
-        backward = stack.seen(self.backward, params.backward)
-        for ahead, behind in zip(forward, backward, strict=True):
-            both = BothWays(
-                _along(ahead, sent, batch.counts), _along(behind, sent[turned], batch.counts)
-            )
-            found.append(both)
-            sent = jnp.concatenate([_sent(both.forward), _sent(both.backward)[turned]], axis=1)
-        return _Run(tuple(found), sent, turned)
-
-
-class _Run(NamedTuple):
-    """The network along a sequence.
-
-    Attributes:
-      layers: first layer first, `rnnjax.layers.Layer` of each direction.
-      sent: what the last layer sends on, (T, n_s), equation (2).
-      turned: the step at which the backward cells take each step, and the reverse, int (T,).
-    """
-
-    layers: tuple[BothWays, ...]
-    sent: Array
-    turned: Array
-
-    def at_both_ends(self, end: Array) -> Array:
-        """Return [o(f_T), o(b_1)], (n_s,)."""
-        n = len(_sent(self.layers[-1].forward)[0])
-        return jnp.concatenate([self.sent[end, :n], self.sent[0, n:]])
-
-    def back(self, by_sent: Scaled) -> tuple[BothWays, ...]:
-        """Return dL/dh_t of every layer from the derivative by `sent`, value (T, n_s)."""
-        found: list[BothWays] = []
-        for both in reversed(self.layers):
-            n = _sent(both.forward).shape[1]
-            own = scaled.normalise(by_sent.value[:, :n], by_sent.exponent)
-            other = self._turn(scaled.normalise(by_sent.value[:, n:], by_sent.exponent))
-            ahead = _back(both.forward, own)
-            behind = _back(both.backward, other)
-            found.append(BothWays(ahead, behind))
-            by_sent = scaled.add(
-                layers.to_input(both.forward, ahead.at_steps),
-                self._turn(layers.to_input(both.backward, behind.at_steps)),
-            )
-        return tuple(found[::-1])
-
-    def _turn(self, number: Scaled) -> Scaled:
-        return jax.tree.map(lambda a: a[self.turned], number)
-
-
-def _back(layer: Layer, by_sent: Scaled) -> Deltas:
-    return layers.back_through(layer, layers.to_state(layer, by_sent))
-
-
-def _along(cell: tuple[Any, Any], x: Array, counts: Array) -> Layer:
-    return Layer(*cell, scan.steps(*cell, x, counts=counts), x)
-
-
-def _sent(layer: Layer) -> Array:
-    """Return what a layer sends on, (T, n_o)."""
-    cell, params, along, _ = layer
-    return jax.vmap(lambda h: dynamics.output(cell, params, h))(along.plain)
+        forward = layered.seen(self.forward, params.forward)
+        backward = layered.seen(self.backward, params.backward)
+        return directions.run(forward, backward, batch.x, batch.counts)

@@ -25,6 +25,7 @@ FLOORS = [
     {"scan"},
     {"adjoint", "gradient", "parallel"},
     {"layers"},
+    {"directions"},
     {"bidirectional"},
     {"importers"},
     {"rules"},

@@ -19,27 +19,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields, real_view
-from rnnjax.cells import initial_weights, parts
-from rnnjax.ranges import KEY, Kind, arguments, refusal
+from rnnjax import dynamics, fields
+from rnnjax.cells import initial_weights, layered, parts
+from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array
-
-_NEEDED = ("n_x", "init", "initial_state", "step")
-
-
-def _is_cells(value: Any) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) > 0
-        and all(not isinstance(cell, type) and _has_parts(cell) for cell in value)
-    )
-
-
-def _has_parts(cell: Any) -> bool:
-    return all(hasattr(cell, name) for name in _NEEDED)
-
-
-CELLS = Kind(_is_cells, "a tuple of cells with n_x, init, initial_state and step", static=False)
 
 
 class StackParams(NamedTuple):
@@ -80,18 +63,18 @@ class Stack:
       n_y: outputs.
     """
 
-    cells: tuple[Any, ...] = fields.declared(CELLS, static=False)
+    cells: tuple[Any, ...] = fields.declared(layered.CELLS, static=False)
     n_y: int = fields.count(default=1)
 
     step = parts.step
 
     def __post_init__(self) -> None:
         for below, (lower, upper) in enumerate(itertools.pairwise(self.cells), 1):
-            n = output_size(lower, below)
+            n = layered.output_size(lower, below)
             if upper.n_x != n:
                 told = f"n_x = {n} of layer {below + 1}, the outputs of layer {below}"
                 raise refusal("cells", told, upper.n_x)
-        output_size(self.cells[-1], len(self.cells))
+        layered.output_size(self.cells[-1], len(self.cells))
 
     @property
     def n_x(self) -> int:
@@ -107,7 +90,7 @@ class Stack:
     @property
     def entries_per_unit(self) -> int | None:
         """Entries of the state that a unit has; None where not all have as many."""
-        found = {_entries_per_unit(cell) for cell in self.cells}
+        found = {layered.entries_per_unit(cell) for cell in self.cells}
         return found.pop() if len(found) == 1 else None
 
     @property
@@ -124,14 +107,14 @@ class Stack:
     def init(self, key: Array) -> StackParams:
         """Draw the parameters of every layer by its own `init`, and V ~ N(0, 1/n_o)."""
         *keys, key_readout = jax.random.split(key, len(self.cells) + 1)
-        n = output_size(self.cells[-1], len(self.cells))
+        n = layered.output_size(self.cells[-1], len(self.cells))
         (V,) = initial_weights.normals(key_readout, (self.n_y, n))
-        layers = tuple(drawn(cell, k) for cell, k in zip(self.cells, keys, strict=True))
+        layers = tuple(layered.drawn(cell, k) for cell, k in zip(self.cells, keys, strict=True))
         return StackParams(layers, V / n**0.5, jnp.zeros(self.n_y))
 
     def initial_state(self) -> Array:
         """Return the initial states of all layers, (n_h,)."""
-        return self.joined([_as_real(cell.initial_state()) for cell in self.cells])
+        return self.joined([layered.as_real(cell.initial_state()) for cell in self.cells])
 
     def readout(self, params: StackParams, h: Array) -> Array:
         """Return y_t, equation (3)."""
@@ -179,7 +162,7 @@ class Stack:
 
     def seen(self, params: StackParams) -> list[tuple[Any, Any]]:
         """Return every layer with its parameters; a complex one as a real one of twice the size."""
-        return seen(self.cells, params.layers)
+        return layered.seen(self.cells, params.layers)
 
     def split(self, h: Array) -> tuple[Array, ...]:
         """Return the states of the layers, of the whole state (n_h,)."""
@@ -193,8 +176,10 @@ class Stack:
         return jnp.concatenate([h.reshape(m, -1) for h in states], axis=1).reshape(-1)
 
     def _sizes(self) -> list[int]:
-        shapes = [jax.eval_shape(lambda c=cell: _as_real(c.initial_state())) for cell in self.cells]
-        return [shape.size for shape in shapes]
+        def state(cell: Any) -> Any:
+            return jax.eval_shape(lambda: layered.as_real(cell.initial_state()))
+
+        return [state(cell).size for cell in self.cells]
 
     def _own_drives(self, seen: list[tuple[Any, Any]], d: Array) -> list[Array]:
         """Return the parts of the drive, one a layer where the layers are homogeneous."""
@@ -219,58 +204,3 @@ def _linear_part(lower: tuple[Any, Any], upper: tuple[Any, Any], h: Array) -> Ar
     A homogeneous function is its own derivative in the direction of its argument (Euler).
     """
     return jax.jvp(lambda h: _drive_from_below(lower, upper, h), (h,), (h,))[1]
-
-
-def _as_real(h: Array) -> Array:
-    return real_view.split(h) if jnp.iscomplexobj(h) else h
-
-
-def _entries_per_unit(cell: Any) -> int | None:
-    m = getattr(cell, "entries_per_unit", 1)
-    is_complex = jnp.issubdtype(jax.eval_shape(cell.initial_state).dtype, jnp.complexfloating)
-    return m and m * (1 + is_complex)
-
-
-def seen(cells: tuple[Any, ...], params: tuple[Any, ...]) -> list[tuple[Any, Any]]:
-    """Return every cell with its parameters; a complex one as a real one of twice the size."""
-    found = []
-    for cell, own in zip(cells, params, strict=True):
-        view: Any = real_view.of(cell, own, jnp.zeros(cell.n_x))
-        found.append((view.seen, view.inward(own)))
-    return found
-
-
-def drawn(cell: Any, key: Array) -> Any:
-    """Return parameters of a cell with None in place of arrays that only its readout needs."""
-    params = cell.init(key)
-    leaves, structure = jax.tree.flatten(params)
-
-    def used(leaves: list[Array]) -> tuple[Array, Array]:
-        own, h = jax.tree.unflatten(structure, leaves), cell.initial_state()
-        return cell.step(own, h, jnp.zeros(cell.n_x)), dynamics.output(cell, own, h)
-
-    read = dynamics.inputs_read(used, leaves)
-    kept = [leaf if i in read else None for i, leaf in enumerate(leaves)]
-    return jax.tree.unflatten(structure, kept)
-
-
-def output_size(cell: Any, number: int) -> int:
-    """Return how many numbers a layer sends on.
-
-    Args:
-      cell: the layer.
-      number: which one, for the error message.
-
-    Raises:
-      ValueError: they are no real vector.
-    """
-
-    def sent() -> Array:
-        return dynamics.output(cell, cell.init(jax.random.key(0)), cell.initial_state())
-
-    shape = jax.eval_shape(sent)
-    if len(shape.shape) != 1 or jnp.issubdtype(shape.dtype, jnp.complexfloating):
-        told = f"layer {number} to send on a real vector (its method `output`)"
-        raise refusal("cells", told, f"{shape.dtype}{shape.shape}")
-    size: int = shape.size
-    return size

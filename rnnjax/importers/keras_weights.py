@@ -11,7 +11,6 @@ One with ``reset_after=False`` multiplies the state by the reset gate before the
 """
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,13 +18,12 @@ import numpy as np
 
 from rnnjax.activations import Activation
 from rnnjax.errors import one_line, shown
-from rnnjax.importers import files, network
+from rnnjax.importers import files, keras_paths, network
 from rnnjax.importers.network import Part, Weights
 from rnnjax.ranges import Flag
 
 _NAMES = ("kernel", "recurrent_kernel", "bias")
 _KINDS = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
-_DIRECTION = re.compile(r"(?:^|/)(forward|backward)_[^/]*(?=/|$)")
 
 
 class _Options(NamedTuple):
@@ -74,7 +72,7 @@ def from_keras(
     """
     options = _Options(activation, None if reset_after is None else _flag(reset_after))
     given = _listed(weights) if isinstance(weights, list | tuple) else _by_path(weights)
-    chosen = _chosen(given, layers)
+    chosen = keras_paths.chosen(given, layers)
     found: list[list[Part]] = [[] for _ in chosen[0]]
     n_x: int | None = None
     for paths in chosen:
@@ -103,66 +101,6 @@ def _listed(weights: Sequence[Any]) -> dict[str, Any]:
 
 def _by_path(weights: Any) -> dict[str, Any]:
     return {name.removesuffix(":0"): value for name, value in files.named(weights).items()}
-
-
-def _chosen(weights: Mapping[str, Any], layers: Sequence[str] | None) -> list[tuple[str, ...]]:
-    """Return the paths of the cells of each layer, forward and (if there is one) backward."""
-    cells = [name.removesuffix("recurrent_kernel") for name in weights if _is_recurrent(name)]
-    by_layer: dict[str, list[str]] = {}
-    for path in cells:
-        by_layer.setdefault(_layer_of(path), []).append(path)
-    if not by_layer:
-        told = "expected paths such as lstm/lstm_cell/recurrent_kernel"
-        raise ValueError(f"weights: {told}, got {files.listed(weights)}")
-    if layers is None:
-        if len(by_layer) > 1:
-            raise ValueError(f"layers: expected their names in order, {_of(by_layer)}, got None")
-        names = list(by_layer)
-    else:
-        if isinstance(layers, str) or not all(isinstance(name, str) for name in layers):
-            raise ValueError(f"layers: expected a tuple of names, got {shown(layers)}")
-        names = [_named(by_layer, name) for name in layers]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"layers: expected different names of layers, got {shown(layers)}")
-    chosen = [_directions(by_layer[name], name) for name in names]
-    if len({len(paths) for paths in chosen}) > 1:
-        told = "layers that all read in both directions or all forward"
-        raise ValueError(f"layers: expected {told}, got {_of(names)}")
-    return chosen
-
-
-def _is_recurrent(name: str) -> bool:
-    return name.rsplit("/", 1)[-1] == "recurrent_kernel"
-
-
-def _layer_of(path: str) -> str:
-    """Return the path of a layer from that of its cell: for both directions the same."""
-    match = _DIRECTION.search(path)
-    return path[: match.start()] if match else path.removesuffix("/")
-
-
-def _named(by_layer: Mapping[str, Any], name: str) -> str:
-    found = [path for path in by_layer if f"/{name.strip('/')}/" in f"/{path}/"]
-    if len(found) != 1:
-        raise ValueError(
-            f"layers: expected names of one each of {_of(by_layer)}, got {shown(name)}"
-        )
-    return found[0]
-
-
-def _of(names: Any) -> str:
-    return one_line(", ".join(repr(name) for name in names), 200)
-
-
-def _directions(paths: list[str], name: str) -> tuple[str, ...]:
-    """Return the paths of the cells of one layer: forward and (if there is one) backward."""
-    found = {match[1]: path for path in paths if (match := _DIRECTION.search(path))}
-    if not found and len(paths) == 1:
-        return (paths[0],)
-    if set(found) == {"forward", "backward"} and len(paths) == 2:
-        return found["forward"], found["backward"]
-    told = "one cell, or forward_ and backward_ of a Bidirectional layer"
-    raise ValueError(f"weights: expected {told} in {name!r}, got {_of(paths)}")
 
 
 def _part(weights: Mapping[str, Any], path: str, n_x: int | None, options: _Options) -> Part:
@@ -248,7 +186,7 @@ def _head(
         if isinstance(readout, str) and f"/{readout.strip('/')}/" in f"/{path}"
     ]
     if len(found) != 1:
-        told = f"the name of one of {_of(path.removesuffix('/') for path in dense) or 'no layer'}"
+        told = f"the name of one of {keras_paths.listed(path.removesuffix('/') for path in dense) or 'no layer'}"
         raise ValueError(f"readout: expected {told}, got {shown(readout)}")
     n_s = network.sent(forward, backward)
     names = (f"{found[0]}kernel", f"{found[0]}bias")

@@ -195,8 +195,8 @@ def _require_alike(
     weights: Mapping[str, Any], place: _Place, first: _Place, has: dict[str, bool]
 ) -> None:
     """Refuse layers of which some have a bias or a projection and others have none."""
-    expected = has | {"bias_ih": has["bias_ih"] or has["bias_hh"]}
-    expected["bias_hh"] = expected["bias_ih"]
+    has_bias = has["bias_ih"] or has["bias_hh"]
+    expected = {"weight_hh": True, **has, "bias_ih": has_bias, "bias_hh": has_bias}
     for name, there in expected.items():
         key = place.key(name)
         if there != (key in weights):

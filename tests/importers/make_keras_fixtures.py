@@ -2,9 +2,10 @@
 
     python tests/importers/make_keras_fixtures.py
 
-needs keras and jax, which computes in float64 (Keras multiplies float64 matrices in float32 with
-torch). The files are those that `make_fixtures.py` describes, with the names of the layers in
-`layers`. Gradients are those of JAX by numbers added to each state behind its step.
+needs keras and jax. Keras rounds sums and products of float64 to float32 except with TensorFlow;
+that table is changed here, so that its own code computes in float64. The files are those that
+`make_fixtures.py` describes, with the names of the layers in `layers`. Gradients are those of JAX
+by numbers added to each state behind its step.
 """
 
 import os
@@ -17,7 +18,9 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from keras.src.backend.common import dtypes
 
+dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 FOLDER = Path(__file__).parent / "data"
 N_X, N, T = 3, 4, 5
 RNG = np.random.default_rng(0)
