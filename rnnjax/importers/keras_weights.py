@@ -186,8 +186,8 @@ def _head(
         if isinstance(readout, str) and f"/{readout.strip('/')}/" in f"/{path}"
     ]
     if len(found) != 1:
-        told = f"the name of one of {keras_paths.listed(path.removesuffix('/') for path in dense) or 'no layer'}"
-        raise ValueError(f"readout: expected {told}, got {shown(readout)}")
+        there = keras_paths.listed(path.removesuffix("/") for path in dense) or "no layer"
+        raise ValueError(f"readout: expected the name of one of {there}, got {shown(readout)}")
     n_s = network.sent(forward, backward)
     names = (f"{found[0]}kernel", f"{found[0]}bias")
     return network.head(weights, *names, n_s, transposed=True)

@@ -106,7 +106,9 @@ class _Suffixes(NamedTuple):
 def _head_keys(readout: str | None) -> tuple[str, str]:
     if readout is not None and not isinstance(readout, str):
         raise ValueError(f"readout: expected the name of a linear layer, got {shown(readout)}")
-    name = "" if readout is None else readout.removesuffix(".")
+    if readout is None:
+        return "", ""
+    name = readout.removesuffix(".")
     dot = "." if name else ""
     return f"{name}{dot}weight", f"{name}{dot}bias"
 
