@@ -24,6 +24,7 @@ import numpy as np
 from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, arguments
 from rnnjax.scaled import Scaled
+from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _LONGEST = 64  # maximum number of steps between two decompositions
@@ -72,8 +73,7 @@ def lyapunov_spectrum(
     k = n_h if n_exponents is None else n_exponents
     if not 1 <= k <= n_h:
         raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
-    if not 0 <= n_discarded < n_steps:
-        raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
+    check_discarded(n_discarded, n_steps)
     found = growth(cell, params, batch, k, n_discarded)
     exponents = found.mean()
     order = jnp.argsort(-exponents)
@@ -83,6 +83,16 @@ def lyapunov_spectrum(
         "leading_direction": found.Q[:, 0],
         "first_non_finite_step": found.first_non_finite_step,
     }
+
+
+def check_discarded(n_discarded: Any, n_steps: int) -> None:
+    """Refuse to discard as many steps as there are.
+
+    Raises:
+      ValueError: n_discarded is not below n_steps.
+    """
+    if not 0 <= n_discarded < n_steps:
+        raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
 
 
 class Growth(NamedTuple):
@@ -177,11 +187,25 @@ def growth(
     Arguments and layout as in `log_growth`; steps after the end of the sequence add no growth.
     """
     trajectory = scan.of_batch(cell, params, batch)
+    return growth_along(cell, params, trajectory, batch.counts, k, n_discarded, every=every)
+
+
+@arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
+def growth_along(
+    cell: Cell,
+    params: Params,
+    trajectory: Trajectory,
+    counts: Array,
+    k: int,
+    n_discarded: int = 0,
+    *,
+    every: int | None = None,
+) -> Growth:
+    """Return the same along a trajectory; `counts` are the steps of the sequence, bool (T,)."""
     locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
     )
-    n_steps = len(batch.x)
-    t, counts = jnp.arange(n_steps), batch.counts
+    t = jnp.arange(len(counts))
     planned = t < _LEARNING if every is None else (t + 1) % every == 0
     always = planned | (t == n_discarded - 1) | (t == masks.last(counts))
 
