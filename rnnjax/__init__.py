@@ -68,6 +68,7 @@ _NAMES = {
     "from_torch": "importers",
     "recurrences": "jaxprs",
     "diagnose": "diagnosis",
+    "monitor": "diagnosis",
     "BPTT": "rules",
     "EligibilityRatio": "rules",
     "EligibilityTrace": "rules",

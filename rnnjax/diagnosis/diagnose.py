@@ -13,6 +13,7 @@ from rnnjax import probes
 from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, units
 from rnnjax.diagnosis.dataset import dataset_of
 from rnnjax.diagnosis.effects import as_remedies
+from rnnjax.diagnosis.examples import number_of
 from rnnjax.diagnosis.measure import Effort
 from rnnjax.errors import one_line
 from rnnjax.jaxprs import Recurrence, Recurrences, recurrences
@@ -88,23 +89,6 @@ def diagnose(
     changed = _measured_remedies(loss, params, some, found, report, names, batch_size, progress)
     data.attrs["seconds"] = round(time.perf_counter() - began, 2)
     return Report(data, changed)
-
-
-def number_of(examples: Any) -> int:
-    """Return the number of examples.
-
-    Raises:
-      ValueError: the arrays have no common leading axis, or there is no example.
-    """
-    leaves = jax.tree.leaves(examples)
-    shapes = [np.shape(leaf) for leaf in leaves]
-    sizes = {shape[:1] for shape in shapes}
-    if len(sizes) != 1 or sizes == {()} or sizes == {(0,)}:
-        told = one_line(", ".join(str(shape) for shape in shapes) or "nothing", 200)
-        raise ValueError(
-            f"examples: expected arrays with one leading axis of at least 1 example, got {told}"
-        )
-    return int(shapes[0][0])
 
 
 def _names(found: Recurrences) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from rnnjax import scaled
@@ -166,13 +167,18 @@ def check_program(loss: Loss, params: Any, example: Any) -> None:
     """Check that a loss of params and an example is one number, and holds a recurrence."""
     if not callable(loss):
         raise ValueError(f"loss: expected a function (params, example) -> (), got {_told(loss)}")
-    for name, tree in (("params", params), ("example", example)):
-        bad = [leaf for leaf in jax.tree.leaves(tree) if not _is_array(leaf)]
-        if bad:
-            raise ValueError(f"{name}: expected a tree of arrays, got {_told(bad[0])}")
+    check_arrays("params", params)
+    check_arrays("example", example)
     if not any(has_derivative(jnp.asarray(leaf)) for leaf in jax.tree.leaves(params)):
         raise ValueError("params: expected floating-point arrays, got none")
     program_of(loss, params, example)
+
+
+def check_arrays(name: str, tree: Any) -> None:
+    """Check that the leaves of an argument are arrays or numbers."""
+    bad = [leaf for leaf in jax.tree.leaves(tree) if not _is_array(leaf)]
+    if bad:
+        raise ValueError(f"{name}: expected a tree of arrays, got {_told(bad[0])}")
 
 
 def program_of(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[str, ...]]:
@@ -321,7 +327,11 @@ def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _is_array(leaf: Any) -> bool:
-    return (hasattr(leaf, "shape") and hasattr(leaf, "dtype")) or isinstance(leaf, int | float)
+    if isinstance(leaf, int | float):
+        return True
+    kinds = (np.number, np.bool_, jax.dtypes.prng_key)
+    dtype = getattr(leaf, "dtype", None) if hasattr(leaf, "shape") else None
+    return dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds)
 
 
 def _told(value: Any) -> str:
