@@ -72,10 +72,10 @@ bench-quick: $(installed) ## see that the benchmarks run, at tiny sizes and with
 	$(python) -m benchmarks --quick --out results/benchmarks/quick
 
 lock: ## pin the newest releases in requirements.lock (needs uv)
-	@{ echo "# What make installs: rnnjax with the extras data, xlsx, zarr and cluster, and the groups build, test and lint."; \
+	@{ echo "# What make installs: rnnjax with the extras data, weights, xlsx, zarr and cluster, and the groups build, test and lint."; \
 	echo "# Made by 'make lock', for Python 3.11 and newer on every platform; do not edit."; \
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --quiet --no-header \
-		--no-annotate --extra data --extra xlsx --extra zarr --extra cluster --group build --group test --group lint; \
+		--no-annotate --extra data --extra weights --extra xlsx --extra zarr --extra cluster --group build --group test --group lint; \
 	} > requirements.lock.new || { rm -f requirements.lock.new; exit 1; }
 	@mv requirements.lock.new requirements.lock
 

@@ -77,7 +77,7 @@ def through(
 
 def flat(leaves: Leaves, n_leading: int = 0) -> Scaled:
     """Return several arrays as one vector at each step."""
-    values = [v.reshape((*v.shape[:n_leading], -1)) for v in leaves.values]
+    values = [packing.flat(v, n_leading) for v in leaves.values]
     dtype = jnp.result_type(*values)
     joined = jnp.concatenate([v.astype(dtype) for v in values], axis=-1)
     return scaled.normalise(joined, leaves.exponent)

@@ -52,6 +52,7 @@ def pull_back(
     active_inputs: Iterable[bool],
     *,
     with_source: bool,
+    cut: bool = False,
 ) -> Back:
     """Return the cotangents of the inputs of a program.
 
@@ -61,13 +62,15 @@ def pull_back(
       outputs: the cotangents of its outputs, with an exponent for each entry.
       active_inputs: which inputs need a cotangent.
       with_source: whether each pass needs its source.
+      cut: whether what reaches a marked variable stops there, as if that variable was an input.
     """
     active = active_in(program, active_inputs)
     cotangents = _Cotangents(active)
     cotangents.add(program.outputs, outputs)
     passes: dict[Loop, Pass] = {}
     for piece in reversed(program.pieces):
-        arriving = [cotangents.of(v) for v in piece.outputs]
+        stops = program.marked if cut else frozenset()
+        arriving = [None if v in stops else cotangents.of(v) for v in piece.outputs]
         if isinstance(piece, Loop):
             wanted = [not is_literal(v) and v in active for v in piece.inputs]
             passes[piece], before = _through(piece, ran.loops[piece], arriving, wanted, with_source)
@@ -129,12 +132,10 @@ def _through_nested(
         for i, c in zip(sent, ys, strict=True):
             outputs[k + i] = c
 
-        def pulled(outputs: list[Cotangent], with_source: bool) -> Back:
-            return pull_back(loop.body, once, outputs, active, with_source=with_source)
-
-        back = pulled(outputs, with_source)
-        deltas = _of_new_carry(loop, back, by_carry)
-        stacks = deltas, _given_out(loop, pulled, outputs) if with_source else ()
+        back = pull_back(loop.body, once, outputs, active, with_source=with_source)
+        # Only a pass whose source is wanted is looked at.
+        given_out = _given_out(loop, once, outputs, active) if with_source else (by_carry,) * 2
+        stacks = [scaled.add(a, b) for a, b in zip(by_carry, given_out[0], strict=True)], given_out
         before = [graded.or_zero(back.inputs[n + i], carried[i]) for i in moving]
         by_x = [graded.or_zero(back.inputs[n + k + i], x[i]) for i in xs_wanted]
         own = [graded.or_zero(back.inputs[i], ran.constants[i]) for i in fixed]
@@ -154,27 +155,37 @@ def _through_nested(
         before[n + i] = c
     for i, c in zip(xs_wanted, by_x, strict=True):
         before[n + k + i] = adjoint.turned_number(loop, c)
+    if not moving:
+        return _stateless(loop, ran, inner), before
     deltas, given_out = stacks
     source = _source(given_out, last) if with_source else None
     of_first = graded.in_common(graded.flattened(first))
     return Pass(ran, _flat(deltas), source, of_first, inner), before
 
 
-def _of_new_carry(loop: Loop, back: Back, arriving: list[Scaled]) -> list[Scaled]:
-    """Return the whole cotangent of each leaf of the new carry that has a derivative."""
-    variables = [loop.body.outputs[i] for i in loop.moving]
-    whole = [None if is_literal(v) else back.marked.get(v) for v in variables]
-    return [own if w is None else w for own, w in zip(arriving, whole, strict=True)]
+def _stateless(loop: Loop, ran: Ran, inner: Any) -> Pass:
+    """Return the pass of a loop that only holds others, as `jax.lax.map` makes it."""
+    steps = Scaled(jnp.zeros((loop.length, 0)), jnp.zeros(loop.length, jnp.int32))
+    return Pass(ran, steps, steps, jax.tree.map(lambda a: a[0], steps), inner)
 
 
-def _given_out(loop: Loop, pulled: Any, outputs: list[Cotangent]) -> Any:
-    """Return what a step sends out from its new and from its old carry, leaves of both."""
-    alone = pulled([None] * loop.n_carried + outputs[loop.n_carried :], False)
+def _given_out(loop: Loop, once: Run, outputs: list[Cotangent], active: list[bool]) -> Any:
+    """Return what a step sends out from its new and from its old carry, leaves of both.
+
+    The new carry is cut from what computes it: each of its variables is a node of its own.
+    """
+    sent = [None] * loop.n_carried + outputs[loop.n_carried :]
+    back = pull_back(loop.body, once, sent, active, with_source=False, cut=True)
     start = loop.n_constants
-    like = [loop.carried[i] for i in loop.moving]
-    none = [graded.or_zero(None, leaf) for leaf in like]
-    old = [graded.or_zero(alone.inputs[start + i], loop.carried[i]) for i in loop.moving]
-    return _of_new_carry(loop, alone, none), old
+    new: list[Scaled] = []
+    left = dict(back.marked)
+    for i in loop.moving:
+        var = loop.body.outputs[i]
+        # A variable that stands in two places of the carry is counted in the first.
+        own = None if is_literal(var) else left.pop(var, None)
+        new.append(graded.or_zero(own, loop.carried[i]))
+    old = [graded.or_zero(back.inputs[start + i], loop.carried[i]) for i in loop.moving]
+    return new, old
 
 
 def _flat(leaves: list[Scaled]) -> Scaled:

@@ -56,11 +56,7 @@ def in_common(number: Scaled, n_leading: int = 0) -> Scaled:
 
 def flattened(numbers: Sequence[Scaled], n_leading: int = 0) -> Scaled:
     """Return entries of several arrays side by side: (*leading, n), with an exponent each."""
-
-    def flat(a: Array) -> Array:
-        return a.reshape((*a.shape[:n_leading], -1))
-
-    parts = [jax.tree.map(flat, number) for number in numbers]
+    parts = [jax.tree.map(lambda a: packing.flat(a, n_leading), number) for number in numbers]
     return jax.tree.map(lambda *a: jnp.concatenate(a, axis=n_leading), *parts)
 
 
@@ -120,7 +116,12 @@ def transposed(
     values, exponents = layout.split(total.value), layout.split(total.exponent)
     dtypes = [packing.wide_dtype(image.dtype) for image in images]
     triples = zip(values, exponents, dtypes, strict=True)
-    return [Scaled(value.astype(dtype), exponent) for value, exponent, dtype in triples]
+    return [Scaled(_cast(value, dtype), exponent) for value, exponent, dtype in triples]
+
+
+def _cast(value: Array, dtype: Any) -> Array:
+    """Return an array in its own dtype: real where it was only packed among complex ones."""
+    return (value if jnp.issubdtype(dtype, jnp.complexfloating) else value.real).astype(dtype)
 
 
 def _any(truths: list[Array]) -> Array:

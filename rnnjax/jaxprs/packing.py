@@ -4,6 +4,7 @@ A gradient with many leaves is scaled, added and normalised as one vector: the n
 to compile does not grow with the number of leaves.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,12 @@ def wide(value: Any) -> Array:
     """Return a floating-point array in float32 if it is in half precision."""
     value = jnp.asarray(value)
     return value.astype(wide_dtype(value.dtype))
+
+
+def flat(value: Array, n_leading: int = 0) -> Array:
+    """Return an array (*leading, *inner) as (*leading, n); there may be none of either."""
+    leading, inner = value.shape[:n_leading], value.shape[n_leading:]
+    return value.reshape((*leading, math.prod(inner)))
 
 
 class Layout(NamedTuple):
@@ -60,7 +67,7 @@ class Layout(NamedTuple):
     def pack(self, leaves: Sequence[Any], n_leading: int = 0) -> Array:
         """Return arrays (*leading, *shape) as one vector, (*leading, n)."""
         parts = [jnp.asarray(leaf).astype(self.dtype) for leaf in leaves]
-        return jnp.concatenate([p.reshape((*p.shape[:n_leading], -1)) for p in parts], axis=-1)
+        return jnp.concatenate([flat(p, n_leading) for p in parts], axis=-1)
 
     def split(self, vector: Array) -> list[Array]:
         """Return a vector, (*leading, n), as arrays (*leading, *shape) of its own dtype."""

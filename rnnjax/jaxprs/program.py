@@ -138,8 +138,11 @@ def holds_loop(jaxpr: Any) -> bool:
 
 
 def is_loop(equation: Any) -> bool:
-    """Return whether an equation is a scan that carries floating-point numbers, or holds one."""
-    if equation.primitive is not primitives.scan_p:
+    """Return whether an equation is a scan that carries floating-point numbers, or holds one.
+
+    One of no steps is none: it has no state to measure.
+    """
+    if equation.primitive is not primitives.scan_p or equation.params["length"] == 0:
         return False
     start, n = equation.params["num_consts"], equation.params["num_carry"]
     body = equation.params["jaxpr"]
@@ -168,19 +171,22 @@ def opened(closed: Any, marks_carry: int = 0) -> Program:
       closed: the jaxpr with its constants.
       marks_carry: how many of its outputs, the first ones, are a new carry.
     """
-    opening = _Opening()
+    # In a step, every call is opened: an output may be computed from a new carry within it.
+    opening = _Opening(opens_all=marks_carry > 0)
     inputs = [jex.Var(v.aval) for v in closed.jaxpr.invars]
     outputs = opening.enter(closed, inputs, ())
     computed = {v for equation, _ in opening.equations for v in equation.outvars}
     marked = frozenset(v for v in outputs[:marks_carry] if not is_literal(v) and v in computed)
-    pieces = _split(opening.equations, marked, {v for v in outputs if not is_literal(v)})
+    wanted = {v for v in outputs if not is_literal(v)}
+    pieces = _split(opening.equations, marked, wanted, closed.jaxpr)
     return Program(tuple(inputs), opening.constants, pieces, tuple(outputs), marked)
 
 
 class _Opening:
     """Equations gathered from a jaxpr and the calls in it, each call in variables of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, opens_all: bool) -> None:
+        self.opens_all = opens_all
         self.equations: list[tuple[Any, tuple[str, ...]]] = []
         self.constants: dict[Any, Any] = {}
 
@@ -200,7 +206,7 @@ class _Opening:
         for equation in jaxpr.eqns:
             inner_scope = scope + sources.scope_of(equation)
             operands = renamed(equation.invars)
-            if is_call(equation) and holds_loop(inner_of(equation)):
+            if is_call(equation) and (self.opens_all or holds_loop(inner_of(equation))):
                 results = self.enter(inner_of(equation), operands, inner_scope)
                 new |= dict(zip(equation.outvars, results, strict=True))
                 continue
@@ -212,7 +218,10 @@ class _Opening:
 
 
 def _split(
-    equations: list[tuple[Any, tuple[str, ...]]], marked: frozenset[Any], wanted: set[Any]
+    equations: list[tuple[Any, tuple[str, ...]]],
+    marked: frozenset[Any],
+    wanted: set[Any],
+    whole: Any,
 ) -> tuple[Any, ...]:
     """Return the pieces of a row of equations, some of whose variables are wanted afterwards."""
     groups: list[list[Any]] = [[]]
@@ -231,7 +240,7 @@ def _split(
     needed = set(wanted)
     for group in reversed([group for group in groups if group]):
         equation, scope = group[0]
-        piece = Loop(equation, scope) if is_loop(equation) else _plain_piece(group, needed)
+        piece = Loop(equation, scope) if is_loop(equation) else _plain_piece(group, needed, whole)
         if piece is None:
             continue
         needed |= {v for v in piece.inputs if not is_literal(v)}
@@ -239,7 +248,7 @@ def _split(
     return tuple(reversed(pieces))
 
 
-def _plain_piece(group: list[Any], needed: set[Any]) -> Plain | None:
+def _plain_piece(group: list[Any], needed: set[Any], whole: Any) -> Plain | None:
     """Return equations as one piece that gives the variables needed behind it."""
     equations = [equation for equation, _ in group]
     computed = [v for equation in equations for v in equation.outvars]
@@ -258,5 +267,5 @@ def _plain_piece(group: list[Any], needed: set[Any]) -> Plain | None:
         dict.fromkeys(v for e in kept for v in e.invars if not is_literal(v) and v not in of_own)
     )
     effects = frozenset().union(*(equation.effects for equation in kept))
-    jaxpr = jex.Jaxpr((), inputs, outputs, kept, effects)
+    jaxpr = whole.replace(constvars=[], invars=inputs, outvars=outputs, eqns=kept, effects=effects)
     return Plain(jex.ClosedJaxpr(jaxpr, ()), tuple(inputs), tuple(outputs))

@@ -151,11 +151,15 @@ def recurrences(
       layers: names of the recurrences to return; all if None.
 
     Raises:
-      ValueError: there is no recurrence, the loss is not a real number, or there is none of that
-        name.
+      ValueError: there is no recurrence, the loss is not a real number or has no gradient, or
+        there is no recurrence of that name.
     """
     check_program(loss, params, example)
-    found = _measured(_Hashable(loss), params, example)
+    try:
+        found = _measured(_Hashable(loss), params, example)
+    except ValueError as error:  # a while loop between params and loss
+        why = one_line(str(error).splitlines()[0], 300)
+        raise ValueError(f"loss: expected a program with a gradient, got {why}") from error
     if layers is None:
         return found
     names = [layers] if isinstance(layers, str) else list(layers)

@@ -30,9 +30,16 @@ def _unwrapped(part: str) -> str:
     return part
 
 
-def line_of(equation: Any) -> str:
-    """Return "file.py:41", the user's line an equation comes from; "" if it is not known."""
+def line_of(equation: Any, called: str = "") -> str:
+    """Return "file.py:41", the user's line an equation comes from; "" if it is not known.
+
+    Args:
+      equation: the equation.
+      called: the name of a function: the line is that of its call, not one within it.
+    """
     frames = _frames(equation)
+    within = [i for i, frame in enumerate(frames) if frame.function_name == called]
+    frames = frames[within[-1] + 1 :] if within else frames
     outside = [frame for frame in frames if _is_users(frame.file_name)]
     chosen = (outside or frames)[:1]
     return "".join(f"{os.path.basename(frame.file_name)}:{frame.line_num}" for frame in chosen)

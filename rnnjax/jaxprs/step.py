@@ -66,20 +66,25 @@ class Step(NamedTuple):
         sent: Sequence[int],
     ) -> tuple[list[Array], list[Array]]:
         """Return the new carry as it is computed, and some outputs where it is as given."""
+        return self.new(constants, carried, x), self._sent(constants, carried, x, new, sent)
+
+    def _sent(
+        self,
+        constants: list[Any],
+        carried: list[Any],
+        x: list[Any],
+        new: Sequence[Array],
+        sent: Sequence[int],
+    ) -> list[Array]:
         body = self.loop.body
         given = self._by_variable(new)
         env = {**body.constants, **dict(zip(body.inputs, [*constants, *carried, *x], strict=True))}
-        computed: dict[Any, Any] = {}
         for piece in body.pieces:
             values = [read(env, atom) for atom in piece.inputs]
             function = widened(lambda *v, piece=piece: evaluate(piece, list(v)), piece.jaxpr)
             results = dict(zip(piece.outputs, function(*values), strict=True))
-            computed |= results
             env |= {v: given.get(v, value) for v, value in results.items()}
-        k = self.loop.n_carried
-        own = [body.outputs[i] for i in self.loop.moving]
-        outputs = [body.outputs[k + i] for i in sent]
-        return [read(env | computed, v) for v in own], [read(env, v) for v in outputs]
+        return [read(env, body.outputs[self.loop.n_carried + i]) for i in sent]
 
     def _by_variable(self, new: Sequence[Array]) -> dict[Any, Array]:
         given: dict[Any, Array] = {}

@@ -12,6 +12,7 @@ from rnnjax.jaxprs.program import has_derivative, holds_loop, inner_of, is_call,
 
 # A line that multiplies matrices this often, outside of any scan, is a loop in Python.
 _REPEATED = 8
+_ASSOCIATIVE = "associative_scan"  # a function of jax.lax, which leaves no equation of its own
 _RULED = {primitives.custom_jvp_call_p: "custom_jvp", primitives.custom_vjp_call_p: "custom_vjp"}
 
 
@@ -43,13 +44,15 @@ def _opened(jaxpr: Any) -> Iterator[Any]:
 
 
 def _note(equation: Any) -> str:
+    if _ASSOCIATIVE in sources.functions_of(equation):
+        return (
+            f"{_where(equation, _ASSOCIATIVE)}: an associative scan, which has no step to measure; "
+            "run the recurrence as jax.lax.scan, or a diagonal one as the cell rnnjax.LRU"
+        )
     where = _where(equation)
     primitive = equation.primitive
-    if "associative_scan" in sources.functions_of(equation):
-        return (
-            f"{where}: an associative scan, which has no step to measure; run the recurrence as "
-            "jax.lax.scan, or a diagonal one as the cell rnnjax.LRU"
-        )
+    if primitive is primitives.scan_p and equation.params["length"] == 0:
+        return f"{where}: a scan of no steps; give it a sequence of at least one"
     if primitive is primitives.while_p and _carries_numbers(equation):
         return (
             f"{where}: a while loop, which has no way back; give it a fixed length as jax.lax.scan "
@@ -65,9 +68,9 @@ def _note(equation: Any) -> str:
     return f"{where}: a recurrence inside of {primitive.name}, which is not opened; move it outside"
 
 
-def _where(equation: Any) -> str:
+def _where(equation: Any, called: str = "") -> str:
     name = "/".join(sources.scope_of(equation))
-    line = sources.line_of(equation)
+    line = sources.line_of(equation, called)
     return f"{name} ({line})" if name and line else name or line or equation.primitive.name
 
 

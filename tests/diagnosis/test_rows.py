@@ -1,0 +1,163 @@
+"""Each row of a diagnosis against a direct computation in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import scaled
+from rnnjax.diagnosis import memory, spectrum, transport, units, weights, window
+from rnnjax.diagnosis.recurrent_weights import orthogonal, recurrent
+from tests.diagnosis import small
+
+
+@pytest.fixture
+def vanilla():
+    loss, params = small.vanilla(dtype=jnp.float64)
+    x = small.sequences(dtype=jnp.float64)[0]
+    return loss, params, x, rnnjax.recurrences(loss, params, x)[0]
+
+
+def jacobians(params, states):
+    slopes = 1 - states[1:] ** 2
+    return [np.asarray(s[:, None] * params["W"]) for s in slopes]
+
+
+def test_gradient_by_lag(vanilla):
+    _, params, _, r = vanilla
+    v = np.asarray(2 * r.states[-1]).copy()
+    v[0] += 1
+    expected = [np.log(np.linalg.norm(v))]
+    for J in reversed(jacobians(params, r.states)):
+        v = J.T @ v
+        expected.append(np.log(np.linalg.norm(v)))
+    found = transport.transport(r)
+    np.testing.assert_allclose(found["log_norm_by_lag"], expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found["log_norm_by_step"], expected[-2::-1], rtol=0, atol=1e-12)
+    assert found["last_step"] == 20
+    assert found["zero_lag_float32"] == found["overflow_lag_float32"] == -1
+
+
+def test_forward_memory_of_a_rotation():
+    loss, params = small.vanilla(gain=0.5, activation=lambda z: z, dtype=jnp.float64)
+    r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
+    found = memory.forward_memory(r)["log_norm_forward"]
+    # W is 0.5 times an orthogonal matrix: every direction shrinks by the same factor.
+    np.testing.assert_allclose(found, np.log(0.5) * np.arange(1, 21), rtol=0, atol=1e-12)
+
+
+def test_weights_by_use(vanilla):
+    loss, params, x, r = vanilla
+    found = weights.by_use(r)
+    shares = found["weight_gradient_share"]
+    np.testing.assert_allclose(np.nansum(shares), 1, rtol=0, atol=1e-12)
+    g = jax.grad(loss)(params, x)
+    whole = weights.contracted(r, r.deltas)
+    norm = np.sqrt(sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(g)))
+    np.testing.assert_allclose(scaled.log_norm(whole), np.log(norm), rtol=0, atol=1e-12)
+    h, deltas = r.states[-2], scaled.plain(r.deltas)[-1] * (1 - r.states[-1] ** 2)
+    squares = jnp.sum(h**2) + jnp.sum(x[-1] ** 2) + 1
+    expected = jnp.log(jnp.linalg.norm(deltas) * jnp.sqrt(squares))
+    np.testing.assert_allclose(
+        found["log_norm_weight_gradient_by_lag"][0], expected, rtol=0, atol=1e-12
+    )
+
+
+def every_step(loss_at_end):
+    """A loss at every step, so that windows differ from sums over lags."""
+
+    def loss(params, x):
+        def step(h, x):
+            h = jnp.tanh(params["W"] @ h + params["U"] @ x + params["b"])
+            return h, jnp.sum(h**3)
+
+        return jnp.sum(jax.lax.scan(step, jnp.zeros(3, x.dtype), x)[1])
+
+    return loss
+
+
+@pytest.mark.parametrize("at_every_step", [False, True])
+def test_window_is_one_truncated_run_for_each_length(at_every_step):
+    loss, params = small.vanilla(gain=1.2, dtype=jnp.float64)
+    loss = every_step(loss) if at_every_step else loss
+    x = small.sequences(n_steps=12, dtype=jnp.float64)[0]
+    r = rnnjax.recurrences(loss, params, x)[0]
+    found = window.windows(r, 12, 0.0)
+    whole = rnnjax.BPTT()(r.cell, r.loss, r.params, r.batch, ()).grads
+    for k in range(1, 13):
+        cut = rnnjax.BPTT(window=k)(r.cell, r.loss, r.params, r.batch, ()).grads
+        cosine = scaled.cosine(cut, whole)
+        share = jnp.exp(scaled.log_norm(cut) - scaled.log_norm(whole))
+        np.testing.assert_allclose(found["window_cosine"][k - 1], cosine, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(found["window_norm_share"][k - 1], share, rtol=1e-10)
+
+
+def test_window_stops_where_nothing_is_left(vanilla):
+    *_, r = vanilla
+    exact, early = window.windows(r, 20, 0.0), window.windows(r, 20, 1e-3)
+    np.testing.assert_allclose(early["window_cosine"], exact["window_cosine"], atol=1e-5)
+    np.testing.assert_allclose(early["window_norm_share"], exact["window_norm_share"], atol=1e-3)
+
+
+def test_spectrum_is_that_of_the_own_cell(vanilla):
+    _, params, x, r = vanilla
+    cell = rnnjax.Vanilla(n_h=3, n_x=2, n_y=1)
+    own = cell.init(jax.random.key(0))._replace(W=params["W"], U=params["U"], b=params["b"])
+    ones = jnp.ones(len(x))
+    batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), ones)
+    expected = rnnjax.probes.lyapunov_spectrum(cell, None, own, batch, n_discarded=2)
+    found = spectrum.exponents(r, 4)
+    np.testing.assert_allclose(found["exponents"][:3], expected["exponents"], atol=1e-10)
+    assert jnp.isnan(found["exponents"][3])
+
+
+def test_singular_values_of_products(vanilla):
+    _, params, _, r = vanilla
+    found = spectrum.singular_values(r, 4)["log_singular_values"]
+    J = jacobians(params, r.states)
+    for row, span in zip(found, spectrum.SPANS, strict=True):
+        if span > len(J):
+            assert jnp.all(jnp.isnan(row))
+            continue
+        product = np.linalg.multi_dot(J[::-1][:span])
+        expected = np.log(np.linalg.svd(product, compute_uv=False))
+        np.testing.assert_allclose(row[:3], expected, rtol=0, atol=1e-6)
+
+
+def test_keep_gates_of_an_lstm_are_its_forget_gates():
+    loss, params = small.lstm(dtype=jnp.float64)
+    x = small.sequences(dtype=jnp.float64)[0]
+    r = rnnjax.recurrences(loss, params, x)[0]
+    keep, is_gate = units.keep_factors(r)
+    h = r.states[:-1, 2:]
+    z = h @ params["W"].T + x @ params["U"].T + params["b"]
+    np.testing.assert_allclose(keep[:, :2], jax.nn.sigmoid(z[:, 2:4]), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(is_gate, [True, True, False, False])
+
+
+def test_dead_and_flat_units():
+    loss, params = small.vanilla(activation=jax.nn.relu, dtype=jnp.float64)
+    params |= {"b": jnp.array([-100.0, 0.0, 100.0])}
+    r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
+    found = units.slopes(r)
+    np.testing.assert_array_equal(found["dead"], [True, False, False])
+    np.testing.assert_allclose(found["flat_share"][jnp.array([0, 2])], [1, 0])
+    inactive = np.mean(np.asarray(r.states[1:, 1]) == 0)
+    np.testing.assert_allclose(found["flat_share"][1], inactive)
+
+
+def test_recurrent_weights_are_told_from_input_weights():
+    loss, params = small.vanilla(n=2, n_x=2, dtype=jnp.float64)
+    r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
+    chosen = [r.params[i] for i in recurrent(r)]
+    assert len(chosen) == 1
+    np.testing.assert_array_equal(chosen[0], params["W"])
+
+
+def test_orthogonal_factors_of_blocks():
+    w = jax.random.normal(jax.random.key(0), (3, 9))
+    found = orthogonal(w, 3)
+    for block in np.split(np.asarray(found), 3, axis=1):
+        np.testing.assert_allclose(block @ block.T, np.eye(3), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(orthogonal(w.T, 3), found.T, rtol=0, atol=1e-12)
