@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnjax.reports import Reading, Remedy
-from rnnjax.reports.bands import band, first_fall
+from rnnjax.reports.bands import band
 from rnnjax.reports.thresholds import THRESHOLDS
 
 _ACTIONS = {
@@ -15,38 +15,38 @@ _ACTIONS = {
     "orthogonal": "recurrent weights replaced by their orthogonal factors",
     "leak": "a leaky state, h = (1 - 1/tau) h + step(h)/tau with tau = T/4",
 }
-_FALL = THRESHOLDS["horizon"].value * math.log(10)
 
 
 def as_remedies(reading: Reading, by_lag: Mapping[str, NDArray]) -> Iterator[Remedy]:
-    """Yield the changes of a layer that alter its horizon, with the horizon before and after.
+    """Yield the changes of a layer that alter how far its gradient falls over the sequence.
 
     Args:
       reading: the layer as it is.
       by_lag: by change ln of the gradient by lag, (examples, lags).
     """
     n_closer = len(next(iter(by_lag.values()), ()))
-    before = _horizon(reading.numbers("log_norm_by_lag", "lag")[:n_closer])
-    if not math.isnan(before):
-        for name, rows in by_lag.items():
-            after = _horizon(rows)
-            if not math.isnan(after) and after != before:
-                yield _remedy(reading.layer, _ACTIONS[name], before, after)
+    before = _fall(reading.numbers("log_norm_by_lag", "lag")[:n_closer])
+    for name, rows in by_lag.items():
+        after = _fall(rows)
+        if not math.isnan(before + after) and round(after, 1) != round(before, 1):
+            yield _remedy(reading.layer, _ACTIONS[name], before, after)
     if math.isfinite(window := reading.window) and window < reading.length:
         yield _window(reading, window)
 
 
-def _horizon(rows: NDArray) -> float:
-    return first_fall(band(np.arange(rows.shape[-1]), rows), _FALL)
+def _fall(rows: NDArray) -> float:
+    """Return by how many decades the median gradient falls from lag 0 to the first state."""
+    median = band(np.arange(rows.shape[-1]), rows).median
+    return float(median[0] - median[-1]) / math.log(10) if median.size else math.nan
 
 
 def _remedy(layer: str, action: str, before: float, after: float) -> Remedy:
-    told = f"{action}: the horizon goes from {_steps(before)} to {_steps(after)}"
-    return Remedy(layer, "horizon", action, before, after, "steps", told)
+    told = f"{action}: over the sequence the gradient {_told(after)} instead of {_told(before)}"
+    return Remedy(layer, "fall", action, before, after, "decades", told)
 
 
-def _steps(n: float) -> str:
-    return f"{n:.0f} steps" if math.isfinite(n) else "beyond the sequence"
+def _told(fall: float) -> str:
+    return f"{'grows' if fall < 0 else 'falls'} by {abs(fall):.1f} decades"
 
 
 def _window(reading: Reading, window: float) -> Remedy:

@@ -1,8 +1,8 @@
 """Changes to a layer whose effect on this network is measured, on the same examples.
 
 A changed layer runs along the inputs that it had, and the gradient of its last step is carried back
-through it: the horizon, the lag at which this gradient has fallen by two decades, is compared
-before and after.
+through it: by how much this gradient falls from the last step to the first is compared before and
+after.
 
   gates:       keep gates shifted to keep = 1 - 1/T on average (Gers, Schmidhuber and Cummins 2000;
                Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018)

@@ -39,7 +39,7 @@ def lstm(n=2, forget_bias=1.0, n_x=2, key=0, dtype=None):
             h = jax.nn.sigmoid(o) * jnp.tanh(c)
             return (c, h), None
 
-        (c, h), _ = jax.lax.scan(step, (jnp.zeros(n, W.dtype),) * 2, x)
+        (_, h), _ = jax.lax.scan(step, (jnp.zeros(n, W.dtype),) * 2, x)
         return jnp.sum(h**2) + h[0]
 
     return loss, params

@@ -122,7 +122,10 @@ def test_singular_values_of_products(vanilla):
             continue
         product = np.linalg.multi_dot(J[::-1][:span])
         expected = np.log(np.linalg.svd(product, compute_uv=False))
-        np.testing.assert_allclose(row[:3], expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(row[:2], expected[:2], rtol=0, atol=1e-8)
+        # The smallest is lost in the rounding of the product; the determinant has them all.
+        log_det = sum(np.linalg.slogdet(j)[1] for j in J[-span:])
+        np.testing.assert_allclose(jnp.sum(row[:3]), log_det, rtol=0, atol=1e-8)
 
 
 def test_keep_gates_of_an_lstm_are_its_forget_gates():
@@ -131,7 +134,7 @@ def test_keep_gates_of_an_lstm_are_its_forget_gates():
     r = rnnjax.recurrences(loss, params, x)[0]
     keep, is_gate = units.keep_factors(r)
     h = r.states[:-1, 2:]
-    z = h @ params["W"].T + x @ params["U"].T + params["b"]
+    z = h @ params["W"].T + x @ params["U"].T + params["b"][None]
     np.testing.assert_allclose(keep[:, :2], jax.nn.sigmoid(z[:, 2:4]), rtol=0, atol=1e-12)
     np.testing.assert_array_equal(is_gate, [True, True, False, False])
 
