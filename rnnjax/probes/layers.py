@@ -69,7 +69,7 @@ def lyapunov_spectra_of_layers(
     Raises:
       ValueError: n_discarded is out of range.
     """
-    lyapunov.check_discarded(n_discarded, len(batch.x))
+    lyapunov.check_discarded(n_discarded, batch)
     view = real_view.for_jacobians(cell, params, batch.x[0])
     cell, params = view.seen, view.inward(params)
     trajectory = scan.of_batch(cell, params, batch)

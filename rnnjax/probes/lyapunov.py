@@ -69,11 +69,11 @@ def lyapunov_spectrum(
     """
     view = real_view.for_jacobians(cell, params, batch.x[0])
     cell, params = view.seen, view.inward(params)
-    n_steps, n_h = len(batch.x), cell.initial_state().size
+    n_h = cell.initial_state().size
     k = n_h if n_exponents is None else n_exponents
     if not 1 <= k <= n_h:
         raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
-    check_discarded(n_discarded, n_steps)
+    check_discarded(n_discarded, batch)
     found = growth(cell, params, batch, k, n_discarded)
     exponents = found.mean()
     order = jnp.argsort(-exponents)
@@ -85,12 +85,13 @@ def lyapunov_spectrum(
     }
 
 
-def check_discarded(n_discarded: Any, n_steps: int) -> None:
-    """Refuse to discard as many steps as there are.
+def check_discarded(n_discarded: Any, batch: Batch) -> None:
+    """Refuse to discard all steps of a sequence.
 
     Raises:
-      ValueError: n_discarded is not below n_steps.
+      ValueError: n_discarded is not below their number.
     """
+    n_steps = len(batch.x)
     if not 0 <= n_discarded < n_steps:
         raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
 
