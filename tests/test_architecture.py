@@ -81,7 +81,8 @@ def test_only_commands_and_their_backend_configure_jax(path):
 @pytest.mark.parametrize(
     "module",
     ["rnnjax", "rnnjax.figures", "rnnjax.sweep.spec", "rnnjax.sweep.plan", "rnnjax.sweep.store",
-     "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory", "rnnjax.reports.report"],
+     "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory",
+     "rnnjax.reports.comparison_page", "rnnjax.reports.figure"],
 )  # fmt: skip
 def test_these_load_without_jax(module):
     program = f"import sys, {module}; sys.exit('jax' in sys.modules)"

@@ -73,7 +73,7 @@ def diagnose(
     some = jax.tree.map(lambda a: a[:n_closer], examples)
 
     progress("recurrences")
-    found = recurrences(loss, params, first, layers=names)
+    found = jax.eval_shape(lambda *at: recurrences(loss, *at, layers=names), params, first)
     progress(f"{_names(found)} on {n} examples")
     of_all = measure.rows_of(loss, params, names, measure.wide)
     program, rows = measure.over_examples(of_all, examples, batch_size)
@@ -113,13 +113,11 @@ def _alone(r: Recurrence, rows: Mapping[str, Any]) -> dict[str, Any]:
         exponents = np.mean(rows["exponents"], axis=0)
         n_closer = len(rows["exponents"])
         error = np.sqrt(np.sum(rows["exponents_error"] ** 2, axis=0)) / n_closer
-    sites = units.sites_of(r)
-    kinds = [k for i in units.unit_sites(sites) for k in [sites[i].kind] * sites[i].before.size]
     return {
         **rows,
         "flat_share": np.mean(rows["flat_share"], axis=0),
         "dead": np.all(rows["dead"], axis=0),
-        "activation": np.array(kinds, object),
+        "activation": np.array(units.units_of(r), object),
         **{name: _mean(rows[name]) for name in ("gate_shut_share", "gate_open_share", "gate_mean")},
         "exponents": exponents,
         "exponents_error": error,
@@ -165,7 +163,9 @@ def _measured_remedies(
     if not chosen:
         return []
     progress("remedies")
-    recurrent = {r.name: tuple(recurrent_weights.recurrent(r)) for r in chosen}
+    first = jax.tree.map(lambda a: a[0], examples)
+    concrete = recurrences(loss, params, first, layers=names)
+    recurrent = {r.name: tuple(recurrent_weights.recurrent(concrete[r.name])) for r in chosen}
 
     def measured(r: Recurrence) -> measure.Rows:
         return remedies.effects(r, recurrent[r.name]) if r.name in recurrent else {}

@@ -25,15 +25,30 @@ SHUT, OPEN = 0.05, 0.95
 _UNIT_KINDS = ("tanh", "relu", "erf")
 
 
-def sites_of(r: Recurrence) -> list[Site]:
-    """Return the activations of the first step, to read their kinds, lines and sizes from."""
-    return evaluated(r.cell, r.params, r.states[0], jnp.zeros((), jnp.int32))[1]
+def kinds_of(r: Recurrence) -> list[tuple[str, int]]:
+    """Return kind and size of the activations of a step, from shapes alone."""
+    found: list[Site] = []
+
+    def step(r: Recurrence) -> Array:
+        new, sites = evaluated(r.cell, r.params, r.states[0], jnp.zeros((), jnp.int32))
+        found.extend(sites)
+        return new
+
+    jax.eval_shape(step, r)
+    return [(site.kind, site.before.size) for site in found]
 
 
-def unit_sites(sites: list[Site]) -> list[int]:
+def unit_sites(r: Recurrence) -> list[int]:
     """Return the numbers of the activations whose entries are units."""
-    own = [i for i, site in enumerate(sites) if site.kind in _UNIT_KINDS]
-    return own or list(range(len(sites)))
+    kinds = [kind for kind, _ in kinds_of(r)]
+    own = [i for i, kind in enumerate(kinds) if kind in _UNIT_KINDS]
+    return own or list(range(len(kinds)))
+
+
+def units_of(r: Recurrence) -> list[str]:
+    """Return the activation of every unit."""
+    kinds = kinds_of(r)
+    return [kind for i in unit_sites(r) for kind, size in [kinds[i]] for _ in range(size)]
 
 
 def slopes(r: Recurrence) -> dict[str, Array]:
@@ -44,7 +59,7 @@ def slopes(r: Recurrence) -> dict[str, Array]:
       at all of them; empty where the step has no activation.
     """
     at = (r.states[:-1], steps.numbers(r))
-    chosen = unit_sites(sites_of(r))
+    chosen = unit_sites(r)
 
     def one(at: Any) -> tuple[Array, Array]:
         _, sites = evaluated(r.cell, r.params, *at)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.extend.core as jex
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import primitives
 
 from rnnjax.jaxprs import sources
@@ -129,6 +130,6 @@ def _of_declared_dtypes(equation: Any, values: list[Any]) -> list[Any]:
 
 def _kind_of(equation: Any) -> str:
     name = equation.primitive.name
-    if name == "max" and any(is_literal(v) and jnp.all(v.val == 0) for v in equation.invars):
+    if name == "max" and any(is_literal(v) and np.all(v.val == 0) for v in equation.invars):
         return "relu"
     return _KINDS.get(name, "")

@@ -14,7 +14,9 @@ from rnnjax.figures.arrays import unmasked
 
 Floats = NDArray[np.float64]
 
-_FEWEST_FOR_QUANTILES = 5  # as in rnnjax.figures.seeds
+FEWEST_FOR_QUANTILES = 5
+"""With fewer examples a band goes from the least to the greatest, as in rnnjax.figures.seeds."""
+
 _FEWEST_POINTS = 5  # of a straight line
 
 
@@ -85,7 +87,7 @@ def band(x: ArrayLike, samples: ArrayLike) -> Band:
     end = int(kept[-1]) + 1 if kept.size else 0
     ranked = np.sort(rows[:, :end], axis=0)  # NaN last
     counts = np.where(counts * 2 >= len(rows), counts, 0)[:end]
-    outer = np.where(counts >= _FEWEST_FOR_QUANTILES, 0.1, 0.0)
+    outer = np.where(counts >= FEWEST_FOR_QUANTILES, 0.1, 0.0)
     low, median, high = (_quantile(ranked, counts, share) for share in (outer, 0.5, 1 - outer))
     return Band(np.asarray(x, dtype=float)[:end], low, median, high, len(rows))
 

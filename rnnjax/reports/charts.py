@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnjax.reports.bands import Band
+from rnnjax.reports.bands import FEWEST_FOR_QUANTILES, Band
 from rnnjax.reports.chart import Bars, Chart, Level, Line, Mark, padded_range
 from rnnjax.reports.readings import Reading
 from rnnjax.reports.thresholds import FORMATS, THRESHOLDS
 from rnnjax.reports.unit_findings import ranked
-from rnnjax.reports.wording import amount, count, decades, percent
+from rnnjax.reports.wording import amount, count, decades, percent, power
 
 _LN10 = math.log(10)
 _SHUT_AT_ALL = 0.5
-_MEDIAN = "median over examples, band 10 % to 90 %"
+_NO_FALL = "neither falls by two decades"
 
 
 def charts(reading: Reading) -> tuple[Chart | Bars, ...]:
@@ -39,13 +39,15 @@ def gradient(reading: Reading) -> Iterator[Chart]:
     ]
     if math.isfinite(reading.horizon):
         marks.insert(0, Mark(reading.horizon, f"two decades: lag {amount(reading.horizon)}"))
-    ends = [float(v) for v in curve.median[np.isfinite(curve.median)][[0, -1]]]
+    median = reading.gradient.median
+    ends = [power(float(v)) for v in median[np.isfinite(median)][[0, -1]]]
+    last = curve.x[np.isfinite(median)][-1]
     yield Chart(
         "Gradient by lag", "lag k (steps back)", "norm of dL/dh at lag k",
         (Line(curve),), floors, tuple(marks),
         padded_range([curve], [floor.y for floor in floors], whole=True), decades=True,
-        told=f"Norm from 10^{ends[0]:.1f} at lag {amount(curve.x[0])} to 10^{ends[1]:.1f} at lag "
-        f"{amount(curve.x[-1])}; {_MEDIAN}. " + _sentence([m.label for m in marks]),
+        told=f"Norm from {ends[0]} at lag {amount(curve.x[0])} to {ends[1]} at lag "
+        f"{amount(last)}; {_spread(curve)}. " + _sentence([m.label for m in marks]),
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def memory(reading: Reading) -> Iterator[Chart]:
         tuple(lines), (level,), marks,
         padded_range([line.band for line in lines], [level.y, 0.0], whole=True), decades=True,
         told="Influence of the first state over time and of the loss over lag. "
-        + _sentence([f"two decades {m.label} steps" for m in marks] or ["two decades not reached"]),
+        + _sentence([f"fall by two decades {m.label} steps" for m in marks] or [_NO_FALL]),
     )  # fmt: skip
 
 
@@ -150,6 +152,15 @@ def in_decades(band: Band) -> Band:
     return Band(band.x, low, median, high, band.n_examples)
 
 
+def _spread(curve: Band) -> str:
+    """Say what the line and the band of a curve are."""
+    n = curve.n_examples
+    if n == 1:
+        return "one example"
+    told = "band from 10 % to 90 %" if n >= FEWEST_FOR_QUANTILES else "band over all"
+    return f"median of {n} examples, {told}"
+
+
 def _floors(low: float, reading: Reading) -> tuple[Level, ...]:
     """Smallest normal numbers of the formats that the curve comes near."""
     floors: dict[float, list[str]] = {}
@@ -171,4 +182,5 @@ def _bars(shares: np.ndarray, title: str, x_label: str, limit: float) -> Iterato
 
 
 def _sentence(parts: list[str]) -> str:
-    return "; ".join(parts) + "." if parts else ""
+    told = "; ".join(parts)
+    return f"{told[0].upper()}{told[1:]}." if parts else ""

@@ -56,6 +56,8 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
 
 
 def _kind(first: float, error: float, chaotic: bool) -> str:
+    if first == -math.inf:
+        return "Every direction of the state is lost for good"
     if math.isnan(error):
         return "First exponent without a standard error"
     if abs(first) <= THRESHOLDS["errors"].value * error:

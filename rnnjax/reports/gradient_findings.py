@@ -89,8 +89,8 @@ def vanishes(reading: Reading) -> Iterator[Finding]:
         return
     early = lag < THRESHOLDS["reached"].value * reading.reach
     told = (
-        f"Beyond lag {amount(lag)} of {amount(reading.reach)} the gradient is below 2^-23 of that "
-        "at lag 0: added to it in float32, it changes nothing."
+        f"From lag {amount(lag)} of {amount(reading.reach)} on the gradient is below 2^-24 of that "
+        "at lag 0, the rounding error of float32."
     )
     yield finding(
         reading.layer, "vanishes", lag, "steps", told,
@@ -125,8 +125,9 @@ def underflow(reading: Reading) -> Iterator[Finding]:
         found = reading.occurrence(f"zero_lag_{name}")
         if not found.n:
             continue
-        half = THRESHOLDS["reached"].value * reading.reach
-        limit = Threshold(half, "steps", form.source)
+        share = THRESHOLDS["reached"]
+        half = share.value * reading.reach
+        limit = Threshold(half, "steps", f"{form.source}; half of the steps: {share.source}")
         if math.isfinite(found.lag):
             told = f"From lag {amount(found.lag)} on a {name} gradient is exactly 0"
             told += f" (median; {found.n} of {found.n_examples} examples)."
@@ -187,7 +188,8 @@ def weights_learn(reading: Reading) -> Iterator[Finding]:
     curve, n = reading.summed_share, reading.last_steps
     if curve.empty or not math.isfinite(n):
         return
-    told = f"80 % of the weight gradient comes from the last {count(n, 'step')}"
+    last = "last step" if n == 1 else f"last {amount(n)} steps"
+    told = f"80 % of the weight gradient comes from the {last}"
     yield finding(
         reading.layer, "where weights learn", n, "steps", f"{told} of {amount(reading.reach)}.",
         f"the whole weight gradient (median over {count(curve.n_examples, 'example')})",

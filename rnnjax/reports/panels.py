@@ -22,8 +22,8 @@ _LAST_LETTER = 0x52F
 
 def draw(ax: Axes, chart: Chart | Bars) -> None:
     """Draw a chart into a panel."""
-    ax.set_title(plain(chart.title), loc="left", parse_math=False)
-    ax.set_xlabel(plain(chart.x_label), parse_math=False)
+    ax.set_title(plain(chart.title), loc="left")
+    ax.set_xlabel(plain(chart.x_label))
     match chart:
         case Chart():
             _curves(ax, chart)
@@ -44,7 +44,7 @@ def plain(text: str) -> str:
 
 
 def _curves(ax: Axes, chart: Chart) -> None:
-    ax.set_ylabel(plain(chart.y_label), parse_math=False)
+    ax.set_ylabel(plain(chart.y_label))
     low, high = chart.y_range
     rows = len(chart.marks)
     # The labels of the marks stand above the curves, each in a row of its own.
@@ -60,7 +60,9 @@ def _curves(ax: Axes, chart: Chart) -> None:
         _mark(ax, mark, row)
     _ticks(ax, chart)
     if len(chart.lines) > 1:
-        ax.legend(loc="lower left", fontsize=_SMALL)
+        legend = ax.legend(loc="lower left", fontsize=_SMALL)
+        for told in legend.get_texts():  # names may hold dollars
+            told.set_parse_math(False)
 
 
 def _mark(ax: Axes, mark: Mark, row: int) -> None:
@@ -118,5 +120,5 @@ def _bars(ax: Axes, bars: Bars) -> None:
 def _label(ax: Axes, x: float, y: float, told: str, colour: str, **where: Any) -> None:
     ax.text(
         x, y, plain(told), color=colour, fontsize=_SMALL, va="bottom", path_effects=_HALO,
-        parse_math=False, **where,
+        **where,
     )  # fmt: skip

@@ -191,13 +191,14 @@ class Reading:
         return band(windows, np.where(np.isnan(rows) & beyond, 1.0, rows))
 
     def _beyond(self, rows: Floats, at: Floats) -> NDArray[np.bool_]:
-        """Flag what lies at or beyond the length of an example that was measured."""
+        """Flag what lies at or beyond the length of an example that was measured up to there."""
         last = self.numbers("last_step")
         if len(last) != len(rows):
             return np.zeros(rows.shape, dtype=bool)
-        measured = ~np.isnan(rows).all(axis=-1) & (last > 0)
-        flags: NDArray[np.bool_] = measured[:, None] & (at[None] >= last[:, None])
-        return flags
+        flags: NDArray[np.bool_] = at[None] >= last[:, None]
+        known = ~np.isnan(rows)
+        whole = (flags | known).all(axis=-1) & known.any(axis=-1) & (last > 0)
+        return flags & whole[:, None]
 
     def _coordinate(self, axis: str, rows: Floats) -> Floats:
         values: Iterable[Any] = self.data[axis].values if rows.size else ()

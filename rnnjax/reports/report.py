@@ -90,6 +90,8 @@ class Report:
     @property
     def verdict(self) -> str:
         """How many alarms there are, in one line."""
+        if not self.layers:
+            return "No recurrent layer."
         if not self.alarms:
             return "No alarm."
         layers = len({found.layer for found in self.alarms if found.layer})

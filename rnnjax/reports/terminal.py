@@ -116,7 +116,7 @@ def _remedies(report: Report) -> Iterator[RenderableType]:
     for remedy in report.remedies:
         where = f"{remedy.layer}: " if remedy.layer else ""
         numbers = f"{amount(remedy.number_before)} -> {amount(remedy.number_after)} {remedy.unit}"
-        yield line(f"{where}{remedy.action}: {remedy.statement} ({remedy.name} {numbers})")
+        yield line(f"{where}{remedy.statement} ({remedy.name} {numbers})")
 
 
 def _sizes(report: Report) -> Text:

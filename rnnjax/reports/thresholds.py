@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 _CONVENTION = "convention of rnnjax, docs/diagnose.md"
-_IEEE = "IEEE 754-2019, binary32: 24 bits of precision"
+_IEEE = "IEEE 754-2019, binary32: rounding error 2^-24"
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Threshold:
 
 THRESHOLDS = {
     "horizon": Threshold(2.0, "decades"),
-    "lost": Threshold(23 * math.log10(2), "decades", _IEEE),
+    "lost": Threshold(24 * math.log10(2), "decades", _IEEE),
     "reached": Threshold(0.5, "share of the steps"),
     "growth": Threshold(3.0, "decades"),
     "sustained growth": Threshold(1.0, "decades"),

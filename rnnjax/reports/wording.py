@@ -72,7 +72,7 @@ def quantity(value: float, unit: str, error: float | None = None) -> str:
         >>> quantity(14, "steps"), quantity(0.25, "share of units"), quantity(math.inf, "steps")
         ('14 steps', '25 % of units', 'not reached')
     """
-    if math.isinf(value):
+    if value == math.inf:
         return "not reached"
     if unit.startswith("share "):
         return percent(value) + unit.removeprefix("share")

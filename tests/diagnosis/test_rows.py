@@ -32,7 +32,7 @@ def test_gradient_by_lag(vanilla):
     for J in reversed(jacobians(params, r.states)):
         v = J.T @ v
         expected.append(np.log(np.linalg.norm(v)))
-    found = transport.transport(r)
+    found = jax.jit(transport.transport)(r)
     np.testing.assert_allclose(found["log_norm_by_lag"], expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found["log_norm_by_step"], expected[-2::-1], rtol=0, atol=1e-12)
     assert found["last_step"] == 20
@@ -42,14 +42,14 @@ def test_gradient_by_lag(vanilla):
 def test_forward_memory_of_a_rotation():
     loss, params = small.vanilla(gain=0.5, activation=lambda z: z, dtype=jnp.float64)
     r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
-    found = memory.forward_memory(r)["log_norm_forward"]
+    found = jax.jit(memory.forward_memory)(r)["log_norm_forward"]
     # W is 0.5 times an orthogonal matrix: every direction shrinks by the same factor.
     np.testing.assert_allclose(found, np.log(0.5) * np.arange(1, 21), rtol=0, atol=1e-12)
 
 
 def test_weights_by_use(vanilla):
     loss, params, x, r = vanilla
-    found = weights.by_use(r)
+    found = jax.jit(weights.by_use)(r)
     shares = found["weight_gradient_share"]
     np.testing.assert_allclose(np.nansum(shares), 1, rtol=0, atol=1e-12)
     g = jax.grad(loss)(params, x)
@@ -83,7 +83,7 @@ def test_window_is_one_truncated_run_for_each_length(at_every_step):
     loss = every_step(loss) if at_every_step else loss
     x = small.sequences(n_steps=12, dtype=jnp.float64)[0]
     r = rnnjax.recurrences(loss, params, x)[0]
-    found = window.windows(r, 12, 0.0)
+    found = jax.jit(window.windows, static_argnums=(1, 2))(r, 12, 0.0)
     whole = rnnjax.BPTT()(r.cell, r.loss, r.params, r.batch, ()).grads
     for k in range(1, 13):
         cut = rnnjax.BPTT(window=k)(r.cell, r.loss, r.params, r.batch, ()).grads
@@ -95,7 +95,10 @@ def test_window_is_one_truncated_run_for_each_length(at_every_step):
 
 def test_window_stops_where_nothing_is_left(vanilla):
     *_, r = vanilla
-    exact, early = window.windows(r, 20, 0.0), window.windows(r, 20, 1e-3)
+    exact, early = (
+        jax.jit(window.windows, static_argnums=(1, 2))(r, 20, 0.0),
+        jax.jit(window.windows, static_argnums=(1, 2))(r, 20, 1e-3),
+    )
     np.testing.assert_allclose(early["window_cosine"], exact["window_cosine"], atol=1e-5)
     np.testing.assert_allclose(early["window_norm_share"], exact["window_norm_share"], atol=1e-3)
 
@@ -107,14 +110,14 @@ def test_spectrum_is_that_of_the_own_cell(vanilla):
     ones = jnp.ones(len(x))
     batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), ones)
     expected = rnnjax.probes.lyapunov_spectrum(cell, None, own, batch, n_discarded=2)
-    found = spectrum.exponents(r, 4)
+    found = jax.jit(spectrum.exponents, static_argnums=1)(r, 4)
     np.testing.assert_allclose(found["exponents"][:3], expected["exponents"], atol=1e-10)
     assert jnp.isnan(found["exponents"][3])
 
 
 def test_singular_values_of_products(vanilla):
     _, params, _, r = vanilla
-    found = spectrum.singular_values(r, 4)["log_singular_values"]
+    found = jax.jit(spectrum.singular_values, static_argnums=1)(r, 4)["log_singular_values"]
     J = jacobians(params, r.states)
     for row, span in zip(found, spectrum.SPANS, strict=True):
         if span > len(J):
@@ -132,7 +135,7 @@ def test_keep_gates_of_an_lstm_are_its_forget_gates():
     loss, params = small.lstm(dtype=jnp.float64)
     x = small.sequences(dtype=jnp.float64)[0]
     r = rnnjax.recurrences(loss, params, x)[0]
-    keep, is_gate = units.keep_factors(r)
+    keep, is_gate = jax.jit(units.keep_factors)(r)
     h = r.states[:-1, 2:]
     z = h @ params["W"].T + x @ params["U"].T + params["b"][None]
     np.testing.assert_allclose(keep[:, :2], jax.nn.sigmoid(z[:, 2:4]), rtol=0, atol=1e-12)
@@ -143,7 +146,7 @@ def test_dead_and_flat_units():
     loss, params = small.vanilla(activation=jax.nn.relu, dtype=jnp.float64)
     params |= {"b": jnp.array([-100.0, 0.0, 100.0])}
     r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
-    found = units.slopes(r)
+    found = jax.jit(units.slopes)(r)
     np.testing.assert_array_equal(found["dead"], [True, False, False])
     np.testing.assert_allclose(found["flat_share"][jnp.array([0, 2])], [1, 0])
     inactive = np.mean(np.asarray(r.states[1:, 1]) == 0)
