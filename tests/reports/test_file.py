@@ -60,8 +60,6 @@ def of(data):
 )  # fmt: skip
 def test_other_files_are_refused_in_one_line(tmp_path, content):
     (tmp_path / "report.nc").write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"^report: expected a netCDF-4 file"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"^report: expected a netCDF-4 file") as caught:
         Report.load(tmp_path / "report.nc")
     assert "\n" not in str(caught.value)
