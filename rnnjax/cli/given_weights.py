@@ -21,9 +21,12 @@ def read(arguments: Namespace) -> tuple[Program, str]:
         ConfigError: weights, options or sequences do not fit.
         ValueError: as `rnnjax.from_torch` and `from_keras` do.
     """
+    from rnnjax.importers import files
+
+    weights = files.named(arguments.source)
     if arguments.data is None:
         raise ConfigError("data", "expected --data FILE.npz with the sequences, got none")
-    cell, params = _network(arguments)
+    cell, params = _network(arguments, weights)
     given = sequences.read(Path(arguments.data), cell.n_x, cell.n_y)
     has_readout, has_targets = arguments.readout is not None, given.y is not None
     if has_targets and not has_readout:
@@ -35,11 +38,9 @@ def read(arguments: Namespace) -> tuple[Program, str]:
     return Program(loss, params, _examples(given, params), Path(arguments.source).stem), told
 
 
-def _network(arguments: Namespace) -> tuple[Any, Any]:
+def _network(arguments: Namespace, weights: Any) -> tuple[Any, Any]:
     import rnnjax
-    from rnnjax.importers import files
 
-    weights = files.named(arguments.source)
     framework = arguments.framework or _framework(weights)
     for other, options in _OF.items():
         for option in options:
