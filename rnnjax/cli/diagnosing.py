@@ -79,7 +79,8 @@ def _check(program: Program, layers: Any, path: Path) -> None:
     import jax
 
     from rnnjax.diagnosis.examples import number_of
-    from rnnjax.jaxprs.recurrences import check_arrays, recurrences
+    from rnnjax.jaxprs import recurrences
+    from rnnjax.jaxprs.arguments import check_arrays
 
     loss, params, examples, _ = program
     with _in_one_line(path):

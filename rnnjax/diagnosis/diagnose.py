@@ -15,8 +15,9 @@ from rnnjax.diagnosis.dataset import dataset_of
 from rnnjax.diagnosis.effects import as_remedies
 from rnnjax.diagnosis.examples import number_of
 from rnnjax.diagnosis.measure import Effort
-from rnnjax.errors import one_line
+from rnnjax.errors import one_line, shown
 from rnnjax.jaxprs import Recurrence, Recurrences, recurrences
+from rnnjax.jaxprs.arguments import check_arrays, chosen
 from rnnjax.jaxprs.recurrences import Loss, check_program
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.reports import Report
@@ -65,11 +66,13 @@ def diagnose(
         have no common leading axis.
     """
     began = time.perf_counter()
+    _check_words(title, progress)
+    check_arrays("examples", examples)
     n = number_of(examples)
     examples = jax.tree.map(jnp.asarray, examples)
     first = jax.tree.map(lambda a: a[0], examples)
     check_program(loss, params, first)
-    names = None if layers is None else tuple([layers] if isinstance(layers, str) else layers)
+    names = chosen(layers)
     some = jax.tree.map(lambda a: a[:n_closer], examples)
 
     progress("recurrences")
@@ -89,6 +92,13 @@ def diagnose(
     changed = _measured_remedies(loss, params, some, found, report, names, batch_size, progress)
     data.attrs["seconds"] = round(time.perf_counter() - began, 2)
     return Report(data, changed)
+
+
+def _check_words(title: Any, progress: Any) -> None:
+    if not isinstance(title, str):
+        raise ValueError(f"title: expected text, got {shown(title)}")
+    if not callable(progress):
+        raise ValueError(f"progress: expected a function of a text, got {shown(progress)}")
 
 
 def _names(found: Recurrences) -> str:

@@ -24,7 +24,8 @@ from rnnjax.diagnosis import measure, transport, units
 from rnnjax.diagnosis.examples import number_of
 from rnnjax.errors import shown
 from rnnjax.jaxprs import Recurrence
-from rnnjax.jaxprs.recurrences import Loss, check_arrays, check_program
+from rnnjax.jaxprs.arguments import check_arrays, chosen
+from rnnjax.jaxprs.recurrences import Loss, check_program
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.reports.thresholds import THRESHOLDS
 from rnnjax.types import Array
@@ -72,7 +73,7 @@ def monitor(
     """
     if not callable(loss):
         raise ValueError(f"loss: expected a function (params, example) -> (), got {shown(loss)}")
-    names = None if layers is None else tuple([layers] if isinstance(layers, str) else layers)
+    names = chosen(layers)
 
     def measured(params: Any, examples: Any) -> Scalars:
         of_example = measure.rows_of(loss, params, names, scalars)
