@@ -1,9 +1,9 @@
 """Benchmarks: rnnjax beside what one would use in its place, timed in turn in one process."""
 
-ONE_DEVICE = {"spectra", "in_parallel", "long_sequences", "accelerator"}
+ONE_DEVICE = {"spectra", "in_parallel", "long_sequences", "programs", "accelerator"}
 """Workloads of one network, which all cores work on together."""
 
-MEMORY = {"lags", "lengths", "training", "long_sequences"}
+MEMORY = {"lags", "lengths", "training", "long_sequences", "programs"}
 """Workloads whose peak memory is measured too, in processes of their own."""
 
 ACCELERATED = {"accelerator"}
@@ -19,6 +19,7 @@ WORKLOADS = {
     "spectra": "Lyapunov exponents",
     "alignment": "alignment of learning rules with BPTT",
     "commands": "the command line, from start to figure",
+    "programs": "the gradient by lag and the report of a linen program",
     "cluster": "a sweep on workers",
     "accelerator": "a hundred times the networks, and larger ones, on an accelerator",
 }

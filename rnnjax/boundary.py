@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import masks, real_view, state_dtype
+from rnnjax.cells import tree_shapes
 from rnnjax.errors import one_line
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
@@ -283,11 +284,23 @@ def _check_batch(cell: Any, batch: Batch, n_leading: int) -> tuple[Any, Any]:
             also = f"; {name} is transposed" if turned else ""
             raise ValueError(f"{name}: expected {steps[-1]} steps as in mask, got {told}{also}")
     inner = shapes["x"][len(steps) :]
-    if n_x is not None and inner != (n_x,):
+    if getattr(cell, "tokens", False):
+        _check_tokens(cell, batch.x, inner)
+    elif n_x is not None and inner != (n_x,):
         kind = _kind(cell)
         raise ValueError(f"x: expected (T, n_x) with n_x = {n_x} as in {kind}, got {shapes['x']}")
     x, y = (jax.ShapeDtypeStruct(a.shape[len(steps) :], a.dtype) for a in (batch.x, batch.y))
     return x, y
+
+
+def _check_tokens(cell: Any, x: Any, inner: tuple[int, ...]) -> None:
+    """Check that inputs are integers, one for each step or n_x: the cell embeds them."""
+    wanted = () if cell.n_x is None else (cell.n_x,)
+    if inner != wanted or not jnp.issubdtype(x.dtype, jnp.integer):
+        told = f"expected integer tokens {('T', *wanted)} as {_kind(cell)} embeds them, ".replace(
+            "'T'", "T"
+        )
+        raise ValueError(f"x: {told}got {_told(x)}")
 
 
 def _check_params(cell: Any, params: Any) -> None:
@@ -300,14 +313,10 @@ def _check_params(cell: Any, params: Any) -> None:
         like = _followed("init", lambda cell: cell.init(jax.random.key(0)), cell)
     except ValueError:  # the shapes are unknown if the initialiser cannot be traced
         return
-    wanted, got = _shapes(like), _shapes(params)
-    if wanted.keys() != got.keys():
-        told = f"expected those of {_kind(cell)}, {_listed(wanted)}, got {_listed(got)}"
-        raise ValueError(f"params: {told}")
-    for name, shape in wanted.items():
-        if got.get(name, shape) != shape:
-            told = f"expected {name} {shape} as {_kind(cell)} draws it, got {got[name]}"
-            raise ValueError(f"params: {told}: are they those of another cell?")
+    wanted, got = tree_shapes.by_name(like), tree_shapes.by_name(params)
+    if found := tree_shapes.mismatch(wanted, got, _kind(cell)):
+        also = ": are they those of another cell?" if wanted.keys() == got.keys() else ""
+        raise ValueError(f"params: {found}{also}")
 
 
 def _check_step(cell: Any, params: Any, x: Any) -> Any:
@@ -370,18 +379,6 @@ def _is_differentiable(leaf: Any) -> bool:
     dtype = getattr(leaf, "dtype", None)
     dtype = jnp.result_type(leaf) if dtype is None and isinstance(leaf, float | complex) else dtype
     return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
-
-
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    found, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): jnp.shape(leaf)
-        for path, leaf in found
-    }
-
-
-def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
-    return one_line(", ".join(f"{name} {shape}" for name, shape in shapes.items()), 150)
 
 
 def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

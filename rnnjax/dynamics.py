@@ -31,6 +31,8 @@ and, for the rules that need to know how weights and units hang together,
                             steps without weight need then not be kept from the loss
   entries_per_unit          m: the state is m vectors of n_h / m units, one behind the other
                             (an LSTM's [h, c] has m = 2); 1 if missing
+  n_unread                  state entries that no later step reads, such as an output that is kept
+                            for the readout: their columns of J are 0; 0 if missing
 
 Where a method is missing, automatic differentiation of the step takes its place. Its slopes are
 those of the dtype: s(z) (1 - s(z)) of a gate is 0 in float32 from z = 17, where a `local` of the
@@ -98,6 +100,13 @@ def jacobian(cell: Cell, params: Params, at: Any, like: Array) -> Array:
 def entries_per_unit(cell: Cell) -> int:
     """Return m, the number of state entries of a unit; 1 where not all units have as many."""
     return getattr(cell, "entries_per_unit", 1) or 1
+
+
+def n_unread(cell: Cell) -> int:
+    """Return the number of state entries that no later step reads; twice as many in a real view."""
+    whole: Any = getattr(cell, "user_cell", cell)
+    n = getattr(whole, "n_unread", 0)
+    return n * (cell.initial_state().size // whole.initial_state().size) if n else 0
 
 
 def output(cell: Cell, params: Params, h: Array) -> Array:

@@ -331,7 +331,8 @@ def generate(
     """Return a sequence of symbols sampled from a cell, each the input of the next step.
 
     Args:
-      cell: a cell whose inputs are one-hot and whose outputs are logits of the same symbols.
+      cell: a cell whose inputs are one-hot, or tokens that it embeds, and whose outputs are logits
+        of the same symbols.
       params: its parameters.
       first: the symbol that precedes the first sampled one.
       chances: uniform random numbers in [0, 1), one for each sampled symbol, (T,).
@@ -341,11 +342,13 @@ def generate(
     Returns:
       symbols, int (T,).
     """
+    embeds, shape = getattr(cell, "tokens", False), getattr(cell, "x_shape", ())
     (n_symbols,) = jax.eval_shape(cell.readout, params, cell.initial_state()).shape
 
     def write(carry: tuple[Array, Array], chance: Array) -> tuple[tuple[Array, Array], Array]:
         h, symbol = carry
-        h = cell.step(params, h, jax.nn.one_hot(symbol, n_symbols))
+        x = symbol.reshape(shape) if embeds else jax.nn.one_hot(symbol, n_symbols)
+        h = cell.step(params, h, x)
         share = jax.nn.softmax(cell.readout(params, h))
         below = jnp.cumsum(jnp.where(share < rarest, 0, share))
         symbol = jnp.sum(chance * below[-1] >= below[:-1])

@@ -39,7 +39,7 @@ def cells_found(**wanted):
     found = {}
     for name, thing in _public(rnnjax.cells):
         is_cell = inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing))
-        if is_cell and name not in ("FlaxCell", "Stack"):
+        if is_cell and name not in ("FlaxCell", "TrainedCell", "Stack"):
             sizes = {f.name: size[f.name] for f in fields(thing) if f.name in size}
             found[name] = thing(**sizes, gain=1.1)
     # One activation of either way of its own: carried with a scale, and with a signed slope.
@@ -58,7 +58,16 @@ def cells_found(**wanted):
         "Jordan-one-feedback": rnnjax.Jordan(n_x, n_hidden, n_y, feedback=(n_y // 2,), start=0.3),
         "linen.GRUCell": rnnjax.from_linen(linen.GRUCell(n_h, **wide), n_x, n_y),
         "nnx.LSTMCell": rnnjax.from_nnx(nnx.LSTMCell, n_x, n_units + 2, n_y, **wide),
+        "trained nnx.GRUCell": trained(n_x, n_units, n_y),
     }
+
+
+def trained(n_x, n_units, n_y):
+    """A trained cell with an encoder and a head of its own, in evaluation mode."""
+    rngs, wide = nnx.Rngs(5), {"param_dtype": jnp.float64}
+    head = nnx.Sequential(nnx.Dropout(0.5), nnx.Linear(n_units, n_y, **wide, rngs=rngs))
+    cell = nnx.GRUCell(2, n_units, **wide, rngs=rngs)
+    return rnnjax.from_nnx(cell, embed=nnx.Linear(n_x, 2, **wide, rngs=rngs), readout=head)
 
 
 def probes_found():
@@ -147,14 +156,18 @@ def example(name):
         "EachUnit": lambda cls: cls(rnnjax.Vanilla.layers),
         "FlaxCell": lambda cls: rnnjax.from_linen(linen.GRUCell(3), 2),
         "Flossing": lambda cls: cls(2),
+        "FunctionPart": lambda cls: cls(jnp.tanh, "readout", False),
         "FromLinen": lambda cls: cls(linen.GRUCell(3), 2),
         "FromNNX": lambda cls: cls(nnx.LSTMCell, 2, 3),
         "InHalf": lambda cls: cls(rnnjax.Vanilla(2, 3), jnp.dtype("float16"), jnp.dtype("float32")),
+        "LinenPart": lambda cls: cls(linen.GRUCell(3), "cell"),
+        "NNXPart": lambda cls: trained(2, 3, 1).cell,
         "OfDtype": lambda cls: cls(rnnjax.Vanilla(2, 3), jnp.dtype("float32")),
         "Penalised": lambda cls: cls(rnnjax.BPTT(), penalty),
         "RealView": lambda cls: cls(rnnjax.LRU(2, 3), (False,) * 6, True, True),
         "Scaled": lambda cls: number,
         "Trajectory": lambda cls: unrolled(),
+        "TrainedCell": lambda cls: trained(2, 3, 1),
         "Stack": lambda cls: cls((rnnjax.Vanilla(2, 3), rnnjax.LSTM(3, 2))),
         "TruncatedBPTT": lambda cls: cls(2),
     }

@@ -18,7 +18,7 @@ FLOORS = [
     {"ranges"},
     {"fields"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
-    {"matrices", "ratios", "reports", "dynamics"},
+    {"matrices", "ratios", "dynamics", "reports"},
     {"real_view"},
     {"cells", "tasks", "state_dtype"},
     {"boundary"},

@@ -16,7 +16,14 @@ from rnnjax.cells.stack import Stack, StackParams
 from rnnjax.cells.vanilla import Vanilla, VanillaParams
 
 if TYPE_CHECKING:
-    from rnnjax.cells.from_flax import FlaxCell, FlaxParams, from_linen, from_nnx
+    from rnnjax.cells.from_flax import (
+        FlaxCell,
+        FlaxParams,
+        TrainedCell,
+        TrainedParams,
+        from_linen,
+        from_nnx,
+    )
 
 __all__ = [
     "GRU",
@@ -38,6 +45,8 @@ __all__ = [
     "SparseRescaled",
     "Stack",
     "StackParams",
+    "TrainedCell",
+    "TrainedParams",
     "Vanilla",
     "VanillaParams",
     "chrono",

@@ -19,6 +19,9 @@ from rnnjax.ranges import refusal
 _CELL = "a linen cell such as linen.GRUCell(8)"
 _CLASS = "the class of an nnx cell such as nnx.GRUCell"
 _BOTH_ENDS = "it reads a sequence from both ends, which no step can"
+_PROGRAM = "rnnjax.recurrences measures whole programs"
+# What these transformations make computes the same step: recomputed, or compiled.
+_OF_ONE_STEP = ("Checkpoint", "Remat", "Jit")
 
 
 def check_linen(module: Any) -> None:
@@ -37,9 +40,12 @@ def check_linen(module: Any) -> None:
         raise refusal("module", _CELL, module)
     name = _named(type(module))
     if isinstance(module, linen.Bidirectional):
-        raise _refusal("module", _CELL, name, f"; {_BOTH_ENDS}")
+        raise _refusal("module", _CELL, name, f"; {_BOTH_ENDS}; {_PROGRAM}")
     if isinstance(module, linen.RNN):
-        raise _refusal("module", _CELL, name, "; pass its cell: module.cell")
+        raise _refusal("module", _CELL, name, f"; pass its cell, rnn.cell; {_PROGRAM}")
+    if _is_mapped(type(module)):
+        advice = "; pass the cell that was transformed, with variables of one network"
+        raise _refusal("module", _CELL, f"the transformed {name}", advice)
     if not hasattr(module, "initialize_carry"):
         raise _refusal("module", _CELL, name, ", which has no initialize_carry")
 
@@ -77,22 +83,15 @@ def check_nnx(cell_class: Any, options: tuple[tuple[str, Any], ...]) -> None:
     """
     if isinstance(cell_class, linen.Module):
         raise _refusal("cell_class", _CLASS, _named(type(cell_class)), "; pass it to from_linen")
-    if isinstance(cell_class, nnx.RNN):
-        inside = _named(type(cell_class.cell))
-        raise _refusal("cell_class", _CLASS, "nnx.RNN", f"; pass the class of its cell, {inside}")
-    if isinstance(cell_class, nnx.Module):
-        name = _named(type(cell_class))
-        advice = f"; pass its class, {name}" if hasattr(cell_class, "initialize_carry") else ""
-        raise _refusal("cell_class", _CLASS, f"an object of {name}", advice)
     if not isinstance(cell_class, type):
         raise refusal("cell_class", _CLASS, cell_class)
     name = _named(cell_class)
     if issubclass(cell_class, linen.Module):
         raise _refusal("cell_class", _CLASS, name, "; make a cell of it and pass it to from_linen")
     if issubclass(cell_class, nnx.Bidirectional):
-        raise _refusal("cell_class", _CLASS, name, f"; {_BOTH_ENDS}")
+        raise _refusal("cell_class", _CLASS, name, f"; {_BOTH_ENDS}; {_PROGRAM}")
     if issubclass(cell_class, nnx.RNN):
-        raise _refusal("cell_class", _CLASS, name, "; pass the class of its cell")
+        raise _refusal("cell_class", _CLASS, name, f"; pass the class of its cell; {_PROGRAM}")
     if not hasattr(cell_class, "initialize_carry"):
         raise _refusal("cell_class", _CLASS, name, ", which has no initialize_carry")
     for option, value in options:
@@ -100,6 +99,22 @@ def check_nnx(cell_class: Any, options: tuple[tuple[str, Any], ...]) -> None:
             hash(value)
         except TypeError:
             raise refusal(option, "an option that has a hash", value) from None
+
+
+def check_nnx_object(cell: nnx.Module) -> None:
+    """Check that an nnx module is a cell.
+
+    Raises:
+      ValueError: it is not; the message has one line.
+    """
+    name, expected = _named(type(cell)), "an nnx cell such as nnx.GRUCell(2, 8, rngs=rngs)"
+    if isinstance(cell, nnx.Bidirectional):
+        raise _refusal("cell_class", expected, name, f"; {_BOTH_ENDS}; {_PROGRAM}")
+    if isinstance(cell, nnx.RNN):
+        raise _refusal("cell_class", expected, name, f"; pass its cell, rnn.cell; {_PROGRAM}")
+    if not hasattr(cell, "initialize_carry"):
+        advice = "; pass the cell in it, and its head as readout"
+        raise _refusal("cell_class", expected, f"{name}, which has no initialize_carry", advice)
 
 
 def check_nnx_shapes(build: Callable[[Any], Any], cell_class: type, n_x: int) -> None:
@@ -156,6 +171,12 @@ def _check_carry(argument: str, name: str, before: Any, after: Any) -> None:
     if shapes[0] != shapes[1]:
         what = f"{name} that makes {shapes[1]} of {shapes[0]}"
         raise _refusal(argument, "a cell whose carry keeps its shape", what)
+
+
+def _is_mapped(cls: type) -> bool:
+    """Return whether a class is made by a linen transformation that changes what a step is."""
+    transformed = cls.__module__ == "flax.linen.transforms"
+    return transformed and not cls.__name__.startswith(_OF_ONE_STEP)
 
 
 def _named(module: type) -> str:

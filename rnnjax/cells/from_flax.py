@@ -1,285 +1,161 @@
-"""Any recurrent cell of flax, linen or nnx, as a cell of rnnjax.
+"""Recurrent cells of flax, linen or nnx, as cells of rnnjax: fresh or trained.
 
-A flax cell maps (carry, x) to (carry, y). Its carry, whatever tree it is, becomes one flat state
-vector; the readout is linear, y_hat = V s + c, where s is the part of the state that the flax cell
-returns as its output (h of an LSTM, not c), or the whole state where the output is no part of it.
+A fresh cell (`FlaxCell`) draws its parameters and has a linear readout of ours. A trained one
+(`TrainedCell`) has the parameters, the head and the embedding that it was trained with.
 """
 
-import functools
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, overload
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import linen, nnx
-from jax.flatten_util import ravel_pytree
 
-from rnnjax import fields
-from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
-from rnnjax.ranges import KEY, Kind, arguments
-from rnnjax.types import Array
+from rnnjax.cells import flax_modules
+from rnnjax.cells.flax_cell import FlaxCell, FlaxParams, FromLinen, FromNNX
+from rnnjax.cells.trained import TrainedCell
+from rnnjax.cells.trained_checks import refused
+from rnnjax.cells.trained_network import network
+from rnnjax.cells.trained_parts import TrainedParams
 
+__all__ = ["FlaxCell", "FlaxParams", "TrainedCell", "TrainedParams", "from_linen", "from_nnx"]
 
-class Backend(Protocol):
-    """One flavour of flax cell, as a hashable value."""
-
-    @property
-    def n_x(self) -> int:
-        """Inputs."""
-        ...
-
-    def __hash__(self) -> int: ...
-
-    def init(self, key: Array) -> Any:
-        """Draw the cell's own parameters."""
-        ...
-
-    def carry(self) -> Any:
-        """Return the initial carry."""
-        ...
-
-    def apply(self, params: Any, carry: Any, x: Array) -> tuple[Any, Array]:
-        """Return (carry, y)."""
-        ...
+_Part = Callable[..., Any] | tuple[Any, Any] | None
 
 
-_ANY = Kind(lambda value: True, "anything")
-_OPTIONS = Kind(lambda value: isinstance(value, tuple), "pairs in a tuple", static=False)
-_BACKEND = Kind(
-    lambda value: (
-        not isinstance(value, type)
-        and all(hasattr(value, name) for name in ("n_x", "init", "carry", "apply"))
-    ),
-    "what from_linen or from_nnx puts there",
-)
+@overload
+def from_linen(module: linen.Module, n_x: int, n_y: int = 1) -> FlaxCell: ...
 
 
-class FlaxParams(NamedTuple):
-    """Parameters of an adapted cell.
-
-    Attributes:
-      cell: the flax cell's own.
-      V: readout weights, (n_y, n_s).
-      c: readout bias, (n_y,).
-    """
-
-    cell: Any
-    V: Array
-    c: Array
-
-    @staticmethod
-    def unit_axis() -> dict[str, int | None]:
-        """Return that kernels of flax are (.., inputs, units)."""
-        return {"cell": -1}
+@overload
+def from_linen(
+    module: linen.Module,
+    n_x: int | None = None,
+    *,
+    params: Mapping[str, Any],
+    readout: _Part = None,
+    embed: _Part = None,
+) -> TrainedCell: ...
 
 
-@fields.dataclass
-class FromLinen:
-    """A linen cell, for instance ``linen.GRUCell(features=64)``."""
+def from_linen(
+    module: linen.Module,
+    n_x: int | None = None,
+    n_y: int = 1,
+    *,
+    params: Any = None,
+    readout: Any = None,
+    embed: Any = None,
+) -> FlaxCell | TrainedCell:
+    """Construct a cell from a linen recurrent cell, fresh or trained.
 
-    module: linen.Module = fields.declared(_ANY, static=True)
-    n_x: int = fields.count()
-
-    def __post_init__(self) -> None:
-        flax_modules.check_linen(self.module)
-        flax_modules.check_linen_shapes(self.module, self.n_x)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return how it is unpickled: a module is made again of what differs from its defaults."""
-        return _linen_again, (linen_parts.taken_apart(self.module), self.n_x)
-
-    def init(self, key: Array) -> Any:
-        """Draw the module's parameters."""
-        drawn = self.module.init(key, self.carry(), jnp.zeros(self.n_x))
-        return drawn.get("params", {})
-
-    def carry(self) -> Any:
-        """Return the module's initial carry."""
-        return self.module.initialize_carry(jax.random.key(0), (self.n_x,))
-
-    def apply(self, params: Any, carry: Any, x: Array) -> tuple[Any, Array]:
-        """Return (carry, y)."""
-        # linen types it as either an output or (output, variables), by arguments not given here.
-        out: Any = self.module.apply({"params": params}, carry, x)
-        return out
-
-
-@fields.dataclass
-class FromNNX:
-    """An nnx cell class with its sizes and options, for instance ``nnx.LSTMCell, 3, 64``.
-
-    The class and not an object is kept, so that every key can draw parameters of its own and two
-    equal adapters share one compiled program.
-    """
-
-    cell_class: type = fields.declared(_ANY, static=True)
-    n_x: int = fields.count()
-    n_units: int = fields.count()
-    options: tuple[tuple[str, Any], ...] = fields.declared(_OPTIONS, default=(), static=True)
-
-    def __post_init__(self) -> None:
-        flax_modules.check_nnx(self.cell_class, self.options)
-        _check_nnx_shapes(self)
-
-    def build(self, key: Array) -> nnx.Module:
-        """Return a cell with parameters drawn from a key."""
-        options = dict(self.options)
-        return self.cell_class(self.n_x, self.n_units, rngs=nnx.Rngs(key), **options)
-
-    def _structure(self) -> tuple[Any, Any]:
-        cell = nnx.eval_shape(lambda: self.build(jax.random.key(0)))
-        return nnx.split(cell, nnx.Param, ...)[0], cell
-
-    def init(self, key: Array) -> Any:
-        """Draw the cell's parameters, an `nnx.State`."""
-        return nnx.state(self.build(key), nnx.Param)
-
-    def carry(self) -> Any:
-        """Return the cell's initial carry."""
-        return self._structure()[1].initialize_carry((self.n_x,), rngs=nnx.Rngs(0))
-
-    def apply(self, params: Any, carry: Any, x: Array) -> tuple[Any, Array]:
-        """Return (carry, y)."""
-        return nnx.merge(self._structure()[0], params)(carry, x)
-
-
-@fields.dataclass
-class FlaxCell:
-    """A flax cell with a flat state and a linear readout.
-
-    Attributes:
-      backend: the flax cell.
-      n_y: outputs.
-    """
-
-    backend: Backend = fields.declared(_BACKEND, static=True)
-    n_y: int = fields.count(default=1)
-
-    @property
-    def n_x(self) -> int:
-        """Inputs."""
-        return self.backend.n_x
-
-    @property
-    def n_h(self) -> int:
-        """State entries: all of the carry's."""
-        return self.initial_state().size
-
-    @property
-    def entries_per_unit(self) -> int | None:
-        """Entries of the carry that a unit has, None where not all have as many."""
-        return _layout(self.backend).entries_per_unit
-
-    @arguments(key=KEY)
-    def init(self, key: Array) -> FlaxParams:
-        """Draw the flax cell's parameters by its own initialisers, and V ~ N(0, 1/n_s)."""
-        key_cell, key_readout = jax.random.split(key)
-        cell = self.backend.init(key_cell)
-        start, stop = self._output_slice(cell)
-        (V,) = initial_weights.normals(key_readout, (self.n_y, stop - start))
-        return FlaxParams(cell=cell, V=V / (stop - start) ** 0.5, c=jnp.zeros(self.n_y))
-
-    def initial_state(self) -> Array:
-        """Return the initial carry, flat, (n_h,)."""
-        return self._raveled(self.backend.carry())
-
-    def step(self, params: FlaxParams, h: Array, x: Array) -> Array:
-        """Return the new carry, flat."""
-        carry, _ = self.backend.apply(params.cell, self._carry(h), x)
-        return self._raveled(carry)
-
-    def readout(self, params: FlaxParams, h: Array) -> Array:
-        """Return V s + c."""
-        return params.V @ self.output(params, h) + params.c
-
-    def output(self, params: FlaxParams, h: Array) -> Array:
-        """Return s, what a layer sends on to the next one."""
-        start, stop = self._output_slice(params.cell)
-        return h[start:stop]
-
-    def _raveled(self, carry: Any) -> Array:
-        leaves = jax.tree.leaves(carry)
-        return ravel_pytree([leaves[i] for i in _layout(self.backend).order])[0]
-
-    def _carry(self, h: Array) -> Any:
-        leaves, structure = jax.tree.flatten(self.backend.carry())
-        order = _layout(self.backend).order
-        ordered = ravel_pytree([leaves[i] for i in order])[1](h)
-        by_number = dict(zip(order, ordered, strict=True))
-        return jax.tree.unflatten(structure, [by_number[i] for i in range(len(leaves))])
-
-    def _output_slice(self, params: Any) -> tuple[int, int]:
-        """Return where in the flat state the flax cell's output stands.
-
-        It is the leaf of the new carry that is the same variable of the traced program.
-        """
-        traced = jax.make_jaxpr(self.backend.apply)(
-            params, self.backend.carry(), jnp.zeros(self.n_x)
-        )
-        outvars: list[Any] = traced.jaxpr.outvars
-        *carry, output = outvars
-        start = 0
-        for leaf in (carry[i] for i in _layout(self.backend).order):
-            if leaf is output:
-                return start, start + leaf.aval.size
-            start += leaf.aval.size
-        return 0, start
-
-
-@functools.lru_cache(maxsize=64)
-def _layout(backend: Backend) -> carried_units.Layout:
-    """Return the layout of the carry, read off a step with small positive numbers."""
-
-    def step(flat: Array, params: Any, carry: Any, x: Array) -> Array:
-        return ravel_pytree(backend.apply(params, ravel_pytree(carry)[1](flat), x)[0])[0]
-
-    def small(like: Any) -> Array:
-        return jnp.asarray(generator.uniform(0.05, 0.1, like.shape), like.dtype)
-
-    generator = np.random.default_rng(0)
-    with jax.ensure_compile_time_eval():
-        params = jax.tree.map(small, jax.eval_shape(backend.init, jax.random.key(0)))
-        carry = jax.tree.map(small, jax.eval_shape(backend.carry))
-        flat, x = ravel_pytree(carry)[0], jnp.full(backend.n_x, 0.07)
-        J = jax.jit(jax.jacrev(step))(flat, params, carry, x)
-        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(carry)]
-        return carried_units.layout(np.asarray(J) != 0, shapes)
-
-
-@functools.lru_cache(maxsize=64)
-def _check_nnx_shapes(backend: FromNNX) -> None:
-    flax_modules.check_nnx_shapes(backend.build, backend.cell_class, backend.n_x)
-
-
-def _linen_again(parts: linen_parts.Parts, n_x: int) -> FromLinen:
-    return FromLinen(linen_parts.made(parts), n_x)
-
-
-def from_linen(module: linen.Module, n_x: int, n_y: int = 1) -> FlaxCell:
-    """Construct a cell from a linen recurrent cell.
+    Without `params` the result draws parameters of its own and has a linear readout. With the
+    trained variables of the module, the result is the trained network: `cell.trained` are its
+    parameters, and so are those of `cell.init`, whatever the key.
 
     Args:
       module: any linen cell, for instance ``linen.GRUCell(features=64)``.
-      n_x: inputs.
-      n_y: outputs of the linear readout.
+      n_x: inputs. Of a trained cell they are read off its parameters. Beside an embedding of
+        tokens: None for one token a step, x of (T,), or the number of tokens, x of (T, n_x).
+      n_y: outputs of the linear readout of a fresh cell.
+      params: the trained variables of the module, or their collection "params". Variables of other
+        collections are constants.
+      readout: the head of the trained network, a map from the output y of the cell: a linen module
+        with its variables, (module, variables); an nnx module or a method of one; a function, or
+        (function, parameters), called as function(parameters, y). The output itself if None.
+      embed: the map from an input to that of the cell, in the same forms. If it takes integers
+        alone, as ``linen.Embed`` does, inputs are tokens.
 
     Raises:
-      ValueError: the module is no cell, or keeps more than parameters.
+      ValueError: an argument does not fit, or a step would have to update a variable or draw random
+        numbers in evaluation mode; the message has one line.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, rnnjax
+      >>> from flax import linen
+      >>> gru, head, table = linen.GRUCell(4), linen.Dense(3), linen.Embed(7, 2)
+      >>> key, y = jax.random.key(0), jnp.zeros(4)
+      >>> cell = rnnjax.from_linen(  # stands for variables of a training
+      ...     gru,
+      ...     params=gru.init(key, y, jnp.zeros(2)),
+      ...     readout=(head, head.init(key, y)),
+      ...     embed=(table, table.init(key, jnp.array(0))),
+      ... )
+      >>> rnnjax.outputs(cell, cell.trained, jnp.array([6, 0, 2, 2, 1])).shape
+      (5, 3)
     """
-    return FlaxCell(FromLinen(module, n_x), n_y)
+    flax_modules.check_linen(module)
+    if params is None:
+        beside = {"readout": readout, "embed": embed}
+        for name in [name for name, part in beside.items() if part is not None]:
+            raise refused("params", f"the trained variables beside {name}", "None")
+        return FlaxCell(FromLinen(module, n_x), n_y)  # type: ignore[arg-type]
+    _check_no_n_y(n_y)
+    return network((module, params), n_x, readout, embed)
 
 
-def from_nnx(cell_class: type, n_x: int, n_units: int, n_y: int = 1, **options: Any) -> FlaxCell:
-    """Construct a cell from a class of nnx recurrent cells.
+@overload
+def from_nnx(
+    cell_class: type, n_x: int, n_units: int, n_y: int = 1, **options: Any
+) -> FlaxCell: ...
+
+
+@overload
+def from_nnx(
+    cell_class: nnx.Module, n_x: int | None = None, *, readout: _Part = None, embed: _Part = None
+) -> TrainedCell: ...
+
+
+def from_nnx(
+    cell_class: Any,
+    n_x: int | None = None,
+    n_units: int | None = None,
+    n_y: int = 1,
+    **options: Any,
+) -> FlaxCell | TrainedCell:
+    """Construct a cell from a class of nnx recurrent cells, or from a trained object of one.
+
+    Of a class, the result draws parameters of its own and has a linear readout. Of an object, it is
+    the trained network: `cell.trained` are its parameters, and so are those of `cell.init`,
+    whatever the key. All other variables of the object are constants, and it is copied in
+    evaluation mode: later changes of the object change nothing.
 
     Args:
-      cell_class: for instance ``nnx.LSTMCell``; called as ``cell_class(n_x, n_units, rngs=...)``.
-      n_x: inputs.
-      n_units: units.
-      n_y: outputs of the linear readout.
-      **options: further arguments of the class.
+      cell_class: a class, for instance ``nnx.LSTMCell``, called as
+        ``cell_class(n_x, n_units, rngs=...)``; or an object, for instance ``model.cell``.
+      n_x: inputs. Of an object they are read off its `in_features`. Beside an embedding of tokens:
+        None for one token a step, x of (T,), or the number of tokens, x of (T, n_x).
+      n_units: units; of a class only.
+      n_y: outputs of the linear readout; of a class only.
+      **options: of a class, further arguments of it. Of an object, `readout` and `embed`, in the
+        forms of `from_linen`; weights that two modules share are one parameter.
 
     Raises:
-      ValueError: the class is none of cells, or keeps more than parameters.
+      ValueError: an argument does not fit, or a step would have to update a variable or draw random
+        numbers in evaluation mode; the message has one line.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, rnnjax
+      >>> from flax import nnx
+      >>> rngs = nnx.Rngs(0)  # the modules stand for those of a trained model
+      >>> table, gru = nnx.Embed(7, 4, rngs=rngs), nnx.GRUCell(4, 4, rngs=rngs)
+      >>> cell = rnnjax.from_nnx(gru, embed=table, readout=table.attend)
+      >>> rnnjax.outputs(cell, cell.trained, jnp.array([6, 0, 2, 2, 1])).shape
+      (5, 7)
     """
-    return FlaxCell(FromNNX(cell_class, n_x, n_units, tuple(sorted(options.items()))), n_y)
+    if not isinstance(cell_class, nnx.Module):
+        flax_modules.check_nnx(cell_class, tuple(options.items()))
+        backend = FromNNX(cell_class, n_x, n_units, tuple(sorted(options.items())))  # type: ignore[arg-type]
+        return FlaxCell(backend, n_y)
+    flax_modules.check_nnx_object(cell_class)
+    _check_no_n_y(n_y)
+    if n_units is not None:
+        raise refused("n_units", "none beside an object, which has its size", str(n_units))
+    parts = {name: options.pop(name, None) for name in ("readout", "embed")}
+    if options:
+        expected = "no options of a class beside an object"
+        raise refused(next(iter(options)), expected, ", ".join(options))
+    return network(cell_class, n_x, **parts)
+
+
+def _check_no_n_y(n_y: Any) -> None:
+    if n_y != 1:
+        raise refused("n_y", "none beside a trained cell, whose readout has its size", str(n_y))

@@ -46,7 +46,7 @@ class Loop:
         self.inputs = tuple(equation.invars)
         self.outputs = tuple(equation.outvars)
         params = equation.params
-        self.n_constants, self.n_carried = params["num_consts"], params["num_carry"]
+        self.n_constants, self.n_carried = counts_of(equation)
         self.length, self.reverse = params["length"], params["reverse"]
         self.unroll = params["unroll"]
         self.jaxpr = params["jaxpr"]
@@ -144,10 +144,19 @@ def is_loop(equation: Any) -> bool:
     """
     if equation.primitive is not primitives.scan_p or equation.params["length"] == 0:
         return False
-    start, n = equation.params["num_consts"], equation.params["num_carry"]
+    start, n = counts_of(equation)
     body = equation.params["jaxpr"]
     carried = body.in_avals[start : start + n]
     return any(has_derivative(leaf) for leaf in carried) or holds_loop(body)
+
+
+def counts_of(scan: Any) -> tuple[int, int]:
+    """Return how many operands of a scan are constants, and how many its carry."""
+    params = scan.params
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, carry, _ = params["ft_in"].unpack()  # JAX 0.12 and newer
+    return len(list(constants)), len(list(carry))
 
 
 def is_call(equation: Any) -> bool:

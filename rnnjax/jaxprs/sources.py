@@ -58,4 +58,5 @@ def _is_users(file_name: str) -> bool:
     path = os.path.realpath(file_name)
     if path.startswith((*(folder + os.sep for folder in _INSTALLED), _OWN + os.sep)):
         return False
-    return not path.startswith(_LIBRARY + os.sep) and not file_name.startswith("<")
+    # Code of a prompt or a notebook has a name such as <stdin>; what is frozen is Python's own.
+    return not path.startswith(_LIBRARY + os.sep) and not file_name.startswith("<frozen")

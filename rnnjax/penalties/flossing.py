@@ -10,7 +10,7 @@ dynamic control of Jacobians, NeurIPS 2023.
 
 import jax.numpy as jnp
 
-from rnnjax import boundary, fields, real_view
+from rnnjax import boundary, dynamics, fields, real_view
 from rnnjax.probes import lyapunov
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -35,6 +35,10 @@ class Flossing:
         view = real_view.for_jacobians(cell, params, batch.x[0])
         cell, params = view.seen, view.inward(params)
         k = self.n_exponents
+        if unread := dynamics.n_unread(cell):
+            n_kept = cell.initial_state().size - unread
+            if k > n_kept:
+                raise ValueError(f"n_exponents: expected at most the {n_kept} finite ones, got {k}")
         return lyapunov.growth(cell, params, batch, k, self.n_discarded, every=self.every).mean()
 
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:

@@ -58,11 +58,12 @@ def lyapunov_spectrum(
 
     Returns:
       ``exponents``: nats per step, descending, (k,); -inf where a direction is lost permanently (a
-      silent relu unit), NaN where a state is not finite. ``standard_error``: of each exponent, from
-      the means over up to ten blocks, (k,). ``leading_direction``: the covariant direction of the
-      largest exponent after the last step, (n_h,). ``first_non_finite_step``: int32 (), -1 if there
-      is none. A complex state whose step is not holomorphic counts as 2 n_h real entries and has as
-      many exponents; each exponent of a holomorphic step stands for two real ones.
+      silent relu unit, an entry that no later step reads), NaN where a state is not finite.
+      ``standard_error``: of each exponent, from the means over up to ten blocks, (k,).
+      ``leading_direction``: the covariant direction of the largest exponent after the last step,
+      (n_h,). ``first_non_finite_step``: int32 (), -1 if there is none. A complex state whose step
+      is not holomorphic counts as 2 n_h real entries and has as many exponents; each exponent of a
+      holomorphic step stands for two real ones.
 
     Raises:
       ValueError: n_exponents or n_discarded is out of range.
@@ -74,12 +75,17 @@ def lyapunov_spectrum(
     if not 1 <= k <= n_h:
         raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
     check_discarded(n_discarded, batch)
-    found = growth(cell, params, batch, k, n_discarded)
+    # QR would make directions of rounding of those that a step loses by construction.
+    n_kept = min(k, n_h - dynamics.n_unread(cell))
+    found = growth(cell, params, batch, n_kept, n_discarded)
     exponents = found.mean()
     order = jnp.argsort(-exponents)
+    lost = jnp.where(found.first_non_finite_step < 0, jnp.full(k - n_kept, -jnp.inf), jnp.nan)
     return {
-        "exponents": exponents[order],
-        "standard_error": found.standard_error()[order],
+        "exponents": jnp.concatenate([exponents[order], lost.astype(exponents.dtype)]),
+        "standard_error": jnp.pad(
+            found.standard_error()[order], (0, k - n_kept), constant_values=jnp.nan
+        ),
         "leading_direction": found.Q[:, 0],
         "first_non_finite_step": found.first_non_finite_step,
     }

@@ -85,8 +85,9 @@ GRU = linen.GRUCell(4)
 NNX_GRU = nnx.GRUCell(2, 3, rngs=nnx.Rngs(0))
 LINEN = "module: expected a linen cell such as linen.GRUCell(8)"
 NNX = "cell_class: expected the class of an nnx cell such as nnx.GRUCell"
+NNX_OBJECT = "cell_class: expected an nnx cell such as nnx.GRUCell(2, 8, rngs=rngs)"
 REFUSED_LINEN = [
-    (linen.RNN(GRU), f"{LINEN}, got linen.RNN; pass its cell: module.cell"),
+    (linen.RNN(GRU), f"{LINEN}, got linen.RNN; pass its cell, rnn.cell; rnnjax.recurrences "),
     (linen.Bidirectional(linen.RNN(GRU), linen.RNN(GRU)), f"{LINEN}, got linen.Bidirectional; it "),
     (linen.GRUCell, f"{LINEN}, got the class linen.GRUCell; make one of it"),
     (linen.Dense(3), f"{LINEN}, got linen.Dense, which has no initialize_carry"),
@@ -101,12 +102,12 @@ REFUSED_LINEN = [
     (linen.ConvLSTMCell(4, (3,)), f"{LINEN} with n_x = 2, got linen.ConvLSTMCell, which raised"),
 ]
 REFUSED_NNX = [
-    (NNX_GRU, f"{NNX}, got an object of nnx.GRUCell; pass its class, nnx.GRUCell"),
+    (NNX_GRU, "n_units: expected none beside an object, which has its size, got 3"),
     (nnx.RNN, f"{NNX}, got nnx.RNN; pass the class of its cell"),
-    (nnx.RNN(NNX_GRU), f"{NNX}, got nnx.RNN; pass the class of its cell, nnx.GRUCell"),
+    (nnx.RNN(NNX_GRU), f"{NNX_OBJECT}, got nnx.RNN; pass its cell, rnn.cell; rnnjax.recurrences "),
     (nnx.Bidirectional, f"{NNX}, got nnx.Bidirectional; it reads"),
     (nnx.Linear, f"{NNX}, got nnx.Linear, which has no initialize_carry"),
-    (nnx.Linear(2, 3, rngs=nnx.Rngs(0)), f"{NNX}, got an object of nnx.Linear"),
+    (nnx.Linear(2, 3, rngs=nnx.Rngs(0)), f"{NNX_OBJECT}, got nnx.Linear, which has no initial"),
     (linen.GRUCell, f"{NNX}, got linen.GRUCell; make a cell of it and pass it to from_linen"),
     (GRU, f"{NNX}, got linen.GRUCell; pass it to from_linen"),
     (functools.partial(nnx.GRUCell), f"{NNX}, got functools.partial"),

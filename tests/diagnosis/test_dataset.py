@@ -29,6 +29,6 @@ def test_units_and_state_entries_may_differ_in_number():
     counts = {
         name: data[name].notnull().sum("unit").values.tolist() for name in ("flat_share", *OF_STATE)
     }
-    assert counts == {"flat_share": [0, 6, 1], **dict.fromkeys(OF_STATE, [3, 5, 2])}
+    assert counts == {"flat_share": [0, 6, 1], **{key: [3, 5, 2] for key in OF_STATE}}
     assert (data["activation"] == "a").sum("unit").values.tolist() == [0, 6, 1]
     assert data["log_norm_by_lag"].notnull().sum("lag").values.tolist() == [[5, 5], [5, 5], [3, 3]]

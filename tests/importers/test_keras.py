@@ -6,6 +6,7 @@ import pytest
 
 import rnnjax
 from rnnjax import activations
+from tests.crossed import crossed
 from tests.importers.fixtures import fixture, largest_error
 
 ACTIVATION = {"simple_rnn_tanh": activations.tanh, "simple_rnn_relu": activations.relu}
@@ -24,8 +25,7 @@ def imported(kind, shape):
     ), arrays
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", KINDS)
+@crossed("kind, shape", KINDS, SHAPES, always=["lstm"])
 def test_outputs_and_gradients_are_those_of_keras(kind, shape):
     cell, params, arrays = imported(kind, shape)
     errors = largest_error(cell, params, arrays)

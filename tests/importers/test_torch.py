@@ -7,7 +7,8 @@ import pytest
 
 import rnnjax
 from rnnjax import activations
-from tests.importers.fixtures import FOLDER, fixture, largest_error
+from tests.crossed import crossed
+from tests.importers.fixtures import fixture, largest_error
 
 NONLINEARITY = {"rnn_tanh": activations.tanh, "rnn_relu": activations.relu}
 KINDS = [*NONLINEARITY, "lstm", "lstm_projected", "gru"]
@@ -19,8 +20,7 @@ def imported(kind, shape):
     return *rnnjax.from_torch(weights, nonlinearity=NONLINEARITY.get(kind)), arrays
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", KINDS)
+@crossed("kind, shape", KINDS, SHAPES, always=["lstm"])
 def test_outputs_and_gradients_are_those_of_torch(kind, shape):
     cell, params, arrays = imported(kind, shape)
     errors = largest_error(cell, params, arrays)
@@ -77,13 +77,3 @@ def test_rules_and_probes_take_what_was_imported():
         jax.tree.leaves(rnnjax.scaled.plain(got)), jax.tree.leaves(expected), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
-
-
-def test_a_file_of_torch_is_read():
-    pytest.importorskip("safetensors")
-    path = FOLDER / "torch_tagger.safetensors"
-    got = rnnjax.from_torch(path, prefix="encoder.lstm.", readout="fc.")
-    expected = rnnjax.from_torch(fixture("torch_tagger")[1], prefix="encoder.lstm", readout="fc")
-    assert got[0] == expected[0]
-    for a, b in zip(jax.tree.leaves(got[1]), jax.tree.leaves(expected[1]), strict=True):
-        np.testing.assert_array_equal(a, b)

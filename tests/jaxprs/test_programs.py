@@ -16,7 +16,6 @@ from tests.jaxprs.programs import MAKERS, program
 ALWAYS = (
     "linen_lstms",
     "nnx_trained",
-    "haiku_deep_rnn",
     "jitted_steps",
     "counter_and_key",
     "projected_lstm",
