@@ -67,6 +67,7 @@ _NAMES = {
     "from_nnx": "cells",
     "recurrences": "jaxprs",
     "diagnose": "diagnosis",
+    "monitor": "diagnosis",
     "from_torch": "importers",
     "BPTT": "rules",
     "EligibilityRatio": "rules",
