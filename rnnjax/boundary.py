@@ -46,6 +46,9 @@ def admitted(
     Raises:
       ValueError: an argument does not fit; the one-line message names it.
     """
+    if not hasattr(cell, "step"):
+        why = getattr(cell, "why_no_step", "")
+        raise ValueError(f"cell: expected one with a method step, got {_kind(cell)}{why}")
     batch = _arrays(batch)
     leaves, structure = jax.tree.flatten((cell, params, batch))
     like = tuple(_like(leaf) for leaf in leaves)
@@ -60,6 +63,34 @@ def admitted(
     cell = state_dtype.in_dtype(cell, params, dtype)
     cut = jax.vmap(masks.cut) if n_leading else masks.cut
     return cell, params, cut(batch)
+
+
+def admitted_network(
+    network: Any, loss: StepLoss | None, params: Params, batch: Batch, *, seen: int | None = None
+) -> tuple[Params, Batch]:
+    """Check the arguments of a network that is no cell; return parameters and sequence.
+
+    Args:
+      network: with `n_x` and `init`, and `readout` if there is a loss.
+      loss: the loss of one step; None if there is no loss.
+      params: its parameters.
+      batch: one sequence.
+      seen: the number of values that `readout` takes; None if it is not needed.
+
+    Raises:
+      ValueError: an argument does not fit; the one-line message names it.
+    """
+    batch = _arrays(batch)
+    _check_batch(network, batch, 0)
+    _check_params(network, params)
+    if not isinstance(batch.mask, jax.core.Tracer) and not np.any(batch.mask != 0):
+        raise ValueError("mask: expected a step with a weight other than 0, got zeros only")
+    params, batch = wide((params, batch))
+    if loss is not None and seen is not None:
+        like = jax.ShapeDtypeStruct((seen,), jnp.result_type(*jax.tree.leaves(params)))
+        y = jax.ShapeDtypeStruct(batch.y.shape[1:], batch.y.dtype)
+        _check_loss(network, loss, params, like, y)
+    return params, masks.cut(batch)
 
 
 def admitted_inputs(cell: Cell, params: Params, x: Array) -> tuple[Cell, Params, Array]:

@@ -19,6 +19,8 @@ Beside `step` a cell may offer
   pull(params, local, v)    J^T v, without the exponent
   jacobian(params, local)   J as a matrix, without the exponent
   diagonal(params, local)   the diagonal of J, where J has no other entries, without the exponent
+  output(params, h)         what a layer of this cell sends on to the next one, real (n_o,); the
+                            whole state if missing
 
 and, for the rules that need to know how weights and units hang together,
 
@@ -37,6 +39,7 @@ those of the dtype: s(z) (1 - s(z)) of a gate is 0 in float32 from z = 17, where
 cell's own would carry on.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -104,6 +107,21 @@ def n_unread(cell: Cell) -> int:
     whole: Any = getattr(cell, "user_cell", cell)
     n = getattr(whole, "n_unread", 0)
     return n * (cell.initial_state().size // whole.initial_state().size) if n else 0
+
+
+def output(cell: Cell, params: Params, h: Array) -> Array:
+    """Return what a layer of this cell sends on to the next one, (n_o,)."""
+    return cell.output(params, h) if hasattr(cell, "output") else h
+
+
+def inputs_read(function: Callable[..., Any], arguments: Any) -> set[int]:
+    """Return the numbers of the leaves of `arguments` on which the values of a function depend."""
+    traced = jax.make_jaxpr(function)(arguments).jaxpr
+    needed = {id(v) for v in traced.outvars}
+    for equation in reversed(traced.eqns):
+        if any(id(v) in needed for v in equation.outvars):
+            needed |= {id(v) for v in equation.invars}
+    return {i for i, v in enumerate(traced.invars) if id(v) in needed}
 
 
 def push(cell: Cell, params: Params, at: Any, v: Array) -> Array:

@@ -217,14 +217,12 @@ def gradient_of_deltas(
 def leaves_read(function: Callable[[Params], Array], params: Params) -> list[int]:
     """Return the numbers of the leaves of params that a function reads."""
     leaves, structure = jax.tree.flatten(params)
-    of_leaves = jax.make_jaxpr(lambda *leaves: function(jax.tree.unflatten(structure, leaves)))
-    traced = of_leaves(*leaves).jaxpr
-    needed = {id(v) for v in traced.outvars}
-    for equation in reversed(traced.eqns):
-        # What nothing is made of is not read: the real view takes all parameters apart.
-        if any(id(v) in needed for v in equation.outvars):
-            needed |= {id(v) for v in equation.invars}
-    return [i for i, v in enumerate(traced.invars) if id(v) in needed]
+
+    def of_leaves(leaves: list[Array]) -> Array:
+        return function(jax.tree.unflatten(structure, leaves))
+
+    # What nothing is made of is not read: the real view takes all parameters apart.
+    return sorted(dynamics.inputs_read(of_leaves, leaves))
 
 
 def _contract(

@@ -119,6 +119,10 @@ class RealView:
         """Return y_t of the cell, unchanged."""
         return self.cell.readout(self._outward(params), self.state(h))
 
+    def output(self, params: Params, h: Array) -> Array:
+        """Return what a layer of the cell sends on to the next one."""
+        return dynamics.output(self.cell, self._outward(params), self.state(h))
+
     def drive(self, params: Params, x: Array) -> Array:
         """Return the part of a step that does not depend on the state."""
         d = dynamics.drive(self.cell, self._outward(params), x)

@@ -12,7 +12,7 @@ from flax import linen, nnx
 import rnnjax
 from rnnjax import activations
 
-SIZES = {"n_x": 6, "n_h": 5, "n_y": 4, "n_units": 3, "n_hidden": 5}
+SIZES = {"n_x": 6, "n_h": 5, "n_y": 4, "n_units": 3, "n_hidden": 5, "n_projected": 2}
 
 
 def activations_found():
@@ -38,8 +38,8 @@ def cells_found(**wanted):
     n_hidden = size["n_hidden"]
     found = {}
     for name, thing in _public(rnnjax.cells):
-        is_adapter = name in ("FlaxCell", "TrainedCell")
-        if inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing)) and not is_adapter:
+        is_cell = inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing))
+        if is_cell and name not in ("FlaxCell", "TrainedCell", "Stack"):
             sizes = {f.name: size[f.name] for f in fields(thing) if f.name in size}
             found[name] = thing(**sizes, gain=1.1)
     # One activation of either way of its own: carried with a scale, and with a signed slope.
@@ -47,7 +47,12 @@ def cells_found(**wanted):
         cell = rnnjax.Vanilla(n_x, n_h, n_y, activation=a, gain=1.1, bias_gain=0.5)
         found[f"Vanilla-{a.name}"] = cell
     wide = {"param_dtype": jnp.float64}
+    layer = rnnjax.Vanilla(n_x, n_h, activation=activations.relu, bias_gain=0.5)
+    lstm, lru = rnnjax.LSTM(n_h, n_units), rnnjax.LRU(n_units, n_h, n_units)
     return found | {
+        "Stack": rnnjax.Stack((rnnjax.Vanilla(n_x, n_h, gain=1.1), lstm), n_y),
+        "Stack-relu": rnnjax.Stack((layer, layer.replace(n_x=n_h, leak=0.7)), n_y),
+        "Stack-LSTM-LRU": rnnjax.Stack((rnnjax.LSTM(n_x, n_h), lstm, lru), n_y),
         "Vanilla-leak": rnnjax.Vanilla(n_x, n_h, n_y, leak=0.3, gain=1.5),
         "Vanilla-relu-leak": rnnjax.Vanilla(n_x, n_h, n_y, activation=activations.relu, leak=0.3),
         "Jordan-one-feedback": rnnjax.Jordan(n_x, n_hidden, n_y, feedback=(n_y // 2,), start=0.3),
@@ -147,6 +152,7 @@ def example(name):
     made = {
         "Activation": lambda cls: activations.tanh,
         "Batch": lambda cls: batch,
+        "Bidirectional": lambda cls: cls((rnnjax.GRU(2, 3),), (rnnjax.GRU(2, 2),)),
         "EachUnit": lambda cls: cls(rnnjax.Vanilla.layers),
         "FlaxCell": lambda cls: rnnjax.from_linen(linen.GRUCell(3), 2),
         "Flossing": lambda cls: cls(2),
@@ -162,6 +168,7 @@ def example(name):
         "Scaled": lambda cls: number,
         "Trajectory": lambda cls: unrolled(),
         "TrainedCell": lambda cls: trained(2, 3, 1),
+        "Stack": lambda cls: cls((rnnjax.Vanilla(2, 3), rnnjax.LSTM(3, 2))),
         "TruncatedBPTT": lambda cls: cls(2),
     }
     cls = dataclasses_found()[name]

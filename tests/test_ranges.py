@@ -44,6 +44,7 @@ def called(name):
         "rnnjax.probes.horizon.horizon": ((batch.mask,), {}),
         "rnnjax.probes.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
         "rnnjax.probes.lyapunov.growth": ((cell, params, None, 2), {"n_discarded": 0}),
+        "rnnjax.probes.lyapunov.growth_along": ((cell, params, None, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.log_growth": ((cell, params, batch.x, 2), {"n_discarded": 0}),
         "rnnjax.scan.generate": ((cell, params, 0, None), {}),
     }

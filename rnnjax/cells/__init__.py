@@ -10,6 +10,9 @@ from rnnjax.cells.diagonal import LRU, LRUParams
 from rnnjax.cells.gated import GRU, LSTM, GatedParams, GRUParams, MinimalGated
 from rnnjax.cells.initial_weights import SparseRescaled, chrono, gaussian, identity, orthogonal
 from rnnjax.cells.jordan import Jordan, JordanParams
+from rnnjax.cells.projected import ProjectedLSTM, ProjectedParams
+from rnnjax.cells.reset_before import ResetBeforeGRU
+from rnnjax.cells.stack import Stack, StackParams
 from rnnjax.cells.vanilla import Vanilla, VanillaParams
 
 if TYPE_CHECKING:
@@ -36,7 +39,12 @@ __all__ = [
     "JordanParams",
     "LRUParams",
     "MinimalGated",
+    "ProjectedLSTM",
+    "ProjectedParams",
+    "ResetBeforeGRU",
     "SparseRescaled",
+    "Stack",
+    "StackParams",
     "TrainedCell",
     "TrainedParams",
     "Vanilla",

@@ -102,6 +102,10 @@ class LRU:
         C_re, C_im = params.C
         return C_re @ h.real - C_im @ h.imag + params.c
 
+    def output(self, params: LRUParams, h: Array) -> Array:
+        """Return what a layer sends on to the next one: y_t, as the state is complex."""
+        return self.readout(params, h)
+
     def eigenvalues(self, params: LRUParams) -> Array:
         """Return lambda, complex (n_h,), equation (3)."""
         return self.gain * jnp.exp(jax.lax.complex(-jnp.exp(params.nu), jnp.exp(params.theta)))

@@ -190,8 +190,12 @@ class FlaxCell:
 
     def readout(self, params: FlaxParams, h: Array) -> Array:
         """Return V s + c."""
+        return params.V @ self.output(params, h) + params.c
+
+    def output(self, params: FlaxParams, h: Array) -> Array:
+        """Return s, what a layer sends on to the next one."""
         start, stop = self._output_slice(params.cell)
-        return params.V @ h[start:stop] + params.c
+        return h[start:stop]
 
     def _raveled(self, carry: Any) -> Array:
         leaves = jax.tree.leaves(carry)

@@ -67,7 +67,7 @@ class GRUParams(NamedTuple):
     b_n: Array
 
 
-def _stacked(
+def stacked(
     key: Array, n_gates: int, n: int, n_x: int, n_y: int, gain: Array | float, recurrent: Scheme
 ) -> GatedParams:
     """Draw gate weights: each W block by the scheme times gain, U ~ N(0, 1/n_x), biases 0."""
@@ -118,7 +118,7 @@ class LSTM:
     def init(self, key: Array) -> GatedParams:
         """Draw parameters."""
         n = self.n_units
-        params = _stacked(key, 4, n, self.n_x, self.n_y, self.gain, self.recurrent)
+        params = stacked(key, 4, n, self.n_x, self.n_y, self.gain, self.recurrent)
         return params._replace(b=params.b.at[n : 2 * n].set(self.forget_bias))
 
     def readout(self, params: GatedParams, h: Array) -> Array:
@@ -132,6 +132,10 @@ class LSTM:
     def sent(self, h: Array) -> Array:
         """Return what the units send one another through W: the h part of the state."""
         return h[: self.n_units]
+
+    def output(self, params: GatedParams, h: Array) -> Array:
+        """Return what a layer sends on to the next one: the h part of the state."""
+        return self.sent(h)
 
     def from_sum(self, h: Array, z: Array) -> Array:
         """Return the new state, equations (1) and (2), from the old one and the gates' sums."""
@@ -190,7 +194,7 @@ class GRU:
     def init(self, key: Array) -> GRUParams:
         """Draw parameters."""
         n = self.n_h
-        params = _stacked(key, 3, n, self.n_x, self.n_y, self.gain, self.recurrent)
+        params = stacked(key, 3, n, self.n_x, self.n_y, self.gain, self.recurrent)
         params = params._replace(b=params.b.at[n : 2 * n].set(self.forget_bias))
         return GRUParams(*params, b_n=jnp.zeros(n))
 
@@ -230,7 +234,7 @@ class MinimalGated:
     @arguments(key=KEY)
     def init(self, key: Array) -> GatedParams:
         """Draw parameters."""
-        return _stacked(key, 2, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)
+        return stacked(key, 2, self.n_h, self.n_x, self.n_y, self.gain, self.recurrent)
 
     def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""

@@ -112,9 +112,16 @@ class TrainedCell:
 
     def readout(self, params: Params, h: Array) -> Array:
         """Return y_hat_t, (n_y,)."""
-        y = self.state.arrays(h)[self.state.output]
-        y = y.real if self.state.real_output else y
+        y = self._y(h)
         return y if self.head is None else self.head.apply(params, self.constants, y)
+
+    def output(self, params: Params, h: Array) -> Array:
+        """Return y_t as a vector, what a layer sends on to the next one."""
+        return self._y(h).ravel()
+
+    def _y(self, h: Array) -> Array:
+        y = self.state.arrays(h)[self.state.output]
+        return y.real if self.state.real_output else y
 
     def _carry(self) -> Any:
         return self.cell.carry(self.trained, self.constants, self.d_shape)

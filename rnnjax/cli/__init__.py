@@ -82,6 +82,10 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
         from rnnjax.cli import workbook
 
         return workbook.write(arguments)
+    if name == "diagnose":
+        from rnnjax.cli import diagnosing
+
+        return diagnosing.diagnose(arguments)
     from rnnjax.cli import results, states
 
     if name == "list":

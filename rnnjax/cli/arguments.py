@@ -13,15 +13,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from rnnjax.cli import values
+from rnnjax.cli import diagnose_arguments, values
 from rnnjax.errors import ConfigError, one_line, suggestion
 
 CLUSTER = ("--cluster", "--scheduler", "--scheduler-file")
 VALUED = ("--config", "--out", "--devices", "--memory", "--reuse", *CLUSTER)
 COMMANDS = (
     "list", "run", "plan", "resume", "status", "verify", "merge", "export", "figure", "check",
-    "papers", "workbook",
+    "papers", "workbook", "diagnose",
 )  # fmt: skip
+OTHERS = ("--devices", "--replace", *diagnose_arguments.OPTIONS)
 SWITCHES = ("--quick", "--x64", "--return-bytes", "--force", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
 FORCE = "compute again what other code of the experiment or of rnnjax has computed in the folder"
@@ -47,11 +48,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print `message` in one line and exit with status 2."""
         misspelt = re.search(r"(?:unrecognized arguments|invalid choice): '?([-\w]+)", message)
-        near = (
-            suggestion(misspelt[1], (*CLUSTER, "--devices", "--replace", *COMMANDS))
-            if misspelt
-            else ""
-        )
+        near = suggestion(misspelt[1], (*CLUSTER, *OTHERS, *COMMANDS)) if misspelt else ""
         print(f"rnnjax: {one_line(message, 400)}{near}", file=sys.stderr)
         raise SystemExit(2)
 
@@ -146,6 +143,7 @@ def _parser() -> Parser:
     _with_outs(commands, "check", "compare claims with their cubes; exit status 1 if one fails")
     _with_outs(commands, "papers", "print the table of published numbers and those found here")
     _workbook(commands)
+    diagnose_arguments.add(commands)
     return parser
 
 

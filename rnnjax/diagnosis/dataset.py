@@ -86,12 +86,13 @@ def dataset_of(layers: Mapping[str, Rows], program: Rows, attrs: Mapping[str, An
     n_examples = len(program["loss"])
     names = list(layers)
     variables: dict[str, Any] = {}
+    sizes = {"example": n_examples} | _sizes(layers)
     for name, told in {**BY_EXAMPLE, **ALONE}.items():
         rows = [np.asarray(layers[layer][name]) for layer in names]
-        leading = ("example",) if name in BY_EXAMPLE else ()
-        filled = _stacked(rows, n_examples if leading else None)
+        dims = _dims(name)
+        filled = _stacked(rows, tuple(sizes[dim] for dim in dims))
         attributes = {"long_name": told.long_name, "units": told.units}
-        variables[name] = (("layer", *leading, *told.dims), filled, attributes)
+        variables[name] = (("layer", *dims), filled, attributes)
     for name, long_name in (("loss", "loss"), ("log_norm_gradient", "ln |dL/dparams|")):
         units = _NAT if name.startswith("log") else "1"
         variables[name] = ("example", program[name], {"long_name": long_name, "units": units})
@@ -106,12 +107,23 @@ def _coordinates(data: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _stacked(rows: Sequence[NDArray], n_examples: int | None) -> NDArray:
-    """Return arrays side by side along a new first axis, filled up to the largest shape."""
-    shapes = [row.shape for row in rows]
-    shape = [max(sizes) for sizes in zip(*shapes, strict=True)]
-    if n_examples is not None:
-        shape[0] = n_examples
+def _dims(name: str) -> tuple[str, ...]:
+    """Return the dimensions of a variable beside that of layers."""
+    return ("example", *BY_EXAMPLE[name].dims) if name in BY_EXAMPLE else ALONE[name].dims
+
+
+def _sizes(layers: Mapping[str, Rows]) -> dict[str, int]:
+    """Return the largest size of each dimension: a layer has not as many units as state entries."""
+    sizes: dict[str, int] = {}
+    for rows in layers.values():
+        for name in (*BY_EXAMPLE, *ALONE):
+            for dim, size in zip(_dims(name), np.shape(rows[name]), strict=True):
+                sizes[dim] = max(sizes.get(dim, 0), size)
+    return {dim: size for dim, size in sizes.items() if dim != "example"}
+
+
+def _stacked(rows: Sequence[NDArray], shape: tuple[int, ...]) -> NDArray:
+    """Return arrays side by side along a new first axis, each filled up to a shape."""
     is_text = rows[0].dtype.kind in "OUS"
     dtype = np.dtype(object) if is_text else np.result_type(*rows)
     whole = np.full((len(rows), *shape), "" if is_text else _missing(dtype), dtype)

@@ -13,9 +13,11 @@ from rnnjax import probes
 from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, units
 from rnnjax.diagnosis.dataset import dataset_of
 from rnnjax.diagnosis.effects import as_remedies
+from rnnjax.diagnosis.examples import number_of
 from rnnjax.diagnosis.measure import Effort
-from rnnjax.errors import one_line
+from rnnjax.errors import one_line, shown
 from rnnjax.jaxprs import Recurrence, Recurrences, recurrences
+from rnnjax.jaxprs.arguments import check_arrays, chosen
 from rnnjax.jaxprs.recurrences import Loss, check_program
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.reports import Report
@@ -64,11 +66,13 @@ def diagnose(
         have no common leading axis.
     """
     began = time.perf_counter()
+    _check_words(title, progress)
+    check_arrays("examples", examples)
     n = number_of(examples)
     examples = jax.tree.map(jnp.asarray, examples)
     first = jax.tree.map(lambda a: a[0], examples)
     check_program(loss, params, first)
-    names = None if layers is None else tuple([layers] if isinstance(layers, str) else layers)
+    names = chosen(layers)
     some = jax.tree.map(lambda a: a[:n_closer], examples)
 
     progress("recurrences")
@@ -90,21 +94,11 @@ def diagnose(
     return Report(data, changed)
 
 
-def number_of(examples: Any) -> int:
-    """Return the number of examples.
-
-    Raises:
-      ValueError: the arrays have no common leading axis, or there is no example.
-    """
-    leaves = jax.tree.leaves(examples)
-    shapes = [np.shape(leaf) for leaf in leaves]
-    sizes = {shape[:1] for shape in shapes}
-    if len(sizes) != 1 or sizes == {()} or sizes == {(0,)}:
-        told = one_line(", ".join(str(shape) for shape in shapes) or "nothing", 200)
-        raise ValueError(
-            f"examples: expected arrays with one leading axis of at least 1 example, got {told}"
-        )
-    return int(shapes[0][0])
+def _check_words(title: Any, progress: Any) -> None:
+    if not isinstance(title, str):
+        raise ValueError(f"title: expected text, got {shown(title)}")
+    if not callable(progress):
+        raise ValueError(f"progress: expected a function of a text, got {shown(progress)}")
 
 
 def _names(found: Recurrences) -> str:

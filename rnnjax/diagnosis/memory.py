@@ -18,7 +18,10 @@ _DIRECTIONS = 4
 
 
 def forward_memory(r: Recurrence) -> dict[str, Array]:
-    """Measure ln of the gain of dh_t/dh_0 at t = 1..T, equation (1), (T,)."""
+    """Measure ln of the gain of dh_t/dh_0 at t = 1..T, equation (1), (T,).
+
+    NaN behind the last step at which something of the loss enters.
+    """
     n = r.states.shape[1]
     m = min(_DIRECTIONS, n)
     # Fixed directions, so that two reports on one network agree.
@@ -33,4 +36,5 @@ def forward_memory(r: Recurrence) -> dict[str, Array]:
 
     _, v = jax.lax.scan(one, start, (r.states[:-1], steps.numbers(r)))
     flat = Scaled(v.value.reshape(len(v.value), -1), v.exponent)
-    return {"log_norm_forward": steps.log_norms(flat) - 0.5 * jnp.log(m)}
+    log_norms = steps.log_norms(flat) - 0.5 * jnp.log(m)
+    return {"log_norm_forward": jnp.where(steps.counted(r), log_norms, jnp.nan)}

@@ -53,7 +53,7 @@ def leaky(r: Recurrence) -> Callable[[Array, Array], Array]:
 def shifted_gates(r: Recurrence) -> Callable[[Array, Array], Array]:
     """Return the step with the bias of each keep gate raised until it keeps 1 - 1/T on average."""
     keep, is_gate = units.keep_factors(r)
-    mean = jnp.clip(jnp.mean(keep, axis=0), 1e-6, 1 - 1e-6)
+    mean = jnp.clip(steps.mean(keep, steps.counted(r)), 1e-6, 1 - 1e-6)
     raised = jnp.maximum(jnp.log(float(max(r.length - 1, 1))) - jnp.log(mean / (1 - mean)), 0)
     shift = jnp.where(is_gate, raised, 0)
     signs = _signs(r, shift)

@@ -8,6 +8,7 @@ each pass starting from the directions that the last one ended with: the product
 to the singular values, as in subspace iteration on M^T M.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -30,8 +31,9 @@ def exponents(r: Recurrence, n_exponents: int) -> dict[str, Array]:
     """
     k = min(n_exponents, r.states.shape[1])
     # A tenth of the sequence aligns the directions.
+    batch = dataclasses.replace(r.batch, mask=steps.counted(r).astype(r.batch.mask.dtype))
     found = probes.lyapunov_spectrum(
-        r.cell, None, r.params, r.batch, n_exponents=k, n_discarded=r.length // 10
+        r.cell, None, r.params, batch, n_exponents=k, n_discarded=r.length // 10
     )
     return {
         "exponents": _up_to(found["exponents"], n_exponents),
@@ -44,7 +46,10 @@ def _up_to(values: Array, n: int) -> Array:
 
 
 def singular_values(r: Recurrence, n_directions: int) -> dict[str, Array]:
-    """Measure ln of the leading singular values of dh_T/dh_{T-s} for s in SPANS, (3, k)."""
+    """Measure ln of the leading singular values of dh_T/dh_{T-s} for s in SPANS, (3, k).
+
+    T is the last step at which something of the loss enters; NaN for s > T.
+    """
     k = min(n_directions, r.states.shape[1])
     rows = [
         _leading(r, span, k) if span <= r.length else jnp.full(k, jnp.nan, r.states.dtype)
@@ -55,7 +60,9 @@ def singular_values(r: Recurrence, n_directions: int) -> dict[str, Array]:
 
 def _leading(r: Recurrence, span: int, k: int) -> Array:
     n = r.states.shape[1]
-    h, t = r.states[:-1][-span:], steps.numbers(r)[-span:]
+    last = steps.last_step(r)
+    t = jnp.maximum(last - span + jnp.arange(span, dtype=jnp.int32), 0)
+    h = r.states[t]
     Q = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (n, k), r.states.dtype))[0]
 
     def forward(Q: Array, at: Any) -> tuple[Array, Any]:
@@ -72,7 +79,7 @@ def _leading(r: Recurrence, span: int, k: int) -> Array:
         return Q, jnp.sum(logs, axis=0)
 
     _, logs = jax.lax.scan(there_and_back, Q, None, length=_PASSES)
-    return jnp.sort(logs[-1])[::-1]
+    return jnp.where(span <= last, jnp.sort(logs[-1])[::-1], jnp.nan)
 
 
 def _decomposed(A: Array) -> tuple[Array, Array]:

@@ -26,6 +26,16 @@ def last_step(r: Recurrence) -> Array:
     return jnp.max(jnp.where(enters, numbers(r) + 1, 0))
 
 
+def counted(r: Recurrence) -> Array:
+    """Return which steps are not behind the last one, bool (T,): those that nothing reads are."""
+    return numbers(r) < last_step(r)
+
+
+def mean(values: Array, counts: Array) -> Array:
+    """Return the mean of rows (T, n) over the counted steps, (n,); NaN if there are none."""
+    return jnp.sum(jnp.where(counts[:, None], values, 0), axis=0) / jnp.sum(counts)
+
+
 def by_lag(by_time: Array, last: Array, missing: Any = jnp.nan) -> Array:
     """Return values at t = 0..T, (T+1, ...), by lag 0..T behind the last step."""
     lags = jnp.arange(len(by_time), dtype=jnp.int32)

@@ -52,7 +52,7 @@ def units_of(r: Recurrence) -> list[str]:
 
 
 def slopes(r: Recurrence) -> dict[str, Array]:
-    """Measure, for every unit, at how many steps its slope is below 1e-3.
+    """Measure, for every unit, at how many steps up to the last one its slope is below 1e-3.
 
     Returns:
       ``flat_share``, ``dead``: (n_units,), the share of steps, and whether a relu has the slope 0
@@ -69,8 +69,9 @@ def slopes(r: Recurrence) -> dict[str, Array]:
         return _joined(flat), _joined(relu)
 
     flat, relu = jax.vmap(one)(at)
-    share = jnp.mean(flat.astype(float), axis=0)
-    return {"flat_share": share, "dead": jnp.all(flat, axis=0) & jnp.any(relu, axis=0)}
+    counts = steps.counted(r)
+    shut = jnp.all(flat | ~counts[:, None], axis=0) & jnp.any(counts)
+    return {"flat_share": steps.mean(flat, counts), "dead": shut & jnp.any(relu, axis=0)}
 
 
 def _joined(parts: list[Array]) -> Array:
@@ -87,7 +88,10 @@ def keep_of(r: Recurrence, h: Array, t: Array, held: list[Array], v: Array) -> A
 
 
 def keep_factors(r: Recurrence) -> tuple[Array, Array]:
-    """Return keep_i of equation (1) at every step, (T, n), and whether it is a gate, (n,)."""
+    """Return keep_i of equation (1) at every step, (T, n), and whether it is a gate, (n,).
+
+    Steps behind the last one, padding, do not count: a state that is held there is no gate.
+    """
     n = r.states.shape[1]
     other = jax.random.normal(jax.random.key(0), (n,), r.states.dtype)
 
@@ -99,9 +103,10 @@ def keep_factors(r: Recurrence) -> tuple[Array, Array]:
         return keep, jnp.abs(moved - keep * other) <= 1e-4 * jnp.abs(other)
 
     keep, diagonal = jax.vmap(one)(r.states[:-1], steps.numbers(r))
-    within = jnp.all((keep >= -1e-4) & (keep <= 1 + 1e-4) & diagonal, axis=0)
-    varies = jnp.max(keep, axis=0) - jnp.min(keep, axis=0) > 1e-6
-    return keep, within & varies
+    counts = steps.counted(r)[:, None]
+    within = jnp.all((keep >= -1e-4) & (keep <= 1 + 1e-4) & diagonal | ~counts, axis=0)
+    high, low = jnp.where(counts, keep, -jnp.inf), jnp.where(counts, keep, jnp.inf)
+    return keep, within & (jnp.max(high, axis=0) - jnp.min(low, axis=0) > 1e-6)
 
 
 def gates(r: Recurrence) -> dict[str, Array]:
@@ -112,9 +117,10 @@ def gates(r: Recurrence) -> dict[str, Array]:
       above 0.95, and the mean; NaN where the entry has no keep gate.
     """
     keep, is_gate = keep_factors(r)
+    counts = steps.counted(r)
 
     def share(truths: Array) -> Array:
-        return jnp.where(is_gate, jnp.mean(truths.astype(keep.dtype), axis=0), jnp.nan)
+        return jnp.where(is_gate, steps.mean(truths, counts), jnp.nan)
 
     return {
         "gate_shut_share": share(keep < SHUT),

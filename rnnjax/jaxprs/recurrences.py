@@ -16,8 +16,9 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import scaled
-from rnnjax.errors import one_line
+from rnnjax.errors import one_line, shown
 from rnnjax.jaxprs import backward, graded, unseen
+from rnnjax.jaxprs.arguments import check_arrays, check_known, chosen
 from rnnjax.jaxprs.cell import ScanCell, cell_of, layout_of, sent_back
 from rnnjax.jaxprs.packing import Layout
 from rnnjax.jaxprs.passes import Pass
@@ -130,7 +131,7 @@ class Recurrences:
     def __getitem__(self, which: int | str) -> Recurrence:
         if isinstance(which, int):
             return self.all[which]
-        _check_names([which], self.names)
+        check_known([which], self.names)
         return self.all[self.names.index(which)]
 
     def __str__(self) -> str:
@@ -153,27 +154,25 @@ def recurrences(
       ValueError: there is no recurrence, the loss is not a real number or has no gradient, or
         there is no recurrence of that name.
     """
+    names = chosen(layers)
     check_program(loss, params, example)
     try:
         found = _measured(_Hashable(loss), params, example)
     except ValueError as error:  # a while loop between params and loss
         why = one_line(str(error).splitlines()[0], 300)
         raise ValueError(f"loss: expected a program with a gradient, got {why}") from error
-    if layers is None:
+    if names is None:
         return found
-    names = [layers] if isinstance(layers, str) else list(layers)
-    _check_names(names, found.names)
+    check_known(names, found.names)
     return replace(found, all=tuple(found[name] for name in names))
 
 
 def check_program(loss: Loss, params: Any, example: Any) -> None:
     """Check that a loss of params and an example is one number, and holds a recurrence."""
     if not callable(loss):
-        raise ValueError(f"loss: expected a function (params, example) -> (), got {_told(loss)}")
-    for name, tree in (("params", params), ("example", example)):
-        bad = [leaf for leaf in jax.tree.leaves(tree) if not _is_array(leaf)]
-        if bad:
-            raise ValueError(f"{name}: expected a tree of arrays, got {_told(bad[0])}")
+        raise ValueError(f"loss: expected a function (params, example) -> (), got {shown(loss)}")
+    check_arrays("params", params)
+    check_arrays("example", example)
     if not any(has_derivative(jnp.asarray(leaf)) for leaf in jax.tree.leaves(params)):
         raise ValueError("params: expected floating-point arrays, got none")
     program_of(loss, params, example)
@@ -315,18 +314,3 @@ def _state(loop: Loop) -> tuple[StateLeaf, ...]:
         )
         for leaf, v in zip(loop.carried, new, strict=True)
     )
-
-
-def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            told = one_line(", ".join(known), 300)
-            raise ValueError(f"layers: expected names of {told}, got {name!r}")
-
-
-def _is_array(leaf: Any) -> bool:
-    return (hasattr(leaf, "shape") and hasattr(leaf, "dtype")) or isinstance(leaf, int | float)
-
-
-def _told(value: Any) -> str:
-    return one_line(repr(value), 60)

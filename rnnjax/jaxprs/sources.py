@@ -41,8 +41,7 @@ def line_of(equation: Any, called: str = "") -> str:
     frames = _frames(equation)
     within = [i for i, frame in enumerate(frames) if frame.function_name == called]
     frames = frames[within[-1] + 1 :] if within else frames
-    outside = [frame for frame in frames if _is_users(frame.file_name)]
-    chosen = (outside or frames)[:1]
+    chosen = [frame for frame in frames if _is_users(frame.file_name)][:1]
     return "".join(f"{os.path.basename(frame.file_name)}:{frame.line_num}" for frame in chosen)
 
 

@@ -8,6 +8,7 @@ from rnnjax.probes.cost import state_bytes
 from rnnjax.probes.horizon import e_folding, gradient_horizon, horizon
 from rnnjax.probes.jacobian import leading_directions, log_singular_values
 from rnnjax.probes.latch import log_margins
+from rnnjax.probes.layers import log_norm_by_layer_and_lag, lyapunov_spectra_of_layers
 from rnnjax.probes.lyapunov import entropy_rate, kaplan_yorke_dimension, lyapunov_spectrum
 from rnnjax.probes.states import first_non_finite
 from rnnjax.probes.surface import curvature_along_gradient, plane
@@ -28,8 +29,10 @@ __all__ = [
     "leading_directions",
     "log_margins",
     "log_norm_by_lag",
+    "log_norm_by_layer_and_lag",
     "log_norm_by_length",
     "log_singular_values",
+    "lyapunov_spectra_of_layers",
     "lyapunov_spectrum",
     "plane",
     "recurrent_gradient",

@@ -24,6 +24,7 @@ import numpy as np
 from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, arguments
 from rnnjax.scaled import Scaled
+from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _LONGEST = 64  # maximum number of steps between two decompositions
@@ -69,12 +70,11 @@ def lyapunov_spectrum(
     """
     view = real_view.for_jacobians(cell, params, batch.x[0])
     cell, params = view.seen, view.inward(params)
-    n_steps, n_h = len(batch.x), cell.initial_state().size
+    n_h = cell.initial_state().size
     k = n_h if n_exponents is None else n_exponents
     if not 1 <= k <= n_h:
         raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
-    if not 0 <= n_discarded < n_steps:
-        raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
+    check_discarded(n_discarded, batch)
     # QR would make directions of rounding of those that a step loses by construction.
     n_kept = min(k, n_h - dynamics.n_unread(cell))
     found = growth(cell, params, batch, n_kept, n_discarded)
@@ -89,6 +89,17 @@ def lyapunov_spectrum(
         "leading_direction": found.Q[:, 0],
         "first_non_finite_step": found.first_non_finite_step,
     }
+
+
+def check_discarded(n_discarded: Any, batch: Batch) -> None:
+    """Refuse to discard all steps of a sequence.
+
+    Raises:
+      ValueError: n_discarded is not below their number.
+    """
+    n_steps = len(batch.x)
+    if not 0 <= n_discarded < n_steps:
+        raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
 
 
 class Growth(NamedTuple):
@@ -183,11 +194,25 @@ def growth(
     Arguments and layout as in `log_growth`; steps after the end of the sequence add no growth.
     """
     trajectory = scan.of_batch(cell, params, batch)
+    return growth_along(cell, params, trajectory, batch.counts, k, n_discarded, every=every)
+
+
+@arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
+def growth_along(
+    cell: Cell,
+    params: Params,
+    trajectory: Trajectory,
+    counts: Array,
+    k: int,
+    n_discarded: int = 0,
+    *,
+    every: int | None = None,
+) -> Growth:
+    """Return the same along a trajectory; `counts` are the steps of the sequence, bool (T,)."""
     locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
         trajectory.h_prev, trajectory.drive
     )
-    n_steps = len(batch.x)
-    t, counts = jnp.arange(n_steps), batch.counts
+    t = jnp.arange(len(counts))
     planned = t < _LEARNING if every is None else (t + 1) % every == 0
     always = planned | (t == n_discarded - 1) | (t == masks.last(counts))
 

@@ -127,6 +127,36 @@ class Report:
         write_atomically(Path(path), page(self).encode())
         return Path(path)
 
+    def save(self, path: str | Path) -> Path:
+        """Write the report as a netCDF-4 file, atomically; `Report.load` reads it.
+
+        Args:
+            path: the file; missing folders are made.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        from rnnjax.figures.atomic_file import write_atomically
+        from rnnjax.reports.file import encoded
+
+        write_atomically(Path(path), encoded(self))
+        return Path(path)
+
+    @staticmethod
+    def load(path: str | Path) -> Report:
+        """Read the report that `save` or ``rnnjax diagnose`` has written.
+
+        Raises:
+            ValueError: the file holds no report.
+            OSError: it cannot be read.
+        """
+        from rnnjax.reports.file import decoded
+
+        return decoded(Path(path).read_bytes())
+
     def compare(self, other: Report) -> Comparison:
         """Hold this report against another one, layer by layer: this one before, that one after.
 

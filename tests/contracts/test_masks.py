@@ -102,9 +102,11 @@ def test_a_probe_sees_nothing_of_padding(name, loss):
         if got is None or got.shape[1:] == np.shape(value):
             assert_same(filled[key], value, 1e-9)
         else:
-            n = len(value)
-            assert_same(got[:, :n], value, 1e-9)
-            rest = np.asarray(got[:, n:])
+            # Time is the first axis, or the one behind that of layers.
+            axis = [a != b for a, b in zip(got.shape[1:], value.shape, strict=True)].index(True)
+            got, n = np.moveaxis(got, 1 + axis, 1), value.shape[axis]
+            assert_same(got[:, :n], np.moveaxis(value, axis, 0), 1e-9)
+            rest = got[:, n:]
             nothing = np.isneginf if key.startswith("log_contribution") else np.isnan
             assert np.all(nothing(rest))
 

@@ -26,7 +26,8 @@ def groups(leaf, axes):
 
 def axes_by_leaf(params):
     axes = units.axes_of_one(params)
-    return jax.tree.leaves(axes, is_leaf=lambda node: type(node) is tuple)
+    # Parameters may hold tuples themselves, so axes are what stands in place of a leaf.
+    return jax.tree.structure(params).flatten_up_to(axes)
 
 
 @pytest.mark.parametrize("name", one_in(2, CELLS))
