@@ -40,7 +40,7 @@ def assert_healthy(losses, params, examples, error_of_constant):
         return losses(params, example)[-1]
 
     error = jax.vmap(loss, (None, 0))(params, examples).mean()
-    assert error < 0.8 * error_of_constant
+    assert error < 0.9 * error_of_constant
     report = rnnjax.diagnose(loss, params, examples, n_closer=2)
     assert not report.alarms, str(report)
 
@@ -146,8 +146,7 @@ def test_a_gru_of_rnnjax_on_the_add_task():
     zeros = jax.tree.map(jnp.zeros_like, params)
     ln_2 = jax.vmap(losses, (None, 0))(zeros, new).mean()
     constant = 0.6616 / np.log(2) * ln_2
-    least = 0.8 * constant  # entropy of (1): 0.480
     error = jax.vmap(losses, (None, 0))(params, new).mean()
-    assert error < 0.9 * constant, (error, constant, least)
+    assert error < 0.9 * constant
     report = rnnjax.diagnose(lambda *at: losses(*at)[0], params, new, n_closer=2)
     assert not report.alarms, str(report)
