@@ -11,7 +11,8 @@ import re
 import sysconfig
 from typing import Any
 
-_INSTALLED = tuple({os.path.realpath(sysconfig.get_path(k)) for k in ("purelib", "platlib")})
+# Packages may be installed elsewhere than here: an outer environment, a user's own folder.
+_INSTALLED = {"site-packages", "dist-packages"}
 _LIBRARY = os.path.realpath(sysconfig.get_path("stdlib"))
 _OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 # What transformations wrap around a name: jvp(Net), vmap(transpose(Net)).
@@ -56,7 +57,7 @@ def _frames(equation: Any) -> list[Any]:
 
 def _is_users(file_name: str) -> bool:
     path = os.path.realpath(file_name)
-    if path.startswith((*(folder + os.sep for folder in _INSTALLED), _OWN + os.sep)):
+    if path.startswith(_OWN + os.sep) or _INSTALLED.intersection(path.split(os.sep)):
         return False
     # Code of a prompt or a notebook has a name such as <stdin>; what is frozen is Python's own.
     return not path.startswith(_LIBRARY + os.sep) and not file_name.startswith("<frozen")

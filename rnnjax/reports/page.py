@@ -16,7 +16,7 @@ from rnnjax.reports.remedy import Remedy
 from rnnjax.reports.report import Report
 from rnnjax.reports.source_date import source_date
 from rnnjax.reports.svg import svg, text_of
-from rnnjax.reports.wording import amount, count, quantity
+from rnnjax.reports.wording import count, quantity
 
 _STYLE = Path(__file__).with_name("page.css")
 # With these two, the page of a program with many layers stays below 500 kB.
@@ -191,7 +191,6 @@ def provenance(report: Report, title: str = "Where this comes from") -> Iterator
     """Write with what, when and on how much a diagnosis was made."""
     attrs = report.dataset.attrs
     date = attrs.get("date") or source_date()
-    seconds = attrs.get("seconds")
     told = {
         "rnnjax": attrs.get("rnnjax_version"),
         "JAX": attrs.get("jax_version"),
@@ -199,7 +198,6 @@ def provenance(report: Report, title: str = "Where this comes from") -> Iterator
         "Examples": attrs.get("n_examples"),
         "Examples looked at closely": attrs.get("n_closer"),
         "Number format": attrs.get("dtype"),
-        "Time": None if seconds is None else f"{amount(float(seconds))} s",
     }
     entries = "".join(
         f"<dt>{name}</dt><dd>{text_of(value)}</dd>"

@@ -1,6 +1,7 @@
 """Every program: what is found in it, against loops written by hand and `jax.grad`."""
 
 import functools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import pytest
 
 import rnnjax
 from rnnjax import scaled
+from rnnjax.jaxprs.sources import line_of
 from tests.crossed import one_in
 from tests.jaxprs.programs import MAKERS, program
 
@@ -123,6 +125,15 @@ def test_the_line_is_that_of_the_user():
     """Not of the framework."""
     for name, file in (("linen_lstms", "linen_programs.py"), ("nnx_trained", "nnx_programs.py")):
         assert all(one.line.startswith(f"{file}:") for one in found(name))
+
+
+def test_packages_of_an_outer_environment_are_not_the_users():
+    files = ("/opt/outer/lib/python3.12/site-packages/flax/linen/recurrent.py", "/home/me/model.py")
+    frames = [SimpleNamespace(file_name=f, line_num=7, function_name="step") for f in files]
+    equation = SimpleNamespace(
+        source_info=SimpleNamespace(traceback=SimpleNamespace(frames=frames))
+    )
+    assert line_of(equation) == "model.py:7"
 
 
 def test_states_say_what_is_given_out_and_split_gives_their_shapes():
