@@ -3,13 +3,16 @@
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 import rnnjax
 from rnnjax import scaled
 from tests.jaxprs.random_programs import SPECS
 
-fixed = settings(derandomize=True, database=None, deadline=None, print_blob=False)
+# No shrinking: every smaller program is compiled anew, and a failure would take minutes.
+fixed = settings(
+    derandomize=True, database=None, deadline=None, print_blob=False, phases=[Phase.generate]
+)
 
 
 def check(spec):
