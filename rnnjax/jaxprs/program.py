@@ -54,6 +54,16 @@ class Loop:
         self.line = sources.line_of(equation)
         self.body = opened(self.jaxpr, marks_carry=self.n_carried)
 
+    def __copy__(self) -> "Loop":
+        return self  # a program never changes
+
+    def __deepcopy__(self, _: Any) -> "Loop":
+        return self
+
+    def __reduce__(self) -> Any:
+        told = "a recurrence holds the traced program and cannot be pickled: save its arrays, as in"
+        raise TypeError(f"{told} (r.deltas, r.states)")
+
     @property
     def carried(self) -> list[Any]:
         """The shapes of the leaves of the carry."""
