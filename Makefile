@@ -33,9 +33,10 @@ problem = $(shell \
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
-demo: $(installed) ## the gradient over lag and gain, on digits and on white noise, in results/demo
+demo: $(installed) ## the gradient over lag and gain, on digits and on white noise, then characters.html: a trained network diagnosed; in results/demo
 	$(rnnjax) run gradient_norms --out results/demo/digits
 	$(rnnjax) run gradient_norms --task white_noise --out results/demo/white_noise
+	$(python) examples/characters.py results/demo/characters.html
 
 test: $(installed) ## run the tests (WORKERS=2 processes)
 	$(python) -m pytest -n $(WORKERS) --dist loadfile

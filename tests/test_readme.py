@@ -21,16 +21,34 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def assert_printed(shown, printed):
+    """Every line shown was printed, in this order, with its numbers but for the last digits."""
+    lines = iter(printed.splitlines())
+    for line in filter(None, shown.splitlines()):
+        for candidate in lines:
+            if NUMBER.sub("#", candidate).split() == NUMBER.sub("#", line).split():
+                break
+        else:
+            pytest.fail(f"not printed: {line}")
+        got, expected = ([float(n) for n in NUMBER.findall(text)] for text in (candidate, line))
+        assert got == pytest.approx(expected, rel=0.1, abs=1)
+
+
 def commands():
     lines = "\n".join(blocks("console")) + "\n".join(re.findall(r"`(rnnjax [a-z][^`]*)`", TEXT))
     return [line.partition("#")[0].strip() for line in lines.splitlines()]
 
 
-def test_the_python_of_the_readme_runs_from_top_to_bottom(float32, monkeypatch):
+def test_the_python_of_the_readme_runs_from_top_to_bottom(float32, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     names = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
+    (shown,) = blocks("text")
+    assert_printed(shown, capsys.readouterr().out)
     assert names["curves"].shape == (7, 4, 65)
     assert names["training"].probes["log_norm"].shape == (5, 21)
 
