@@ -170,7 +170,6 @@ def example(name):
         "Penalised": lambda cls: cls(rnnjax.BPTT(), penalty),
         "RealView": lambda cls: cls(rnnjax.LRU(2, 3), (False,) * 6, True, True),
         "Scaled": lambda cls: number,
-        "StateLeaf": lambda cls: cls((3,), jnp.dtype("float32"), True, False),
         "Trajectory": lambda cls: unrolled(),
         "TrainedCell": lambda cls: trained(2, 3, 1),
         "Stack": lambda cls: cls((rnnjax.Vanilla(2, 3), rnnjax.LSTM(3, 2))),

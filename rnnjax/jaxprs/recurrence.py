@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,7 @@ from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, StepLoss
 
 
-@struct.dataclass
-class StateLeaf:
+class StateLeaf(NamedTuple):
     """One leaf of the carry of a recurrence.
 
     Attributes:
@@ -27,10 +26,10 @@ class StateLeaf:
       is_output: whether the step also gives it out as it is.
     """
 
-    shape: tuple[int, ...] = struct.field(pytree_node=False)
-    dtype: Any = struct.field(pytree_node=False)
-    differentiable: bool = struct.field(pytree_node=False)
-    is_output: bool = struct.field(pytree_node=False)
+    shape: tuple[int, ...]
+    dtype: Any
+    differentiable: bool
+    is_output: bool
 
     def __str__(self) -> str:
         shape = ", ".join(str(n) for n in self.shape)
