@@ -78,6 +78,7 @@ def test_padding_changes_nothing():
         np.testing.assert_allclose(a[:7], b, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_lanes_of_different_lengths_are_each_alone():
     params = ONE.init(KEY)
     masks = jnp.array([[1.0] * 6, [1.0] * 3 + [0.0] * 3])
@@ -111,6 +112,7 @@ def test_gradients_at_the_start_are_those_of_jax():
     np.testing.assert_allclose(np.sum(upper * slopes, axis=0), expected[1], atol=1e-13)
 
 
+@pytest.mark.slow
 def test_one_direction_that_sees_nothing_else_is_the_cell():
     """With a readout of the forward part alone, its norms are those of the cell by itself."""
     params = ONE.init(KEY)

@@ -282,6 +282,8 @@ def test_the_loss_of_weights_and_sequences(here, asked, capsys, kind, as_mask):
     assert options["title"] == "w" and options["layers"] is None
     cell, same = rnnjax.from_torch(weights(), readout="fc")
     np.testing.assert_array_equal(params.W, same.W)
+    # A state that is not finite has no gradient, not even one that nothing reads.
+    assert np.isfinite(examples["x"]).all()
     found = jax.vmap(loss, (None, 0))(params, examples)
     for i, n in enumerate(LENGTHS):
         run = rnnjax.unroll(cell, same, jnp.asarray(X[i, :n]))

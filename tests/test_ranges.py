@@ -17,6 +17,11 @@ from tests.discovery import example, functions_found
 TRAINED = {"n_updates": 2, "batch_size": 1}
 
 
+def never_traced(params, example):
+    """A loss: ranges come before it is looked at."""
+    raise AssertionError
+
+
 def called(name):
     """How a function with ranges is called with one argument of choice and the rest good."""
     key, sgd = jax.random.key(0), optax.sgd(0.1)
@@ -24,6 +29,8 @@ def called(name):
     history = (rnnjax.ratios.Literal(), rnnjax.ratios.each_weight, None, None)
     good = {
         "rnnjax.cells.initial_weights.chrono": ((key, 3, 9.0), {}),
+        "rnnjax.diagnosis.diagnose.diagnose": ((never_traced, 1.0, [1.0]), {}),
+        "rnnjax.diagnosis.monitor.monitor": ((never_traced,), {}),
         "rnnjax.ratios.step": (history, {}),
         "rnnjax.train.fit": (net, TRAINED),
         "rnnjax.train_online.fit_online": (net, {"n_sequences": 1}),

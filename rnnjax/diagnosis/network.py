@@ -3,8 +3,8 @@
   h^l_t = step^l(h^l_{t-1}, s^{l-1}_t),  s^l_t = o^l(h^l_t),  s^0_t = x_t                  (1)
 
 A layer that reads backward takes its inputs turned round within the length L of the sequence, so
-that either direction ends with its step L; behind it states stay as they are. `sent_at_end` is what
-either direction of the last layer has reached at its end, as in equation (3) of
+that either direction ends with its step L; what it does behind it, nothing reads. `Sent.at_end` is
+what either direction of the last layer has reached at its end, as in equation (3) of
 `rnnjax.bidirectional`.
 """
 
@@ -52,11 +52,11 @@ def sent(cell: Any, params: Any, x: Array, counts: Array) -> Sent:
     for number, (ahead, *behind) in enumerate(_both(forward, backward), 1):
         name = f"layer_{number}"
         if not behind:
-            by_step = _along(ahead, by_step, counts, name)
+            by_step = _along(ahead, by_step, name)
             ends = by_step[n - 1]
             continue
-        own = _along(ahead, by_step, counts, f"{name}/forward")
-        other = _along(behind[0], by_step[turned], counts, f"{name}/backward")
+        own = _along(ahead, by_step, f"{name}/forward")
+        other = _along(behind[0], by_step[turned], f"{name}/backward")
         by_step = jnp.concatenate([own, other[turned]], axis=1)
         ends = jnp.concatenate([own[n - 1], other[n - 1]])
     return Sent(by_step, ends)
@@ -84,14 +84,13 @@ def _both(forward: Layers, backward: Layers) -> list[tuple[tuple[Any, Any], ...]
     return list(zip(forward, backward, strict=True)) if backward else [(one,) for one in forward]
 
 
-def _along(layer: tuple[Any, Any], x: Array, counts: Array, name: str) -> Array:
+def _along(layer: tuple[Any, Any], x: Array, name: str) -> Array:
     """Return what one layer in one direction sends on at each step, (T, n_o)."""
     cell, params = layer
 
-    def step(h: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, counts = at
-        new = jnp.where(counts, cell.step(params, h, x), h)
+    def step(h: Array, x: Array) -> tuple[Array, Array]:
+        new = cell.step(params, h, x)
         return new, dynamics.output(cell, params, new)
 
     with jax.named_scope(name):
-        return jax.lax.scan(step, cell.initial_state(), (x, counts))[1]
+        return jax.lax.scan(step, cell.initial_state(), x)[1]

@@ -5,6 +5,7 @@ scale-free cotangents, and `recurrences` shows what was found.
 """
 
 from rnnjax.jaxprs.cell import ScanCell
-from rnnjax.jaxprs.recurrences import Recurrence, Recurrences, StateLeaf, recurrences
+from rnnjax.jaxprs.recurrence import Recurrence, StateLeaf
+from rnnjax.jaxprs.recurrences import Recurrences, recurrences
 
 __all__ = ["Recurrence", "Recurrences", "ScanCell", "StateLeaf", "recurrences"]

@@ -54,6 +54,16 @@ class Loop:
         self.line = sources.line_of(equation)
         self.body = opened(self.jaxpr, marks_carry=self.n_carried)
 
+    def __copy__(self) -> "Loop":
+        return self  # a program never changes
+
+    def __deepcopy__(self, _: Any) -> "Loop":
+        return self
+
+    def __reduce__(self) -> Any:
+        told = "a recurrence holds the traced program and cannot be pickled: save its arrays, as in"
+        raise TypeError(f"{told} (r.deltas, r.states)")
+
     @property
     def carried(self) -> list[Any]:
         """The shapes of the leaves of the carry."""
@@ -97,29 +107,6 @@ class Program(NamedTuple):
 def has_derivative(leaf: Any) -> bool:
     """Return whether an array, or the shape of one, is floating point."""
     return jnp.issubdtype(leaf.dtype, jnp.inexact)
-
-
-def weights_in(program: Program, are_weights: Iterable[bool]) -> set[Any]:
-    """Return the variables computed from weights alone: neither from data nor from a state.
-
-    Args:
-      program: the program.
-      are_weights: which of its inputs are weights; the others are data.
-    """
-    pairs = list(zip(program.inputs, are_weights, strict=True))
-    weights = {v for v, is_weight in pairs if is_weight}
-    data = {v for v, is_weight in pairs if not is_weight}
-    for piece in program.pieces:
-        if isinstance(piece, Loop):
-            data |= set(piece.outputs)
-            continue
-        for equation in piece.jaxpr.jaxpr.eqns:
-            read_here = {v for v in equation.invars if not is_literal(v)}
-            if read_here & data:
-                data |= set(equation.outvars)
-            elif read_here & weights:
-                weights |= set(equation.outvars)
-    return weights
 
 
 def is_literal(atom: Atom) -> bool:

@@ -24,6 +24,7 @@ from rnnjax.reports.wording import amount, count
 _WIDTH = 100
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _CELLS = 12
+_NAME_WIDTH = 12
 
 
 def plain(content: RenderableType, width: int = _WIDTH) -> str:
@@ -68,9 +69,11 @@ def alarm(found: Finding) -> Table:
 
 def summary(report: Report) -> Table:
     """A row a layer with the numbers that are asked for most."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("layer", overflow="fold")
-    for name in ("gradient by lag", *HEADS):
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    # Of 80 columns the others leave as many as this: only a longer name is folded.
+    fits = all(len(reading.layer) <= _NAME_WIDTH for reading in report.readings)
+    table.add_column("layer", overflow="ellipsis" if fits else "fold", no_wrap=fits)
+    for name in ("by lag", *HEADS):
         table.add_column(name, no_wrap=True)
     for reading in report.readings:
         first = (printable(reading.layer), sparkline(reading))

@@ -53,6 +53,7 @@ def test_gradients_are_those_by_a_perturbation_of_each_state(name):
         assert np.any(by_hand != 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STACKS)
 def test_norms_by_lag_are_those_of_the_last_loss(name):
     stack = STACKS[name]
@@ -80,6 +81,7 @@ def test_no_layer_underflows_beside_another(float32):
     np.testing.assert_allclose(got[1, -1], n * np.log(b), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_no_stack_is_its_own_layer():
     for cell in (rnnjax.LSTM(2, 3, 2), rnnjax.LRU(2, 3, 2)):
         params = cell.init(KEY)
@@ -115,6 +117,7 @@ def test_the_exponents_of_the_layers_are_those_of_the_stack(name):
         np.testing.assert_allclose(np.sum(got["exponents"]), logs, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_each_layer_has_the_exponents_of_its_cell_driven_alone():
     stack = STACKS["several kinds"]
     params, batch = stack.init(KEY), rnnjax.tasks.WhiteNoise(50, 2, 2).sample(KEY)
