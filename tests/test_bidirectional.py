@@ -94,6 +94,7 @@ def test_lanes_of_different_lengths_are_each_alone():
     assert np.all(np.isnan(got[1, ..., 4:])) and np.all(np.isfinite(got[0]))
 
 
+@pytest.mark.slow
 def test_gradients_at_the_start_are_those_of_jax():
     """dL/dx_t is one product away from dL/dh_t: both ways, all layers, complex ones among them."""
     params = TWO.init(KEY)

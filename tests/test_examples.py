@@ -51,6 +51,7 @@ def test_every_diagnosis_has_its_page_and_every_page_is_linked():
         assert path.name in text
 
 
+@pytest.mark.slow
 def test_eeg_from_start_to_page(float32, monkeypatch, tmp_path):
     ran = run("eeg", tmp_path / "page.html", monkeypatch)
     assert ran["error"] < 0.9 * ran["no_change"]

@@ -77,7 +77,7 @@ def every_step(loss_at_end):
     return loss
 
 
-@pytest.mark.parametrize("at_every_step", [False, True])
+@pytest.mark.parametrize("at_every_step", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_window_is_one_truncated_run_for_each_length(at_every_step):
     loss, params = small.vanilla(gain=1.2, dtype=jnp.float64)
     loss = every_step(loss) if at_every_step else loss

@@ -84,6 +84,7 @@ def alarms():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
@@ -98,6 +99,7 @@ def test_what_is_wrong_with_a_layer_is_an_alarm(alarms, layer, expected):
     assert alarms[layer] == expected
 
 
+@pytest.mark.slow
 def test_the_step_at_which_nan_arises_is_told():
     def loss(params, x):
         def step(h, x):
