@@ -87,6 +87,7 @@ def gated(params, x):
     return c**2 + h**2
 
 
+@pytest.mark.slow
 def test_gates_and_flat_units():
     """Of two examples, one of which is not finite and counts in neither."""
     x = 20 * jnp.sign(jnp.sin(jnp.arange(1.0, 21)))[None]

@@ -67,6 +67,7 @@ def test_half_precision_becomes_float32():
     np.testing.assert_array_equal(params.b, total)
 
 
+@pytest.mark.slow
 def test_rules_and_probes_take_what_was_imported():
     cell, params, arrays = imported("gru", "two_layers_no_bias")
     batch = rnnjax.Batch(arrays["x"], arrays["y"], np.ones(len(arrays["x"])))

@@ -7,11 +7,17 @@ import pytest
 
 import rnnjax
 from rnnjax import scaled
-from tests.crossed import one_in
 from tests.jaxprs.programs import MAKERS, program
 
+ALWAYS = ("counter_and_key", "chunks")
 some_programs = pytest.mark.parametrize(
-    "name", one_in(len(MAKERS) + 1, MAKERS, always=("counter_and_key", "chunks"))
+    "name",
+    [
+        name
+        if name in ("counter_and_key", "chunks")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in MAKERS
+    ],
 )
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import mpmath
 import numpy as np
+import pytest
 from flax import linen as nn
 
 import rnnjax
@@ -70,6 +71,7 @@ def test_one_layer_far_below_the_range():
     check(1)
 
 
+@pytest.mark.slow
 def test_two_layers_that_both_forget():
     """What reaches the lower layer is already below the range when it arrives."""
     lower, upper = check(2)
