@@ -50,7 +50,7 @@ def outcome(function, *given):
         return f"refused: {refused}"
 
 
-@pytest.mark.parametrize("name", one_in(3, probes_found()))
+@pytest.mark.parametrize("name", one_in(6, probes_found()))
 def test_every_probe_gives_the_numbers_of_our_own_cell(name, found, own):
     """Of pure transport, or of the loss where the probe needs one."""
     probe = probes_found()[name]
