@@ -50,7 +50,7 @@ def of_rule(name):
     return cell.init(KEY), run
 
 
-@crossed("name, dtype", rules_found(), DTYPES, always=("BPTT", "RTRL"))
+@crossed("name, dtype", rules_found(), DTYPES, always=("RTRL",), every=2, first=1)
 def test_a_rule_in_another_precision(name, dtype):
     """The same numbers in float64, to the rounding of float32, whatever the program's default."""
     if rule_named(name).stochastic and name != "KeRNL":
@@ -65,7 +65,7 @@ def test_a_rule_in_another_precision(name, dtype):
     assert_close(got, expected, 1e-3)
 
 
-@crossed("name, dtype", probes_found(), DTYPES)
+@crossed("name, dtype", probes_found(), DTYPES, every=2, first=1)
 def test_a_probe_in_another_precision(name, dtype):
     cell = rnnjax.LSTM(2, 2, 2)
     given = narrowed((cell.init(KEY), sequence()), dtype)
@@ -147,7 +147,7 @@ def test_integer_inputs_and_targets(name):
     assert_close(run(whole), run(widened(whole)), 1e-12)
 
 
-@pytest.mark.parametrize("name", one_in(2, rules_found(), always=["RTRL"]))
+@pytest.mark.parametrize("name", one_in(5, rules_found(), always=["RTRL"], first=3))
 def test_a_rule_on_integers(name):
     rule = rule_named(name)
     cell = cell_of(rule)
@@ -169,9 +169,9 @@ def test_labels():
     cell = rnnjax.Vanilla(2, 3, 4)
     params, x = cell.init(KEY), jax.random.normal(KEY, (4, 2))
     labels = jnp.array([0, 3, 1, 1])
-    of_labels = rules.BPTT()(cell, cross_entropy, params, rnnjax.Batch(x, labels, jnp.ones(4)))
-    one_hot = rnnjax.Batch(x, jax.nn.one_hot(labels, 4), jnp.ones(4))
-    of_vectors = rules.BPTT()(cell, cross_entropy, params, one_hot)
+    run = jax.jit(lambda batch: rules.BPTT()(cell, cross_entropy, params, batch))
+    of_labels = run(rnnjax.Batch(x, labels, jnp.ones(4)))
+    of_vectors = run(rnnjax.Batch(x, jax.nn.one_hot(labels, 4), jnp.ones(4)))
     np.testing.assert_allclose(of_labels.loss, of_vectors.loss, rtol=1e-13)
     assert_close(scaled.plain(of_labels.grads), scaled.plain(of_vectors.grads), 1e-12)
     assert np.isnan(cross_entropy(jnp.ones(4), jnp.array(4)))

@@ -73,7 +73,7 @@ def of_rule(name):
     return run(cut), jax.vmap(lambda fill: run(padded(cut, fill)))(FILLS)
 
 
-@pytest.mark.parametrize("name", one_in(2, rules_found(), always=["BPTT", "RTRL", "DNI"]))
+@pytest.mark.parametrize("name", one_in(4, rules_found(), always=["RTRL"], first=1))
 def test_a_rule_sees_nothing_of_padding(name):
     if name == "TeacherForcing":
         return  # its state is the target of the step before, which is needed
@@ -86,7 +86,7 @@ def test_a_rule_sees_nothing_of_padding(name):
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(behind))
 
 
-@crossed("name, loss", probes_found(), [squared_error, None])
+@crossed("name, loss", probes_found(), [squared_error, None], every=2)
 def test_a_probe_sees_nothing_of_padding(name, loss):
     probe = probes_found()[name]
     if loss is None and name in ("step_contributions", "curvature_along_gradient"):
@@ -194,9 +194,12 @@ def test_lags_of_alignment_count_from_the_last_weight():
     params, batch = VANILLA.init(KEY), sequence()
     for rule in (rules.BPTT(), rules.RTRL()):
         state = rule.init(VANILLA, params, batch)
-        args = (rule, VANILLA, squared_error, params)
-        cut = probes.by_lag(*args, batch, state, [0, 2, L])
-        filled = probes.by_lag(*args, padded(batch, jnp.nan), state, [0, 2, L])
+
+        def run(b, rule=rule, state=state):
+            return probes.by_lag(rule, VANILLA, squared_error, params, b, state, [0, 2, L])
+
+        run = jax.jit(run)
+        cut, filled = run(batch), run(padded(batch, jnp.nan))
         assert_same(jax.vmap(scaled.shift)(filled.value, filled.exponent),
                     jax.vmap(scaled.shift)(cut.value, cut.exponent))  # fmt: skip
 
@@ -207,11 +210,12 @@ def test_lengths_differ_between_sequences_under_vmap():
     lengths = jnp.array([1, 4, T])
     mask = (jnp.arange(T)[None] < lengths[:, None]).astype(float)
     batch = rnnjax.Batch(x, x, mask)
-    both = jax.vmap(lambda b: probes.log_norm_by_lag(VANILLA, None, params, b)["log_norm"])(batch)
+    run = lambda b: probes.log_norm_by_lag(VANILLA, None, params, b)["log_norm"]  # noqa: E731
+    both = jax.jit(jax.vmap(run))(batch)
     for n, got in zip(lengths, both, strict=True):
         n = int(n)
         one = rnnjax.Batch(x[list(lengths).index(n), :n], x[0, :n], jnp.ones(n))
-        expected = probes.log_norm_by_lag(VANILLA, None, params, one)["log_norm"]
+        expected = jax.jit(run)(one)
         np.testing.assert_allclose(got[: n + 1], expected, atol=1e-12)
         assert np.all(np.isnan(got[n + 1 :]))
 

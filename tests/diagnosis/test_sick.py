@@ -39,8 +39,8 @@ def run_gated(p, x):
     return jax.lax.scan(step, jnp.zeros(len(p["b"])), x)[0]
 
 
-def ward(params, x):
-    """The loss of a program in which every layer is sick in a way of its own."""
+def sick_layers(params, x):
+    """The loss of a program in which each layer has one fault."""
     states = [
         run(jnp.tanh, params["chaotic"], 0 * x),
         run(jnp.tanh, params["forgets"], 1000 * x),
@@ -54,8 +54,8 @@ def ward(params, x):
 LAYERS = ("chaotic", "saturated", "dead", "too long", "gated")
 
 
-def cared_for():
-    """Parameters of the ward."""
+def params_of_sick_layers():
+    """Parameters of `sick_layers`."""
     U, b = random(4, 2, 1), jnp.zeros(4)
     return {
         "chaotic": {"W": 3 * random(16, 16, 0), "U": random(16, 2, 1), "b": jnp.zeros(16)},
@@ -74,7 +74,12 @@ def alarms():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(import_module("rnnjax.diagnosis.diagnose"), "_measured_remedies", _none)
         report = rnnjax.diagnose(
-            ward, cared_for(), small.sequences(3, T), n_closer=1, longest_window=2, n_exponents=1
+            sick_layers,
+            params_of_sick_layers(),
+            small.sequences(3, T),
+            n_closer=1,
+            longest_window=2,
+            n_exponents=1,
         )
     assert len(report.layers) == len(LAYERS)
     names = dict(zip(LAYERS, report.layers, strict=True))

@@ -63,7 +63,7 @@ def goes_on_in_batches(rule):
 
 @pytest.fixture(
     scope="module",
-    params=one_in(2, rules_found(), always=["BPTT", "RTRL", "EligibilityTrace", "SnAp"]),
+    params=one_in(3, rules_found(), always=["BPTT", "RTRL", "SnAp"]),
 )
 def seen(request):
     """One compiled program of everything that is asked of a rule."""

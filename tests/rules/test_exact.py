@@ -75,7 +75,7 @@ def loss_of(number):
     return wide_loss
 
 
-@pytest.mark.parametrize("name", one_in(2, CELLS, always=["Vanilla", "LSTM", "LRU"]))
+@pytest.mark.parametrize("name", one_in(4, CELLS, always=["Vanilla", "LSTM", "LRU"]))
 def test_exact_rules_are_jax_grad(name):
     cell = CELLS[name]
 
