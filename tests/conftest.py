@@ -10,9 +10,9 @@ os.environ["XLA_FLAGS"] = " ".join(
         os.environ.get("XLA_FLAGS", ""),
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
-        # A quarter less to compile; other releases may not know the flag, and stop at it.
+        # Half as much to compile; other releases may not know the flags, and stop at them.
         *(
-            ["--xla_cpu_use_fusion_emitters=false"]
+            ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
             if metadata.version("jaxlib").startswith("0.10.")
             else []
         ),
