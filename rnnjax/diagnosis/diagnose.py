@@ -11,6 +11,7 @@ import numpy as np
 import rnnjax
 from rnnjax import probes
 from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, units
+from rnnjax.diagnosis.batches import Pass, n_products, over_examples
 from rnnjax.diagnosis.dataset import dataset_of
 from rnnjax.diagnosis.effects import as_remedies
 from rnnjax.diagnosis.examples import number_of
@@ -77,16 +78,23 @@ def diagnose(
 
     progress("recurrences")
     found = jax.eval_shape(lambda *at: recurrences(loss, *at, layers=names), params, first)
-    progress(f"{_names(found)} on {n} examples")
-    of_all = measure.rows_of(loss, params, names, measure.wide)
-    program, rows = measure.over_examples(of_all, examples, batch_size)
-    progress(f"windows, weights and spectra on {min(n, n_closer)} examples")
+    n_closer = min(n, n_closer)
+    progress(f"{_names(found)} on {n} examples; windows, weights and spectra on {n_closer}")
     effort = Effort(longest_window, 1e-3, n_exponents)
+    of_all = measure.rows_of(loss, params, names, measure.wide)
     of_some = measure.rows_of(loss, params, names, lambda r: measure.close(r, effort))
-    _, closer = measure.over_examples(of_some, some, batch_size)
+    n_passes = longest_window + 2 * n_exponents
+    # The program that takes longest to compile comes first.
+    (_, closer), (program, rows) = over_examples(
+        [
+            Pass(of_some, some, n_passes * n_products(found, n_closer)),
+            Pass(of_all, examples, n_products(found, n)),
+        ],
+        batch_size,
+    )
     by_layer = {r.name: {**rows[r.name], **closer[r.name]} for r in found}
     origins.add_origins(loss, params, examples, by_layer, names)
-    attrs = _attributes(found, title, n, min(n, n_closer))
+    attrs = _attributes(found, title, n, n_closer)
     data = dataset_of({r.name: _alone(r, by_layer[r.name]) for r in found}, program, attrs)
     report = Report(data)
     changed = _measured_remedies(loss, params, some, found, report, names, batch_size, progress)
@@ -181,7 +189,8 @@ def _measured_remedies(
         return remedies.effects(r, recurrent[r.name]) if r.name in recurrent else {}
 
     of_example = measure.rows_of(loss, params, names, measured)
-    _, rows = measure.over_examples(of_example, examples, batch_size)
+    n = number_of(examples)
+    _, rows = over_examples([Pass(of_example, examples, n_products(found, n))], batch_size)[0]
     return [
         remedy
         for reading in report.readings

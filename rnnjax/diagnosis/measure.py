@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rnnjax import scaled
 from rnnjax.diagnosis import memory, spectrum, transport, units, weights, window
@@ -76,27 +75,6 @@ def of_program(found: Recurrences) -> Rows:
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(n.value)) for n in leaves]))
     log_norm = jnp.where(finite, scaled.log_norm(found.gradient), jnp.nan)
     return {"loss": found.loss, "log_norm_gradient": log_norm}
-
-
-def over_examples(function: Callable[[Any], Any], examples: Any, batch_size: int) -> Any:
-    """Return what a function gives for each example, stacked on the host, a batch at a time."""
-    n = len(jax.tree.leaves(examples)[0])
-    mapped = jax.jit(jax.vmap(function), compiler_options=_compile_fast())
-    pieces = []
-    for start in range(0, n, batch_size):
-        some = jax.tree.map(lambda a, s=start: a[s : s + batch_size], examples)
-        pieces.append(jax.device_get(mapped(some)))
-    return jax.tree.map(lambda *a: np.concatenate(a), *pieces)
-
-
-def _compile_fast() -> dict[str, Any]:
-    """Return options for programs that run once: on a CPU the compiler takes a third of the time.
-
-    Products of matrices come from libraries and are as fast as ever.
-    """
-    if jax.default_backend() != "cpu":
-        return {}
-    return {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 def rows_of(
