@@ -337,6 +337,7 @@ BAD_DATA = [
     (READ, {}, {"x": X + 0j}, "x: expected real numbers, got complex128"),
     (READ, {}, {"x": X}, "readout: expected targets y in d.npz, got none"),
     (READ[:3], {}, Y, "readout: expected --readout with the name of the linear layer that gives y"),
+    (READ[:3], {}, {"x": X, "y": np.ones((3, 1))}, "readout: expected --readout with the name of"),
     ([*READ[:4], "no"], {}, Y, "no.weight: expected an array, got none"),
     (READ, {}, Y | {"y": np.array([0.0, 1.0, 1.0])}, "y: expected numbers of shape (3, 2), "
      "(3, 5, 2), or integer labels, got float64 (3,)"),

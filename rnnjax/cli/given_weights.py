@@ -27,12 +27,9 @@ def read(arguments: Namespace) -> tuple[Program, str]:
     if arguments.data is None:
         raise ConfigError("data", "expected --data FILE.npz with the sequences, got none")
     cell, params = _network(arguments, weights)
-    given = sequences.read(Path(arguments.data), cell.n_x, cell.n_y)
-    has_readout, has_targets = arguments.readout is not None, given.y is not None
-    if has_targets and not has_readout:
-        told = "expected --readout with the name of the linear layer that gives y, got none"
-        raise ConfigError("readout", told)
-    if has_readout and not has_targets:
+    has_readout = arguments.readout is not None
+    given = sequences.read(Path(arguments.data), cell.n_x, cell.n_y if has_readout else None)
+    if has_readout and given.y is None:
         raise ConfigError("readout", f"expected targets y in {arguments.data}, got none")
     loss, told = _aim(cell, given)
     return Program(loss, params, _examples(given, params), Path(arguments.source).stem), told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -39,8 +39,8 @@ class Sequences(NamedTuple):
         return self.y is not None and self.y.ndim == (2 if self.has_labels else 3)
 
 
-def read(path: Path, n_x: int, n_y: int) -> Sequences:
-    """Read sequences for a network of n_x inputs and n_y outputs.
+def read(path: Path, n_x: int, n_y: int | None) -> Sequences:
+    """Read sequences for a network of n_x inputs and n_y outputs, None if it has no readout.
 
     Raises:
         ConfigError: the file cannot be read, or does not fit.
@@ -53,7 +53,11 @@ def read(path: Path, n_x: int, n_y: int) -> Sequences:
         _refuse("x", f"{n_x} inputs, as the weights have, in the last axis", x.shape)
     mask = _mask(arrays, x.shape[:2])
     x = np.where(_counted(mask)[..., None], x, 0)
-    return Sequences(x, mask, _targets(arrays["y"], mask, n_y) if "y" in arrays else None)
+    if "y" not in arrays:
+        return Sequences(x, mask, None)
+    if n_y is None:
+        _refuse("readout", "--readout with the name of the linear layer that gives y", "none")
+    return Sequences(x, mask, _targets(arrays["y"], mask, n_y))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -135,5 +139,5 @@ def _labels(y: np.ndarray, mask: np.ndarray, n_y: int) -> np.ndarray:
     return y
 
 
-def _refuse(key: str, expected: str, got: object) -> None:
+def _refuse(key: str, expected: str, got: object) -> NoReturn:
     raise ConfigError(key, f"expected {expected}, got {got}")
