@@ -222,4 +222,4 @@ def _to_constants(
     stacks = [Scaled(v, deltas.exponent) for v in deltas.values]
     if kind.places is None:
         stacks += [Scaled(v, given.outputs.exponent) for v in given.outputs.values]
-    return graded.transposed(lambda c: pull(c)[0], stacks, results, until_nonzero=True)
+    return graded.transposed(lambda c: pull(c)[0], stacks, results, until_known=True)

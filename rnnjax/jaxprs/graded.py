@@ -76,7 +76,7 @@ def transposed(
     cotangents: list[Scaled],
     like: list[Any],
     *,
-    until_nonzero: bool = False,
+    until_known: bool = False,
 ) -> list[Scaled]:
     """Return the image of some cotangents under a linear map, band by band.
 
@@ -84,23 +84,29 @@ def transposed(
       pull: the map, from plain arrays shaped as the cotangents.
       cotangents: with an exponent for each entry, or for each index of their leading axes.
       like: shapes and dtypes of what the map takes.
-      until_nonzero: stop when every image has an entry other than 0; what follows is smaller than
-        the largest entry of an image by more than the width of a band.
+      until_known: stop when what is left, carried through the map with the gain seen so far, is
+        below the last digit of every entry of the images.
     """
     dtype = jnp.result_type(*(c.value.dtype for c in cotangents))
-    width = jnp.finfo(dtype).maxexp // 2
+    width, digits = jnp.finfo(dtype).maxexp // 2, jnp.finfo(dtype).nmant
 
     images = jax.eval_shape(pull, [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in like])
     layout = Layout.of(images)
 
+    def top_of(left: list[Array]) -> Array:
+        return jnp.max(jnp.stack([jnp.max(e, initial=2 * scaled.ZERO_EXPONENT) for e in left]))
+
     def goes_on(state: Any) -> Array:
-        left, so_far = state
+        left, so_far, gain = state
         remains = _any([~scaled.is_zero(e) for e in left])
-        return remains & jnp.any(scaled.is_zero(layout.tops(so_far))) if until_nonzero else remains
+        if not until_known:
+            return remains
+        known = so_far.exponent >= top_of(left) + gain + digits
+        return remains & ~jnp.all(known & ~scaled.is_zero(so_far.exponent))
 
     def next_band(state: Any) -> Any:
-        left, so_far = state
-        top = jnp.max(jnp.stack([jnp.max(e, initial=2 * scaled.ZERO_EXPONENT) for e in left]))
+        left, so_far, gain = state
+        top = top_of(left)
         taken = [e > top - width for e in left]
         plain = [
             _in_unit(c, e, t, top, shape)
@@ -108,11 +114,13 @@ def transposed(
         ]
         own = of(layout.pack(pull(plain)), top)
         left = [jnp.where(t, scaled.ZERO_EXPONENT, e) for e, t in zip(left, taken, strict=True)]
-        return left, scaled.add(so_far, own)
+        own_gain = jnp.max(own.exponent, initial=2 * scaled.ZERO_EXPONENT) - top
+        return left, scaled.add(so_far, own), jnp.maximum(gain, own_gain)
 
     left = [c.exponent for c in cotangents]
     start = of(jnp.zeros(layout.size, layout.dtype))
-    total = jax.lax.while_loop(goes_on, next_band, (left, start))[1]
+    no_gain = jnp.full((), scaled.ZERO_EXPONENT, jnp.int32)
+    total = jax.lax.while_loop(goes_on, next_band, (left, start, no_gain))[1]
     values, exponents = layout.split(total.value), layout.split(total.exponent)
     dtypes = [packing.wide_dtype(image.dtype) for image in images]
     triples = zip(values, exponents, dtypes, strict=True)

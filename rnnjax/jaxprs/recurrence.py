@@ -1,7 +1,6 @@
 """One recurrence of a program: its name, its place, its gradient, and itself as a cell."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -88,7 +87,11 @@ class Recurrence:
 
 
 def found_in(
-    program: Program, passes: dict[Loop, Pass], are_weights: list[bool], outer: str = ""
+    program: Program,
+    passes: dict[Loop, Pass],
+    are_weights: list[bool],
+    outer: str = "",
+    step: str = "",
 ) -> Iterator[Recurrence]:
     """Yield the recurrences in order of execution, those inside of another step by step.
 
@@ -97,9 +100,11 @@ def found_in(
       passes: what the way back through each of its loops gave.
       are_weights: which of its inputs are weights.
       outer: what the names begin with.
+      step: what they end with, the step of the recurrence around them.
     """
     weights = weights_in(program, are_weights)
-    for loop, name in _names(program, outer).items():
+    for loop, own_name in _names(program, outer).items():
+        name = own_name + step
         own = [not is_literal(v) and v in weights for v in loop.inputs]
         if loop.moving:
             yield _recurrence(loop, passes[loop], name, own[: loop.n_constants])
@@ -114,8 +119,7 @@ def _inside(
 ) -> Iterator[Recurrence]:
     for i in range(loop.length):
         at_i = jax.tree.map(lambda a, i=i: a[i], inner)
-        for one in found_in(loop.body, at_i, are_weights, f"{name}/"):
-            yield replace(one, name=f"{one.name}[{i}]")
+        yield from found_in(loop.body, at_i, are_weights, f"{name}/", f"[{i}]")
 
 
 def _names(program: Program, outer: str) -> dict[Loop, str]:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax.errors import one_line, shown
-from rnnjax.jaxprs import backward, graded, unseen
+from rnnjax.jaxprs import backward, graded, nonlinear, unseen
 from rnnjax.jaxprs.arguments import check_arrays, check_known, chosen
 from rnnjax.jaxprs.packing import Layout
 from rnnjax.jaxprs.program import Program, has_derivative, opened
@@ -72,7 +72,7 @@ def recurrences(
 
     Args:
       loss: (params, example) -> (), a real number; any JAX program. It may be called within `jit`
-        and `vmap`.
+        and `vmap`; outside of `jit` it is traced and compiled at every call.
       params: a tree of arrays.
       example: what the loss takes besides, a tree of arrays.
       layers: names of the recurrences to return; all if None.
@@ -82,10 +82,13 @@ def recurrences(
         there is no recurrence of that name.
     """
     names = chosen(layers)
-    check_program(loss, params, example)
+    program, notes = check_program(loss, params, example)
     try:
-        found = _measured(_Hashable(loss), params, example)
-    except ValueError as error:  # a while loop between params and loss
+        # Traced and compiled at each call: what the loss closes over may have changed.
+        found = jax.jit(functools.partial(_measured, program, notes))(params, example)
+    except ValueError as error:
+        if "while_loop" not in str(error):
+            raise
         why = one_line(str(error).splitlines()[0], 300)
         raise ValueError(f"loss: expected a program with a gradient, got {why}") from error
     if names is None:
@@ -94,15 +97,19 @@ def recurrences(
     return replace(found, all=tuple(found[name] for name in names))
 
 
-def check_program(loss: Loss, params: Any, example: Any) -> None:
-    """Check that a loss of params and an example is one number, and holds a recurrence."""
+def check_program(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[str, ...]]:
+    """Check that a loss of params and an example is one number, and holds a recurrence.
+
+    Returns:
+      what `program_of` does.
+    """
     if not callable(loss):
         raise ValueError(f"loss: expected a function (params, example) -> (), got {shown(loss)}")
     check_arrays("params", params)
     check_arrays("example", example)
     if not any(has_derivative(jnp.asarray(leaf)) for leaf in jax.tree.leaves(params)):
         raise ValueError("params: expected floating-point arrays, got none")
-    program_of(loss, params, example)
+    return program_of(loss, params, example)
 
 
 def program_of(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[str, ...]]:
@@ -112,7 +119,8 @@ def program_of(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[st
       ValueError: the loss cannot be traced, is not a real number, or holds no recurrence.
     """
     try:
-        traced, shape = jax.make_jaxpr(loss, return_shape=True)(params, example)
+        # A function of its own, as JAX keeps the trace of one that it has seen before.
+        traced, shape = jax.make_jaxpr(lambda *at: loss(*at), return_shape=True)(params, example)
     except Exception as error:
         why = one_line(" ".join(str(error).split()), 300)
         raise ValueError(f"loss: expected it to take params and one example, got {why}") from error
@@ -128,25 +136,16 @@ def program_of(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[st
             "loss: expected a recurrence (a scan that carries numbers), got none; "
             + ("; ".join(notes) or "write the loop over time as jax.lax.scan")
         )
+    clipped = nonlinear.rule_in(traced)
+    if clipped:
+        raise ValueError(
+            "loss: expected backward rules (custom_vjp) that are linear in the cotangent, got "
+            f"{clipped}, which differs for a scale-free one; measure the program without the rule"
+        )
     return program, notes
 
 
-class _Hashable:
-    """A loss for the cache of `jit`: equal to another if it is the same object."""
-
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hashable) and self.loss is other.loss
-
-    def __hash__(self) -> int:
-        return id(self.loss)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _measured(loss: _Hashable, params: Any, example: Any) -> Recurrences:
-    program, notes = program_of(loss.loss, params, example)
+def _measured(program: Program, notes: tuple[str, ...], params: Any, example: Any) -> Recurrences:
     leaves, structure = jax.tree.flatten(params)
     inputs = [*leaves, *jax.tree.leaves(example)]
     ran = run(program, inputs)

@@ -39,6 +39,95 @@ def test_a_scan_without_steps_is_no_recurrence():
         rnnjax.recurrences(last, weights(), sequence()[0][:0])
 
 
+def test_what_the_loss_closes_over_may_change():
+    """A mask, and a field of the object whose method is the loss."""
+
+    class Masked:
+        mask = np.ones(N)
+
+        def loss(self, params, example):
+            return jnp.sum(self.mask * scanned(params, example[0])[-1])
+
+    masked = Masked()
+    gradients_agree(masked.loss, weights(), sequence())
+    masked.mask = np.zeros(N)
+    assert rnnjax.recurrences(masked.loss, weights(), sequence()).loss == 0
+
+
+def test_a_weight_of_an_early_step_does_not_underflow_before_plain_numbers(float32):
+    """h_t = h_{t-1} / 2 + E_t: dL/dE_t = 2^-(T - t), whichever order of magnitude E_T has."""
+    n_steps = 300
+
+    def loss(rows, order):
+        def step(h, t):
+            return h / 2 + rows[t], None
+
+        return jax.lax.scan(step, jnp.zeros(()), order)[0]
+
+    found = rnnjax.recurrences(loss, jnp.ones(n_steps), jnp.arange(n_steps))
+    plain = np.asarray(scaled.plain(found.gradient))
+    expected = 2.0 ** -np.arange(100)
+    np.testing.assert_allclose(plain[::-1][:100], expected, rtol=1e-6)
+
+
+def test_recurrences_in_recurrences_are_named_by_the_steps_around_them():
+    def nested(depth):
+        def step(h, x):
+            return (jnp.tanh(h + x) if depth == 1 else nested(depth - 1)(h, x)), None
+
+        return lambda h, xs: jax.lax.scan(step, h, xs)[0]
+
+    def loss(params, example):
+        return jnp.sum(nested(3)(params, example))
+
+    found = rnnjax.recurrences(loss, jnp.ones(2), jnp.ones((2, 1, 3, 2)))
+    outer = [f"scan_0/scan_0[{i}]" for i in range(2)]
+    inner = [f"{name}/scan_0[0]" for name in outer]
+    assert found.names == ("scan_0", outer[0], inner[0], outer[1], inner[1])
+
+
+@jax.custom_jvp
+def straight_through(z):
+    """The sign of z, with the derivative of z."""
+    return jnp.sign(z)
+
+
+straight_through.defjvps(lambda tangent, sign, z: tangent)
+IN_HALF = {
+    "a rule": lambda a: straight_through(a),
+    "relu at 0": lambda a: a + jax.nn.relu(0 * a),
+    "silu": jax.nn.silu,
+    "cond": lambda a: jax.lax.cond(a[0] > 0, lambda a: 2 * a, jnp.tanh, a),
+    "map": lambda a: jax.lax.map(jnp.tanh, a),
+    "random": lambda a: a + jax.random.normal(jax.random.key(0), a.shape, a.dtype),
+    "max at": lambda a: a.at[1].max(a[0]),
+}
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", IN_HALF)
+def test_rules_and_branches_in_half_precision(name, dtype):
+    """As jax.grad has it, to the digits of the format."""
+
+    def loss(params, example):
+        def step(h, x):
+            return params["b"] * h + IN_HALF[name](params["W"] @ h + x), None
+
+        start = jnp.zeros(len(params["b"]), params["b"].dtype)
+        return jnp.sum(jax.lax.scan(step, start, example)[0].astype(jnp.float32))
+
+    rng = np.random.default_rng(0)
+    params = {"W": rng.normal(size=(3, 3)) / 3, "b": np.full(3, 0.5)}
+    params, example = jax.tree.map(
+        lambda a: jnp.asarray(a, dtype), (params, rng.normal(size=(4, 3)))
+    )
+    got = scaled.plain(rnnjax.recurrences(loss, params, example).gradient)
+    right = jax.jit(jax.grad(loss))(params, example)
+    for key, value in right.items():
+        value = np.asarray(value, float)
+        np.testing.assert_allclose(got[key], value, rtol=0, atol=0.03 * np.abs(value).max())
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_powers_of_two_in_half_precision(dtype):
     """Exact far below the range: h' = h / 128 + x gives dL/dh_t = 128^-(T - t)."""

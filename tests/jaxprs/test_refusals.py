@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rnnjax
+from rnnjax import scaled
 from tests.jaxprs.hand_written import N, head, scanned, sequence, tanh_step, weights
 from tests.jaxprs.loops import mean_square
 
@@ -44,6 +45,47 @@ def while_loop(params, xs):
         return state[0] + 1, tanh_step(params, state[1], xs[0])
 
     return jax.lax.while_loop(lambda s: s[0] < 5, step, (0, jnp.zeros(N)))[1]
+
+
+@jax.custom_vjp
+def clipped(h):
+    """h, with a cotangent that is clipped on its way back."""
+    return 1 * h
+
+
+clipped.defvjp(lambda h: (h, None), lambda _, g: (jnp.clip(g, -0.01, 0.01),))
+
+
+@jax.custom_vjp
+def halved(h):
+    """h, of whose cotangent half goes back where h is positive."""
+    return 1 * h
+
+
+halved.defvjp(lambda h: (h, h), lambda h, g: (jnp.where(h > 0, g / 2, g),))
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_backward_rule_has_to_be_linear(within):
+    def loss_with(rule):
+        def loss(params, example):
+            def step(h, x):
+                h = tanh_step(params, h, x)
+                return (rule(h) if within else h), None
+
+            h = jax.lax.scan(step, jnp.zeros(N), example[0])[0]
+            return jnp.sum(h if within else rule(h))
+
+        return loss
+
+    told = r"^loss: expected backward rules \(custom_vjp\) that are linear .*, got max of the "
+    with pytest.raises(ValueError, match=told + r"cotangent \(test_refusals.py:\d+\)[^\n]*$"):
+        rnnjax.recurrences(loss_with(clipped), weights(), sequence())
+    loss = loss_with(halved)
+    got = scaled.plain(rnnjax.recurrences(loss, weights(), sequence()).gradient)
+    right = jax.jit(jax.grad(loss))(weights(), sequence())
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
 def counting(params, xs):
