@@ -18,6 +18,7 @@ from flax import struct
 from rnnjax.errors import one_line, shown
 from rnnjax.jaxprs import backward, graded, nonlinear, unseen
 from rnnjax.jaxprs.arguments import check_arrays, check_known, chosen
+from rnnjax.jaxprs.known import known
 from rnnjax.jaxprs.packing import Layout
 from rnnjax.jaxprs.program import Program, has_derivative, opened
 from rnnjax.jaxprs.recurrence import Recurrence, found_in
@@ -72,7 +73,7 @@ def recurrences(
 
     Args:
       loss: (params, example) -> (), a real number; any JAX program. It may be called within `jit`
-        and `vmap`; outside of `jit` it is traced and compiled at every call.
+        and `vmap`; outside of `jit` it is traced at every call.
       params: a tree of arrays.
       example: what the loss takes besides, a tree of arrays.
       layers: names of the recurrences to return; all if None.
@@ -82,10 +83,9 @@ def recurrences(
         there is no recurrence of that name.
     """
     names = chosen(layers)
-    program, notes = check_program(loss, params, example)
+    measured = check_program(loss, params, example)
     try:
-        # Traced and compiled at each call: what the loss closes over may have changed.
-        found = jax.jit(functools.partial(_measured, program, notes))(params, example)
+        found = measured(params, example)
     except ValueError as error:
         if "while_loop" not in str(error):
             raise
@@ -97,11 +97,11 @@ def recurrences(
     return replace(found, all=tuple(found[name] for name in names))
 
 
-def check_program(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[str, ...]]:
+def check_program(loss: Loss, params: Any, example: Any) -> Callable[[Any, Any], "Recurrences"]:
     """Check that a loss of params and an example is one number, and holds a recurrence.
 
     Returns:
-      what `program_of` does.
+      (params, example) -> its recurrences, compiled.
     """
     if not callable(loss):
         raise ValueError(f"loss: expected a function (params, example) -> (), got {shown(loss)}")
@@ -109,14 +109,15 @@ def check_program(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple
     check_arrays("example", example)
     if not any(has_derivative(jnp.asarray(leaf)) for leaf in jax.tree.leaves(params)):
         raise ValueError("params: expected floating-point arrays, got none")
-    return program_of(loss, params, example)
+    traced = _traced(loss, params, example)
+    return known(loss, traced, lambda: jax.jit(functools.partial(_measured, *_program_of(traced))))
 
 
-def program_of(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[str, ...]]:
-    """Return a loss as a program, and what else in it may be a recurrence.
+def _traced(loss: Loss, params: Any, example: Any) -> Any:
+    """Return the closed jaxpr of a loss.
 
     Raises:
-      ValueError: the loss cannot be traced, is not a real number, or holds no recurrence.
+      ValueError: it cannot be traced, or is not a real number.
     """
     try:
         # A function of its own, as JAX keeps the trace of one that it has seen before.
@@ -129,6 +130,15 @@ def program_of(loss: Loss, params: Any, example: Any) -> tuple[Program, tuple[st
     if not is_number or not jnp.issubdtype(leaves[0].dtype, jnp.floating):
         told = ", ".join(f"{leaf.dtype}{tuple(leaf.shape)}" for leaf in leaves) or "nothing"
         raise ValueError(f"loss: expected one real number of shape (), got {one_line(told, 200)}")
+    return traced
+
+
+def _program_of(traced: Any) -> tuple[Program, tuple[str, ...]]:
+    """Return a closed jaxpr as a program, and what else in it may be a recurrence.
+
+    Raises:
+      ValueError: it holds no recurrence, or a backward rule that is not linear.
+    """
     program = opened(traced)
     notes = unseen.notes(traced, found_any=bool(program.loops))
     if not program.loops:

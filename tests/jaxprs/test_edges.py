@@ -298,3 +298,20 @@ def test_a_state_computed_from_another_around_an_inner_scan():
     found = gradients_agree(loss, weights(), sequence())
     right = jax.grad(oracle)(jnp.zeros((3, 2 * N)))
     np.testing.assert_allclose(scaled.plain(found[0].deltas), right, rtol=1e-9)
+
+
+def test_the_same_trace_is_one_program():
+    """Results of two calls are trees of one structure, until the loss changes."""
+    factors = [np.ones(N)]
+
+    def loss(params, example):
+        return jnp.sum(jax.jit(lambda h: factors[0] * h)(scanned(params, example[0])[-1]))
+
+    def structure():
+        return jax.tree.structure(rnnjax.recurrences(loss, weights(), sequence()))
+
+    before = structure()
+    assert structure() == before
+    factors[0] = 2 * factors[0]
+    assert structure() != before
+    gradients_agree(loss, weights(), sequence())
