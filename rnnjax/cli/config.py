@@ -12,7 +12,8 @@ from rnnjax.cli.arguments import SWITCHES, VALUED
 from rnnjax.errors import ConfigError, one_line, shown, suggestion
 from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.request import Request, request_of
-from rnnjax.sweep.spec import Config, item_type, model_at
+from rnnjax.sweep.config import model_of
+from rnnjax.sweep.setting import Setting, annotation_of, item_type
 
 MAX_BYTES = 1_000_000
 Override = tuple[str, str]
@@ -28,7 +29,7 @@ def requested(arguments: argparse.Namespace, overrides: Sequence[Override]) -> R
     data = _file_data(experiment, arguments)
     _refuse_foreign(experiment, data, arguments)
     for key, text in overrides:
-        _lay_over(experiment.config, data, key, text)
+        _lay_over(experiment.setting, data, key, text)
     _check_repeated(overrides)
     try:
         return request_of(experiment, data, "float64" if arguments.x64 else experiment.precision)
@@ -79,30 +80,33 @@ def _refuse_foreign(
     experiment: Experiment, data: dict[str, Any], arguments: argparse.Namespace
 ) -> None:
     """Raise ConfigError where no key of a file is one of the config: it is for something else."""
-    known = experiment.config.model_fields
+    known = model_of(experiment.setting).model_fields
     if data and not set(data) & set(known):
         told = f"expected the config of {one_line(arguments.experiment)}, with keys like "
         told += f"{', '.join(list(known)[:6])}, got {', '.join(map(shown, list(data)[:6]))}"
         raise ConfigError(str(arguments.config or "config"), told)
 
 
-def _lay_over(model: type[Config], data: dict[str, Any], key: str, text: str) -> None:
+def _lay_over(setting: type[Setting], data: dict[str, Any], key: str, text: str) -> None:
+    """Put an option in its place; a value replaces an axis of the file, and an axis a value."""
     *path, last = key.split(".")
     if not all((*path, last)):
         raise ConfigError("usage", f"expected a key after --, got {shown(key)}")
+    whole = data
     for name in path:
         data = data.setdefault(name, {})
         if not isinstance(data, dict):
             raise ConfigError(key, f"expected {name} to be a table, got {shown(data)}")
-    holder = model_at(model, tuple(path))
-    field = holder.model_fields.get(last) if holder else None
-    data[last] = text if field and _takes_text(field.annotation) else _scalar(text)
+    data[last] = text if _takes_text(setting, path, last) else _scalar(text)
+    replaced = whole if path == ["axes"] else whole.get("axes") if not path else None
+    if isinstance(replaced, dict) and last in setting.model_fields:
+        replaced.pop(last, None)
 
 
-def _takes_text(annotation: Any) -> bool:
-    """Whether a value is text whatever it looks like: strings, and axes with their grammar."""
-    is_axis = getattr(annotation, "__origin__", None) is tuple
-    return annotation is str or (is_axis and item_type(annotation) is str)
+def _takes_text(setting: type[Setting], path: list[str], name: str) -> bool:
+    """Whether a value is text whatever it looks like: strings, also along an axis."""
+    known = name in setting.model_fields and path[:1] in ([], ["axes"])
+    return known and item_type(annotation_of(setting, name)) is str
 
 
 def _scalar(text: str) -> Any:

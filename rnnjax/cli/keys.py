@@ -7,29 +7,36 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rnnjax.cli.text import hanging
-from rnnjax.sweep.spec import AxisKind, NameOf
+from rnnjax.sweep.config import model_of
+from rnnjax.sweep.setting import NameOf, Setting, fields_of, kind_of
 
+_AXES = (
+    "an axis of any of these, as in --axes.gain 'lin(0.5,2,31)'; static values are programs of their "
+    "own, traced ones run side by side; --axes.CASE.NAME for fields that vary together"
+)
 _BOUNDS = ((Gt, "gt", ">"), (Ge, "ge", ">="), (Lt, "lt", "<"), (Le, "le", "<="))
 
 
-def keys_help(model: type[BaseModel]) -> str:
-    """One entry for every key of `model`: option, type, default and description."""
-    return "\n".join(hanging(f"  {option}", told, 24) for option, told in _entries(model, ""))
+def keys_help(setting: type[Setting]) -> str:
+    """One entry for every key of a config: option, type, default and description."""
+    told = [*_entries(setting), ("--axes.NAME", _AXES)]
+    return "\n".join(hanging(f"  {option}", text, 24) for option, text in told)
 
 
-def _entries(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _entries(annotation, f"{prefix}{name}.")
-        else:
-            option = f"--{prefix}{name}".replace("_", "-")
-            described = f"; {field.description}" if field.description else ""
-            yield option, f"{_type_of(field)}{described} ({_default(field)})"
+def _entries(setting: type[Setting]) -> Iterator[tuple[str, str]]:
+    axes = {name for axis in setting.axes for name in fields_of(axis)}
+    for name, field in model_of(setting).model_fields.items():
+        if name == "axes":
+            continue
+        kind = kind_of(setting, name) if name in setting.model_fields else ""
+        described = f"; {field.description}" if field.description else ""
+        swept = ", an axis of every cube" if name in axes else ""
+        kinds = f"{kind} " if kind else ""
+        option = f"--{name}".replace("_", "-")
+        yield option, f"{kinds}{_type_of(field)}{described}{swept} ({_default(field)})"
 
 
 def _default(field: FieldInfo) -> str:
@@ -37,9 +44,6 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type_of(field: FieldInfo) -> str:
-    axes = [mark.kind for mark in field.metadata if isinstance(mark, AxisKind)]
-    if axes:
-        return f"{axes[0]} axis of {_described(get_args(field.annotation)[0], ())}"
     return _described(field.annotation, field.metadata)
 
 

@@ -27,13 +27,16 @@ def told(request: Request, devices: int, out: Path) -> str:
         "groups": f"{len(plan.groups)}: {_listed([group.id for group in plan.groups])}",
         "chunks": f"{plan.n_chunks} of {plan.config.chunk} lanes in each group "
         f"({plan.n_lanes} lanes), {devices} at a time",
-        "programs": f"{plan.programs + plan.draws} to compile: {plan.programs} swept and "
-        f"{plan.draws} of draws",
+        "programs": f"{plan.programs} to compile{_shared(request)}",
         "time": _time(request, out),
         "memory": f"at least {_bytes(memory)}, besides what a program needs itself",
         "output": f"{_bytes(cube)} before compression, in {printable(out)}",
     }
     return "\n".join(hanging(name, text, _INDENT) for name, text in entries.items())
+
+
+def _shared(request: Request) -> str:
+    return ", and those of what cells share" if request.experiment.shared is not None else ""
 
 
 def _time(request: Request, out: Path) -> str:

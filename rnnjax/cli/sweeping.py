@@ -50,7 +50,7 @@ def show_help(arguments: Namespace) -> int:
     """Print the help of run or plan, with the keys of the experiment if one is named."""
     told = arguments.parser.format_help().rstrip()
     if arguments.experiment is not None:
-        keys = keys_help(load(arguments.experiment).config)
+        keys = keys_help(load(arguments.experiment).setting)
         told += f"\n\nconfig of {printable(arguments.experiment)}:\n{keys}"
     print(told)
     return 0

@@ -1,29 +1,20 @@
 """Sweeps: what an experiment declares, how it is planned, run and stored.
 
-The names of `rnnjax.sweep.spec` are re-exported here and import no jax; only `rnnjax.sweep.run`
-does, and it is imported when a sweep is run.
+What experiment files need is re-exported here and imports no jax; `rnnjax.sweep.programs` does, and
+it is imported when a sweep is run.
 """
 
 from rnnjax.errors import ConfigError
-from rnnjax.sweep.spec import (
-    ActivationName,
-    Axes,
-    Config,
-    Lane,
-    NameOf,
-    Static,
-    TaskName,
-    Variable,
-)
+from rnnjax.sweep.setting import ActivationName, NameOf, Setting, Static, TaskName, Traced
+from rnnjax.variables import Variable
 
 __all__ = [
     "ActivationName",
-    "Axes",
-    "Config",
     "ConfigError",
-    "Lane",
     "NameOf",
+    "Setting",
     "Static",
     "TaskName",
+    "Traced",
     "Variable",
 ]

@@ -1,13 +1,19 @@
 """Finding an experiment by name or path, and loading what its file declares.
 
-An experiment is one file with ``Axes``, ``Config`` and six functions:
+An experiment is one file with a class ``Setting`` (see `rnnjax.sweep.setting`) and functions, of
+which `measure` alone is needed:
 
-    coordinates(config) -> dict of arrays     the inner dimensions, without jax
-    variables(config) -> dict of Variable     what is measured
-    draw(config, **lane axes) -> pytree       the random draws of one lane; it may name static axes
-    measure(config, drawn, **static axes)     the variables of one lane
+    measure(setting, shared) -> dict          the variables of one cell; jax traces it
+    shared(setting) -> pytree                 what is computed once for all cells that agree in the
+                                              values it reads of the setting
+    coordinates(setting) -> dict of arrays    the inner dimensions, without jax
+    variables(setting) -> dict of Variable    what is measured; found by tracing if missing
     figure(cube) -> matplotlib Figure
     claims(cube) -> list of Claim
+
+Without `shared`, `measure` takes the setting alone. `shared` is for random draws, data and trained
+networks: it is a program of its own, whose results all cells with the same values share.
+`coordinates` and `variables` get what all settings of the sweep have in common.
 
 A file may also say ``PRECISION = "float64"``, where its claims are about the last digits, and
 ``COMPILE = "quickly"``, where compiling takes longer than running: with less of LLVM's optimisation
@@ -22,7 +28,7 @@ from __future__ import annotations
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -33,44 +39,50 @@ from rnnjax.errors import ConfigError, one_of, shown
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.fingerprint import Code, code_of
 from rnnjax.sweep.own_modules import imported
+from rnnjax.sweep.same_code import UNKNOWN
 from rnnjax.sweep.sources import read_sources
-from rnnjax.sweep.spec import Axes, Config, axis_kind
+from rnnjax.sweep.setting import Setting
 
 PRECISIONS = ("float32", "float64")
 COMPILES = ("well", "quickly")
-FUNCTIONS = ("coordinates", "variables", "draw", "measure", "figure", "claims")
+FUNCTIONS = ("measure", "shared", "coordinates", "variables", "figure", "claims")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment that was loaded.
+    """An experiment that was loaded, or made of a function.
 
     Args:
         name: the name, or the path as the user gave it.
-        path: its file.
-        code: the fingerprints of the code that was loaded.
-        config: its Config class.
-        coordinates, variables, draw, measure, figure, claims: its functions.
+        setting: its class of settings.
+        measure: (setting, shared) or, without `shared`, (setting) -> variables of one cell.
+        shared: setting -> what cells share; None if they share nothing.
+        coordinates, variables: its declarations; None if they are found by tracing `measure`.
+        figure, claims: cube -> figure, cube -> claims; None if it has none.
+        path: its file; for a function the file that defines it.
+        code: the fingerprints of the code that was loaded; unknown for a function.
         precision: of its sweeps unless the user asks for float64, "float32" or "float64".
         compile: how its programs are compiled, "well" or "quickly".
         reproduces: the published figures behind its claims, by how the names of the claims begin.
-        draw_axes: the static axes that `draw` names; empty where all groups share one draw.
     """
 
     name: str
-    path: Path
-    code: Code
-    config: type[Config]
-    coordinates: Callable[..., Any]
-    variables: Callable[..., Any]
-    draw: Callable[..., Any]
+    setting: type[Setting]
     measure: Callable[..., Any]
-    figure: Callable[..., Any]
-    claims: Callable[..., Any]
-    draw_axes: tuple[str, ...]
+    shared: Callable[[Any], Any] | None = None
+    coordinates: Callable[[Any], Any] | None = None
+    variables: Callable[[Any], Any] | None = None
+    figure: Callable[[Any], Any] | None = None
+    claims: Callable[[Any], Any] | None = None
+    path: Path = Path()
+    code: Code = Code(UNKNOWN, UNKNOWN, {})
     precision: str = "float32"
     compile: str = "well"
     reproduces: Mapping[str, str] = field(default_factory=dict)
+
+    def measured(self, setting: Any, shared: Any) -> Any:
+        """The variables of one cell."""
+        return self.measure(setting) if self.shared is None else self.measure(setting, shared)
 
     def toml(self, variant: str = "") -> Path:
         """Where the config beside the experiment lies: the standard one, quick or paper."""
@@ -118,29 +130,22 @@ def load(name: str, path: Path | None = None) -> Experiment:
         path = find(name)
         given = name if name in catalog.experiment_files() else str(path)
     code, module = _imported(path)
-    missing = [part for part in ("Axes", "Config", *FUNCTIONS) if not hasattr(module, part)]
+    missing = [part for part in ("Setting", "measure") if not hasattr(module, part)]
     if missing:
         raise ConfigError("experiment", f"expected {path} to define {', '.join(missing)}")
-    axes, config = module.Axes, module.Config
-    for found, base in ((axes, Axes), (config, Config)):
-        if not (isinstance(found, type) and issubclass(found, base)):
-            told = f"expected {base.__name__} in {path} to be a subclass of rnnjax's"
-            raise ConfigError("experiment", told)
-    if config.model_fields["axes"].annotation is not axes:
-        raise ConfigError("experiment", f"expected the axes of Config in {path} to be its Axes")
-    precision = _option(module, "PRECISION", PRECISIONS)
-    compiling = _option(module, "COMPILE", COMPILES)
-    functions = {part: getattr(module, part) for part in FUNCTIONS}
-    draw_axes = _checked(path, axes, functions)
+    if not (isinstance(module.Setting, type) and issubclass(module.Setting, Setting)):
+        told = f"expected Setting in {path} to be a subclass of rnnjax.sweep.Setting"
+        raise ConfigError("experiment", told)
+    functions = {part: getattr(module, part, None) for part in FUNCTIONS}
+    _check_signatures(path, functions)
     return Experiment(
         given,
-        path,
-        code,
-        config,
+        module.Setting,
         **functions,
-        draw_axes=draw_axes,
-        precision=precision,
-        compile=compiling,
+        path=path,
+        code=code,
+        precision=_option(module, "PRECISION", PRECISIONS),
+        compile=_option(module, "COMPILE", COMPILES),
         reproduces=dict(getattr(module, "REPRODUCES", {})),
     )
 
@@ -175,20 +180,15 @@ def line_in(path: Path, error: BaseException) -> str:
     return f" line {lines[-1]}" if lines else ""
 
 
-def _checked(path: Path, axes: type[Axes], functions: dict[str, Any]) -> tuple[str, ...]:
-    kinds = {name: axis_kind(axes, name) for name in axes.model_fields}
-    static = [name for name, kind in kinds.items() if kind == "static"]
-    lanes = [name for name, kind in kinds.items() if kind == "lane"]
-    named = tuple(n for n in inspect.signature(functions["draw"]).parameters if n in static)
-    _bind(path, functions["draw"], ("config",), (*lanes, *named))
-    _bind(path, functions["measure"], ("config", "drawn"), static)
-    return named
-
-
-def _bind(
-    path: Path, function: Callable[..., Any], given: tuple[str, ...], axes: Iterable[str]
-) -> None:
-    try:
-        inspect.signature(function).bind(*given, **dict.fromkeys(axes))
-    except TypeError as error:
-        raise ConfigError("experiment", f"{function.__name__}() in {path}: {error}") from None
+def _check_signatures(path: Path, functions: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a function that does not take its arguments."""
+    both = ("setting",) if functions["shared"] is None else ("setting", "shared")
+    arguments = {"measure": both, "figure": ("cube",), "claims": ("cube",)}
+    for name, function in functions.items():
+        if function is None:
+            continue
+        try:
+            inspect.signature(function).bind(*arguments.get(name, ("setting",)))
+        except TypeError as error:
+            told = f"{name}({', '.join(arguments.get(name, ('setting',)))}) in {path}: {error}"
+            raise ConfigError("experiment", told) from None

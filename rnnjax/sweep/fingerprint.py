@@ -1,7 +1,7 @@
 """Two fingerprints of an experiment's code: of what computes its cells, and of what shows them.
 
-The fingerprint of the cells covers all code that is reached by name from ``Axes``, ``Config``,
-`coordinates`, `variables`, `draw` and `measure`. It also covers every other statement, except
+The fingerprint of the cells covers all code that is reached by name from ``Setting``,
+`coordinates`, `variables`, `shared` and `measure`. It also covers every other statement, except
 definitions that are reached only from `figure`, `claims` and ``REPRODUCES``: in case of doubt, code
 is included. Comments, formatting, docstrings, the location of the file and the order of functions
 and imports are not covered; neither are data files, nor installed packages, whose versions are
@@ -19,7 +19,7 @@ from rnnjax.sweep.normal_form import digest_of
 from rnnjax.sweep.sources import EXPERIMENT, Source, absolute, modules_of
 from rnnjax.sweep.statements import Chain, Import, Statement
 
-COMPUTING = ("Axes", "Config", "coordinates", "variables", "draw", "measure")
+COMPUTING = ("Setting", "coordinates", "variables", "shared", "measure")
 SHOWING = ("figure", "claims", "REPRODUCES")
 SCHEME = 1  # increased when the same code gets a different fingerprint
 _BY_NAME = {"globals", "locals", "vars", "eval", "exec", "__import__", "import_module", "modules"}

@@ -8,6 +8,7 @@ bits is known to whoever resumes the sweep, and does not depend on the machine t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -42,7 +43,7 @@ def largest_chunk(request: Request, budget: float, devices: Sequence[jax.Device]
 
 def needed(request: Request, group: Group, devices: Sequence[jax.Device], lanes: int) -> int:
     """Bytes of a device while it measures one chunk of so many lanes, with one to be collected."""
-    config = request.config.model_copy(update={"chunk": lanes})
+    config = replace(request.config, chunk=lanes)
     programs = Programs(request.experiment, make_plan(request.experiment, config), devices)
     told = programs.memory_of(group)
     return told.argument_size_in_bytes + 2 * told.output_size_in_bytes + told.temp_size_in_bytes

@@ -1,6 +1,6 @@
 """What a sweep will do, worked out before anything runs and without jax.
 
-Each combination of the static axes is one program. A *lane* is one combination of the lane axes,
+Each combination of the static axes is one program. A *lane* is one combination of the traced axes,
 flattened with the last axis fastest. Lanes are computed in *chunks* of ``config.chunk``; the last
 chunk is filled up with copies of its first lane, because the number of lanes that are computed
 together changes the last bits of float32. A *group* is one combination of the static axes and
@@ -13,16 +13,21 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rnnjax.errors import ConfigError
+from rnnjax.sweep import inferred
 from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.experiment import Experiment
-from rnnjax.sweep.spec import Config, Values, Variable, axis_values
+from rnnjax.sweep.axes import Values
+from rnnjax.sweep.axis import Axis
+from rnnjax.sweep.config import Config
+from rnnjax.variables import Variable
 
 MAX_GROUPS = 50_000
 MAX_CELLS = 100_000_000
@@ -58,23 +63,30 @@ class Plan:
 
     Args:
         config: the config.
-        axes: values of every axis, in the order of the cube's dimensions.
-        lane_axes: values of the lane axes, in the same order.
         coordinates: the inner dimensions, each a 1-d array.
         variables: what is measured.
         groups: every combination of the static axes, its lanes cut into runs.
-        programs: number of swept programs: combinations of the static axes.
-        draws: number of draw programs.
     """
 
     config: Config
-    axes: dict[str, Values]
-    lane_axes: dict[str, Values]
     coordinates: dict[str, np.ndarray]
     variables: dict[str, Variable]
     groups: tuple[Group, ...]
-    programs: int
-    draws: int
+
+    @cached_property
+    def axes(self) -> dict[str, Values]:
+        """The labels of every axis, in the order of the cube's dimensions."""
+        return {axis.name: axis.labels for axis in self.config.axes}
+
+    @cached_property
+    def lane_axes(self) -> dict[str, Axis]:
+        """The traced axes, in the same order."""
+        return {axis.name: axis for axis in self.config.axes if axis.kind == "traced"}
+
+    @property
+    def programs(self) -> int:
+        """Number of swept programs: combinations of the static axes."""
+        return math.prod(len(a) for a in self.config.axes if a.kind == "static")
 
     @property
     def n_lanes(self) -> int:
@@ -99,7 +111,7 @@ class Plan:
         """A group in words: its static values, and which cells of the lane axes it has."""
         words = [f"{name}={value}" for name, value in group.static.items()]
         if self.lane_axes:
-            cells = " x ".join(f"{name} {len(values)}" for name, values in self.lane_axes.items())
+            cells = " x ".join(f"{name} {len(axis)}" for name, axis in self.lane_axes.items())
             last = group.first + group.n_lanes
             part = "" if group.n_lanes == self.n_lanes else f"{group.first + 1} to {last} of "
             words.append(part + cells)
@@ -122,12 +134,54 @@ class Plan:
 
     def lane_values(self, lanes: np.ndarray) -> dict[str, np.ndarray]:
         """The value of every lane axis at the lanes of these numbers, each of their shape."""
+        positions = self._positions(lanes)
+        return {name: np.asarray(self.axes[name])[at] for name, at in positions.items()}
+
+    def traced_values(self, lanes: np.ndarray) -> dict[str, np.ndarray]:
+        """The value of every traced field that is swept, at the lanes of these numbers."""
+        return {
+            field: np.asarray(values)[at]
+            for name, at in self._positions(lanes).items()
+            for field, values in self.lane_axes[name].fields.items()
+        }
+
+    def program_values(self, lanes: np.ndarray) -> dict[str, np.ndarray]:
+        """What a program takes of these lanes: `traced_values` in the dtypes of jax."""
+        import jax
+
+        values = {
+            name: array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+            for name, array in self.traced_values(lanes).items()
+        }
+        # Without a traced axis there is one lane, which an index stands for.
+        return values or {"": np.zeros(lanes.shape, np.int32)}
+
+    def n_distinct(self, names: Collection[str]) -> int:
+        """Number of combinations of the traced axes on which these fields lie."""
+        read = [a for a in self.lane_axes.values() if not a.fields.keys().isdisjoint(names)]
+        return math.prod(map(len, read))
+
+    def distinct(self, lanes: np.ndarray, names: Collection[str]) -> np.ndarray:
+        """The number of the combination that each lane has on these axes, of the shape of lanes."""
+        numbers = np.zeros(lanes.shape, np.int64)
+        for name, at in self._positions(lanes).items():
+            axis = self.lane_axes[name]
+            if not axis.fields.keys().isdisjoint(names):
+                numbers = numbers * len(axis) + at
+        return numbers
+
+    def static_values(self, group: Group) -> dict[str, Any]:
+        """The value of every field on a static axis, in one group."""
+        found: dict[str, Any] = {}
+        for axis in self.config.axes:
+            if axis.kind == "static":
+                found |= axis.at(axis.labels.index(group.static[axis.name]))
+        return found
+
+    def _positions(self, lanes: np.ndarray) -> dict[str, np.ndarray]:
         shape = tuple(map(len, self.lane_axes.values()))
         positions = np.unravel_index(lanes, shape) if shape else ()
-        return {
-            name: np.asarray(values)[position]
-            for (name, values), position in zip(self.lane_axes.items(), positions, strict=True)
-        }
+        return dict(zip(self.lane_axes, positions, strict=True))
 
     def sizes(self, itemsize: int, devices: int) -> tuple[int, int]:
         """Bytes of the cube, and of the results that are held in memory while it is made."""
@@ -143,16 +197,14 @@ def make_plan(experiment: Experiment, config: Config) -> Plan:
     Raises:
         ConfigError: when the sweep is too large, or the experiment contradicts itself.
     """
-    axes = axis_values(config.axes)
+    axes = {axis.name: axis.labels for axis in config.axes}
     _check_cells(axes)
     coordinates, variables = _declared(experiment, config)
     _check_dims(experiment, axes, coordinates, variables)
-    statics, lanes = (axis_values(config.axes, kind) for kind in ("static", "lane"))
-    _check_groups(statics, lanes, config)
-    groups = _groups(statics, math.prod(map(len, lanes.values())), config)
-    drawn = {tuple(group.static[name] for name in experiment.draw_axes) for group in groups}
-    n_programs = math.prod(map(len, statics.values()))
-    plan = Plan(config, axes, lanes, coordinates, variables, groups, n_programs, len(drawn))
+    statics = {axis.name: axis.labels for axis in config.axes if axis.kind == "static"}
+    n_lanes = math.prod(len(axis) for axis in config.axes if axis.kind == "traced")
+    _check_groups(statics, n_lanes, config)
+    plan = Plan(config, coordinates, variables, _groups(statics, n_lanes, config))
     _check_values(plan)
     return plan
 
@@ -188,8 +240,8 @@ def _check_cells(axes: dict[str, Values]) -> None:
         raise ConfigError("axes", f"expected at most {MAX_CELLS} cells, got {_product(axes)}")
 
 
-def _check_groups(statics: dict[str, Values], lanes: dict[str, Values], config: Config) -> None:
-    size, n_lanes = config.chunk * config.chunks_a_shard, math.prod(map(len, lanes.values()))
+def _check_groups(statics: dict[str, Values], n_lanes: int, config: Config) -> None:
+    size = config.chunk * config.chunks_a_shard
     number = math.prod(map(len, statics.values())) * -(-n_lanes // size)
     if number > MAX_GROUPS:
         told = f"expected at most {MAX_GROUPS} groups of {size} lanes, got {number}"
@@ -211,15 +263,27 @@ def _product(axes: dict[str, Values]) -> str:
 def _declared(
     experiment: Experiment, config: Config
 ) -> tuple[dict[str, np.ndarray], dict[str, Variable]]:
+    if experiment.variables is None:
+        return inferred.declared(experiment, config)
     try:
-        coordinates = experiment.coordinates(config)
-        variables = experiment.variables(config)
+        coordinates = {} if experiment.coordinates is None else experiment.coordinates(config.fixed)
+        variables = experiment.variables(config.fixed)
     except ConfigError:
         raise
+    except AttributeError as error:
+        axis = next((a for a in config.axes if error.name in a.fields), None)
+        if axis is None:
+            raise _failed(error) from error
+        told = f"expected one value of {error.name}, because coordinates or variables depend on it"
+        raise ConfigError(f"axes.{axis.name}", f"{told}, got {len(axis)}") from None
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise ConfigError("config", f"coordinates or variables of it fail: {told}") from error
+        raise _failed(error) from error
     return {name: np.asarray(values) for name, values in coordinates.items()}, dict(variables)
+
+
+def _failed(error: Exception) -> ConfigError:
+    told = f"{type(error).__name__}: {error}"
+    return ConfigError("config", f"coordinates or variables of it fail: {told}")
 
 
 def _check_dims(

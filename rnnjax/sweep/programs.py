@@ -1,4 +1,4 @@
-"""The compiled programs of a sweep: draws and measurements, over chunks of lanes and over devices.
+"""The compiled programs of a sweep: what is shared and what is measured, over chunks and devices.
 
 A program takes arrays of shape (n_devices, chunk, ...). Each device runs one chunk, and always one
 of the same size: what a device executes is then the same program on the same shapes whether there
@@ -18,7 +18,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.inferred import results
 from rnnjax.sweep.plan import Group, Plan
+from rnnjax.sweep.setting import register
+from rnnjax.sweep.shared import SharedResults, traced_part
 
 Program = Callable[[Any], Any]
 _GLANCE = 0.2  # seconds
@@ -37,13 +40,14 @@ class Programs:
     """
 
     def __init__(self, experiment: Experiment, plan: Plan, devices: Sequence[jax.Device]) -> None:
+        register(experiment.setting)
         self.experiment = experiment
         self.plan = plan
         self.mesh = Mesh(np.array(devices), ("device",))
         self.n_devices = len(devices)
         self._seconds: list[float] = []
         self._n_compiled = 0
-        self._draws: dict[tuple[Any, ...], tuple[Future[Program], Any]] = {}
+        self._shared: list[SharedResults] = []
         self._ahead: dict[tuple[Any, ...], Future[Program]] = {}
         self._held: tuple[tuple[Any, ...], Program] | None = None
         self._pool = ThreadPoolExecutor(thread_name_prefix="compile")
@@ -59,74 +63,83 @@ class Programs:
         return self._n_compiled
 
     def n_needed(self, groups: Sequence[Group]) -> int:
-        """Number of programs that these groups take."""
-        draws, measures = (set(map(key, groups)) for key in (self._draw_key, _program_key))
-        return len(draws) + len(measures)
+        """Number of programs that these groups take, as far as it is known yet."""
+        shares = self.experiment.shared is not None
+        return len(set(map(_program_key, groups))) + max(len(self._shared), int(shares))
 
     def n_steps(self, n_lanes: int) -> int:
         """Number of steps that so many lanes take; a step is one chunk on every device."""
         return -(-self.plan.chunks(n_lanes) // self.n_devices)
 
-    def lane_values(self, lanes: np.ndarray, step: int) -> dict[str, np.ndarray]:
-        """The lane values of a step of these lanes, each of shape (n_devices, chunk).
+    def lanes_of(self, lanes: np.ndarray, step: int) -> np.ndarray:
+        """The lanes of a step of these lanes, (n_devices, chunk).
 
         Where the chunks do not fill the last step, its first chunk is computed again.
         """
         first, n_chunks = step * self.n_devices, self.plan.chunks(len(lanes))
         chunks = [first + device for device in range(self.n_devices)]
-        rows = np.stack([self.plan.chunk(lanes, c if c < n_chunks else first) for c in chunks])
-        values = {name: _traced(v) for name, v in self.plan.lane_values(rows).items()}
-        # Without a lane axis there is one lane, which an index stands for.
-        return values or {"": np.zeros(rows.shape, np.int32)}
+        return np.stack([self.plan.chunk(lanes, c if c < n_chunks else first) for c in chunks])
 
     def of(
         self,
         group: Group,
         coming: Sequence[Group] = (),
         waiting: Callable[[], None] = lambda: None,
-    ) -> tuple[Program, Program]:
-        """The programs of a group: lanes to draws, and draws to variables.
+    ) -> tuple[SharedResults | None, Program]:
+        """What the lanes of a group share, and the program that measures them.
 
         `waiting` is called again and again until they are compiled.
 
-        What draws look like is known once they are traced, so that both are compiled side by side.
-        Groups that are `coming` with the same draws have theirs compiled meanwhile, on other cores.
-        Draws are shared by groups that name no static axis of theirs; of the programs that measure
-        only the last that was used is held: the next group may need it too.
+        What is shared is known once it is traced, so that both programs are compiled side by side.
+        Groups that are `coming` and share the same have theirs compiled meanwhile, on other cores.
+        Of the programs that measure only the last that was used is held: the next group may need it
+        too.
         """
-        if self._draw_key(group) not in self._draws:
-            self._draws[self._draw_key(group)] = self._begun_draw(group)
-        draw, drawn = self._draws[self._draw_key(group)]
-        shared = [g for g in coming if self._draw_key(g) == self._draw_key(group)]
+        shared = self._shared_of(group)
         key = _program_key(group)
-        for one in [group, *shared]:
+        for one in [group, *(g for g in coming if self._known_shared(g) is shared)]:
             if not self._is_known(_program_key(one)):
-                lane = self._measure_lane(one)
-                self._ahead[_program_key(one)] = self._pool.submit(self._compiled, lane, drawn)
+                lane, example = self._measure_lane(one, shared), self._example(shared)
+                self._ahead[_program_key(one)] = self._pool.submit(self._compiled, lane, example)
         if self._held is None or self._held[0] != key:
             self._held = key, _awaited(self._ahead[key], waiting)
             del self._ahead[key]
-        return _awaited(draw, waiting), self._held[1]
+        if shared is not None:
+            _awaited(shared.program, waiting)
+        return shared, self._held[1]
 
     def memory_of(self, group: Group) -> Any:
         """What the compiler says of the memory that measuring a chunk of a group takes."""
-        _, drawn = self._traced_draw(group)
-        traced = self._trace(self._measure_lane(group), drawn)
+        shared = self._shared_of(group)
+        traced = self._trace(self._measure_lane(group, shared), self._example(shared))
         return traced.lower().compile(compiler_options=_COMPILER["quickly"]).memory_analysis()
 
-    def _begun_draw(self, group: Group) -> tuple[Future[Program], Any]:
-        """Trace the draws of a group, and have them compiled; the program, and what it returns."""
-        traced, drawn = self._traced_draw(group)
-        return self._pool.submit(self._finished, traced), drawn
+    def _known_shared(self, group: Group) -> SharedResults | None:
+        static = self.plan.static_values(group)
+        return next((one for one in self._shared if one.part.fits(static)), None)
 
-    def _traced_draw(self, group: Group) -> tuple[jax.stages.Traced, Any]:
-        static = {name: group.static[name] for name in self.experiment.draw_axes}
-        traced = self._trace(self._draw_lane(static), self.lane_values(group.lanes, 0))
-        sharding = NamedSharding(self.mesh, _SPEC)
-        drawn = jax.tree.map(
-            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), traced.out_info
-        )
-        return traced, drawn
+    def _shared_of(self, group: Group) -> SharedResults | None:
+        """What a group shares; traced and handed to the compiler if no group before shares it."""
+        if self.experiment.shared is None:
+            return None
+        known = self._known_shared(group)
+        if known is None:
+            part = traced_part(self.experiment.shared, self.plan, group)
+            values = self.plan.program_values(np.zeros((self.n_devices, part.chunk), int))
+            traced = self._trace(_named(lambda values: part.lane(_swept(values)), "shared"), values)
+            program = self._pool.submit(self._finished, traced)
+            known = SharedResults(part, program, self.plan, self.n_devices)
+            self._shared.append(known)
+        return known
+
+    def _example(self, shared: SharedResults | None) -> Any:
+        """What a program that measures takes: values of traced fields, and leaves of the shared."""
+        shape, sharding = (self.n_devices, self.plan.config.chunk), NamedSharding(self.mesh, _SPEC)
+        leaves = [
+            jax.ShapeDtypeStruct((*shape, *leaf.shape), leaf.dtype, sharding=sharding)
+            for leaf in (shared.part.leaves if shared else ())
+        ]
+        return self.plan.program_values(np.zeros(shape, int)), leaves
 
     def close(self) -> None:
         """Give up what was to be compiled and is not needed any more."""
@@ -135,26 +148,16 @@ class Programs:
     def _is_known(self, key: tuple[Any, ...]) -> bool:
         return key in self._ahead or (self._held is not None and self._held[0] == key)
 
-    def _draw_key(self, group: Group) -> tuple[Any, ...]:
-        return tuple(group.static[name] for name in self.experiment.draw_axes)
+    def _measure_lane(self, group: Group, shared: SharedResults | None) -> Program:
+        experiment, static = self.experiment, self.plan.static_values(group)
 
-    def _measure_lane(self, group: Group) -> Program:
-        experiment, config = self.experiment, self.plan.config
-
-        def measure(drawn_lane: Any) -> Any:
-            values = experiment.measure(config, drawn_lane, **group.static)
-            return self._checked(values)
+        def measure(at: tuple[dict[str, Any], list[Any]]) -> Any:
+            values, leaves = at
+            setting = self.plan.config.setting(static | _swept(values))
+            whole = None if shared is None else shared.part.whole(leaves)
+            return self._checked(results(experiment.measured(setting, whole), experiment.name))
 
         return measure
-
-    def _draw_lane(self, static: dict[str, Any]) -> Program:
-        experiment, config = self.experiment, self.plan.config
-
-        def draw(lane: dict[str, jax.Array]) -> Any:
-            lane = {name: value for name, value in lane.items() if name}
-            return experiment.draw(config, **lane, **static)
-
-        return draw
 
     def _compiled(self, lane_function: Program, example: Any) -> Program:
         return self._finished(self._trace(lane_function, example))
@@ -208,5 +211,11 @@ def _program_key(group: Group) -> tuple[Any, ...]:
     return tuple(group.static.items())
 
 
-def _traced(values: np.ndarray) -> np.ndarray:
-    return values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
+def _swept(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of the traced fields, without the index that stands for them if there are none."""
+    return {name: value for name, value in values.items() if name}
+
+
+def _named(function: Program, name: str) -> Program:
+    function.__name__ = name
+    return function

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rnnjax.sweep.config import Config, parse_config
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.manifest import SCHEMA, config_hash_of
 from rnnjax.sweep.plan import Plan, make_plan
-from rnnjax.sweep.spec import Config, parse_config
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Request:
         told = {
             "schema": SCHEMA,
             "experiment": self.experiment.name,
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.json,
             "precision": self.precision,
             "code": self.experiment.code.told,
         }
@@ -50,5 +50,5 @@ def request_of(experiment: Experiment, data: dict[str, Any], precision: str) -> 
     Raises:
         ConfigError: naming the first key that is wrong.
     """
-    config = parse_config(experiment.config, data)
+    config = parse_config(experiment.setting, data)
     return Request(experiment, config, make_plan(experiment, config), precision)

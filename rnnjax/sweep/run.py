@@ -170,12 +170,16 @@ def _measured(
     tick(None)
     lanes = group.lanes[wanted]
     rows: dict[str, list[np.ndarray]] = {name: [] for name in programs.plan.variables}
-    draw, measure = programs.of(group, coming, lambda: tick(None))
+    shared, measure = programs.of(group, coming, lambda: tick(None))
+    if shared is not None:
+        shared.compute(lanes)
     pending: deque[dict[str, jax.Array]] = deque()
     n_steps = programs.n_steps(len(lanes))
     for step in range(n_steps):
         # Dispatch is asynchronous: the devices compute this step while the last is collected.
-        pending.append(measure(draw(programs.lane_values(lanes, step))))
+        now = programs.lanes_of(lanes, step)
+        leaves = [] if shared is None else shared.at(now)
+        pending.append(measure((programs.plan.program_values(now), leaves)))
         if len(pending) == IN_FLIGHT:
             _collect(pending.popleft(), rows)
         tick(step + 1 - len(pending))

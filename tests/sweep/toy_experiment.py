@@ -1,9 +1,10 @@
 """Does a toy sweep run end to end?
 
 A scalar product w^lag with a random w, measured as its logarithm; small enough for the tests of
-the sweep runner, with one static axis, two lane axes and a variable without inner dimension.
+the sweep runner, with one static axis, two traced axes and a variable without inner dimension.
 """
 
+import json
 import math
 import os
 import time
@@ -12,36 +13,30 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from rnnjax.sweep import ActivationName, Lane, Static, Variable
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
+from rnnjax import sweep
+from rnnjax.sweep import ActivationName, Traced, Variable
 
 
-class Axes(BaseAxes):
-    """The axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """A toy setting."""
 
-    activation: Static[ActivationName]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """A toy config."""
-
-    axes: Axes
+    activation: ActivationName = "tanh"
+    gain: PositiveFloat = 1.0
+    seed: Traced[int] = 0
     n_h: PositiveInt = Field(8, le=1024, description="state size")
     length: PositiveInt = Field(5, le=10**6, description="number of lags")
     task: str = Field("none", description="a word that changes nothing")
     noisy: bool = Field(False, description="a switch that changes nothing")
     shift: float = Field(0.0, description="added to every logarithm")
+    axes = ("activation", "gain", "seed")
 
 
-def coordinates(config):
+def coordinates(setting):
     """The lags, without jax."""
-    return {"lag": np.arange(config.length + 1)}
+    return {"lag": np.arange(setting.length + 1)}
 
 
-def variables(config):
+def variables(setting):
     """One curve and one number a lane."""
     return {
         "log_norm": Variable(("lag",), "log of the norm", "nat"),
@@ -49,15 +44,15 @@ def variables(config):
     }
 
 
-def draw(config, gain, seed):
+def shared(setting):
     """A random matrix of scale `gain`."""
     import jax
 
-    noise = jax.random.normal(jax.random.key(seed), (config.n_h, config.n_h))
-    return gain * noise / math.sqrt(config.n_h)
+    noise = jax.random.normal(jax.random.key(setting.seed), (setting.n_h, setting.n_h))
+    return setting.gain * noise / math.sqrt(setting.n_h)
 
 
-def measure(config, drawn, activation):
+def measure(setting, shared):
     """The log-norm of a vector that is multiplied by the matrix again and again."""
     import jax
     import jax.numpy as jnp
@@ -66,6 +61,7 @@ def measure(config, drawn, activation):
 
     # Told by the environment, not by the config: a run that was disturbed in one of these ways must
     # resume to the results of one that was not.
+    activation = setting.activation
     if activation == os.environ.get("TOY_BROKEN"):
         raise RuntimeError("this group was told to fail")
     if "TOY_PAUSE" in os.environ and os.environ.get("TOY_PAUSES", activation) == activation:
@@ -75,15 +71,15 @@ def measure(config, drawn, activation):
     function = rnnjax.activation_named(activation)
 
     def step(h, _):
-        h = function(drawn @ h)
+        h = function(shared @ h)
         return h, h
 
-    start = jnp.ones(config.n_h)
-    _, rest = jax.lax.scan(step, start, None, length=config.length)
+    start = jnp.ones(setting.n_h)
+    _, rest = jax.lax.scan(step, start, None, length=setting.length)
     norms = jnp.linalg.norm(jnp.concatenate([start[None], rest]), axis=-1)
     small = jnp.argmax(norms < 0.1)
     return {
-        "log_norm": jnp.log(norms) + config.shift,
+        "log_norm": jnp.log(norms) + setting.shift,
         "horizon": jnp.where(jnp.any(norms < 0.1), small * 1.0, jnp.inf),
     }
 
@@ -108,6 +104,4 @@ def claims(cube):
 
 def json_config(cube):
     """The config that the cube was made from."""
-    import json
-
     return json.loads(cube.attrs["config"])
