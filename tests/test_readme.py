@@ -8,10 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from rnnjax.sweep.spec import parse_config
 
 import rnnjax
 from rnnjax.sweep.experiment import load
-from rnnjax.sweep.spec import parse_config
 
 ROOT = Path(rnnjax.__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()

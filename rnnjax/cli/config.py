@@ -10,9 +10,9 @@ from typing import Any
 
 from rnnjax.cli.arguments import SWITCHES, VALUED
 from rnnjax.errors import ConfigError, one_line, shown, suggestion
+from rnnjax.sweep.config import model_of
 from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.request import Request, request_of
-from rnnjax.sweep.config import model_of
 from rnnjax.sweep.setting import Setting, annotation_of, item_type
 
 MAX_BYTES = 1_000_000

@@ -14,8 +14,8 @@ from rnnjax.sweep.config import model_of
 from rnnjax.sweep.setting import NameOf, Setting, fields_of, kind_of
 
 _AXES = (
-    "an axis of any of these, as in --axes.gain 'lin(0.5,2,31)'; static values are programs of their "
-    "own, traced ones run side by side; --axes.CASE.NAME for fields that vary together"
+    "an axis of any of these, as in --axes.gain 'lin(0.5,2,31)'; each static value is a program, "
+    "traced ones run side by side; --axes.CASE.NAME for fields that vary together"
 )
 _BOUNDS = ((Gt, "gt", ">"), (Ge, "ge", ">="), (Lt, "lt", "<"), (Le, "le", "<="))
 

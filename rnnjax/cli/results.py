@@ -6,6 +6,7 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,10 +22,14 @@ from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.export import export
+from rnnjax.sweep.plan import safe_name
 from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
+from rnnjax.sweep.slices import slices
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from rnnjax.figures import Claim
 
 
 def list_experiments() -> int:
@@ -103,7 +108,7 @@ def papers(outs: list[Path]) -> int:
         cube = read_cube(result(out))
         experiment = experiment_of(cube, out)
         run_time = catalog.described(experiment.path).get("Run time", "")
-        for claim in experiment.claims(cube):
+        for claim in _claims(experiment, cube):
             for start, paper in experiment.reproduces.items():
                 if claim.name.startswith(start):
                     found.append(Reproduced(paper, claim, out.name, run_time))
@@ -118,28 +123,42 @@ def present(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
 
 
 def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
+    if experiment.figure is None:
+        return 0
     try:
         from rnnjax.figures import save_figure, styled
     except Exception as error:  # a matplotlibrc that is no text, for one
         told = f"figure: matplotlib cannot be imported: {type(error).__name__}: {error}"
         print(f"rnnjax: {one_line(told, 400)}", file=sys.stderr)
         return 4
-    try:
-        with styled():
-            figure = experiment.figure(cube)
-        paths = save_figure(figure, out)
-    except Exception as error:
-        return _complain("figure", experiment, error)
-    for path in paths:
-        print(f"figure  {printable(path)}")
+    for part, values in slices(cube, experiment.setting):
+        try:
+            with styled():
+                figure = experiment.figure(values)
+            paths = save_figure(figure, out, f"figure_{safe_name(part)}" if part else "figure")
+        except Exception as error:
+            return _complain("figure", experiment, error)
+        for path in paths:
+            print(f"figure  {printable(path)}")
     return 0
+
+
+def _claims(experiment: Experiment, cube: xr.Dataset) -> list[Claim]:
+    """The claims of a cube; those of its parts where it has more axes than usual."""
+    if experiment.claims is None:
+        return []
+    found: list[Claim] = []
+    for part, values in slices(cube, experiment.setting):
+        claims = experiment.claims(values)
+        found += [replace(c, name=f"{c.name} ({part})") for c in claims] if part else claims
+    return found
 
 
 def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) -> int:
     from rnnjax.figures import claims_table, write_claims
 
     try:
-        claims = experiment.claims(cube)
+        claims = _claims(experiment, cube)
         table = claims_table(claims, width())
         if write:
             made = {"claims": experiment.code.shown}

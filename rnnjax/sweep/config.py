@@ -120,14 +120,10 @@ def model_of(setting: type[Setting]) -> type[BaseModel]:
     }
     axes = _axes_model(setting, distinct=True)
     fields["axes"] = (axes, Field(default=axes()))
-    fields["chunk"] = (
-        int,
-        Field(64, ge=1, le=65536, description="lanes computed together; part of what fixes the bits"),
-    )
-    fields["chunks_a_shard"] = (
-        int,
-        Field(64, ge=1, le=65536, description="chunks in one file of the store"),
-    )
+    chunk = "lanes computed together; part of what fixes the bits"
+    fields["chunk"] = (int, Field(64, ge=1, le=65536, description=chunk))
+    shard = "chunks in one file of the store; a kill loses no more"
+    fields["chunks_a_shard"] = (int, Field(64, ge=1, le=65536, description=shard))
     return create_model("Config", __config__=STRICT, **fields)
 
 
@@ -135,8 +131,8 @@ def model_of(setting: type[Setting]) -> type[BaseModel]:
 def _axes_model(setting: type[Setting], distinct: bool) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name in setting.model_fields:
-        values = tuple[annotation_of(setting, name), ...]  # type: ignore[misc]
         mark = _AxisOf(kind_of(setting, name), distinct)
+        values: Any = tuple.__class_getitem__((annotation_of(setting, name), ...))
         fields[name] = (Annotated[values, mark] | None, None)
     return create_model("Axes", __config__=STRICT, **fields)
 
@@ -199,9 +195,7 @@ def _joint(setting: type[Setting], name: str, table: Mapping[str, Any]) -> Axis:
     return joint_values(name, "static" if "static" in kinds else "traced", fields)
 
 
-def _in_order(
-    setting: type[Setting], model: Any, axes: Mapping[str, Axis]
-) -> tuple[Axis, ...]:
+def _in_order(setting: type[Setting], model: Any, axes: Mapping[str, Axis]) -> tuple[Axis, ...]:
     """The axes in the order of the dims: those the cubes do not always have come first."""
     always: dict[str, Axis] = {}
     for entry in setting.axes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,6 +72,28 @@ def assemble(
             if str(name).endswith(SUFFIX):
                 cube[name].values[statics][lanes] = Status.FAILED
     return cube
+
+
+def with_members(cube: xr.Dataset, axes: Mapping[str, Any]) -> xr.Dataset:
+    """The cube with coordinates for all fields of the axes along which several vary together.
+
+    Args:
+        cube: the cube.
+        axes: the axes of its config as JSON.
+    """
+    joint = {name: axis for name, axis in axes.items() if isinstance(axis, Mapping)}
+    members = {
+        field: (name, np.array(values if _is_plain(values) else list(map(str, values))))
+        for name, axis in joint.items()
+        for field, values in axis.items()
+    }
+    return cube.assign_coords(members)
+
+
+def _is_plain(values: Sequence[Any]) -> bool:
+    """Whether values are numbers or text, all of one kind."""
+    kinds = {"n" if type(value) in (int, float) else type(value) for value in values}
+    return len(kinds) == 1 and kinds <= {"n", bool, str}
 
 
 def write_cube(out: Path, cube: xr.Dataset, told: Mapping[str, Any]) -> None:

@@ -40,11 +40,12 @@ from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.fingerprint import Code, code_of
 from rnnjax.sweep.own_modules import imported
 from rnnjax.sweep.same_code import UNKNOWN
-from rnnjax.sweep.sources import read_sources
 from rnnjax.sweep.setting import Setting
+from rnnjax.sweep.sources import read_sources
 
 PRECISIONS = ("float32", "float64")
 COMPILES = ("well", "quickly")
+UNKNOWN_CODE = Code(UNKNOWN, UNKNOWN, {})
 FUNCTIONS = ("measure", "shared", "coordinates", "variables", "figure", "claims")
 
 
@@ -75,7 +76,7 @@ class Experiment:
     figure: Callable[[Any], Any] | None = None
     claims: Callable[[Any], Any] | None = None
     path: Path = Path()
-    code: Code = Code(UNKNOWN, UNKNOWN, {})
+    code: Code = UNKNOWN_CODE
     precision: str = "float32"
     compile: str = "well"
     reproduces: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +137,7 @@ def load(name: str, path: Path | None = None) -> Experiment:
     if not (isinstance(module.Setting, type) and issubclass(module.Setting, Setting)):
         told = f"expected Setting in {path} to be a subclass of rnnjax.sweep.Setting"
         raise ConfigError("experiment", told)
-    functions = {part: getattr(module, part, None) for part in FUNCTIONS}
+    functions: dict[str, Any] = {part: getattr(module, part, None) for part in FUNCTIONS}
     _check_signatures(path, functions)
     return Experiment(
         given,

@@ -12,8 +12,23 @@ from rnnjax.sweep.normal_form import digest_of, normalised
 # Commands, figures, clusters and what a sweep does besides computing decide no cell. All else may
 # be used by an experiment, `theory` and `workbook` too.
 _DECIDE_NOTHING = ("cli", "cluster", "figures", "catalog.py", "errors.py")
-_COMPUTING = {"axes.py", "axis.py", "backend.py", "config.py", "plan.py", "programs.py",
-              "reading.py", "run.py", "setting.py", "shard.py", "shared.py", "status.py"}  # fmt: skip
+_COMPUTING = {
+    f"{name}.py"
+    for name in (
+        "axes",
+        "axis",
+        "backend",
+        "config",
+        "plan",
+        "programs",
+        "reading",
+        "run",
+        "setting",
+        "shard",
+        "shared",
+        "status",
+    )
+}
 
 
 @cache

@@ -22,11 +22,11 @@ import numpy as np
 
 from rnnjax.errors import ConfigError
 from rnnjax.sweep import inferred
-from rnnjax.sweep.cube import LANE
-from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.axes import Values
 from rnnjax.sweep.axis import Axis
 from rnnjax.sweep.config import Config
+from rnnjax.sweep.cube import LANE
+from rnnjax.sweep.experiment import Experiment
 from rnnjax.variables import Variable
 
 MAX_GROUPS = 50_000
@@ -215,10 +215,15 @@ def group_id(static: Mapping[str, Any]) -> str:
     Capitals count as unsafe too: some file systems do not tell them apart.
     """
     plain = "+".join(f"{name}={value}" for name, value in static.items()) or "all"
-    safe = _UNSAFE.sub("_", plain)[:90]
+    safe = safe_name(plain)[:90]
     if safe == plain and plain == plain.lower():
         return plain
     return f"{safe}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
+
+
+def safe_name(text: str) -> str:
+    """Text as a part of a file name."""
+    return _UNSAFE.sub("_", text)
 
 
 def _groups(static: dict[str, Values], n_lanes: int, config: Config) -> tuple[Group, ...]:

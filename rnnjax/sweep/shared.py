@@ -110,7 +110,7 @@ def _plain(leaf: Any, key: Any) -> Any:
 
 
 class SharedResults:
-    """The results of one part, of which those that were computed last are kept.
+    """The results of one part; where they are kept, those of the lanes that were computed last.
 
     Args:
         part: the part.
@@ -126,36 +126,31 @@ class SharedResults:
         self.program = program
         self._plan = plan
         self._n_devices = n_devices
-        self._kept: tuple[bytes, list[np.ndarray]] | None = None
-
-    def at(self, lanes: np.ndarray) -> list[Any]:
-        """The leaves of the results at these lanes, (n_devices, config.chunk), each over them."""
-        if not self.part.is_kept:
-            return self.program.result()(self._plan.program_values(lanes))
-        numbers = self._plan.distinct(lanes, self.part.traced)
-        wanted, inverse = np.unique(numbers, return_inverse=True)
-        known = self._kept[0] if self._kept else b""
-        if self._kept is None or not np.isin(wanted, np.frombuffer(known, np.int64)).all():
-            raise LookupError("the results of these lanes are not computed")
-        place = np.searchsorted(np.frombuffer(known, np.int64), wanted)[inverse.reshape(lanes.shape)]
-        return [array[place] for array in self._kept[1]]
+        self._numbers = np.zeros(0, np.int64)  # of the combinations whose results are kept
+        self._kept: list[np.ndarray] = []
 
     def compute(self, lanes: np.ndarray) -> None:
         """Compute the results that these lanes share, unless they are those that are kept."""
         if not self.part.is_kept:
             return
-        numbers, first = np.unique(
-            self._plan.distinct(lanes, self.part.traced), return_index=True
-        )
-        if self._kept is not None and self._kept[0] == numbers.tobytes():
+        distinct = self._plan.distinct(lanes, self.part.traced)
+        numbers, first = np.unique(distinct, return_index=True)
+        if np.array_equal(numbers, self._numbers):
             return
         rows = _rows(lanes[first], self._n_devices, self.part.chunk)
         steps = [self.program.result()(self._plan.program_values(row)) for row in rows]
-        leaves = [
+        self._kept = [
             np.concatenate([np.asarray(leaf).reshape(-1, *leaf.shape[2:]) for leaf in of_steps])
             for of_steps in zip(*steps, strict=True)
         ]
-        self._kept = numbers.tobytes(), [leaf[: len(numbers)] for leaf in leaves]
+        self._numbers = numbers
+
+    def at(self, lanes: np.ndarray) -> list[Any]:
+        """The leaves of the results at lanes (n_devices, chunk), which `compute` has been given."""
+        if not self.part.is_kept:
+            return self.program.result()(self._plan.program_values(lanes))
+        places = np.searchsorted(self._numbers, self._plan.distinct(lanes, self.part.traced))
+        return [leaf[places] for leaf in self._kept]
 
 
 def _rows(lanes: np.ndarray, n_devices: int, chunk: int) -> list[np.ndarray]:

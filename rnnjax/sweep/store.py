@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnjax.sweep import files, netcdf
-from rnnjax.sweep.cube import Place, assemble, write_cube
+from rnnjax.sweep.cube import Place, assemble, with_members, write_cube
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.manifest import PLACE, check_spec, commit_spec
 from rnnjax.sweep.provenance import merged
@@ -204,6 +204,7 @@ class Store:
             told: list[dict[str, str]] = []
             shards = ((group, self._heard(group, told)) for group in done)
             cube = assemble(axes, self.groups, shards, failed)
+            cube = with_members(cube, self.spec["config"]["axes"])
             for key, value in {**own, **merged(told)}.items():
                 plain = type(value) in (str, int, float)
                 cube.attrs[key] = value if plain else json.dumps(value, sort_keys=True)

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+from rnnjax.sweep.spec import parse_config
 
 from rnnjax.figures import styled
 from rnnjax.sweep.experiment import load
-from rnnjax.sweep.spec import parse_config
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "long_lags"

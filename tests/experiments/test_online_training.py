@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from rnnjax.sweep.spec import parse_config
 
 import rnnjax
 from rnnjax.cli import main
 from rnnjax.figures import styled
 from rnnjax.sweep.experiment import load
-from rnnjax.sweep.spec import parse_config
 from rnnjax.train_online import OnlineTraining
 from tests.experiments.quick import failed, quick_cube, verdicts
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 import jax
 import numpy as np
 import pytest
+from rnnjax.sweep.spec import parse_config
 
 from rnnjax.cli import main
 from rnnjax.sweep.experiment import load
-from rnnjax.sweep.spec import parse_config
 from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("radar")

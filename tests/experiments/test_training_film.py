@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from rnnjax.sweep.spec import parse_config
 
 from rnnjax.errors import ConfigError
 from rnnjax.figures import styled
 from rnnjax.sweep.experiment import load
-from rnnjax.sweep.spec import parse_config
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "training_film"

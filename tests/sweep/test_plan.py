@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rnnjax.sweep.spec import parse_config
 
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.manifest import SAFE_ID
 from rnnjax.sweep.plan import group_id, make_plan
 from rnnjax.sweep.provenance import git_state
-from rnnjax.sweep.spec import parse_config
 
 TOY = Path(__file__).with_name("toy_experiment.py")
 

@@ -53,9 +53,9 @@ def test_the_cube_tells_where_it_comes_from(plain):
 def test_every_cell_is_what_its_labels_say(plain):
     """Against the same lane computed alone, eagerly."""
     import jax
+    from rnnjax.sweep.spec import parse_config
 
     from rnnjax.sweep.experiment import load
-    from rnnjax.sweep.spec import parse_config
 
     toy, cube = load(str(TOY)), read_cube(plain)
     config = parse_config(toy.config, json.loads(cube.attrs["config"]))

@@ -14,11 +14,11 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from rnnjax.sweep.spec import axis_kind, axis_values, parse_config
 
 from rnnjax import catalog
 from rnnjax.errors import ConfigError, one_line
 from rnnjax.sweep import ActivationName, Axes, Config, Lane, Static, TaskName
-from rnnjax.sweep.spec import axis_kind, axis_values, parse_config
 
 
 class ToyAxes(Axes):

@@ -1,0 +1,49 @@
+"""A cube with more axes than its experiment draws, taken apart into cubes of the usual ones."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnnjax.sweep.setting import Setting, name_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def slices(cube: xr.Dataset, setting: type[Setting]) -> Iterator[tuple[str, xr.Dataset]]:
+    """The parts of a cube that its experiment draws and checks, each with a name.
+
+    Args:
+        cube: the cube.
+        setting: the class of settings of its experiment, whose ``axes`` a part has.
+
+    Returns:
+        One part for each combination of the values on all other axes, named as in ``n_h=4``; its
+        config has these values in the place of the axes. The whole cube, named "", if there are
+        none.
+    """
+    config = json.loads(str(cube.attrs["config"]))
+    usual = {name_of(axis) for axis in setting.axes}
+    others = [name for name in config["axes"] if name not in usual and name in cube.dims]
+    if not usual or not others:
+        yield "", cube
+        return
+    for place in itertools.product(*(range(cube.sizes[name]) for name in others)):
+        at = dict(zip(others, place, strict=True))
+        name = " ".join(f"{axis}={cube[axis].values[index]}" for axis, index in at.items())
+        part = cube.isel(at).drop_vars([n for n in others if n in cube.coords])
+        yield name, part.assign_attrs(config=json.dumps(_fixed(config, at), sort_keys=True))
+
+
+def _fixed(config: Mapping[str, Any], at: Mapping[str, int]) -> dict[str, Any]:
+    """A config with axes replaced by the values at these places."""
+    axes: dict[str, Any] = dict(config["axes"])
+    values: dict[str, Any] = {}
+    for name, index in at.items():
+        axis = axes.pop(name)
+        fields = axis if isinstance(axis, Mapping) else {name: axis}
+        values |= {field: taken[index] for field, taken in fields.items()}
+    return {**config, **values, "axes": axes}
