@@ -37,7 +37,7 @@ def resident_megabytes() -> float:
 
 def soak(n_cells: int) -> dict:
     """Run a sweep of gradient norms of at least `n_cells` cells, a hundred cells a shard."""
-    from rnnjax.sweep.run import run_sweep
+    from rnnjax.sweep.compute import run_sweep
 
     activations = ["tanh", "relu", "sigmoid", "erf"]
     n_seeds = -(-n_cells // (GAINS * len(activations)))

@@ -12,10 +12,11 @@ from rnnjax.cli.arguments import SWITCHES, VALUED
 from rnnjax.errors import ConfigError, one_line, shown, suggestion
 from rnnjax.sweep.config import model_of
 from rnnjax.sweep.experiment import Experiment, load
+from rnnjax.sweep.overlay import lay_over
 from rnnjax.sweep.request import Request, request_of
 from rnnjax.sweep.setting import Setting, annotation_of, item_type
+from rnnjax.sweep.toml_files import MAX_BYTES, read_toml, toml_beside
 
-MAX_BYTES = 1_000_000
 Override = tuple[str, str]
 
 
@@ -37,32 +38,6 @@ def requested(arguments: argparse.Namespace, overrides: Sequence[Override]) -> R
         raise _with_option(error, overrides) from None
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file of at most one megabyte.
-
-    Raises:
-        ConfigError: naming the file.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ConfigError(str(path), f"expected at most {MAX_BYTES} bytes, got more")
-        return tomllib.loads(content.decode("utf-8-sig"))  # editors may put a mark before the text
-    except OSError as error:
-        told = f"cannot read {one_line(str(path), 250)}: {error.strerror}"
-        raise ConfigError("config", told) from None
-    except ConfigError:
-        raise
-    except RecursionError:
-        raise ConfigError(str(path), "expected TOML, got lists nested too deeply") from None
-    except UnicodeDecodeError as error:
-        told = f"expected TOML in UTF-8, got byte {error.object[error.start]:#04x}"
-        raise ConfigError(str(path), f"{told} at position {error.start}") from None
-    except ValueError as error:
-        raise ConfigError(str(path), f"expected TOML, got an error: {error}") from None
-
-
 def _file_data(experiment: Experiment, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.config is not None and arguments.quick:
         raise ConfigError("config", "expected --config or --quick, got both")
@@ -70,10 +45,7 @@ def _file_data(experiment: Experiment, arguments: argparse.Namespace) -> dict[st
         if not arguments.config or "\0" in arguments.config:
             raise ConfigError("config", f"expected a file name, got {shown(arguments.config)}")
         return read_toml(Path(arguments.config))
-    path = experiment.toml("quick" if arguments.quick else "")
-    if arguments.quick and not path.is_file():
-        raise ConfigError("quick", f"expected {path} beside the experiment, got none")
-    return read_toml(path) if path.is_file() else {}
+    return toml_beside(experiment, "quick" if arguments.quick else "standard")
 
 
 def _refuse_foreign(
@@ -88,19 +60,10 @@ def _refuse_foreign(
 
 
 def _lay_over(setting: type[Setting], data: dict[str, Any], key: str, text: str) -> None:
-    """Put an option in its place; a value replaces an axis of the file, and an axis a value."""
     *path, last = key.split(".")
     if not all((*path, last)):
         raise ConfigError("usage", f"expected a key after --, got {shown(key)}")
-    whole = data
-    for name in path:
-        data = data.setdefault(name, {})
-        if not isinstance(data, dict):
-            raise ConfigError(key, f"expected {name} to be a table, got {shown(data)}")
-    data[last] = text if _takes_text(setting, path, last) else _scalar(text)
-    replaced = whole if path == ["axes"] else whole.get("axes") if not path else None
-    if isinstance(replaced, dict) and last in setting.model_fields:
-        replaced.pop(last, None)
+    lay_over(data, key, text if _takes_text(setting, path, last) else _scalar(text))
 
 
 def _takes_text(setting: type[Setting], path: list[str], name: str) -> bool:

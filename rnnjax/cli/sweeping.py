@@ -165,7 +165,7 @@ def _here(request: Request, store: Store, arguments: Namespace, interrupts: Inte
     """Compute what is missing in this process; False if interrupted."""
     devices = configured(_devices(arguments, request), request.precision, _tell)
     # jax is configured now, so what imports it may be imported.
-    from rnnjax.sweep.run import InterruptedSweepError, run_sweep
+    from rnnjax.sweep.compute import InterruptedSweepError, run_sweep
 
     Thread(target=_import_ahead, daemon=True).start()
     try:
@@ -174,6 +174,7 @@ def _here(request: Request, store: Store, arguments: Namespace, interrupts: Inte
             request.plan,
             store,
             devices=devices,
+            precision=request.precision,
             progress=shown_progress(),
             earlier=Earlier(request.plan, store.spec),
             stopped=interrupts.asked,

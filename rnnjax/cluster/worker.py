@@ -66,7 +66,7 @@ def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
 
 
 def _done(kept: _Kept, name: str) -> dict[str, Any]:
-    from rnnjax.sweep.run import computed, told_of
+    from rnnjax.sweep.compute import computed, told_of
 
     try:
         dataset, receipt = computed(kept.programs, kept.groups[name], kept.attributes, kept.earlier)
@@ -101,7 +101,7 @@ def _of_sweep(sweep: dict[str, Any]) -> _Kept:
         _kept[told] = _Kept(
             store,
             {group.id: group for group in plan.groups},
-            Programs(request.experiment, plan, devices),
+            Programs(request.experiment, plan, devices, request.precision),
             Earlier(plan, spec),
             provenance(request.precision, experiment.code.cells),
         )

@@ -32,7 +32,6 @@ _THREADS_A_CORE = 4
 # tenths of a sweep of decompositions in loops that wait for them; a single large decomposition on
 # one device is a quarter faster without them too.
 _LAPACK_THREADS = "OPENBLAS_NUM_THREADS"
-_FUSIONS = "xla_cpu_experimental_ynn_fusion_type"
 # By their numbers in <malloc.h>: M_MMAP_MAX, M_TRIM_THRESHOLD. M_ARENA_MAX is left alone: with one
 # arena devices would wait for one another at every product.
 _KEEPING = {-4: 0, -1: 2**31 - 1}
@@ -65,7 +64,8 @@ def configured(
         SetupError: jax does not start here, or not with what the environment asks for.
     """
     _keep_memory()
-    _set_xla_flags()
+    if xla_flags() and "jaxlib" not in sys.modules:
+        check_xla_flags()
     if devices > 1:
         _leave_room_for_threads_that_wait()
     os.environ.setdefault(_LAPACK_THREADS, "1")
@@ -122,22 +122,6 @@ def _keep_memory() -> None:
         return
     for parameter, value in _KEEPING.items():
         library.mallopt(parameter, value)
-
-
-def _set_xla_flags() -> None:
-    """Check the user's flags of XLA and switch off its YNNPACK fusions, before jax is imported.
-
-    With jaxlib 0.10 a program of many small batched products (training_variants) ends in a
-    segmentation fault inside them; without them no sweep here was slower. Other releases may not
-    know the flag, and XLA ends the process at a flag that it does not know.
-    """
-    flags = xla_flags()
-    if flags and "jaxlib" not in sys.modules:
-        check_xla_flags()
-    if metadata.version("jaxlib").startswith("0.10.") and _FUSIONS not in flags:
-        flags = f"{flags} --{_FUSIONS}=".strip()
-    if flags:
-        os.environ["XLA_FLAGS"] = flags
 
 
 def _leave_room_for_threads_that_wait() -> None:

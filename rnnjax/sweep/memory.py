@@ -14,6 +14,7 @@ from functools import partial
 import jax
 
 from rnnjax.errors import ConfigError
+from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, make_plan
 from rnnjax.sweep.programs import Programs
 from rnnjax.sweep.request import Request
@@ -44,8 +45,10 @@ def largest_chunk(request: Request, budget: float, devices: Sequence[jax.Device]
 def needed(request: Request, group: Group, devices: Sequence[jax.Device], lanes: int) -> int:
     """Bytes of a device while it measures one chunk of so many lanes, with one to be collected."""
     config = replace(request.config, chunk=lanes)
-    programs = Programs(request.experiment, make_plan(request.experiment, config), devices)
-    told = programs.memory_of(group)
+    plan = make_plan(request.experiment, config)
+    programs = Programs(request.experiment, plan, devices, request.precision)
+    with fixed_options(request.precision):
+        told = programs.memory_of(group)
     return told.argument_size_in_bytes + 2 * told.output_size_in_bytes + told.temp_size_in_bytes
 
 

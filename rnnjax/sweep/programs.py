@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.inferred import results
+from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.setting import register
 from rnnjax.sweep.shared import SharedResults, traced_part
@@ -26,8 +28,13 @@ from rnnjax.sweep.shared import SharedResults, traced_part
 Program = Callable[[Any], Any]
 _GLANCE = 0.2  # seconds
 _SPEC = PartitionSpec("device")
-_LEVEL = "xla_backend_optimization_level"
-_COMPILER: dict[str, dict[str, Any]] = {"well": {}, "quickly": {_LEVEL: 1}}
+_COMPILER: dict[str, dict[str, Any]] = {
+    "well": {},
+    "quickly": {"xla_backend_optimization_level": 1},
+}
+# With jaxlib 0.10 a program of many small batched products (training_variants) ends in a
+# segmentation fault inside YNNPACK fusions; without them no sweep here was slower.
+_WITHOUT_FUSIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 class Programs:
@@ -37,12 +44,16 @@ class Programs:
         experiment: the experiment.
         plan: its plan.
         devices: the devices to spread chunks over.
+        precision: ``"float32"`` or ``"float64"``.
     """
 
-    def __init__(self, experiment: Experiment, plan: Plan, devices: Sequence[jax.Device]) -> None:
+    def __init__(
+        self, experiment: Experiment, plan: Plan, devices: Sequence[jax.Device], precision: str
+    ) -> None:
         register(experiment.setting)
         self.experiment = experiment
         self.plan = plan
+        self.precision = precision
         self.mesh = Mesh(np.array(devices), ("device",))
         self.n_devices = len(devices)
         self._seconds: list[float] = []
@@ -112,7 +123,7 @@ class Programs:
         """What the compiler says of the memory that measuring a chunk of a group takes."""
         shared = self._shared_of(group)
         traced = self._trace(self._measure_lane(group, shared), self._example(shared))
-        return traced.lower().compile(compiler_options=_COMPILER["quickly"]).memory_analysis()
+        return traced.lower().compile(compiler_options=_compiler("quickly")).memory_analysis()
 
     def _known_shared(self, group: Group) -> SharedResults | None:
         static = self.plan.static_values(group)
@@ -160,7 +171,8 @@ class Programs:
         return measure
 
     def _compiled(self, lane_function: Program, example: Any) -> Program:
-        return self._finished(self._trace(lane_function, example))
+        with fixed_options(self.precision):  # in this thread of the pool
+            return self._finished(self._trace(lane_function, example))
 
     def _trace(self, lane_function: Program, example: Any) -> jax.stages.Traced:
         def local(chunk: Any) -> Any:
@@ -180,10 +192,7 @@ class Programs:
 
     def _finished(self, traced: jax.stages.Traced) -> Program:
         started = time.perf_counter()
-        # What the user says in XLA_FLAGS has the last word.
-        told = _LEVEL in os.environ.get("XLA_FLAGS", "")
-        options = {} if told else _COMPILER[self.experiment.compile]
-        program = traced.lower().compile(compiler_options=options)
+        program = traced.lower().compile(compiler_options=_compiler(self.experiment.compile))
         self._seconds.append(time.perf_counter() - started)
         self._n_compiled += 1
         return program
@@ -198,6 +207,15 @@ class Programs:
                 told = f"expected {name!r} of shape {shape} {dims}, got {np.shape(value)}"
                 raise ValueError(f"measure(): {told}")
         return dict(values)
+
+
+def _compiler(how: str) -> dict[str, Any]:
+    """The options of XLA for one program; those in XLA_FLAGS are left as the user has set them."""
+    options = _COMPILER[how]
+    if metadata.version("jaxlib").startswith("0.10."):
+        options = options | _WITHOUT_FUSIONS
+    flags = os.environ.get("XLA_FLAGS", "")
+    return {name: value for name, value in options.items() if name not in flags}
 
 
 def _awaited(program: Future[Program], waiting: Callable[[], None]) -> Program:

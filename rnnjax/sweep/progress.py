@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -73,7 +74,7 @@ class Bar:
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True),
+            console=Console() if _in_notebook() else Console(stderr=True),
         )
         self._task: Any = self._bar.add_task("", total=None)
 
@@ -91,6 +92,26 @@ class Bar:
         self._bar.update(self._task, completed=done, total=total, description=one_line(doing, 120))
 
 
+class Silent:
+    """Nothing is shown."""
+
+    def __enter__(self) -> Self:
+        """Show nothing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Show nothing."""
+
+    def at(self, done: int, total: int, doing: str) -> None:
+        """Show nothing."""
+
+
 def shown_progress() -> Progress:
-    """A bar when standard error is a terminal, lines otherwise."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    """A bar in a notebook and where standard error is a terminal, lines elsewhere."""
+    return Bar() if sys.stderr.isatty() or _in_notebook() else Lines()
+
+
+def _in_notebook() -> bool:
+    """Whether this is a Jupyter notebook that can show a bar."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell" and find_spec("ipywidgets") is not None

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -17,13 +17,13 @@ import xarray as xr
 
 from rnnjax.errors import one_line
 from rnnjax.sweep.experiment import Experiment, line_in
+from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.programs import Programs
 from rnnjax.sweep.progress import Progress
 from rnnjax.sweep.provenance import merged, provenance
 from rnnjax.sweep.reuse import Earlier
 from rnnjax.sweep.shard import failed_cells, shard
-from rnnjax.sweep.store import Store
 
 IN_FLIGHT = 2
 COMPILED_AHEAD = 3
@@ -34,12 +34,29 @@ class InterruptedSweepError(Exception):
     """The sweep was asked to stop; what is committed stays."""
 
 
+class Results(Protocol):
+    """What takes the shards of a sweep."""
+
+    def committed(self) -> set[str]:
+        """The ids of the groups that are there."""
+        ...
+
+    def commit(self, group: str, dataset: xr.Dataset, receipt: dict[str, Any]) -> Any:
+        """Take the shard of a group."""
+        ...
+
+    def fail(self, group: str, error: str) -> Any:
+        """Hear that a group raised; called while its error is being handled."""
+        ...
+
+
 def run_sweep(
     experiment: Experiment,
     plan: Plan,
-    store: Store,
+    store: Results,
     *,
     devices: Sequence[jax.Device],
+    precision: str,
     progress: Progress,
     earlier: Earlier | None = None,
     stopped: Callable[[], bool] = lambda: False,
@@ -51,8 +68,9 @@ def run_sweep(
     Args:
         experiment: the experiment.
         plan: its plan.
-        store: where the shards go.
+        store: where the shards go, a `Store` or the memory of this process.
         devices: the devices to spread chunks over; their number does not change the bits.
+        precision: ``"float32"`` or ``"float64"``.
         progress: told after each step.
         earlier: sweeps that may have some of the cells.
         stopped: asked before each step whether to stop.
@@ -61,16 +79,13 @@ def run_sweep(
         InterruptedSweepError: when `stopped` says so.
         StoreError: when a shard cannot be written.
     """
-    programs = Programs(experiment, plan, devices)
+    programs = Programs(experiment, plan, devices, precision)
     committed = store.committed()
     groups = [group for group in plan.groups if group.id not in committed]
     missing = [group.lanes[~_known(earlier, group)] for group in groups]
-    precision = "float64" if jax.config.read("jax_enable_x64") else "float32"
     attributes = provenance(precision, experiment.code.cells)
     ends = np.cumsum([0, *(programs.n_steps(len(lanes)) for lanes in missing)]).tolist()
-    n_programs = programs.n_needed(
-        [g for g, lanes in zip(groups, missing, strict=True) if len(lanes)]
-    )
+    needed = [g for g, lanes in zip(groups, missing, strict=True) if len(lanes)]
     with closing(programs), progress:
         for position, group in enumerate(groups):
             coming = [
@@ -82,7 +97,8 @@ def run_sweep(
             def tick(step: int | None, before: int = ends[position], now: Group = group) -> None:
                 doing = plan.described(now)
                 if step is None:
-                    doing = f"compiling {min(programs.n_compiled + 1, n_programs)} of {n_programs}"
+                    number = programs.n_needed(needed)
+                    doing = f"compiling {min(programs.n_compiled + 1, number)} of {number}"
                 progress.at(before + (step or 0), ends[-1], doing)
                 if stopped():
                     raise InterruptedSweepError
@@ -126,7 +142,8 @@ def computed(
     known = _known(earlier, group)
     values: dict[str, np.ndarray] = {}
     if not known.all():
-        values = _measured(programs, group, ~known, coming, tick)
+        with fixed_options(programs.precision):
+            values = _measured(programs, group, ~known, coming, tick)
     if earlier is not None and known.any():
         earlier.fill(group, values)
         told = earlier.attributes(group)

@@ -1,0 +1,201 @@
+"""Sweeps from Python: an experiment by name, or any function of a setting.
+
+    cube = rnnjax.sweep.run("gradient_norms", gain=np.linspace(0.5, 3, 31), seed=range(8))
+    cube = rnnjax.sweep.run(my_measure, gain=[0.9, 1.1], seed=range(4), n_h=64)
+
+The programs and the bits are those of the command line. Nothing is written unless a folder is
+given, and neither ``os.environ`` nor ``jax.config`` changes. A process computes on the devices that
+jax has; to use two cores of a processor, set ``JAX_NUM_CPU_DEVICES=2`` before jax is imported.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import numpy as np
+from pydantic import create_model
+
+from rnnjax.errors import ConfigError, shown
+from rnnjax.sweep.config import parse_config
+from rnnjax.sweep.experiment import Experiment, load
+from rnnjax.sweep.overlay import lay_over
+from rnnjax.sweep.request import request_of
+from rnnjax.sweep.setting import RESERVED, Setting, Traced, item_type
+from rnnjax.sweep.toml_files import read_toml, toml_beside
+
+if TYPE_CHECKING:
+    import jax
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Zipped:
+    """Values of fields that vary together along one axis; made by `zipped`."""
+
+    fields: Mapping[str, Sequence[Any]]
+
+
+def zipped(**fields: Sequence[Any]) -> Zipped:
+    """Fields that vary together: ``run(f, case=zipped(task=["a", "b"], length=[10, 20]))``."""
+    return Zipped(fields)
+
+
+def run(
+    what: str | Path | Callable[..., Any],
+    /,
+    *,
+    shared: Callable[[Any], Any] | None = None,
+    config: str | Path | Mapping[str, Any] | None = "standard",
+    out: str | Path | None = None,
+    precision: str | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    progress: bool = True,
+    **fields: Any,
+) -> xr.Dataset:
+    """Run a sweep and return its cube.
+
+    Args:
+        what: the name of an experiment, its file, or a function of a setting that returns a dict of
+            arrays. The setting of a function has the fields that are given here: floats and
+            ``seed`` are traced, everything else is static. A function whose first argument is
+            annotated with a class of settings takes that class.
+        shared: for a function: setting -> what cells share, the second argument of the function.
+        config: the config that fields are laid over: "standard" and "quick" are the TOML files
+            beside the experiment, a path names another one, a mapping has its keys, None is empty.
+        out: a folder for the results, which can be resumed there; none by default.
+        precision: "float32" or "float64"; by default that of the experiment, and "float64" where
+            jax has ``jax_enable_x64``.
+        devices: the devices to compute on; all by default. The bits do not depend on them.
+        progress: whether to show progress on standard error, a bar in terminals and notebooks.
+        **fields: values of the setting: one value, or several (a list, range, tuple or 1-d array)
+            as an axis, or `zipped` fields; and ``chunk``, ``chunks_a_shard``.
+
+    Returns:
+        The cube: the axes, then the inner dims, with a status beside each variable.
+
+    Raises:
+        ConfigError: a field or value that cannot be used.
+        StoreError: a folder that holds another sweep, or cannot be written.
+
+    Example:
+        >>> cube = run(lambda s: {"square": s.x**2}, x=[1.0, 2.0], progress=False)
+        >>> cube["square"].values.tolist()
+        [1.0, 4.0]
+    """
+    experiment, data = _found(what, shared, config, fields)
+    for name, value in fields.items():
+        _lay_over(experiment.setting, data, name, value)
+    request = request_of(experiment, data, precision or _precision(experiment))
+    from rnnjax.sweep.running import computed_here  # imports jax
+
+    return computed_here(request, None if out is None else Path(out), devices, progress)
+
+
+def _found(
+    what: Any, shared: Any, config: Any, fields: Mapping[str, Any]
+) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment, and the config that fields are laid over."""
+    if callable(what):
+        return _of_function(what, shared, fields), dict(config) if _is_mapping(config) else {}
+    if shared is not None:
+        raise ConfigError("shared", "expected None, because an experiment has its own")
+    experiment = load(str(what))
+    if config is None or _is_mapping(config):
+        return experiment, copy.deepcopy(dict(config or {}))
+    if config in ("standard", "quick"):
+        return experiment, toml_beside(experiment, str(config))
+    return experiment, read_toml(Path(config))
+
+
+def _is_mapping(config: Any) -> bool:
+    return isinstance(config, Mapping)
+
+
+def _precision(experiment: Experiment) -> str:
+    jax = sys.modules.get("jax")
+    wide = jax is not None and jax.config.values.get("jax_enable_x64")
+    return "float64" if wide else experiment.precision
+
+
+def _of_function(function: Any, shared: Any, fields: Mapping[str, Any]) -> Experiment:
+    """The experiment that measures with a function."""
+    setting = _annotated(function) or _setting_of(fields)
+    name = getattr(function, "__name__", type(function).__name__).strip("<>")
+    path = Path(getattr(getattr(function, "__code__", None), "co_filename", ""))
+    return Experiment(name, setting, function, shared, path=path)
+
+
+def _annotated(function: Any) -> type[Setting] | None:
+    """The class of settings that a function declares its first argument to be."""
+    try:
+        hints = get_type_hints(function)
+        first = next(iter(inspect.signature(function).parameters))
+    except (NameError, TypeError, ValueError, StopIteration):
+        return None
+    hint = hints.get(first)
+    return hint if isinstance(hint, type) and issubclass(hint, Setting) else None
+
+
+def _setting_of(fields: Mapping[str, Any]) -> type[Setting]:
+    """A class of settings with these fields, whose types follow from their values."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        inner = value.fields if isinstance(value, Zipped) else {name: value}
+        for field, values in inner.items():
+            if field not in RESERVED:
+                found[field] = _field_of(field, _plain(values))
+    return create_model("Setting", __base__=Setting, **found)
+
+
+def _field_of(name: str, values: Any) -> tuple[Any, Any]:
+    """The type and the default of a field, from one value of it or a list of them."""
+    several = values if isinstance(values, list) and values else [values]
+    kinds = {type(value) for value in several}
+    kind: Any = float if kinds == {int, float} else next(iter(kinds)) if len(kinds) == 1 else None
+    if kind is list:
+        kind = tuple[float, ...]
+        several = [tuple(value) for value in several]
+    if kind not in (bool, int, float, str, tuple[float, ...]):
+        told = "expected numbers, text or truth values, all of one type"
+        raise ConfigError(name, f"{told}, got {shown(several[0])}")
+    traced = kind is int and name.endswith("seed")
+    default = float(several[0]) if kind is float else several[0]
+    return (Traced[int] if traced else kind), default
+
+
+def _lay_over(setting: type[Setting], data: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(value, Zipped):
+        fields = {field: _plain(values) for field, values in value.fields.items()}
+        lay_over(data, f"axes.{name}", fields)
+        return
+    plain = _plain(value)
+    known = name in setting.model_fields
+    nested = known and item_type(setting.model_fields[name].annotation) is object
+    is_axis = isinstance(plain, list) and known
+    if is_axis and nested and plain and not isinstance(plain[0], list):
+        is_axis = not _takes(setting, name, plain)
+    lay_over(data, f"axes.{name}" if is_axis else name, plain)
+
+
+def _takes(setting: type[Setting], name: str, value: Any) -> bool:
+    """Whether a list is one value of a field, such as a tuple."""
+    try:
+        parse_config(setting, {name: value})
+    except ConfigError:
+        return False
+    return True
+
+
+def _plain(value: Any) -> Any:
+    """Lists, numbers and text, from arrays, ranges and tuples."""
+    if hasattr(value, "tolist"):
+        return np.asarray(value).tolist()
+    if isinstance(value, list | tuple | range):
+        return [_plain(item) for item in value]
+    return value
