@@ -14,13 +14,13 @@ PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
-    {"errors", "catalog", "pickles", "types"},
+    {"errors", "catalog", "lazy", "pickles", "types"},
     {"ranges"},
     {"fields"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
-    {"matrices", "ratios", "dynamics", "reports"},
+    {"matrices", "dynamics", "reports"},
     {"real_view"},
-    {"cells", "tasks", "state_dtype"},
+    {"analysis", "cells", "tasks", "state_dtype"},
     {"boundary"},
     {"scan"},
     {"adjoint", "gradient", "parallel", "jaxprs"},
@@ -32,7 +32,8 @@ FLOORS = [
     {"probes"},
     {"updates", "penalties"},
     {"diagnosis"},
-    {"train", "train_online", "workbook"},
+    {"train", "train_online"},
+    {"decks"},
     {"sweep"},
     {"cluster"},
     {"cli"},

@@ -10,8 +10,8 @@ from rnnjax.catalog import PACKAGE
 from rnnjax.sweep.normal_form import digest_of, normalised
 
 # Commands, figures, clusters and what a sweep does besides computing decide no cell. All else may
-# be used by an experiment, `theory` and `workbook` too.
-_DECIDE_NOTHING = ("cli", "cluster", "figures", "catalog.py", "errors.py")
+# be used by an experiment, `theory` and `decks` too.
+_DECIDE_NOTHING = ("cli", "cluster", "figures", "catalog.py", "errors.py", "lazy.py")
 _COMPUTING = {"axes.py", "backend.py", "plan.py", "programs.py", "run.py", "shard.py", "spec.py",
               "status.py"}  # fmt: skip
 
