@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import harness
-from rnnjax import Vanilla, probes, rules
+from rnnjax import Vanilla, analysis, rules
 from rnnjax.tasks import AddTask
 
 _RULES = {
@@ -50,10 +50,10 @@ def _side(length: int, wide: bool, gains: np.ndarray, seeds: np.ndarray) -> harn
 
         def gradient(rule):
             state = rule.init(cell, params, batch, key_rule)
-            return probes.recurrent_gradient(rule, cell, task.loss, params, batch, state)
+            return rules.recurrent_gradient(rule, cell, task.loss, params, batch, state)
 
         drawn = {name: gradient(rule) for name, rule in _RULES.items()}
-        return probes.compared(drawn, reference="bptt")["cosine"][:, 0]
+        return analysis.compared(drawn, reference="bptt")["cosine"][:, 0]
 
     # Lanes that fill the devices: the last ones are done twice.
     n = -(-len(gains) // jax.device_count()) * jax.device_count()

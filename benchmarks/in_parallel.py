@@ -68,7 +68,7 @@ def _gradients(n_steps: int) -> harness.Case:
 
     return harness.Case(
         f"gradient by stale delta-x, n_h 64, T {n_steps}, {n_batch} sequences",
-        side(rules.StaleDeltaX()),
+        side(rnnjax.decks.StaleDeltaX()),
         {"BPTT": side(rules.BPTT())},
     )
 

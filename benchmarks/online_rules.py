@@ -21,7 +21,7 @@ and, run in turn with them in the same process where they are at hand:
   braintrace     D-RTRL and others under jax.jit, if the package can be imported
 
 Every figure is the best of several runs, compiling apart. State is what the rule keeps from step to
-step (`rnnjax.probes.state_bytes`).
+step (`rnnjax.rules.state_bytes`).
 """
 
 import argparse
@@ -42,7 +42,7 @@ import numpy as np
 import optax
 
 import rnnjax
-from rnnjax import probes, rules
+from rnnjax import rules
 from rnnjax.tasks import AddTask
 
 LAGS, RATE, N_SIDE = (6, 10), 1e-3, 32
@@ -119,7 +119,7 @@ def of_rnnjax(rule, n_h, n_steps, n_runs):
         "online_us": micro * best_of(lambda: alone(key), n_runs),
         "side_us": micro / N_SIDE * best_of(lambda: side(keys), n_runs),
         "sequence_us": micro * best_of(lambda: whole(params, batch, key), n_runs),
-        "state_bytes": probes.state_bytes(rule, cell, params, batch),
+        "state_bytes": rules.state_bytes(rule, cell, params, batch),
         "compile_seconds": compile_seconds,
     }
 

@@ -93,13 +93,13 @@ def _rule(reading):
     return {
         "none": rules.BPTT(window=1),
         "exact": rules.BPTT(),
-        "target_shift": rules.TargetShift(),
-        "stale": rules.StaleDeltaX(),
+        "target_shift": rnnjax.decks.TargetShift(),
+        "stale": rnnjax.decks.StaleDeltaX(),
         "one_step": rules.BPTT(window=2),
-        "literal": rules.ForwardDeltaX(),
-        "literal_minus": rules.ForwardDeltaX(sign=-1.0),
-        "literal_fed": rules.ForwardDeltaX(feeds=True),
-        "behind_slope": rules.SlopelessDeltaX(),
+        "literal": rnnjax.decks.ForwardDeltaX(),
+        "literal_minus": rnnjax.decks.ForwardDeltaX(sign=-1.0),
+        "literal_fed": rnnjax.decks.ForwardDeltaX(feeds=True),
+        "behind_slope": rnnjax.decks.SlopelessDeltaX(),
         "teacher_forcing": rules.TeacherForcing(),
     }[reading]
 
@@ -126,7 +126,7 @@ def _sequences(config, task, key):
     import jax
     from jax import random
 
-    if isinstance(task, rnnjax.tasks.DataPairs):
+    if isinstance(task, rnnjax.decks.DataPairs):
         return task.training()
     return jax.vmap(task.sample)(random.split(key, config.n_sequences))
 
@@ -135,7 +135,7 @@ def _cell_and_task(config, network, gain=1.0):
     """The network, with the gain of its feedback at the start, and its task."""
     tasks = rnnjax.tasks
     if network == "jordan":
-        return _jordan(config, gain), tasks.DataPairs(_N_STEPS)
+        return _jordan(config, gain), rnnjax.decks.DataPairs(_N_STEPS)
     task = (tasks.Adding if network == "adding" else tasks.TemporalOrder)(_GENERAL_LENGTH)
     return rnnjax.Vanilla(task.n_x, config.n_h, task.n_y, gain=gain), task
 
@@ -177,7 +177,7 @@ def measure(config, drawn, reading):
 
 
 def _memory(config, rule, params):
-    task = rnnjax.tasks.PulseMemory(config.memory_length)
+    task = rnnjax.decks.PulseMemory(config.memory_length)
     cell = _jordan(config, 1.0)
     return _trained(rule, cell, task, params, task.pairs(), config.rate, config.n_updates)
 

@@ -137,7 +137,7 @@ def variables(config):
 
 
 def _cells(config):
-    n_words, n_inputs = len(rnnjax.theory.sentences.WORDS), rnnjax.tasks.DinnerCalendar.n_x
+    n_words, n_inputs = len(rnnjax.decks.sentences.WORDS), rnnjax.decks.DinnerCalendar.n_x
     return {
         "dinner": rnnjax.Vanilla(3, 3, 3),
         "calendar": rnnjax.Vanilla(n_inputs, 8, 3),
@@ -174,7 +174,7 @@ def _network(activation, steepness, bias, gain):
     """Return o_t = f(k P (dinner_{t-1} + o_{t-1})) as a vanilla cell with its parameters."""
     from jax import numpy as jnp
 
-    W = steepness * gain * jnp.asarray(rnnjax.tasks.dinner.CYCLE, float)
+    W = steepness * gain * jnp.asarray(rnnjax.decks.tasks.dinner.CYCLE, float)
     V, b, c = jnp.eye(3), jnp.full(3, bias), jnp.zeros(3)
     return rnnjax.Vanilla(3, 3, 3, activation=activation), rnnjax.cells.VanillaParams(W, W, b, V, c)
 
@@ -207,13 +207,13 @@ def _unrolled(config, activation, steepness, bias, bias_of_gain, gain):
 
     b = bias + bias_of_gain * gain
     cell, params = _network(activation, steepness, b, gain)
-    away = jax.vmap(rnnjax.tasks.Dinner(length=config.n_nights).away)(jnp.arange(3))
+    away = jax.vmap(rnnjax.decks.Dinner(length=config.n_nights).away)(jnp.arange(3))
     o = jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(away.x)
     right, of_pizza = away.y[0] > 0, o[0]
     value = jnp.sum(jnp.where(right, of_pizza, 0), -1)
     margin = value - jnp.max(jnp.where(right, -jnp.inf, of_pizza), -1)
     rounding = _N_ROUNDINGS * jnp.finfo(o.dtype).eps * jnp.max(jnp.abs(of_pizza), -1)
-    log_margin = rnnjax.probes.log_margins(activation, steepness * gain, b, config.n_nights)
+    log_margin = rnnjax.analysis.log_margins(activation, steepness * gain, b, config.n_nights)
     return o[:, :_N_UNROLLED], log_margin, _first(margin <= rounding)
 
 
@@ -259,9 +259,9 @@ def _trained_on_dinners(config, cell, start):
     import jax
     from jax import numpy as jnp
 
-    task = rnnjax.tasks.Dinner(length=_N_TRAINING)
+    task = rnnjax.decks.Dinner(length=_N_TRAINING)
     params = _trained(config, start, _mean_loss(cell, task, task.every_sequence()))
-    away = jax.vmap(rnnjax.tasks.Dinner(length=config.n_nights).away)(jnp.arange(3))
+    away = jax.vmap(rnnjax.decks.Dinner(length=config.n_nights).away)(jnp.arange(3))
     y = jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(away.x)
     wrong = jnp.argmax(y, -1) != jnp.argmax(away.y, -1)
     return {
@@ -281,7 +281,7 @@ def _trained_on_calendar(config, cell, start):
         return jax.vmap(lambda h: cell.readout(params, h))(steps)
 
     def of_inputs(yesterday):
-        task = rnnjax.tasks.DinnerCalendar(yesterday=yesterday)
+        task = rnnjax.decks.DinnerCalendar(yesterday=yesterday)
 
         def mean_loss(params, nights):
             return jax.vmap(task.loss)(answers(params, nights), nights.y[:, 0]).mean()
@@ -299,7 +299,7 @@ def _trained_on_book(config, cells, starts, chances):
     import jax
     from jax import numpy as jnp
 
-    task = rnnjax.tasks.ChildrensBook(n_sentences=3)
+    task = rnnjax.decks.ChildrensBook(n_sentences=3)
 
     def of_cell(name, limited=lambda params: params):
         mean_loss = _mean_loss(cells[name], task, task.every_text())
@@ -320,7 +320,7 @@ def _read_and_written(config, cell, params, chances):
     import jax
     from jax import numpy as jnp
 
-    task = rnnjax.tasks.ChildrensBook(n_sentences=4)
+    task = rnnjax.decks.ChildrensBook(n_sentences=4)
     texts, stop = task.every_text(), task.n_x - 1
     y = jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(texts.x)
     # The inputs are a full stop, X, "saw", a name, and so on.
@@ -416,7 +416,7 @@ def _draw_margins(ax, cube):
 
 
 def _draw_sentences(ax, cube):
-    rates = [rnnjax.theory.sentences.mistake_rates(kinds) for kinds in _kinds(cube).values()]
+    rates = [rnnjax.decks.sentences.mistake_rates(kinds) for kinds in _kinds(cube).values()]
     for shift, (kind, (label, marker, colour, chance)) in enumerate(_MISTAKES.items(), -1):
         ax.axhline(chance, color=colour, linewidth=0.8, linestyle=_DASHED)
         values = [of_cell[kind][0] for of_cell in rates]
@@ -429,7 +429,7 @@ def _draw_sentences(ax, cube):
 
 def _draw_losses(ax, cube):
     for n_before, label in ((1, "one word seen"), (2, "two words seen")):
-        floor = rnnjax.theory.sentences.entropy(n_before)
+        floor = rnnjax.decks.sentences.entropy(n_before)
         ax.axhline(floor, color="#404040", linewidth=0.8, linestyle=_DASHED)
         ax.text(3.45, floor + 0.015, label, ha="right", va="bottom", fontsize=7)
     losses = cube["book_loss"].transpose("cell", "seed").values
@@ -463,12 +463,12 @@ def _draw_gates(ax, cube):
 def _words(cube, cell):
     """Return the words that a cell wrote, (seed, word)."""
     written = cube["text"].sel(cell=cell).transpose("seed", "word").values
-    return np.array(rnnjax.theory.sentences.WORDS)[written]
+    return np.array(rnnjax.decks.sentences.WORDS)[written]
 
 
 def _kinds(cube):
     """Count the sentences of each kind that each cell wrote, over all seeds."""
-    counted = rnnjax.theory.sentences.count_kinds
+    counted = rnnjax.decks.sentences.count_kinds
     return {
         str(cell): sum((Counter(counted(list(text))) for text in _words(cube, cell)), Counter())
         for cell in cube["cell"].values
@@ -579,7 +579,7 @@ def _of_book(cube, config):
     kinds, rows = _kinds(cube), []
     for cell in map(str, cube["cell"].values):
         n_before, formula = (1, "ln(6)/2") if cell == "one word" else (2, "ln(3)/4")
-        floor = rnnjax.theory.sentences.entropy(n_before)
+        floor = rnnjax.decks.sentences.entropy(n_before)
         loss, itself = (cube[name].sel(cell=cell) for name in ("book_loss", "sees_itself"))
         told = f"entropy of the book, counted: {formula}"
         rows.append((f"{cell}: loss, least", loss.min(), floor, 1e-5, told, "at_least"))
@@ -597,7 +597,7 @@ def _of_book(cube, config):
     told = "chain with the odds of the book"
     itself = cube["sees_itself"].sel(cell="one word").mean()
     rows.append(("one word: chance of X after 'X saw'", itself, 1 / 3, 0.01, told))
-    for kind, (rate, n) in rnnjax.theory.sentences.mistake_rates(kinds["one word"]).items():
+    for kind, (rate, n) in rnnjax.decks.sentences.mistake_rates(kinds["one word"]).items():
         label, *_, chance = _MISTAKES[kind]
         slack = 4 * math.sqrt(chance * (1 - chance) / max(1, n))
         errors = f"{told}; tolerance: 4 standard errors"

@@ -108,7 +108,7 @@ def _arm(config, name):
     """The learning rule and the optimiser of an arm."""
     import optax
 
-    rules, ratios, updates = rnnjax.rules, rnnjax.ratios, rnnjax.updates
+    rules, ratios, updates = rnnjax.rules, rnnjax.decks.ratios, rnnjax.updates
     local, descent = rules.BPTT(window=1), optax.sgd(config.rate)
     controls = {
         "plain": (local, descent),
@@ -118,7 +118,7 @@ def _arm(config, name):
         "aitken": (
             local,
             optax.chain(
-                updates.eligibility_ratio(
+                rnnjax.decks.eligibility_ratio(
                     ratios.Extrapolated(high=50.0), ratios.projection, every=20
                 ),
                 descent,
@@ -133,12 +133,12 @@ def _arm(config, name):
     multiplier = ratios.Literal() if form == "literal" else ratios.Safeguarded()
     options = _reading(reading.removeprefix("cycles_"))
     if not reading.startswith("cycles"):
-        return rules.EligibilityRatio(local, multiplier, **options), descent
-    return local, optax.chain(updates.eligibility_ratio(multiplier, **options), descent)
+        return rnnjax.decks.EligibilityRatio(local, multiplier, **options), descent
+    return local, optax.chain(rnnjax.decks.eligibility_ratio(multiplier, **options), descent)
 
 
 def _reading(name):
-    ratios = rnnjax.ratios
+    ratios = rnnjax.decks.ratios
     return {
         "each_weight": {},
         "cycles": {},
@@ -171,7 +171,7 @@ def measure(config, drawn, arm):
     from jax import random
 
     params, shared = drawn
-    cell, task = _cell(config), rnnjax.tasks.DataPairs()
+    cell, task = _cell(config), rnnjax.decks.DataPairs()
     rule, optimiser = _arm(config, arm)
     training = rnnjax.fit(
         cell,
@@ -210,21 +210,21 @@ def _quadratic():
     import optax
     from jax import numpy as jnp
 
-    updates, ratios = rnnjax.updates, rnnjax.ratios
+    ratios = rnnjax.decks.ratios
     scalings = (
         optax.identity(),
-        updates.eligibility_ratio(),
-        updates.eligibility_ratio(recursive=True),
-        updates.eligibility_ratio(ratios.Safeguarded()),
+        rnnjax.decks.eligibility_ratio(),
+        rnnjax.decks.eligibility_ratio(recursive=True),
+        rnnjax.decks.eligibility_ratio(ratios.Safeguarded()),
     )
 
     def seen(a):
         paths = [
-            updates.descend(optax.chain(scaling, optax.sgd(1.0)), a, _N_DESCENT)
+            rnnjax.decks.descend(optax.chain(scaling, optax.sgd(1.0)), a, _N_DESCENT)
             for scaling in scalings
         ]
-        rates = jnp.stack([updates.late_rate(x) for x in paths])
-        return rates, jnp.stack([updates.first_step(~jnp.isfinite(x)) for x in paths])
+        rates = jnp.stack([rnnjax.decks.late_rate(x) for x in paths])
+        return rates, jnp.stack([rnnjax.decks.first_step(~jnp.isfinite(x)) for x in paths])
 
     rates, lost = jax.vmap(seen, out_axes=1)(jnp.asarray(_STEP_SIZES))
     return {"quadratic_rate": rates, "overflow_step": lost}
@@ -235,20 +235,20 @@ def _steps_to_goal():
     import optax
     from jax import numpy as jnp
 
-    updates, ratios, descent = rnnjax.updates, rnnjax.ratios, optax.sgd(1.0)
-    extrapolation = updates.eligibility_ratio(ratios.Extrapolated(), every=3)
-    safe = updates.eligibility_ratio(ratios.Safeguarded())
+    updates, ratios, descent = rnnjax.updates, rnnjax.decks.ratios, optax.sgd(1.0)
+    extrapolation = rnnjax.decks.eligibility_ratio(ratios.Extrapolated(), every=3)
+    safe = rnnjax.decks.eligibility_ratio(ratios.Safeguarded())
     optimisers = {
         "plain": descent,
-        "literal": optax.chain(updates.eligibility_ratio(), descent),
+        "literal": optax.chain(rnnjax.decks.eligibility_ratio(), descent),
         "safe": optax.chain(safe, descent),
         "momentum": optax.sgd(1.0, momentum=0.8),
         "aitken": optax.chain(extrapolation, descent),
         "quickprop": updates.quickprop(1.0),
         "quickprop_unlimited": updates.quickprop(1.0, jnp.inf),
     }
-    paths = [updates.descend(optimisers[method], 0.05, 400) for method in _METHODS]
-    return jnp.stack([updates.first_step(jnp.abs(x) <= _GOAL) for x in paths])
+    paths = [rnnjax.decks.descend(optimisers[method], 0.05, 400) for method in _METHODS]
+    return jnp.stack([rnnjax.decks.first_step(jnp.abs(x) <= _GOAL) for x in paths])
 
 
 def _recursive_multipliers():
@@ -256,7 +256,7 @@ def _recursive_multipliers():
     import jax
     from jax import numpy as jnp
 
-    rule = rnnjax.EligibilityRatio(recursive=True)
+    rule = rnnjax.decks.EligibilityRatio(recursive=True)
     d = jnp.asarray(_GROWTHS)[:, None] ** jnp.arange(1.0, 15.0)
     level = jnp.zeros(d.shape[1], jnp.int32)
     scale = jax.vmap(lambda d: rule.scale_steps(rnnjax.scaled.normalise(d, level)))
@@ -268,7 +268,7 @@ def _multipliers(config, params):
     import jax
     from jax import numpy as jnp
 
-    cell, task, rule = _cell(config), rnnjax.tasks.DataPairs(), rnnjax.BPTT(window=1)
+    cell, task, rule = _cell(config), rnnjax.decks.DataPairs(), rnnjax.BPTT(window=1)
     batch = task.training()
 
     def one(params, _):

@@ -112,7 +112,7 @@ def draw(config, seed):
 
 def _cell(config):
     cell = rnnjax.Jordan(2, config.n_hidden, 2, feedback=(_FED_BACK,), spread=config.spread)
-    return cell.replace(start=rnnjax.tasks.data_pairs.START)
+    return cell.replace(start=rnnjax.decks.tasks.data_pairs.START)
 
 
 def measure(config, drawn):
@@ -145,7 +145,7 @@ def measure(config, drawn):
 
 
 def _task():
-    return rnnjax.tasks.DataPairs(length=_T)
+    return rnnjax.decks.DataPairs(length=_T)
 
 
 def _stacked(trees):
@@ -223,9 +223,9 @@ def _share(grads):
 def _under_ratios(grads):
     from jax import numpy as jnp
 
-    rules = rnnjax.rules
-    multipliers = (rnnjax.ratios.Literal(), rnnjax.ratios.Safeguarded())
-    scaled = [rules.EligibilityRatio(multiplier=m).scale_steps(grads) for m in multipliers]
+    decks = rnnjax.decks
+    multipliers = (decks.ratios.Literal(), decks.ratios.Safeguarded())
+    scaled = [decks.EligibilityRatio(multiplier=m).scale_steps(grads) for m in multipliers]
     return jnp.stack([_share(steps) for steps in scaled])
 
 

@@ -154,10 +154,10 @@ def measure(config, drawn, activation):
     return {
         **by_lag,
         **probes.log_norm_by_length(cell, loss, params, batch),
-        **probes.e_folding(by_lag["log_norm"]),
+        **rnnjax.analysis.e_folding(by_lag["log_norm"]),
         **probes.first_non_finite(cell, loss, params, batch),
         **of_weights,
-        "horizon": probes.horizon(by_lag["log_norm"], config.decades),
+        "horizon": rnnjax.analysis.horizon(by_lag["log_norm"], config.decades),
         "max_slope": jnp.asarray(cell.activation.max_slope, params.W.dtype),
     }
 

@@ -120,14 +120,14 @@ def measure(config, drawn, activation):
     w_n, x = drawn
     cell = rnnjax.Chain(1, rnnjax.activation_named(activation))
     params = rnnjax.cells.ChainParams(w_n, jnp.ones(1), jnp.ones(()))
-    coefficients = rnnjax.probes.chain_coefficients(cell, params, jnp.ones(config.length))
-    random = rnnjax.probes.active_coefficients(cell, params, x, _QUANTILES)
+    coefficients = rnnjax.decks.chain_coefficients(cell, params, jnp.ones(config.length))
+    random = rnnjax.decks.active_coefficients(cell, params, x, _QUANTILES)
     of_two = _worked_example(cell.activation, w_n)
     n_weights = [*of_two.pop("n_weights"), config.length + 2, sum(leaf.size for leaf in params)]
     return {
         **coefficients,
         **random,
-        "horizon": rnnjax.probes.horizon(random["log_coefficient_random"][1], _PERCENT_DECADES),
+        "horizon": rnnjax.analysis.horizon(random["log_coefficient_random"][1], _PERCENT_DECADES),
         **_of_weights(config, cell.activation, w_n),
         **of_two,
         "n_weights": jnp.stack([jnp.asarray(n, int) for n in n_weights]),
@@ -146,7 +146,7 @@ def _worked_example(activation, w_n):
     cell = rnnjax.Chain(2, activation)
     w_x = jnp.array([_EXAMPLE["w1"], _EXAMPLE["w2"]])
     params = rnnjax.cells.ChainParams(w_n, w_x, jnp.asarray(_EXAMPLE["w3"]))
-    steps, gradient = rnnjax.probes.two_steps(cell, params, *jnp.diag(jnp.array(_INPUTS)))
+    steps, gradient = rnnjax.decks.two_steps(cell, params, *jnp.diag(jnp.array(_INPUTS)))
 
     def without_memory(p):  # both inputs at once
         return cell.readout(p, cell.step(p, cell.initial_state(), jnp.array(_INPUTS)))[0]

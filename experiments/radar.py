@@ -170,7 +170,7 @@ def draw(config, noise, seed):
     pairs = random.split(key_pairs, config.n_pairs)
     return {
         "noise": noise,
-        "pairs": jax.vmap(rnnjax.tasks.TwoPoints().sample)(pairs),
+        "pairs": jax.vmap(rnnjax.decks.TwoPoints().sample)(pairs),
         "points": _dense(config, 2, 1).init(key_points),
         "cells": _dense(config, 2 * _GRID_SIDE**2, _GRID_SIDE**2).init(key_cells),
         "rnn": _rnn(config).init(key_rnn),
@@ -276,7 +276,7 @@ def _on_points(config, drawn):
     import optax
     from jax import numpy as jnp
 
-    task, pairs = rnnjax.tasks.TwoPoints(), drawn["pairs"]
+    task, pairs = rnnjax.decks.TwoPoints(), drawn["pairs"]
     low, high = jnp.min(pairs.x, axis=1), jnp.max(pairs.x, axis=1)
     to_the_right = pairs.replace(
         x=jnp.stack([low, high], 1), y=pairs.y.at[:, -1].set(2 * high - low)
@@ -341,7 +341,7 @@ def _on_cells(config, drawn):
     import jax
     from jax import numpy as jnp
 
-    task = rnnjax.tasks.GridSteps(_GRID_SIDE, torus=True)
+    task = rnnjax.decks.GridSteps(_GRID_SIDE, torus=True)
     every, shape = task.sequences(), (2, len(VIEWS))
     inside = set(map(tuple, nowcasting.straight_lines(_GRID_SIDE, torus=False).tolist()))
     lines = nowcasting.straight_lines(_GRID_SIDE, torus=True).tolist()
@@ -551,7 +551,7 @@ _TRAINED = "exact: c = 2b - a; tolerance: training"
 _SLIDES = "slides 'RNN: simple RNN', wrong and expected prediction"
 _SYMMETRIC = "exact: a function of {a, b}; tolerance: float32 rounding, squared"
 _BEHIND = "exact for the best answer, the middle; slides: 'wrong direction'; tolerance: training"
-_MIDDLE = "9/4 E[v^2] (rnnjax.tasks.two_points, equation 2); tolerance: training"
+_MIDDLE = "9/4 E[v^2] (rnnjax.decks.tasks.two_points, equation 2); tolerance: training"
 # Name, variable, where in it, expected, tolerance, source, and the relation if it is not "equal".
 _ONE_NEURON = (
     ("ANN, order-blind: squared error", "point_error", {"net": "ANN, order-blind"}, _FLOOR,

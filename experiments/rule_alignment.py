@@ -148,9 +148,11 @@ def _rule(name, feedback):
         "reverse_kf": lambda: rules.ReverseKFRTRL(),
         "node": lambda: rules.NodePerturbation(),
         "forward_errors": lambda: rules.ForwardErrors(),
-        "ratio": lambda: rules.EligibilityRatio(rules.BPTT(), rnnjax.ratios.Safeguarded()),
-        "forward_delta_x": lambda: rules.ForwardDeltaX(),
-        "slopeless": lambda: rules.SlopelessDeltaX(),
+        "ratio": lambda: rnnjax.decks.EligibilityRatio(
+            rules.BPTT(), rnnjax.decks.ratios.Safeguarded()
+        ),
+        "forward_delta_x": lambda: rnnjax.decks.ForwardDeltaX(),
+        "slopeless": lambda: rnnjax.decks.SlopelessDeltaX(),
     }[name]()
 
 
@@ -204,9 +206,10 @@ def draw(config, gain, seed, activation):
 
 def _gradients(config, rule, cell, task, params, batch, state):
     """The gradient of a rule as a whole, draw by draw, and by lag."""
-    probes = rnnjax.probes
+    rules = rnnjax.rules
     at = (rule, cell, task.loss, params, batch, state)
-    return probes.recurrent_gradient(*at, n_draws=config.n_draws), probes.by_lag(*at, config.edges)
+    whole = rules.recurrent_gradient(*at, n_draws=config.n_draws)
+    return whole, rules.gradient_by_lag(*at, config.edges)
 
 
 def measure(config, drawn, activation, rule):
@@ -220,7 +223,7 @@ def measure(config, drawn, activation, rule):
         params, exact = at
         state = _taught(config, compared, cell, task, params, drawn["key"])
         own = _gradients(config, compared, cell, task, params, drawn["batch"], state)
-        silent = rnnjax.probes.is_silent(cell, params, drawn["batch"])
+        silent = rnnjax.probes.is_silent(cell, None, params, drawn["batch"])["is_silent"]
         return _compare(own, exact, silent, config.n_h**2)
 
     seen = jax.lax.map(at_update, (drawn["params"], drawn["exact"]))
@@ -232,7 +235,7 @@ def _compare(own, exact, silent, n_W):
     import jax
     from jax import numpy as jnp
 
-    scaled, versus = rnnjax.scaled, rnnjax.probes.versus
+    scaled, versus = rnnjax.scaled, rnnjax.analysis.versus
     (draws, lags), (exact_draws, exact_lags) = own, exact
     whole = versus(draws, exact_draws)
     of_W = [scaled.renormalise(d.replace(value=d.value[:, :n_W])) for d in (draws, exact_draws)]
@@ -240,7 +243,7 @@ def _compare(own, exact, silent, n_W):
         **whole,
         "direction": _direction(draws, whole["log_norm"]),
         "cosine_of_W": versus(*of_W)["cosine"],
-        "reason": jnp.where(silent, rnnjax.probes.alignment.SILENT, whole["reason"]),
+        "reason": jnp.where(silent, rnnjax.analysis.alignment.SILENT, whole["reason"]),
         "log_ratio": whole["log_norm"] - versus(exact_draws, exact_draws)["log_norm"],
         "cosine_by_lag": jax.vmap(scaled.cosine)(lags, exact_lags),
         "log_norm_by_lag": jax.vmap(scaled.log_norm)(lags),
@@ -267,7 +270,7 @@ def _direction(draws, log_norm):
     from jax import numpy as jnp
 
     scaled = rnnjax.scaled
-    unit = scaled.times_exp(rnnjax.probes.alignment.mean_of(draws), -log_norm)
+    unit = scaled.times_exp(rnnjax.analysis.mean_of(draws), -log_norm)
     return jnp.where(jnp.isfinite(log_norm), scaled.plain(unit), jnp.nan)
 
 

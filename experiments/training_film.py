@@ -186,7 +186,7 @@ def _frame(config, cell, loss, params, batch, states, drawn):
     probes, seen = rnnjax.probes, drawn["seen"]
     log_norms = jax.vmap(lambda b: probes.log_norm_by_lag(cell, loss, params, b)["log_norm"])(seen)
     log_norm = jnp.mean(log_norms, axis=0)
-    horizon = jnp.minimum(probes.horizon(log_norm, 1.0), config.length)
+    horizon = jnp.minimum(rnnjax.analysis.horizon(log_norm, 1.0), config.length)
     spectrum = probes.lyapunov_spectrum(cell, None, params, drawn["long"], n_discarded=_SETTLING)[
         "exponents"
     ]
@@ -263,17 +263,17 @@ def _cosines(config, cell, loss, params, batch, states):
     """Return the cosine of every rule's gradient, mean over draws, with the exact one, (rule,)."""
     from jax import numpy as jnp
 
-    probes = rnnjax.probes
+    rules = rnnjax.rules
 
     def gradient(rule, state, n_draws=1):
-        return probes.recurrent_gradient(rule, cell, loss, params, batch, state, n_draws=n_draws)
+        return rules.recurrent_gradient(rule, cell, loss, params, batch, state, n_draws=n_draws)
 
     exact, found = gradient(rnnjax.BPTT(), ()), []
     for name in config.rules:
         rule = _rule(config, name)
         state = states[name] if name in states else rule.init(cell, params, batch, None)
         draws = gradient(rule, state, config.n_draws if rule.stochastic else 1)
-        found.append(probes.versus(draws, exact)["cosine"])
+        found.append(rnnjax.analysis.versus(draws, exact)["cosine"])
     return jnp.stack(found)
 
 

@@ -127,7 +127,7 @@ def _task(setting):
     if task == "digits":
         return tasks.Digits(by_rows=length == 8)
     made = {
-        _JORDAN_TASK: tasks.DataPairs,
+        _JORDAN_TASK: rnnjax.decks.DataPairs,
         "adding": tasks.Adding,
         "temporal_order": tasks.TemporalOrder,
     }
@@ -150,7 +150,7 @@ def draw(config, gain, seed, setting):
 
     keys = random.split(random.key(seed), 3)
     params, task = _cell(config, setting, gain).init(keys[0]), _task(setting)
-    if isinstance(task, rnnjax.tasks.DataPairs):
+    if isinstance(task, rnnjax.decks.DataPairs):
         return params, task.training(), task.held_out()
     training, others = (
         jax.vmap(task.sample)(random.split(key, n))
@@ -212,7 +212,7 @@ def _trained(config, cell, task, params, training, numbers, rate, forward):
     """Parameters after training in one arm, given by its numbers."""
     from jax import random
 
-    inner = rnnjax.rules.ForwardDeltaX() if forward else rnnjax.BPTT(decay=numbers["decay"])
+    inner = rnnjax.decks.ForwardDeltaX() if forward else rnnjax.BPTT(decay=numbers["decay"])
     rule = _variant(inner, numbers["ratio"], numbers["matched"])
     return rnnjax.fit(
         cell,
@@ -230,13 +230,13 @@ def _variant(inner, ratio, matched):
     """The rule of an arm: an eligibility ratio chosen by number, and its length on plain steps."""
     from jax import numpy as jnp
 
-    literal, safe = rnnjax.ratios.Literal(), rnnjax.ratios.Safeguarded()
+    literal, safe = rnnjax.decks.ratios.Literal(), rnnjax.decks.ratios.Safeguarded()
 
     def chosen(newer, older):
         scaled = jnp.where(ratio == 1, literal(newer, older), safe(newer, older))
         return jnp.where(ratio == 0, 1.0, scaled)
 
-    return rnnjax.rules.MatchedLength(rnnjax.EligibilityRatio(inner, chosen), matched)
+    return rnnjax.decks.MatchedLength(rnnjax.decks.EligibilityRatio(inner, chosen), matched)
 
 
 def _optimiser(rate, momentum, is_rprop):

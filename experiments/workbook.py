@@ -12,7 +12,7 @@ Figure:    a, b: error of the pairs used and of the pairs held out, over trainin
            cells of outo over neto.
 Source:    C. Yuan, slides on RNNs, 2022: sheets, first set from a feedforward program, more data
            sets than used, three kinds of input, printed table. The data are made here
-           (rnnjax.tasks.DataPairs); counts as in Yuan and Lee, IEEE Access 8, 2020.
+           (rnnjax.decks.DataPairs); counts as in Yuan and Lee, IEEE Access 8, 2020.
 """
 
 import json
@@ -85,7 +85,7 @@ def variables(config):
 def _rule(sheet):
     rules = rnnjax.rules
     inner = rules.BPTT() if sheet.endswith("+dx") else rules.BPTT(window=1)
-    return rules.EligibilityRatio(rule=inner) if "+et" in sheet else inner
+    return rnnjax.decks.EligibilityRatio(rule=inner) if "+et" in sheet else inner
 
 
 def draw(config, seed):
@@ -93,7 +93,7 @@ def draw(config, seed):
     import jax
     from jax import numpy as jnp
 
-    workbook, task = rnnjax.workbook, rnnjax.tasks.DataPairs()
+    workbook, task = rnnjax.decks.workbook, rnnjax.decks.DataPairs()
     cell = workbook.network(spread=config.spread)
     params = cell.init(jax.random.key(seed))
     pairs = task.training()
@@ -142,8 +142,8 @@ def _errors(config, sheet, params, eta):
     import jax
     from jax import numpy as jnp
 
-    task, cell = rnnjax.tasks.DataPairs(), rnnjax.workbook.network()
-    weights = rnnjax.workbook.train(
+    task, cell = rnnjax.decks.DataPairs(), rnnjax.decks.workbook.network()
+    weights = rnnjax.decks.workbook.train(
         cell,
         task.loss,
         _rule(sheet),
@@ -264,7 +264,7 @@ def _draw_table(ax):
     """Draw the printed cells of outo over neto as boxes, and the activations through them."""
     from matplotlib.patches import Rectangle
 
-    table = rnnjax.theory.printed_table
+    table = rnnjax.decks.printed_table
     x = np.linspace(-3.6, 1.1, 200)
     curves = (
         ("logistic", table.logistic, "#0072B2", "-"),
@@ -295,7 +295,7 @@ def claims(cube):
 
 
 def _table_claims():
-    table = rnnjax.theory.printed_table
+    table = rnnjax.decks.printed_table
     source = f"{_SLIDES}, printed table"
     counts = (
         ("fit the logistic function", table.outputs_that_fit(table.logistic), 12),
@@ -365,7 +365,7 @@ def _needs_inputs(rnn):
             float(ratio.sel(removed=name)),
             1,
             0,
-            f"{_SLIDES}: three kinds of inputs; equations of rnnjax.tasks.DataPairs need each",
+            f"{_SLIDES}: three kinds of inputs; equations of rnnjax.decks.DataPairs need each",
             relation="at_least",
         )
         for name in _REMOVED[1:]

@@ -12,9 +12,11 @@ __version__ = "0.1.0"
 _MODULES = (
     "activations",
     "adjoint",
+    "analysis",
     "bidirectional",
     "catalog",
     "cells",
+    "decks",
     "directions",
     "dynamics",
     "errors",
@@ -28,7 +30,6 @@ _MODULES = (
     "parallel",
     "penalties",
     "probes",
-    "ratios",
     "rules",
     "scaled",
     "scan",
@@ -39,7 +40,6 @@ _MODULES = (
     "train_online",
     "types",
     "updates",
-    "workbook",
 )
 _NAMES = {
     "Batch": "types",
@@ -70,7 +70,6 @@ _NAMES = {
     "monitor": "diagnosis",
     "from_torch": "importers",
     "BPTT": "rules",
-    "EligibilityRatio": "rules",
     "EligibilityTrace": "rules",
     "RTRL": "rules",
     "fit": "train",

@@ -38,8 +38,9 @@ def _activations_assigned(node: ast.stmt) -> list[str]:
 
 
 def task_names() -> tuple[str, ...]:
-    """Names of the files in ``rnnjax/tasks``, one task a file."""
-    return tuple(sorted(_modules_in(PACKAGE / "tasks")))
+    """Names of the files of tasks, one task a file: those of the field and those of the decks."""
+    folders = (PACKAGE / "tasks", PACKAGE / "decks" / "tasks")
+    return tuple(sorted(name for folder in folders for name in _modules_in(folder)))
 
 
 def experiment_folders() -> tuple[Path, ...]:

@@ -281,6 +281,11 @@ def add(a: Scaled, b: Scaled) -> Scaled:
     return renormalise(add_normal(a, b))
 
 
+def subtract(a: Scaled, b: Scaled) -> Scaled:
+    """Return a - b for a and b of equal shape."""
+    return add(a, Scaled(-b.value, b.exponent))
+
+
 def add_normal(a: Scaled, b: Scaled) -> Scaled:
     """Return a + b for equal shapes, both with largest entries in [1, 2) or zero.
 

@@ -19,13 +19,12 @@ def activations_found():
     return [a for a in vars(activations).values() if isinstance(a, activations.Activation)]
 
 
-def _public(package):
-    """Everything public that the modules of a package define."""
-    for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        module = import_module(info.name)
-        for name, thing in vars(module).items():
-            if not name.startswith("_") and getattr(thing, "__module__", "") == module.__name__:
-                yield name, thing
+def _public(*packages):
+    """Everything public that the modules of some packages define, by the names of the packages."""
+    for package in packages:
+        path = import_module(f"rnnjax.{package}").__path__
+        for info in pkgutil.iter_modules(path, f"rnnjax.{package}."):
+            yield from _defined_in(import_module(info.name))
 
 
 def cells_found(**wanted):
@@ -37,7 +36,7 @@ def cells_found(**wanted):
     n_x, n_h, n_y, n_units = (size[name] for name in ("n_x", "n_h", "n_y", "n_units"))
     n_hidden = size["n_hidden"]
     found = {}
-    for name, thing in _public(rnnjax.cells):
+    for name, thing in _public("cells"):
         is_cell = inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing))
         if is_cell and name not in ("FlaxCell", "TrainedCell", "Stack"):
             sizes = {f.name: size[f.name] for f in fields(thing) if f.name in size}
@@ -74,7 +73,7 @@ def probes_found():
     """Every public function of rnnjax.probes that needs (cell, loss, params, batch) alone."""
     return {
         name: thing
-        for name, thing in _public(rnnjax.probes)
+        for name, thing in _public("probes")
         if inspect.isfunction(thing) and _needed(thing) == ["cell", "loss", "params", "batch"]
     }
 
@@ -87,7 +86,7 @@ def _needed(function):
 def tasks_found():
     return {
         name: thing
-        for name, thing in _public(rnnjax.tasks)
+        for name, thing in _public("tasks", "decks.tasks")
         if inspect.isclass(thing) and {"sample", "loss"} <= set(dir(thing))
     }
 
@@ -95,7 +94,7 @@ def tasks_found():
 def rules_found():
     return {
         name: thing
-        for name, thing in _public(rnnjax.rules)
+        for name, thing in _public("rules", "decks.rules")
         if inspect.isclass(thing) and hasattr(thing, "step_axis")
     }
 
@@ -104,7 +103,7 @@ def modules_found():
     """Every module of the package's mathematics: what commands, files and sheets need is apart."""
     apart = "cli", "cluster", "experiments", "figures", "reports", "sweep", "theory", "workbook"
     for info in pkgutil.walk_packages(rnnjax.__path__, "rnnjax."):
-        if info.name.split(".")[1] not in apart:
+        if not {*info.name.split(".")} & {*apart}:
             yield import_module(info.name)
 
 
@@ -186,7 +185,7 @@ def penalties_found():
     """Every penalty: a public class whose value is called with (cell, loss, params, batch)."""
     return {
         name: thing
-        for name, thing in _public(rnnjax.penalties)
+        for name, thing in _public("penalties")
         if inspect.isclass(thing)
         and not hasattr(thing, "_is_protocol")
         and not hasattr(thing, "step_axis")

@@ -1,6 +1,7 @@
 """The shape of the package, read from its imports: lower rooms never look into higher ones."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +15,13 @@ PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
-    {"errors", "catalog", "pickles", "types"},
+    {"errors", "catalog", "lazy", "pickles", "types"},
     {"ranges"},
     {"fields"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
-    {"matrices", "ratios", "dynamics", "reports"},
+    {"matrices", "dynamics", "reports"},
     {"real_view"},
-    {"cells", "tasks", "state_dtype"},
+    {"analysis", "cells", "tasks", "state_dtype"},
     {"boundary"},
     {"scan"},
     {"adjoint", "gradient", "parallel", "jaxprs"},
@@ -32,7 +33,8 @@ FLOORS = [
     {"probes"},
     {"updates", "penalties"},
     {"diagnosis"},
-    {"train", "train_online", "workbook"},
+    {"train", "train_online"},
+    {"decks"},
     {"sweep"},
     {"cluster"},
     {"cli"},
@@ -120,3 +122,9 @@ def test_an_experiment_loads_without_jax_and_has_its_sweeps(path):
     assert docstring.splitlines()[0].endswith("?")
     for part in ("Command:", "Run time:", "Figure:", "Source:"):
         assert part in docstring
+
+
+@pytest.mark.parametrize("name", rnnjax.probes.__all__)
+def test_a_probe_measures_cell_loss_params_and_batch(name):
+    arguments = list(inspect.signature(getattr(rnnjax.probes, name)).parameters)
+    assert arguments[:4] == ["cell", "loss", "params", "batch"]

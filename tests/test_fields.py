@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import cells, tasks, updates
+from rnnjax import cells, decks, tasks, updates
 from rnnjax.ranges import Entries, Flag, Number
 from tests.bad_numbers import assert_refused, inside, is_numeric, outside
 from tests.discovery import dataclasses_found, example
@@ -172,14 +172,17 @@ def test_an_activation_by_another_name_is_refused_with_the_right_one(given):
         (lambda: rnnjax.Jordan(2, 3, 2, feedback=(True,)), "feedback"),
         (lambda: rnnjax.Jordan(2, 3, 2, feedback=(1.0,)), "feedback"),
         (lambda: rnnjax.LRU(2, 3, r_min=0.9, r_max=0.5), "r_max"),
-        (lambda: rnnjax.ratios.Safeguarded(low=2.0), "high"),
-        (lambda: rnnjax.ratios.EachUnit("b"), "layers"),
-        (lambda: rnnjax.ratios.EachUnit([["b", ["W"]]]), "layers"),
-        (lambda: rnnjax.EligibilityRatio(rnnjax.BPTT), "rule"),
-        (lambda: rnnjax.EligibilityRatio("bptt"), "rule"),
-        (lambda: rnnjax.EligibilityRatio(multiplier=rnnjax.ratios.Literal), "multiplier"),
-        (lambda: rnnjax.EligibilityRatio(of="norms"), "of"),
-        (lambda: rnnjax.rules.MatchedLength(rnnjax.BPTT()), "rule"),
+        (lambda: rnnjax.decks.ratios.Safeguarded(low=2.0), "high"),
+        (lambda: rnnjax.decks.ratios.EachUnit("b"), "layers"),
+        (lambda: rnnjax.decks.ratios.EachUnit([["b", ["W"]]]), "layers"),
+        (lambda: rnnjax.decks.EligibilityRatio(rnnjax.BPTT), "rule"),
+        (lambda: rnnjax.decks.EligibilityRatio("bptt"), "rule"),
+        (
+            lambda: decks.EligibilityRatio(multiplier=decks.ratios.Literal),
+            "multiplier",
+        ),
+        (lambda: rnnjax.decks.EligibilityRatio(of="norms"), "of"),
+        (lambda: rnnjax.decks.MatchedLength(rnnjax.BPTT()), "rule"),
         (lambda: rnnjax.penalties.Penalised(rnnjax.BPTT(), rnnjax.penalties.Omega), "penalty"),
         (lambda: rnnjax.penalties.Penalised(None, rnnjax.penalties.Omega()), "rule"),
         (lambda: cells.FlaxCell("GRU"), "backend"),

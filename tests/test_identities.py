@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import activations, probes, rules, scaled, tasks
+from rnnjax import activations, analysis, probes, rules, scaled, tasks
 
 KEY = jax.random.key(0)
 T = 12
@@ -77,8 +77,8 @@ def test_a_permutation_keeps_every_length():
     found = jax.jit(lambda p: probes.lyapunov_spectrum(cell, None, p, noise()))(params)
     exponents = np.round(found["exponents"], 13)
     np.testing.assert_array_equal(exponents, 0)
-    assert probes.kaplan_yorke_dimension(exponents) == 5
-    assert probes.entropy_rate(exponents) == 0
+    assert analysis.kaplan_yorke_dimension(exponents) == 5
+    assert analysis.entropy_rate(exponents) == 0
 
 
 def test_eligibility_traces_are_exact_when_the_learning_signal_is_the_total_derivative():

@@ -67,7 +67,7 @@ VALUES = (
         "with arrays": rnnjax.Vanilla(2, 3, gain=jnp.ones(2), leak=np.full(2, 0.5)),
         "feedback": rnnjax.rules.RFLO(jnp.ones((3, 2))),
         "rule in rule in rule": rnnjax.penalties.Penalised(
-            rnnjax.rules.MatchedLength(rnnjax.EligibilityRatio(rnnjax.rules.UORO())),
+            rnnjax.decks.MatchedLength(rnnjax.decks.EligibilityRatio(rnnjax.rules.UORO())),
             rnnjax.penalties.Flossing(2),
         ),
     }
@@ -99,7 +99,7 @@ def test_a_copy_is_equal(name, way):
 @pytest.mark.parametrize("name", rules_found())
 def test_what_a_rule_carries_can_be_saved(name):
     rule, cell = example(name), rnnjax.Jordan(2, 3, 2)
-    batch = rnnjax.tasks.DataPairs(4).sample(jax.random.key(0))
+    batch = rnnjax.decks.DataPairs(4).sample(jax.random.key(0))
     cell = rnnjax.Vanilla(2, 3, 2, leak=0.5)
     params = cell.init(jax.random.key(0))
     state = rule.init(cell, params, batch, jax.random.key(1))

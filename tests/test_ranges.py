@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import rnnjax
-from rnnjax import ranges, tasks, updates
+from rnnjax import decks, ranges, tasks, updates
 from rnnjax.ranges import Flag, Number
 from tests.bad_numbers import assert_refused, is_numeric, outside
 from tests.discovery import example, functions_found
@@ -26,18 +26,18 @@ def called(name):
     """How a function with ranges is called with one argument of choice and the rest good."""
     key, sgd = jax.random.key(0), optax.sgd(0.1)
     net = (rnnjax.Vanilla(2, 2), tasks.Adding(4), rnnjax.BPTT(), sgd, key)
-    history = (rnnjax.ratios.Literal(), rnnjax.ratios.each_weight, None, None)
+    history = (rnnjax.decks.ratios.Literal(), rnnjax.decks.ratios.each_weight, None, None)
     good = {
         "rnnjax.cells.initial_weights.chrono": ((key, 3, 9.0), {}),
         "rnnjax.diagnosis.diagnose.diagnose": ((never_traced, 1.0, [1.0]), {}),
         "rnnjax.diagnosis.monitor.monitor": ((never_traced,), {}),
-        "rnnjax.ratios.step": (history, {}),
+        "rnnjax.decks.ratios.step": (history, {}),
         "rnnjax.train.fit": (net, TRAINED),
         "rnnjax.train_online.fit_online": (net, {"n_sequences": 1}),
-        "rnnjax.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
+        "rnnjax.decks.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
         "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
-        "rnnjax.tasks.dinner_calendar.DinnerCalendar.nights": ((tasks.DinnerCalendar(),), {}),
-        "rnnjax.tasks.two_points.TwoPoints.grid": ((tasks.TwoPoints(), 2), {}),
+        "rnnjax.decks.tasks.dinner_calendar.DinnerCalendar.nights": ((decks.DinnerCalendar(),), {}),
+        "rnnjax.decks.tasks.two_points.TwoPoints.grid": ((decks.TwoPoints(), 2), {}),
         "rnnjax.updates.scaled_gradient.plain": ((sgd,), {}),
     }
     cell = rnnjax.Vanilla(2, 3)
@@ -47,9 +47,9 @@ def called(name):
         "rnnjax.adjoint.adjoint": (on_batch, {}),
         "rnnjax.parallel.unroll": ((cell, params, batch.x), {}),
         "rnnjax.penalties.omega_at_end.gradient": ((cell, params, batch, 1.0), {}),
-        "rnnjax.probes.alignment.recurrent_gradient": ((None,) * 6, {}),
-        "rnnjax.probes.horizon.horizon": ((batch.mask,), {}),
-        "rnnjax.probes.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
+        "rnnjax.rules.recurrent_weights.recurrent_gradient": ((None,) * 6, {}),
+        "rnnjax.analysis.decay.horizon": ((batch.mask,), {}),
+        "rnnjax.analysis.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
         "rnnjax.probes.lyapunov.growth": ((cell, params, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.growth_along": ((cell, params, None, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.log_growth": ((cell, params, batch.x, 2), {"n_discarded": 0}),

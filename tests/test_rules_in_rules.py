@@ -10,7 +10,8 @@ import pytest
 from flax import struct
 
 import rnnjax
-from rnnjax import penalties, ratios, rules, scaled, tasks
+from rnnjax import decks, penalties, rules, scaled
+from rnnjax.decks import ratios
 from tests.crossed import crossed
 from tests.discovery import example, rules_found
 
@@ -27,10 +28,10 @@ class SameEverywhere:
     n_y = 2
 
     def sample(self, key):
-        piece = tasks.DataPairs(length=3).sample(KEY)
+        piece = decks.DataPairs(length=3).sample(KEY)
         return jax.tree.map(lambda a: jnp.concatenate([a] * self.n_pieces), piece)
 
-    loss = tasks.DataPairs.loss
+    loss = decks.DataPairs.loss
 
 
 @struct.dataclass
@@ -63,12 +64,12 @@ class Halved:
 
 SAFE = ratios.Safeguarded()
 AROUND = {
-    "EligibilityRatio": lambda rule: rules.EligibilityRatio(rule, SAFE),
-    "each sequence": lambda rule: rules.EligibilityRatio(rule, SAFE, mean_first=False),
-    "MatchedLength": lambda rule: rules.MatchedLength(rules.EligibilityRatio(rule, SAFE)),
+    "EligibilityRatio": lambda rule: decks.EligibilityRatio(rule, SAFE),
+    "each sequence": lambda rule: decks.EligibilityRatio(rule, SAFE, mean_first=False),
+    "MatchedLength": lambda rule: decks.MatchedLength(decks.EligibilityRatio(rule, SAFE)),
     "Penalised": lambda rule: penalties.Penalised(rule, penalties.Omega(), 0.1),
     "own": Halved,
-    "own around ratio": lambda rule: Halved(rules.EligibilityRatio(rule, SAFE)),
+    "own around ratio": lambda rule: Halved(decks.EligibilityRatio(rule, SAFE)),
 }
 INSIDE = {
     "BPTT": rules.BPTT(),
@@ -174,7 +175,7 @@ def test_every_rule_trains_within_sequences(name):
 
     def run():
         return rnnjax.fit_online(
-            cell, tasks.DataPairs(length=4), example(name), optax.sgd(0.01), KEY,
+            cell, decks.DataPairs(length=4), example(name), optax.sgd(0.01), KEY,
             n_sequences=2, steps_per_update=2,
         ).loss  # fmt: skip
 
@@ -185,7 +186,7 @@ def test_steps_of_a_penalised_rule_cannot_be_kept_apart():
     rule = AROUND["Penalised"](rules.RTRL())
     assert rule.step_axis == "loss" and not rule.exact
     params, batch = CELL.init(KEY), SameEverywhere().sample(KEY)
-    for run in (rule, rules.EligibilityRatio(rule)):
+    for run in (rule, decks.EligibilityRatio(rule)):
         state = run.init(CELL, params, batch)
         with pytest.raises(ValueError, match="per_step: expected False, because a penalty is of a"):
-            run(CELL, tasks.DataPairs().loss, params, batch, state, per_step=True)
+            run(CELL, decks.DataPairs().loss, params, batch, state, per_step=True)

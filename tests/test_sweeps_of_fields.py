@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import rules, scaled, tasks
+from rnnjax import decks, rules, scaled, tasks
 from rnnjax.ranges import Number
 from tests.crossed import one_in
 from tests.discovery import cells_found, dataclasses_found, example, rules_found
@@ -22,7 +22,7 @@ BESIDE = {
 KEY = jax.random.key(0)
 LEAKY = rnnjax.Vanilla(2, 3, 2, leak=0.7, gain=1.5)
 JORDAN = rnnjax.Jordan(2, 3, 2, feedback=(1,), start=0.1, spread=1.5)
-TASK = tasks.DataPairs(length=6)
+TASK = decks.DataPairs(length=6)
 
 
 def swept():

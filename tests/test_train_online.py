@@ -5,9 +5,9 @@ import optax
 import pytest
 
 import rnnjax
-from rnnjax import rules, scaled, tasks
+from rnnjax import decks, rules, scaled
 
-TASK = tasks.DataPairs(length=6)
+TASK = decks.DataPairs(length=6)
 CELL = rnnjax.Vanilla(2, 3, 2, leak=0.7, gain=1.2)
 KEY = jax.random.key(0)
 
@@ -72,7 +72,7 @@ def test_a_piecewise_rule_carries_its_state_from_piece_to_piece():
 
 def test_where_no_loss_falls_due_nothing_moves():
     """Adam's momentum would go on; the pulse memory asks at the last of its steps alone."""
-    task = tasks.PulseMemory(length=6)
+    task = decks.PulseMemory(length=6)
     cell = rnnjax.Vanilla(2, 3, 2)
 
     @jax.jit

@@ -16,8 +16,7 @@ def write(arguments: Namespace) -> int:
     configured(1, "float64")
     import jax
 
-    from rnnjax import workbook
-    from rnnjax.tasks import DataPairs
+    from rnnjax.decks import DataPairs, workbook
 
     task = DataPairs()
     if arguments.data is None:

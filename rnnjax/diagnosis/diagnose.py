@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnjax
-from rnnjax import probes
+from rnnjax import analysis
 from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, units
 from rnnjax.diagnosis.batches import Pass, n_products, over_examples
 from rnnjax.diagnosis.dataset import dataset_of
@@ -162,7 +162,7 @@ def _dimension(exponents: Any, n: int) -> Any:
     kept = exponents[~np.isnan(exponents)]
     if not kept.size or (kept.size < n and np.sum(kept) >= 0):
         return np.asarray(np.nan)
-    return np.asarray(probes.kaplan_yorke_dimension(jnp.asarray(kept)))
+    return np.asarray(analysis.kaplan_yorke_dimension(jnp.asarray(kept)))
 
 
 def _measured_remedies(

@@ -1,6 +1,8 @@
-"""Where the forward pass leaves the range of its numbers."""
+"""Whether the states of the forward pass move, and stay within the range of their numbers."""
 
-from rnnjax import boundary, scan
+import jax.numpy as jnp
+
+from rnnjax import boundary, scaled, scan
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -24,3 +26,25 @@ def first_non_finite(
     """
     states = scan.of_batch(cell, params, batch).states
     return {"first_non_finite_step": scan.first_non_finite_step(states)}
+
+
+@boundary.of_probe
+def is_silent(cell: Cell, loss: StepLoss | None, params: Params, batch: Batch) -> dict[str, Array]:
+    """Find whether no state entry ever changes along the sequence.
+
+    In a silent network every gradient says the same, namely nothing about the recurrent weights.
+
+    Args:
+      cell: the cell.
+      loss: not used.
+      params: parameters.
+      batch: one sequence.
+
+    Returns:
+      ``is_silent``: bool ().
+    """
+    states = scan.of_batch(cell, params, batch).states
+    zero = scaled.is_zero(states.exponent)
+    exponent = jnp.where(zero, scaled.ZERO_EXPONENT, states.exponent)
+    still = jnp.all(states.value == states.value[:1]) & jnp.all(exponent == exponent[:1])
+    return {"is_silent": still}

@@ -2,23 +2,19 @@
 
 from rnnjax.rules.base import batch_gradient
 from rnnjax.rules.bptt import BPTT
+from rnnjax.rules.cost import state_bytes
 from rnnjax.rules.dni import DNI
-from rnnjax.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.rules.eligibility_trace import EligibilityTrace
 from rnnjax.rules.eprop import EProp
-from rnnjax.rules.forward_delta_x import ForwardDeltaX
 from rnnjax.rules.forward_errors import ForwardErrors
 from rnnjax.rules.kernl import KeRNL
 from rnnjax.rules.kf_rtrl import KFRTRL, ReverseKFRTRL
-from rnnjax.rules.matched_length import MatchedLength
 from rnnjax.rules.node_perturbation import NodePerturbation
 from rnnjax.rules.online import random_feedback
+from rnnjax.rules.recurrent_weights import gradient_by_lag, recurrent_gradient
 from rnnjax.rules.rflo import RFLO
 from rnnjax.rules.rtrl import RTRL
-from rnnjax.rules.slopeless_delta_x import SlopelessDeltaX
 from rnnjax.rules.snap import SnAp
-from rnnjax.rules.stale_delta_x import StaleDeltaX
-from rnnjax.rules.target_shift import TargetShift
 from rnnjax.rules.teacher_forcing import TeacherForcing
 from rnnjax.rules.truncated_bptt import TruncatedBPTT
 from rnnjax.rules.uoro import UORO
@@ -31,20 +27,17 @@ __all__ = [
     "RTRL",
     "UORO",
     "EProp",
-    "EligibilityRatio",
     "EligibilityTrace",
-    "ForwardDeltaX",
     "ForwardErrors",
     "KeRNL",
-    "MatchedLength",
     "NodePerturbation",
     "ReverseKFRTRL",
-    "SlopelessDeltaX",
     "SnAp",
-    "StaleDeltaX",
-    "TargetShift",
     "TeacherForcing",
     "TruncatedBPTT",
     "batch_gradient",
+    "gradient_by_lag",
     "random_feedback",
+    "recurrent_gradient",
+    "state_bytes",
 ]

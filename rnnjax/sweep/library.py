@@ -10,25 +10,10 @@ from rnnjax.catalog import PACKAGE
 from rnnjax.sweep.normal_form import digest_of, normalised
 
 # Commands, figures, clusters and what a sweep does besides computing decide no cell. All else may
-# be used by an experiment, `theory` and `workbook` too.
-_DECIDE_NOTHING = ("cli", "cluster", "figures", "catalog.py", "errors.py")
-_COMPUTING = {
-    f"{name}.py"
-    for name in (
-        "axes",
-        "axis",
-        "backend",
-        "config",
-        "plan",
-        "programs",
-        "reading",
-        "run",
-        "setting",
-        "shard",
-        "shared",
-        "status",
-    )
-}
+# be used by an experiment, `theory` and `decks` too.
+_DECIDE_NOTHING = ("cli", "cluster", "figures", "catalog.py", "errors.py", "lazy.py")
+_COMPUTING = {"axes", "axis", "backend", "compute", "config", "inferred", "options", "plan",
+              "programs", "reading", "setting", "shard", "shared", "status"}  # fmt: skip
 
 
 @cache
@@ -45,7 +30,7 @@ def fingerprint_of(package: Path) -> str:
 
 def _decides(path: Path) -> bool:
     if path.parts[0] == "sweep":
-        return path.name in _COMPUTING
+        return path.stem in _COMPUTING
     # An installed package has the experiments in it.
     return path.parts[0] not in (*_DECIDE_NOTHING, "experiments")
 

@@ -11,10 +11,8 @@ from rnnjax.theory import (
     mean_field_exact,
     nowcasting,
     one_unit,
-    printed_table,
     random_matrices,
     scalar_chain,
-    sentences,
     transfer_operator,
 )
 
@@ -29,9 +27,7 @@ __all__ = [
     "mean_field_exact",
     "nowcasting",
     "one_unit",
-    "printed_table",
     "random_matrices",
     "scalar_chain",
-    "sentences",
     "transfer_operator",
 ]

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import rnnjax
-from rnnjax import boundary, parallel, probes, rules
+from rnnjax import boundary, decks, parallel, probes, rules
 from rnnjax.losses import cross_entropy, squared_error
 from tests.discovery import penalties_found, probes_found, rules_found
 from tests.rules.test_contract import cell_of, rule_named
@@ -120,7 +120,7 @@ def test_targets_that_would_be_broadcast(name):
     "key", [0, None, jnp.zeros(3), jnp.zeros(3, jnp.uint32), jax.random.split(KEY, 2)]
 )
 def test_what_is_no_key(key):
-    task = rnnjax.tasks.DataPairs(length=3)
+    task = rnnjax.decks.DataPairs(length=3)
     cell = rnnjax.Vanilla(task.n_x, 2, task.n_y)
     params = CELL.init(KEY)
     for call in (
@@ -145,7 +145,7 @@ def test_public_functions_of_inputs_alone():
 
 
 def test_a_task_of_another_cell():
-    task = rnnjax.tasks.DataPairs(length=3)
+    task = rnnjax.decks.DataPairs(length=3)
     cell = rnnjax.Vanilla(task.n_x, 2, task.n_y + 1)
     for train in (
         lambda: rnnjax.fit(
@@ -195,7 +195,7 @@ def test_the_check_is_made_once_for_each_combination_of_shapes(monkeypatch):
 def test_batches_of_rules_are_looked_at_too():
     params = CELL.init(KEY)
     batches = jax.tree.map(lambda a: jnp.stack([a, a]), GOOD)
-    for rule in (rules.RTRL(), rules.MatchedLength()):
+    for rule in (rules.RTRL(), decks.MatchedLength()):
         init = jax.vmap(functools.partial(rule.init, CELL), (None, 0))
         state = jax.jit(init)(params, batches)
         refused(

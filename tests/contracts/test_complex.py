@@ -9,7 +9,8 @@ import optax
 import pytest
 
 import rnnjax
-from rnnjax import parallel, probes, ratios, real_view, rules, scaled, updates
+from rnnjax import analysis, decks, parallel, probes, real_view, rules, scaled, updates
+from rnnjax.decks import ratios
 from rnnjax.losses import squared_error
 from tests.crossed import crossed, one_in
 from tests.discovery import rules_found
@@ -32,7 +33,7 @@ BATCH = rnnjax.Batch(
 # Exact on these, whether or not they are called so.
 EXACT = {"BPTT", "RTRL", "EligibilityTrace", "ForwardErrors", "SnAp", "TruncatedBPTT"}
 # The recurrent weights have no ratio each: at the first step, from h_0 = 0, their gradient is 0.
-WITH_RATIO = rules.EligibilityRatio(of=ratios.norms)
+WITH_RATIO = decks.EligibilityRatio(of=ratios.norms)
 OPTIONS = {
     "EligibilityRatio": {"of": ratios.norms},
     "MatchedLength": {"rule": WITH_RATIO},
@@ -258,13 +259,13 @@ def test_signs_of_a_complex_gradient_agree_with_themselves():
     cell = CELLS["complex weights"]
     params, _ = oracle("complex weights")
     draws = jax.jit(
-        lambda: probes.recurrent_gradient(rules.BPTT(), cell, squared_error, params, BATCH, ())
+        lambda: rules.recurrent_gradient(rules.BPTT(), cell, squared_error, params, BATCH, ())
     )()
-    found = probes.versus(draws, draws)
+    found = analysis.versus(draws, draws)
     assert found["sign_agreement"] == 1
     np.testing.assert_allclose(found["cosine"], 1)
     turned = scaled.Scaled(draws.value.conj(), draws.exponent)
-    assert probes.versus(draws, turned)["sign_agreement"] == 0.5
+    assert analysis.versus(draws, turned)["sign_agreement"] == 0.5
 
 
 def test_slopes_of_the_surface_are_derivatives_along_complex_directions():
@@ -297,7 +298,7 @@ def test_a_ratio_of_each_complex_weight():
                 rule(cell, squared_error, p, batch, per_step=True).grads["C"]
             )
         )(params)
-        for rule in (rules.BPTT(), rules.EligibilityRatio())
+        for rule in (rules.BPTT(), decks.EligibilityRatio())
     )
     expected = plain.at[2:].multiply(plain[1:-1] / plain[:-2])
     assert error(scaled_by_ratio, expected) < 1e-12
@@ -307,7 +308,7 @@ def test_a_ratio_of_each_complex_weight():
 def test_ratios_that_compare_signs_are_refused(multiplier):
     cell = CELLS["complex weights"]
     params, _ = oracle("complex weights")
-    rule = rules.EligibilityRatio(multiplier=multiplier)
+    rule = decks.EligibilityRatio(multiplier=multiplier)
     with pytest.raises(ValueError, match=r"^multiplier: expected Literal for complex weights"):
         rule(cell, squared_error, params, BATCH)
     with pytest.raises(ValueError, match=r"^params: expected real weights"):

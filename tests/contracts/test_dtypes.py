@@ -96,7 +96,7 @@ def test_the_published_case():
 @pytest.mark.parametrize("dtype", one_in(3, DTYPES), ids=lambda d: d.__name__)
 def test_training_keeps_the_dtype_of_the_parameters(dtype):
     params = narrowed(CELL.init(KEY), dtype)
-    task = rnnjax.tasks.DataPairs(length=4)
+    task = rnnjax.decks.DataPairs(length=4)
     cell = rnnjax.Vanilla(task.n_x, 3, task.n_y)
     params = narrowed(cell.init(KEY), dtype)
     for rule in (rules.BPTT(), rules.RTRL()):

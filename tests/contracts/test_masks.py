@@ -196,7 +196,7 @@ def test_lags_of_alignment_count_from_the_last_weight():
         state = rule.init(VANILLA, params, batch)
 
         def run(b, rule=rule, state=state):
-            return probes.by_lag(rule, VANILLA, squared_error, params, b, state, [0, 2, L])
+            return rules.gradient_by_lag(rule, VANILLA, squared_error, params, b, state, [0, 2, L])
 
         run = jax.jit(run)
         cut, filled = run(batch), run(padded(batch, jnp.nan))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import matrices, parallel, penalties, probes, rules, scaled
+from rnnjax import analysis, decks, matrices, parallel, penalties, probes, rules, scaled
 from rnnjax.losses import squared_error
 from rnnjax.scaled import Scaled
 from tests.crossed import one_in
@@ -76,8 +76,8 @@ def test_a_probe(name):
 
 def test_functions_of_spectra():
     exponents = jnp.array([0.1, jnp.nan, -1.0])
-    assert np.isnan(probes.kaplan_yorke_dimension(exponents))
-    assert np.isnan(probes.entropy_rate(exponents))
+    assert np.isnan(analysis.kaplan_yorke_dimension(exponents))
+    assert np.isnan(analysis.entropy_rate(exponents))
     assert np.isnan(matrices.participation_ratio(exponents))
 
 
@@ -102,7 +102,7 @@ def test_every_function_of_matrices():
 def test_comparisons_of_rules():
     good = scaled.normalise(jnp.array([[1.0, -2.0, 3.0]]), jnp.zeros(1, jnp.int32))
     bad = scaled.normalise(jnp.array([[1.0, jnp.nan, 3.0]]), jnp.zeros(1, jnp.int32))
-    found = probes.versus(good, bad)
+    found = analysis.versus(good, bad)
     for key in ("cosine", "mean_cosine", "sign_agreement", "log_bias"):
         assert np.isnan(found[key]), key
     assert found["reason"] == 3
@@ -111,7 +111,7 @@ def test_comparisons_of_rules():
 def test_random_chains():
     cell = rnnjax.Chain(activation=rnnjax.activations.relu)
     x = jax.random.normal(KEY, (5, 6)).at[0, 2].set(jnp.nan)
-    found = probes.active_coefficients(cell, cell.init(KEY), x, [0.5])
+    found = decks.active_coefficients(cell, cell.init(KEY), x, [0.5])
     assert np.any(np.isnan(found["log_coefficient_random"]))
     assert np.isnan(found["growth_rate_random"])
 

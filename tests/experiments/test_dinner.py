@@ -17,7 +17,7 @@ from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("dinner")
 MODULE = sys.modules["rnnjax_experiment_dinner"]
-WORDS = list(rnnjax.theory.sentences.WORDS)
+WORDS = list(rnnjax.decks.sentences.WORDS)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_dims(cube):
     assert cube["text"].dims == ("seed", "cell", "word")
     assert cube["gate_value"].dims == ("seed", "read", "gate", "unit")
     assert list(cube["late_night"].values) == [15, 200]
-    assert tuple(cube["dinner"].values) == rnnjax.tasks.dinner.DINNERS
+    assert tuple(cube["dinner"].values) == rnnjax.decks.tasks.dinner.DINNERS
 
 
 def test_statuses(cube):
@@ -173,7 +173,7 @@ def by_loop(gain, first, n_nights):
 def test_rolled_and_unrolled_are_one_network(first):
     """One scan, the cell stepped in a Python loop, and the equation itself."""
     cell, params = MODULE._network(rnnjax.activations.tanh, 1.0, 0.0, 1.1)
-    x = rnnjax.tasks.Dinner(length=16).away(first).x
+    x = rnnjax.decks.Dinner(length=16).away(first).x
 
     def unrolled(params, x):
         o, found = cell.initial_state(), []

@@ -53,7 +53,7 @@ def test_shares_are_those_of_plain_automatic_differentiation():
     params = cell.init(jax.random.key(5))
     pairs, _ = MODULE._data(cell, params)
     batch, start = pairs
-    task = rnnjax.tasks.DataPairs()
+    task = rnnjax.decks.DataPairs()
 
     def mean_loss(params, o, x, y):
         o_new = jax.vmap(lambda o, x: cell.step(params, o, x))(o, x)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnjax
-from rnnjax import probes, rules, scaled
+from rnnjax import decks, probes, rules, scaled
 from rnnjax.losses import cross_entropy, squared_error
 from tests.fuzz import cells, oracles
 
@@ -259,7 +259,7 @@ def _window_of_lags() -> Subject:
         for name, rule in (("use", rules.BPTT()), ("loss", rules.RTRL())):
             state = rule.init(cell, params, batch)
             found[name] = jax.vmap(scaled.shift)(
-                *_parts(probes.by_lag(rule, cell, loss, params, batch, state, edges))
+                *_parts(rules.gradient_by_lag(rule, cell, loss, params, batch, state, edges))
             )
         return found
 
@@ -471,6 +471,6 @@ SUBJECTS: dict[str, Subject] = {
     "NodePerturbation": _fillers(rules.NodePerturbation(), lambda *_: True),
     "KFRTRL": _fillers(rules.KFRTRL(), _sums),
     "ReverseKFRTRL": _fillers(rules.ReverseKFRTRL(), _sums),
-    "StaleDeltaX": _fillers(rules.StaleDeltaX(), lambda *_: True),
-    "ForwardDeltaX": _fillers(rules.ForwardDeltaX(), lambda *_: True),
+    "StaleDeltaX": _fillers(decks.StaleDeltaX(), lambda *_: True),
+    "ForwardDeltaX": _fillers(decks.ForwardDeltaX(), lambda *_: True),
 }

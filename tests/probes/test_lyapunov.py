@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import activations, probes, theory
+from rnnjax import activations, analysis, probes, theory
 from rnnjax.probes import lyapunov
 
 KEY = jax.random.key(0)
@@ -96,7 +96,7 @@ def test_an_isometry_has_exponents_zero_and_its_full_dimension():
         cell.init(KEY)
     )
     np.testing.assert_allclose(found["exponents"], 0, atol=1e-14)
-    assert probes.kaplan_yorke_dimension(np.round(found["exponents"], 12)) == 5
+    assert analysis.kaplan_yorke_dimension(np.round(found["exponents"], 12)) == 5
 
 
 def growth_of_saturated_networks(dtype):
@@ -158,17 +158,6 @@ def test_a_silent_unit_has_no_exponent():
     batch = batch_of(jnp.zeros((30, 1)))
     found = jax.jit(lambda p: probes.lyapunov_spectrum(cell, None, p, batch, n_discarded=1))(params)
     np.testing.assert_allclose(found["exponents"], [np.log(0.5), -np.inf], rtol=1e-12)
-
-
-def test_dimension_and_entropy_rate_of_known_spectra():
-    dimension = probes.kaplan_yorke_dimension
-    # The Lorenz attractor: 2 + 0.9056 / 14.5723.
-    assert dimension(jnp.array([0.9056, 0.0, -14.5723])) == pytest.approx(2 + 0.9056 / 14.5723)
-    assert dimension(jnp.array([-0.1, -0.2])) == 0
-    assert dimension(jnp.array([0.3, 0.1])) == 2
-    assert dimension(jnp.array([-3.0, 1.0, -0.5])) == pytest.approx(2 + 0.5 / 3)
-    assert dimension(jnp.array([0.5, -jnp.inf])) == 1
-    assert probes.entropy_rate(jnp.array([0.5, -2.0, 0.25])) == 0.75
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import rules, scaled, tasks
+from rnnjax import decks, rules, scaled
 from tests.crossed import one_in
 from tests.discovery import rules_found
 
-TASK = tasks.DataPairs(length=6)
+TASK = decks.DataPairs(length=6)
 # Every rule applies to one of them, the decks' rules to the first.
 CELLS = (
     rnnjax.Jordan(2, 3, 2, feedback=(1,), start=0.1, spread=1.5),
@@ -146,7 +146,7 @@ def test_an_exact_rule_is_jax_grad_and_another_is_not(seen):
     gap = max(np.abs(a - b).max() for a, b in leaves)
     # The target shift is exact for this loss, though not for every loss; forward propagation of
     # errors is exact in exact arithmetic, and this network is small.
-    assert (gap > 1e-6) != isinstance(rule, (rules.TargetShift, rules.ForwardErrors))
+    assert (gap > 1e-6) != isinstance(rule, (decks.TargetShift, rules.ForwardErrors))
 
 
 def test_with_one_step_every_rule_is_jax_grad(seen):

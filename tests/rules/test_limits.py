@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import probes, rules, scaled
+from rnnjax import rules, scaled
 from rnnjax.losses import squared_error
 
 T, N_X, N_H, N_Y = 7, 2, 4, 2
@@ -175,7 +175,7 @@ def test_along_a_lag_a_truncated_gradient_is_exactly_0_from_the_window_on(window
         params = LEAKY.init(key)
         return [
             jax.vmap(scaled.log_norm)(
-                probes.by_lag(rule, LEAKY, squared_error, params, BATCH, (), edges)
+                rules.gradient_by_lag(rule, LEAKY, squared_error, params, BATCH, (), edges)
             )
             for rule in (rules.BPTT(window=window), rules.BPTT())
         ]

@@ -10,10 +10,10 @@ import pytest
 from optax import contrib
 
 import rnnjax
-from rnnjax import rules, tasks, updates
+from rnnjax import decks, rules, updates
 from tests.crossed import crossed
 
-CELL, TASK, KEY = rnnjax.Vanilla(2, 3, 2), tasks.DataPairs(length=4), jax.random.key(0)
+CELL, TASK, KEY = rnnjax.Vanilla(2, 3, 2), decks.DataPairs(length=4), jax.random.key(0)
 
 
 def matrices(params):
@@ -162,7 +162,7 @@ def test_a_step_of_polyak_is_the_loss_over_the_square_of_the_gradient():
 
 def test_where_no_loss_falls_due_a_plateau_does_not_count():
     """Else it would see losses of 0, the best there can be, in between."""
-    task, cell = tasks.PulseMemory(length=4), rnnjax.Vanilla(2, 3, 2)
+    task, cell = decks.PulseMemory(length=4), rnnjax.Vanilla(2, 3, 2)
     optimiser = optax.chain(optax.sgd(0.1), contrib.reduce_on_plateau(factor=0.5, patience=1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,0 +1,105 @@
+"""How the gradients of learning rules lie to one another.
+
+For gradients G_a (one or several draws of each rule a):
+
+  cosine           of the mean over draws                     cos(E G_a, E G_b)          (1)
+  mean_cosine      over draws                                 E cos(G_a, G_b)            (2)
+  sign_agreement   share of the weights on whose sign both means agree                   (3)
+                   (of complex weights both parts count)
+  log_norm         ln |E G_a|                                                            (4)
+  log_bias         ln |E G_a - G|, log_spread  ln sqrt(E |G_a - E G_a|^2), with G the reference (5)
+
+What is undefined (an angle to a gradient that is 0) is NaN, and `reason` says why. The gradients
+are vectors with one exponent each, as `rnnjax.rules.recurrent_gradient` returns them.
+
+The idea of measuring any number of rules on the trajectory of one of them is that of Marschall, Cho
+and Savin, A unified framework of online learning algorithms for training recurrent neural networks,
+Journal of Machine Learning Research, 2020.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import real_view, scaled
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array
+
+DEFINED, SILENT, ZERO, NOT_FINITE = range(4)
+"""`reason`: defined; no unit moves; one of the two gradients is 0; one of them is not finite."""
+
+
+def compared(draws: Mapping[str, Scaled], *, reference: str) -> dict[str, Array]:
+    """Measure equations (1) to (5) for every pair of rules.
+
+    Args:
+      draws: by name of R rules, (n_draws, n_weights), of `rnnjax.rules.recurrent_gradient`.
+      reference: the rule that gives G.
+
+    Returns:
+      ``cosine``, ``mean_cosine``, ``sign_agreement``, (R, R); ``log_norm``, ``log_bias``,
+      ``log_spread``, (R,); ``reason``, int8 (R, R), without SILENT, of which only the states tell
+      (see `rnnjax.probes.is_silent`).
+    """
+    every = jax.tree.map(lambda *a: jnp.stack(a), *draws.values())
+
+    def against(other: Scaled) -> dict[str, Array]:
+        return jax.vmap(lambda own: versus(own, other))(every)
+
+    found = jax.vmap(against, out_axes=1)(every)
+    place = list(draws).index(reference)
+    one_sided = {key: found[key][:, place] for key in ("log_norm", "log_bias", "log_spread")}
+    return {**found, **one_sided}
+
+
+def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
+    """Measure equations (1) to (5) for one rule against another.
+
+    Args:
+      draws: of the rule, (n_draws, n_weights).
+      reference: of the other, likewise.
+
+    Returns:
+      ``cosine``, ``mean_cosine``, ``sign_agreement``, ``log_norm``, ``log_bias``, ``log_spread``,
+      () each, and ``reason``, int8 ().
+    """
+    mean, truth = mean_of(draws), mean_of(reference)
+    apart = scaled.log_norm(_difference(draws, mean))
+    signs = _signs(mean) * _signs(truth)
+    log_norm = scaled.log_norm(mean)
+    return {
+        "cosine": scaled.cosine(mean, truth),
+        "mean_cosine": jnp.mean(scaled.cosine(draws, reference)),
+        "sign_agreement": jnp.where(
+            jnp.any(jnp.isnan(signs)), jnp.nan, jnp.sum(signs > 0) / jnp.sum(signs != 0)
+        ),
+        "log_norm": log_norm,
+        "log_bias": scaled.log_norm(_difference(mean, truth)),
+        "log_spread": 0.5 * (jax.nn.logsumexp(2 * apart) - jnp.log(len(apart))),
+        "reason": _reason(log_norm, scaled.log_norm(truth)),
+    }
+
+
+def _signs(v: Scaled) -> Array:
+    """Return the signs of a vector's entries; of complex ones those of both parts."""
+    value = v.value
+    return jnp.sign(real_view.split(value) if jnp.iscomplexobj(value) else value)
+
+
+def mean_of(draws: Scaled) -> Scaled:
+    """Return the mean over draws, value (n_weights,)."""
+    return scaled.divide(scaled.sum_over_leading(draws), len(draws.exponent))
+
+
+def _difference(a: Scaled, b: Scaled) -> Scaled:
+    """Return a - b for vectors, a stacked or not."""
+    negative = Scaled(jnp.broadcast_to(-b.value, a.value.shape), b.exponent + 0 * a.exponent)
+    return scaled.add(a, negative) if a.exponent.ndim == 0 else jax.vmap(scaled.add)(a, negative)
+
+
+def _reason(log_norm: Array, other: Array) -> Array:
+    both = jnp.stack([log_norm, other])
+    finite = jnp.all(~jnp.isnan(both) & (both < jnp.inf))
+    zero = jnp.any(jnp.isneginf(both))
+    return jnp.where(~finite, NOT_FINITE, jnp.where(zero, ZERO, DEFINED)).astype(jnp.int8)

@@ -1,0 +1,61 @@
+"""What only the two slide decks on RNNs need, by the names that docs/decks.md explains.
+
+Rules and updates that read a sentence of the slides literally, the tasks of their examples, the
+table that they print and the spreadsheet that they describe. What the field knows by a name
+(teacher forcing, truncated backpropagation, eligibility traces) is in the rooms of the field.
+Names are loaded on first use: the table, the sentences and the spreadsheet need no JAX.
+"""
+
+from typing import TYPE_CHECKING
+
+from rnnjax import lazy
+
+if TYPE_CHECKING:
+    from rnnjax.decks import ratios, tasks, workbook
+    from rnnjax.decks.chain import active_coefficients, chain_coefficients, two_steps
+    from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
+    from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
+    from rnnjax.decks.rules.matched_length import MatchedLength
+    from rnnjax.decks.rules.slopeless_delta_x import SlopelessDeltaX
+    from rnnjax.decks.rules.stale_delta_x import StaleDeltaX
+    from rnnjax.decks.rules.target_shift import TargetShift
+    from rnnjax.decks.tasks.childrens_book import ChildrensBook
+    from rnnjax.decks.tasks.data_pairs import DataPairs
+    from rnnjax.decks.tasks.dinner import Dinner
+    from rnnjax.decks.tasks.dinner_calendar import DinnerCalendar
+    from rnnjax.decks.tasks.grid_steps import GridSteps
+    from rnnjax.decks.tasks.pulse_memory import PulseMemory
+    from rnnjax.decks.tasks.two_points import TwoPoints
+    from rnnjax.decks.theory import printed_table, sentences
+    from rnnjax.decks.updates.eligibility_ratio import eligibility_ratio
+    from rnnjax.decks.updates.on_quadratic import descend, first_step, late_rate
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
+
+__all__ = [
+    "ChildrensBook",
+    "DataPairs",
+    "Dinner",
+    "DinnerCalendar",
+    "EligibilityRatio",
+    "ForwardDeltaX",
+    "GridSteps",
+    "MatchedLength",
+    "PulseMemory",
+    "SlopelessDeltaX",
+    "StaleDeltaX",
+    "TargetShift",
+    "TwoPoints",
+    "active_coefficients",
+    "chain_coefficients",
+    "descend",
+    "eligibility_ratio",
+    "first_step",
+    "late_rate",
+    "printed_table",
+    "ratios",
+    "sentences",
+    "tasks",
+    "two_steps",
+    "workbook",
+]

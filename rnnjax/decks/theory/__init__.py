@@ -1,0 +1,1 @@
+"""What can be said of the slides by counting, without a network; NumPy only, no JAX."""

@@ -1,0 +1,176 @@
+"""The gradient of a rule by the recurrent weights as one vector, whole or by the lag of use.
+
+The recurrent weights are those that the step reads: the gradient by the readout is the same in
+every rule and would make each look better than it is. For the same reason there is
+`gradient_by_lag`: nearly all of a gradient may come from lag 0, where every rule is exact.
+`rnnjax.analysis.compared` takes what these functions return.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import boundary, masks, real_view, scaled
+from rnnjax.ranges import COUNT, arguments
+from rnnjax.rules import influence, online
+from rnnjax.rules.influence import Blocks
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
+
+
+@arguments(n_draws=COUNT)
+def recurrent_gradient(
+    rule: Rule,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    state: Any,
+    *,
+    n_draws: int = 1,
+) -> Scaled:
+    """Return the gradient of a rule by the recurrent weights, on one sequence.
+
+    Args:
+      rule: the learning rule.
+      cell: the cell.
+      loss: the loss of one step.
+      params: parameters.
+      batch: one sequence.
+      state: of the rule, as `rule.init` or training made it.
+      n_draws: draws of a stochastic rule; the gradient of any other is repeated.
+
+    Returns:
+      all weights that the step reads, leaf by leaf in one vector: value (n_draws, n_weights),
+      exponent (n_draws,).
+    """
+    cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
+
+    def one(state: Any) -> Scaled:
+        grads = rule(cell, loss, params, batch, state).grads
+        leaves = jax.tree.leaves(grads, is_leaf=influence.is_scaled)
+        return _as_vector([leaves[i] for i in influence.read(cell, params, batch.x[0])])
+
+    if not rule.stochastic:
+        return jax.tree.map(lambda a: jnp.broadcast_to(a, (n_draws, *a.shape)), one(state))
+    keys = jax.random.split(state.key, n_draws)
+    return jax.vmap(lambda key: one(state._replace(key=key)))(keys)
+
+
+def _as_vector(leaves: Sequence[Scaled]) -> Scaled:
+    """Return leaves as one vector with one exponent."""
+    top = jnp.max(jnp.stack([leaf.exponent for leaf in leaves]), axis=0)
+    parts = [scaled.lower(leaf.value, leaf.exponent - top).reshape(-1) for leaf in leaves]
+    return scaled.normalise(jnp.concatenate(parts), top)
+
+
+def gradient_by_lag(
+    rule: Rule,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    state: Any,
+    edges: Sequence[int],
+) -> Scaled:
+    """Return what the loss of the last step says about weights, by how long ago they were used.
+
+    The lag of a use at step s is T - s, T the last step whose mask is not 0. Rules that go back
+    split their gradient by use; a rule that goes forward is linear in D_t, so a window of lags is
+    the difference of two memories that were begun at its edges (for a stochastic rule with the same
+    random numbers).
+
+    Args:
+      rule: a learning rule.
+      cell: the cell.
+      loss: the loss of one step.
+      params: parameters.
+      batch: one sequence; of its mask only the last weight counts.
+      state: of the rule.
+      edges: n + 1 lags, rising from 0; the windows are edges[i] <= lag < edges[i + 1].
+
+    Returns:
+      value (n, n_weights), exponent (n,), the weights as in `recurrent_gradient`.
+    """
+    cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
+    counts = masks.counted(batch.mask)
+    is_last = jnp.arange(len(counts)) == masks.last(counts)
+    last = Batch(batch.x, batch.y, jnp.where(is_last, batch.mask, 0), counts)
+    if rule.step_axis == "use":
+        return _by_use(rule, cell, loss, params, last, state, edges)
+    begun = _since(rule, cell, loss, params, last, state, jnp.asarray(edges[1:]))
+    inner = jax.tree.map(lambda a: jnp.concatenate([jnp.zeros_like(a[:1]), a[:-1]]), begun)
+    return jax.vmap(scaled.subtract)(begun, inner)
+
+
+def _by_use(
+    rule: Rule,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    state: Any,
+    edges: Sequence[int],
+) -> Scaled:
+    grads = rule(cell, loss, params, batch, state, per_step=True).grads
+    leaves = jax.tree.leaves(grads, is_leaf=influence.is_scaled)
+    read = influence.read(cell, params, batch.x[0])
+    steps = jax.vmap(lambda *leaves: _as_vector(leaves))(*[leaves[i] for i in read])
+    lag = masks.last(batch.counts) - jnp.arange(len(batch.x))
+
+    def window(first: Array, behind: Array) -> Scaled:
+        inside = (lag >= first) & (lag < behind)
+        # The exponent of a zero must be that of zero, or it would hide what is far below 1.
+        return scaled.sum_over_leading(
+            Scaled(
+                jnp.where(inside[:, None], steps.value, 0),
+                jnp.where(inside, steps.exponent, scaled.ZERO_EXPONENT),
+            )
+        )
+
+    return jax.vmap(window)(jnp.asarray(edges[:-1]), jnp.asarray(edges[1:]))
+
+
+def _since(
+    rule: Any,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    state: online.Carried,
+    lengths: Array,
+) -> Scaled:
+    """Return the gradient of the last step for memories begun `lengths` steps before the end."""
+    n_steps, x = len(batch.x), batch.x[0]
+    end = masks.last(batch.counts)
+    view = real_view.of(cell, params, x)
+    cell, params = view.seen, view.inward(params)
+    (h, fresh), key, _ = online.start(rule, cell, params, x, state)
+    noise = rule.noise(cell, params, key, n_steps)
+    _, moments = online.observe(rule, cell, loss, params, h, batch, noise)
+    prepared = jax.vmap(lambda moment: rule.prepare(cell, loss, params, moment))(moments)
+
+    def advance(memory: Any, at: Any) -> tuple[Any, Blocks]:
+        return rule.step(cell, loss, params, memory, at)
+
+    _, like = jax.eval_shape(advance, fresh, jax.tree.map(lambda a: a[0], prepared))
+    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like)
+
+    def run(length: Array) -> Scaled:
+        def step(carry: tuple, at: tuple) -> tuple[tuple, None]:
+            t, now = at
+            begins = rule.begin(cell, params, x, rule.learned(carry[0]))
+            memory = jax.tree.map(
+                lambda new, old: jnp.where(t == end + 1 - length, new, old), begins, carry[0]
+            )
+            stays = partial(jnp.where, t <= end)
+            return jax.tree.map(stays, advance(memory, now), carry), None
+
+        (_, grads), _ = jax.lax.scan(step, (fresh, nothing), (jnp.arange(n_steps), prepared))
+        found = influence.by_leaf(cell, params, x, grads)
+        return _as_vector(list(view.gradient_by_leaf(found).values()))
+
+    return jax.vmap(run)(lengths)

@@ -1,0 +1,148 @@
+"""The readings of delta-x against their formulas, written out for the 3-4-2 Jordan network."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import decks, rules, scaled
+from rnnjax.losses import squared_error
+
+T = 5
+TASK = decks.DataPairs(length=T)
+CELL = rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5)
+PARAMS = jax.jit(CELL.init)(jax.random.key(0))
+BATCH = jax.tree.map(lambda a: np.asarray(a[40]), jax.jit(TASK.pairs)())
+
+
+def gradient(rule, state=(), batch=BATCH, cell=CELL, loss=TASK.loss):
+    run = jax.jit(lambda p, s: rule(cell, loss, p, batch, s))
+    out = run(PARAMS, state)
+    return jax.tree.map(np.asarray, scaled.plain(out.grads)), out
+
+
+def by_hand(dx_into, *, order, fed=None):
+    """dE/dw of the sheet, cell by cell, in NumPy.
+
+    dx_into(e, slope, dx) gives do from the error, the slope of the outputs and what came from
+    another step's di3; order is the order in which the rows are filled.
+    """
+    W, b, V, c = (np.asarray(p) for p in PARAMS)
+    outputs = [np.full(2, 0.1)]
+    rows = []
+    for t in range(T):
+        x = np.concatenate([BATCH.x[t], outputs[-1][1:] if fed is None else fed[t]])
+        h = 1 / (1 + np.exp(-(W @ x + b)))
+        o = 1 / (1 + np.exp(-(V @ h + c)))
+        outputs.append(o)
+        rows.append((x, h, o))
+    grads = [np.zeros_like(p) for p in (W, b, V, c)]
+    dx = np.zeros(2)
+    for t in order:
+        x, h, o = rows[t]
+        do = dx_into(o - BATCH.y[t], o * (1 - o), dx)
+        dh = (V.T @ do) * h * (1 - h)
+        dx = np.array([0, (W.T @ dh)[2]])
+        for g, term in zip(grads, (np.outer(dh, x), dh, np.outer(do, h), do), strict=True):
+            g += term
+    return grads
+
+
+def assert_close(got, expected, atol=1e-14):
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=atol)
+
+
+BACKWARD, FORWARD = range(T - 1, -1, -1), range(T)
+
+
+def test_into_the_error_going_backward_is_backpropagation_through_time():
+    sheet = by_hand(lambda e, slope, dx: (e + dx) * slope, order=BACKWARD)
+    assert_close(gradient(rnnjax.BPTT())[0], sheet)
+    assert_close(gradient(decks.TargetShift())[0], sheet)
+
+
+def test_no_delta_x_is_a_window_of_one_step():
+    sheet = by_hand(lambda e, slope, dx: e * slope, order=FORWARD)
+    assert_close(gradient(rnnjax.BPTT(window=1))[0], sheet)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_literal_forward_form_shifts_the_error_by_the_delta_before(sign):
+    sheet = by_hand(lambda e, slope, dx: (e + sign * dx) * slope, order=FORWARD)
+    assert_close(gradient(decks.ForwardDeltaX(sign=sign))[0], sheet)
+
+
+def test_behind_the_slope():
+    sheet = by_hand(lambda e, slope, dx: e * slope + dx, order=BACKWARD)
+    assert_close(gradient(decks.SlopelessDeltaX())[0], sheet)
+
+
+def test_teacher_forcing_leaves_delta_x_no_role():
+    fed = [np.array([0.1]), *BATCH.y[:-1, 1:]]
+    got = gradient(rules.TeacherForcing())[0]
+    assert_close(got, by_hand(lambda e, slope, dx: e * slope, order=FORWARD, fed=fed))
+
+
+def test_feeding_the_shifted_output_changes_the_forward_pass():
+    """Each step by itself, from the state that the shifted output gives it."""
+    fed = decks.ForwardDeltaX(feeds=True)
+    loss = float(gradient(fed)[1].loss)
+    h, dx, total = np.full(2, 0.1), np.zeros(2), 0.0
+    step = jax.jit(lambda h, x: (CELL.step(PARAMS, h, x), jax.jacobian(CELL.step, 1)(PARAMS, h, x)))
+    for t in range(T):
+        o, J = step(h, BATCH.x[t])
+        shifted = o + dx
+        error = shifted - BATCH.y[t]
+        total += 0.5 * np.sum(error**2)
+        h, dx = shifted, J.T @ error
+    np.testing.assert_allclose(loss, total, rtol=1e-12)
+    assert abs(loss - float(gradient(decks.ForwardDeltaX())[1].loss)) > 1e-6
+
+
+def test_the_stale_form_gains_one_lag_a_cycle_and_is_exact_after_all_of_them():
+    rule, state = decks.StaleDeltaX(), decks.StaleDeltaX().init(CELL, PARAMS, BATCH)
+    for cycle in range(T + 1):
+        got, out = gradient(rule, state)
+        assert_close(got, gradient(rnnjax.BPTT(window=cycle + 1))[0])
+        state = out.state
+    assert_close(got, gradient(rnnjax.BPTT())[0])
+
+
+def test_the_stale_form_works_far_below_the_range_of_floats(float32):
+    """A linear chain at gain 0.1 whose only input is the first: dL/dw_n = 49 / 10^48 in float32."""
+    cell, n = rnnjax.Chain(gain=0.1), 50
+    first, last = (jnp.zeros(n).at[t].set(1.0) for t in (0, -1))
+    batch = rnnjax.Batch(first[:, None], jnp.zeros((n, 1)), last)
+    params = rnnjax.cells.ChainParams(jnp.float32(0.1), jnp.ones(1), jnp.float32(1))
+
+    @jax.jit
+    def run(params):
+        rule = decks.StaleDeltaX()
+
+        def one(state, _):
+            out = rule(cell, lambda y_hat, y: jnp.sum(y_hat), params, batch, state)
+            return out.state, scaled.log_norm(out.grads.w_n)
+
+        return jax.lax.scan(one, rule.init(cell, params, batch), None, length=n)[1]
+
+    got = run(params)
+    np.testing.assert_allclose(got[-1], np.log(49) - 48 * np.log(10), rtol=1e-6)
+    assert got[0] < got[-1] - 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "needed"),
+    [
+        (decks.SlopelessDeltaX(), "state_slope"),
+        (decks.TargetShift(), "state_is_output"),
+        (rules.TeacherForcing(), "state_is_output"),
+    ],
+)
+def test_a_cell_to_which_a_rule_does_not_apply_is_refused(rule, needed):
+    cell = rnnjax.GRU(2, 3, 2)
+    with pytest.raises(
+        ValueError, match=f"{type(rule).__name__}: expected a cell with {needed}, got GRU"
+    ):
+        rule(cell, squared_error, cell.init(jax.random.key(0)), BATCH, ())

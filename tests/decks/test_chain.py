@@ -1,0 +1,107 @@
+"""Coefficients of a chain against automatic differentiation, the backward scan and closed forms."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+from jax import numpy as jnp
+
+import rnnjax
+from rnnjax.cells import Chain, ChainParams
+from rnnjax.decks import active_coefficients, chain_coefficients, two_steps
+from rnnjax.theory import scalar_chain
+
+NAMES = ["identity", "tanh", "sigmoid", "relu", "gelu"]
+X = jax.random.uniform(jax.random.key(0), (12,), minval=-1.0)
+
+
+def parameters(w_n, n_x=1):
+    return ChainParams(jnp.asarray(w_n), jnp.linspace(0.7, -0.4, n_x), jnp.asarray(-1.3))
+
+
+@pytest.mark.parametrize("w_n", [-1.5, 0.0, 0.9, 2.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_coefficients_are_the_derivatives_by_the_inputs(name, w_n):
+    cell, params = Chain(1, rnnjax.activation_named(name)), parameters(w_n)
+
+    def last_output(x):
+        run = rnnjax.unroll(cell, params, x[:, None])
+        return params.w_3 * rnnjax.scaled.plain(run.states)[-1, 0]
+
+    found = jax.jit(lambda x: chain_coefficients(cell, params, x))(X)
+    signed = found["sign"] * np.exp(found["log_coefficient"])
+    np.testing.assert_allclose(signed[::-1], jax.jit(jax.grad(last_output))(X), rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_coefficients_are_the_gradient_by_input_weights_of_their_own(name):
+    """BPTT of a chain in which every step has its own input weight, fed by unit vectors."""
+    n, one = len(X), parameters(-0.8)
+    cell = Chain(n, rnnjax.activation_named(name))
+    params = one._replace(w_x=jnp.full(n, one.w_x[0]))
+    batch = rnnjax.Batch(jnp.diag(X), jnp.zeros((n, 1)), jnp.arange(n) == n - 1)
+
+    def output(y_hat, y):
+        return y_hat[0]
+
+    grads = jax.jit(lambda p: rnnjax.scaled.plain(rnnjax.BPTT()(cell, output, p, batch).grads))(
+        params
+    )
+    alone = Chain(1, cell.activation)
+    found = jax.jit(lambda x: chain_coefficients(alone, one, x))(X)
+    signed = (found["sign"] * np.exp(found["log_coefficient"]))[::-1]
+    np.testing.assert_allclose(grads.w_x, signed * X / one.w_x[0], rtol=1e-9)
+
+
+def test_a_deeply_saturated_chain_keeps_its_digits(float32):
+    cell, params = Chain(1, rnnjax.activations.tanh), ChainParams(*map(jnp.float32, (6, [1], 1)))
+    found = jax.jit(lambda x: chain_coefficients(cell, params, x))(jnp.ones(51))
+    exact, h, slopes = math.log(6) * np.arange(51), 0.0, []
+    for _ in range(51):
+        z = 6 * h + 1
+        h = math.tanh(z)
+        slopes.append(-2 * math.log(math.cosh(z)))
+    exact += np.cumsum(slopes[::-1])
+    assert exact[-1] < -500
+    np.testing.assert_allclose(found["log_coefficient"], exact, rtol=1e-5)
+
+
+def test_switched_off_paths_are_left_out_and_counted():
+    cell, params = Chain(1, rnnjax.activations.relu), ChainParams(*map(jnp.float64, (0.5, [1], 1)))
+    x = jnp.array([[1.0, 1, 1], [1, -9, 1], [2, 2, 2], [1, 1, -9]])
+    found = jax.jit(lambda x: active_coefficients(cell, params, x, (0.0, 0.5, 1.0)))(x)
+    np.testing.assert_allclose(found["share_active"], [0.75, 0.5, 0.5])
+    exact = np.broadcast_to(np.log([1, 0.5, 0.25]), (3, 3))
+    np.testing.assert_allclose(found["log_coefficient_random"], exact, atol=1e-12)
+    np.testing.assert_allclose(found["growth_rate_random"], -math.log(2))
+
+
+def test_when_all_paths_are_off_nothing_is_left():
+    cell, params = Chain(1, rnnjax.activations.relu), ChainParams(*map(jnp.float64, (0.5, [1], 1)))
+    run = jax.jit(lambda x: active_coefficients(cell, params, x, (0.5,)))
+    found = run(jnp.array([[1.0, -9, 1]]))
+    assert found["log_coefficient_random"].tolist() == [[0.0, -math.inf, -math.inf]]
+    assert found["growth_rate_random"] == -math.inf
+
+
+def test_quantiles_are_those_of_the_sequences():
+    cell, params = Chain(1, rnnjax.activations.tanh), parameters(0.9)
+    x = jax.random.normal(jax.random.key(1), (11, 6))
+    run = jax.jit(lambda x: active_coefficients(cell, params, x, (0.1, 0.5, 0.9)))
+    one = jax.jit(jax.vmap(lambda x: chain_coefficients(cell, params, x)["log_coefficient"]))
+    exact = np.sort(one(x), axis=0)[[1, 5, 9]]
+    np.testing.assert_allclose(run(x)["log_coefficient_random"], exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", list(scalar_chain.FUNCTIONS))
+def test_two_steps_are_the_worked_example(name):
+    cell = Chain(2, rnnjax.activation_named(name))
+    params = ChainParams(jnp.array(0.8), jnp.array([0.5, 0.25]), jnp.array(2.0))
+    run = jax.jit(lambda p: two_steps(cell, p, jnp.array([2.0, 0]), jnp.array([0, 4.0])))
+    steps, gradient = run(params)
+    exact = scalar_chain.two_steps(name, (0.5, 0.25, 2.0, 0.8), (2.0, 4.0))
+    np.testing.assert_allclose(steps, exact.values, rtol=1e-12)
+    np.testing.assert_allclose(
+        [*gradient.w_x, gradient.w_3, gradient.w_n], exact.gradient, rtol=1e-12
+    )
