@@ -218,7 +218,7 @@ def _check_once(data: Mapping[str, Any], axes: Iterable[Axis]) -> None:
     """Raise ConfigError for a field that has a value and an axis, or two axes."""
     seen: dict[str, str] = {}
     given = data.get("axes", {})
-    for axis in axes:
+    for axis in sorted(axes, key=lambda axis: axis.is_joint):
         for name in axis.fields:
             if name in seen:
                 here, there = axis.name, seen[name]
@@ -290,7 +290,7 @@ def _refuse_what_json_lacks(data: Mapping[str, Any], path: tuple[str, ...] = ())
     """Raise ConfigError for numbers of thousands of digits and very deep nesting."""
     for name, value in data.items():
         here = (*path, str(name))
-        if isinstance(value, Mapping) and (path or name == "axes") and len(path) < 2:
+        if isinstance(value, Mapping) and here == ("axes",):
             _refuse_what_json_lacks(value, here)
             continue
         level, depth = [value], 0

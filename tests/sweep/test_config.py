@@ -107,7 +107,7 @@ def test_fields_that_vary_together_are_one_axis():
         ({"gain": {"n_h": [1]}}, "axes.gain: expected values, got"),
         ({"a b": {"n_h": [1]}}, "axes.a b: expected a name of letters, digits and underscores"),
         ({"case": {"n_h": [1, 2]}, "n_h": [1]}, "axes.case: n_h is on axes.n_h already"),
-        ({"case": {"gain": [1, 2]}}, "axes.gain: gain is on axes.case already"),
+        ({"case": {"gain": [1, 2]}}, "axes.case: gain is on axes.gain already"),
     ],
 )  # fmt: skip
 def test_a_bad_joint_axis_gets_one_line(axes, message):
