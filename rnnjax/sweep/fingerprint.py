@@ -20,7 +20,7 @@ from rnnjax.sweep.sources import EXPERIMENT, Source, absolute, modules_of
 from rnnjax.sweep.statements import Chain, Import, Statement
 
 COMPUTING = ("Setting", "coordinates", "variables", "shared", "measure")
-SHOWING = ("figure", "claims", "REPRODUCES")
+SHOWING = ("figure", "claims", "CLAIMS", "REPRODUCES")
 SCHEME = 1  # increased when the same code gets a different fingerprint
 _BY_NAME = {"globals", "locals", "vars", "eval", "exec", "__import__", "import_module", "modules"}
 ORDER = "the order of definitions"  # an additional key beside the names of definitions
