@@ -15,6 +15,7 @@ _MODULES = (
     "bidirectional",
     "catalog",
     "cells",
+    "claims",
     "directions",
     "dynamics",
     "errors",
@@ -29,6 +30,7 @@ _MODULES = (
     "penalties",
     "probes",
     "ratios",
+    "reductions",
     "rules",
     "scaled",
     "scan",
@@ -75,7 +77,7 @@ _NAMES = {
     "RTRL": "rules",
     "fit": "train",
     "fit_online": "train_online",
-    "Claim": "figures",
+    "Claim": "claims",
 }
 
 __all__ = [*_MODULES, *_NAMES]

@@ -102,7 +102,8 @@ def rules_found():
 
 def modules_found():
     """Every module of the package's mathematics: what commands, files and sheets need is apart."""
-    apart = "cli", "cluster", "experiments", "figures", "reports", "sweep", "theory", "workbook"
+    apart = ("claims", "cli", "cluster", "cube_setting", "experiments", "figures", "reductions",
+             "reports", "sweep", "theory", "workbook")  # fmt: skip
     for info in pkgutil.walk_packages(rnnjax.__path__, "rnnjax."):
         if info.name.split(".")[1] not in apart:
             yield import_module(info.name)

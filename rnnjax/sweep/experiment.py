@@ -7,7 +7,7 @@ An experiment is one file with ``Axes``, ``Config`` and six functions:
     draw(config, **lane axes) -> pytree       the random draws of one lane; it may name static axes
     measure(config, drawn, **static axes)     the variables of one lane
     figure(cube) -> matplotlib Figure
-    claims(cube) -> list of Claim
+    claims(cube) -> list of Claim             or, in its place, a table ``CLAIMS`` of rows
 
 A file may also say ``PRECISION = "float64"``, where its claims are about the last digits, and
 ``COMPILE = "quickly"``, where compiling takes longer than running: with less of LLVM's optimisation
@@ -23,18 +23,23 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnjax import catalog
+from rnnjax.claims import Claim
 from rnnjax.errors import ConfigError, one_of, shown
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.fingerprint import Code, code_of
 from rnnjax.sweep.own_modules import imported
 from rnnjax.sweep.sources import read_sources
 from rnnjax.sweep.spec import Axes, Config, axis_kind
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 PRECISIONS = ("float32", "float64")
 COMPILES = ("well", "quickly")
@@ -53,7 +58,6 @@ class Experiment:
         coordinates, variables, draw, measure, figure, claims: its functions.
         precision: of its sweeps unless the user asks for float64, "float32" or "float64".
         compile: how its programs are compiled, "well" or "quickly".
-        reproduces: the published figures behind its claims, by how the names of the claims begin.
         draw_axes: the static axes that `draw` names; empty where all groups share one draw.
     """
 
@@ -70,7 +74,6 @@ class Experiment:
     draw_axes: tuple[str, ...]
     precision: str = "float32"
     compile: str = "well"
-    reproduces: Mapping[str, str] = field(default_factory=dict)
 
     def toml(self, variant: str = "") -> Path:
         """Where the config beside the experiment lies: the standard one, quick or paper."""
@@ -118,8 +121,10 @@ def load(name: str, path: Path | None = None) -> Experiment:
         path = find(name)
         given = name if name in catalog.experiment_files() else str(path)
     code, module = _imported(path)
+    if hasattr(module, "claims") and hasattr(module, "CLAIMS"):
+        raise ConfigError("experiment", f"expected claims or CLAIMS in {path}, got both")
     missing = [part for part in ("Axes", "Config", *FUNCTIONS) if not hasattr(module, part)]
-    if missing:
+    if missing := [part for part in missing if part != "claims" or not hasattr(module, "CLAIMS")]:
         raise ConfigError("experiment", f"expected {path} to define {', '.join(missing)}")
     axes, config = module.Axes, module.Config
     for found, base in ((axes, Axes), (config, Config)):
@@ -130,7 +135,8 @@ def load(name: str, path: Path | None = None) -> Experiment:
         raise ConfigError("experiment", f"expected the axes of Config in {path} to be its Axes")
     precision = _option(module, "PRECISION", PRECISIONS)
     compiling = _option(module, "COMPILE", COMPILES)
-    functions = {part: getattr(module, part) for part in FUNCTIONS}
+    functions = {part: getattr(module, part) for part in FUNCTIONS if part != "claims"}
+    functions["claims"] = _claims(module)
     draw_axes = _checked(path, axes, functions)
     return Experiment(
         given,
@@ -141,8 +147,27 @@ def load(name: str, path: Path | None = None) -> Experiment:
         draw_axes=draw_axes,
         precision=precision,
         compile=compiling,
-        reproduces=dict(getattr(module, "REPRODUCES", {})),
     )
+
+
+def _claims(module: ModuleType) -> Callable[[xr.Dataset], list[Claim]]:
+    """What a file claims of a cube: by its table, or by its function."""
+    if hasattr(module, "CLAIMS"):
+        from rnnjax.claims import evaluate
+
+        return partial(evaluate, module.CLAIMS)
+    published: Mapping[str, str] = getattr(module, "REPRODUCES", {})
+
+    def claims(cube: xr.Dataset) -> list[Claim]:
+        return [_reproducing(claim, published) for claim in module.claims(cube)]
+
+    return claims
+
+
+def _reproducing(claim: Claim, published: Mapping[str, str]) -> Claim:
+    """A claim with the published figure that ``REPRODUCES`` names for the start of its name."""
+    papers = [paper for start, paper in published.items() if claim.name.startswith(start)]
+    return replace(claim, reproduces=papers[0]) if papers else claim
 
 
 def _option(module: ModuleType, name: str, choices: tuple[str, ...]) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from rnnjax.catalog import PACKAGE
 from rnnjax.sweep.normal_form import digest_of, normalised
 
-# Commands, figures, clusters and what a sweep does besides computing decide no cell. All else may
-# be used by an experiment, `theory` and `workbook` too.
-_DECIDE_NOTHING = ("cli", "cluster", "figures", "catalog.py", "errors.py")
+# Commands, figures, claims, clusters and what a sweep does besides computing decide no cell. All
+# else may be used by an experiment, `theory` and `workbook` too.
+_DECIDE_NOTHING = ("cli", "claims", "cluster", "figures", "atomic_file.py", "catalog.py",
+                   "cube_setting.py", "errors.py", "reductions")  # fmt: skip
 _COMPUTING = {"axes.py", "backend.py", "plan.py", "programs.py", "run.py", "shard.py", "spec.py",
               "status.py"}  # fmt: skip
 
