@@ -23,9 +23,9 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Static, Variable
+from rnnjax import sweep
+from rnnjax.lazy import jax, jnp
+from rnnjax.sweep import Traced, Variable
 
 _THEORY = rnnjax.theory.random_matrices
 _NEWMAN = "Newman 1986"
@@ -44,18 +44,12 @@ REPRODUCES = {
 }
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """One kind of matrices, their sizes, and how many factors a product has."""
 
-    weights: Static[Literal["gaussian", "orthogonal"]]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """Sizes and lengths."""
-
-    axes: Axes
+    weights: Literal["gaussian", "orthogonal"] = "gaussian"
+    gain: PositiveFloat = Field(1.0, description="g, factor of every matrix")
+    seed: Traced[int] = 0
     n: int = Field(
         100, ge=2, le=2048, description="size of the matrices whose spectra are measured"
     )
@@ -66,39 +60,36 @@ class Config(BaseConfig):
     deviations: tuple[PositiveFloat, ...] = Field(
         (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2), description="s of the scalar chains"
     )
-    n_chains: int = Field(20_000, ge=10)
+    n_chains: int = Field(20_000, ge=10, description="scalar chains")
     chain_length: int = Field(200, ge=4, description="factors of a scalar chain")
+    axes = ("weights", "gain", "seed")
 
 
-def coordinates(config):
+def coordinates(setting):
     """Ranks, sizes, numbers of factors, where they come from, and deviations."""
     return {
-        "index": np.arange(1, config.n + 1),
-        "size": np.array(config.sizes),
+        "index": np.arange(1, setting.n + 1),
+        "size": np.array(setting.sizes),
         "factors": np.array(_FACTORS),
-        "n_factors": np.arange(1, config.n_factors + 1),
-        "deviation": np.array(config.deviations),
+        "n_factors": np.arange(1, setting.n_factors + 1),
+        "deviation": np.array(setting.deviations),
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     rate, of = "nat/step", "of products of new matrices"
-    growth = ("factors", "n_factors")
-    chain = ("deviation",)
+    growth, chain, index, size = ("factors", "n_factors"), ("deviation",), ("index",), ("size",)
+    norm = "ln of the largest singular value of a product over g^L"
     return {
-        "exponents": Variable(("index",), f"Lyapunov exponents {of}, by rank", rate),
-        "exponent_errors": Variable(("index",), "their standard errors", rate),
-        "first_exponent": Variable(("size",), f"largest exponent {of} of other sizes", rate),
-        "first_error": Variable(("size",), "its standard error", rate),
-        "log_eigenvalues": Variable(
-            ("index",), "exponents of powers of one W: ln |eigenvalue|", "nat"
-        ),
+        "exponents": Variable(index, f"Lyapunov exponents {of}, by rank", rate),
+        "exponent_errors": Variable(index, "their standard errors", rate),
+        "first_exponent": Variable(size, f"largest exponent {of} of other sizes", rate),
+        "first_error": Variable(size, "its standard error", rate),
+        "log_eigenvalues": Variable(index, "exponents of powers of one W: ln |eigenvalue|", "nat"),
         "departure": Variable((), "departure from normality of one W over |W|_F"),
         "abscissa": Variable((), "numerical abscissa of one W over g"),
-        "log_norm": Variable(
-            growth, "ln of the largest singular value of a product over g^L", "nat"
-        ),
+        "log_norm": Variable(growth, norm, "nat"),
         "first_moment": Variable(growth, "mean squared singular value of a product over g^2L"),
         "second_moment": Variable(growth, "mean fourth power of them over g^4L"),
         "mean_log": Variable(chain, "mean of ln |h_T / h_0| of scalar chains over T", rate),
@@ -108,42 +99,20 @@ def variables(config):
     }
 
 
-def _new(weights, key, n):
-    """Return a new matrix of gain 1; without LAPACK, which must not be called in a scan."""
-    from jax import numpy as jnp
-
-    W = rnnjax.cells.gaussian(key, n)
-    if weights == "gaussian":
-        return W
-    return rnnjax.matrices.graded_qr(rnnjax.Scaled(W, jnp.zeros(n, jnp.int32)))[0]
-
-
-def draw(config, gain, seed, weights):
-    """Draw two fixed matrices, and the key of all that is new."""
-    from jax import random
-
-    key = random.key(seed)
-    W = _new(weights, random.fold_in(key, 0), config.n)
-    V = _new(weights, random.fold_in(key, 1), config.n_norm)
-    return {"gain": gain, "key": key, "W": W, "V": V}
-
-
-def measure(config, drawn, weights):
+def measure(setting):
     """Measure exponents, norms of products, non-normality, and scalar chains."""
-    from jax import numpy as jnp
-    from jax import random
-
-    W, log_gain, keys = drawn["W"], jnp.log(drawn["gain"]), random.split(drawn["key"], 4)
+    key, log_gain = jax.random.key(setting.seed), jnp.log(setting.gain)
+    keys, W = jax.random.split(key, 4), _new(setting, key, 0, setting.n)
 
     def of_new(key, n):
-        logs = _log_growth(config, lambda t: _new(weights, random.fold_in(key, t), n), n)
+        logs = _log_growth(setting, lambda t: _new(setting, key, t, n), n)
         # The factors are independent, and a Gaussian one does not know the directions before it.
-        return jnp.mean(logs, axis=0), jnp.std(logs, axis=0) / (config.n_steps - 1) ** 0.5
+        return jnp.mean(logs, axis=0), jnp.std(logs, axis=0) / (setting.n_steps - 1) ** 0.5
 
-    exponents, errors = of_new(keys[0], config.n)
-    others = [of_new(random.fold_in(keys[1], n), n) for n in config.sizes]
+    exponents, errors = of_new(keys[0], setting.n)
+    others = [of_new(jax.random.fold_in(keys[1], n), n) for n in setting.sizes]
     # The exponents of powers are ln |eigenvalue|, to a few nats over all steps.
-    late = _log_growth(config, lambda t: W, config.n)[config.n_steps // 4 :]
+    late = _log_growth(setting, lambda t: W, setting.n)[setting.n_steps // 4 :]
     log_eigenvalues = -jnp.sort(-jnp.mean(late, axis=0))
     departure = rnnjax.matrices.departure_from_normality(W, jnp.exp(log_eigenvalues))
     return {
@@ -154,61 +123,57 @@ def measure(config, drawn, weights):
         "log_eigenvalues": log_gain + log_eigenvalues,
         "departure": departure / jnp.linalg.norm(W),
         "abscissa": rnnjax.matrices.numerical_abscissa(W),
-        **_growth(config, weights, keys[2], drawn["V"]),
-        **_chains(config, keys[3]),
+        **_growth(setting, keys[2], _new(setting, key, 1, setting.n_norm)),
+        **_chains(setting, keys[3]),
     }
 
 
-def _log_growth(config, factor, n):
+def _new(setting, key, number, n):
+    """Return a new matrix of gain 1; without LAPACK, which must not be called in a scan."""
+    W = rnnjax.cells.gaussian(jax.random.fold_in(key, number), n)
+    if setting.weights == "gaussian":
+        return W
+    return rnnjax.matrices.graded_qr(rnnjax.Scaled(W, jnp.zeros(n, jnp.int32)))[0]
+
+
+def _log_growth(setting, factor, n):
     """Return the growth of n directions at every factor of a product, (n_steps, n)."""
-    import jax
-    from jax import numpy as jnp
 
     def step(Q, t):
         rows = rnnjax.Scaled(factor(t) @ Q, jnp.zeros(n, jnp.int32))
         return rnnjax.matrices.graded_qr(rows)
 
-    return jax.lax.scan(step, jnp.eye(n), jnp.arange(config.n_steps))[1]
+    return jax.lax.scan(step, jnp.eye(n), jnp.arange(setting.n_steps))[1]
 
 
-def _growth(config, weights, key, V):
+def _growth(setting, key, V):
     """Measure norms and moments of powers of V and of products of new matrices."""
-    import jax
-    from jax import numpy as jnp
-    from jax import random
-
-    matrices, n = rnnjax.matrices, config.n_norm
+    n = setting.n_norm
 
     def step(P, t):
-        new = _new(weights, random.fold_in(key, t), n)
-        P = jax.vmap(jnp.matmul)(jnp.stack([V, new]), P)
+        P = jax.vmap(jnp.matmul)(jnp.stack([V, _new(setting, key, t, n)]), P)
         G = jax.vmap(lambda P: P @ P.T)(P)
-        told = {
-            "log_norm": jax.vmap(matrices.log_spectral_norm)(P),
+        return P, {
+            "log_norm": jax.vmap(rnnjax.matrices.log_spectral_norm)(P),
             "first_moment": jnp.trace(G, axis1=1, axis2=2) / n,
             "second_moment": jnp.sum(G**2, axis=(1, 2)) / n,
         }
-        return P, told
 
     start = jnp.broadcast_to(jnp.eye(n), (2, n, n))
-    _, found = jax.lax.scan(step, start, jnp.arange(config.n_factors))
+    _, found = jax.lax.scan(step, start, jnp.arange(setting.n_factors))
     return {name: values.T for name, values in found.items()}
 
 
-def _chains(config, key):
-    from jax import numpy as jnp
-    from jax import random
-
-    s = jnp.asarray(config.deviations)
-    logs = jnp.log(jnp.abs(random.normal(key, (config.n_chains, config.chain_length))))
-    total, T = jnp.sum(logs, axis=1), config.chain_length
+def _chains(setting, key):
+    s, T = jnp.asarray(setting.deviations), setting.chain_length
+    logs = jnp.log(jnp.abs(jax.random.normal(key, (setting.n_chains, T))))
+    total = jnp.sum(logs, axis=1)
     square = jnp.mean(jnp.exp(2 * jnp.sum(logs[:, :3], axis=1)))
-    decayed = total[:, None] + T * jnp.log(s) < 0
     return {
         "mean_log": jnp.mean(total) / T + jnp.log(s),
         "variance_log": jnp.full(len(s), jnp.var(total) / T),
         "log_mean_square": jnp.log(square) / 6 + jnp.log(s),
-        "share_decayed": jnp.mean(decayed, axis=0),
+        "share_decayed": jnp.mean(total[:, None] + T * jnp.log(s) < 0, axis=0),
     }
 
 
