@@ -146,6 +146,7 @@ def variant(tmp_path, *changes):
         ("def shared(setting)", "def shared()", r"shared\(setting\) in .*many positional"),
         ("def measure(setting, shared)", "def measure(setting)", r"measure\(setting, shared\) in"),
         ("def shared(setting)", "def drawn(setting)", r"measure\(setting\) in .*missing.*shared"),
+        ("def claims(", "CLAIMS = ()\n\n\ndef claims(", "claims or CLAIMS in .*, got both"),
         ("import numpy as np", "import no_such_module", r"line \d+: ModuleNotFoundError"),
         ("import numpy as np", "import numpy as", r"SyntaxError"),
         ('Variable(("lag",)', 'Variable(("leg",)', "variable 'log_norm' has dim 'leg'"),
