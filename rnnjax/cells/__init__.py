@@ -5,6 +5,7 @@ What adapts cells of flax is imported when it is asked for: linen and nnx take a
 
 from typing import TYPE_CHECKING, Any
 
+from rnnjax.cells.by_name import named, weights_named
 from rnnjax.cells.chain import Chain, ChainParams
 from rnnjax.cells.diagonal import LRU, LRUParams
 from rnnjax.cells.gated import GRU, LSTM, GatedParams, GRUParams, MinimalGated
@@ -54,7 +55,9 @@ __all__ = [
     "from_nnx",
     "gaussian",
     "identity",
+    "named",
     "orthogonal",
+    "weights_named",
 ]
 
 
