@@ -3,8 +3,9 @@
 What adapts cells of flax is imported when it is asked for: linen and nnx take a tenth of a second.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rnnjax import lazy
 from rnnjax.cells.by_name import named, weights_named
 from rnnjax.cells.chain import Chain, ChainParams
 from rnnjax.cells.diagonal import LRU, LRUParams
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
         from_linen,
         from_nnx,
     )
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
 
 __all__ = [
     "GRU",
@@ -59,11 +62,3 @@ __all__ = [
     "orthogonal",
     "weights_named",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'rnnjax.cells' has no attribute {name!r}")
-    from rnnjax.cells import from_flax
-
-    return getattr(from_flax, name)
