@@ -6,7 +6,7 @@ what it measures from here, `named("log_norm", "horizon")`, and adds its own. Im
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rnnjax.errors import one_of
@@ -39,13 +39,19 @@ VARIABLES: dict[str, Variable] = {
     "growth_rate_error": Variable((), "standard error of growth_rate", "nat/step"),
     "e_folding_time": Variable((), "-1 / growth_rate", "step"),
     "e_folding_time_error": Variable((), "standard error of e_folding_time", "step"),
+    "exponents": Variable(("index",), "Lyapunov exponents, descending", "nat/step"),
+    "mean_log_det": Variable((), "mean of ln |det J_t|", "nat/step"),
     "first_non_finite_step": Variable((), "first t with h_t not finite, -1 if none", "step"),
 }
 """By name; `tests/probes/test_variables.py` compares them with what the probes return."""
 
 
-def named(*names: str) -> dict[str, Variable]:
+def named(*names: str, before: tuple[str, ...] = ()) -> dict[str, Variable]:
     """The declarations of these variables.
+
+    Args:
+        *names: their names.
+        before: dims that come before their own, where they are measured several times.
 
     Raises:
         ValueError: there is none of a name.
@@ -53,4 +59,5 @@ def named(*names: str) -> dict[str, Variable]:
     for name in names:
         if name not in VARIABLES:
             raise ValueError(one_of(name, VARIABLES))
-    return {name: VARIABLES[name] for name in names}
+    found = {name: VARIABLES[name] for name in names}
+    return {name: replace(one, dims=(*before, *one.dims)) for name, one in found.items()}
