@@ -4,6 +4,7 @@ from rnnjax.analysis.alignment import compared, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
+from rnnjax.analysis.strata import stratified
 
 __all__ = [
     "compared",
@@ -13,5 +14,6 @@ __all__ = [
     "kaplan_yorke_dimension",
     "log_margins",
     "mean_of",
+    "stratified",
     "versus",
 ]
