@@ -97,12 +97,11 @@ def coordinates(setting):
 def variables(setting):
     """What is measured in every cell of the sweep."""
     at, by_lag, whole = ("update",), ("update", "first_lag"), "gradient by W, U and b"
-    versus = ("cosine", "mean_cosine", "sign_agreement", "reason", "log_bias", "log_spread")
     return {
-        **sweep.named(*versus, before=at),
+        **sweep.named("cosine", "mean_cosine", "sign_agreement", "reason", before=at),
+        **sweep.named("log_gradient_norm", "log_bias", "log_spread", before=at),
         "direction": Variable((*at, "weight"), f"{whole}, mean over draws, as a unit vector"),
         "cosine_of_W": Variable(at, "cosine with the exact gradient, W alone"),
-        "log_norm": Variable(at, f"ln of the norm of the {whole}"),
         "log_ratio": Variable(at, "ln of that norm over the exact one's"),
         "cosine_by_lag": Variable(by_lag, "cosine with the exact gradient by lag of use"),
         "log_norm_by_lag": Variable(by_lag, "ln of the norm of the gradient by lag of use"),
@@ -178,7 +177,7 @@ def _compare(own, exact, silent, n_W):
         "direction": analysis.direction(draws),
         "cosine_of_W": analysis.versus(*of_W)["cosine"],
         "reason": jnp.where(silent, analysis.alignment.SILENT, whole["reason"]),
-        "log_ratio": whole["log_norm"] - norm(analysis.mean_of(exact_draws)),
+        "log_ratio": whole["log_gradient_norm"] - norm(analysis.mean_of(exact_draws)),
         "cosine_by_lag": jax.vmap(scaled.cosine)(lags, exact_lags),
         "log_norm_by_lag": jax.vmap(norm)(lags),
         "silent": silent,
