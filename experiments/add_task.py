@@ -27,14 +27,14 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
-from rnnjax.claims import Group, Row, swept
-from rnnjax.reductions import at_best, largest
 
 import rnnjax
 from rnnjax import figures, names, sweep
+from rnnjax.claims import Group, Row, swept
 from rnnjax.errors import ConfigError
 from rnnjax.figures import Frame, Look
 from rnnjax.lazy import jax, jnp, optax
+from rnnjax.reductions import at_best, largest
 from rnnjax.sweep import Named, Traced, Variable
 
 COMPILE = "quickly"

@@ -21,13 +21,13 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from rnnjax.claims import Group, Row, swept
-from rnnjax.reductions import largest
 
 import rnnjax
 from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row, swept
 from rnnjax.figures import Look
 from rnnjax.lazy import jax, jnp, matplotlib, optax
+from rnnjax.reductions import largest
 from rnnjax.sweep import ActivationName, Named, Traced, Variable
 
 COMPILE = "quickly"  # dozens of programs, each of which runs for seconds

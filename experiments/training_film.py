@@ -19,13 +19,13 @@ from typing import Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
-from rnnjax.claims import Group, Row
-from rnnjax.reductions import largest, median
 
 import rnnjax
 from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row
 from rnnjax.figures import BLACK, BLUE, VERMILION, Look
 from rnnjax.lazy import jax, jnp, matplotlib, optax
+from rnnjax.reductions import largest, median
 from rnnjax.sweep import RuleName, Traced, Variable
 
 _PASCANU = "Pascanu, Mikolov and Bengio 2013"
