@@ -21,74 +21,22 @@ Source:    Marschall, Cho and Savin, A unified framework of online learning algo
 
 import json
 import math
-import re
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Static, Variable
+from rnnjax import sweep
+from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax, jnp, optax
+from rnnjax.sweep import NameOf, Traced, Variable
 
 COMPILE = "quickly"
 
-_WINDOW = r"tbptt_([1-9]\d*)"
 _MOST_BANDS = 7  # in a panel with more rules, only the first two have a band: more would hide it
 _SOLVED = 0.15 * math.log(2)  # nats a recalled symbol
-
-
-class Arm(NamedTuple):
-    """One way to train.
-
-    Attributes:
-      words: for the figure.
-      look: colour and dashes.
-      rule: from (cell, params, key) to the rule.
-    """
-
-    words: str
-    look: tuple[str, Any]
-    rule: Callable[..., Any]
-
-
-_SOLID, _DASHED, _DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
-_ARMS = {
-    "bptt": Arm("BPTT", ("#000000", _SOLID), lambda *_: rnnjax.rules.BPTT()),
-    "rtrl": Arm("RTRL", ("#d03030", _DASHED), lambda *_: rnnjax.rules.RTRL()),
-    "uoro": Arm("UORO", ("#2f9e77", _SOLID), lambda *_: rnnjax.rules.UORO()),
-    "kf_rtrl": Arm("KF-RTRL", ("#2f9e77", _DASHED), lambda *_: rnnjax.rules.KFRTRL()),
-    "reverse_kf_rtrl": Arm("reverse KF-RTRL", ("#2f9e77", _DOTTED),
-                           lambda *_: rnnjax.rules.ReverseKFRTRL()),
-    "snap_1": Arm("SnAp-1", ("#e08a1e", _SOLID), lambda *_: rnnjax.rules.SnAp(1)),
-    "rflo": Arm("RFLO", ("#e08a1e", _DASHED), lambda *_: rnnjax.rules.RFLO()),
-    "rflo_random": Arm("RFLO, random feedback", ("#e08a1e", _DOTTED),
-                       lambda *given: rnnjax.rules.RFLO(_random_feedback(*given))),
-    "eprop": Arm("e-prop, random feedback", ("#8a6d1d", _DOTTED),
-                 lambda *given: rnnjax.rules.EProp(feedback=_random_feedback(*given))),
-    "kernl": Arm("KeRNL", ("#c2478f", _SOLID), lambda *_: rnnjax.rules.KeRNL()),
-    "dni": Arm("DNI", ("#c2478f", _DASHED), lambda *_: rnnjax.rules.DNI()),
-    "trace_0.7": Arm("eligibility trace, decay 0.7", ("#56b4e9", _SOLID),
-                     lambda *_: rnnjax.rules.EligibilityTrace(0.7)),
-    "node_perturbation": Arm("node perturbation", ("#909090", _SOLID),
-                             lambda *_: rnnjax.rules.NodePerturbation()),
-}  # fmt: skip
-
-
-def _random_feedback(cell, params, key):
-    return rnnjax.rules.random_feedback(key, cell, params)
-
-
-def _arm(name):
-    found = re.fullmatch(_WINDOW, name)
-    if not found:
-        return _ARMS[name]
-    window = int(found[1])
-    look = ("#23408f", _SOLID if window > 1 else _DOTTED)
-    return Arm(f"truncated BPTT, $K$ = {window}", look,
-               lambda *_: rnnjax.rules.TruncatedBPTT(window))  # fmt: skip
 
 
 class Problem(NamedTuple):
@@ -156,53 +104,87 @@ _PROBLEMS = {
 }
 
 
-def _parts(setting):
-    """Task and rule of a setting."""
-    task, rule = setting.split("/")
-    return task, rule
+class Arm(NamedTuple):
+    """One way to train.
+
+    Attributes:
+      words: for the figure.
+      look: colour and dashes.
+      rule: from (cell, params, key) to the rule.
+      window: steps of an update; None for those of a sequence.
+    """
+
+    words: str
+    look: tuple[str, Any]
+    rule: Callable[..., Any]
+    window: int | None = 1
 
 
-def _checked_setting(setting):
-    """Refuse a setting that is not task/rule."""
-    parts = setting.split("/")
-    if len(parts) != 2 or parts[0] not in _PROBLEMS:
-        raise ValueError(
-            f"expected TASK/RULE with a task of {', '.join(_PROBLEMS)}, got {setting!r}"
-        )
-    window = re.fullmatch(_WINDOW, parts[1])
-    if parts[1] not in _ARMS and not window:
-        raise ValueError(f"expected a rule of {', '.join(_ARMS)} or tbptt_STEPS, got {parts[1]!r}")
-    length = _PROBLEMS[parts[0]].length
-    if window and length % int(window[1]):
-        raise ValueError(f"expected a window that divides T = {length}, got {setting!r}")
-    return setting
+def _truncated(window):
+    look = ("#23408f", _SOLID if window > 1 else _DOTTED)
+    return Arm(f"truncated BPTT, $K$ = {window}", look,
+               lambda *_: rnnjax.rules.TruncatedBPTT(window), window)  # fmt: skip
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
-
-    setting: Static[Annotated[str, AfterValidator(_checked_setting)]]
-    rate: Lane[PositiveFloat]
-    seed: Lane[int]
+def _random_feedback(cell, params, key):
+    return rnnjax.rules.random_feedback(key, cell, params)
 
 
-class Config(BaseConfig):
-    """How large the networks are, and how long they are trained."""
+_SOLID, _DASHED, _DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
+_WIDEST = 10  # inputs and outputs, those of digits
+_WINDOWS = sorted({K for one in _PROBLEMS.values() for K in range(1, 99) if one.length % K == 0})
+_ARMS = {
+    "bptt": Arm("BPTT", ("#000000", _SOLID), lambda *_: rnnjax.rules.BPTT(), None),
+    "rtrl": Arm("RTRL", ("#d03030", _DASHED), lambda *_: rnnjax.rules.RTRL()),
+    **{f"tbptt_{window}": _truncated(window) for window in _WINDOWS},
+    "uoro": Arm("UORO", ("#2f9e77", _SOLID), lambda *_: rnnjax.rules.UORO()),
+    "kf_rtrl": Arm("KF-RTRL", ("#2f9e77", _DASHED), lambda *_: rnnjax.rules.KFRTRL()),
+    "reverse_kf_rtrl": Arm("reverse KF-RTRL", ("#2f9e77", _DOTTED),
+                           lambda *_: rnnjax.rules.ReverseKFRTRL()),
+    "snap_1": Arm("SnAp-1", ("#e08a1e", _SOLID), lambda *_: rnnjax.rules.SnAp(1)),
+    "rflo": Arm("RFLO", ("#e08a1e", _DASHED), lambda *_: rnnjax.rules.RFLO()),
+    "rflo_random": Arm("RFLO, random feedback", ("#e08a1e", _DOTTED),
+                       lambda *given: rnnjax.rules.RFLO(_random_feedback(*given))),
+    "eprop": Arm("e-prop, random feedback", ("#8a6d1d", _DOTTED),
+                 lambda *given: rnnjax.rules.EProp(feedback=_random_feedback(*given))),
+    "kernl": Arm("KeRNL", ("#c2478f", _SOLID), lambda *_: rnnjax.rules.KeRNL()),
+    "dni": Arm("DNI", ("#c2478f", _DASHED), lambda *_: rnnjax.rules.DNI()),
+    "trace_0.7": Arm("eligibility trace, decay 0.7", ("#56b4e9", _SOLID),
+                     lambda *_: rnnjax.rules.EligibilityTrace(0.7)),
+    "node_perturbation": Arm("node perturbation", ("#909090", _SOLID),
+                             lambda *_: rnnjax.rules.NodePerturbation()),
+}  # fmt: skip
 
-    axes: Axes
+
+class Setting(sweep.Setting):
+    """A network, the task and the rule by which it is trained."""
+
+    task: Literal["add", "copy", "digits", "delayed_xor"] = "delayed_xor"
+    rule: Annotated[str, NameOf(lambda: _ARMS)] = "bptt"
+    learning_rate: PositiveFloat = Field(0.01, description="of Adam")
+    seed: Traced[int] = 0
     n_h: PositiveInt = Field(16, description="units; RTRL costs their fourth power")
     leak: float = Field(1.0, gt=0, le=1, description="a in h' = (1 - a) h + a f(...)")
-    batch: PositiveInt = Field(4, description="sequences side by side")
+    batch_size: PositiveInt = Field(4, description="sequences side by side")
     n_points: PositiveInt = Field(40, description="points of a learning curve")
     longer: PositiveInt = Field(1, description="factor on the sequences of every point")
+    axes = (("case", "task", "rule"), "learning_rate", "seed")
+
+    @model_validator(mode="after")
+    def _window_divides(self):
+        length, window = _PROBLEMS[self.task].length, _ARMS[self.rule].window
+        if length % (window or 1):
+            told = f"expected a window that divides T = {length} of {self.task}, got {self.rule}"
+            raise ConfigError("rule", told)
+        return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """The points of a learning curve, as the share of the training that is behind."""
-    return {"point": (np.arange(config.n_points) + 1) / config.n_points}
+    return {"point": (np.arange(setting.n_points) + 1) / setting.n_points}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     return {
         "loss": Variable(("point",), "mean loss of the steps that count, before updates", "nat"),
@@ -211,44 +193,35 @@ def variables(config):
     }
 
 
-def draw(config, rate, seed):
-    """Draw what every setting has in common, the same at every rate: normal numbers and keys.
+def shared(setting):
+    """Draw keys and the normal numbers of which the weights of every network are cut.
 
-    The weights of a network are cut out of the normal numbers, so that no setting compiles a
-    generator of its own for them.
+    So no case compiles a generator of its own for them.
     """
-    from jax import random
-
-    keys = random.split(random.key(seed), 3)
-    widest = 10  # inputs and outputs, those of digits
-    numbers = random.normal(keys[0], (config.n_h, config.n_h + 2 * widest))
-    return numbers, keys[1:], rate
+    keys = jax.random.split(jax.random.key(setting.seed), 3)
+    numbers = jax.random.normal(keys[0], (setting.n_h, setting.n_h + 2 * _WIDEST))
+    return numbers, keys[1:]
 
 
-def measure(config, drawn, setting):
+def measure(setting, shared):
     """Train one network on one task by one rule."""
-    from jax import numpy as jnp
-
-    numbers, (key_rule, key_data), rate = drawn
-    task, rule = _parts(setting)
-    problem = _PROBLEMS[task]
-    made = problem.task()
-    cell = rnnjax.Vanilla(made.n_x, config.n_h, made.n_y, leak=config.leak)
+    numbers, (key_rule, key_data) = shared
+    problem = _PROBLEMS[setting.task]
+    task = problem.task()
+    cell = rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, leak=setting.leak)
     params = _start(cell, numbers)
-    n = config.longer * problem.n_sequences
-    learner = _learner(config, cell, problem, rule, rate, params, key_rule)
-    if task == "copy":
-        return _curriculum(config, learner, params, key_data, n)
-    losses = learner(made, key_data, config.n_points * n, params).loss.sum(axis=1)
-    loss = losses.reshape(config.n_points, n).mean(axis=1) / problem.n_counted
-    delay = jnp.zeros(config.n_points)
+    n = setting.longer * problem.n_sequences
+    learner = _learner(setting, cell, _ARMS[setting.rule].rule(cell, params, key_rule))
+    if setting.task == "copy":
+        return _curriculum(setting, learner, params, key_data, n)
+    losses = learner(task, key_data, setting.n_points * n, params).loss.sum(axis=1)
+    loss = losses.reshape(setting.n_points, n).mean(axis=1) / problem.n_counted
+    delay = jnp.zeros(setting.n_points)
     return {"loss": _lost_is_infinite(loss), "delay": delay, "solved": jnp.zeros(())}
 
 
 def _start(cell, numbers):
     """Parameters cut out of normal numbers, scaled as `Vanilla.init` does; biases 0."""
-    from jax import numpy as jnp
-
     n_x, n_h, n_y = cell.n_x, cell.n_h, cell.n_y
     W, U, V = jnp.split(numbers, [n_h, n_h + numbers[:, n_h:].shape[1] // 2], axis=1)
     return rnnjax.cells.vanilla.VanillaParams(
@@ -260,23 +233,21 @@ def _start(cell, numbers):
     )
 
 
-def _learner(config, cell, problem, rule, rate, params, key_rule):
+def _learner(setting, cell, rule):
     """Return (task, key, n_sequences, params) -> `OnlineTraining` by a rule."""
-    import optax
-
-    window = re.fullmatch(_WINDOW, rule)
-    block = problem.length if rule == "bptt" else int(window[1]) if window else 1
-    made = _arm(rule).rule(cell, params, key_rule)
+    window = _ARMS[setting.rule].window
+    block = _PROBLEMS[setting.task].length if window is None else window
+    optimiser = optax.adam(setting.learning_rate)
 
     def train(task, key, n_sequences, params):
         return rnnjax.fit_online(
             cell,
             task,
-            made,
-            optax.adam(rate),
+            rule,
+            optimiser,
             key,
             n_sequences=n_sequences,
-            batch_size=config.batch,
+            batch_size=setting.batch_size,
             steps_per_update=block,
             params=params,
         )
@@ -284,11 +255,8 @@ def _learner(config, cell, problem, rule, rate, params, key_rule):
     return train
 
 
-def _curriculum(config, learner, params, key, n):
+def _curriculum(setting, learner, params, key, n):
     """Train on copy, n sequences at a time; the delay grows when the last ones were solved."""
-    import jax
-    from jax import numpy as jnp
-    from jax import random
 
     def piece(carry, key):
         params, delay, solved = carry
@@ -299,7 +267,7 @@ def _curriculum(config, learner, params, key, n):
         return (trained.params, later, jnp.where(done, delay, solved)), (loss, delay)
 
     start = params, jnp.int32(1), jnp.int32(0)
-    keys = random.split(key, config.n_points)
+    keys = jax.random.split(key, setting.n_points)
     (_, _, solved), (loss, delay) = jax.lax.scan(piece, start, keys)
     return {
         "loss": _lost_is_infinite(loss),
@@ -309,22 +277,13 @@ def _curriculum(config, learner, params, key, n):
 
 
 def _lost_is_infinite(loss):
-    from jax import numpy as jnp
-
     return jnp.where(jnp.isfinite(loss), loss, jnp.inf)
 
 
 def _rules_of(cube, task):
-    """Settings of a task by rule, in the order of the table."""
-    parts = {_parts(str(setting)): str(setting) for setting in cube["setting"].values}
-    rules = sorted((rule for name, rule in parts if name == task), key=_place)
-    return {rule: parts[task, rule] for rule in rules}
-
-
-def _place(rule):
-    """Where a rule stands in the legend: windows behind BPTT and RTRL, by length."""
-    known = [*_ARMS]
-    return (known.index(rule), 0) if rule in known else (1.5, int(rule.removeprefix("tbptt_")))
+    """Cases of a task by rule, in the order of the table."""
+    there = cube["rule"].values[cube["task"].values == task]
+    return {rule: f"{task}/{rule}" for rule in _ARMS if rule in there}
 
 
 def _score(cube, task):
@@ -339,11 +298,11 @@ def _last(cube):
     return max(1, cube.sizes["point"] // 8)
 
 
-def _at_best_rate(cube, task, setting):
-    """The runs of a setting at the rate with the best median score, (seed, point)."""
-    runs = cube.sel(setting=setting)
-    best = int(_score(runs, task).median("seed").fillna(np.inf).argmin("rate"))
-    return runs.isel(rate=best)
+def _at_best_rate(cube, task, case):
+    """The runs of a case at the learning rate with the best median score, (seed, point)."""
+    runs = cube.sel(case=case)
+    best = int(_score(runs, task).median("seed").fillna(np.inf).argmin("learning_rate"))
+    return runs.isel(learning_rate=best)
 
 
 def figure(cube):
@@ -364,7 +323,7 @@ def figure(cube):
     shown = {rule: None for task in tasks for rule in _rules_of(cube, task)}
     handles = [
         Line2D([], [], color=colour, linestyle=dashes, label=words)
-        for words, (colour, dashes), _ in map(_arm, sorted(shown, key=_place))
+        for words, (colour, dashes), *_ in (arm for rule, arm in _ARMS.items() if rule in shown)
     ]
     drawn.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
     return drawn
@@ -372,13 +331,13 @@ def figure(cube):
 
 def _draw_task(ax, cube, task):
     config, problem = json.loads(cube.attrs["config"]), _PROBLEMS[task]
-    per_point = config["longer"] * problem.n_sequences * config["batch"]
+    per_point = config["longer"] * problem.n_sequences * config["batch_size"]
     seen = (np.arange(cube.sizes["point"]) + 1) * per_point
     variable = "delay" if task == "copy" else "loss"
     rules = _rules_of(cube, task)
-    for place, (rule, setting) in enumerate(rules.items()):
-        colour, dashes = _arm(rule).look
-        runs = _at_best_rate(cube, task, setting)[variable].transpose("seed", "point").values
+    for place, (rule, case) in enumerate(rules.items()):
+        colour, dashes = _ARMS[rule].look
+        runs = _at_best_rate(cube, task, case)[variable].transpose("seed", "point").values
         band = rnnjax.figures.seed_band(runs)
         ax.plot(seen, band.median, color=colour, linestyle=dashes, linewidth=1.2)
         if len(rules) <= _MOST_BANDS or place < 2:
@@ -418,20 +377,20 @@ def claims(cube):
     return found + _exact_rules_remember_longer(cube)
 
 
-def _end(cube, task, setting):
+def _end(cube, task, case):
     """Score at the end of the training at the best rate, median over seeds."""
-    return float(_score(_at_best_rate(cube, task, setting), task).median("seed"))
+    return float(_score(_at_best_rate(cube, task, case), task).median("seed"))
 
 
 def _one_step_rules_agree(cube, config):
     """RFLO without a leak and truncation at one step: one rule under two names."""
-    settings = {str(setting) for setting in cube["setting"].values}
+    cases = {*cube["case"].values}
     pairs = [(f"{task}/rflo", f"{task}/tbptt_1") for task in _PROBLEMS if task != "copy"]
-    pairs = [pair for pair in pairs if settings.issuperset(pair) and config["leak"] == 1]
+    pairs = [pair for pair in pairs if cases.issuperset(pair) and config["leak"] == 1]
     if not pairs:
         return []
     loss = cube["loss"].isel(point=0)
-    gaps = [loss.sel(setting=a) - loss.sel(setting=b) for a, b in pairs]
+    gaps = [loss.sel(case=a) - loss.sel(case=b) for a, b in pairs]
     return [
         rnnjax.Claim(
             "RFLO without leak against truncation at one step, loss at the first point, nat",
@@ -446,30 +405,30 @@ def _one_step_rules_agree(cube, config):
 def _exact_rules_learn(cube, task):
     bound = {"add": rnnjax.theory.add_task.plateaus().first_lag}
     bound = bound.get(task, _PROBLEMS[task].chance / 2)
-    settings = _rules_of(cube, task)
+    cases = _rules_of(cube, task)
     told = "the plateau of the first lag alone" if task == "add" else "half of chance"
     return [
         rnnjax.Claim(
-            f"{task}, {_arm(rule).words}: loss at the end, median, nat",
-            _end(cube, task, settings[rule]),
+            f"{task}, {_ARMS[rule].words}: loss at the end, median, nat",
+            _end(cube, task, cases[rule]),
             bound,
             0.0,
             f"{told}: the gradient is exact, so the memory asked for is learned",
             relation="at_most",
         )
         for rule in ("bptt", "rtrl")
-        if rule in settings
+        if rule in cases
     ]
 
 
 def _local_rules_are_behind(cube, task, config):
-    settings = _rules_of(cube, task)
-    if not {"rflo", "rtrl"} <= settings.keys() or config["leak"] != 1:
+    cases = _rules_of(cube, task)
+    if not {"rflo", "rtrl"} <= cases.keys() or config["leak"] != 1:
         return []
     return [
         rnnjax.Claim(
             f"{task}: loss of RFLO over that of RTRL at the end, medians",
-            _end(cube, task, settings["rflo"]) / _end(cube, task, settings["rtrl"]),
+            _end(cube, task, cases["rflo"]) / _end(cube, task, cases["rtrl"]),
             1.0,
             0.0,
             "without a leak its trace knows one step: Murray 2019",
@@ -479,10 +438,10 @@ def _local_rules_are_behind(cube, task, config):
 
 
 def _exact_rules_remember_longer(cube):
-    settings = _rules_of(cube, "copy")
-    if not {"rflo", "rtrl"} <= settings.keys():
+    cases = _rules_of(cube, "copy")
+    if not {"rflo", "rtrl"} <= cases.keys():
         return []
-    solved = {rule: -_end(cube, "copy", settings[rule]) for rule in ("rflo", "rtrl")}
+    solved = {rule: -_end(cube, "copy", cases[rule]) for rule in ("rflo", "rtrl")}
     return [
         rnnjax.Claim(
             "copy: longest delay solved by RTRL minus that by RFLO, medians, steps",
