@@ -7,40 +7,44 @@ What draws is loaded when it is first used, so that claims are checked without m
 here has the name of a function: once imported, it would take the function's place.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
+from rnnjax import lazy
 from rnnjax.figures.claims import Claim, claims_table, claims_to_json, write_claims
 
-_LOADED_LATER = {
-    "COLUMN_WIDTH": "style",
-    "PAGE_WIDTH": "style",
-    "SeedBand": "seeds",
-    "cell_edges": "edges",
-    "colour_bar": "heat_maps",
-    "curve_handles": "curves",
-    "decay_curves": "curves",
-    "heat_map": "heat_maps",
-    "letter_panels": "style",
-    "not_finite_handle": "heat_maps",
-    "outcome_rows": "rows",
-    "ordered_colours": "curves",
-    "overlay_contours": "overlay",
-    "overlay_line": "overlay",
-    "save_figure": "save",
-    "seed_band": "seeds",
-    "styled": "style",
-    "symmetric_limit": "heat_maps",
-}
+if TYPE_CHECKING:
+    from rnnjax.figures.curves import curve_handles, decay_curves, ordered_colours
+    from rnnjax.figures.edges import cell_edges
+    from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
+    from rnnjax.figures.overlay import overlay_contours, overlay_line
+    from rnnjax.figures.rows import outcome_rows
+    from rnnjax.figures.save import save_figure
+    from rnnjax.figures.seeds import SeedBand, seed_band
+    from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
 
-__all__ = ["Claim", "claims_table", "claims_to_json", "write_claims", *_LOADED_LATER]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LOADED_LATER:
-        return getattr(import_module(f"rnnjax.figures.{_LOADED_LATER[name]}"), name)
-    raise AttributeError(f"module 'rnnjax.figures' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__all__ = [
+    "COLUMN_WIDTH",
+    "PAGE_WIDTH",
+    "Claim",
+    "SeedBand",
+    "cell_edges",
+    "claims_table",
+    "claims_to_json",
+    "colour_bar",
+    "curve_handles",
+    "decay_curves",
+    "heat_map",
+    "letter_panels",
+    "not_finite_handle",
+    "ordered_colours",
+    "outcome_rows",
+    "overlay_contours",
+    "overlay_line",
+    "save_figure",
+    "seed_band",
+    "styled",
+    "symmetric_limit",
+    "write_claims",
+]
