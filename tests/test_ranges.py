@@ -34,6 +34,7 @@ def called(name):
         "rnnjax.decks.ratios.step": (history, {}),
         "rnnjax.train.fit": (net, TRAINED),
         "rnnjax.train_online.fit_online": (net, {"n_sequences": 1}),
+        "rnnjax.train_pieces.train_in_pieces": ((None, None), {}),
         "rnnjax.decks.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
         "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
         "rnnjax.decks.tasks.dinner_calendar.DinnerCalendar.nights": ((decks.DinnerCalendar(),), {}),
@@ -80,7 +81,15 @@ def test_arguments_are_found():
 
 
 def test_every_numeric_argument_of_what_builds_or_trains_declares_its_range():
-    rooms = ("updates", "train", "train_online", "cells.initial_weights", "ratios", "tasks")
+    rooms = (
+        "updates",
+        "train",
+        "train_online",
+        "train_pieces",
+        "cells.initial_weights",
+        "ratios",
+        "tasks",
+    )
     rooms += ("penalties", "probes", "parallel", "adjoint.adjoint", "scan")
     for name, function in functions_found().items():
         if not name.startswith(tuple(f"rnnjax.{room}" for room in rooms)):
