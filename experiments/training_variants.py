@@ -16,220 +16,178 @@ Source:    C. Yuan, RNN (slides), 2022; Polyak 1964 (momentum); Riedmiller and B
 """
 
 import json
-from typing import Annotated, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Static, Variable
+from rnnjax import sweep
+from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax, jnp, optax
+from rnnjax.sweep import ActivationName, Traced, Variable
 
 
 class Arm(NamedTuple):
-    """One way to train.
+    """The numbers of one way to train.
 
     Attributes:
-      words: for the figure.
       decay: 0 without delta x, 1 with it.
       ratio: 0 none, 1 literal, 2 safeguarded.
-      matched: whether the step is the plain one made as long as the scaled one.
+      matched: 1 if the step is the plain one, made as long as the scaled one.
       momentum: of the optimiser; its rate is reduced by 1 - momentum.
-      rprop: whether Rprop takes the place of descent, its first step a tenth of the rate.
-      forward: whether delta x is the literal one, added to the output going forward.
+      rprop: 1 if Rprop takes the place of descent, its first step a tenth of the rate.
+      forward: 1 if delta x is the literal one, added to the output going forward.
     """
 
-    words: str
-    decay: float = 1.0
-    ratio: int = 0
-    matched: bool = False
-    momentum: float = 0.0
-    rprop: bool = False
-    forward: bool = False
+    decay: float = 1
+    ratio: float = 0
+    matched: float = 0
+    momentum: float = 0
+    rprop: float = 0
+    forward: float = 0
 
 
 _ARMS = {
-    "rnn": Arm("rnn (no delta x)", decay=0.0),
-    "et_literal": Arm("rnn + et, literal", decay=0.0, ratio=1),
-    "et_safe": Arm("rnn + et, safeguarded", decay=0.0, ratio=2),
-    "dx_literal": Arm("rnn + dx, literal", forward=True),
-    "dx": Arm("rnn + dx (BPTT)"),
-    "et_dx_both_literal": Arm("rnn + et + dx, both literal", ratio=1, forward=True),
-    "et_dx_literal": Arm("rnn + et + dx, et literal", ratio=1),
-    "et_dx_safe": Arm("rnn + et + dx, safeguarded", ratio=2),
-    "matched": Arm("BPTT, step as long as that", ratio=2, matched=True),
-    "momentum": Arm("BPTT, momentum 0.9", momentum=0.9),
-    "rprop": Arm("BPTT, Rprop", rprop=True),
+    "rnn": Arm(decay=0),
+    "et_literal": Arm(decay=0, ratio=1),
+    "et_safe": Arm(decay=0, ratio=2),
+    "dx_literal": Arm(forward=1),
+    "dx": Arm(),
+    "et_dx_both_literal": Arm(ratio=1, forward=1),
+    "et_dx_literal": Arm(ratio=1),
+    "et_dx_safe": Arm(ratio=2),
+    "matched": Arm(ratio=2, matched=1),
+    "momentum": Arm(momentum=0.9),
+    "rprop": Arm(rprop=1),
 }
-_RATES = np.array([0.1, 0.3, 1.0])
+_WORDS = {
+    "rnn": "rnn (no delta x)",
+    "et_literal": "rnn + et, literal",
+    "et_safe": "rnn + et, safeguarded",
+    "dx_literal": "rnn + dx, literal",
+    "dx": "rnn + dx (BPTT)",
+    "et_dx_both_literal": "rnn + et + dx, both literal",
+    "et_dx_literal": "rnn + et + dx, et literal",
+    "et_dx_safe": "rnn + et + dx, safeguarded",
+    "matched": "BPTT, step as long as that",
+    "momentum": "BPTT, momentum 0.9",
+    "rprop": "BPTT, Rprop",
+}
+_TASKS = {
+    "data_pairs": lambda T: rnnjax.decks.DataPairs(T),
+    "adding": lambda T: rnnjax.tasks.Adding(T),
+    "temporal_order": lambda T: rnnjax.tasks.TemporalOrder(T),
+    "digits": lambda T: rnnjax.tasks.Digits(by_rows=T == 8),
+}
+_LEARNING_RATES = np.array([0.1, 0.3, 1.0])
 _REFERENCE = "dx"
 _LEARNT = 1e-6  # losses below count as this: what is left of them is rounding
-_JORDAN_TASK = "data_pairs"
 
 
-def _parts(setting):
-    """Task, length and activation of a setting."""
-    task, length, activation = setting.split("/")
-    return task, int(length), activation
+class Setting(sweep.Setting):
+    """A network, its task, and how long it is trained in every arm."""
 
-
-def _checked_setting(setting):
-    """Refuse a setting that is not task/length/activation."""
-    names = ("data_pairs", "adding", "temporal_order", "digits")
-    parts = setting.split("/")
-    known = rnnjax.catalog.activation_names()
-    if len(parts) != 3 or parts[0] not in names or not parts[1].isdigit() or parts[2] not in known:
-        raise ValueError(
-            f"expected TASK/LENGTH/ACTIVATION with a task of {', '.join(names)}, got {setting!r}"
-        )
-    least = {"temporal_order": 10}.get(parts[0], 2)
-    if int(parts[1]) < least or (parts[0] == "digits" and parts[1] not in ("8", "64")):
-        told = "8 or 64" if parts[0] == "digits" else f"at least {least}"
-        raise ValueError(f"expected a length of {told} for {parts[0]}, got {parts[1]}")
-    return setting
-
-
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
-
-    setting: Static[Annotated[str, AfterValidator(_checked_setting)]]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """How large the networks are, and how long they are trained."""
-
-    axes: Axes
+    task: Literal["data_pairs", "adding", "temporal_order", "digits"] = "adding"
+    length: PositiveInt = Field(10, description="steps T")
+    activation: ActivationName = "tanh"
+    gain: PositiveFloat = Field(1.0, description="of the recurrent weights at the start")
+    seed: Traced[int] = 0
     n_h: PositiveInt = Field(8, description="units; the Jordan network of data_pairs has 4")
     n_sequences: PositiveInt = Field(16, description="sequences of training, all in every update")
     n_updates: PositiveInt = Field(150, description="updates of every arm and learning rate")
+    axes = (("case", "task", "length", "activation"), "gain", "seed")
+
+    @model_validator(mode="after")
+    def _task_has_the_length(self):
+        least = 10 if self.task == "temporal_order" else 2
+        told, fits = f"at least {least}", self.length >= least
+        if self.task == "digits":
+            told, fits = "8 or 64", self.length in (8, 64)
+        if not fits:
+            raise ConfigError("length", f"expected {told} for {self.task}, got {self.length}")
+        return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """Arms and learning rates."""
-    return {"arm": np.array(list(_ARMS)), "rate": _RATES}
+    return {"arm": np.array(list(_ARMS)), "learning_rate": _LEARNING_RATES}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
+    dims = ("arm", "learning_rate")
     return {
-        "loss": Variable(("arm", "rate"), "mean loss after training, inf if lost"),
-        "held_out_loss": Variable(("arm", "rate"), "the same on other sequences, inf if lost"),
+        "loss": Variable(dims, "mean loss after training, inf if lost"),
+        "held_out_loss": Variable(dims, "the same on other sequences, inf if lost"),
         "start_loss": Variable((), "mean loss before training"),
     }
 
 
-def _task(setting):
-    task, length, _ = _parts(setting)
-    tasks = rnnjax.tasks
-    if task == "digits":
-        return tasks.Digits(by_rows=length == 8)
-    made = {
-        _JORDAN_TASK: rnnjax.decks.DataPairs,
-        "adding": tasks.Adding,
-        "temporal_order": tasks.TemporalOrder,
-    }
-    return made[task](length)
-
-
-def _cell(config, setting, gain=1.0):
-    task, _, activation = _parts(setting)
-    f = rnnjax.activation_named(activation)
-    if task == _JORDAN_TASK:
-        return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5, gain=gain, activation=f)
-    like = _task(setting)
-    return rnnjax.Vanilla(like.n_x, config.n_h, like.n_y, gain=gain, activation=f)
-
-
-def draw(config, gain, seed, setting):
-    """Draw a network, the sequences that it is trained on, and others."""
-    import jax
-    from jax import random
-
-    keys = random.split(random.key(seed), 3)
-    params, task = _cell(config, setting, gain).init(keys[0]), _task(setting)
-    if isinstance(task, rnnjax.decks.DataPairs):
-        return params, task.training(), task.held_out()
-    training, others = (
-        jax.vmap(task.sample)(random.split(key, n))
-        for key, n in ((keys[1], config.n_sequences), (keys[2], 4 * config.n_sequences))
-    )
-    return params, training, others
-
-
-def measure(config, drawn, setting):
+def measure(setting):
     """Train one network in every arm with every learning rate."""
-    from jax import numpy as jnp
+    task = _TASKS[setting.task](setting.length)
+    cell = _cell(setting, task)
+    params, training, held_out = _drawn(setting, cell, task)
 
-    params, training, others = drawn
-    cell, task = _cell(config, setting), _task(setting)
-    loss, held_out = _all_arms(config, cell, task, params, training, others)
-    return {
-        "loss": loss,
-        "held_out_loss": held_out,
-        "start_loss": _mean_loss(cell, task, params, training).astype(jnp.float32),
-    }
+    def after(arm, learning_rate, rule):
+        rule = _variant(rule(arm), arm.ratio, arm.matched)
+        optimiser = _optimiser(learning_rate, arm.momentum, arm.rprop)
+        key, n = jax.random.key(0), setting.n_updates
+        trained = rnnjax.fit(
+            cell, task, rule, optimiser, key, n_updates=n, batch=training, params=params
+        ).params
+        return jnp.stack([_mean_loss(cell, task, trained, b) for b in (training, held_out)])
+
+    loss, held_out_loss = jnp.moveaxis(_by_arm(after), -1, 0)
+    start_loss = _mean_loss(cell, task, params, training).astype(jnp.float32)
+    return {"loss": loss, "held_out_loss": held_out_loss, "start_loss": start_loss}
 
 
-def _all_arms(config, cell, task, params, training, others):
-    """Losses after training, (arm, rate) each.
+def _cell(setting, task):
+    options = {"gain": setting.gain, "activation": rnnjax.activation_named(setting.activation)}
+    if setting.task == "data_pairs":
+        return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5, **options)
+    return rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, **options)
+
+
+def _drawn(setting, cell, task):
+    """A network, the sequences that it is trained on, and others."""
+    keys = jax.random.split(jax.random.key(setting.seed), 3)
+    params, n = cell.init(keys[0]), setting.n_sequences
+    if setting.task == "data_pairs":
+        return params, task.training(), task.held_out()
+    sample = jax.vmap(task.sample)
+    training, held_out = (
+        sample(jax.random.split(key, n)) for key, n in ((keys[1], n), (keys[2], 4 * n))
+    )
+    return params, training, held_out
+
+
+def _by_arm(after):
+    """What is found after training by (arm, learning_rate, rule), (arm, learning rate, ...).
 
     Arms that share a rule differ in numbers only, so each family is one program over its arms.
     """
-    import jax
-    from jax import numpy as jnp
-
-    rows = {}
-    for forward in (False, True):
+    rules = (lambda arm: rnnjax.BPTT(decay=arm.decay), lambda arm: rnnjax.decks.ForwardDeltaX())
+    found = {}
+    for forward, rule in enumerate(rules):
         family = {name: arm for name, arm in _ARMS.items() if arm.forward == forward}
-        numbers = {
-            field: jnp.asarray([float(getattr(arm, field)) for arm in family.values()])
-            for field in ("decay", "ratio", "matched", "momentum", "rprop")
-        }
-
-        def one(numbers, rate, forward=forward):
-            trained = _trained(config, cell, task, params, training, numbers, rate, forward)
-            return tuple(_mean_loss(cell, task, trained, b) for b in (training, others))
-
-        over_rates = jax.vmap(one, (None, 0))
-        found = jax.vmap(over_rates, (0, None))(numbers, jnp.asarray(_RATES))
-        rows |= {name: [part[i] for part in found] for i, name in enumerate(family)}
-    return (jnp.stack([rows[name][part] for name in _ARMS]) for part in range(2))
+        arms = jax.tree.map(lambda *numbers: jnp.array(numbers, float), *family.values())
+        by_rate = jax.vmap(lambda arm, rate, rule=rule: after(arm, rate, rule), (None, 0))
+        by_arm = jax.vmap(by_rate, (0, None))(arms, jnp.asarray(_LEARNING_RATES))
+        found |= dict(zip(family, by_arm, strict=True))
+    return jnp.stack([found[name] for name in _ARMS])
 
 
 def _mean_loss(cell, task, params, sequences):
-    import jax
-    from jax import numpy as jnp
-
     losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, params, b))(sequences)
     loss = jnp.mean(losses)
     return jnp.where(jnp.isfinite(loss), loss, jnp.inf)
 
 
-def _trained(config, cell, task, params, training, numbers, rate, forward):
-    """Parameters after training in one arm, given by its numbers."""
-    from jax import random
-
-    inner = rnnjax.decks.ForwardDeltaX() if forward else rnnjax.BPTT(decay=numbers["decay"])
-    rule = _variant(inner, numbers["ratio"], numbers["matched"])
-    return rnnjax.fit(
-        cell,
-        task,
-        rule,
-        _optimiser(rate, numbers["momentum"], numbers["rprop"]),
-        random.key(0),
-        n_updates=config.n_updates,
-        batch=training,
-        params=params,
-    ).params
-
-
 def _variant(inner, ratio, matched):
     """The rule of an arm: an eligibility ratio chosen by number, and its length on plain steps."""
-    from jax import numpy as jnp
-
     literal, safe = rnnjax.decks.ratios.Literal(), rnnjax.decks.ratios.Safeguarded()
 
     def chosen(newer, older):
@@ -239,14 +197,10 @@ def _variant(inner, ratio, matched):
     return rnnjax.decks.MatchedLength(rnnjax.decks.EligibilityRatio(inner, chosen), matched)
 
 
-def _optimiser(rate, momentum, is_rprop):
+def _optimiser(learning_rate, momentum, is_rprop):
     """Descent with momentum or Rprop, chosen by number."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-
-    descent = optax.chain(optax.trace(momentum), optax.scale(-(1 - momentum) * rate))
-    rprop = optax.rprop(0.1 * rate)
+    descent = optax.chain(optax.trace(momentum), optax.scale(-(1 - momentum) * learning_rate))
+    rprop = optax.rprop(0.1 * learning_rate)
 
     def init(params):
         return descent.init(params), rprop.init(params)
@@ -280,25 +234,25 @@ def figure(cube):
 
 
 def _median_loss(cube):
-    """Median over seeds at each arm's own best learning rate, (setting, gain, arm)."""
-    return np.maximum(cube["loss"].median("seed").min("rate"), _LEARNT)
+    """Median over seeds at each arm's own best learning rate, (case, gain, arm)."""
+    return np.maximum(cube["loss"].median("seed").min("learning_rate"), _LEARNT)
 
 
 def _factor(cube):
-    """log10 of the loss over that of the reference, (setting, gain, arm)."""
+    """log10 of the loss over that of the reference, (case, gain, arm)."""
     loss = np.log10(_median_loss(cube))
     return loss - loss.sel(arm=_REFERENCE)
 
 
 def _at_best_rate(cube):
-    """Loss of every run at its arm's best learning rate, (setting, gain, seed, arm)."""
+    """Loss of every run at its arm's best learning rate, (case, gain, seed, arm)."""
     loss = cube["loss"]
-    best = loss.median("seed").fillna(np.inf).argmin("rate")
-    return loss.isel(rate=best)
+    best = loss.median("seed").fillna(np.inf).argmin("learning_rate")
+    return loss.isel(learning_rate=best)
 
 
 def _lost(cube):
-    """Share of runs that end above their start, at the best rate, (setting, gain, arm)."""
+    """Share of runs that end above their start, at the best rate, (case, gain, arm)."""
     return (_at_best_rate(cube) > cube["start_loss"]).mean("seed")
 
 
@@ -307,17 +261,22 @@ def _middle(gain):
     return float(gain[np.abs(np.log(gain)).argmin()])
 
 
-def _title(setting):
-    task, length, activation = _parts(setting)
+def _parts(case):
+    task, length, activation = case.split("/")
+    return task, int(length), activation
+
+
+def _title(case):
+    task, length, activation = _parts(case)
     return f"{task.replace('_', ' ')}\n$T$ = {length}\n{activation}"
 
 
 def _draw_matrix(drawn, ax, cube):
     gain = _middle(cube["gain"].values)
     at = cube.sel(gain=gain)
-    factor = _factor(cube).sel(gain=gain).transpose("arm", "setting").values
-    lost = _lost(cube).sel(gain=gain).transpose("arm", "setting").values
-    settings = [str(setting) for setting in at["setting"].values]
+    factor = _factor(cube).sel(gain=gain).transpose("arm", "case").values
+    lost = _lost(cube).sel(gain=gain).transpose("arm", "case").values
+    settings = [str(setting) for setting in at["case"].values]
     image = ax.imshow(np.clip(factor, -1, 1), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(factor):
         mark = "$^\\dagger$" if lost[row, column] > 0.1 else ""
@@ -326,7 +285,7 @@ def _draw_matrix(drawn, ax, cube):
         colour = "#ffffff" if abs(value) > 0.6 else "#000000"
         ax.text(column, row, told, ha="center", va="center", fontsize=6.5, color=colour)
     ax.set_xticks(range(len(settings)), [_title(setting) for setting in settings], fontsize=6.5)
-    ax.set_yticks(range(len(_ARMS)), [arm.words for arm in _ARMS.values()])
+    ax.set_yticks(range(len(_ARMS)), [*_WORDS.values()])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = drawn.colorbar(image, ax=ax, pad=0.01, ticks=[-1, 0, 1])
@@ -354,7 +313,7 @@ def _draw_lines(ax, x, loss, chance):
         values = np.minimum(loss.sel(arm=name).values / chance, top)
         hollow = {"markerfacecolor": "none", "markersize": 7} if name == "rnn" else {}
         ax.plot(x, values, color=colour, marker=marker, linewidth=1.0, clip_on=False,
-                label=_ARMS[name].words, **{"markersize": 4, **hollow})  # fmt: skip
+                label=_WORDS[name], **{"markersize": 4, **hollow})  # fmt: skip
     ax.axhline(1, color="#a0a0a0", linewidth=0.7, linestyle=":", zorder=0)
     ax.text(x[-1], 0.55 * top, "lost", ha="right", va="top", color="#b02020", fontsize=7)
     ax.set(xscale="log", yscale="log", ylabel="loss over that of guessing", ylim=(None, top))
@@ -364,22 +323,22 @@ def _draw_lines(ax, x, loss, chance):
 
 def _adding_settings(cube):
     """Settings of tanh on the adding problem, by length; the first setting if there are none."""
-    parts = {str(setting): _parts(str(setting)) for setting in cube["setting"].values}
+    parts = {str(setting): _parts(str(setting)) for setting in cube["case"].values}
     found = [s for s, (task, _, f) in parts.items() if task == "adding" and f == "tanh"]
-    return sorted(found, key=lambda setting: parts[setting][1]) or [str(cube["setting"].values[0])]
+    return sorted(found, key=lambda setting: parts[setting][1]) or [str(cube["case"].values[0])]
 
 
 def _draw_by_gain(ax, cube):
     settings = _adding_settings(cube)
     setting = settings[len(settings) // 2]
-    loss = _median_loss(cube).sel(setting=setting)
+    loss = _median_loss(cube).sel(case=setting)
     _draw_lines(ax, cube["gain"].values, loss, _chance(cube, setting))
     ax.set(xlabel="gain $g$ of the recurrent weights", title=_title(setting).replace("\n", ", "))
 
 
 def _draw_by_length(ax, cube):
     settings = _adding_settings(cube)
-    loss = _median_loss(cube).sel(setting=settings, gain=_middle(cube["gain"].values))
+    loss = _median_loss(cube).sel(case=settings, gain=_middle(cube["gain"].values))
     chances = np.array([_chance(cube, setting) for setting in settings])
     lengths = np.array([_parts(setting)[1] for setting in settings])
     _draw_lines(ax, lengths, loss, chances)
@@ -390,7 +349,7 @@ def _draw_by_length(ax, cube):
 def _chance(cube, setting):
     """The loss of the best constant answer where it is known, else that before training."""
     known = {"adding": 1 / 6, "temporal_order": np.log(4), "digits": np.log(10)}
-    start = float(cube["start_loss"].sel(setting=setting).median())
+    start = float(cube["start_loss"].sel(case=setting).median())
     return known.get(_parts(setting)[0], start)
 
 
@@ -400,12 +359,10 @@ def claims(cube):
     if config["n_updates"] < 100:
         return [_starts_agree(cube)]
     factor = _factor(cube)
-    memory = [
-        s for s in cube["setting"].values if _parts(str(s))[0] in ("adding", "temporal_order")
-    ]
+    memory = [s for s in cube["case"].values if _parts(str(s))[0] in ("adding", "temporal_order")]
     found = [_starts_agree(cube), _literal_harms(factor), _safe_is_a_longer_step(cube)]
     if memory:
-        found.append(_delta_x_helps(factor.sel(setting=memory)))
+        found.append(_delta_x_helps(factor.sel(case=memory)))
     return [*found, _rprop_wins(factor)]
 
 
@@ -425,7 +382,7 @@ def _literal_harms(factor):
     literal = [name for name, arm in _ARMS.items() if arm.ratio == 1]
     return rnnjax.Claim(
         "literal ratio: least median factor on the loss over settings and gains, arm by arm",
-        float((10 ** factor.sel(arm=literal)).median(["setting", "gain"]).min()),
+        float((10 ** factor.sel(arm=literal)).median(["case", "gain"]).min()),
         1.0,
         0.0,
         "against the slide's 'the next step will be accelerated'",
