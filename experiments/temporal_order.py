@@ -18,21 +18,21 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
 """
 
 import json
-import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Static, Variable
+from rnnjax import sweep
+from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax, jnp, optax
+from rnnjax.sweep import Traced, Variable
 
 _PAPER = "Pascanu, Mikolov and Bengio 2013"
 _SOLVED = 0.01  # share of wrong answers, of the paper
 _STOPS_AT = 0.005  # half of it, so that luck in a check is not taken for success
-_PIECE = 500  # sequences that are tested side by side
+_BATCH_SIZE = 500  # sequences that are tested side by side
 _N_INPUTS, _N_CLASSES = 6, 4
 COMPILE = "quickly"
 REPRODUCES = {
@@ -66,60 +66,49 @@ _ARMS = {
     "SGD-R": _Arm(False, True, "#D55E00", "^", "--"),
     "SGD-CR": _Arm(True, True, "#009E73", "D", "-"),
 }
+_Length = Annotated[int, Field(ge=10)]
 
 
-def _parts(setting):
-    """Return the start, the shortest and the longest T of a setting."""
-    start, lengths = setting.split("/")
-    shortest, _, longest = lengths.partition("-")
-    return start, int(shortest), int(longest or shortest)
+class Setting(sweep.Setting):
+    """A network, the sequences it learns from, and how long it is trained."""
 
-
-def _checked_setting(setting):
-    if not re.fullmatch(rf"({'|'.join(_STARTS)})/\d+(-\d+)?", setting):
-        raise ValueError(f"expected START/T or START/T-T with a start of {', '.join(_STARTS)}")
-    _, shortest, longest = _parts(setting)
-    if not 10 <= shortest <= longest:
-        raise ValueError(f"expected lengths of at least 10, in order, got {setting!r}")
-    return setting
-
-
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
-
-    setting: Static[Annotated[str, AfterValidator(_checked_setting)]]
-    rate: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """How large the networks are, and how long they are trained."""
-
-    axes: Axes
+    start: Literal["sigmoid", "basic_tanh", "smart_tanh"] = "smart_tanh"
+    shortest: _Length = Field(20, description="steps of the shortest sequences of training")
+    length: _Length = Field(20, description="steps T of the longest ones")
+    learning_rate: PositiveFloat = 0.01
+    seed: Traced[int] = 0
     n_h: int = Field(50, ge=2, description="units")
-    batch: PositiveInt = Field(20, description="sequences of an update")
+    batch_size: PositiveInt = Field(20, description="sequences of an update")
     n_checks: PositiveInt = Field(20, description="checks of a whole training")
     every: PositiveInt = Field(250, description="updates between two checks")
     n_checked: PositiveInt = Field(1000, description="fresh sequences of a check")
     n_tested: PositiveInt = Field(10_000, description="fresh sequences that decide at the end")
-    threshold: PositiveFloat = Field(1.0, description="norm to which gradients are clipped")
+    max_norm: PositiveFloat = Field(1.0, description="norm to which gradients are clipped")
     penalty: NonNegativeFloat = Field(4.0, description="weight of the penalty")
-    test_lengths: tuple[Annotated[int, Field(ge=10)], ...] = Field(
+    test_lengths: tuple[_Length, ...] = Field(
         (200, 500), min_length=1, description="T of further tests"
     )
     n_further: PositiveInt = Field(1000, description="fresh sequences of each of them")
+    axes = (("case", "start", "shortest", "length"), "learning_rate", "seed")
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self):
+        if self.shortest > self.length:
+            told = f"expected at least shortest = {self.shortest}, got {self.length}"
+            raise ConfigError("length", told)
+        return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """Ways to train, checks by the updates behind them, and lengths of further tests."""
     return {
         "arm": np.array(list(_ARMS)),
-        "update": config.every * (np.arange(config.n_checks) + 1),
-        "test_length": np.array(config.test_lengths),
+        "update": setting.every * (np.arange(setting.n_checks) + 1),
+        "test_length": np.array(setting.test_lengths),
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     checks = ("arm", "update")
     told = "in the updates before the check; that of the last one where training has stopped"
@@ -134,55 +123,45 @@ def variables(config):
     }
 
 
-def draw(config, rate, seed):
-    """Draw weights and keys, the same for every setting and at every rate."""
-    from jax import random
-
-    keys = random.split(random.key(seed), 4)
-    n, beside = config.n_h, config.n_h * (_N_INPUTS + _N_CLASSES)
-    dense = random.normal(keys[0], (n, n))
+def shared(setting):
+    """Draw recurrent weights, dense and sparse, the other ones, and a key for the sequences."""
+    keys = jax.random.split(jax.random.key(setting.seed), 4)
+    n = setting.n_h
+    dense = jax.random.normal(keys[0], (n, n))
     sparse = rnnjax.cells.SparseRescaled(15, 0.95)(keys[1], n)
-    return {"rate": rate, "W": (dense, sparse), "beside": random.normal(keys[2], (beside,)),
-            "key": keys[3]}  # fmt: skip
+    return dense, sparse, jax.random.normal(keys[2], (n * (_N_INPUTS + _N_CLASSES),)), keys[3]
 
 
-def measure(config, drawn, setting):
+def measure(setting, shared):
     """Train one network by every arm, the arms one after the other, and test it."""
-    import jax
-    from jax import numpy as jnp
+    *numbers, key = shared
+    start, many = _STARTS[setting.start], setting.shortest < setting.length
+    task = rnnjax.tasks.TemporalOrder(setting.length, setting.shortest if many else None)
+    activation = rnnjax.activation_named(start.activation)
+    cell = rnnjax.Vanilla(_N_INPUTS, setting.n_h, _N_CLASSES, activation=activation)
+    params = _start_weights(setting.n_h, start, *numbers)
 
-    name, shortest, longest = _parts(setting)
-    start, many = _STARTS[name], shortest < longest
-    task = rnnjax.tasks.TemporalOrder(longest, shortest if many else None)
-    cell = rnnjax.Vanilla(
-        _N_INPUTS, config.n_h, _N_CLASSES, activation=rnnjax.activation_named(start.activation)
-    )
-    params = _start_weights(config, start, drawn)
+    def one_arm(arm):
+        update = _updating(setting, cell, task, *arm)
+        trained, found = _trained(setting, cell, task, params, update, key, stops=not many)
+        keys = jax.random.split(jax.random.fold_in(key, 1), 1 + len(setting.test_lengths))
+        found["error"] = _error(cell, task, trained, keys[0], setting.n_tested)
+        further = [
+            _error(cell, rnnjax.tasks.TemporalOrder(T), trained, key, setting.n_further)
+            for key, T in zip(keys[1:], setting.test_lengths, strict=True)
+        ]
+        return found | {"further_error": jnp.stack(further)}
 
-    def one_arm(settings):
-        trained, found = _trained(config, cell, task, params, drawn, *settings, stops=not many)
-        keys = jax.random.split(jax.random.fold_in(drawn["key"], 1), 1 + len(config.test_lengths))
-        found["error"] = _error(cell, task, trained, keys[0], config.n_tested)
-        found["further_error"] = jnp.stack([
-            _error(cell, rnnjax.tasks.TemporalOrder(T), trained, key, config.n_further)
-            for key, T in zip(keys[1:], config.test_lengths, strict=True)
-        ])  # fmt: skip
-        return found
-
-    thresholds = jnp.array([config.threshold if arm.clips else jnp.inf for arm in _ARMS.values()])
-    weights = jnp.array([config.penalty * arm.penalises for arm in _ARMS.values()])
-    found = jax.lax.map(one_arm, (thresholds, weights))
+    max_norms = jnp.array([setting.max_norm if arm.clips else jnp.inf for arm in _ARMS.values()])
+    weights = jnp.array([setting.penalty * arm.penalises for arm in _ARMS.values()])
+    found = jax.lax.map(one_arm, (max_norms, weights))
     # A network that has left the range of floats has no loss.
     lost = ("loss", "log_gradient", "radius")
     return found | {key: jnp.where(jnp.isnan(found[key]), jnp.inf, found[key]) for key in lost}
 
 
-def _start_weights(config, start, drawn):
-    from jax import numpy as jnp
-
-    n = config.n_h
-    dense, sparse = drawn["W"]
-    U, V = jnp.split(start.scale * drawn["beside"], [n * _N_INPUTS])
+def _start_weights(n, start, dense, sparse, beside):
+    U, V = jnp.split(start.scale * beside, [n * _N_INPUTS])
     return rnnjax.cells.VanillaParams(
         W=sparse if start.sparse else start.scale * dense,
         U=U.reshape(n, _N_INPUTS),
@@ -192,99 +171,100 @@ def _start_weights(config, start, drawn):
     )
 
 
-def _trained(config, cell, task, params, drawn, threshold, weight, *, stops):
-    """Return the weights where training stopped or ended, and what was seen at the checks."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-
+def _updating(setting, cell, task, max_norm, penalty):
+    """Return (params, key) -> params, loss and ln of the gradient norm, of one update of an arm."""
     at_end = rnnjax.penalties.omega_at_end.gradient
 
     def update(params, key):
-        batch = jax.vmap(task.sample)(jax.random.split(key, config.batch))
-        loss, gradient, exponent = at_end(cell, params, batch, weight, _last(task, batch))
+        batch = jax.vmap(task.sample)(jax.random.split(key, setting.batch_size))
+        loss, gradient, exponent = at_end(cell, params, batch, penalty, _last(task, batch))
         log_norm = exponent + jnp.log(optax.tree.norm(gradient))
         # Before clipping the gradient may be larger than any float.
-        factor = jnp.exp(exponent + jnp.minimum(0, jnp.log(threshold) - log_norm))
-        step = drawn["rate"] * factor
+        factor = jnp.exp(exponent + jnp.minimum(0, jnp.log(max_norm) - log_norm))
+        step = setting.learning_rate * factor
         params = jax.tree.map(lambda w, g: w - step * g, params, gradient)
         return params, (loss, log_norm)
 
+    return update
+
+
+def _trained(setting, cell, task, params, update, key, *, stops):
+    """Return the weights where training stopped or ended, and what was seen at the checks."""
+
     def until_check(state):
         params, n, seen, _ = state
-        keys = jax.random.split(jax.random.fold_in(drawn["key"], n + 2), config.every + 1)
+        keys = jax.random.split(jax.random.fold_in(key, n + 2), setting.every + 1)
         params, (loss, log_norm) = jax.lax.scan(update, params, keys[1:])
-        check = _error(cell, task, params, keys[0], config.n_checked)
         now = {
-            "check": check,
+            "check": _error(cell, task, params, keys[0], setting.n_checked),
             "loss": jnp.mean(loss),
             "log_gradient": jnp.max(log_norm),
             "radius": jnp.exp(rnnjax.matrices.log_spectral_radius(params.W)),
         }
         seen = jax.tree.map(lambda a, value: a.at[n].set(value), seen, now)
-        return params, n + 1, seen, check <= _STOPS_AT
+        return params, n + 1, seen, now["check"] <= _STOPS_AT
 
     def goes_on(state):
         _, n, _, solved = state
-        return (n < config.n_checks) & ~(stops & solved)
+        return (n < setting.n_checks) & ~(stops & solved)
 
     names = ("check", "loss", "log_gradient", "radius")
-    nothing = {name: jnp.zeros(config.n_checks) for name in names}
+    nothing = {name: jnp.zeros(setting.n_checks) for name in names}
     begin = (params, jnp.int32(0), nothing, jnp.zeros((), bool))
     params, n, seen, _ = jax.lax.while_loop(goes_on, until_check, begin)
-    held = jnp.minimum(jnp.arange(config.n_checks), n - 1)
+    held = jnp.minimum(jnp.arange(setting.n_checks), n - 1)
     seen = {name: values[held] for name, values in seen.items()}
     reached = seen["check"] <= _STOPS_AT
-    at = config.every * (1.0 + jnp.argmax(reached))
+    at = setting.every * (1.0 + jnp.argmax(reached))
     return params, seen | {"solved_at": jnp.where(jnp.any(reached), at, jnp.inf)}
 
 
 def _error(cell, task, params, key, n):
     """Return the share of wrong answers on n fresh sequences."""
-    import jax
-    from jax import numpy as jnp
-
-    piece = min(n, _PIECE)
+    batch_size = min(n, _BATCH_SIZE)
 
     def wrong(key):
-        batch = jax.vmap(task.sample)(jax.random.split(key, piece))
+        batch = jax.vmap(task.sample)(jax.random.split(key, batch_size))
         h = rnnjax.penalties.omega_at_end.states(cell, params, batch.x)
         _, logits = rnnjax.penalties.omega_at_end.logits(params, h, _last(task, batch))
         return jnp.mean(jnp.argmax(logits, axis=1) != jnp.argmax(batch.y[:, 0], axis=1))
 
-    return jnp.mean(jax.lax.map(wrong, jax.random.split(key, n // piece)))
+    return jnp.mean(jax.lax.map(wrong, jax.random.split(key, n // batch_size)))
 
 
 def _last(task, batch):
     """Return the step at which each sequence of a batch ends, None where all have one length."""
-    from jax import numpy as jnp
-
     return None if task.shortest is None else jnp.argmax(batch.mask, axis=1)
 
 
-def _runs(cube, setting, arm):
+def _parts(case):
+    start, shortest, length = case.split("/")
+    return start, int(shortest), int(length)
+
+
+def _runs(cube, case, arm):
     """Return the runs of an arm, (seed,), at the rate with most success, then least error."""
-    runs = cube.sel(setting=setting, arm=arm)
-    error = runs["error"].transpose("rate", "seed").values
+    runs = cube.sel(case=case, arm=arm)
+    error = runs["error"].transpose("learning_rate", "seed").values
     score = np.mean(error < _SOLVED, axis=1) - 0.01 * np.mean(error, axis=1)
-    return runs.isel(rate=int(np.argmax(score)))
+    return runs.isel(learning_rate=int(np.argmax(score)))
 
 
-def _success(cube, setting, arm):
+def _success(cube, case, arm):
     """Return the share of networks that got there, at the better rate."""
-    return float(np.mean(_runs(cube, setting, arm)["error"].values < _SOLVED))
+    return float(np.mean(_runs(cube, case, arm)["error"].values < _SOLVED))
 
 
 def _settings(cube, start):
     """Return the settings of one length and a start by length, in order."""
-    found = {str(s): _parts(str(s)) for s in cube["setting"].values}
+    found = {str(s): _parts(str(s)) for s in cube["case"].values}
     one = {longest: s for s, (name, shortest, longest) in found.items()
            if name == start and shortest == longest}  # fmt: skip
     return dict(sorted(one.items()))
 
 
 def _settings_of_many_lengths(cube):
-    return [str(s) for s in cube["setting"].values if "-" in str(s)]
+    return [str(s) for s in cube["case"].values if len({*_parts(str(s))[1:]}) == 2]
 
 
 def figure(cube):

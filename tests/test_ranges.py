@@ -44,10 +44,13 @@ def called(name):
     cell = rnnjax.Vanilla(2, 3)
     batch, params = tasks.Adding(4).sample(key), cell.init(key)
     on_batch = (cell, None, params, batch)
+    descent = {"batch_size": 2, "learning_rate": 1.0}
     good |= {
         "rnnjax.adjoint.adjoint": (on_batch, {}),
         "rnnjax.parallel.unroll": ((cell, params, batch.x), {}),
         "rnnjax.penalties.omega_at_end.gradient": ((cell, params, batch, 1.0), {}),
+        "rnnjax.penalties.sgd_cr.descend": ((cell, None, params, key), descent),
+        "rnnjax.penalties.sgd_cr.error_rate": ((cell, None, params, key), {"n_sequences": 2}),
         "rnnjax.rules.recurrent_weights.recurrent_gradient": ((None,) * 6, {}),
         "rnnjax.analysis.decay.horizon": ((batch.mask,), {}),
         "rnnjax.analysis.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
