@@ -8,7 +8,7 @@ SHELL := /bin/sh
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check -qq
 rnnjax := .venv/bin/rnnjax
-published = $(basename $(notdir $(shell grep -l '^REPRODUCES' experiments/*.py)))
+published = $(basename $(notdir $(shell grep -lE '^REPRODUCES|reproduces=' experiments/*.py)))
 results = $(sort $(patsubst %/cube.nc,%,$(wildcard results/*/cube.nc)))
 
 # The stamps carry a checksum of what was installed and where, so that a changed lock, a changed

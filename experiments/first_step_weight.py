@@ -338,7 +338,7 @@ def _draw_errors(ax, cube):
 def _draw_online(ax, cube):
     for name, style in zip(cube["data"].values, (_STYLES[0], _STYLES[2]), strict=True):
         first = cube["share_online"].sel(data=name, step=1).transpose("eta", "seed").values
-        band = rnnjax.figures.seed_band(first.T)
+        band = rnnjax.reductions.seed_band(first.T)
         ax.fill_between(cube["eta"], band.low, band.high, color=style["color"], alpha=0.15, lw=0)
         label = {"equal steps": "equal errors"}.get(name, name)
         ax.plot(cube["eta"], first.mean(axis=1), label=label, **style)

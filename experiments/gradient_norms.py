@@ -13,7 +13,6 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
            dependencies with gradient descent is difficult, IEEE Trans. Neural Networks, 1994.
 """
 
-import json
 import math
 from importlib.util import find_spec
 from typing import Literal, Self
@@ -22,16 +21,24 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 import rnnjax
+from rnnjax import figures
+from rnnjax.claims import Group, Row
+from rnnjax.reductions import (
+    crossing,
+    evenly,
+    finite_states,
+    largest,
+    median,
+    relative_gap,
+    rise,
+    slope,
+)
 from rnnjax.sweep import ActivationName, Lane, Static, Variable
 from rnnjax.sweep import Axes as BaseAxes
 from rnnjax.sweep import Config as BaseConfig
 
 _TASK_LENGTH = {"digits": 64, "white_noise": 256}
 _N_CURVES = 5
-_AXES = ("activation", "gain", "seed")
-REPRODUCES = {
-    "largest excess over the bound": "Pascanu, Mikolov and Bengio 2013, equation 7",
-}
 
 
 class Axes(BaseAxes):
@@ -162,185 +169,94 @@ def measure(config, drawn, activation):
     }
 
 
+_NORM = r"$\log_{10}\|\mathrm{d}L_T/\mathrm{d}h_{T-k}\|$"
+_LINE, _BOUND = r"$k\,\log_{10} g$", r"bound $k\,\log_{10}(\gamma\|W\|)$"
+
+
 def figure(cube):
     """Maps of the norm over lag and gain, one an activation, above decay curves at five gains."""
-    from matplotlib.figure import Figure
-
-    figures = rnnjax.figures
-    log10 = cube["log_norm"].transpose(*_AXES, "lag").values / math.log(10)
-    names, gain, lag = (cube[axis].values for axis in ("activation", "gain", "lag"))
-    width = figures.PAGE_WIDTH * max(1, len(names) / 4)
-    drawn = Figure(figsize=(width, 4.6))
-    axes = drawn.subplots(2, len(names), sharex=True, sharey="row", squeeze=False)
+    n, lag = cube.sizes["activation"], cube["lag"]
+    log10, line = cube["log_norm"] / math.log(10), lag * np.log10(cube["gain"])
+    bound = lag * np.log10(_bound_per_step(cube)).median("seed")
     # The colours span what a linear net does at these gains, where that is not too much to see.
-    limit = figures.symmetric_limit(lag * np.log10(gain)[:, None], cap=50)
-    maps = [
-        figures.heat_map(ax, lag, gain, _median(values), limit=limit, title=str(name))
-        for ax, values, name in zip(axes[0], log10, names, strict=True)
-    ]
-    handles = _draw_curves(axes[1], cube, log10, limit)
-    quantity = r"$\log_{10}\|\mathrm{d}L_T/\mathrm{d}h_{T-k}\|$"
-    axes[0, 0].set_ylabel("gain $g$")
-    axes[1, 0].set_ylabel(quantity)
-    figures.colour_bar(maps, list(axes[0]), label=quantity)
-    figures.letter_panels(axes.flat)
-    drawn.legend(
-        handles=[*handles, figures.not_finite_handle()], loc="outside lower center", ncols=4
-    )
-    return drawn
-
-
-def _draw_curves(axes, cube, log10, limit):
-    """Draw decay curves with their theory; return the handles of the legend."""
-    figures = rnnjax.figures
-    gain, lag = cube["gain"].values, cube["lag"].values
-    shown = np.unique(np.linspace(0, len(gain) - 1, _N_CURVES).round().astype(int))
-    colours = figures.ordered_colours(len(shown))
-    labels = [f"$g$ = {g:.3g}" for g in gain[shown]]
-    line = lag * np.log10(gain[shown])[:, None]
-    bounds = lag * np.median(np.log10(_bound_per_step(cube))[:, shown], axis=2)[..., None]
-    for ax, values, bound in zip(axes, log10, bounds, strict=True):
-        figures.decay_curves(
-            ax, lag, list(values[shown]), labels=labels, colours=colours, theory=[line, bound]
-        )
-        ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
-        ax.set(xlabel="lag $k$ (steps)", ylim=(-limit, limit), xlim=(lag[0], lag[-1]))
-        ax.set_xticks(np.linspace(lag[0], lag[-1], 3).round())
-    theory = [r"$k\,\log_{10} g$", r"bound $k\,\log_{10}(\gamma\|W\|)$"]
-    return figures.curve_handles(labels, colours, theory)
-
-
-def _median(values):
-    """Median over seeds of (gain, seed, lag), ranking infinities, (gain, lag)."""
-    return np.stack([rnnjax.figures.seed_band(curves).median for curves in values])
+    limit = figures.symmetric_limit(line, cap=50)
+    width, ends = figures.PAGE_WIDTH * max(1, n / 4), lag.values[[0, -1]]
+    frame = figures.Frame(2, n, height=4.6, width=width, sharex=True, sharey="row")
+    figures.maps(frame.rows[0], median(log10), x="lag", y="gain", panels="activation",
+                 limit=limit, bar=_NORM, xlabel="", ylabel="gain $g$")  # fmt: skip
+    legend = figures.curves(
+        frame.rows[1], evenly(log10, "gain", _N_CURVES), over="lag", each="gain",
+        panels="activation", band="seed", label="$g$ = {:.3g}", theory={_LINE: line, _BOUND: bound},
+        title="", xlabel="lag $k$ (steps)", ylabel=_NORM, level=0, ylim=(-limit, limit), xlim=ends,
+        xticks=np.linspace(*ends, 3).round(),
+    )  # fmt: skip
+    return frame.finished([*legend, figures.not_finite_handle()])
 
 
 def _bound_per_step(cube):
-    """Return the bound on the growth of the norm in a step, (activation, gain, seed)."""
-    leak = json.loads(cube.attrs["config"])["leak"]
-    steepest = cube["max_slope"] * cube["largest_singular_value"]
-    return ((1 - leak) + leak * steepest).transpose(*_AXES).values
+    """Return the bound on the growth of the norm in a step, by activation, gain and seed."""
+    leak = cube.setting.leak
+    return (1 - leak) + leak * (cube["max_slope"] * cube["largest_singular_value"])
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    found = [_bound_holds(cube), _lag_agrees_with_length(cube)]
-    if "identity" in cube["activation"].values and config["leak"] == 1:
-        linear = cube.sel(activation="identity").transpose("gain", "seed", "lag", "length")
-        if len(linear["gain"]) > 1:
-            found.append(_linear_in_log_gain(linear))
-        found.append(_spectral_radius_rules(linear))
-        if config["weights"] in ("orthogonal", "identity"):
-            found.append(_isometry(linear))
-    if "tanh" in cube["activation"].values and _mean_field_applies(cube, config):
-        found.append(_critical_gain(cube, config))
-    return found
+def _excess_over_bound(cube):
+    excess = rise(cube["log_norm"], "lag") - np.log(_bound_per_step(cube))
+    return largest(excess, finite_states(cube))
 
 
-def _worst(cube, values):
-    """Return the largest of values (activation, gain, seed, ...) over cells with finite states.
-
-    Where the forward pass itself overflows (softplus, gelu) there is no gradient to speak of, and
-    the cube says so; a NaN anywhere else stays one, and fails the claim.
-    """
-    in_range = (cube["first_non_finite_step"] == -1).transpose(*_AXES).values
-    return float(np.max(values[in_range])) if in_range.any() else math.nan
-
-
-def _bound_holds(cube):
-    log_norm = cube["log_norm"].transpose(*_AXES, "lag").values
-    rise = (log_norm[..., 1:] - log_norm[..., :1]) / cube["lag"].values[1:]
-    excess = rise - np.log(_bound_per_step(cube))[..., None]
-    return rnnjax.Claim(
-        "largest excess over the bound, nat/step",
-        _worst(cube, excess),
-        0.0,
-        3e-6,
-        "Pascanu et al. 2013, eq. 7; tolerance: float32 rounding a step",
-        relation="at_most",
-    )
-
-
-def _lag_agrees_with_length(cube):
-    by_lag = cube["log_norm"].isel(lag=-1).transpose(*_AXES).values
-    by_length = cube["log_norm_by_length"].isel(length=-1).transpose(*_AXES).values
+def _backward_against_forward(cube):
     # A norm that is exactly 0 (a dead relu) must be 0 on both ways; anything else must be finite.
-    with np.errstate(invalid="ignore"):
-        gap = np.where(by_lag == by_length, 0.0, np.abs(by_lag - by_length))
-        relative = np.where(gap == 0, 0.0, gap / np.maximum(1, np.abs(by_lag)))
-    return rnnjax.Claim(
-        "backward against forward pass at lag T, relative",
-        _worst(cube, relative),
-        0.0,
-        1e-4,
-        "exact: both are ||dL_T/dh_0||; tolerance: float32 rounding",
-    )
+    by_lag, by_length = cube["log_norm"].isel(lag=-1), cube["log_norm_by_length"].isel(length=-1)
+    return largest(relative_gap(by_length, by_lag, least=1), finite_states(cube))
 
 
-def _linear_in_log_gain(linear):
-    lag = linear["lag"].values
-    rest = linear["log_norm"].values - np.log(linear["gain"].values)[:, None, None] * lag
-    worst = float(np.max(np.abs(rest - rest[:1])[..., 1:] / lag[1:]))
-    return rnnjax.Claim(
-        "identity: log-norm minus k ln g over gains, nat/step",
-        worst,
-        0.0,
-        3e-6,
-        "exact: (g W)^k = g^k W^k; tolerance: float32 rounding a step",
-    )
+def _differences_over_gains(linear):
+    later = linear["log_norm"].isel(lag=slice(1, None))
+    rest = later - np.log(linear["gain"]) * later["lag"]
+    return largest(abs(rest - rest.isel(gain=0)) / later["lag"])
 
 
-def _spectral_radius_rules(linear):
-    """Compare growth over the later half of the lags, at one gain: the others are its copies."""
-    last = linear.isel(gain=-1)
-    n_lags = linear.sizes["lag"] - 1
-    late = last["log_norm"].isel(lag=-1) - last["log_norm"].isel(lag=n_lags // 2)
-    gap = late / (n_lags - n_lags // 2) - np.log(last["spectral_radius"])
-    return rnnjax.Claim(
-        "identity: |late growth rate - ln(spectral radius)|, median",
-        float(np.abs(gap).median()),
-        0.0,
-        2 / n_lags,
-        "Gelfand's formula; tolerance: 2 nat over T, for the transient",
-    )
+def _late_growth_off_radius(linear):
+    """Return the growth over the later half of the lags off ln rho(W), at one gain."""
+    last = linear.isel(gain=-1)  # the others are its copies
+    late = slope(last["log_norm"], "lag", start=(linear.sizes["lag"] - 1) // 2)
+    return abs(late - np.log(last["spectral_radius"])).median()
 
 
-def _isometry(linear):
-    lag = linear["lag"].values
-    expected = np.log(linear["gain"].values)[:, None, None] * lag
-    log_norm = linear["log_norm"].values
-    worst = np.abs(log_norm - log_norm[..., :1] - expected)[..., 1:] / lag[1:]
-    return rnnjax.Claim(
-        "identity: log-norm against k ln g, nat/step",
-        float(np.max(worst)),
-        0.0,
-        1e-6,
-        "exact for orthogonal W: the bound is attained; tolerance: float32 rounding a step",
-    )
-
-
-def _mean_field_applies(cube, config):
-    gain = cube["gain"].values
-    defaults = config["weights"] == "gaussian" and config["leak"] == 1 and config["n_h"] >= 32
+def _mean_field_applies(cube):
+    setting, gain = cube.setting, cube["gain"]
+    defaults = setting.weights == "gaussian" and setting.leak == 1 and setting.n_h >= 32
     covered = gain.min() <= 1.5 and gain.max() >= 2 and len(gain) >= 11
-    return config["task"] == "white_noise" and defaults and covered
+    return setting.task == "white_noise" and defaults and covered
 
 
-def _critical_gain(cube, config):
-    """Where the median growth rate of tanh crosses zero, by linear interpolation."""
-    mean_field = rnnjax.theory.mean_field
-    ordered = cube.sortby("gain").sel(activation="tanh")
-    rate, gain = ordered["growth_rate"].median("seed").values, ordered["gain"].values
-    above = int(np.argmax(rate > 0))
-    crossing = math.nan
-    if above > 0:
-        crossing = float(np.interp(0.0, rate[above - 1 : above + 1], gain[above - 1 : above + 1]))
-    variance = 1 + config["bias"] ** 2
-    return rnnjax.Claim(
-        "tanh: critical gain under white noise",
-        crossing,
-        mean_field.critical_gain(np.tanh, mean_field.tanh_slope, variance),
-        0.1,
-        "mean field, chi = 1 (rnnjax.theory.mean_field); tolerance: n_h and n_x finite",
-    )
+def _critical_gain(cube):
+    theory = rnnjax.theory.mean_field
+    return theory.critical_gain(np.tanh, theory.tanh_slope, 1 + cube.setting.bias**2)
+
+
+_PER_STEP = "tolerance: float32 rounding a step"
+CLAIMS = (
+    Row("largest excess over the bound", _excess_over_bound, unit="nat/step", at_most=0,
+        tolerance=3e-6, source=f"Pascanu et al. 2013, eq. 7; {_PER_STEP}",
+        reproduces="Pascanu, Mikolov and Bengio 2013, equation 7"),
+    Row("backward against forward pass at lag T, relative", _backward_against_forward, equals=0,
+        tolerance=1e-4, source="exact: both are ||dL_T/dh_0||; tolerance: float32 rounding"),
+    Group((
+        Row("identity: log-norm minus k ln g over gains", _differences_over_gains, unit="nat/step",
+            equals=0, tolerance=3e-6, source=f"exact: (g W)^k = g^k W^k; {_PER_STEP}",
+            when=lambda linear: linear.sizes["gain"] > 1),
+        Row("identity: |late growth rate - ln(spectral radius)|, median", _late_growth_off_radius,
+            equals=0, tolerance=lambda linear: 2 / (linear.sizes["lag"] - 1),
+            source="Gelfand's formula; tolerance: 2 nat over T, for the transient"),
+        Row("identity: log-norm against k ln g",
+            lambda linear: largest(abs(rise(linear["log_norm"], "lag") - np.log(linear["gain"]))),
+            unit="nat/step", equals=0, tolerance=1e-6,
+            source=f"exact for orthogonal W: the bound is attained; {_PER_STEP}",
+            when=lambda linear: linear.setting.weights in ("orthogonal", "identity")),
+    ), at={"activation": "identity"}, when=lambda linear: linear.setting.leak == 1),
+    Row("tanh: critical gain under white noise",
+        lambda one: crossing(one["growth_rate"].sortby("gain").median("seed"), "gain"),
+        equals=_critical_gain, tolerance=0.1, at={"activation": "tanh"}, when=_mean_field_applies,
+        source="mean field, chi = 1 (rnnjax.theory.mean_field); tolerance: n_h and n_x finite"),
+)  # fmt: skip

@@ -15,7 +15,6 @@ Source:    Hochreiter and Schmidhuber, Long short-term memory, Neural Computatio
            the curve) and their mean error is small, and 2560 other sequences are the test.
 """
 
-import json
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -23,17 +22,19 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
+from rnnjax import figures
+from rnnjax.claims import Group, Row
+from rnnjax.reductions import at_best
 from rnnjax.sweep import Axes as BaseAxes
 from rnnjax.sweep import Config as BaseConfig
 from rnnjax.sweep import Lane, Static, Variable
 
 COMPILE = "quickly"
 _PAPER = "Hochreiter and Schmidhuber 1997"
-_CELLS = {"vanilla": ("#808080", "o"), "gru": ("#D55E00", "^"), "lstm": ("#0072B2", "s")}
-_WORDS = {"vanilla": "tanh", "gru": "GRU", "lstm": "LSTM"}
-REPRODUCES = {
-    "temporal_order, lstm": f"{_PAPER}, experiment 6a",
-    "adding, lstm": f"{_PAPER}, experiment 4",
+_LOOKS = {
+    "vanilla": figures.Look("tanh", figures.GREY, "o"),
+    "gru": figures.Look("GRU", figures.VERMILION, "^"),
+    "lstm": figures.Look("LSTM", figures.BLUE, "s"),
 }
 
 
@@ -265,110 +266,63 @@ def _trained(config, problem, network, drawn):
     return carry[0], n, solved(carry), curves
 
 
-def _runs(cube, task, cell):
-    """Return the runs of a cell, (seed,), at the rate with most solved, then fewest sequences."""
-    runs = cube.sel(task=task, cell=cell)
-    n = runs["n_sequences"].transpose("rate", "seed").values
-    most = float(runs["n_budget"].max())
-    seen = np.where(np.isfinite(n), n, 2 * most)
-    return runs.isel(rate=int(np.argmin(np.mean(seen, axis=1))))
+def _at_best_rate(cube):
+    """Return the runs of each cell at the rate with most solved, then fewest sequences."""
+    n = cube["n_sequences"]
+    seen = n.where(np.isfinite(n), 2 * cube["n_budget"])
+    return at_best(cube, seen.mean("seed"))
 
 
 def figure(cube):
     """Sequences until solved by cell, beside the published count; errors over the sequences."""
-    from matplotlib.figure import Figure
-
-    tasks = [str(name) for name in cube["task"].values]
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 0.7 + 2.2 * len(tasks)))
-    panels = drawn.subplots(len(tasks), 2, squeeze=False)
-    for row, task in zip(panels, tasks, strict=True):
-        _draw_counts(row[0], cube, task)
-        _draw_curves(row[1], cube, task)
-    rnnjax.figures.letter_panels(panels.flat)
-    return drawn
-
-
-def _draw_counts(ax, cube, task):
-    problem = _PROBLEMS[task]
-    cells = [name for name in _CELLS if name in cube["cell"].values]
-    most = float(cube["n_budget"].sel(task=task).max())
-    for place, name in enumerate(cells):
-        colour, marker = _CELLS[name]
-        n = np.sort(_runs(cube, task, name)["n_sequences"].values)
-        solved = np.isfinite(n)
-        spread = place + np.linspace(-0.25, 0.25, len(n)) if len(n) > 1 else np.array([place])
-        ax.plot(n[solved] / 1000, spread[solved], linestyle="none", color=colour, marker=marker,
-                markersize=4)  # fmt: skip
-        ax.plot(np.full(np.sum(~solved), most / 1000), spread[~solved], linestyle="none",
-                color=colour, marker="x", markersize=4)  # fmt: skip
-        ax.text(1.03, place, f"{np.sum(solved)}/{len(n)}", transform=ax.get_yaxis_transform(),
-                va="center", color=colour, fontsize=8)  # fmt: skip
-    ax.axvline(problem.published / 1000, color="black", linestyle="--", linewidth=0.9, zorder=0)
-    ax.set_yticks(range(len(cells)), [_WORDS[name] for name in cells])
-    right = 1.08 * max(most, problem.published) / 1000
-    ax.set(xlim=(0, right), ylim=(len(cells) - 0.5, -0.5))
-    ax.set(xlabel="sequences until solved (thousands)", title=problem.words)
-    ax.set_title("solved", loc="right", fontsize=8)
+    runs = _at_best_rate(cube)
+    frame = figures.Frame(cube.sizes["task"], 2, height=0.7 + 2.2 * cube.sizes["task"])
+    for (counts, errors), task in zip(frame.rows, cube["task"].values, strict=True):
+        one, problem = runs.sel(task=task), _PROBLEMS[task]
+        budget, published = float(one["n_budget"].max()) / 1000, problem.published / 1000
+        told = {"title": problem.words, "xlim": (0, 1.08 * max(budget, published))}
+        figures.dot_rows(
+            counts, one["n_sequences"] / 1000, rows="cell", looks=_LOOKS, beyond=budget,
+            count="solved", xlabel="sequences until solved (thousands)", **told,
+        )  # fmt: skip
+        figures.curves(
+            errors, one["error"].assign_coords(seen=one["point"] * budget), over="seen",
+            each="cell", band="seed", looks=_LOOKS, line={"marker": ""}, yscale="log",
+            xlabel="sequences seen (thousands)", ylabel="mean squared error", **told,
+        )  # fmt: skip
+        for panel in (counts, errors):
+            figures.level(panel, x=published, color="black", dashes="--", label="first LSTM, 1997")
+        errors.legend(loc="center")
+    return frame.finished()
 
 
-def _draw_curves(ax, cube, task):
-    problem = _PROBLEMS[task]
-    for name, (colour, _) in _CELLS.items():
-        if name not in cube["cell"].values:
-            continue
-        runs = _runs(cube, task, name)
-        band = rnnjax.figures.seed_band(runs["error"].transpose("seed", "point").values)
-        seen = cube["point"].values * float(runs["n_budget"].max()) / 1000
-        ax.semilogy(seen, band.median, color=colour, label=_WORDS[name])
-        ax.fill_between(seen, band.low, band.high, color=colour, alpha=0.15, linewidth=0)
-    published = problem.published / 1000
-    ax.axvline(published, color="black", linestyle="--", linewidth=0.9, zorder=0,
-               label="first LSTM, 1997")  # fmt: skip
-    ax.set(xlabel="sequences seen (thousands)", ylabel="mean squared error", title=problem.words)
-    ax.set_xlim(0, 1.08 * max(published, float(cube["n_budget"].sel(task=task).max()) / 1000))
-    ax.legend(loc="center")
+def _problems(cube):
+    return [{"task": task, **problem._asdict()} for task, problem in _PROBLEMS.items()]
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    if config["length"] != 100 or config["budget"] < 1:
-        return _of_chance(cube)
-    found = _of_chance(cube)
-    for task in map(str, cube["task"].values):
-        for name in ("lstm", "gru"):
-            if name in cube["cell"].values:
-                found += _of_gates(cube, task, name)
-        if "vanilla" in cube["cell"].values:
-            told = f"{task}, tanh: networks that solve it, share"
-            share = np.mean(np.isfinite(_runs(cube, task, "vanilla")["n_sequences"].values))
-            source = f"{_PAPER}: lags beyond a conventional network; at the budget of the others"
-            found.append(rnnjax.Claim(told, share, 0.0, 0.0, source))
-    return found
+def _experiment(runs, task, cell):
+    """Return the experiment of the paper; its cell is the LSTM."""
+    number = {"temporal_order": "6a", "adding": "4"}[task]
+    return f"{_PAPER}, experiment {number}" if cell == "lstm" else ""
 
 
-def _of_chance(cube):
-    """Return the claims that an untaught network errs as much as chance does."""
-    found = []
-    for task in map(str, cube["task"].values):
-        wrong = cube["wrong"].sel(task=task).isel(point=0)
-        told = f"{task}: share of wrong answers before the first point, least"
-        source = "chance is 3/4 of classes and more of values; half of it is learning"
-        found.append(rnnjax.Claim(told, wrong.min(), 0.375, 0.0, source, "at_least"))
-    return found
-
-
-def _of_gates(cube, task, name):
-    """Return claims on how soon a gated network is done, and how it does in the test."""
-    problem, runs = _PROBLEMS[task], _runs(cube, task, name)
-    n = runs["n_sequences"].values
-    config = json.loads(cube.attrs["config"])
-    source = f"{_PAPER}: {problem.published} with the first LSTM, mean of its runs"
-    told = f"{task}, {name}: sequences until solved, mean"
-    wrong = np.mean(runs["test_error"].values) * config["n_tested"]
-    tested = f"{task}, {name}: wrong of {config['n_tested']} in the test, mean"
-    slack = f"{_PAPER}: {problem.wrong} of 2560; tolerance: 0.5 % of the test"
-    return [
-        rnnjax.Claim(told, np.mean(n), problem.published, 0.0, source, "at_most"),
-        rnnjax.Claim(tested, wrong, problem.wrong, 0.005 * config["n_tested"], slack, "at_most"),
-    ]
+CLAIMS = (
+    Row("{task}: share of wrong answers before the first point, least",
+        lambda one: one["wrong"].isel(point=0).min(), at_least=0.375, for_each="task",
+        source="chance is 3/4 of classes and more of values; half of it is learning"),
+    Group((
+        Group((
+            Row("{task}, {cell}: sequences until solved, mean",
+                lambda runs: runs["n_sequences"].mean(skipna=False), at_most="published",
+                source=_PAPER + ": {published} with the first LSTM, mean of its runs"),
+            Row("{task}, {cell}: wrong of {cube.setting.n_tested} in the test, mean",
+                lambda runs: runs["test_error"].mean(skipna=False) * runs.setting.n_tested,
+                at_most="wrong", tolerance=lambda runs: 0.005 * runs.setting.n_tested,
+                source=_PAPER + ": {wrong} of 2560; tolerance: 0.5 % of the test"),
+        ), for_each={"cell": ("lstm", "gru")}, reproduces=_experiment),
+        Row("{task}, tanh: networks that solve it, share",
+            lambda runs: np.isfinite(runs["n_sequences"]).mean(), at={"cell": "vanilla"}, equals=0,
+            source=f"{_PAPER}: lags beyond a conventional network; at the budget of the others"),
+    ), part=_at_best_rate, for_each=_problems,
+       when=lambda runs: runs.setting.length == 100 and runs.setting.budget >= 1),
+)  # fmt: skip

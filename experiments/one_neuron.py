@@ -233,24 +233,31 @@ def figure(cube):
 
 
 def _draw_coefficients(panels, cube, names):
-    figures = rnnjax.figures
-    w_n, lag = cube["w_n"].values, cube["lag"].values
+    w_n = cube["w_n"].values
     shown = [value for value in _SHOWN if value in w_n] or list(w_n[:: -(-len(w_n) // 6)])
-    colours = figures.ordered_colours(len(shown))
-    labels = [f"$w_n$ = {value:g}".replace("-", "\N{MINUS SIGN}") for value in shown]
+    log10 = cube["log_coefficient_random"].sel(w_n=shown) / math.log(10)
     for ax, name in zip(panels, names, strict=True):
-        log10 = cube["log_coefficient_random"].sel(activation=name, w_n=shown) / math.log(10)
-        lines = [
-            [_THEORY.log_coefficient(value, lag, gamma) / math.log(10) for value in shown]
-            for gamma in (1.0, _THEORY.STEEPEST.get(name, math.nan))
-        ]
-        curves = list(log10.transpose("w_n", "quantile", "lag").values)
-        # Where gamma is 1 the bound is the first line.
-        lines = lines[: 1 if _THEORY.STEEPEST.get(name) == 1 else 2]
-        figures.decay_curves(ax, lag, curves, labels=labels, colours=colours, theory=lines)
-        ax.set(xlabel="lag $k$ (steps)", ylim=(-42, 20), title=_title(name))
+        handles = rnnjax.figures.curves(
+            ax, log10.sel(activation=name), over="lag", each="w_n", band="quantile",
+            label="$w_n$ = {:g}", theory=_lines(name, shown, log10["lag"].values),
+            xlabel="lag $k$ (steps)", ylabel="", ylim=(-42, 20), title=_title(name),
+        )  # fmt: skip
     panels[0].set_ylabel(r"$\log_{10}|\mathrm{d}y_t/\mathrm{d}x_{t-k}|$")
-    return figures.curve_handles(labels, colours, ["$|w_n|^k$", r"$|w_n|^k\gamma^{k+1}$"])
+    return handles
+
+
+def _lines(name, w_n, lag):
+    """Return |w_n|^k and the bound, as log10 by their labels; where gamma is 1 both are one."""
+
+    def line(gamma):
+        def log10(w, k):
+            return _THEORY.log_coefficient(w, k, gamma) / math.log(10)
+
+        return rnnjax.reductions.tabulate(log10, w_n=w_n, lag=lag)
+
+    gamma = _THEORY.STEEPEST.get(name, math.nan)
+    bound = line(gamma) if gamma != 1 else line(1.0) * math.nan
+    return {"$|w_n|^k$": line(1.0), r"$|w_n|^k\gamma^{k+1}$": bound}
 
 
 def _title(name):

@@ -525,7 +525,7 @@ def _draw_scores(axes, cube):
             if name == "frame_direction" and forecast in _UNDIRECTED:
                 continue
             runs = cube[name].sel(forecast=forecast).transpose("seed", "noise").values
-            band = rnnjax.figures.seed_band(runs)
+            band = rnnjax.reductions.seed_band(runs)
             style = {"color": colour, "linestyle": dashes, "marker": marker, "linewidth": 1.2}
             ax.plot(noise, band.median, label=forecast, **style)
             ax.fill_between(noise, band.low, band.high, color=colour, alpha=0.2, linewidth=0)

@@ -214,7 +214,7 @@ def _draw_curves(ax, cube, name, title):
         for start, dashes in (("random", "--"), ("first_set", "-")):
             values = cube[name].sel(sheet=sheet, start=start).transpose("seed", "cycle").values
             # A band whose edge is infinite runs off the panel; a median stops where it is.
-            band = [10 ** np.minimum(q, 3) for q in rnnjax.figures.seed_band(np.log10(values))]
+            band = [10 ** np.minimum(q, 3) for q in rnnjax.reductions.seed_band(np.log10(values))]
             median = np.where(band[1] < 10**3, band[1], np.nan)
             ax.plot(cycle, median, dashes, color=colour, marker=marker, markevery=(1, 4))
             ax.fill_between(cycle, band[0], band[2], color=colour, alpha=0.08, linewidth=0)
@@ -239,7 +239,7 @@ def _draw_removed(ax, cube):
     for name, face, shift in (("training", colour, -0.1), ("held_out", "white", 0.1)):
         values = cube[f"removed_{name}_error"].sel(sheet=sheet).transpose("seed", "removed").values
         low, median, high = (
-            10 ** np.minimum(q, 3) for q in rnnjax.figures.seed_band(np.log10(values))
+            10 ** np.minimum(q, 3) for q in rnnjax.reductions.seed_band(np.log10(values))
         )
         ax.errorbar(
             places + shift,

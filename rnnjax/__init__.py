@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         bidirectional,
         catalog,
         cells,
+        claims,
         decks,
         directions,
         dynamics,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         parallel,
         penalties,
         probes,
+        reductions,
         rules,
         scaled,
         scan,
@@ -60,9 +62,9 @@ if TYPE_CHECKING:
         from_linen,
         from_nnx,
     )
+    from rnnjax.claims import Claim
     from rnnjax.diagnosis.diagnose import diagnose
     from rnnjax.diagnosis.monitor import monitor
-    from rnnjax.figures import Claim
     from rnnjax.importers import from_keras, from_torch
     from rnnjax.jaxprs.recurrences import recurrences
     from rnnjax.rules import BPTT, RTRL, EligibilityTrace
@@ -103,6 +105,7 @@ __all__ = [
     "bidirectional",
     "catalog",
     "cells",
+    "claims",
     "decks",
     "diagnose",
     "directions",
@@ -128,6 +131,7 @@ __all__ = [
     "penalties",
     "probes",
     "recurrences",
+    "reductions",
     "rules",
     "scaled",
     "scan",

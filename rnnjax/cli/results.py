@@ -29,7 +29,7 @@ from rnnjax.sweep.slices import slices
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rnnjax.figures import Claim
+    from rnnjax.claims import Claim
 
 
 def list_experiments() -> int:
@@ -101,17 +101,15 @@ def _check_quietly(out: Path) -> tuple[int, str]:
 
 def papers(outs: list[Path]) -> int:
     """Print the table of published figures, made from the claims of cubes that reproduce them."""
-    from rnnjax.figures.papers import Reproduced, papers_page
+    from rnnjax.claims.papers import Reproduced, papers_page
 
     found = []
     for out in outs:
         cube = read_cube(result(out))
         experiment = experiment_of(cube, out)
         run_time = catalog.described(experiment.path).get("Run time", "")
-        for claim in _claims(experiment, cube):
-            for start, paper in experiment.reproduces.items():
-                if claim.name.startswith(start):
-                    found.append(Reproduced(paper, claim, out.name, run_time))
+        claims = _claims(experiment, cube)
+        found += [Reproduced(claim, out.name, run_time) for claim in claims if claim.reproduces]
     print(papers_page(found), end="")
     return 0
 
@@ -155,7 +153,7 @@ def _claims(experiment: Experiment, cube: xr.Dataset) -> list[Claim]:
 
 
 def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) -> int:
-    from rnnjax.figures import claims_table, write_claims
+    from rnnjax.claims import claims_table, write_claims
 
     try:
         claims = _claims(experiment, cube)

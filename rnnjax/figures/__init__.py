@@ -1,7 +1,11 @@
-"""Figures in the quality of a paper, and the claims that they stand for. Imports no jax.
+"""Figures in the quality of a paper, drawn from cubes. Imports no JAX.
 
-`styled` sets the house style; `heat_map` and `decay_curves` draw into panels; `save_figure` writes
-PDF and PNG with reproducible bytes; `Claim` holds a number against its source.
+A `Frame` holds the panels of a figure. The kinds of panels draw a variable by the names of its
+dims: `curves`, `maps`, `dot_rows`, `outcome_rows`, `scatter` and `matrix`; `level`, `ticks` and
+`direct_labels` add marks. A `Look` is the label, colour and marker of one value of an axis.
+Anything else is drawn by hand on a panel, which is an Axes of matplotlib.
+
+`styled` sets the house style; `save_figure` writes PDF and PNG with reproducible bytes.
 
 What draws is loaded when it is first used, so that claims are checked without matplotlib. No module
 here has the name of a function: once imported, it would take the function's place.
@@ -10,41 +14,74 @@ here has the name of a function: once imported, it would take the function's pla
 from typing import TYPE_CHECKING
 
 from rnnjax import lazy
-from rnnjax.figures.claims import Claim, claims_table, claims_to_json, write_claims
 
 if TYPE_CHECKING:
-    from rnnjax.figures.curves import curve_handles, decay_curves, ordered_colours
+    from rnnjax.figures.colours import ordered_colours
+    from rnnjax.figures.curve_panels import curves
+    from rnnjax.figures.dots import dot_rows, scatter
     from rnnjax.figures.edges import cell_edges
+    from rnnjax.figures.frame import Frame
     from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
+    from rnnjax.figures.looks import (
+        BLACK,
+        BLUE,
+        FAILED,
+        GREEN,
+        GREY,
+        ORANGE,
+        PINK,
+        SKY,
+        THEORY,
+        VERMILION,
+        Look,
+        handles,
+        ordered_looks,
+    )
+    from rnnjax.figures.map_panels import maps
+    from rnnjax.figures.marks import direct_labels, level, ticks
+    from rnnjax.figures.matrices import matrix
     from rnnjax.figures.overlay import overlay_contours, overlay_line
     from rnnjax.figures.rows import outcome_rows
     from rnnjax.figures.save import save_figure
-    from rnnjax.figures.seeds import SeedBand, seed_band
     from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
 else:
     __getattr__, __dir__ = lazy.package(__name__)
 
 __all__ = [
+    "BLACK",
+    "BLUE",
     "COLUMN_WIDTH",
+    "FAILED",
+    "GREEN",
+    "GREY",
+    "ORANGE",
     "PAGE_WIDTH",
-    "Claim",
-    "SeedBand",
+    "PINK",
+    "SKY",
+    "THEORY",
+    "VERMILION",
+    "Frame",
+    "Look",
     "cell_edges",
-    "claims_table",
-    "claims_to_json",
     "colour_bar",
-    "curve_handles",
-    "decay_curves",
+    "curves",
+    "direct_labels",
+    "dot_rows",
+    "handles",
     "heat_map",
     "letter_panels",
+    "level",
+    "maps",
+    "matrix",
     "not_finite_handle",
     "ordered_colours",
+    "ordered_looks",
     "outcome_rows",
     "overlay_contours",
     "overlay_line",
     "save_figure",
-    "seed_band",
+    "scatter",
     "styled",
     "symmetric_limit",
-    "write_claims",
+    "ticks",
 ]

@@ -140,6 +140,8 @@ def variant(tmp_path, *changes):
     ("old", "new", "told"),
     [
         ("def figure(", "def figures(", "to define figure"),
+        ("def claims(", "CLAIMS = ()\n\n\ndef claims(", "claims or CLAIMS in .*, got both"),
+        ("def claims(", "def claim(", "to define claims"),
         ("class Axes(BaseAxes)", "class Axis(BaseAxes)", "NameError"),
         ("class Config(BaseConfig)", "class Config", "Config in .* subclass"),
         ("def draw(config, gain, seed)", "def draw(config, gain)", r"draw\(\) in .*seed"),
