@@ -33,7 +33,7 @@ FLOORS = [
     {"probes"},
     {"updates", "penalties"},
     {"diagnosis"},
-    {"train", "train_online"},
+    {"train", "train_online", "train_pieces"},
     {"decks"},
     {"sweep"},
     {"cluster"},

@@ -13,6 +13,8 @@ from rnnjax import lazy
 if TYPE_CHECKING:
     from rnnjax.decks import ratios, tasks, workbook
     from rnnjax.decks.chain import active_coefficients, chain_coefficients, two_steps
+    from rnnjax.decks.feedback import feedback
+    from rnnjax.decks.multipliers import literal_multipliers
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
     from rnnjax.decks.rules.matched_length import MatchedLength
@@ -50,8 +52,10 @@ __all__ = [
     "chain_coefficients",
     "descend",
     "eligibility_ratio",
+    "feedback",
     "first_step",
     "late_rate",
+    "literal_multipliers",
     "printed_table",
     "ratios",
     "sentences",
