@@ -3,6 +3,7 @@
 from rnnjax.analysis.alignment import compared, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
+from rnnjax.analysis.motion import share_in_direction
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "kaplan_yorke_dimension",
     "log_margins",
     "mean_of",
+    "share_in_direction",
     "versus",
 ]

@@ -1,9 +1,10 @@
 """What happens to a gradient after its rule: optax transformations.
 
 The clippings and `plain` stand between a rule and an optimiser; `quickprop` is an optimiser, for
-plain gradients, that optax does not have.
+plain gradients, that optax does not have; `minimise` trains on one function.
 """
 
+from rnnjax.updates.minimise import minimise
 from rnnjax.updates.quickprop import quickprop
 from rnnjax.updates.scaled_gradient import (
     FromScaled,
@@ -20,6 +21,7 @@ __all__ = [
     "clip_by_unit",
     "clip_by_value",
     "from_scaled",
+    "minimise",
     "plain",
     "quickprop",
 ]
