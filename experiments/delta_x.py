@@ -388,7 +388,7 @@ def _draw_trace(ax, cube):
     colours = rnnjax.figures.ordered_colours(cube.sizes["decay"] - 1)
     for decay, colour in zip(cube["decay"].values[:-1], colours, strict=True):
         told = "no memory" if decay == 0 else f"trace, decay {decay:g}"
-        band = rnnjax.figures.seed_band(error.sel(decay=decay).transpose("seed", "gain").values)
+        band = rnnjax.reductions.seed_band(error.sel(decay=decay).transpose("seed", "gain").values)
         ax.plot(gain, band.median, marker="o", markersize=3, color=colour, label=told)
         ax.fill_between(gain, band.low, band.high, color=colour, alpha=0.12, linewidth=0)
     loop = cube["loop_gain"].isel(reading=0).median("seed").values

@@ -381,18 +381,14 @@ def _draw_cycle_of_six(ax, cube):
 
 
 def _draw_learning(ax, cube):
-    arms = [arm for arm in _COLOURS if arm in cube["arm"].values]
-    curves = [np.log10(cube["error"].sel(arm=arm).values) for arm in arms]
-    rnnjax.figures.decay_curves(
-        ax,
-        cube["cycle"].values + 1,
-        curves,
-        labels=[_words(arm) for arm in arms],
-        colours=[_COLOURS[arm] for arm in arms],
-    )
-    top = float(curves[0][:, 0].max()) + 0.7
-    ax.set(xscale="log", ylim=(None, top), xlabel="training cycle",
-           ylabel=r"$\log_{10}$ training error $E$")  # fmt: skip
+    figures = rnnjax.figures
+    looks = {arm: figures.Look(_words(arm), colour) for arm, colour in _COLOURS.items()}
+    log10 = np.log10(cube["error"]).assign_coords(cycle=cube["cycle"] + 1)
+    figures.curves(
+        ax, log10, over="cycle", each="arm", band="seed", looks=looks, xscale="log",
+        xlabel="training cycle", ylabel=r"$\log_{10}$ training error $E$",
+        ylim=(None, float(log10.isel(cycle=0, arm=0).max()) + 0.7),
+    )  # fmt: skip
 
 
 def _draw_ends(ax, cube):

@@ -13,7 +13,6 @@ Figure:    Forward propagation computes delta_{t+1} = J^-T (delta_t - g_t): back
 Source:    Zucchet, Pourcel and Ernoult, Forward propagation of errors through time, 2026.
 """
 
-import json
 import math
 from typing import Literal
 
@@ -21,12 +20,15 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax.sweep import ActivationName, Lane, Static, Variable
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
+from rnnjax import figures, sweep
+from rnnjax.claims import Row
+from rnnjax.lazy import jax, jnp
+from rnnjax.reductions import cells, largest, median, smallest
+from rnnjax.sweep import ActivationName, Traced, Variable
 
 PRECISION = "float64"
 _DUE = ("every step", "last step")
+_EVERY, _LAST = _DUE
 _EPSILON = {"float32": 2.0**-24, "float64": 2.0**-53}
 _PAPER = "Zucchet, Pourcel and Ernoult 2026"
 _LINEAR_SCALE = 1e-5  # of inputs that leave tanh linear to 1e-9
@@ -35,26 +37,22 @@ _MIN_RISE = 8.0  # nat
 _FEWEST_STEPS = 5
 _GREY = 12.0  # binary orders about the end of the range in which entries of S differ
 Arithmetic = Literal["float32", "float64", "float32_scale_free", "float64_scale_free"]
-REPRODUCES = {
-    "plain: slope": "Zucchet, Pourcel and Ernoult 2026, error growth",
-    "scale-free: slope": "Zucchet, Pourcel and Ernoult 2026, error growth",
+_LOOKS = {
+    "float32": figures.Look("float32", "#D55E00", "o", size=2.5),
+    "float64": figures.Look("float64", "#0072B2", "s", size=2.5),
+    "float32_scale_free": figures.Look("float32 scale free", "#D55E00", "o", hollow=True, size=5),
+    "float64_scale_free": figures.Look("float64 scale free", "#0072B2", "s", hollow=True, size=5),
 }
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """One network, whose errors are propagated in one arithmetic."""
 
-    arithmetic: Static[Arithmetic]
-    length: Static[PositiveInt]
-    input_scale: Lane[PositiveFloat]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """Which networks."""
-
-    axes: Axes
+    arithmetic: Arithmetic = "float32"
+    length: PositiveInt = Field(100, description="steps T")
+    input_scale: PositiveFloat = Field(1.0, description="standard deviation of the inputs")
+    gain: PositiveFloat = Field(1.0, description="recurrent strength g")
+    seed: Traced[int] = Field(0, description="of weights and sequence")
     n_h: int = Field(32, ge=1, le=1024, description="units")
     n_x: PositiveInt = Field(8, description="inputs")
     weights: Literal["orthogonal", "gaussian"] = Field(
@@ -62,122 +60,97 @@ class Config(BaseConfig):
     )
     activation: ActivationName = Field("tanh", description="f in h' = f(W h + U x)")
     n_parts: int = Field(25, ge=3, le=1000, description="steps at which the error is kept")
+    axes = ("arithmetic", "length", "input_scale", "gain", "seed")
 
 
-def coordinates(config):
+def coordinates(setting):
     """When the loss falls due, and how far through the sequence a step is."""
-    return {"due": np.array(_DUE), "part": np.linspace(0, 1, config.n_parts)}
+    return {"due": np.array(_DUE), "part": np.linspace(0, 1, setting.n_parts)}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep; errors are against BPTT in float64."""
     error = "natural log of |error of delta_t|"
     none = "first step at which delta_t has no right digit"
+    step = {"units": "step", "infinite": "beyond"}
     return {
         "cosine": Variable(("due",), "cosine of dL/dW with BPTT's; NaN if it is 0 or no number"),
         "cosine_bptt": Variable(("due",), "the same for BPTT in the same arithmetic"),
         "log_norm_ratio": Variable(("due",), "natural log of |dL/dW| over BPTT's", "nat"),
         "share_finite": Variable(("due",), "share of the delta_t that are finite numbers"),
         "log_error": Variable(("due", "part"), f"{error} over |delta_t|", "nat"),
-        "log_growth": Variable(
-            ("part",), "natural log of |J_t^-T .. J_2^-T u| for a unit vector u", "nat"
-        ),
+        "log_growth": Variable(("part",), "natural log of |J_t^-T .. J_2^-T u|, |u| = 1", "nat"),
         "error_slope": Variable(
             ("due",), f"growth of the {error}, later half of the finite steps", "nat/step"
         ),
         "slope_steps": Variable((), "steps over which error_slope is taken, loss at every step"),
         "growth_rate": Variable((), "log_growth at the last step, a step", "nat/step"),
         "growth_bound": Variable((), "mean of -ln(smallest slope smallest singular value of W)"),
-        "half_digits_step": Variable(
-            ("due",), "first step with half the digits wrong", "step", infinite="beyond"
-        ),
-        "all_digits_step": Variable(("due",), none, "step", infinite="beyond"),
+        "half_digits_step": Variable(("due",), "first step with half the digits wrong", **step),
+        "all_digits_step": Variable(("due",), none, **step),
         "predicted_step": Variable(
-            ("due",), f"{none} if rounding of delta_1 grows as u does", "step", infinite="beyond"
+            ("due",), f"{none} if rounding of delta_1 grows as u does", **step
         ),
     }
 
 
-def _task(config, length):
-    return rnnjax.tasks.WhiteNoise(length, config.n_x)
+def _cell(setting, **fields):
+    weights = getattr(rnnjax.cells, setting.weights)
+    return rnnjax.Vanilla(setting.n_x, setting.n_h, 1, recurrent=weights, **fields)
 
 
-def _cell(config, **fields):
-    weights = getattr(rnnjax.cells, config.weights)
-    return rnnjax.Vanilla(config.n_x, config.n_h, 1, recurrent=weights, **fields)
+def shared(setting):
+    """Weights, ln of the smallest singular value of W, and a sequence: of any length the start."""
+    key = jax.random.key(setting.seed)
+    params = _cell(setting, gain=setting.gain).init(jax.random.fold_in(key, 0))
+    task = rnnjax.tasks.WhiteNoise(setting.length, setting.n_x, scale=setting.input_scale)
+    batch = task.sample(jax.random.fold_in(key, 1))
+    if setting.weights == "orthogonal":
+        return params, jnp.log(setting.gain), batch
+    return params, jnp.log(jnp.linalg.svd(params.W, compute_uv=False)[-1]), batch
 
 
-def draw(config, input_scale, gain, seed):
-    """Draw weights and the longest sequence from the seed, the same at every gain and scale."""
-    from jax import random
-
-    key = random.key(seed)
-    params = _cell(config, gain=gain).init(random.fold_in(key, 0))
-    batch = _task(config, max(config.axes.length)).sample(random.fold_in(key, 1))
-    batch = batch.replace(x=input_scale * batch.x)
-    return params, batch, _log_smallest(config, params.W, gain)
-
-
-def _log_smallest(config, W, gain):
-    """Return ln of the smallest singular value of W; to compute it takes long to compile."""
-    from jax import numpy as jnp
-
-    if config.weights == "orthogonal":
-        return jnp.log(gain)
-    return jnp.log(jnp.linalg.svd(W, compute_uv=False)[-1])
-
-
-def measure(config, drawn, arithmetic, length):
+def measure(setting, shared):
     """Carry errors forward through one network, in one arithmetic, and compare with BPTT."""
-    import jax
-    from jax import numpy as jnp
-
-    params, batch, log_smallest = drawn
-    cell = _cell(config, activation=rnnjax.activation_named(config.activation))
-    task = _task(config, length)
-    masks = jnp.stack([jnp.full(length, 1 / length), jnp.eye(length)[-1]])
-    due = jax.vmap(lambda mask: jax.tree.map(lambda a: a[:length], batch).replace(mask=mask))(masks)
-    kind = arithmetic.removesuffix("_scale_free")
-    rule = rnnjax.rules.ForwardErrors(scale_free=kind != arithmetic)
-    forward, backward, wide = _in_arithmetic(cell, task, params, due, rule, kind)
-    exact = backward if kind == "float64" else _by_bptt(cell, task, *wide)
+    params, log_smallest, batch = shared
+    n_steps, kind = setting.length, setting.arithmetic.removesuffix("_scale_free")
+    cell = _cell(setting, activation=rnnjax.activation_named(setting.activation))
+    masks = jnp.stack([jnp.full(n_steps, 1 / n_steps), jnp.eye(n_steps)[-1]])
+    due = jax.vmap(lambda mask: batch.replace(mask=mask))(masks)
+    rule = rnnjax.rules.ForwardErrors(scale_free=kind != setting.arithmetic)
+    forward, backward, wide = _in_arithmetic(cell, params, due, rule, kind)
+    exact = backward if kind == "float64" else _by_bptt(cell, *wide)
     growth, slopes = _growth(cell, *wide[:2])
     return {
         **_of_gradients(forward[1], backward[1], exact[1]),
-        **_of_errors(config, forward[0], exact[0], growth, _EPSILON[kind]),
-        "growth_rate": growth[-1] / max(1, length - 1),
+        **_of_errors(setting, forward[0], exact[0], growth, _EPSILON[kind]),
+        "growth_rate": growth[-1] / max(1, n_steps - 1),
         "growth_bound": -(log_smallest + jnp.mean(jnp.log(slopes))),
     }
 
 
 def _cast(tree, dtype):
     """Return a tree with its real numbers in a dtype; exponents stay integers."""
-    import jax
-    from jax import numpy as jnp
-
-    def cast(a):
-        return a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
-
-    return jax.tree.map(cast, tree)
+    return jax.tree.map(
+        lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree
+    )
 
 
-def _in_arithmetic(cell, task, params, batch, rule, kind):
+def _in_arithmetic(cell, params, batch, rule, kind):
     """Run forward propagation and BPTT in float32 or float64, on a trajectory of that precision.
 
     Returns:
       (deltas, dL/dW) of either as float64, leaves (n_due, ...), and (params, trajectory, batch) in
       float64, bit for bit those of `kind`: what differs from them is the backward pass alone.
     """
-    import jax
-
     # A cell makes its initial state and its Jacobian in JAX's default precision.
     with jax.enable_x64(kind == "float64"):
         params, batch = _cast((params, batch), kind)
         trajectory = rnnjax.unroll(cell, params, batch.x[0])
-        g = jax.vmap(lambda due: _source(cell, task, params, trajectory, due))(batch)
+        g = _sources(cell, params, trajectory, batch)
         forward = jax.vmap(lambda g: rule.errors(cell, params, trajectory, g))(g)
-        backward = jax.vmap(lambda g: _adjoint(cell, params, trajectory, g))(g)
-        both = jax.tree.map(lambda a, b: jax.numpy.stack([a, b]), forward, backward)
+        backward = _adjoints(cell, params, trajectory, g)
+        both = jax.tree.map(lambda a, b: jnp.stack([a, b]), forward, backward)
         W = _of_weights(cell, params, trajectory, batch, both)
         found = [
             (deltas, jax.tree.map(lambda a, i=i: a[i], W))
@@ -186,33 +159,30 @@ def _in_arithmetic(cell, task, params, batch, rule, kind):
     return *_cast(found, "float64"), _cast((params, trajectory, batch), "float64")
 
 
-def _by_bptt(cell, task, params, trajectory, batch):
+def _by_bptt(cell, params, trajectory, batch):
     """Return delta_t and dL/dW by BPTT on a trajectory, leaves (n_due, ...)."""
-    import jax
-
-    g = jax.vmap(lambda due: _source(cell, task, params, trajectory, due))(batch)
-    deltas = jax.vmap(lambda g: _adjoint(cell, params, trajectory, g))(g)
+    deltas = _adjoints(cell, params, trajectory, _sources(cell, params, trajectory, batch))
     one = jax.tree.map(lambda a: a[None], deltas)
     W = _of_weights(cell, params, trajectory, batch, one)
     return deltas, jax.tree.map(lambda a: a[0], W)
 
 
-def _source(cell, task, params, trajectory, batch):
-    h = rnnjax.scaled.plain(trajectory.states)
-    return rnnjax.adjoint.readout_source(cell, task.loss, params, h, batch.y, batch.mask)[1]
+def _sources(cell, params, trajectory, batch):
+    """Return dl_t/dh_t of the squared error at every step, leaves (n_due, T, ...)."""
+    h, loss = rnnjax.scaled.plain(trajectory.states), rnnjax.losses.squared_error
+    source = rnnjax.adjoint.readout_source
+    return jax.vmap(lambda due: source(cell, loss, params, h, due.y, due.mask)[1])(batch)
 
 
-def _adjoint(cell, params, trajectory, g):
-    from jax import numpy as jnp
-
-    nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0]))
+def _adjoints(cell, params, trajectory, g):
+    nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0, 0]))
     tangents = rnnjax.scan.tangents(cell, params, trajectory)
-    return rnnjax.adjoint.scan_back(cell, params, tangents, nothing, g)[0]
+    back = rnnjax.adjoint.scan_back
+    return jax.vmap(lambda g: back(cell, params, tangents, nothing, g)[0])(g)
 
 
 def _of_weights(cell, params, trajectory, batch, deltas):
     """Return dL/dW, leaves (n, n_due, ...), of deltas (n, n_due, T, n_h)."""
-    import jax
 
     def one(deltas):
         return rnnjax.gradient.through_steps(cell, params, trajectory, batch.x[0], deltas)[0]
@@ -222,16 +192,12 @@ def _of_weights(cell, params, trajectory, batch, deltas):
 
 def _growth(cell, params, trajectory):
     """Return ln|J_t^-T .. J_2^-T u| of t = 1..T, and the smallest slope of each step."""
-    import jax
-    from jax import numpy as jnp
-
-    def jacobian(h, d):
-        local, exponent = rnnjax.dynamics.local(cell, params, h, d)
-        return rnnjax.dynamics.jacobian(cell, params, local, h), exponent
+    dynamics = rnnjax.dynamics
 
     def step(v, at):
-        J, exponent = jacobian(*at)
-        v = rnnjax.matrices.solve(J.T, v)
+        h, d = at
+        local, exponent = dynamics.local(cell, params, h, d)
+        v = rnnjax.matrices.solve(dynamics.jacobian(cell, params, local, h).T, v)
         size = jnp.linalg.norm(v)
         return v / size, jnp.log(size) - exponent * math.log(2)
 
@@ -251,11 +217,8 @@ def _of_gradients(forward, backward, exact):
     }
 
 
-def _of_errors(config, deltas, true, growth, epsilon):
+def _of_errors(setting, deltas, true, growth, epsilon):
     """Measure the error of delta_t, leaves (n_due, T), and when it is as large as delta_t."""
-    import jax
-    from jax import numpy as jnp
-
     scaled = rnnjax.scaled
     error = scaled.add(deltas, scaled.Scaled(-true.value, true.exponent))
     finite = jnp.all(jnp.isfinite(deltas.value), axis=-1)
@@ -263,8 +226,7 @@ def _of_errors(config, deltas, true, growth, epsilon):
     log_size = scaled.log_norm(true)
     relative = log_error - log_size
     predicted = math.log(epsilon) + log_size[:, :1] + growth[None] - log_size
-    parts = jnp.asarray(coordinates(config)["part"]) * (len(growth) - 1)
-    kept = jnp.round(parts).astype(int)
+    kept = np.round(np.linspace(0, 1, setting.n_parts) * (setting.length - 1)).astype(int)
     slope, steps = jax.vmap(_late_slope)(log_error, finite)
     return {
         "share_finite": jnp.mean(finite, axis=1),
@@ -280,15 +242,11 @@ def _of_errors(config, deltas, true, growth, epsilon):
 
 def _first_step(there):
     """Return the first t at which something is there, (n_due,), inf if it never is."""
-    from jax import numpy as jnp
-
     return jnp.where(jnp.any(there, axis=1), jnp.argmax(there, axis=1) + 1.0, jnp.inf)
 
 
 def _late_slope(log_error, finite):
     """Return the growth a step over the later half of the steps before the first overflow."""
-    from jax import numpy as jnp
-
     n_finite = jnp.where(jnp.all(finite), len(finite), jnp.argmin(finite))
     last = jnp.maximum(n_finite - 1, 0)
     steps = last - last // 2
@@ -298,168 +256,111 @@ def _late_slope(log_error, finite):
 
 def figure(cube):
     """Alignment over the recurrent strength, growth of the error, and what scaling can save."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 5.0))
-    panels = drawn.subplots(2, 3)
+    frame = figures.Frame(2, 3, height=5.0)
     cube = cube.sortby(["length", "gain", "input_scale"])
-    _draw_alignments(panels[0, :2], cube)
-    _draw_errors(panels[0, 2], cube)
-    _draw_horizons(panels[1, 0], cube)
-    _draw_slopes(panels[1, 1], cube)
-    _draw_rescues(panels[1, 2], cube)
-    rnnjax.figures.letter_panels(panels.flat)
-    drawn.legend(handles=_handles(cube), loc="outside lower center", ncols=5)
-    return drawn
+    _draw_alignments(frame.rows[0][:2], cube)
+    *_, prediction = _draw_errors(frame.panels[2], cube)
+    _draw_horizons(frame.panels[3], cube.sel(due=_EVERY))
+    linear = _linear(cube)
+    _draw_slopes(frame.panels[4], linear.sel(due=_EVERY))
+    _draw_rescues(frame.panels[5], linear.sel(due=_LAST))
+    dots = figures.handles(_LOOKS, cube["arithmetic"].values, linestyle="none")
+    return frame.finished([*dots, prediction], ncols=5)
+
+
+def _usual(cube):
+    """Return the networks of the panels that show one input scale: the second smallest."""
+    return cube.isel(input_scale=min(1, cube.sizes["input_scale"] - 1)).sel(due=_EVERY)
+
+
+def _draw_alignments(panels, cube):
+    """Draw the cosine over the gain, one panel a precision; scale-free as circles."""
+    some, label = _usual(cube), "$T$ = {}"
+    circles = figures.ordered_looks(
+        cube["length"].values, label, marker="o", dashes="none", hollow=True, size=4
+    )
+    for panel, kind in zip(panels, _EPSILON, strict=True):
+        told = {"title": f"{kind}, inputs {some['input_scale']:g}", "ylim": (-0.45, 1.05)}
+        told |= {"xlabel": "recurrent strength $g$", "ylabel": "", "level": 0}
+        for name in _names(cube):
+            at = {"over": "gain", "each": "length", "label": label, **told}
+            cosine = some["cosine"].sel(arithmetic=name)
+            if name == kind:
+                figures.curves(panel, cosine, band="seed", line={"linewidth": 1.2}, **at)
+                panel.legend(loc="lower center", ncols=2, fontsize=7)
+            elif _kind(name) == kind:
+                line = {"clip_on": False}
+                figures.curves(panel, median(cosine), looks=circles, line=line, **at)
+    panels[0].set_ylabel(r"cosine of $\mathrm{d}L/\mathrm{d}W$ with BPTT's")
+
+
+def _draw_errors(panel, cube):
+    """Draw the relative error over the steps of the most precise arithmetic, one line a gain."""
+    name = _names(cube)[-1]
+    one = _usual(cube).sel(arithmetic=name).isel(length=min(1, cube.sizes["length"] - 1))
+    length, epsilon = int(one["length"]), _EPSILON[_kind(name)]
+    one = one.assign_coords(step=1 + one["part"] * (length - 1))
+    growth = one["log_growth"].median("seed") + math.log(epsilon)
+    lowest = math.log10(epsilon) - 1
+    legend = figures.curves(
+        panel, one["log_error"].median("seed") / math.log(10), over="step", each="gain",
+        label="$g$ = {:g}", theory={"prediction": growth / math.log(10)}, level=0,
+        xlabel="step $t$", ylabel=r"$\log_{10}$ relative error of $\delta_t$", xlim=(1, length),
+        ylim=(lowest, -lowest), title=f"{_kind(name)}, $T$ = {length}", line={"linewidth": 1.1},
+    )  # fmt: skip
+    small = {"fontsize": 6.5, "handlelength": 1.2, "labelspacing": 0.25}
+    panel.legend(handles=legend[:-1], loc="upper left", **small)
+    return legend
+
+
+def _draw_horizons(panel, cube):
+    """Draw the step without a right digit over the prediction, every network."""
+    figures.scatter(
+        panel, cube["predicted_step"], cube["all_digits_step"], each="arithmetic", looks=_LOOKS,
+        diagonal=True, dots={"alpha": 0.6, "markeredgewidth": 0.4}, xscale="log", yscale="log",
+        xlabel="predicted step", ylabel="step with no digit left",
+    )  # fmt: skip
+
+
+def _draw_slopes(panel, linear):
+    """Draw the slope of the error over -ln g in the linear regime."""
+    expected = -np.log(linear["gain"])
+    top = 1.1 * max([0.5, *expected.values])
+    figures.scatter(
+        panel, expected, linear["error_slope"].where(_is_long(linear)), each="arithmetic",
+        looks=_LOOKS, diagonal=True, dots={"markeredgewidth": 0.6}, xlim=(0, top),
+        xlabel=r"$-\ln\,g$", ylabel="slope of the error (nat/step)", title="linear regime",
+    )  # fmt: skip
+
+
+def _draw_rescues(panel, linear):
+    """Draw the share of networks with the right gradient over T, loss at the last step alone."""
+    right, lengths = linear["cosine"] > _RIGHT, linear["length"].values
+    if right.size:
+        figures.curves(
+            panel, right.mean(["input_scale", "gain", "seed"]), over="length", each="arithmetic",
+            looks=_LOOKS, line={"linewidth": 1}, xscale="log",
+        )  # fmt: skip
+    panel.set(xlabel="length $T$ (steps)", xlim=(0.85 * lengths[0], 1.18 * lengths[-1]))
+    panel.set(ylabel="share with the right gradient", ylim=(0, 1.05), title="loss at the last step")
+    figures.ticks(panel, "x", lengths)
 
 
 def _names(cube):
     return [str(name) for name in cube["arithmetic"].values]
 
 
-def _style(name):
-    """Return the marks of an arithmetic: filled if plain, open if scale-free."""
-    colour, marker = {"float32": ("#D55E00", "o"), "float64": ("#0072B2", "s")}[_kind(name)]
-    if not _is_free(name):
-        return {"color": colour, "marker": marker, "markersize": 2.5}
-    return {"color": colour, "marker": marker, "markersize": 5, "markerfacecolor": "none"}
-
-
 def _kind(name):
     return name.removesuffix("_scale_free")
 
 
-def _is_free(name):
-    return name.endswith("_scale_free")
-
-
-def _handles(cube):
-    from matplotlib.lines import Line2D
-
-    arithmetics = [
-        Line2D([], [], linestyle="none", label=name.replace("_", " "), **_style(name))
-        for name in _names(cube)
-    ]
-    return [*arithmetics, Line2D([], [], color="#404040", linestyle="--", label="prediction")]
-
-
-def _usual_scale(cube):
-    """Return the input scale of the panels that show one: the second smallest."""
-    return cube["input_scale"].values[min(1, cube.sizes["input_scale"] - 1)]
-
-
-def _draw_alignments(axes, cube):
-    """Draw the cosine over the gain, one panel a precision, medians and 10 to 90 % of seeds."""
-    lengths, gain = cube["length"].values, cube["gain"].values
-    colours = rnnjax.figures.ordered_colours(len(lengths))
-    scale = _usual_scale(cube)
-    for ax, kind in zip(axes, _EPSILON, strict=True):
-        names = [name for name in _names(cube) if _kind(name) == kind]
-        for length, colour in zip(lengths, colours, strict=True):
-            for name in names:
-                at = {"arithmetic": name, "length": length, "input_scale": scale}
-                cosine = cube["cosine"].sel(due=_DUE[0], **at).transpose("gain", "seed").values
-                low, middle, high = np.quantile(cosine, (0.1, 0.5, 0.9), axis=1)
-                if _is_free(name):
-                    mark = {"linestyle": "none", "marker": "o", "markerfacecolor": "none"}
-                    ax.plot(gain, middle, color=colour, markersize=4, clip_on=False, **mark)
-                    continue
-                ax.plot(gain, middle, color=colour, label=f"$T$ = {length}", linewidth=1.2)
-                ax.fill_between(gain, low, high, color=colour, alpha=0.15, linewidth=0)
-        ax.set(xlabel="recurrent strength $g$", ylim=(-0.45, 1.05))
-        ax.set_title(f"{kind}, inputs {scale:g}")
-        ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
-    axes[0].set_ylabel(r"cosine of $\mathrm{d}L/\mathrm{d}W$ with BPTT's")
-    for ax in axes:
-        if ax.get_legend_handles_labels()[1]:
-            ax.legend(loc="lower center", ncols=2, fontsize=7)
-
-
-def _draw_errors(ax, cube):
-    """Draw the relative error over the steps of the most precise arithmetic, one line a gain."""
-    name = _names(cube)[-1]
-    length = cube["length"].values[min(1, cube.sizes["length"] - 1)]
-    at = {"arithmetic": name, "length": length, "input_scale": _usual_scale(cube)}
-    one = cube.sel(due=_DUE[0], **at)
-    step = 1 + one["part"].values * (length - 1)
-    gains = one["gain"].values
-    for gain, colour in zip(gains, rnnjax.figures.ordered_colours(len(gains)), strict=True):
-        error = one["log_error"].sel(gain=gain).median("seed").values / math.log(10)
-        growth = one["log_growth"].sel(gain=gain).median("seed").values + math.log(
-            _EPSILON[_kind(name)]
-        )
-        ax.plot(step, error, color=colour, linewidth=1.1, label=f"$g$ = {gain:g}")
-        ax.plot(step, growth / math.log(10), color=colour, linewidth=0.9, linestyle="--")
-    lowest = math.log10(_EPSILON[_kind(name)]) - 1
-    ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
-    ax.set(xlabel="step $t$", xlim=(1, length), ylim=(lowest, -lowest))
-    ax.set(
-        ylabel=r"$\log_{10}$ relative error of $\delta_t$", title=f"{_kind(name)}, $T$ = {length}"
-    )
-    ax.legend(loc="upper left", fontsize=6.5, handlelength=1.2, labelspacing=0.25)
-
-
-def _draw_horizons(ax, cube):
-    """Draw the step without a right digit over the prediction, every network."""
-    one = cube.sel(due=_DUE[0])
-    ends = [10.0]
-    for name in _names(cube):
-        measured, predicted = (
-            one[which].sel(arithmetic=name).values.ravel()
-            for which in ("all_digits_step", "predicted_step")
-        )
-        style = {**_style(name), "linestyle": "none", "markeredgewidth": 0.4}
-        ax.plot(predicted, measured, alpha=0.6, **style)
-        ends += [*measured[np.isfinite(measured)], *predicted[np.isfinite(predicted)]]
-    limits = (0.7 * min(ends), 1.4 * max(ends))
-    ax.plot(limits, limits, color="#404040", linestyle="--", linewidth=0.9)
-    ax.set(xscale="log", yscale="log", xlim=limits, ylim=limits)
-    ax.set(xlabel="predicted step", ylabel="step with no digit left")
-
-
 def _linear(cube):
     """Return the networks that are linear to 1e-9 and contract: all singular values are g."""
-    config = json.loads(cube.attrs["config"])
-    if config["weights"] != "orthogonal" or config["activation"] not in ("tanh", "identity"):
+    setting = cube.setting
+    if setting.weights != "orthogonal" or setting.activation not in ("tanh", "identity"):
         return cube.isel(gain=[])
-    small = cube["input_scale"].values <= _LINEAR_SCALE
-    if config["activation"] == "identity":
-        small = np.ones_like(small)
-    return cube.isel(input_scale=np.flatnonzero(small)).sel(
-        gain=[g for g in cube["gain"].values if g <= 1]
-    )
-
-
-def _draw_slopes(ax, cube):
-    """Draw the slope of the error over -ln g in the linear regime."""
-    one = _linear(cube).sel(due=_DUE[0])
-    expected = -np.log(one["gain"].values)
-    for name in _names(cube):
-        long = one.sel(arithmetic=name).where(_is_long(one.sel(arithmetic=name)))
-        slope = long["error_slope"].transpose("gain", ...).values
-        x = np.broadcast_to(expected.reshape(-1, *(1,) * (slope.ndim - 1)), slope.shape)
-        style = {**_style(name), "linestyle": "none", "markeredgewidth": 0.6}
-        ax.plot(x.ravel(), slope.ravel(), **style)
-    top = 1.1 * max([0.5, *expected])
-    ax.plot([0, top], [0, top], color="#404040", linestyle="--", linewidth=0.9)
-    ax.set(xlabel=r"$-\ln\,g$", ylabel="slope of the error (nat/step)", title="linear regime")
-    ax.set(xlim=(0, top), ylim=(0, top))
-
-
-def _draw_rescues(ax, cube):
-    """Draw the share of networks with the right gradient over T, loss at the last step alone."""
-    one = _linear(cube).sel(due=_DUE[1])
-    lengths = one["length"].values
-    for name in _names(cube):
-        right = one["cosine"].sel(arithmetic=name) > _RIGHT
-        if right.size:
-            share = right.mean([dim for dim in right.dims if dim != "length"])
-            ax.plot(lengths, share, linewidth=1, **_style(name))
-    ax.set(xscale="log", xlabel="length $T$ (steps)", ylim=(0, 1.05))
-    ax.set_xlim(0.85 * lengths[0], 1.18 * lengths[-1])
-    ax.set(ylabel="share with the right gradient", title="loss at the last step")
-    ax.set_xticks(lengths, [str(length) for length in lengths])
-    ax.minorticks_off()
+    small = (cube["input_scale"] <= _LINEAR_SCALE) | (setting.activation == "identity")
+    return cube.isel(input_scale=np.flatnonzero(small), gain=np.flatnonzero(cube["gain"] <= 1))
 
 
 def _is_long(cube):
@@ -467,113 +368,83 @@ def _is_long(cube):
     return cube["slope_steps"] * -np.log(cube["gain"]) >= _MIN_RISE
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    every, _last = (cube.sel(due=due) for due in _DUE)
-    linear = _linear(cube)
-    found = [
-        *_slopes(linear.sel(due=_DUE[0])),
-        *_prediction(every),
-        *_what_scaling_saves(linear.sel(due=_DUE[1])),
-        *_what_scaling_cannot(cube, every),
-        _at_least("BPTT in the same arithmetic: worst cosine", cube["cosine_bptt"], 1 - 1e-5),
-    ]
-    isometric = linear.sel(gain=[g for g in linear["gain"].values if g == 1])
-    if isometric["cosine"].size:
-        name = "g = 1, linear regime: worst cosine, any T and arithmetic"
-        found.append(_at_least(name, isometric["cosine"], _RIGHT))
-    return found
+def _slope_over_theory(linear):
+    """Return the worst slope of the error over -ln g, as every |J^-1 v| is |v|/g."""
+    long = _is_long(linear)
+    # Where the rise is too small the slope says nothing; elsewhere a NaN must fail the claim.
+    gaps = abs(linear["error_slope"] / -np.log(linear["gain"]) - 1)
+    return 1 + largest(gaps, long) if long.any() else None
 
 
-def _at_least(name, values, bound, source="exact arithmetic gives 1; tolerance: rounding"):
-    return rnnjax.Claim(name, np.min(values), bound, 0.0, source, relation="at_least")
-
-
-def _slopes(linear):
-    """Return the claims on the slope of the error, which is -ln g where every |J^-1 v| is |v|/g."""
-    found = []
-    for free, told in ((False, "plain"), (True, "scale-free")):
-        some = linear.sel(arithmetic=[n for n in _names(linear) if _is_free(n) == free])
-        slope = some["error_slope"]
-        # Where the rise is too small the slope says nothing; elsewhere a NaN must fail the claim.
-        long = _is_long(some).transpose(*slope.dims).values
-        expected = (0 * slope.fillna(0) - np.log(slope["gain"])).transpose(*slope.dims).values
-        if long.any():
-            worst = 1 + np.max(np.abs(slope.values[long] / expected[long] - 1))
-            name = f"{told}: slope of the error over -ln g, worst"
-            source = f"{_PAPER}: an error in delta_0 becomes lambda^-T eps"
-            found.append(rnnjax.Claim(name, worst, 1.0, 0.02, source))
-    return found
-
-
-def _prediction(every):
-    """Return the claims on the step without a digit, and on how fast errors can grow at all."""
-    measured, predicted = every["all_digits_step"].values, every["predicted_step"].values
+def _over_prediction(every):
+    measured, predicted = every["all_digits_step"], every["predicted_step"]
     both = np.isfinite(measured) & np.isfinite(predicted) & (predicted >= _FEWEST_STEPS)
-    excess = np.max(every["growth_rate"].values - every["growth_bound"].values)
-    source = "exact: |J^-T v| <= |v| / (g min f'); tolerance: float32 weights"
-    found = [
-        rnnjax.Claim(
-            "growth of u over its bound, nat/step", excess, 0.0, 1e-5, source, relation="at_most"
-        )
-    ]
-    if both.any():
-        name = "step with no digit left over its prediction, median"
-        ratio = np.median(measured[both] / predicted[both])
-        source = "delta_1 off by eps, and J^-T from there; tolerance: a few rounding errors"
-        found.append(rnnjax.Claim(name, ratio, 1.0, 0.1, source))
-    return found
+    return (measured / predicted).where(both).median() if both.any() else None
 
 
-def _what_scaling_saves(last):
-    """Return the claims on a loss at the last step: plain numbers lose g^T, scaled ones do not."""
-    if not last["cosine"].size:
-        return []
-    found = []
-    exponent = ((last["length"] - 1) * np.log2(last["gain"])).transpose("length", "gain")
-    for name in _names(last):
-        lost = last["cosine"].sel(arithmetic=name).isnull().transpose("length", "gain", ...).values
-        lost = lost.reshape(*exponent.shape, -1)
-        least = np.log2(np.finfo(_kind(name)).tiny)
-        clear = np.abs(exponent.values - least) > _GREY
-        if _is_free(name) or not clear.any():
-            continue
-        below = (exponent.values < least)[clear][:, None]
-        told = f"{name}, loss at T: gradient lost exactly where g^(T-1) underflows, share"
-        source = f"closed form: S_T = (g Q)^(T-1) against 2^{least:.0f}"
-        found.append(rnnjax.Claim(told, np.mean(lost[clear] == below), 1.0, 0.0, source))
-    free = last["cosine"].sel(arithmetic=[n for n in _names(last) if _is_free(n)])
-    if free.size:
-        told = "scale-free, loss at T, linear regime: worst cosine"
-        found.append(_at_least(told, free, _RIGHT))
-    return found
+def _least_exponent(arithmetic):
+    return np.log2(np.finfo(arithmetic).tiny)
 
 
-def _what_scaling_cannot(cube, every):
-    """Return the claims that scaled numbers are always finite, and no better where digits go."""
-    free = [name for name in _names(cube) if _is_free(name)]
-    if not free:
-        return []
-    finite = cube["share_finite"].sel(arithmetic=free)
-    found = [_at_least("scale-free: least share of finite delta_t", finite, 1.0, "exact")]
-    ratios = [
-        (
-            every["all_digits_step"].sel(arithmetic=name)
-            / every["all_digits_step"].sel(arithmetic=_kind(name))
-        ).values
-        for name in free
-        if _kind(name) in _names(cube)
-    ]
-    known = np.concatenate([[], *(r[np.isfinite(r)] for r in ratios)])
-    if known.size:
-        name = "step with no digit left, scale-free over plain, median"
-        source = "an exponent adds range, not digits; tolerance: rounding differs"
-        found.append(rnnjax.Claim(name, np.median(known), 1.0, 0.05, source))
-    some = every.sel(arithmetic=free)
-    gone = (some["predicted_step"] < some["length"] / 3).values
-    if gone.any():
-        name = "scale-free, no digit left for 2/3 of T: |cosine|, median"
-        cosine = np.abs(some["cosine"].transpose(*some["predicted_step"].dims).values[gone])
-        source = "a gradient of rounding errors has no direction; tolerance: chance"
-        found.append(rnnjax.Claim(name, np.median(cosine), 0.0, 0.2, source))
-    return found
+def _lost_where_powers_underflow(last, arithmetic):
+    exponent, least = (last["length"] - 1) * np.log2(last["gain"]), _least_exponent(arithmetic)
+    clear = abs(exponent - least) > _GREY
+    right = last["cosine"].isnull() == (exponent < least)
+    return cells(right, clear).mean() if clear.any() else None
+
+
+def _free_over_plain(every):
+    steps, names = every["all_digits_step"], _names(every)
+    pairs = [(n, _kind(n)) for n in names if _kind(n) != n and _kind(n) in names]
+    ratios = [(steps.sel(arithmetic=a) / steps.sel(arithmetic=b)).values for a, b in pairs]
+    known = np.concatenate([[], *(ratio[np.isfinite(ratio)] for ratio in ratios)])
+    return np.median(known) if known.size else None
+
+
+def _cosine_without_digits(free):
+    gone = free["predicted_step"] < free["length"] / 3
+    return np.median(cells(abs(free["cosine"]), gone)) if gone.any() else None
+
+
+def _slope_row(told, at):
+    return Row(
+        f"{told}: slope of the error over -ln g, worst", _slope_over_theory, part=_linear,
+        at=at | _AT_EVERY, equals=1, tolerance=0.02, reproduces=f"{_PAPER}, error growth",
+        source=f"{_PAPER}: an error in delta_0 becomes lambda^-T eps",
+    )  # fmt: skip
+
+
+_EXACT = "exact arithmetic gives 1; tolerance: rounding"
+_PLAIN = {"arithmetic": lambda names: ~names.str.endswith("_scale_free")}
+_FREE = {"arithmetic": lambda names: names.str.endswith("_scale_free")}
+_AT_EVERY, _AT_LAST = {"due": _EVERY}, {"due": _LAST}
+CLAIMS = (
+    _slope_row("plain", _PLAIN),
+    _slope_row("scale-free", _FREE),
+    Row("growth of u over its bound",
+        lambda cube: largest(cube["growth_rate"] - cube["growth_bound"]), unit="nat/step",
+        at_most=0, tolerance=1e-5,
+        source="exact: |J^-T v| <= |v| / (g min f'); tolerance: float32 weights"),
+    Row("step with no digit left over its prediction, median", _over_prediction, at=_AT_EVERY,
+        equals=1, tolerance=0.1,
+        source="delta_1 off by eps, and J^-T from there; tolerance: a few rounding errors"),
+    Row("{arithmetic}, loss at T: gradient lost exactly where g^(T-1) underflows, share",
+        _lost_where_powers_underflow, for_each={"arithmetic": tuple(_EPSILON)}, part=_linear,
+        at=_AT_LAST, equals=1, source=lambda last, arithmetic:
+            f"closed form: S_T = (g Q)^(T-1) against 2^{_least_exponent(arithmetic):.0f}"),
+    Row("scale-free, loss at T, linear regime: worst cosine", lambda one: smallest(one["cosine"]),
+        part=_linear, at=_FREE | _AT_LAST, at_least=_RIGHT, source=_EXACT),
+    Row("scale-free: least share of finite delta_t", lambda one: smallest(one["share_finite"]),
+        at=_FREE, at_least=1, source="exact"),
+    Row("step with no digit left, scale-free over plain, median", _free_over_plain, at=_AT_EVERY,
+        equals=1, tolerance=0.05, source="an exponent adds range, not digits; "
+        "tolerance: rounding differs"),
+    Row("scale-free, no digit left for 2/3 of T: |cosine|, median", _cosine_without_digits,
+        at=_FREE | _AT_EVERY, equals=0, tolerance=0.2,
+        source="a gradient of rounding errors has no direction; tolerance: chance"),
+    Row("BPTT in the same arithmetic: worst cosine", lambda cube: smallest(cube["cosine_bptt"]),
+        at_least=1 - 1e-5, source=_EXACT),
+    Row("g = 1, linear regime: worst cosine, any T and arithmetic",
+        lambda one: smallest(one["cosine"]), part=_linear, at={"gain": 1}, at_least=_RIGHT,
+        source=_EXACT),
+)  # fmt: skip

@@ -445,7 +445,7 @@ def _draw_learning(ax, cube):
     longest = cube["accuracy"].sel(delay=cube["delay"].max())
     for _, k, arm, gain, look in _arms(cube):
         runs = longest.sel(n_flossed=k, arm=arm, gain=gain).transpose("seed", "update").values
-        band, colour = rnnjax.figures.seed_band(runs), look["color"]
+        band, colour = rnnjax.reductions.seed_band(runs), look["color"]
         ax.plot(cube["update"], band.median, color=colour, linestyle=look["linestyle"])
         ax.fill_between(cube["update"], band.low, band.high, color=colour, alpha=0.12, linewidth=0)
     ax.axhline(0.5, color="black", linewidth=0.6, linestyle=":")

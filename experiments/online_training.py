@@ -19,7 +19,6 @@ Source:    Marschall, Cho and Savin, A unified framework of online learning algo
            Mujika, Meier and Steger, NeurIPS 2018, and Menick et al., ICLR 2021 (curriculum).
 """
 
-import json
 import math
 import re
 from collections.abc import Callable
@@ -29,6 +28,9 @@ import numpy as np
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 import rnnjax
+from rnnjax import figures
+from rnnjax.claims import Group, Row, swept
+from rnnjax.reductions import at_best, largest, median
 from rnnjax.sweep import Axes as BaseAxes
 from rnnjax.sweep import Config as BaseConfig
 from rnnjax.sweep import Lane, Static, Variable
@@ -327,169 +329,117 @@ def _place(rule):
     return (known.index(rule), 0) if rule in known else (1.5, int(rule.removeprefix("tbptt_")))
 
 
-def _score(cube, task):
-    """What a rate is judged by, less is better: the last losses, or minus the delay solved."""
-    if task == "copy":
-        return -cube["solved"]
-    return cube["loss"].isel(point=slice(-_last(cube), None)).mean("point")
+def _of_task(cube, task):
+    """The runs of a task over rule, seed and point, each rule at the rate with the best end.
+
+    The end is the last losses, an eighth of all, or minus the delay solved: less is better.
+    """
+    rules = _rules_of(cube, task)
+    runs = cube.sel(setting=[*rules.values()]).assign_coords(setting=[*rules])
+    runs = runs.rename(setting="rule")
+    n_last = max(1, cube.sizes["point"] // 8)
+    last = runs["loss"].isel(point=slice(-n_last, None)).mean("point")
+    end = -runs["solved"] if task == "copy" else last
+    return at_best(runs.assign(end=end), end.median("seed"))
 
 
-def _last(cube):
-    """Number of points that are the end of the training: an eighth of them."""
-    return max(1, cube.sizes["point"] // 8)
-
-
-def _at_best_rate(cube, task, setting):
-    """The runs of a setting at the rate with the best median score, (seed, point)."""
-    runs = cube.sel(setting=setting)
-    best = int(_score(runs, task).median("seed").fillna(np.inf).argmin("rate"))
-    return runs.isel(rate=best)
+def _looks(rules):
+    looks = {rule: _arm(rule) for rule in sorted(rules, key=_place)}
+    return {
+        rule: figures.Look(arm.words, arm.look[0], dashes=arm.look[1])
+        for rule, arm in looks.items()
+    }
 
 
 def figure(cube):
     """One panel a task: median and band of every rule over the sequences seen."""
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    figures = rnnjax.figures
     tasks = [task for task in _PROBLEMS if _rules_of(cube, task)]
     n_rows = -(-len(tasks) // 2)
-    drawn = Figure(figsize=(figures.PAGE_WIDTH, 1.0 + 2.45 * n_rows))
-    panels = drawn.subplots(n_rows, 2, squeeze=False)
-    for ax in panels.flat[len(tasks) :]:
-        ax.remove()
-    for ax, task in zip(panels.flat, tasks, strict=False):
-        _draw_task(ax, cube, task)
-    figures.letter_panels(panels.flat[: len(tasks)])
-    shown = {rule: None for task in tasks for rule in _rules_of(cube, task)}
-    handles = [
-        Line2D([], [], color=colour, linestyle=dashes, label=words)
-        for words, (colour, dashes), _ in map(_arm, sorted(shown, key=_place))
-    ]
-    drawn.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7)
-    return drawn
+    frame = figures.Frame(n_rows, 2, n=len(tasks), height=1.0 + 2.45 * n_rows)
+    for panel, task in zip(frame.panels, tasks, strict=True):
+        _draw_task(panel, _of_task(cube, task), task)
+    shown = {rule for task in tasks for rule in _rules_of(cube, task)}
+    return frame.finished(figures.handles(_looks(shown)), fontsize=7)
 
 
-def _draw_task(ax, cube, task):
-    config, problem = json.loads(cube.attrs["config"]), _PROBLEMS[task]
-    per_point = config["longer"] * problem.n_sequences * config["batch"]
-    seen = (np.arange(cube.sizes["point"]) + 1) * per_point
-    variable = "delay" if task == "copy" else "loss"
-    rules = _rules_of(cube, task)
-    for place, (rule, setting) in enumerate(rules.items()):
-        colour, dashes = _arm(rule).look
-        runs = _at_best_rate(cube, task, setting)[variable].transpose("seed", "point").values
-        band = rnnjax.figures.seed_band(runs)
-        ax.plot(seen, band.median, color=colour, linestyle=dashes, linewidth=1.2)
-        if len(rules) <= _MOST_BANDS or place < 2:
-            ax.fill_between(seen, band.low, band.high, color=colour, alpha=0.1, linewidth=0)
-    ax.set(xlabel="sequences seen", xlim=(0, seen[-1]), title=problem.words)
+def _draw_task(panel, runs, task):
+    setting, problem, looks = runs.setting, _PROBLEMS[task], _looks(runs["rule"].values.tolist())
+    per_point = setting.longer * problem.n_sequences * setting.batch
+    seen = (np.arange(runs.sizes["point"]) + 1) * per_point
+    values = runs["delay" if task == "copy" else "loss"].assign_coords(seen=("point", seen))
+    banded = [*looks][: None if len(looks) <= _MOST_BANDS else 2]
+    for band, some in (("seed", banded), (None, [rule for rule in looks if rule not in banded])):
+        figures.curves(
+            panel, values if band else median(values), over="seen", each="rule", band=band,
+            looks={rule: looks[rule] for rule in some}, line={"linewidth": 1.2},
+            xlabel="sequences seen", xlim=(0, seen[-1]), title=problem.words, ylabel="loss (nat)",
+        )  # fmt: skip
     if task == "copy":
-        ax.set(ylabel="delay (steps)", ylim=(0, None))
-        ax.yaxis.get_major_locator().set_params(integer=True)
+        panel.set(ylabel="delay (steps)", ylim=(0, None))
+        panel.yaxis.get_major_locator().set_params(integer=True)
         return
-    _draw_floors(ax, task, seen[-1])
-    ax.set(ylabel="loss (nat)")
+    for name, value in _floors(task).items():
+        figures.level(panel, y=value, text=name, color="#808080", linewidth=0.8, dashes=":")
+    panel.set_ylim(0.43 if task == "add" else 0, 1.12 * problem.chance)
 
 
-def _draw_floors(ax, task, right):
-    """Draw what no memory costs and, on the add task, the exact plateaus below it."""
-    chance = _PROBLEMS[task].chance
-    floors = {"chance": chance}
-    if task == "add":
-        names = ("neither lag", f"lag {_LAGS[0]} alone", "both lags")
-        floors = dict(zip(names, rnnjax.theory.add_task.plateaus(), strict=True))
-    for name, value in floors.items():
-        ax.axhline(value, color="#808080", linewidth=0.8, linestyle=":", zorder=0)
-        ax.text(right, value, name, ha="right", va="center", fontsize=6.5, color="#404040",
-                bbox={"facecolor": "#ffffff", "alpha": 0.8, "linewidth": 0, "pad": 0.8},
-                zorder=5)  # fmt: skip
-    ax.set_ylim(0.43 if task == "add" else 0, 1.12 * chance)
+def _floors(task):
+    """What no memory costs and, on the add task, the exact plateaus below it."""
+    if task != "add":
+        return {"chance": _PROBLEMS[task].chance}
+    names = ("neither lag", f"lag {_LAGS[0]} alone", "both lags")
+    return dict(zip(names, rnnjax.theory.add_task.plateaus(), strict=True))
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    found = _one_step_rules_agree(cube, config)
-    if config["n_points"] * config["longer"] < 40:
-        return found
-    for task in ("add", "digits", "delayed_xor"):
-        found += _exact_rules_learn(cube, task) + _local_rules_are_behind(cube, task, config)
-    return found + _exact_rules_remember_longer(cube)
-
-
-def _end(cube, task, setting):
-    """Score at the end of the training at the best rate, median over seeds."""
-    return float(_score(_at_best_rate(cube, task, setting), task).median("seed"))
-
-
-def _one_step_rules_agree(cube, config):
-    """RFLO without a leak and truncation at one step: one rule under two names."""
-    settings = {str(setting) for setting in cube["setting"].values}
-    pairs = [(f"{task}/rflo", f"{task}/tbptt_1") for task in _PROBLEMS if task != "copy"]
-    pairs = [pair for pair in pairs if settings.issuperset(pair) and config["leak"] == 1]
-    if not pairs:
-        return []
+def _gap_of_one_step_rules(cube):
     loss = cube["loss"].isel(point=0)
-    gaps = [loss.sel(setting=a) - loss.sel(setting=b) for a, b in pairs]
-    return [
-        rnnjax.Claim(
-            "RFLO without leak against truncation at one step, loss at the first point, nat",
-            max(float(np.abs(gap.values).max()) for gap in gaps),
-            0.0,
-            1e-3,
-            "exact: Murray 2019 with a = 1; tolerance: float32 rounding over the updates",
-        )
+    pairs = [(f"{task}/rflo", f"{task}/tbptt_1") for task in _PROBLEMS if task != "copy"]
+    gaps = [
+        largest(abs(loss.sel(setting=a) - loss.sel(setting=b)))
+        for a, b in pairs
+        if swept(setting=(a, b))(cube)
     ]
+    return np.max(gaps) if gaps else None
 
 
-def _exact_rules_learn(cube, task):
-    bound = {"add": rnnjax.theory.add_task.plateaus().first_lag}
-    bound = bound.get(task, _PROBLEMS[task].chance / 2)
-    settings = _rules_of(cube, task)
-    told = "the plateau of the first lag alone" if task == "add" else "half of chance"
-    return [
-        rnnjax.Claim(
-            f"{task}, {_arm(rule).words}: loss at the end, median, nat",
-            _end(cube, task, settings[rule]),
-            bound,
-            0.0,
-            f"{told}: the gradient is exact, so the memory asked for is learned",
-            relation="at_most",
-        )
-        for rule in ("bptt", "rtrl")
-        if rule in settings
-    ]
+def _bound(runs, task):
+    first_lag = rnnjax.theory.add_task.plateaus().first_lag
+    return first_lag if task == "add" else _PROBLEMS[task].chance / 2
 
 
-def _local_rules_are_behind(cube, task, config):
-    settings = _rules_of(cube, task)
-    if not {"rflo", "rtrl"} <= settings.keys() or config["leak"] != 1:
-        return []
-    return [
-        rnnjax.Claim(
-            f"{task}: loss of RFLO over that of RTRL at the end, medians",
-            _end(cube, task, settings["rflo"]) / _end(cube, task, settings["rtrl"]),
-            1.0,
-            0.0,
-            "without a leak its trace knows one step: Murray 2019",
-            relation="at_least",
-        )
-    ]
+def _against_rtrl(runs):
+    end = runs["end"].median("seed")
+    return end.sel(rule="rflo") / end.sel(rule="rtrl")
 
 
-def _exact_rules_remember_longer(cube):
-    settings = _rules_of(cube, "copy")
-    if not {"rflo", "rtrl"} <= settings.keys():
-        return []
-    solved = {rule: -_end(cube, "copy", settings[rule]) for rule in ("rflo", "rtrl")}
-    return [
-        rnnjax.Claim(
-            "copy: longest delay solved by RTRL minus that by RFLO, medians, steps",
-            solved["rtrl"] - solved["rflo"],
-            1.0,
-            0.0,
-            "without a leak its trace knows one step: Murray 2019",
-            relation="at_least",
-        )
-    ]
+def _delay_beyond_rflo(runs):
+    end = runs["end"].median("seed")
+    return end.sel(rule="rflo") - end.sel(rule="rtrl")
+
+
+_LEARNED = (
+    {"task": "add", "level": "the plateau of the first lag alone"},
+    {"task": "digits", "level": "half of chance"},
+    {"task": "delayed_xor", "level": "half of chance"},
+)
+_LEAKLESS = "without a leak its trace knows one step: Murray 2019"
+CLAIMS = (
+    Row("RFLO without leak against truncation at one step, loss at the first point",
+        _gap_of_one_step_rules, unit="nat", equals=0, tolerance=1e-3,
+        when=lambda cube: cube.setting.leak == 1,
+        source="exact: Murray 2019 with a = 1; tolerance: float32 rounding over the updates"),
+    Group((
+        Group((
+            Row(lambda runs, task, rule: f"{task}, {_arm(rule).words}: loss at the end, median",
+                lambda runs: runs["end"].median("seed"), unit="nat", at_most=_bound,
+                for_each={"rule": ("bptt", "rtrl")},
+                source="{level}: the gradient is exact, so the memory asked for is learned"),
+            Row("{task}: loss of RFLO over that of RTRL at the end, medians", _against_rtrl,
+                at_least=1, when=(swept(rule=("rflo", "rtrl")),
+                                  lambda runs: runs.setting.leak == 1), source=_LEAKLESS),
+        ), for_each=_LEARNED, part=_of_task),
+        Row("copy: longest delay solved by RTRL minus that by RFLO, medians", _delay_beyond_rflo,
+            unit="steps", at_least=1, part=lambda cube: _of_task(cube, "copy"),
+            when=swept(rule=("rflo", "rtrl")), source=_LEAKLESS),
+    ), when=lambda cube: cube.setting.n_points * cube.setting.longer >= 40),
+)  # fmt: skip

@@ -334,7 +334,7 @@ def _draw_training(ax, cube, setting, variable):
     for name, arm in _ARMS.items():
         values = _runs(cube, setting, name)[variable].transpose("seed", "update").values
         values = np.exp(np.minimum(values, 80)) if variable == "log_gradient" else values
-        band = rnnjax.figures.seed_band(values)
+        band = rnnjax.reductions.seed_band(values)
         ax.plot(updates, band.median, color=arm.colour, linestyle=arm.dashes, linewidth=1.2)
         ax.fill_between(updates, band.low, band.high, color=arm.colour, alpha=0.12, linewidth=0)
         tops += [*band.high[np.isfinite(band.high)]]

@@ -331,7 +331,7 @@ def _draw_curves(panels, cube, cells):
     update = cube["update"].values
 
     def curve(ax, values, name, **look):
-        band = rnnjax.figures.seed_band(values.transpose("seed", "update").values)
+        band = rnnjax.reductions.seed_band(values.transpose("seed", "update").values)
         ax.plot(update, band.median, **{"color": _COLOURS[name], **look})
         if "linestyle" not in look:
             ax.fill_between(update, band.low, band.high, color=_COLOURS[name], alpha=0.15,

@@ -4,89 +4,141 @@ Importing the package imports nothing else: every public name is loaded when it 
 that the command line answers at once and figures are drawn without JAX.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from rnnjax import lazy
 
 __version__ = "0.1.0"
 
-_MODULES = (
+if TYPE_CHECKING:
+    from rnnjax import (
+        activations,
+        adjoint,
+        analysis,
+        bidirectional,
+        catalog,
+        cells,
+        claims,
+        decks,
+        directions,
+        dynamics,
+        errors,
+        figures,
+        gradient,
+        importers,
+        jaxprs,
+        layers,
+        losses,
+        matrices,
+        parallel,
+        penalties,
+        probes,
+        reductions,
+        rules,
+        scaled,
+        scan,
+        sweep,
+        tasks,
+        theory,
+        train,
+        train_online,
+        types,
+        updates,
+    )
+    from rnnjax.activations import Activation, activation_named
+    from rnnjax.bidirectional import Bidirectional
+    from rnnjax.cells import (
+        GRU,
+        LRU,
+        LSTM,
+        Chain,
+        Jordan,
+        MinimalGated,
+        ProjectedLSTM,
+        ResetBeforeGRU,
+        Stack,
+        Vanilla,
+        from_linen,
+        from_nnx,
+    )
+    from rnnjax.claims import Claim
+    from rnnjax.diagnosis.diagnose import diagnose
+    from rnnjax.diagnosis.monitor import monitor
+    from rnnjax.importers import from_keras, from_torch
+    from rnnjax.jaxprs.recurrences import recurrences
+    from rnnjax.rules import BPTT, RTRL, EligibilityTrace
+    from rnnjax.scaled import Scaled
+    from rnnjax.scan import Trajectory, outputs, sequence_loss, unroll
+    from rnnjax.train import fit
+    from rnnjax.train_online import fit_online
+    from rnnjax.types import Batch, RuleOut
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
+
+__all__ = [
+    "BPTT",
+    "GRU",
+    "LRU",
+    "LSTM",
+    "RTRL",
+    "Activation",
+    "Batch",
+    "Bidirectional",
+    "Chain",
+    "Claim",
+    "EligibilityTrace",
+    "Jordan",
+    "MinimalGated",
+    "ProjectedLSTM",
+    "ResetBeforeGRU",
+    "RuleOut",
+    "Scaled",
+    "Stack",
+    "Trajectory",
+    "Vanilla",
+    "activation_named",
     "activations",
     "adjoint",
     "analysis",
     "bidirectional",
     "catalog",
     "cells",
+    "claims",
     "decks",
+    "diagnose",
     "directions",
     "dynamics",
     "errors",
     "figures",
+    "fit",
+    "fit_online",
+    "from_keras",
+    "from_linen",
+    "from_nnx",
+    "from_torch",
     "gradient",
-    "jaxprs",
     "importers",
+    "jaxprs",
     "layers",
     "losses",
     "matrices",
+    "monitor",
+    "outputs",
     "parallel",
     "penalties",
     "probes",
+    "recurrences",
+    "reductions",
     "rules",
     "scaled",
     "scan",
+    "sequence_loss",
     "sweep",
     "tasks",
     "theory",
     "train",
     "train_online",
     "types",
+    "unroll",
     "updates",
-)
-_NAMES = {
-    "Batch": "types",
-    "RuleOut": "types",
-    "Activation": "activations",
-    "activation_named": "activations",
-    "Scaled": "scaled",
-    "Trajectory": "scan",
-    "unroll": "scan",
-    "outputs": "scan",
-    "sequence_loss": "scan",
-    "Bidirectional": "bidirectional",
-    "Vanilla": "cells",
-    "LSTM": "cells",
-    "GRU": "cells",
-    "MinimalGated": "cells",
-    "LRU": "cells",
-    "Chain": "cells",
-    "Jordan": "cells",
-    "ProjectedLSTM": "cells",
-    "ResetBeforeGRU": "cells",
-    "Stack": "cells",
-    "from_keras": "importers",
-    "from_linen": "cells",
-    "from_nnx": "cells",
-    "recurrences": "jaxprs",
-    "diagnose": "diagnosis",
-    "monitor": "diagnosis",
-    "from_torch": "importers",
-    "BPTT": "rules",
-    "EligibilityTrace": "rules",
-    "RTRL": "rules",
-    "fit": "train",
-    "fit_online": "train_online",
-    "Claim": "figures",
-}
-
-__all__ = [*_MODULES, *_NAMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        return getattr(import_module(f"rnnjax.{_NAMES[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"rnnjax.{name}")
-    raise AttributeError(f"module 'rnnjax' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+]

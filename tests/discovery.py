@@ -101,7 +101,8 @@ def rules_found():
 
 def modules_found():
     """Every module of the package's mathematics: what commands, files and sheets need is apart."""
-    apart = "cli", "cluster", "experiments", "figures", "reports", "sweep", "theory", "workbook"
+    apart = ("claims", "cli", "cluster", "cube_setting", "experiments", "figures", "reductions",
+             "reports", "sweep", "theory", "workbook")  # fmt: skip
     for info in pkgutil.walk_packages(rnnjax.__path__, "rnnjax."):
         if not {*info.name.split(".")} & {*apart}:
             yield import_module(info.name)

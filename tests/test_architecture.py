@@ -15,9 +15,9 @@ PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
-    {"errors", "catalog", "lazy", "pickles", "types"},
-    {"ranges"},
-    {"fields"},
+    {"errors", "catalog", "lazy", "pickles", "types", "atomic_file", "reductions"},
+    {"ranges", "cube_setting"},
+    {"fields", "claims"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
     {"matrices", "dynamics", "reports"},
     {"real_view"},

@@ -144,7 +144,7 @@ def test_a_report_is_replaced_only_if_that_is_asked_for(here, asked, capsys):
 
 
 def test_a_disk_that_is_full_leaves_nothing(here, asked, monkeypatch, capsys):
-    from rnnjax.figures import atomic_file
+    from rnnjax import atomic_file
 
     write = atomic_file.write_atomically
 

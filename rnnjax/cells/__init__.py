@@ -3,8 +3,9 @@
 What adapts cells of flax is imported when it is asked for: linen and nnx take a tenth of a second.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rnnjax import lazy
 from rnnjax.cells.chain import Chain, ChainParams
 from rnnjax.cells.diagonal import LRU, LRUParams
 from rnnjax.cells.gated import GRU, LSTM, GatedParams, GRUParams, MinimalGated
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         from_linen,
         from_nnx,
     )
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
 
 __all__ = [
     "GRU",
@@ -56,11 +59,3 @@ __all__ = [
     "identity",
     "orthogonal",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'rnnjax.cells' has no attribute {name!r}")
-    from rnnjax.cells import from_flax
-
-    return getattr(from_flax, name)

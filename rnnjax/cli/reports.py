@@ -114,7 +114,7 @@ def _png(content: Any) -> bytes:
 
 def _put(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write files to a folder beside it first, and then move them into place together."""
-    from rnnjax.figures.atomic_file import write_atomically
+    from rnnjax.atomic_file import write_atomically
 
     stage = out.with_name(f".{out.resolve().name}.{os.getpid()}.tmp")
     with naming(out):

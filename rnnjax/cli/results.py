@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -48,18 +49,18 @@ def export_cube(out: Path, target: Path) -> int:
     return 0
 
 
-def redraw(out: Path) -> int:
-    """Draw the figure of a cube again."""
+def redraw(out: Path, file: str | None = None) -> int:
+    """Draw the figure of a cube again, by its own experiment or by that in `file`."""
     cube = read_cube(result(out))
-    return _draw(experiment_of(cube, out), cube, out)
+    return _draw(experiment_of(cube, out, file), cube, out)
 
 
-def redraw_all(outs: list[Path]) -> int:
+def redraw_all(outs: list[Path], file: str | None = None) -> int:
     """Draw the figures of many cubes again, a process a core; return the worst exit status."""
     for out in outs:
         result(out)
     with _a_process_a_core(outs) as pool:
-        return max(pool.map(redraw, outs))
+        return max(pool.map(partial(redraw, file=file), outs))
 
 
 def _a_process_a_core(outs: list[Path]) -> ProcessPoolExecutor:
@@ -73,45 +74,43 @@ def _started() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def check(out: Path) -> int:
-    """Print the claims of a cube; 1 where one fails."""
+def check(out: Path, file: str | None = None) -> int:
+    """Print the claims of a cube, by its own experiment or by that in `file`; 1 if one fails."""
     cube = read_cube(result(out))
     print(printable(out))
-    return _check(experiment_of(cube, out), cube, out, write=False)
+    return _check(experiment_of(cube, out, file), cube, out, write=False)
 
 
-def check_all(outs: list[Path]) -> int:
+def check_all(outs: list[Path], file: str | None = None) -> int:
     """Print the claims of many cubes, a process a core; return the worst exit status."""
     worst = 0
     for out in outs:
         result(out)
     with _a_process_a_core(outs) as pool:
-        for status, told in pool.map(_check_quietly, outs):
+        for status, told in pool.map(partial(_check_quietly, file=file), outs):
             print(told, end="")
             worst = max(worst, status)
     return worst
 
 
-def _check_quietly(out: Path) -> tuple[int, str]:
+def _check_quietly(out: Path, file: str | None) -> tuple[int, str]:
     told = StringIO()
     with redirect_stdout(told):
-        status = check(out)
+        status = check(out, file)
     return status, told.getvalue()
 
 
 def papers(outs: list[Path]) -> int:
     """Print the table of published figures, made from the claims of cubes that reproduce them."""
-    from rnnjax.figures.papers import Reproduced, papers_page
+    from rnnjax.claims.papers import Reproduced, papers_page
 
     found = []
     for out in outs:
         cube = read_cube(result(out))
         experiment = experiment_of(cube, out)
         run_time = catalog.described(experiment.path).get("Run time", "")
-        for claim in _claims(experiment, cube):
-            for start, paper in experiment.reproduces.items():
-                if claim.name.startswith(start):
-                    found.append(Reproduced(paper, claim, out.name, run_time))
+        claims = _claims(experiment, cube)
+        found += [Reproduced(claim, out.name, run_time) for claim in claims if claim.reproduces]
     print(papers_page(found), end="")
     return 0
 
@@ -155,7 +154,7 @@ def _claims(experiment: Experiment, cube: xr.Dataset) -> list[Claim]:
 
 
 def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) -> int:
-    from rnnjax.figures import claims_table, write_claims
+    from rnnjax.claims import claims_table, write_claims
 
     try:
         claims = _claims(experiment, cube)

@@ -1,46 +1,87 @@
-"""Figures in the quality of a paper, and the claims that they stand for. Imports no jax.
+"""Figures in the quality of a paper, drawn from cubes. Imports no JAX.
 
-`styled` sets the house style; `heat_map` and `decay_curves` draw into panels; `save_figure` writes
-PDF and PNG with reproducible bytes; `Claim` holds a number against its source.
+A `Frame` holds the panels of a figure. The kinds of panels draw a variable by the names of its
+dims: `curves`, `maps`, `dot_rows`, `outcome_rows`, `scatter` and `matrix`; `level`, `ticks` and
+`direct_labels` add marks. A `Look` is the label, colour and marker of one value of an axis.
+Anything else is drawn by hand on a panel, which is an Axes of matplotlib.
+
+`styled` sets the house style; `save_figure` writes PDF and PNG with reproducible bytes.
 
 What draws is loaded when it is first used, so that claims are checked without matplotlib. No module
 here has the name of a function: once imported, it would take the function's place.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rnnjax.figures.claims import Claim, claims_table, claims_to_json, write_claims
+from rnnjax import lazy
 
-_LOADED_LATER = {
-    "COLUMN_WIDTH": "style",
-    "PAGE_WIDTH": "style",
-    "SeedBand": "seeds",
-    "cell_edges": "edges",
-    "colour_bar": "heat_maps",
-    "curve_handles": "curves",
-    "decay_curves": "curves",
-    "heat_map": "heat_maps",
-    "letter_panels": "style",
-    "not_finite_handle": "heat_maps",
-    "outcome_rows": "rows",
-    "ordered_colours": "curves",
-    "overlay_contours": "overlay",
-    "overlay_line": "overlay",
-    "save_figure": "save",
-    "seed_band": "seeds",
-    "styled": "style",
-    "symmetric_limit": "heat_maps",
-}
+if TYPE_CHECKING:
+    from rnnjax.figures.colours import ordered_colours
+    from rnnjax.figures.curve_panels import curves
+    from rnnjax.figures.dots import dot_rows, scatter
+    from rnnjax.figures.edges import cell_edges
+    from rnnjax.figures.frame import Frame
+    from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
+    from rnnjax.figures.looks import (
+        BLACK,
+        BLUE,
+        FAILED,
+        GREEN,
+        GREY,
+        ORANGE,
+        PINK,
+        SKY,
+        THEORY,
+        VERMILION,
+        Look,
+        handles,
+        ordered_looks,
+    )
+    from rnnjax.figures.map_panels import maps
+    from rnnjax.figures.marks import direct_labels, level, ticks
+    from rnnjax.figures.matrices import matrix
+    from rnnjax.figures.overlay import overlay_contours, overlay_line
+    from rnnjax.figures.rows import outcome_rows
+    from rnnjax.figures.save import save_figure
+    from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
 
-__all__ = ["Claim", "claims_table", "claims_to_json", "write_claims", *_LOADED_LATER]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LOADED_LATER:
-        return getattr(import_module(f"rnnjax.figures.{_LOADED_LATER[name]}"), name)
-    raise AttributeError(f"module 'rnnjax.figures' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "COLUMN_WIDTH",
+    "FAILED",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PAGE_WIDTH",
+    "PINK",
+    "SKY",
+    "THEORY",
+    "VERMILION",
+    "Frame",
+    "Look",
+    "cell_edges",
+    "colour_bar",
+    "curves",
+    "direct_labels",
+    "dot_rows",
+    "handles",
+    "heat_map",
+    "letter_panels",
+    "level",
+    "maps",
+    "matrix",
+    "not_finite_handle",
+    "ordered_colours",
+    "ordered_looks",
+    "outcome_rows",
+    "overlay_contours",
+    "overlay_line",
+    "save_figure",
+    "scatter",
+    "styled",
+    "symmetric_limit",
+    "ticks",
+]

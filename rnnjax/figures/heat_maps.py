@@ -181,6 +181,14 @@ def not_finite_handle() -> Patch:
     return Patch(label=NOT_FINITE, **_HATCH_STYLE)
 
 
+def hatch_background(ax: Axes) -> None:
+    """Hatches a panel, which shows wherever no cell covers it."""
+    ax.set_facecolor(_HATCH_STYLE["facecolor"])
+    ax.patch.set_hatch(_HATCH_STYLE["hatch"])
+    ax.patch.set_edgecolor(_HATCH_STYLE["edgecolor"])
+    ax.grid(visible=False)
+
+
 def _hatch(ax: Axes, x_edges: Floats, y_edges: Floats, where: Flags) -> None:
     if not where.any():
         return

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from rnnjax.figures.arrays import Floats
-from rnnjax.figures.seeds import seed_band
+from rnnjax.reductions import seed_band
 
 FAILED_COLOUR = "#b02020"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from rnnjax.figures.atomic_file import write_atomically
+from rnnjax.atomic_file import write_atomically
 from rnnjax.figures.style import styled
 
 _PNG_DPI = 200

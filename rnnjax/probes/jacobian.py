@@ -66,11 +66,11 @@ def leading_directions(
       every: distance between the lags reported: every, 2 every, ...
 
     Returns:
-      ``direction``: the leading singular vector on the side of h_T, up to its sign, (T // every,
-      n_h). ``log_gap``: ln of the largest over the second singular value, (T // every,). ``angle``:
-      radians from each direction to that of the next lag reported, in [0, pi/2], (T // every - 1,).
-      Where the gap is below the root of rounding the direction is arbitrary, and both angles to it
-      are NaN.
+      ``singular_direction``: the leading singular vector on the side of h_T, up to its sign,
+      (T // every, n_h). ``log_gap``: ln of the largest over the second singular value,
+      (T // every,). ``angle``: radians from each direction to that of the next lag reported, in
+      [0, pi/2], (T // every - 1,). Where the gap is below the root of rounding the direction is
+      arbitrary, and both angles to it are NaN.
 
     Raises:
       ValueError: every is not between 1 and T.
@@ -83,7 +83,7 @@ def leading_directions(
     angle = 2 * jnp.arcsin(jnp.minimum(chord / 2, 0.5**0.5))
     clear = log_gap > jnp.finfo(log_gap.dtype).eps ** 0.5
     angle = jnp.where(clear[1:] & clear[:-1], angle, jnp.nan)
-    return {"direction": direction, "log_gap": log_gap, "angle": angle}
+    return {"singular_direction": direction, "log_gap": log_gap, "angle": angle}
 
 
 def _leading(rows: Scaled) -> tuple[Array, Array]:

@@ -59,7 +59,7 @@ def lyapunov_spectrum(
     Returns:
       ``exponents``: nats per step, descending, (k,); -inf where a direction is lost permanently (a
       silent relu unit, an entry that no later step reads), NaN where a state is not finite.
-      ``standard_error``: of each exponent, from the means over up to ten blocks, (k,).
+      ``exponents_error``: standard errors, from the means over up to ten blocks, (k,).
       ``leading_direction``: the covariant direction of the largest exponent after the last step,
       (n_h,). ``first_non_finite_step``: int32 (), -1 if there is none. A complex state whose step
       is not holomorphic counts as 2 n_h real entries and has as many exponents; each exponent of a
@@ -83,7 +83,7 @@ def lyapunov_spectrum(
     lost = jnp.where(found.first_non_finite_step < 0, jnp.full(k - n_kept, -jnp.inf), jnp.nan)
     return {
         "exponents": jnp.concatenate([exponents[order], lost.astype(exponents.dtype)]),
-        "standard_error": jnp.pad(
+        "exponents_error": jnp.pad(
             found.standard_error()[order], (0, k - n_kept), constant_values=jnp.nan
         ),
         "leading_direction": found.Q[:, 0],

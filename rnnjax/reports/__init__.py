@@ -3,27 +3,26 @@
 Names are loaded when they are first used, so that a report is read and drawn without JAX.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_LOADED_LATER = {
-    "THRESHOLDS": "thresholds",
-    "Comparison": "comparison",
-    "Finding": "finding",
-    "Reading": "readings",
-    "Remedy": "remedy",
-    "Report": "report",
-    "Severity": "finding",
-}
+from rnnjax import lazy
 
-__all__ = [*_LOADED_LATER]
+if TYPE_CHECKING:
+    from rnnjax.reports.comparison import Comparison
+    from rnnjax.reports.finding import Finding, Severity
+    from rnnjax.reports.readings import Reading
+    from rnnjax.reports.remedy import Remedy
+    from rnnjax.reports.report import Report
+    from rnnjax.reports.thresholds import THRESHOLDS
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LOADED_LATER:
-        return getattr(import_module(f"rnnjax.reports.{_LOADED_LATER[name]}"), name)
-    raise AttributeError(f"module 'rnnjax.reports' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__all__ = [
+    "THRESHOLDS",
+    "Comparison",
+    "Finding",
+    "Reading",
+    "Remedy",
+    "Report",
+    "Severity",
+]

@@ -15,7 +15,7 @@ from rnnjax.figures.arrays import unmasked
 Floats = NDArray[np.float64]
 
 FEWEST_FOR_QUANTILES = 5
-"""With fewer examples a band goes from the least to the greatest, as in rnnjax.figures.seeds."""
+"""With fewer examples a band goes from the least to the greatest, as in rnnjax.reductions."""
 
 _FEWEST_POINTS = 5  # of a straight line
 

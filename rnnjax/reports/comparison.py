@@ -193,7 +193,7 @@ class Comparison:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.figures.atomic_file import write_atomically
+        from rnnjax.atomic_file import write_atomically
         from rnnjax.reports.comparison_page import page
 
         write_atomically(Path(path), page(self).encode())

@@ -121,7 +121,7 @@ class Report:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.figures.atomic_file import write_atomically
+        from rnnjax.atomic_file import write_atomically
         from rnnjax.reports.page import page
 
         write_atomically(Path(path), page(self).encode())
@@ -139,7 +139,7 @@ class Report:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.figures.atomic_file import write_atomically
+        from rnnjax.atomic_file import write_atomically
         from rnnjax.reports.file import encoded
 
         write_atomically(Path(path), encoded(self))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from rnnjax.cube_setting import register
 from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.status import SUFFIX, Status, fill_value
@@ -155,7 +156,10 @@ def _insert(
             target.dtype != source.dtype
         ):
             raise StoreError(f"{whose}: {name} has another shape or type than the sweep")
-        there[lanes] = source if lanes else source[0]
+        if lanes:
+            there[lanes] = source
+        else:  # a single number has no view to write to
+            target.values[statics] = source[0]
 
 
 def _check_labels(
@@ -202,6 +206,7 @@ def _blank(axes: Mapping[str, Any], shard: xr.Dataset) -> xr.Dataset:
     """A cube like `shard` over all axes, and no cell computed."""
     import xarray as xr
 
+    register()
     sizes = {axis: len(values) for axis, values in axes.items()}
     cube = xr.Dataset(coords={name: v for name, v in shard.coords.items() if name not in axes})
     for axis, values in axes.items():

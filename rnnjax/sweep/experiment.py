@@ -9,7 +9,7 @@ which `measure` alone is needed:
     coordinates(setting) -> dict of arrays    the inner dimensions, without jax
     variables(setting) -> dict of Variable    what is measured; found by tracing if missing
     figure(cube) -> matplotlib Figure
-    claims(cube) -> list of Claim
+    claims(cube) -> list of Claim             or, in its place, a table ``CLAIMS`` of rows
 
 Without `shared`, `measure` takes the setting alone. `shared` is for random draws, data and trained
 networks: it is a program of its own, whose results all cells with the same values share.
@@ -29,12 +29,14 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnjax import catalog
+from rnnjax.claims import Claim
 from rnnjax.errors import ConfigError, one_of, shown
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.fingerprint import Code, code_of
@@ -42,6 +44,9 @@ from rnnjax.sweep.own_modules import imported
 from rnnjax.sweep.same_code import UNKNOWN
 from rnnjax.sweep.setting import Setting
 from rnnjax.sweep.sources import read_sources
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 PRECISIONS = ("float32", "float64")
 COMPILES = ("well", "quickly")
@@ -64,7 +69,6 @@ class Experiment:
         code: the fingerprints of the code that was loaded; unknown for a function.
         precision: of its sweeps unless the user asks for float64, "float32" or "float64".
         compile: how its programs are compiled, "well" or "quickly".
-        reproduces: the published figures behind its claims, by how the names of the claims begin.
     """
 
     name: str
@@ -79,7 +83,6 @@ class Experiment:
     code: Code = UNKNOWN_CODE
     precision: str = "float32"
     compile: str = "well"
-    reproduces: Mapping[str, str] = field(default_factory=dict)
 
     def measured(self, setting: Any, shared: Any) -> Any:
         """The variables of one cell."""
@@ -131,6 +134,8 @@ def load(name: str, path: Path | None = None) -> Experiment:
         path = find(name)
         given = name if name in catalog.experiment_files() else str(path)
     code, module = _imported(path)
+    if hasattr(module, "claims") and hasattr(module, "CLAIMS"):
+        raise ConfigError("experiment", f"expected claims or CLAIMS in {path}, got both")
     missing = [part for part in ("Setting", "measure") if not hasattr(module, part)]
     if missing:
         raise ConfigError("experiment", f"expected {path} to define {', '.join(missing)}")
@@ -139,6 +144,7 @@ def load(name: str, path: Path | None = None) -> Experiment:
         raise ConfigError("experiment", told)
     functions: dict[str, Any] = {part: getattr(module, part, None) for part in FUNCTIONS}
     _check_signatures(path, functions)
+    functions["claims"] = _claims(module)
     return Experiment(
         given,
         module.Setting,
@@ -147,8 +153,29 @@ def load(name: str, path: Path | None = None) -> Experiment:
         code=code,
         precision=_option(module, "PRECISION", PRECISIONS),
         compile=_option(module, "COMPILE", COMPILES),
-        reproduces=dict(getattr(module, "REPRODUCES", {})),
     )
+
+
+def _claims(module: ModuleType) -> Callable[[xr.Dataset], list[Claim]] | None:
+    """What a file claims of a cube: by its table, or by its function; None if it claims nothing."""
+    if hasattr(module, "CLAIMS"):
+        from rnnjax.claims import evaluate
+
+        return partial(evaluate, module.CLAIMS)
+    if not hasattr(module, "claims"):
+        return None
+    published: Mapping[str, str] = getattr(module, "REPRODUCES", {})
+
+    def claims(cube: xr.Dataset) -> list[Claim]:
+        return [_reproducing(claim, published) for claim in module.claims(cube)]
+
+    return claims
+
+
+def _reproducing(claim: Claim, published: Mapping[str, str]) -> Claim:
+    """A claim with the published figure that ``REPRODUCES`` names for the start of its name."""
+    papers = [paper for start, paper in published.items() if claim.name.startswith(start)]
+    return replace(claim, reproduces=papers[0]) if papers else claim
 
 
 def _option(module: ModuleType, name: str, choices: tuple[str, ...]) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from rnnjax.catalog import PACKAGE
 from rnnjax.sweep.normal_form import digest_of, normalised
 
-# Commands, figures, clusters and what a sweep does besides computing decide no cell. All else may
-# be used by an experiment, `theory` and `decks` too.
-_DECIDE_NOTHING = ("cli", "cluster", "figures", "catalog.py", "errors.py", "lazy.py")
+# Commands, figures, claims, clusters and what a sweep does besides computing decide no cell. All
+# else may be used by an experiment, `theory` and `decks` too.
+_DECIDE_NOTHING = ("cli", "claims", "cluster", "figures", "atomic_file.py", "catalog.py",
+                   "cube_setting.py", "errors.py", "lazy.py", "reductions")  # fmt: skip
 _COMPUTING = {"axes", "axis", "backend", "compute", "config", "inferred", "options", "plan",
               "programs", "reading", "setting", "shard", "shared", "status"}  # fmt: skip
 

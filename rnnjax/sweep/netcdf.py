@@ -10,6 +10,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnjax.cube_setting import register
 from rnnjax.sweep.files import OF_THE_MACHINE, StoreError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def decode(data: bytes, path: Path) -> xr.Dataset:
     import h5py
     import xarray as xr
 
+    register()
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             _refuse_traps(file, len(data))

@@ -52,7 +52,8 @@ def test_spectra(name):
 
 # What tells of the steps before, of itself, or of the weights alone.
 MAY_BE_FINITE = {
-    "first_non_finite_step", "layer", "log_norm_by_length", "leading_direction", "standard_error",
+    "first_non_finite_step", "layer_of_exponent", "log_norm_by_length", "leading_direction",
+    "exponents_error",
 }  # fmt: skip
 
 

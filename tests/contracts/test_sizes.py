@@ -115,7 +115,7 @@ def test_a_probe_of_one_step(name, n_steps):
         return
     for key, value in run().items():
         for leaf in jax.tree.leaves(value):
-            undefined = key in ("standard_error", "log_gap", "angle", "curvature")
+            undefined = key in ("exponents_error", "log_gap", "angle", "curvature")
             # Weights on the state contribute nothing at the first step, which begins at 0.
             is_none = np.isneginf(leaf) & key.startswith("log_contribution")
             assert undefined or np.all(np.isfinite(leaf) | is_none), key
@@ -193,7 +193,7 @@ def test_growth_that_is_the_same_at_every_step_has_no_error():
             cell, None, cell.init(KEY), batch, n_discarded=0 if every is None else every
         )
         np.testing.assert_allclose(found["exponents"], np.log(0.9), atol=1e-12)
-        assert np.all(found["standard_error"] < 1e-12)
+        assert np.all(found["exponents_error"] < 1e-12)
 
 
 def silent(cell, params, x):

@@ -3,42 +3,58 @@
 import sys
 
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 
 from rnnjax.figures import (
+    BLUE,
+    Frame,
+    Look,
     colour_bar,
-    curve_handles,
-    decay_curves,
+    curves,
+    direct_labels,
+    dot_rows,
     heat_map,
-    letter_panels,
+    level,
+    maps,
+    matrix,
     not_finite_handle,
-    ordered_colours,
+    outcome_rows,
     overlay_contours,
     overlay_line,
     save_figure,
+    scatter,
     styled,
+    ticks,
 )
+from rnnjax.reductions import tabulate
 
 
 def draw() -> Figure:
-    """Draws a heat map with a gap, lines over it, and decay curves with a theory."""
+    """Draws every kind: heat maps with a gap and lines over them, curves, dots and a matrix."""
     lag, gain = np.arange(9), np.array([0.5, 1.0, 2.0])
-    values = np.outer(np.log10(gain), lag)
-    hatched = np.where(values > 2.3, np.inf, values)
+    values = tabulate(lambda g, k: k * np.log10(g), gain=gain, lag=lag)
+    hatched = values.where(values <= 2.3, np.inf)
+    seeds = values + xr.DataArray(np.linspace(-0.2, 0.2, 6), dims="seed")
+    ends = seeds.isel(lag=-1)
     with styled():
-        figure = Figure(figsize=(5, 2.2))
-        left, right = figure.subplots(1, 2)
-        mesh = heat_map(left, lag, gain, hatched, limit=2, x_label="lag $k$", y_label="gain $g$")
-        overlay_line(left, lag, np.ones(9))
-        overlay_contours(left, lag, gain, values, levels=[-1, 1])
-        colour_bar(mesh, left, label=r"$\log_{10}\|J\|$")
-        labels, colours = ["0.5", "1", "2"], ordered_colours(3)
-        seeds = [row + np.linspace(-0.2, 0.2, 6)[:, None] for row in values]
-        decay_curves(right, lag, seeds, labels=labels, colours=colours, theory=[values])
-        letter_panels([left, right])
-        handles = [*curve_handles(labels, colours, ["theory"]), not_finite_handle()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    return figure
+        frame = Frame(3, 3, n=7, height=5)
+        a, b, c, d, e, f, g = frame.panels
+        mesh = heat_map(a, lag, gain, hatched, limit=2, x_label="lag $k$", y_label="gain $g$")
+        overlay_line(a, lag, np.ones(9))
+        overlay_contours(a, lag, gain, values, levels=[-1, 1])
+        colour_bar(mesh, a, label=r"$\log_{10}\|J\|$")
+        maps(b, hatched, x="lag", y="gain")
+        legend = curves(c, seeds, over="lag", each="gain", band="seed", theory={"theory": values})
+        direct_labels(c, legend[:3])
+        dot_rows(d, ends, rows="gain", median=True, beyond=2, count="finite")
+        outcome_rows(e, [*ends.values], labels="abc", colours=["r", "g", "b"], failed=[0, 1, 2],
+                     limits=(-3, 3))  # fmt: skip
+        scatter(f, values, ends, each="gain", diagonal=True)
+        matrix(g, values, rows="gain", columns="lag", number="{:.1f}".format)
+        level(f, y=0, text="zero")
+        ticks(f, "x", [-2, 0, 2])
+        return frame.finished([*legend, Look("look", BLUE, "o").handle(), not_finite_handle()])
 
 
 if __name__ == "__main__":

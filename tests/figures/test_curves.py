@@ -1,13 +1,14 @@
-"""Decay curves: quantiles that drop no seed, lines that end where the numbers end."""
+"""Curves: quantiles that drop no seed, lines that end where the numbers end, theory beside them."""
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
-from rnnjax.figures import curve_handles, decay_curves, ordered_colours, seed_band, styled
+from rnnjax.figures import Look, curves, ordered_colours, styled
 
 inf, nan = np.inf, np.nan
 
@@ -18,10 +19,23 @@ def ax():
         yield Figure(figsize=(3, 2)).subplots()
 
 
+def seeds(samples):
+    """A variable over seed and lag."""
+    return xr.DataArray(
+        np.asarray(samples, dtype=float),
+        coords={"lag": np.arange(np.shape(samples)[1])},
+        dims=("seed", "lag"),
+    )
+
+
+def gains(samples):
+    """A variable over gain and lag."""
+    values = seeds(samples).rename(seed="gain")
+    return values.assign_coords(gain=0.5 * (1 + np.arange(len(samples))))
+
+
 def _one_curve(ax, samples, **more):
-    samples = np.asarray(samples, dtype=float)
-    x = np.arange(samples.shape[1])
-    (line,) = decay_curves(ax, x, [samples], labels=["a"], colours=["#336699"], **more)
+    line, *_ = curves(ax, seeds(samples), over="lag", band="seed", **more)
     return line
 
 
@@ -29,51 +43,8 @@ def _bands(ax):
     return [c for c in ax.collections if isinstance(c, PolyCollection)]
 
 
-def test_finite_band_is_the_quantiles():
-    samples = np.random.default_rng(1).normal(size=(12, 7))
-    assert_allclose(np.stack(seed_band(samples)), np.quantile(samples, [0.1, 0.5, 0.9], axis=0))
-
-
-@pytest.mark.parametrize("n_seed", [1, 2, 4])
-def test_few_seeds_have_the_band_of_all_seeds(n_seed):
-    samples = np.random.default_rng(2).normal(size=(n_seed, 3))
-    low, median, high = seed_band(samples)
-    assert_array_equal(low, samples.min(axis=0))
-    assert_array_equal(high, samples.max(axis=0))
-    assert_allclose(median, np.median(samples, axis=0))
-
-
-def test_five_seeds_have_quantiles():
-    assert seed_band([[0], [1], [2], [3], [4]]).low == pytest.approx(0.4)
-
-
-@pytest.mark.parametrize(
-    ("seeds", "low", "median", "high"),
-    [
-        ([-inf, -2, -1], -inf, -2, -1),  # the vanished seed has a rank: not -1.5
-        ([-inf, -inf, -1], -inf, -inf, -1),
-        ([-inf, -1], -inf, -inf, -1),
-        ([1, 2, inf], 1, 2, inf),
-        ([1, inf, inf], 1, inf, inf),
-        ([-inf, inf], -inf, nan, inf),
-        ([nan, 1, 2], nan, nan, nan),
-        ([-inf] * 2 + [0] * 9, -inf, 0, 0),  # the quantile falls on a rank: no 0 * inf
-        ([-inf] * 5, -inf, -inf, -inf),
-    ],
-)
-def test_seeds_that_are_not_finite_are_ranked_and_never_dropped(seeds, low, median, high):
-    band = seed_band(np.array(seeds)[:, None])
-    assert_array_equal(np.concatenate(band), [low, median, high])
-
-
-def test_masked_seed_counts_as_nan():
-    assert np.isnan(seed_band(np.ma.array([[1.0], [2.0]], mask=[[True], [False]])).median).all()
-
-
-@pytest.mark.parametrize("samples", [np.zeros(3), np.zeros((0, 3)), np.zeros((1, 2, 3))])
-def test_band_refuses_what_is_not_seed_by_x(samples):
-    with pytest.raises(ValueError, match="n_seed"):
-        seed_band(samples)
+def _dots(ax):
+    return [x for line in ax.lines if line.get_marker() == "." for x in line.get_xdata()]
 
 
 def test_the_line_is_the_median_and_not_the_mean(ax):
@@ -81,26 +52,32 @@ def test_the_line_is_the_median_and_not_the_mean(ax):
     assert_array_equal(line.get_ydata(), [0, 0])
 
 
-def test_the_band_polygon_follows_the_quantiles(ax):
-    _one_curve(ax, [[0, -1], [0, 0], [0, 2]])
+@pytest.mark.parametrize(("edges", "low", "high"), [("quantiles", 0.4, 3.6), ("extremes", 0, 4)])
+def test_the_band_polygon_follows_its_edges(ax, edges, low, high):
+    _one_curve(ax, [[n, 0] for n in range(5)], edges=edges)
     (band,) = _bands(ax)
-    corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
-    assert corners == {(0, 0), (1, -1), (1, 2)}
+    corners = band.get_paths()[0].vertices
+    assert {round(y, 9) for x, y in corners if x == 0} == {low, high}
+    assert {y for x, y in corners if x == 1} == {0}
 
 
 def test_a_curve_ends_with_a_dot_where_the_median_is_not_finite(ax):
     line = _one_curve(ax, [[0, -1, -2, -inf, -inf], [0, -1, -2, -3, -inf], [0, -1, -2, -inf, -inf]])
     assert_array_equal(line.get_ydata(), [0, -1, -2, nan, nan])
-    assert line.get_markevery() == [2] and line.get_marker() == "."
+    assert _dots(ax) == [2] and line.get_marker() == "None"
     assert _bands(ax)[0].get_paths()[0].vertices[:, 0].max() == 2
 
 
 def test_points_beside_a_gap_and_lonely_points_are_marked(ax):
-    line = _one_curve(ax, [[0, nan, 1, nan, 2, 3, inf, 4, 5]])
-    assert line.get_markevery() == [0, 2, 4, 5, 7]
-    assert _one_curve(ax, [[7]]).get_markevery() == [0]
-    assert _one_curve(ax, [[7, 8]]).get_markevery() == []
+    _one_curve(ax, [[0, nan, 1, nan, 2, 3, inf, 4, 5]])
+    assert _dots(ax) == [0, 2, 4, 5, 7]
     assert len(_bands(ax)[0].get_paths()) == 4
+
+
+@pytest.mark.parametrize(("samples", "dots"), [([[7]], [0]), ([[7, 8]], [])])
+def test_only_a_lonely_point_of_a_whole_curve_is_marked(ax, samples, dots):
+    _one_curve(ax, samples)
+    assert _dots(ax) == dots
 
 
 def test_an_infinite_band_edge_runs_off_the_panel(ax):
@@ -122,82 +99,111 @@ def test_a_curve_without_a_finite_point_draws_nothing_and_raises_nothing(ax):
     ax.figure.draw_without_rendering()
 
 
-def test_theories_are_dashed_then_dotted_in_a_darker_tone(ax):
-    _one_curve(ax, [[0, 1]], theory=[[[0, 1]], [[0, inf]]])
+def test_each_value_has_a_curve_in_ordered_colours_with_its_label(ax):
+    first, second = curves(ax, gains([[0, 1], [2, 3]]), over="lag", each="gain", label="$g$ = {:g}")
+    assert [line.get_label() for line in (first, second)] == ["$g$ = 0.5", "$g$ = 1"]
+    assert [line.get_color() for line in (first, second)] == ordered_colours(2)
+    assert_array_equal(second.get_ydata(), [2, 3])
+
+
+def test_looks_choose_what_is_drawn_and_in_which_order(ax):
+    values = xr.DataArray(
+        [[0, 1], [2, 3], [4, 5]],
+        coords={"rule": ["a", "b", "c"], "lag": [0, 1]},
+        dims=("rule", "lag"),
+    )
+    looks = {
+        "c": Look("third", "#ff0000", "s"),
+        "d": Look("", "#00ff00"),
+        "a": Look("one", "#0000ff"),
+    }
+    lines = curves(ax, values, over="lag", each="rule", looks=looks)
+    assert [(line.get_label(), line.get_marker()) for line in lines] == [
+        ("third", "s"),
+        ("one", "None"),
+    ]
+    assert_array_equal(lines[0].get_ydata(), [4, 5])
+
+
+def test_texts_label_themselves_and_numbers_have_a_true_minus(ax):
+    words = gains([[0, 1]]).assign_coords(gain=["tanh-like"]).rename(gain="activation")
+    numbers = gains([[0, 1]]).assign_coords(gain=[-0.5])
+    (line,) = curves(ax, words, over="lag", each="activation")
+    assert line.get_label() == "tanh-like"
+    (line,) = curves(ax, numbers, over="lag", each="gain")
+    assert line.get_label() == "gain = \N{MINUS SIGN}0.5"
+
+
+def test_theories_of_each_curve_are_dashed_then_dotted_in_a_darker_tone(ax):
+    line, *entries = curves(
+        ax, gains([[0, 1]]), over="lag", each="gain",
+        theory={"mean field": gains([[0, 1]]), "bound": gains([[0, inf]])},
+    )  # fmt: skip
     median, dashed, dotted = ax.lines
+    assert median is line and [entry.get_label() for entry in entries] == ["mean field", "bound"]
     assert dashed.is_dashed() and dotted.is_dashed() and not median.is_dashed()
     assert dashed._unscaled_dash_pattern != dotted._unscaled_dash_pattern
+    assert entries[0]._unscaled_dash_pattern == dashed._unscaled_dash_pattern
     assert dashed.get_zorder() > median.get_zorder()
     shares = np.divide(to_rgb(dashed.get_color()), to_rgb(median.get_color()))
     assert shares.max() < 0.6 and np.ptp(shares) < 0.02
     assert_array_equal(dotted.get_ydata(), [0, nan])
 
 
-def test_lengths_that_do_not_match_are_refused(ax):
-    good = {"labels": ["a"], "colours": ["red"]}
-    for more, words in [
-        ({"labels": []}, "labels"),
-        ({"colours": ["red", "blue"]}, "colours"),
-        ({"theory": [[[0, 1], [0, 1]]]}, "theory lines"),
-        ({"theory": [[[0, 1, 2]]]}, "theory lines"),
-        ({"theory": [[[0, 1]]] * 4}, "at most 3"),
-    ]:
-        with pytest.raises(ValueError, match=words):
-            decay_curves(ax, [0, 1], [[[0, 1]]], **good | more)
-    with pytest.raises(ValueError, match="lags"):
-        decay_curves(ax, [0, 1, 2], [[[0, 1]]], **good)
-    assert len(ax.lines) == 0
+def test_a_theory_for_all_curves_may_have_points_of_its_own(ax):
+    fine = xr.DataArray(np.linspace(0, 1, 5), coords={"lag": np.linspace(0, 1, 5)}, dims="lag")
+    curves(ax, gains([[0, 1], [0, 2]]), over="lag", each="gain", theory={"line": fine})
+    assert len(ax.lines) == 3 and len(ax.lines[-1].get_xdata()) == 5
 
 
-def test_legend_entries_match_the_lines(ax):
-    line = _one_curve(ax, [[0, 1]], theory=[[[0, 1]]])
-    solid, dashed = curve_handles(["a"], ["#336699"], ["mean field"])
-    assert (solid.get_color(), solid.get_label()) == (line.get_color(), "a")
-    assert dashed._unscaled_dash_pattern == ax.lines[1]._unscaled_dash_pattern
-    assert dashed.get_label() == "mean field"
+def test_panels_share_what_is_said_and_are_titled_by_their_values():
+    with styled():
+        panels = Figure().subplots(1, 2)
+    values = xr.concat([gains([[0, 1]]), gains([[2, 3]])], "activation")
+    values = values.assign_coords(activation=["tanh", "relu"])
+    theory = {"line": gains([[5, 6]])}
+    curves(panels, values, over="lag", each="gain", panels="activation", theory=theory,
+           ylabel="norm", level=0)  # fmt: skip
+    assert [ax.get_title() for ax in panels] == ["tanh", "relu"]
+    assert [ax.get_ylabel() for ax in panels] == ["norm", ""]
+    median, predicted, level = panels[1].lines
+    assert_array_equal(median.get_ydata(), [2, 3])
+    assert_array_equal(predicted.get_ydata(), [5, 6])
+    assert_array_equal(level.get_ydata(), [0, 0])
 
 
-_COLOUR_BLIND = {  # Machado, Oliveira, Fernandes 2009, severity 1; rows act on linear RGB
-    "normal": np.eye(3),
-    "protan": [
-        [0.152286, 1.052583, -0.204868],
-        [0.114503, 0.786281, 0.099216],
-        [-0.003882, -0.048116, 1.051998],
+def test_labels_come_from_the_attributes_unless_they_are_given(ax):
+    values = gains([[0, 1]])
+    values["lag"].attrs = {"long_name": "lag $k$", "units": "steps"}
+    curves(ax, values.assign_attrs(long_name="log norm", units="nat"), over="lag", each="gain")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("lag $k$ (steps)", "log norm (nat)")
+    curves(ax, values.rename("norm"), over="lag", each="gain", xlabel="k", ylim=(-3, 3))
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_ylim()) == ("k", "norm", (-3, 3))
+
+
+def test_the_horizontal_axis_may_be_any_coordinate(ax):
+    values = gains([[0, 1]]).assign_coords(seen=("lag", [10, 30]))
+    (line,) = curves(ax, values, over="seen", each="gain")
+    assert_array_equal(line.get_xdata(), [10, 30])
+    assert ax.get_xlabel() == "seen"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "curves over lag, got gain, lag: select or reduce first"),
+        ({"each": "gain", "band": "seed"}, "curves over gain, lag, seed, got gain, lag"),
+        ({"each": "gain", "theory": {"a": gains([[0, 1]])["gain"]}}, "'lag'|lag"),
+        ({"each": "gain", "theory": dict.fromkeys("abcd", gains([[0, 1]]))}, "at most 3 theories"),
+        ({"each": "gain", "looks": Look("a", "red")}, "a look for each value of gain"),
+        ({"panels": "gain"}, "a panel for each of 2 values of gain, got 1"),
     ],
-    "deutan": [
-        [0.367322, 0.860646, -0.227968],
-        [0.280085, 0.672501, 0.047413],
-        [-0.011820, 0.042940, 0.968881],
-    ],
-    "tritan": [
-        [1.255528, -0.076749, -0.178779],
-        [-0.078411, 0.930809, 0.147602],
-        [0.004733, 0.691367, 0.303900],
-    ],
-}
-_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_in_one_line(ax, more, words):
+    with pytest.raises((ValueError, KeyError), match=words):
+        curves(ax, gains([[0, 1], [2, 3]]), over="lag", **more)
 
 
-def _lab(colours, sight):
-    encoded = np.array([to_rgb(colour) for colour in colours])
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.transpose(_COLOUR_BLIND[sight]), 0, 1)
-    ratio = seen @ _TO_XYZ.T / [0.9505, 1.0, 1.089]
-    f = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
-    return np.stack(
-        [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1
-    )
-
-
-@pytest.mark.parametrize("sight", _COLOUR_BLIND)
-def test_ordered_colours_are_told_apart_from_each_other_and_from_white(sight):
-    lab = _lab(ordered_colours(5), sight)
-    assert (np.diff(lab[:, 0]) > 3).all()
-    assert np.linalg.norm(np.diff(lab, axis=0), axis=1).min() > 10
-    assert np.linalg.norm(lab - [100, 0, 0], axis=1).min() > 40
-
-
-def test_ordered_colours_number_as_asked():
-    assert [len(set(ordered_colours(n))) for n in (1, 2, 9)] == [1, 2, 9]
-    with pytest.raises(ValueError, match="at least 1"):
-        ordered_colours(0)
+def test_several_panels_need_their_dim():
+    with pytest.raises(ValueError, match="one panel, got 2: name their dim by panels="):
+        curves(Figure().subplots(1, 2), gains([[0, 1]]), over="lag", each="gain")

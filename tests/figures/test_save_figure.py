@@ -78,7 +78,7 @@ def test_the_cells_are_an_image_and_the_file_is_small(two_builds):
 
 def test_png_has_200_dots_per_inch(two_builds):
     with Image.open(two_builds[0] / "figure.png") as png:
-        assert png.size == (1000, 440)
+        assert png.size == (1440, 1000)
 
 
 def _small_figure():

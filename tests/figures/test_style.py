@@ -35,7 +35,7 @@ def test_settings_come_back_after_an_error():
     assert matplotlib.rcParams["font.size"] == before
 
 
-@pytest.mark.parametrize("statement", ["import rnnjax.figures", "from rnnjax.figures import Claim"])
+@pytest.mark.parametrize("statement", ["import rnnjax.figures", "from rnnjax.claims import Claim"])
 def test_claims_are_there_without_jax_xarray_and_matplotlib(statement):
     root = Path(__file__).parents[2]
     heavy = {"jax", "flax", "xarray", "matplotlib", "numpy"}

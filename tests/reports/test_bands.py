@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnnjax.figures.seeds import seed_band
+from rnnjax.reductions import seed_band
 from rnnjax.reports.bands import (
     Band,
     band,

@@ -11,6 +11,7 @@ import pytest
 from rnnjax.cli import main
 from rnnjax.cluster import client, worker
 from rnnjax.sweep import files
+from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.merge import merge
@@ -66,7 +67,7 @@ def refused(capsys, edit, *arguments):
 
 
 def config_stays(edit):
-    return edit.what != "a default of Config"
+    return edit.what != "a default of Setting"
 
 
 @pytest.mark.parametrize("edit", one_in(5, EDITS), ids=lambda edit: edit.what)
@@ -236,8 +237,9 @@ def aged(out, new):
         )  # fmt: skip
         keys = (CELLS, LIBRARY, "sweep_code")
         store.commit(group, shard, {k: v for k, v in receipt.items() if k not in keys})
-    store.collect(load(old.spec["experiment"]).config.model_validate_json(
-        json.dumps(old.spec["config"])).axes.model_dump())  # fmt: skip
+    setting = load(old.spec["experiment"]).setting
+    axes = parse_config(setting, old.spec["config"]).axes
+    store.collect({axis.name: axis.labels for axis in axes})
     return store
 
 

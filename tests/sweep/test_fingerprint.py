@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnjax import catalog
-from rnnjax.sweep.fingerprint import COMPUTING, SHOWING, code_of
+from rnnjax.sweep.fingerprint import SHOWING, code_of
 from rnnjax.sweep.library import fingerprint_of
 from rnnjax.sweep.same_code import changed
 from rnnjax.sweep.sources import read_sources
@@ -51,7 +51,7 @@ def test_experiments_written_anew_have_the_same_code(tmp_path, path):
     copy, before = tmp_path / "other.py", code_in(path)
     copy.write_text(ast.unparse(ast.parse(path.read_text())))
     assert code_in(copy) == before
-    assert {*COMPUTING} <= {*before.definitions}
+    assert {"Setting", "measure"} <= {*before.definitions}
     assert not {*SHOWING} & {*before.definitions}
 
 
@@ -179,6 +179,12 @@ def test_every_version_of_python_makes_the_same_fingerprint(tmp_path):
     assert code_of_text(tmp_path, text).cells == "1-11ecd9cdc423da89"
 
 
+def test_a_table_of_claims_is_shown_and_computes_nothing(tmp_path):
+    text = "def bound(): return {}\nCLAIMS = (bound,)\ndef measure(): return 1\n"
+    before, after = (code_of_text(tmp_path, text.format(n)) for n in (1, 2))
+    assert before.cells == after.cells and before.shown != after.shown
+
+
 def test_the_code_of_the_library_counts_where_it_computes(tmp_path):
     copy = tmp_path / "rnnjax"
     shutil.copytree(catalog.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -187,6 +193,9 @@ def test_the_code_of_the_library_counts_where_it_computes(tmp_path):
         ("scan.py", "\n# a comment\n", False),
         ("cli/keys.py", "\nA = 1\n", False),
         ("figures/style.py", "\nA = 1\n", False),
+        ("claims/rows.py", "\nA = 1\n", False),
+        ("reductions/along.py", "\nA = 1\n", False),
+        ("cube_setting.py", "\nA = 1\n", False),
         ("sweep/store.py", "\nA = 1\n", False),
         ("sweep/programs.py", "\nA = 1\n", True),
         ("theory/__init__.py", "\nA = 1\n", True),

@@ -95,7 +95,7 @@ def figure(cube):
 
 def claims(cube):
     """One exact number: the first norm is that of ones."""
-    from rnnjax.figures import Claim
+    from rnnjax.claims import Claim
 
     first = float(cube["log_norm"][0, 0, 0, 0])
     expected = 0.5 * math.log(json_config(cube)["n_h"])

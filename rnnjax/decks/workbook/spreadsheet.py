@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from rnnjax.atomic_file import write_atomically
 from rnnjax.errors import ConfigError, one_line, shown
-from rnnjax.figures.atomic_file import write_atomically
 
 _MAX_BYTES = 100_000_000  # of a file once unpacked: far more than any sheet of data pairs
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rnnjax.figures.claims import Claim, expectation
+from rnnjax.claims.claim import Claim, expectation
 
 _HEADER = ("paper", "number", "published or exact", "here", "verdict", "check", "run time")
 _TITLE = """# Published figures and their numbers
@@ -17,16 +17,14 @@ the exact one stands in its place. A number that does not reproduce stays here a
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A claim that reproduces something published.
+    """A claim that reproduces something published, and where it was found.
 
     Attributes:
-        paper: the paper and its figure, table or formula.
-        claim: the number.
+        claim: the number; its `reproduces` names the paper and the figure, table or formula.
         folder: the folder of the result, below results/.
         run_time: of the experiment, as its docstring says.
     """
 
-    paper: str
     claim: Claim
     folder: str
     run_time: str
@@ -34,7 +32,7 @@ class Reproduced:
 
 def papers_page(found: Iterable[Reproduced]) -> str:
     """Writes the page as Markdown, sorted by paper."""
-    rows = [_row(one) for one in sorted(found, key=lambda one: one.paper)]
+    rows = [_row(one) for one in sorted(found, key=lambda one: one.claim.reproduces)]
     return _TITLE + "\n".join([_line(_HEADER), _line(["---"] * len(_HEADER)), *rows]) + "\n"
 
 
@@ -42,7 +40,7 @@ def _row(one: Reproduced) -> str:
     claim = one.claim
     return _line(
         (
-            one.paper,
+            claim.reproduces,
             claim.name,
             expectation(claim),
             f"{claim.measured:.6g}",

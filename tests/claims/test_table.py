@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from rnnjax.figures import Claim, claims_table, claims_to_json, write_claims
+from rnnjax.claims import Claim, claims_table, claims_to_json, write_claims
 
 inf, nan = math.inf, math.nan
 

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from rnnjax import catalog
+from rnnjax.claims import Claim
+from rnnjax.claims.papers import Reproduced, papers_page
 from rnnjax.cli import main
-from rnnjax.figures import Claim
-from rnnjax.figures.papers import Reproduced, papers_page
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_row_says_what_was_published_and_what_was_found():
-    claims = [Claim("|a|", 1.0, 2.0, 0.5, "source"), Claim("b", 2.1, 2.0, 0.5, "source")]
-    pairs = zip("ZA", claims, strict=True)
-    found = [Reproduced(paper, claim, "x", "a minute") for paper, claim in pairs]
+    first = Claim("|a|", 1.0, 2.0, 0.5, "source", reproduces="Z")
+    second = Claim("b", 2.1, 2.0, 0.5, "source", reproduces="A")
+    found = [Reproduced(claim, "x", "a minute") for claim in (first, second)]
     rows = papers_page(found).splitlines()[-2:]
     assert rows[0].startswith("| A | b | = 2 +/- 0.5 | 2.1 | yes |")
     assert (

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from rnnjax.figures.claims import Claim, expectation
+from rnnjax.claims.claim import Claim, expectation
 
 _INDENT = 6
 

@@ -1,0 +1,111 @@
+"""Marks on panels: levels with their words, ticks at the values of an axis, labels on curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+
+_BOX = {"facecolor": "#ffffff", "alpha": 0.8, "linewidth": 0, "pad": 0.8}
+
+
+def level(
+    panel: Axes,
+    *,
+    x: float | None = None,
+    y: float | None = None,
+    text: str = "",
+    dashes: Any = "-",
+    **line: Any,
+) -> Line2D:
+    """Draws a thin line across a panel behind its curves, such as chance or a published number.
+
+    Args:
+        panel: the panel.
+        x: where a vertical line stands.
+        y: where a horizontal line lies; exactly one of the two.
+        text: words on the line: at its right end, or beside its top.
+        dashes: as in matplotlib; solid by default.
+        line: other arguments of the line for matplotlib; a `label` puts it into the legend.
+
+    Returns:
+        The line.
+
+    Raises:
+        ValueError: both or none of x and y are given.
+    """
+    if (x is None) == (y is None):
+        raise ValueError(f"expected x or y, got x = {x} and y = {y}")
+    style = {"color": "#b0b0b0", "linewidth": 0.6, "linestyle": dashes, "zorder": 0, **line}
+    words: dict[str, Any] = {
+        "fontsize": 6.5,
+        "color": "#404040",
+        "bbox": _BOX,
+        "zorder": 5,
+        "ha": "right",
+    }
+    if y is not None:
+        if text:
+            panel.text(1, y, text, va="center", transform=panel.get_yaxis_transform(), **words)
+        return panel.axhline(y, **style)
+    assert x is not None
+    if text:
+        place: dict[str, Any] = {
+            "va": "top",
+            "rotation": 90,
+            "transform": panel.get_xaxis_transform(),
+        }
+        panel.text(x, 0.98, text, **{**words, **place})
+    return panel.axvline(x, **style)
+
+
+def ticks(
+    panel: Axes,
+    axis: Literal["x", "y"],
+    values: ArrayLike,
+    words: Sequence[str] | None = None,
+    **text: Any,
+) -> None:
+    """Puts ticks at the values of an axis and nowhere else.
+
+    Args:
+        panel: the panel.
+        axis: "x" or "y".
+        values: where the ticks stand.
+        words: their labels; the numbers by default.
+        text: arguments of the labels for matplotlib, such as rotation.
+    """
+    places = np.asarray(values)
+    set_ticks = panel.set_xticks if axis == "x" else panel.set_yticks
+    set_ticks(places, words if words is not None else [f"{v:g}" for v in places], **text)
+    set_ticks([], minor=True)
+
+
+def direct_labels(panel: Axes, lines: Iterable[Line2D], *, distance: float = 0.06) -> None:
+    """Writes the label of each curve at its right end, in its colour, in place of a legend.
+
+    Labels that would lie on one another are moved apart. They stand outside of the panel, so its
+    limits must have been set.
+
+    Args:
+        panel: the panel.
+        lines: curves, as `curves` returns them; those without a finite point are left out.
+        distance: the least distance between two labels, as a share of the panel's height.
+    """
+    to_panel = panel.transData + panel.transAxes.inverted()
+    ends = []
+    for line in lines:
+        points = np.column_stack([np.asarray(data, dtype=float) for data in line.get_data()])
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points):
+            height = float(to_panel.transform(points[-1])[1])
+            ends.append((float(np.clip(height, 0, 1)), line))
+    lowest = -np.inf
+    for height, line in sorted(ends, key=lambda end: end[0]):
+        lowest = max(height, lowest + distance)
+        text: dict[str, Any] = {"va": "center", "fontsize": 6.5, "color": line.get_color()}
+        panel.text(1.01, lowest, str(line.get_label()), transform=panel.transAxes, **text)

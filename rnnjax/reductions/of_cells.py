@@ -1,0 +1,110 @@
+"""Numbers of all cells together: the largest one, gaps to what is expected, tables of theory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def cells(values: xr.DataArray, where: xr.DataArray) -> np.ndarray:
+    """Selects the values of some cells.
+
+    Args:
+        values: any dims.
+        where: which cells, over some of these dims.
+
+    Returns:
+        The values, (n_cell,).
+    """
+    chosen: np.ndarray = values.values[where.broadcast_like(values).transpose(*values.dims).values]
+    return chosen
+
+
+def largest(
+    values: xr.DataArray, where: xr.DataArray | None = None, *, skip_nan: bool = False
+) -> float:
+    """Finds the largest of all values.
+
+    Args:
+        values: any dims.
+        where: the cells that count, over some of these dims; all by default.
+        skip_nan: leave NaN out; by default one NaN makes the result NaN, which fails a claim.
+
+    Returns:
+        The largest value; NaN where no cell counts.
+    """
+    numbers = values.values if where is None else cells(values, where)
+    if skip_nan:
+        numbers = numbers[~np.isnan(numbers)]
+    return float(np.max(numbers)) if numbers.size else np.nan
+
+
+def smallest(
+    values: xr.DataArray, where: xr.DataArray | None = None, *, skip_nan: bool = False
+) -> float:
+    """Finds the smallest of all values; see `largest`."""
+    return -largest(-values, where, skip_nan=skip_nan)
+
+
+def finite_states(cube: xr.Dataset) -> xr.DataArray:
+    """Finds the cells whose forward pass stayed finite, which alone have a gradient to speak of."""
+    return cube["first_non_finite_step"] == -1
+
+
+def gap(found: xr.DataArray, expected: xr.DataArray | float) -> xr.DataArray:
+    """Computes |found - expected|, which is 0 where both are the same infinity."""
+    return abs(found - expected).where(found != expected, 0.0)
+
+
+def relative_gap(
+    found: xr.DataArray, expected: xr.DataArray | float, least: float = 0.0
+) -> xr.DataArray:
+    """Computes |found - expected| / max(|expected|, least), 0 where both are equal.
+
+    Args:
+        found: measured values.
+        expected: of the same unit; an exact 0 must be met exactly, unless `least` is positive.
+        least: magnitude below which the gap is judged absolutely.
+    """
+    difference = gap(found, expected)
+    size: Any = np.maximum(abs(expected), least)  # type: ignore[call-overload]
+    return (difference / size).where(difference != 0, 0.0)
+
+
+def shares_below(values: xr.DataArray) -> xr.DataArray:
+    """Computes the distribution of all values: the share below each, over the dim ``value``."""
+    import xarray as xr
+
+    ordered = np.sort(values.values.ravel())
+    shares = (np.arange(len(ordered)) + 0.5) / len(ordered)
+    return xr.DataArray(shares, coords={"value": ordered}, dims="value")
+
+
+def tabulate(function: Callable[..., Any], **axes: ArrayLike) -> xr.DataArray:
+    """Evaluates a function of numbers at every combination of the values of axes.
+
+    Args:
+        function: takes one value of each axis, in their order; returns a number.
+        axes: the values by the name of the axis, such as the coordinates of a cube.
+
+    Returns:
+        The numbers over these axes, in their order; None becomes NaN.
+
+    Example:
+        >>> float(tabulate(lambda g, k: g**k, gain=[1.0, 2.0], lag=[0, 3]).sel(gain=2, lag=3))
+        8.0
+    """
+    import xarray as xr
+
+    coordinates = {axis: np.asarray(values) for axis, values in axes.items()}
+    numbers = [function(*values) for values in product(*coordinates.values())]
+    shape = [len(values) for values in coordinates.values()]
+    table = np.array(numbers, dtype=float).reshape(shape)
+    return xr.DataArray(table, coords=coordinates, dims=[*coordinates])

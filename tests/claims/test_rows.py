@@ -1,0 +1,196 @@
+"""Tables of claims: what is selected, left out, named, inherited and refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rnnjax.claims import ClaimError, Group, Row, evaluate, swept
+
+
+@pytest.fixture
+def cube():
+    """Numbers 0 to 5 over activation and gain, of networks with 8 units."""
+    numbers = np.arange(6.0).reshape(2, 3)
+    coordinates = {"activation": ["identity", "tanh"], "gain": [0.5, 1.0, 2.0]}
+    return xr.Dataset(
+        {"number": (("activation", "gain"), numbers)},
+        coords=coordinates,
+        attrs={"config": '{"axes": {}, "n_h": 8}'},
+    )
+
+
+def number(one):
+    return one["number"]
+
+
+def largest(one):
+    return one["number"].max()
+
+
+def told(rows, cube):
+    return {claim.name: claim.measured for claim in evaluate(rows, cube)}
+
+
+def test_a_row_is_one_claim_with_all_that_it_states(cube):
+    row = Row("largest", largest, unit="nat", at_most=4.5, tolerance=0.25, source="by eye",
+              reproduces="figure 1")  # fmt: skip
+    (claim,) = evaluate([row], cube)
+    assert (claim.name, claim.measured, claim.expected) == ("largest, nat", 5.0, 4.5)
+    assert (claim.tolerance, claim.relation, claim.passed) == (0.25, "at_most", False)
+    assert (claim.source, claim.reproduces) == ("by eye", "figure 1")
+
+
+@pytest.mark.parametrize(
+    ("expected", "relation"), [("equals", "equal"), ("at_most", "at_most"), ("at_least",) * 2]
+)
+def test_the_three_relations(cube, expected, relation):
+    (claim,) = evaluate([Row("a", largest, **{expected: 5})], cube)
+    assert (claim.relation, claim.tolerance, claim.passed) == (relation, 0.0, True)
+
+
+@pytest.mark.parametrize("given", [{}, {"equals": 0, "at_most": 0.0}])
+def test_a_row_has_one_relation(given):
+    with pytest.raises(ValueError, match=r"row 'a': expected one of equals, at_most and at_least"):
+        Row("a", largest, **given)
+
+
+def test_for_each_value_of_an_axis(cube):
+    rows = [Row("{activation}: largest", largest, equals=0, for_each="activation")]
+    assert told(rows, cube) == {"identity: largest": 2.0, "tanh: largest": 5.0}
+
+
+def test_for_each_combination_leaves_out_what_was_not_swept(cube):
+    cases = {"activation": ("tanh", "relu"), "gain": (2.0, 3.0, 0.5)}
+    rows = [Row("{activation} {gain:g}", number, equals=0, for_each=cases)]
+    assert told(rows, cube) == {"tanh 2": 5.0, "tanh 0.5": 3.0}
+
+
+def test_cases_hold_axes_and_values_that_fill_templates_and_arguments(cube):
+    cases = (
+        {"gain": 0.5, "words": "low", "known": 3.0, "slack": 0.5},
+        {"gain": 7.0, "words": "not swept", "known": 0.0, "slack": 0.0},
+    )
+    row = Row("{words}", lambda one, words: largest(one) + len(words), for_each=cases,
+              equals="known", tolerance="slack", source="{words} gain {gain}")  # fmt: skip
+    (claim,) = evaluate([row], cube)
+    assert (claim.name, claim.measured, claim.expected) == ("low", 6.0, 3.0)
+    assert (claim.tolerance, claim.source) == (0.5, "low gain 0.5")
+
+
+def test_cases_may_depend_on_the_cube(cube):
+    row = Row("{n}", largest, equals=0, for_each=lambda cube: [{"n": cube.sizes["gain"]}])
+    assert told([row], cube) == {"3": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("at", "found"),
+    [
+        ({"gain": 0.5}, 3.0),
+        ({"gain": [0.5, 1.0, 9.0]}, 4.0),
+        ({"gain": lambda gain: gain < 0.8}, 3.0),
+        ({"activation": "identity"}, 2.0),
+        ({"activation": "relu"}, None),
+        ({"gain": (7.0, 8.0)}, None),
+        ({"gain": lambda gain: gain > 5}, None),
+    ],
+)
+def test_at_selects_and_leaves_out(cube, at, found):
+    values = [*told([Row("a", largest, equals=0, at=at)], cube).values()]
+    assert values == ([] if found is None else [found])
+
+
+def test_a_part_without_cells_makes_no_claim(cube):
+    few = Row("few", largest, equals=0, part=lambda cube: cube.isel(gain=[0, 1]))
+    none = Row("none", largest, equals=0, part=lambda cube: cube.isel(gain=[]))
+    assert told([few, none], cube) == {"few": 4.0}
+
+
+def test_conditions_see_what_was_selected_and_must_all_hold(cube):
+    def row(name, *when):
+        return Row(name, largest, equals=0, at={"activation": "tanh"}, when=when)
+
+    rows = [
+        row("both", swept(gain=(0.5, 2.0)), lambda one: one["activation"] == "tanh"),
+        row("one", swept(gain=0.5), swept(gain=3.0)),
+        row("tanh", swept(activation="tanh")),
+    ]
+    assert [*told(rows, cube)] == ["both", "tanh"]
+
+
+def test_nothing_to_measure_leaves_the_row_out(cube):
+    assert evaluate([Row("a", lambda cube: None, equals=0)], cube) == []
+
+
+def test_texts_know_the_setting_and_the_sizes(cube):
+    name = "n = {cube.setting.n_h}, {cube.sizes[gain]} gains, {{k}}"
+    assert [*told([Row(name, largest, equals=0)], cube)] == ["n = 8, 3 gains, {k}"]
+
+
+def test_quantities_are_functions_of_the_selected_cube(cube):
+    row = Row(lambda one, gain: f"at {gain:g}", number, equals=lambda one: one["number"],
+              tolerance=lambda one: one.setting.n_h / 8, for_each="gain",
+              at={"activation": "tanh"})  # fmt: skip
+    assert [(c.name, c.expected, c.tolerance, c.passed) for c in evaluate([row], cube)] == [
+        ("at 0.5", 3.0, 1.0, True), ("at 1", 4.0, 1.0, True), ("at 2", 5.0, 1.0, True)
+    ]  # fmt: skip
+
+
+def test_a_group_goes_case_by_case_and_shares_what_its_rows_do_not_state(cube):
+    rows = (
+        Row("{activation} a", largest, equals=0),
+        Row("{activation} b", largest, equals=0, source="own", tolerance=1, reproduces="{gain:g}"),
+    )
+    group = Group(rows, for_each="activation", at={"gain": 1.0}, source="shared", tolerance=2,
+                  reproduces="figure")  # fmt: skip
+    found = evaluate([group], cube)
+    assert [c.name for c in found] == ["identity a", "identity b", "tanh a", "tanh b"]
+    assert [c.measured for c in found] == [1.0, 1.0, 4.0, 4.0]
+    assert [(c.source, c.tolerance, c.reproduces) for c in found[:2]] == [
+        ("shared", 2.0, "figure"), ("own", 1.0, "1")
+    ]  # fmt: skip
+
+
+def test_an_inner_tolerance_of_zero_is_stated_and_not_inherited(cube):
+    (claim,) = evaluate([Group((Row("a", largest, equals=0, tolerance=0),), tolerance=2)], cube)
+    assert claim.tolerance == 0
+
+
+def test_functions_that_return_claims_stand_among_rows(cube):
+    (inner,) = evaluate([Row("by hand", largest, equals=0)], cube)
+    rows = [Row("row", largest, equals=0), Group((lambda part: [inner],), at={"gain": 9.0})]
+    assert [*told([*rows, lambda cube: [inner]], cube)] == ["row", "by hand"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (Row("a", lambda cube: cube["numbr"], equals=0), "claim 'a': KeyError: "),
+        (Row("a", number, equals=0), r"claim .a.: .*one number, got shape \(2, 3\) over "),
+        (Row("a", largest, equals=0, at={"gian": 1}), r"claim 'a': .*activation, gain.*'gian'"),
+        (Row("a {b}", largest, equals=0), "claim 'a {b}': KeyError: 'b'"),
+        (Row("a", largest, equals="b"), "claim 'a': KeyError: 'b'"),
+        (Row("a", largest, equals=lambda cube, b: b), "claim 'a': TypeError: .*'b'"),
+        (Row("a", largest, equals=0, tolerance=-1), "claim 'a': .*tolerance"),
+        (Row("{activation}", lambda one: one.setting.n, equals=0, for_each="activation"),
+         "claim 'identity': AttributeError: setting: expected one of n_h, got 'n'"),
+        ("a", "expected a Row, a Group or a function"),
+    ],
+)  # fmt: skip
+def test_errors_are_one_line_that_names_the_claim(cube, row, message):
+    with pytest.raises(ClaimError, match=message) as raised:
+        evaluate([row], cube)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_error_keeps_the_frames_of_the_function(cube):
+    def wrong(cube):
+        return cube["nothing"]
+
+    with pytest.raises(ClaimError) as raised:
+        evaluate([Row("a", wrong, equals=0)], cube)
+    assert "wrong" in [entry.name for entry in raised.traceback]
+
+
+def test_names_differ(cube):
+    with pytest.raises(ClaimError, match="'a' twice"):
+        evaluate([Row("a", largest, equals=0)] * 2, cube)
