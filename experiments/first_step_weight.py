@@ -205,12 +205,11 @@ def _gain(cell, params, run):
 
     unit = jnp.arange(cell.n_h) == _FED_BACK
 
-    def at(h, d):
-        local, exponent = cell.local(params, h, d)
-        pushed = cell.push(params, local, unit.astype(h.dtype))
-        return rnnjax.scaled.shift(pushed, exponent)[_FED_BACK]
+    def gain(at):
+        moved = rnnjax.scan.linearize(cell, params, at).mv(unit.astype(at.h_prev.dtype))
+        return rnnjax.scaled.shift(moved.value, moved.exponent)[_FED_BACK]
 
-    return jax.vmap(at)(run.h_prev, run.drive)
+    return jax.vmap(gain)(run)
 
 
 def _share(grads):

@@ -206,8 +206,8 @@ def _adjoint(cell, params, trajectory, g):
     from jax import numpy as jnp
 
     nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0]))
-    tangents = rnnjax.scan.tangents(cell, params, trajectory)
-    return rnnjax.adjoint.scan_back(cell, params, tangents, nothing, g)[0]
+    residuals = rnnjax.scan.residuals(cell, params, trajectory)
+    return rnnjax.adjoint.scan_back(cell, params, residuals, nothing, g)[0]
 
 
 def _of_weights(cell, params, trajectory, batch, deltas):
@@ -225,21 +225,20 @@ def _growth(cell, params, trajectory):
     import jax
     from jax import numpy as jnp
 
-    def jacobian(h, d):
-        local, exponent = rnnjax.dynamics.local(cell, params, h, d)
-        return rnnjax.dynamics.jacobian(cell, params, local, h), exponent
-
     def step(v, at):
-        J, exponent = jacobian(*at)
-        v = rnnjax.matrices.solve(J.T, v)
+        J = rnnjax.scan.linearize(cell, params, at).as_matrix()
+        v = rnnjax.matrices.solve(J.value.T, v)
         size = jnp.linalg.norm(v)
-        return v / size, jnp.log(size) - exponent * math.log(2)
+        return v / size, jnp.log(size) - J.exponent * math.log(2)
 
-    later = (trajectory.h_prev[1:], trajectory.drive[1:])
+    def slope(at):
+        found = rnnjax.tangents.slope(rnnjax.scan.linearize(cell, params, at))
+        return jnp.min(rnnjax.scaled.shift(found.value, found.exponent))
+
+    later = jax.tree.map(lambda a: a[1:], trajectory)
     u = rnnjax.adjoint.unit_cotangent(trajectory.h_prev[0])
     _, growth = jax.lax.scan(step, u, later)
-    slopes = jax.vmap(lambda h, d: jnp.min(cell.state_slope(params, h, d)))(*later)
-    return jnp.append(0.0, jnp.cumsum(growth)), slopes
+    return jnp.append(0.0, jnp.cumsum(growth)), jax.vmap(slope)(later)
 
 
 def _of_gradients(forward, backward, exact):

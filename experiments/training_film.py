@@ -238,12 +238,12 @@ def _mean_log_det(cell, params, batch):
 
     trajectory = rnnjax.unroll(cell, params, batch.x)
 
-    def one(h, d):
-        at, exponents = rnnjax.dynamics.graded_local(cell, params, h, d)
-        J = jax.vmap(lambda v: rnnjax.dynamics.push(cell, params, at, v), 1, 1)(jnp.eye(h.size))
-        return jnp.sum(rnnjax.matrices.graded_qr(rnnjax.scaled.Scaled(J, exponents))[1])
+    def one(at):
+        point = rnnjax.scan.point(cell, params, at)
+        J = rnnjax.tangents.linearize(cell, params, point, by_row=True).as_matrix()
+        return jnp.sum(rnnjax.matrices.graded_qr(rnnjax.tangents.at_rows(J))[1])
 
-    logs = jax.lax.map(lambda at: one(*at), (trajectory.h_prev, trajectory.drive))
+    logs = jax.lax.map(one, trajectory)
     return jnp.mean(logs[_SETTLING:])
 
 

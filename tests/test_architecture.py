@@ -19,6 +19,7 @@ FLOORS = [
     {"fields"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
     {"matrices", "ratios", "dynamics", "reports"},
+    {"preactivation", "tangents"},
     {"real_view"},
     {"cells", "tasks", "state_dtype"},
     {"boundary"},

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from rnnjax import dynamics, fields
 from rnnjax.cells import initial_weights, layered, parts
 from rnnjax.ranges import KEY, arguments, refusal
-from rnnjax.types import Array
+from rnnjax.types import Array, Traits
 
 
 class StackParams(NamedTuple):
@@ -88,20 +88,15 @@ class Stack:
         return sum(self._sizes())
 
     @property
-    def entries_per_unit(self) -> int | None:
-        """Entries of the state that a unit has; None where not all have as many."""
-        found = {layered.entries_per_unit(cell) for cell in self.cells}
-        return found.pop() if len(found) == 1 else None
-
-    @property
-    def homogeneous(self) -> bool:
-        """Whether the step of every layer is positively homogeneous in state and drive."""
-        return all(dynamics.is_homogeneous(cell) for cell in self.cells)
-
-    @property
-    def finite_outputs(self) -> bool:
-        """Whether no state leaves the range of its dtype."""
-        return all(getattr(cell, "finite_outputs", False) for cell in self.cells)
+    def traits(self) -> Traits:
+        """What holds for every layer."""
+        found = [dynamics.traits(cell) for cell in self.cells]
+        entries = {layered.entries_per_unit(cell) for cell in self.cells}
+        return Traits(
+            homogeneous=all(known.homogeneous for known in found),
+            bounded=all(known.bounded for known in found),
+            entries_per_unit=entries.pop() if len(entries) == 1 else None,
+        )
 
     @arguments(key=KEY)
     def init(self, key: Array) -> StackParams:
@@ -134,7 +129,7 @@ class Stack:
         """
         (cell, own), *_ = seen = self.seen(params)
         first = dynamics.drive(cell, own, x)
-        if not self.homogeneous:
+        if not self.traits.homogeneous:
             return first
         silent = self.split(jnp.zeros_like(self.initial_state()))
         between = zip(seen, seen[1:], silent, strict=False)
@@ -153,7 +148,7 @@ class Stack:
         for i, ((cell, own), before) in enumerate(zip(seen, self.split(h), strict=True)):
             if i == 0:
                 drive = drives[0]
-            elif self.homogeneous:
+            elif self.traits.homogeneous:
                 drive = _linear_part(seen[i - 1], seen[i], found[-1].h) + drives[i]
             else:
                 drive = _drive_from_below(seen[i - 1], seen[i], found[-1].h)
@@ -166,13 +161,13 @@ class Stack:
 
     def split(self, h: Array) -> tuple[Array, ...]:
         """Return the states of the layers, of the whole state (n_h,)."""
-        m = self.entries_per_unit or 1
+        m = self.traits.entries_per_unit or 1
         rows, ends = h.reshape(m, -1), [0, *itertools.accumulate(n // m for n in self._sizes())]
         return tuple(rows[:, a:b].reshape(-1) for a, b in itertools.pairwise(ends))
 
     def joined(self, states: Sequence[Array]) -> Array:
         """Return the whole state (n_h,), of the states of the layers."""
-        m = self.entries_per_unit or 1
+        m = self.traits.entries_per_unit or 1
         return jnp.concatenate([h.reshape(m, -1) for h in states], axis=1).reshape(-1)
 
     def _sizes(self) -> list[int]:
@@ -183,7 +178,7 @@ class Stack:
 
     def _own_drives(self, seen: list[tuple[Any, Any]], d: Array) -> list[Array]:
         """Return the parts of the drive, one a layer where the layers are homogeneous."""
-        if not self.homogeneous:
+        if not self.traits.homogeneous:
             return [d]
         xs = [jnp.zeros(cell.n_x) for cell in self.cells]
         sizes = [

@@ -143,9 +143,9 @@ def test_the_stale_form_works_far_below_the_range_of_floats(float32):
 @pytest.mark.parametrize(
     ("rule", "needed"),
     [
-        (rules.SlopelessDeltaX(), "state_slope"),
-        (rules.TargetShift(), "state_is_output"),
-        (rules.TeacherForcing(), "state_is_output"),
+        (rules.SlopelessDeltaX(), r"slopes f'\(z\) of its state"),
+        (rules.TargetShift(), "its state as its output"),
+        (rules.TeacherForcing(), "its state as its output"),
     ],
 )
 def test_a_cell_to_which_a_rule_does_not_apply_is_refused(rule, needed):
