@@ -99,11 +99,9 @@ def through_steps(
     Returns:
       by number of leaf of params, those that the step uses.
     """
-    if dynamics.has_preactivation(cell):
-        residuals = residuals or scan.residuals(cell, params, trajectory)
-        parts = _through_preactivations(cell, params, trajectory, x, deltas, residuals)
-    else:
-        parts = _by_autodiff(cell, params, trajectory, x, deltas)
+    residuals = residuals or scan.residuals(cell, params, trajectory)
+    through = _through_preactivations if dynamics.has_preactivation(cell) else _by_autodiff
+    parts = through(cell, params, trajectory, x, deltas, residuals)
     return {
         i: functools.reduce(scaled.add, [part[i] for part in parts if i in part])
         for i in sorted({i for part in parts for i in part})
@@ -120,10 +118,10 @@ def _through_preactivations(
 ) -> list[dict[int, Scaled]]:
     """Return the parts of equation (2) by way of the pre-activations z = W s + d of a step.
 
-    With e_t = (dh_t/dz_t)^T delta_t, and d affine in x, the gradient is that of W, U and b of
-    d = U x + b for sum_t e_t (2^E s(h_{t-1}), x_t, 1)^T: no step is run again.
+    With e_t = (dh_t/dz_t)^T delta_t, which is that by d_t, and d = U x + b affine in x, the
+    gradient by W, U and b is sum_t e_t (2^E s(h_{t-1}), x_t, 1)^T: no step is run again.
     """
-    errors = _errors(cell, params, trajectory, deltas, residuals)
+    errors = _by_drive(cell, params, deltas, residuals)
     s = jax.vmap(cell.presynaptic)(trajectory.h_prev)
     # Then U and b are one product, with W where both have the unit of the errors.
     is_joint = len(x) > x[0].size and preactivation.is_affine(cell, params, x[0])
@@ -152,20 +150,19 @@ def _through_preactivations(
     ]
 
 
-def _errors(
-    cell: Any, params: Params, trajectory: Trajectory, deltas: Scaled, residuals: Residuals
-) -> Scaled:
-    """Return e_t = (dh_t/dz_t)^T delta_t, value (S, n_z), exponent (S,)."""
-
-    def one(at: Trajectory, kept: Residuals, v: Array) -> Scaled:
-        return preactivation.rmv(cell, kept.bound(cell, params), scan.point(cell, params, at), v)
-
-    found = jax.vmap(one)(trajectory, residuals, deltas.value)
+def _by_drive(cell: Cell, params: Params, deltas: Scaled, residuals: Residuals) -> Scaled:
+    """Return (dh_t/dd_t)^T delta_t, value (S, n_d), exponent (S,)."""
+    found = jax.vmap(lambda kept, v: kept.bound(cell, params).to_drive(v))(residuals, deltas.value)
     return Scaled(found.value, deltas.exponent + found.exponent)
 
 
 def _by_autodiff(
-    cell: Cell, params: Params, trajectory: Trajectory, x: Array, deltas: Scaled
+    cell: Cell,
+    params: Params,
+    trajectory: Trajectory,
+    x: Array,
+    deltas: Scaled,
+    residuals: Residuals,
 ) -> list[dict[int, Scaled]]:
     """Return the parts of equation (2) by automatic differentiation of all steps at once."""
     h_prev, drive = trajectory.h_prev, trajectory.drive
@@ -176,15 +173,10 @@ def _by_autodiff(
     def drives(p: Params) -> Array:
         return jax.vmap(lambda x: dynamics.drive(cell, p, x))(x)
 
-    def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
-        new, pulled = jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)
-        return pulled(v.astype(new.dtype))[0]
-
     lifted = _lifted(deltas, trajectory)
     parts = [_contract(advance, params, lifted)]
     if hasattr(cell, "drive"):
-        by_drive = jax.vmap(pull_to_drive)(h_prev, drive, deltas.value)
-        parts.append(_contract(drives, params, Scaled(by_drive, deltas.exponent)))
+        parts.append(_contract(drives, params, _by_drive(cell, params, deltas, residuals)))
     return parts
 
 

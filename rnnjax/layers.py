@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, preactivation, scaled, scan, tangents
+from rnnjax import adjoint, boundary, dynamics, scaled, scan
 from rnnjax.ranges import refusal
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
@@ -78,7 +78,8 @@ def of_trajectory(cell: Cell, params: Params, trajectory: Trajectory) -> list[La
         states = Scaled(at.h, trajectory.exponent)
         states = scaled.renormalise(states) if homogeneous else states
         plain = scaled.plain(states) if homogeneous else at.h
-        along = Trajectory(states, at.h_prev, at.drive, trajectory.exponent, plain)
+        exponent, z = trajectory.exponent, at.preactivation
+        along = Trajectory(states, at.h_prev, at.drive, exponent, plain, z)
         found.append(Layer(own, own_params, along, _outputs(found[-1]) if found else None))
     return found
 
@@ -132,21 +133,12 @@ def to_input(layer: Layer, deltas: Scaled) -> Scaled:
     cell, params, along, x = layer
 
     def one(at: Trajectory, x: Array, v: Array) -> Scaled:
-        by_drive = _to_drive(cell, params, at, v)
+        by_drive = scan.linearize(cell, params, at).to_drive(v)
         d, to_x = jax.vjp(lambda x: dynamics.drive(cell, params, x), x)
         return Scaled(to_x(by_drive.value.astype(d.dtype))[0], by_drive.exponent)
 
     found = jax.vmap(one)(along, x, deltas.value)
     return scaled.normalise(found.value, deltas.exponent + found.exponent)
-
-
-def _to_drive(cell: Any, params: Params, at: Trajectory, v: Array) -> Scaled:
-    """Return (dh_t/dd_t)^T v of one step."""
-    if dynamics.has_preactivation(cell):  # the slopes of its tangent are right under saturation
-        point = scan.point(cell, params, at)
-        return preactivation.rmv(cell, tangents.linearize(cell, params, point), point, v)
-    new, pull = jax.vjp(lambda d: dynamics.advance(cell, params, at.h_prev, d), at.drive)
-    return Scaled(pull(v.astype(new.dtype))[0], jnp.zeros((), jnp.int32))
 
 
 def to_state(layer: Layer, by_output: Scaled) -> Scaled:

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import dynamics
-from rnnjax.scaled import Scaled
-from rnnjax.types import Array, Params, Point
+from rnnjax.types import Array, Params
 
 
 class Weights(NamedTuple):
@@ -44,12 +43,3 @@ def weights(cell: Any, params: Params, x: Array) -> Weights:
 def is_affine(cell: Any, params: Params, x: Array) -> bool:
     """Return whether the drive is affine in its input; only the shape of x, (n_x,), matters."""
     return dynamics.is_affine(lambda x: cell.drive(params, x), x)
-
-
-def rmv(cell: Any, tangent: Any, at: Point, v: Array) -> Scaled:
-    """Return (dh_t/dz_t)^T v, value (n_z,), of a tangent that may know nothing of z_t."""
-    if hasattr(tangent, "to_preactivation"):
-        found: Scaled = tangent.to_preactivation(v)
-        return found
-    new, pull = jax.vjp(lambda z: cell.step_from_preactivation(at.h, z), at.preactivation)
-    return Scaled(pull(v.astype(new.dtype))[0], jnp.zeros((), jnp.int32))

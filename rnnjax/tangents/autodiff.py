@@ -7,6 +7,7 @@ Of a pre-activation cell (2) computes no product of the forward pass again.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -37,7 +38,7 @@ class Autodiff:
 
     def mv(self, v: Array) -> Scaled:
         """Return J v."""
-        return _exact(jax.jvp(self._advance, (self.h,), (v.astype(self.h.dtype),))[1])
+        return _exact(jax.jvp(self._of_state, (self.h,), (v.astype(self.h.dtype),))[1])
 
     def mm(self, M: Array) -> Scaled:
         """Return J M."""
@@ -45,15 +46,28 @@ class Autodiff:
 
     def rmv(self, v: Array) -> Scaled:
         """Return J^T v."""
-        new, pull = jax.vjp(self._advance, self.h)
+        new, pull = jax.vjp(self._of_state, self.h)
         return _exact(pull(v.astype(new.dtype))[0])
+
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v, value (n_d,), for v (n_h,)."""
+        new, pull = jax.vjp(partial(self._advance, self.h), self.drive)
+        return _exact(pull(v.astype(new.dtype))[0])
+
+    def from_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t) v, value (n_h,), for v (n_d,)."""
+        step = partial(self._advance, self.h)
+        return _exact(jax.jvp(step, (self.drive,), (v.astype(self.drive.dtype),))[1])
 
     def as_matrix(self) -> Scaled:
         """Return J."""
         return self.mm(jnp.eye(self.h.size, dtype=self.h.dtype))
 
-    def _advance(self, h: Array) -> Array:
-        return dynamics.advance(self.cell, self.params, h, self.drive)
+    def _advance(self, h: Array, d: Array) -> Array:
+        return dynamics.advance(self.cell, self.params, h, d)
+
+    def _of_state(self, h: Array) -> Array:
+        return self._advance(h, self.drive)
 
 
 @struct.dataclass
@@ -88,12 +102,12 @@ class BehindPreactivation:
         _, pull = jax.vjp(self.cell.presynaptic, self.h)
         return _exact(by_h + pull(by_z @ self.W)[0])
 
-    def to_preactivation(self, v: Array) -> Scaled:
-        """Return (dh_t/dz_t)^T v, value (n_z,), for v (n_h,)."""
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v, value (n_z,), for v (n_h,)."""
         return _exact(self._pull(v)[1])
 
-    def from_preactivation(self, v: Array) -> Scaled:
-        """Return (dh_t/dz_t) v, value (n_h,), for v (n_z,)."""
+    def from_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t) v, value (n_h,), for v (n_z,)."""
         return _exact(self._push(jnp.zeros_like(self.h), v.astype(self.z.dtype)))
 
     def as_matrix(self) -> Scaled:
@@ -113,7 +127,7 @@ class BehindPreactivation:
 def _(tangent: BehindPreactivation) -> Scaled | None:
     if tangent.z.shape != tangent.h.shape:
         return None
-    return tangent.from_preactivation(jnp.ones_like(tangent.z))  # g acts unit by unit
+    return tangent.from_drive(jnp.ones_like(tangent.z))  # g acts unit by unit
 
 
 def _exact(value: Array) -> Scaled:

@@ -37,6 +37,17 @@ class Composed:
         """Return J^T v."""
         return self._through([tangent.rmv for tangent in reversed(self.maps)], v)
 
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v: the drive enters in the first map."""
+        first, *later = self.maps
+        products = [tangent.rmv for tangent in reversed(later)]
+        return self._through([*products, first.to_drive], v)
+
+    def from_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t) v."""
+        first, *later = self.maps
+        return self._through([first.from_drive, *(tangent.mv for tangent in later)], v)
+
     def as_matrix(self) -> Scaled:
         """Return J."""
         first, *later = self.maps

@@ -42,6 +42,12 @@ class Diagonal:
 
     rmv = mv  # a diagonal matrix is its own transpose
 
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v, value (n_h,)."""
+        return self._scaled(v if self.slopes is None else self.slopes * v)
+
+    from_drive = to_drive
+
     def as_matrix(self) -> Scaled:
         """Return J."""
         return self._scaled(jnp.diag(self.entries))

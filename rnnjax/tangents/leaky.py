@@ -41,16 +41,16 @@ class Leaky:
 
     def rmv(self, v: Array) -> Scaled:
         """Return J^T v."""
-        e = in_common(self.to_preactivation(v))
+        e = in_common(self.to_drive(v))
         return Scaled(self._beside(v, e.value @ self.W), e.exponent)
 
-    def to_preactivation(self, v: Array) -> Scaled:
-        """Return (dh_t/dz_t)^T v, value (n,)."""
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v, value (n,)."""
         return Scaled(self.slopes * v, self.exponent)
 
-    def from_preactivation(self, v: Array) -> Scaled:
-        """Return (dh_t/dz_t) v, value (n,): diagonal, hence as its transpose."""
-        return self.to_preactivation(v)
+    def from_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t) v, value (n,): diagonal, hence as its transpose."""
+        return self.to_drive(v)
 
     def as_matrix(self) -> Scaled:
         """Return J."""

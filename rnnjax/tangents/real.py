@@ -24,10 +24,12 @@ class OfComplex:
     Attributes:
       tangent: J, whose products are linear in real numbers at least.
       n: complex state entries, static.
+      of_drive: whether the drive is complex, static.
     """
 
     tangent: Any
     n: int = struct.field(pytree_node=False)
+    of_drive: bool = struct.field(pytree_node=False)
 
     def mv(self, v: Array) -> Scaled:
         """Return J v."""
@@ -41,6 +43,17 @@ class OfComplex:
         """Return J^T v."""
         found = self.tangent.rmv(_joined(v).conj())
         return _split(Scaled(found.value.conj(), found.exponent))
+
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v."""
+        found = self.tangent.to_drive(_joined(v).conj())
+        if not self.of_drive:
+            return Scaled(found.value.real, found.exponent)
+        return _split(Scaled(found.value.conj(), found.exponent))
+
+    def from_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t) v."""
+        return _split(self.tangent.from_drive(_joined(v) if self.of_drive else v))
 
     def as_matrix(self) -> Scaled:
         """Return J."""

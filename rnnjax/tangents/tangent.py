@@ -1,6 +1,8 @@
 """What every linearised step offers.
 
-  J_t = dh_t/dh_{t-1}                                                            (1)
+  J_t = dh_t/dh_{t-1},   dh_t/dd_t                                               (1)
+
+The derivative by the drive is that by the pre-activations z_t = W s + d_t, where a cell has them.
 
 The results are `Scaled`: the slopes of a saturated unit are as small as e^-100, so that no product
 with J_t need lie in the range of the dtype. They are not normalised; their exponent is that of the
@@ -19,7 +21,7 @@ from rnnjax.types import Array
 
 
 class Tangent(Protocol):
-    """The linear map J_t of equation (1), as a pytree."""
+    """The linear maps of equation (1), as a pytree."""
 
     def mv(self, v: Array) -> Scaled:
         """Return J v, value (n_h,), for v (n_h,)."""
@@ -35,6 +37,14 @@ class Tangent(Protocol):
 
     def as_matrix(self) -> Scaled:
         """Return J, value (n_h, n_h)."""
+        ...
+
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v, value (n_d,), for v (n_h,)."""
+        ...
+
+    def from_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t) v, value (n_h,), for v (n_d,)."""
         ...
 
 
