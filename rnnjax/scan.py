@@ -347,7 +347,8 @@ def generate(
     Returns:
       symbols, int (T,).
     """
-    embeds, shape = dynamics.traits(cell).tokens, getattr(cell, "x_shape", ())
+    embeds, n_x = dynamics.traits(cell).tokens, getattr(cell, "n_x", None)
+    shape = () if n_x is None else (n_x,)
     (n_symbols,) = jax.eval_shape(cell.readout, params, cell.initial_state()).shape
 
     def write(carry: tuple[Array, Array], chance: Array) -> tuple[tuple[Array, Array], Array]:

@@ -90,7 +90,7 @@ class BehindPreactivation:
         """Return J v."""
         v = v.astype(self.h.dtype)
         s = jax.jvp(self.cell.presynaptic, (self.h,), (v,))[1]
-        return _exact(self._push(v, s @ self.W.T))
+        return _exact(self._jvp(v, s @ self.W.T))
 
     def mm(self, M: Array) -> Scaled:
         """Return J M."""
@@ -98,27 +98,27 @@ class BehindPreactivation:
 
     def rmv(self, v: Array) -> Scaled:
         """Return J^T v."""
-        by_h, by_z = self._pull(v)
+        by_h, by_z = self._vjp(v)
         _, pull = jax.vjp(self.cell.presynaptic, self.h)
         return _exact(by_h + pull(by_z @ self.W)[0])
 
     def to_drive(self, v: Array) -> Scaled:
         """Return (dh_t/dd_t)^T v, value (n_z,), for v (n_h,)."""
-        return _exact(self._pull(v)[1])
+        return _exact(self._vjp(v)[1])
 
     def from_drive(self, v: Array) -> Scaled:
         """Return (dh_t/dd_t) v, value (n_h,), for v (n_z,)."""
-        return _exact(self._push(jnp.zeros_like(self.h), v.astype(self.z.dtype)))
+        return _exact(self._jvp(jnp.zeros_like(self.h), v.astype(self.z.dtype)))
 
     def as_matrix(self) -> Scaled:
         """Return J."""
         return self.mm(jnp.eye(self.h.size, dtype=self.h.dtype))
 
-    def _push(self, v: Array, by_z: Array) -> Array:
+    def _jvp(self, v: Array, by_z: Array) -> Array:
         at = (self.h, self.z)
         return jax.jvp(self.cell.step_from_preactivation, at, (v, by_z))[1]
 
-    def _pull(self, v: Array) -> tuple[Array, Array]:
+    def _vjp(self, v: Array) -> tuple[Array, Array]:
         new, pull = jax.vjp(self.cell.step_from_preactivation, self.h, self.z)
         return pull(v.astype(new.dtype))
 
