@@ -230,9 +230,9 @@ def _sent(cell, task, params, pair):
     h = scaled.plain(trajectory.states)
     _, g = adjoint.readout_source(cell, task.loss, params, h, pair.y, pair.mask)
     nothing = scaled.normalise(jnp.zeros(2))
-    tangents = rnnjax.scan.tangents(cell, params, trajectory)
-    deltas, _ = adjoint.scan_back(cell, params, tangents, nothing, g)
-    di3 = scaled.plain(adjoint.pull_all(cell, params, tangents, deltas))[:, 1]
+    residuals = rnnjax.scan.residuals(cell, params, trajectory)
+    deltas, _ = adjoint.scan_back(cell, params, residuals, nothing, g)
+    di3 = scaled.plain(adjoint.rmv_of_steps(cell, params, residuals, deltas))[:, 1]
     return jnp.max(jnp.abs(di3 - expected))
 
 

@@ -102,7 +102,9 @@ def variables(setting):
     return {
         "prediction": Variable(("gain", *unrolled), "o_t of f = tanh"),
         "log_margin": Variable((*by_gain, "late_night"), margin, "nat"),
-        "forgotten": Variable(by_gain, f"first night with {none}; beyond {never}", "night", "beyond"),
+        "forgotten": Variable(
+            by_gain, f"first night with {none}; beyond {never}", "night", "beyond"
+        ),
         "trained": Variable(unrolled, "probability, after training"),
         "trained_wrong": Variable((), f"first night wrong; beyond {never}", "night", "beyond"),
         "spectral_radius": Variable((), "largest |eigenvalue| of W after training on dinners"),
@@ -302,7 +304,9 @@ def _draw_margins(panel, one):
     margins, (two_weeks, late) = np.exp(one["log_margin"].astype(float)), one["late_night"].values
     for name, colour in zip(_SQUASHINGS, (BLUE, PINK, GREEN, VERMILION), strict=True):
         looks = {two_weeks: Look("", colour, "", _DASHED), late: Look(name, colour)}
-        figures.curves(panel, margins.sel(squashing=name), over="gain", each="late_night", looks=looks)
+        figures.curves(
+            panel, margins.sel(squashing=name), over="gain", each="late_night", looks=looks
+        )
     figures.level(panel, x=1)
     panel.plot(one["gain"], one["gain"] ** two_weeks, color="#808080", linewidth=0.9, linestyle=":")
     for label, dashes in ((f"night {late}", "-"), (f"night {two_weeks}", _DASHED),
@@ -330,7 +334,9 @@ def _draw_losses(panel, cube):
         floor = sentences.entropy(n_before)
         panel.axhline(floor, color="#404040", linewidth=0.8, linestyle=_DASHED)
         panel.text(3.45, floor + 0.015, label, ha="right", va="bottom", fontsize=7)
-    panel.plot(cube["book_loss"].transpose("cell", "seed"), **Look("", BLUE, "o").dots(markersize=4))
+    panel.plot(
+        cube["book_loss"].transpose("cell", "seed"), **Look("", BLUE, "o").dots(markersize=4)
+    )
     panel.set(ylabel="cross-entropy (nat/word)", ylim=(0, 1.05))
     _name_cells(panel, cube)
 

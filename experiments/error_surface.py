@@ -259,7 +259,9 @@ def _draw_cost(panel, one):
         w, b = one["descent"].sel(arm=arm).transpose("parameter", "update").values
         panel.plot(b, w, color="black", linewidth=2.4)
         panel.plot(b, w, color=colour, linestyle=dashes, linewidth=1.2, label=f"descent, {arm}")
-    panel.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]], xlabel="bias $b$", ylabel="weight $w$")
+    panel.set(
+        xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]], xlabel="bias $b$", ylabel="weight $w$"
+    )
     panel.legend(loc="upper right", labelcolor="white", handlelength=2.4)
 
 

@@ -41,7 +41,10 @@ _N_CHAIN, _CHAIN = 10, (0.5, 0.9, 1.0, 1.5)
 _FIRST = {0.05: 0.202, 0.5: 0.240, 1.0: 0.333, 1.5: 0.446, -0.8: 0.238}  # shares by gain
 _PAIRS = {"network": "data pairs", "rule": "local"}
 _STYLES = ((BLUE, "o", "-"), (VERMILION, "x", "--"), (PINK, "^", "-."), (BLACK, "s", "-"))
-_DATA = {"data pairs": Look("data pairs", BLUE, "o"), "equal steps": Look("equal errors", BLACK, "s")}
+_DATA = {
+    "data pairs": Look("data pairs", BLUE, "o"),
+    "equal steps": Look("equal errors", BLACK, "s"),
+}
 _UPDATES = (0, 1, 2, 3, 5, 10, 20, 30, 50, 70, 100, 200, 300, 500, 1000, 2000)
 
 
@@ -155,7 +158,9 @@ def figure(cube):
     _draw_chain(loops, cube["share_loop"], "$g$ = {:g}", "delta-x: if $g$ is large")
     own = float(abs(cube["loop_gain"].sel(network="data pairs")).mean())
     loops.text(1.0, 0.75, f"networks of a:\nmean $|g|$ = {own:.2f}", va="top")
-    of_ratios = {f"ratio, {name}": under.sel(multiplier=name) for name in under["multiplier"].values}
+    of_ratios = {
+        f"ratio, {name}": under.sel(multiplier=name) for name in under["multiplier"].values
+    }
     _draw(ratios, {"no ratio": pairs, **of_ratios}, title="eligibility ratio: no")
     _draw(training, {
         "P($t$ = 1 largest)": (training_share.argmax("step") == 0).mean("seed"),

@@ -156,8 +156,10 @@ def _draw_coefficients(panels, cube):
         gamma = scalar_chain.STEEPEST.get(name, 1.0)
         return _log(w_n, k, gamma) / math.log(10) if gamma != 1 else math.nan
 
-    theory = {"$|w_n|^k$": tabulate(lambda w, k: _log(w, k) / math.log(10), w_n=shown, lag=lag),
-              r"$|w_n|^k\gamma^{k+1}$": tabulate(bound, activation=names, w_n=shown, lag=lag)}
+    theory = {
+        "$|w_n|^k$": tabulate(lambda w, k: _log(w, k) / math.log(10), w_n=shown, lag=lag),
+        r"$|w_n|^k\gamma^{k+1}$": tabulate(bound, activation=names, w_n=shown, lag=lag),
+    }
     handles = figures.curves(
         panels, cube["log_coefficient_random"].sel(w_n=shown) / math.log(10), over="lag",
         each="w_n", panels="activation", band="quantile", label="$w_n$ = {:g}", theory=theory,
@@ -171,7 +173,9 @@ def _draw_coefficients(panels, cube):
 
 def _draw(panel, values, theory=(), **axes):
     ends = values["w_n"].values[[0, -1]]
-    lines = {name: tabulate(form, w_n=np.linspace(*ends, 801)) for name, form in dict(theory).items()}
+    lines = {
+        name: tabulate(form, w_n=np.linspace(*ends, 801)) for name, form in dict(theory).items()
+    }
     axes = {"xlabel": "recurrent weight $w_n$", "xlim": ends, "line": {"markevery": 0.12,
             "markersize": 3.5, "linewidth": 1.1}, **axes}  # fmt: skip
     figures.curves(panel, values.where(np.isfinite), over="w_n", each="activation", looks=LOOKS,
@@ -231,7 +235,9 @@ def _excess(cube):
                      w_n=cube["w_n"], lag=cube["lag"])  # fmt: skip
     logs = cube.sel(activation=names)
     both = (logs["log_coefficient"], logs["log_coefficient_random"].max("quantile"))
-    return _largest([largest((one - bound).where(one != bound, 0) / (one["lag"] + 1)) for one in both])
+    return _largest(
+        [largest((one - bound).where(one != bound, 0) / (one["lag"] + 1)) for one in both]
+    )
 
 
 def _clipping_error(cube):

@@ -210,8 +210,8 @@ def _theory(cube):
 
 
 def _ratio(name, other):
-    return lambda cube: cube["frame_error"].sel(forecast=name) / cube["frame_error"].sel(
-        forecast=other
+    return lambda cube: (
+        cube["frame_error"].sel(forecast=name) / cube["frame_error"].sel(forecast=other)
     )
 
 

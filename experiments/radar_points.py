@@ -136,7 +136,9 @@ def _scores(test, answers, swapped):
     return {
         "point_error": jnp.mean(square, axis=1),
         "point_error_one_way": 2 * jnp.mean(square * (step > 0), axis=1),
-        "point_direction": rnnjax.analysis.share_in_direction((answers - last)[..., None], step[:, None]),
+        "point_direction": rnnjax.analysis.share_in_direction(
+            (answers - last)[..., None], step[:, None]
+        ),
         "swap_change": jnp.mean((answers - swapped) ** 2, axis=1),
     }
 

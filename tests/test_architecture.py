@@ -20,6 +20,7 @@ FLOORS = [
     {"fields", "claims"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
     {"matrices", "dynamics", "reports"},
+    {"preactivation", "tangents"},
     {"real_view"},
     {"analysis", "cells", "tasks", "state_dtype"},
     {"boundary"},

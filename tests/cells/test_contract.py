@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import dynamics, probes, scaled, scan
+from rnnjax import dynamics, probes, scaled, scan, tangents
 from rnnjax.losses import squared_error
 from tests.crossed import crossed, one_in
 from tests.discovery import SIZES, cells_found
@@ -87,9 +87,13 @@ def by_separate_passes(cell, params, batch):
 
 
 def over_steps(apply):
-    """Apply `dynamics.push` or `pull` to every column of a matrix at every step."""
-    columns = jax.vmap(apply, (None, None, None, 1), 1)
-    return jax.vmap(columns, (None, None, 0, None), axis_size=T)
+    """Apply a product with a tangent to every column of a matrix at every step, plain."""
+
+    def one(at, M):
+        columns = jax.vmap(lambda v: apply(at, v), 1)(M)
+        return jax.vmap(scaled.shift)(columns.value, columns.exponent).T
+
+    return jax.vmap(one, (0, None))
 
 
 def compiled_once(measure):
@@ -115,10 +119,17 @@ def compiled_once(measure):
 def results(cell, params, batch, run):
     exact = run(rnnjax.BPTT())
     trajectory = scan.unroll(cell, params, batch.x)
-    local, exponent = jax.vmap(lambda h, d: dynamics.local(cell, params, h, d))(
-        trajectory.h_prev, trajectory.drive
-    )
-    kept, by_kept = scan.tangents(cell, params, trajectory)
+    residuals = scan.residuals(cell, params, trajectory)
+
+    def with_matrix(at, M):
+        moved = at.bound(cell, params).mm(M)
+        return scaled.shift(moved.value, moved.exponent)
+
+    def by_rows(at):
+        J = tangents.linearize(cell, params, scan.point(cell, params, at), by_row=True)
+        rows = tangents.at_rows(J.as_matrix())
+        return jax.vmap(scaled.shift)(rows.value, rows.exponent)
+
     J = jacobians(cell, params, batch.x)
     eye = jnp.eye(J.shape[-1], dtype=J.dtype)
     return {
@@ -127,12 +138,11 @@ def results(cell, params, batch, run):
         ),
         "exact": (exact.loss, scaled.plain(exact.grads)),
         "J": J,
-        "push": scaled.shift(over_steps(dynamics.push)(cell, params, local, eye), exponent),
-        "push_columns": scaled.shift(
-            jax.vmap(lambda at: dynamics.push_columns(cell, params, at, eye), axis_size=T)(kept),
-            by_kept,
-        ),
-        "pull": scaled.shift(over_steps(dynamics.pull)(cell, params, local, eye), exponent),
+        "mv": over_steps(lambda at, v: scan.linearize(cell, params, at).mv(v))(trajectory, eye),
+        "mm": jax.vmap(with_matrix, (0, None))(residuals, eye),
+        "rmv": over_steps(lambda at, v: scan.linearize(cell, params, at).rmv(v))(trajectory, eye),
+        "rmv of residuals": over_steps(lambda at, v: at.bound(cell, params).rmv(v))(residuals, eye),
+        "matrix by rows": jax.vmap(by_rows)(trajectory),
         "lags": probes.log_norm_by_lag(cell, squared_error, params, batch)["log_norm"],
         "lengths": probes.log_norm_by_length(cell, squared_error, params, batch)[
             "log_norm_by_length"
@@ -194,11 +204,13 @@ def test_a_batch_gives_the_mean_of_its_sequences(name):
 
 
 @ALL
-def test_push_and_pull_apply_the_jacobian_and_its_transpose(name):
+def test_a_tangent_is_the_jacobian_and_its_transpose(name):
     J = results(name)["J"]
-    np.testing.assert_allclose(results(name)["push"], J, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(results(name)["push_columns"], J, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(results(name)["pull"], J.transpose(0, 2, 1), rtol=1e-12, atol=1e-14)
+    for product in ("mv", "mm", "matrix by rows"):
+        np.testing.assert_allclose(results(name)[product], J, rtol=1e-12, atol=1e-14)
+    for product in ("rmv", "rmv of residuals"):
+        got = results(name)[product]
+        np.testing.assert_allclose(got, J.transpose(0, 2, 1), rtol=1e-12, atol=1e-14)
 
 
 @ALL

@@ -115,7 +115,7 @@ def test_jacobians_lags_and_spectra(name):
     np.testing.assert_allclose(values[known], expected[known], atol=1e-8)
     # The growth of volumes of as many directions as the carry has entries.
     np.testing.assert_allclose(np.sum(spectrum[:n_carry]), volume / T, rtol=1e-10)
-    assert np.all(np.isneginf(spectrum[n_carry:])) and cell.n_unread == n - n_carry
+    assert np.all(np.isneginf(spectrum[n_carry:])) and cell.traits.n_unread == n - n_carry
 
 
 def test_states_are_the_carries_of_flax():
@@ -136,7 +136,7 @@ def test_states_are_the_carries_of_flax():
 def test_an_output_that_is_in_the_carry_adds_nothing_to_the_state():
     for name, n_h in {"linen.LSTMCell": 2 * N, "linen.GRUCell": N, "remat": 2 * N}.items():
         assert model(name)[0].n_h == n_h
-    assert model("linen.LSTMCell")[0].entries_per_unit == 2
+    assert model("linen.LSTMCell")[0].traits.entries_per_unit == 2
 
 
 @pytest.mark.parametrize("name", ["linen.GRUCell", "own nnx"])

@@ -161,7 +161,7 @@ def renumbered(params, order):
 @pytest.mark.parametrize("kind", one_in(2, [linen.LSTMCell, linen.GRUCell]))
 def test_numbers_of_units_mean_nothing_between_layers(kind):
     cell = rnnjax.from_linen(Stacked((kind, kind)), 2, 2)
-    assert cell.entries_per_unit == (2 if kind is linen.LSTMCell else 1)
+    assert cell.traits.entries_per_unit == (2 if kind is linen.LSTMCell else 1)
     params, batch = cell.init(KEY), sequence()
     other = renumbered(params, np.array([2, 0, 1]))
     for rule in (rules.EProp(), rules.SnAp(1), rules.BPTT()):
@@ -172,7 +172,7 @@ def test_numbers_of_units_mean_nothing_between_layers(kind):
 
 def test_layers_of_different_units_are_refused_where_units_matter():
     cell = rnnjax.from_linen(Stacked((linen.GRUCell, linen.LSTMCell)), 2, 2)
-    assert cell.entries_per_unit is None
+    assert cell.traits.entries_per_unit is None
     params, batch = cell.init(KEY), sequence()
     with pytest.raises(ValueError, match=r"^EProp: expected a cell whose units have one number"):
         rules.EProp()(cell, squared_error, params, batch)
