@@ -79,7 +79,7 @@ def differ(lanes):
     return any(not np.array_equal(a[0], a[1]) for a in jax.tree.leaves(lanes))
 
 
-@pytest.mark.parametrize("swept", one_in(5, SWEPT), ids=lambda p: f"{p[0]}-{p[1]}")
+@pytest.mark.parametrize("swept", one_in(5, SWEPT, wide=5), ids=lambda p: f"{p[0]}-{p[1]}")
 def test_a_field_is_swept_by_vmap(swept):
     name, field, range_ = swept
     value = example(name).replace(**BESIDE.get(name, {}))
@@ -109,7 +109,7 @@ def takes(name, cell):
     return True
 
 
-@pytest.mark.parametrize("name", one_in(6, rules_found(), first=1))
+@pytest.mark.parametrize("name", one_in(6, rules_found(), first=1, wide=4))
 def test_every_rule_sweeps_the_fields_of_its_cell(name):
     fitting = next(cell for cell in (LEAKY, JORDAN) if takes(name, cell))
     field = "leak" if fitting is LEAKY else "spread"

@@ -192,6 +192,7 @@ def test_the_check_is_made_once_for_each_combination_of_shapes(monkeypatch):
     assert len(seen) == 1 and run._cache_size() == 1
 
 
+@pytest.mark.wide
 def test_batches_of_rules_are_looked_at_too():
     params = CELL.init(KEY)
     batches = jax.tree.map(lambda a: jnp.stack([a, a]), GOOD)

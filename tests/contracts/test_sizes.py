@@ -44,7 +44,7 @@ def assert_close(got, expected, tolerance=1e-11):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
 
 
-@crossed("name, kind", rules_found(), SEVERAL, every=2, first=1)
+@crossed("name, kind", rules_found(), SEVERAL, every=2, first=1, wide=5)
 def test_steps_of_a_rule_sum_to_the_whole(name, kind):
     """The filter and the carried trace of a rule are one gradient, whatever a unit is made of."""
     rule, cell = rule_named(name), SEVERAL[kind]
@@ -87,7 +87,7 @@ def test_local_traces_are_those_of_dense_jacobians(name, kind):
 RULES = {"BPTT": rules.BPTT(), "RTRL": rules.RTRL(), "SnAp": rules.SnAp(1)}
 
 
-@crossed("name, rule", cells_found(), [*RULES, "segments"], every=2)
+@crossed("name, rule", cells_found(), [*RULES, "segments"], every=2, wide=5)
 def test_one_unit_and_one_step(name, rule):
     sizes = {"n_x": 1, "n_h": 1, "n_y": 1, "n_units": 1, "n_hidden": 1}
     cell = cells_found(**sizes)[name]
@@ -170,6 +170,7 @@ def test_numbers_of_units_mean_nothing_between_layers(kind):
         assert_close(found[1].cell["first"], found[0].cell["first"])
 
 
+@pytest.mark.wide
 def test_layers_of_different_units_are_refused_where_units_matter():
     cell = rnnjax.from_linen(Stacked((linen.GRUCell, linen.LSTMCell)), 2, 2)
     assert cell.entries_per_unit is None

@@ -66,6 +66,7 @@ def test_norms_by_lag_are_those_of_the_last_loss(name):
     assert np.all(np.isnan(got[:, 7:]))
 
 
+@pytest.mark.wide
 def test_no_layer_underflows_beside_another(float32):
     """Scalar layers: dh^2_T/dh^2_{T-k} = b^k, dh^2_T/dh^1_{T-k} = sum_j a^j b^(k-j)."""
     a, b, n = 0.9, 0.1, 300

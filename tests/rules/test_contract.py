@@ -63,7 +63,7 @@ def goes_on_in_batches(rule):
 
 @pytest.fixture(
     scope="module",
-    params=one_in(3, rules_found(), always=["BPTT", "RTRL", "SnAp"]),
+    params=one_in(3, rules_found(), always=["BPTT", "RTRL", "SnAp"], wide=3),
 )
 def seen(request):
     """One compiled program of everything that is asked of a rule."""

@@ -69,7 +69,7 @@ def config_stays(edit):
     return edit.what != "a default of Config"
 
 
-@pytest.mark.parametrize("edit", one_in(5, EDITS), ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(5, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_run_and_resume_refuse_cells_of_other_code_alone(there, capsys, edit):
     own, out = there
     edit.make(own)
@@ -89,7 +89,7 @@ def test_run_and_resume_refuse_cells_of_other_code_alone(there, capsys, edit):
         assert code[CELLS] == Store.open(out).spec["code"]["cells"]
 
 
-@pytest.mark.parametrize("edit", one_in(6, EDITS), ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(6, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit):
     own, out = there
     edit.make(own)
@@ -103,7 +103,7 @@ def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit)
     assert (status, f"{edit.names} changed since" in shown) == (0, other)
 
 
-@pytest.mark.parametrize("edit", one_in(6, EDITS), ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(6, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_cells_of_other_code_are_neither_reused_nor_merged(
     there, tmp_path, monkeypatch, capsys, edit
 ):
@@ -123,7 +123,7 @@ def test_cells_of_other_code_are_neither_reused_nor_merged(
         assert (tmp_path / "both").exists() != other
 
 
-@crossed("edit, command", EDITS, ["run", "resume"], every=3)
+@crossed("edit, command", EDITS, ["run", "resume"], every=3, wide=len(EDITS))
 def test_force_drops_cells_of_other_code_alone(there, monkeypatch, capsys, command, edit):
     own, out = there
     edit.make(own)

@@ -179,6 +179,7 @@ def test_every_version_of_python_makes_the_same_fingerprint(tmp_path):
     assert code_of_text(tmp_path, text).cells == "1-11ecd9cdc423da89"
 
 
+@pytest.mark.wide
 def test_the_code_of_the_library_counts_where_it_computes(tmp_path):
     copy = tmp_path / "rnnjax"
     shutil.copytree(catalog.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
