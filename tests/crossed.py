@@ -7,11 +7,11 @@ Subjects belong to one of three tiers: without a mark to `make test`, with the m
 import pytest
 
 
-def crossed(names, rows, columns, always=(), every=1, first=0, wide=1):
+def crossed(names, rows, columns, always=(), every=1, first=0, wide=1, others=pytest.mark.slow):
     """Parametrise a test over pairs (row, column).
 
     `make test-all` runs at least one pair for each n-th row, and for each column if enough rows are
-    left; all other pairs are marked slow.
+    left; all other pairs are marked slow, or as `others`.
 
     Args:
       names: the names of the two arguments, as in `pytest.mark.parametrize`.
@@ -21,6 +21,7 @@ def crossed(names, rows, columns, always=(), every=1, first=0, wide=1):
       every: n, for a test whose rows other tests of the same run take as well.
       first: the first of these rows.
       wide: m, of those pairs each m-th is for `make test`, the others are wide.
+      others: the mark of all other pairs.
     """
     rows, columns = list(rows), list(columns)
     assert len(rows) >= len(columns)
@@ -29,7 +30,9 @@ def crossed(names, rows, columns, always=(), every=1, first=0, wide=1):
         for j, column in enumerate(columns):
             its_turn = i % every == 0 and j == i // every % len(columns)
             taken = its_turn or row in always
-            marks = () if taken and n_taken % wide == 0 else _mark(taken)
+            marks = pytest.mark.wide if taken else others
+            if taken and n_taken % wide == 0:
+                marks = ()
             n_taken += taken
             pairs.append(pytest.param(row, column, marks=marks, id=f"{told(row)}-{told(column)}"))
     return pytest.mark.parametrize(names, pairs)
@@ -45,7 +48,8 @@ def one_in(n, subjects, always=(), first=0, wide=1):
         taken = i % n == first % n or subject in always
         is_free = taken and n_taken % wide == 0
         n_taken += taken
-        found.append(subject if is_free else pytest.param(subject, marks=_mark(taken)))
+        mark = pytest.mark.wide if taken else pytest.mark.slow
+        found.append(subject if is_free else pytest.param(subject, marks=mark))
     return found
 
 
@@ -56,10 +60,6 @@ def wide_but(kept, subjects):
         else pytest.param(s, marks=pytest.mark.wide)
         for s in subjects
     ]  # fmt: skip
-
-
-def _mark(is_taken):
-    return pytest.mark.wide if is_taken else pytest.mark.slow
 
 
 _NAMES = ("__name__", "what", "name")

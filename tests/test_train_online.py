@@ -88,6 +88,7 @@ def test_where_no_loss_falls_due_nothing_moves():
     np.testing.assert_allclose(distance(before, after), 0.1, rtol=1e-4)
 
 
+@pytest.mark.wide
 def test_what_a_rule_has_learned_stays_and_its_memory_does_not():
     rule = rules.DNI(rate=0.5)
     _, one, first = trained(rule, 0.0, n_sequences=1)

@@ -109,6 +109,7 @@ def test_the_published_case():
         np.testing.assert_allclose(got, 53 + 159j, rtol=1e-12)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_unbiased_rules_are_exact_in_the_mean(kind):
     """Over all signs of one step of two entries: UORO and the rule that tries noise."""
@@ -186,6 +187,7 @@ def test_a_step_is_holomorphic_or_not():
         assert real_view.is_holomorphic(cell, params, BATCH.x[0]) == (kind != "not holomorphic")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_newtons_method_gives_the_states_of_the_scan(kind):
     cell = CELLS[kind]
@@ -288,6 +290,7 @@ def test_slopes_of_the_surface_are_derivatives_along_complex_directions():
     np.testing.assert_allclose(jax.grad(total)(0.0), norm, rtol=1e-10)
 
 
+@pytest.mark.wide
 def test_a_ratio_of_each_complex_weight():
     """Equation (1) of the rule as it stands, from the gradients of the steps."""
     cell = CELLS["complex weights"]

@@ -31,6 +31,7 @@ def test_report_of_a_small_network():
     np.testing.assert_allclose(data["log_norm_gradient"], norms, rtol=0, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_first_non_finite_step_backward_where_the_forward_pass_is_finite():
     def loss(params, x):
         def step(h, x):

@@ -74,7 +74,7 @@ def loss_of(tasks, number):
 
 
 # Two tasks for each cell. Of these tests/cells/test_contract.py has the gradient in the same run:
-ELSEWHERE = ["Vanilla", "Vanilla-relu", "LSTM", "LRU", "linen.GRUCell"]
+ELSEWHERE = ["Vanilla", "Vanilla-relu", "LSTM", "LRU"]
 # And these differ from another by a part that has a test of its own.
 RELATIVES = ["Jordan-one-feedback", "Stack-LSTM-LRU", "Stack-relu", "Vanilla-leak", "nnx.LSTMCell"]
 PAIRS = [

@@ -141,6 +141,7 @@ def test_force_drops_cells_of_other_code_alone(there, monkeypatch, capsys, comma
     assert store.spec["code"] == load(str(own / MAIN)).code.told
 
 
+@pytest.mark.wide
 def test_force_computes_again_and_gives_the_bits_of_a_new_folder(
     there, rnnjax, tmp_path, computed, monkeypatch, capsys
 ):
@@ -161,6 +162,7 @@ def test_force_computes_again_and_gives_the_bits_of_a_new_folder(
     assert told(capsys, "run", own / MAIN, "--out", out, "--force")[0] == 1  # nothing is dropped
 
 
+@pytest.mark.wide
 def test_code_that_is_edited_while_the_sweep_runs_is_not_taken_for_what_ran(
     computed, start, folder, tmp_path, capsys
 ):
@@ -241,6 +243,7 @@ def aged(out, new):
     return store
 
 
+@pytest.mark.wide
 def test_results_of_unknown_code_stay_readable(there, tmp_path, capsys):
     own, out = there
     store = aged(out, tmp_path / "old")
@@ -257,6 +260,7 @@ def test_results_of_unknown_code_stay_readable(there, tmp_path, capsys):
     assert "does not tell the code it was computed with" in err
 
 
+@pytest.mark.wide
 def test_cells_of_unknown_code_are_reused_by_force_alone(there, rnnjax, tmp_path, capsys):
     own, out = there
     old = aged(out, tmp_path / "old").out
@@ -277,6 +281,7 @@ def test_cells_of_unknown_code_are_reused_by_force_alone(there, rnnjax, tmp_path
     assert "measure changed; run without --reuse" in told(capsys, *other, "--force")[2]
 
 
+@pytest.mark.wide
 def test_a_sweep_of_unknown_code_goes_on_and_says_so(there, rnnjax, tmp_path, capsys):
     own, out = there
     store = aged(out, tmp_path / "old")
@@ -311,6 +316,7 @@ def with_other_library(out, new, group):
     return store
 
 
+@pytest.mark.wide
 def test_another_library_is_told_by_resume_reuse_and_merge(
     there, rnnjax, tmp_path, monkeypatch, capsys
 ):
