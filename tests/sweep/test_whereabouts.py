@@ -10,6 +10,8 @@ from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.store import Store
 from tests.sweep.changing import TOY
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 LOOKS = ("check", "figure", "papers", "resume")
 SENTINEL = "raise SystemExit('executed')\n"
 
