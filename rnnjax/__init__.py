@@ -33,6 +33,7 @@ _MODULES = (
     "scaled",
     "scan",
     "sweep",
+    "tangents",
     "tasks",
     "theory",
     "train",

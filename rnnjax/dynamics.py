@@ -126,10 +126,10 @@ def inputs_read(function: Callable[..., Any], arguments: Any) -> set[int]:
     return {i for i, v in enumerate(traced.invars) if id(v) in needed}
 
 
-def outputs_made_of(function: Callable[..., Any], arguments: Any) -> tuple[bool, ...]:
-    """Return which leaves of the value of a function depend on `arguments`, a leaf each."""
-    traced = jax.make_jaxpr(function)(arguments).jaxpr
-    made = {id(v) for v in traced.invars}
+def outputs_made_of(function: Callable[..., Any], fixed: Any, argument: Any) -> tuple[bool, ...]:
+    """Return which leaves of function(fixed, argument) depend on the argument."""
+    traced = jax.make_jaxpr(function)(fixed, argument).jaxpr
+    made = {id(v) for v in traced.invars[len(jax.tree.leaves(fixed)) :]}
     for equation in traced.eqns:
         if any(id(v) in made for v in equation.invars):
             made |= {id(v) for v in equation.outvars}

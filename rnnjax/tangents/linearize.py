@@ -105,21 +105,18 @@ def _differing(cell: Cell, params: Params, like: Point, by_row: bool) -> tuple[b
 def _found(shapes: tuple, structure: Any, like: Point, by_row: bool, _: bool) -> tuple[bool, ...]:
     are_arrays = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in shapes]
 
-    def of_arrays(arrays: list[Array]) -> tuple[bool, ...]:
+    def tangent(arrays: list[Array], at: Point) -> list[Array]:
         given = iter(arrays)
         leaves = [next(given) if a else leaf for a, leaf in zip(are_arrays, shapes, strict=True)]
-        cell, params = jax.tree.unflatten(structure, leaves)
+        found = linearize(*jax.tree.unflatten(structure, leaves), at, by_row=by_row)
+        # What is no array is part of the cell.
+        return [
+            leaf if isinstance(leaf, jax.Array) else jnp.zeros(())
+            for leaf in jax.tree.leaves(found)
+        ]
 
-        def tangent(at: Point) -> list[Array]:
-            found = jax.tree.leaves(linearize(cell, params, at, by_row=by_row))
-            return [leaf if isinstance(leaf, jax.Array) else jnp.zeros(()) for leaf in found]
-
-        differs.append(dynamics.outputs_made_of(tangent, like))
-        return ()
-
-    differs: list[tuple[bool, ...]] = []
-    jax.eval_shape(of_arrays, [s for s, a in zip(shapes, are_arrays, strict=True) if a])
-    return differs[0]
+    arrays = [shape for shape, a in zip(shapes, are_arrays, strict=True) if a]
+    return dynamics.outputs_made_of(tangent, arrays, like)
 
 
 _found_once = functools.lru_cache(maxsize=256)(_found)
