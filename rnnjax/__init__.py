@@ -137,6 +137,7 @@ __all__ = [
     "scan",
     "sequence_loss",
     "sweep",
+    "tangents",
     "tasks",
     "theory",
     "train",

@@ -27,7 +27,7 @@ linearize(params, at, *, by_row)   automatic differentiation  slopes that remain
                                    is behind z_t              block-triangular) that others use
 output(params, h)                  h                          what a layer sends on to the next
                                                               one, real (n_o,)
-traits                             `rnnjax.types.Traits()`    facts that the step does not say:
+traits                             `Traits()`                 facts that the step does not say:
                                                               homogeneous, bounded,
                                                               entries_per_unit, n_unread, tokens
 =================================  =========================  ====================================
@@ -44,9 +44,33 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax.types import Array, Cell, Params, Point, Traits
+from rnnjax import fields
+from rnnjax.types import Array, Cell, Params, Point
 
 _PREACTIVATION = ("drive", "recurrent_weights", "presynaptic", "step_from_preactivation")
+
+
+@fields.value
+class Traits:
+    """What is known of a cell that its step does not say; all as a cell says nothing by default.
+
+    Attributes:
+      homogeneous: whether the step is positively homogeneous in state and drive. The forward pass
+        then carries a power-of-two scale and cannot overflow.
+      bounded: whether no state and no readout leaves the range of the dtype. Those of steps without
+        weight are then not kept away from the loss.
+      entries_per_unit: m where the state is m vectors of n_h / m units, one behind the other (an
+        LSTM's [h, c] has m = 2); None if units have different numbers of entries.
+      n_unread: the number of state entries that no later step reads, such as an output that is kept
+        for the readout: their columns of the Jacobian are 0.
+      tokens: whether inputs are integers, which the cell embeds.
+    """
+
+    homogeneous: bool = fields.flag(default=False)
+    bounded: bool = fields.flag(default=False)
+    entries_per_unit: int | None = fields.count(default=1, optional=True)
+    n_unread: int = fields.count(default=0, at_least=0)
+    tokens: bool = fields.flag(default=False)
 
 
 def traits(cell: Cell) -> Traits:
@@ -126,10 +150,10 @@ def inputs_read(function: Callable[..., Any], arguments: Any) -> set[int]:
     return {i for i, v in enumerate(traced.invars) if id(v) in needed}
 
 
-def outputs_made_of(function: Callable[..., Any], arguments: Any) -> tuple[bool, ...]:
-    """Return which leaves of the value of a function depend on `arguments`, a leaf each."""
-    traced = jax.make_jaxpr(function)(arguments).jaxpr
-    made = {id(v) for v in traced.invars}
+def outputs_made_of(function: Callable[..., Any], fixed: Any, argument: Any) -> tuple[bool, ...]:
+    """Return which leaves of function(fixed, argument) depend on the argument."""
+    traced = jax.make_jaxpr(function)(fixed, argument).jaxpr
+    made = {id(v) for v in traced.invars[len(jax.tree.leaves(fixed)) :]}
     for equation in traced.eqns:
         if any(id(v) in made for v in equation.invars):
             made |= {id(v) for v in equation.outvars}

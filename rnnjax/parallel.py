@@ -125,7 +125,7 @@ def _iteration(cell: Cell, params: Params, x: Array, start: Array, h: Array) -> 
 def _entries(tangent: Tangent) -> Scaled:
     """Return J, value (n_h, n_h), or its diagonal, value (n_h,), if that is all of it."""
     if isinstance(tangent, tangents.Diagonal):
-        return Scaled(tangent.entries, jnp.asarray(tangent.exponent, jnp.int32))
+        return tangent.diagonal()
     return tangent.as_matrix()
 
 

@@ -22,9 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import dynamics, fields, tangents
+from rnnjax.dynamics import Traits
 from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
-from rnnjax.types import Array, Cell, Params, Point, Traits
+from rnnjax.types import Array, Cell, Params, Point
 
 _N_TRIED = 4  # number of random states at which a step is tested for holomorphy
 _CLOSE = 1e-4

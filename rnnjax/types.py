@@ -17,7 +17,6 @@ Steps are numbered 1..T; ``h_0`` is the initial state and ``h_t = step(params, h
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -45,29 +44,6 @@ class Batch:
     y: Array
     mask: Array
     counts: Any = None  # an array or None
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What is known of a cell that its step does not say; all as a cell says nothing by default.
-
-    Attributes:
-      homogeneous: whether the step is positively homogeneous in state and drive. The forward pass
-        then carries a power-of-two scale and cannot overflow.
-      bounded: whether no state and no readout leaves the range of the dtype. Those of steps without
-        weight are then not kept away from the loss.
-      entries_per_unit: m where the state is m vectors of n_h / m units, one behind the other (an
-        LSTM's [h, c] has m = 2); None if units have different numbers of entries.
-      n_unread: the number of state entries that no later step reads, such as an output that is kept
-        for the readout: their columns of the Jacobian are 0.
-      tokens: whether inputs are integers, which the cell embeds.
-    """
-
-    homogeneous: bool = False
-    bounded: bool = False
-    entries_per_unit: int | None = 1
-    n_unread: int = 0
-    tokens: bool = False
 
 
 class Point(NamedTuple):

@@ -162,6 +162,21 @@ def functions_found():
     return found
 
 
+def linearized(cell):
+    params = cell.init(jax.random.key(0))
+    return rnnjax.tangents.linearize(cell, params, _point(cell, params))
+
+
+def residuals(cell):
+    params = cell.init(jax.random.key(0))
+    return rnnjax.tangents.residuals(cell, params, _point(cell, params))
+
+
+def _point(cell, params):
+    d = rnnjax.dynamics.drive(cell, params, jnp.ones(cell.n_x))
+    return rnnjax.dynamics.point(cell, params, cell.initial_state(), d)
+
+
 def unrolled():
     cell = rnnjax.Vanilla(2, 3)
     return rnnjax.unroll(cell, cell.init(jax.random.key(0)), jnp.ones((2, 2)))
@@ -172,8 +187,18 @@ def example(name):
     penalty = rnnjax.penalties.Omega()
     batch = rnnjax.Batch(jnp.ones((2, 3)), jnp.ones((2, 1)), jnp.ones(2))
     number = rnnjax.Scaled(jnp.ones(3), jnp.int32(2))
+    stack = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.LSTM(3, 2)))
     made = {
         "Activation": lambda cls: activations.tanh,
+        "Autodiff": lambda cls: linearized(rnnjax.GRU(2, 3)),
+        "BehindPreactivation": lambda cls: linearized(rnnjax.LSTM(2, 3)),
+        "Between": lambda cls: linearized(stack).between[0],
+        "BlockTriangular": lambda cls: linearized(stack),
+        "Composed": lambda cls: linearized(rnnjax.Jordan(2, 3, 2)),
+        "Diagonal": lambda cls: linearized(rnnjax.LRU(2, 3)),
+        "Leaky": lambda cls: linearized(rnnjax.Vanilla(2, 3)),
+        "OfComplex": lambda cls: cls(linearized(rnnjax.LRU(2, 3)), 3, True),
+        "Residuals": lambda cls: residuals(rnnjax.Vanilla(2, 3)),
         "Batch": lambda cls: batch,
         "Bidirectional": lambda cls: cls((rnnjax.GRU(2, 3),), (rnnjax.GRU(2, 2),)),
         "EachUnit": lambda cls: cls(rnnjax.Vanilla.layers),
@@ -191,7 +216,7 @@ def example(name):
         "Scaled": lambda cls: number,
         "Trajectory": lambda cls: unrolled(),
         "TrainedCell": lambda cls: trained(2, 3, 1),
-        "Stack": lambda cls: cls((rnnjax.Vanilla(2, 3), rnnjax.LSTM(3, 2))),
+        "Stack": lambda cls: stack,
         "TruncatedBPTT": lambda cls: cls(2),
     }
     cls = dataclasses_found()[name]

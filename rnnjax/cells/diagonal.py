@@ -18,9 +18,10 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
+from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.tangents import Diagonal
-from rnnjax.types import Array, Point, Traits
+from rnnjax.types import Array, Point
 
 
 class LRUParams(NamedTuple):

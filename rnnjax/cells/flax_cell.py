@@ -16,8 +16,9 @@ from jax.flatten_util import ravel_pytree
 
 from rnnjax import fields
 from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
+from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, Kind, arguments
-from rnnjax.types import Array, Traits
+from rnnjax.types import Array
 
 
 class Backend(Protocol):

@@ -32,8 +32,9 @@ from jax.nn import sigmoid
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
+from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments
-from rnnjax.types import Array, Traits
+from rnnjax.types import Array
 
 Scheme = Callable[[Array, int], Array]
 

@@ -21,9 +21,10 @@ import jax.numpy as jnp
 
 from rnnjax import dynamics, fields, tangents
 from rnnjax.cells import initial_weights, layered, parts
+from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.tangents import block_triangular
-from rnnjax.types import Array, Point, Traits
+from rnnjax.types import Array, Point
 
 
 class StackParams(NamedTuple):

@@ -17,8 +17,9 @@ from rnnjax import fields
 from rnnjax.cells import trained_checks as checks
 from rnnjax.cells.flat_state import FlatState, arranged
 from rnnjax.cells.trained_parts import Part, TrainedParams
+from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, Kind, arguments
-from rnnjax.types import Array, Params, Traits
+from rnnjax.types import Array, Params
 
 _PART = Kind(lambda value: value is None or hasattr(value, "apply"), "a part of a network or None")
 _CELL = Kind(lambda value: hasattr(value, "carry"), "a part of a network that has a carry")

@@ -18,9 +18,10 @@ import jax.numpy as jnp
 from rnnjax import activations, fields
 from rnnjax.activations import Activation
 from rnnjax.cells import initial_weights, parts
+from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments
 from rnnjax.tangents import Leaky, leaky
-from rnnjax.types import Array, Point, Traits
+from rnnjax.types import Array, Point
 
 
 class VanillaParams(NamedTuple):

@@ -16,10 +16,13 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import dynamics, scaled
+from rnnjax import dynamics, fields, scaled
+from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
 from rnnjax.tangents.tangent import in_common
 from rnnjax.types import Array
+
+_SIZES = Kind(lambda value: isinstance(value, tuple), "numbers of entries in a tuple")
 
 
 @struct.dataclass
@@ -56,7 +59,7 @@ def between(lower: tuple[Any, Any], upper: tuple[Any, Any], h: Array) -> Between
     return Between(lower, upper, jnp.zeros_like(h)) if is_affine else found
 
 
-@struct.dataclass
+@fields.dataclass
 class BlockTriangular:
     """Equations (1) and (2).
 
@@ -71,10 +74,10 @@ class BlockTriangular:
 
     blocks: tuple[Any, ...]
     between: tuple[Between, ...]
-    sizes: tuple[int, ...] = struct.field(pytree_node=False)
-    m: int = struct.field(pytree_node=False)
-    driven: tuple[int, ...] = struct.field(pytree_node=False)
-    by_row: bool = struct.field(pytree_node=False)
+    sizes: tuple[int, ...] = fields.declared(_SIZES, static=True)
+    m: int = fields.count()
+    driven: tuple[int, ...] = fields.declared(_SIZES, static=True)
+    by_row: bool = fields.flag()
 
     def mv(self, v: Array) -> Scaled:
         """Return J v, equation (1)."""

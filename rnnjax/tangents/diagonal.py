@@ -20,12 +20,12 @@ class Diagonal:
     Attributes:
       weights: w, (n_h,).
       slopes: f'(z_t) / 2^exponent, (n_h,); None where the step is linear.
-      exponent: int32 ().
+      exponent: int32 (); None for 0.
     """
 
     weights: Array
     slopes: Array | None = None
-    exponent: Array | int = 0
+    exponent: Array | None = None
 
     @property
     def entries(self) -> Array:
@@ -52,15 +52,19 @@ class Diagonal:
         """Return J."""
         return self._scaled(jnp.diag(self.entries))
 
+    def diagonal(self) -> Scaled:
+        """Return the diagonal of J, value (n_h,)."""
+        return self._scaled(self.entries)
+
     def _scaled(self, value: Array) -> Scaled:
-        return Scaled(value, jnp.asarray(self.exponent, jnp.int32))
+        return Scaled(value, jnp.zeros((), jnp.int32) if self.exponent is None else self.exponent)
 
 
 @slope.register
 def _(tangent: Diagonal) -> Scaled | None:
     if tangent.slopes is None:
         return None
-    return Scaled(tangent.slopes, jnp.asarray(tangent.exponent, jnp.int32))
+    return tangent._scaled(tangent.slopes)
 
 
 @within_units.register

@@ -6,6 +6,8 @@ with k = 1 - a of h_t = (1 - a) h_{t-1} + a f(z_t), the factor a being part of t
 not be square where nothing leaks: layers within a step are such maps too.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import struct
 
@@ -29,7 +31,7 @@ class Leaky:
     W: Array
     slopes: Array
     exponent: Array
-    keep: Array | float | None = None
+    keep: Any = None  # a number
 
     def mv(self, v: Array) -> Scaled:
         """Return J v."""

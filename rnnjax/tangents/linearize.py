@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
-from rnnjax import dynamics
+from rnnjax import dynamics, fields
+from rnnjax.ranges import Kind
 from rnnjax.tangents.autodiff import Autodiff, BehindPreactivation
 from rnnjax.tangents.tangent import Tangent
 from rnnjax.types import Array, Cell, Params, Point
@@ -49,7 +49,10 @@ def linearize(cell: Cell, params: Params, at: Point, *, by_row: bool = False) ->
     return Autodiff(cell, params, at.h, at.drive)
 
 
-@struct.dataclass
+_POINT = Kind(lambda value: isinstance(value, Point), "a Point")
+
+
+@fields.dataclass
 class Residuals:
     """What of one tangent depends on where the step was linearised; of many steps, leaves (T, ...).
 
@@ -60,8 +63,8 @@ class Residuals:
     """
 
     arrays: tuple[Array, ...]
-    like: Point = struct.field(pytree_node=False)
-    by_row: bool = struct.field(pytree_node=False)
+    like: Point = fields.declared(_POINT, static=True)
+    by_row: bool = fields.flag()
 
     def bound(self, cell: Cell, params: Params) -> Tangent:
         """Return the tangent again, with weights from these parameters."""
@@ -105,21 +108,19 @@ def _differing(cell: Cell, params: Params, like: Point, by_row: bool) -> tuple[b
 def _found(shapes: tuple, structure: Any, like: Point, by_row: bool, _: bool) -> tuple[bool, ...]:
     are_arrays = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in shapes]
 
-    def of_arrays(arrays: list[Array]) -> tuple[bool, ...]:
+    def tangent(arrays: list[Array], at: Point) -> list[Array]:
         given = iter(arrays)
         leaves = [next(given) if a else leaf for a, leaf in zip(are_arrays, shapes, strict=True)]
         cell, params = jax.tree.unflatten(structure, leaves)
+        found = linearize(cell, params, at, by_row=by_row)
+        # What is no array is part of the cell.
+        return [
+            leaf if isinstance(leaf, jax.Array) else jnp.zeros(())
+            for leaf in jax.tree.leaves(found)
+        ]
 
-        def tangent(at: Point) -> list[Array]:
-            found = jax.tree.leaves(linearize(cell, params, at, by_row=by_row))
-            return [leaf if isinstance(leaf, jax.Array) else jnp.zeros(()) for leaf in found]
-
-        differs.append(dynamics.outputs_made_of(tangent, like))
-        return ()
-
-    differs: list[tuple[bool, ...]] = []
-    jax.eval_shape(of_arrays, [s for s, a in zip(shapes, are_arrays, strict=True) if a])
-    return differs[0]
+    arrays = [shape for shape, a in zip(shapes, are_arrays, strict=True) if a]
+    return dynamics.outputs_made_of(tangent, arrays, like)
 
 
 _found_once = functools.lru_cache(maxsize=256)(_found)

@@ -9,15 +9,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from rnnjax import fields
 from rnnjax.scaled import Scaled
 from rnnjax.tangents.diagonal import Diagonal
 from rnnjax.tangents.tangent import within_units
 from rnnjax.types import Array
 
 
-@struct.dataclass
+@fields.dataclass
 class OfComplex:
     """Equation (1).
 
@@ -28,8 +28,8 @@ class OfComplex:
     """
 
     tangent: Any
-    n: int = struct.field(pytree_node=False)
-    of_drive: bool = struct.field(pytree_node=False)
+    n: int = fields.count()
+    of_drive: bool = fields.flag()
 
     def mv(self, v: Array) -> Scaled:
         """Return J v."""
@@ -76,4 +76,4 @@ def _(tangent: OfComplex, m: int) -> Scaled:
         return within_units.dispatch(object)(tangent, m)
     own = tangent.tangent
     a, b = own.entries.real, own.entries.imag
-    return Scaled(jnp.stack([jnp.stack([a, -b]), jnp.stack([b, a])]), jnp.int32(own.exponent))
+    return Scaled(jnp.stack([jnp.stack([a, -b]), jnp.stack([b, a])]), own.diagonal().exponent)

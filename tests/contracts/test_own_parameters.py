@@ -149,7 +149,7 @@ def test_the_forward_pass_keeps_the_preactivations_and_no_weights():
     params = Step().init(KEY)
     cell = CELLS["pre-activation"]
     run = scan.unroll(cell, params, BATCH.x)
-    z = run.h_prev @ params.recurrent.T + BATCH.x @ params.inputs.T + params.bias
+    z = run.h_prev @ params.recurrent.T + BATCH.x @ params.inputs.T + params.bias[None]
     np.testing.assert_allclose(run.preactivation, z, rtol=1e-12)
     kept = scan.residuals(cell, params, run).arrays
     assert sorted(a.shape for a in kept) == [(T, N_H), (T, N_H)]

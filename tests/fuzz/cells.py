@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax.types import Traits
+from rnnjax.dynamics import Traits
 
 
 def _complex(key, *shape):
