@@ -211,7 +211,7 @@ MUTATIONS = [
     Mutation("a gradient changes on its way through padding", "adjoint.py",
              "partial(jnp.where, goes_on), before, delta)",
              "partial(jnp.where, goes_on), before, before)",
-             "contracts/test_masks.py::test_a_probe_sees_nothing_of_padding"),
+             "contracts/test_masks.py::test_the_published_case"),
     Mutation("a window of a diagnosis stays where it is", "diagnosis/window.py",
              "jnp.concatenate([a[1:], b]), before, end)", "a, before, end)",
              "diagnosis/test_rows.py::test_window_is_one_truncated_run_for_each_length[True]"),
