@@ -450,11 +450,11 @@ MUTATIONS = [
         "cells/test_contract.py::test_bptt_is_jax_grad[Vanilla]",
     ),
     Mutation(
-        "a gradient changes on its way through padding",
+        "a rule that forgets does not on the way back",
         "adjoint.py",
-        "partial(jnp.where, goes_on), before, delta)",
-        "partial(jnp.where, goes_on), before, before)",
-        "contracts/test_masks.py::test_a_probe_sees_nothing_of_padding",
+        "factor * v.value",
+        "v.value",
+        "rules/test_bptt.py::test_a_lag_counts_with_the_power_of_the_decay",
     ),
     Mutation(
         "a window of a diagnosis stays where it is",
@@ -475,7 +475,7 @@ MUTATIONS = [
         "jaxprs/backward.py",
         "graded.total([self.values.get(atom), part])",
         "graded.total([None, part])",
-        "jaxprs/test_programs.py::test_the_gradient_is_that_of_jax",
+        "jaxprs/test_edges.py::test_a_scan_without_steps_is_no_recurrence",
     ),
     Mutation(
         "the first axis of a sweep runs fastest",

@@ -225,7 +225,6 @@ def test_lengths_differ_between_sequences_under_vmap():
         assert np.all(np.isnan(got[n + 1 :]))
 
 
-@pytest.mark.wide
 def test_the_published_case():
     """A padded sequence of 21 steps, of which the norms were those of its padding."""
     cell = rnnjax.Vanilla(1, 8, gain=0.5)

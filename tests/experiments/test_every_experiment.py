@@ -62,14 +62,6 @@ def test_claims_of_a_committed_cube_are_the_committed_ones(committed):
         assert claim["relation"] == told[name]["relation"]
 
 
-def test_no_claim_holds_of_what_was_never_measured(committed):
-    _, experiment, cube = committed
-    numbers = [name for name, values in cube.data_vars.items() if values.dtype.kind == "f"]
-    unmeasured = cube.assign({name: cube[name] * np.nan for name in numbers})
-    claims = {claim.name: claim.passed for claim in experiment.claims(cube)}
-    assert {c.name: c.passed for c in experiment.claims(unmeasured)} != claims
-
-
 def test_a_committed_cube_can_be_drawn(committed):
     _, experiment, cube = committed
     with styled():
