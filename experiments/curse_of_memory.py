@@ -12,44 +12,31 @@ Source:    Zucchet and Orvieto, Recurrent neural networks: vanishing and explodi
            networks for long sequences, ICML 2023 (the linear recurrent unit).
 """
 
-import json
+import itertools
 from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax import sweep
+from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row
 from rnnjax.errors import ConfigError
 from rnnjax.lazy import jax, jnp
+from rnnjax.reductions import largest, relative_gap, tabulate
 from rnnjax.sweep import Traced, Variable
 
 PRECISION = "float64"
 _THEORY = rnnjax.theory.curse_of_memory
 _PAPER = "Zucchet and Orvieto 2024"
 _MEMORIES = 15  # steps to discard, in units of the longest memory: what is left is e^-15
-_DEVIATIONS = 5.0
-# (l, r): E h^2 and E (dh/dl)^2; and of a teacher the curvature of the loss.
-_MOMENTS = {
-    (0.9, 0.0): (5.26316, 263.88686),
-    (0.9, 0.5): (13.87560, 778.11743),
-    (0.95, 0.9): (131.21132, 34815.1247),
-    (0.9, 0.99): (91.30855, 8732.84887),
-}
-_CURVATURES = {0.9: (263.89, 0.005), 0.99: (251262.6, 0.05), 0.999: (2.50125e8, 500.0)}
 _MEASURED = {
     "state": (_THEORY.state_variance, "E h^2"),
     "sensitivity": (_THEORY.sensitivity_variance, "E (dh/dl)^2"),
     "normalised_state": (_THEORY.normalised_variance, "E u^2"),
     "normalised_sensitivity": (_THEORY.normalised_sensitivity_variance, "E (du/dl)^2"),
 }
-_MARKERS = ("o", "s", "^", "D", "v", "x")
-REPRODUCES = {
-    "l = 0.9": "Zucchet and Orvieto 2024, figure 1",
-    "E h^2 against theory, relative": "Zucchet and Orvieto 2024, figure 1",
-    "E (dh/dl)^2 against theory, relative": "Zucchet and Orvieto 2024, figure 1",
-    "curvature of the loss at": "Zucchet and Orvieto 2024, figure 1",
-}
+_MARKERS = "os^Dvx"
 
 
 class Setting(sweep.Setting):
@@ -190,128 +177,126 @@ def _curvatures(teachers):
 
 def figure(cube):
     """Moments of state, sensitivity and their cure over the memory; the loss's curvature."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 4.6))
-    panels = drawn.subplots(2, 2)
-    cube = cube.sortby("decay")
-    _draw_moment(panels[0, 0], cube, "state", r"$\mathrm{E}\,h^2$")
-    _draw_moment(panels[0, 1], cube, "sensitivity", r"$\mathrm{E}\,(\mathrm{d}h/\mathrm{d}l)^2$")
+    frame, cube = figures.Frame(2, 2, height=4.6), cube.sortby("decay")
+    state, sensitivity, reparametrised, curvature = frame.panels
+    _draw_moment(state, cube, "state", r"$\mathrm{E}\,h^2$")
+    label = r"$\mathrm{E}\,(\mathrm{d}h/\mathrm{d}l)^2$"
+    _draw_moment(sensitivity, cube, "sensitivity", label)
     label = r"$\mathrm{E}\,(\mathrm{d}u/\mathrm{d}v)^2$, normalised"
-    _draw_moment(panels[1, 0], cube, "reparametrised_sensitivity", label)
-    _draw_curvatures(panels[1, 1], cube)
-    top = max(panels[0, 1].get_ylim()[1], 10.0)
-    for ax in panels.flat[:3]:
-        ax.set(ylim=(0.05, top))
-    panels[0, 0].legend(loc="upper left", title="correlation of inputs")
-    rnnjax.figures.letter_panels(panels.flat)
-    return drawn
+    _draw_moment(reparametrised, cube, "reparametrised_sensitivity", label)
+    _draw_curvatures(curvature, cube)
+    top = max(sensitivity.get_ylim()[1], 10.0)
+    for panel in (state, sensitivity, reparametrised):
+        panel.set(ylim=(0.05, top))
+    state.legend(loc="upper left", title="correlation of inputs")
+    return frame.finished()
 
 
-def _expected(name, decay, correlation):
-    if name == "reparametrised_sensitivity":
-        plain = _THEORY.normalised_sensitivity_variance(decay, correlation)
-        return plain * (decay * np.log(decay)) ** 2
-    return _MEASURED[name][0](decay, correlation)
+def _reparametrised(decay, correlation):
+    plain = _THEORY.normalised_sensitivity_variance(decay, correlation)
+    return plain * (decay * np.log(decay)) ** 2
 
 
-def _draw_moment(ax, cube, name, label):
-    """Draw one moment over the memory 1 / (1 - l), on a scale that all panels share."""
-    decay, correlation = cube["decay"].values, cube["correlation"].values
-    colours = rnnjax.figures.ordered_colours(len(correlation))
-    fine = 1 - np.geomspace(1 - decay.min(), 1 - decay.max(), 60)
-    for i, (r, colour) in enumerate(zip(correlation, colours, strict=True)):
-        values = cube[name].sel(correlation=r).values
-        marker = _MARKERS[i % len(_MARKERS)]
-        ax.loglog(1 / (1 - decay), values, linestyle="none", marker=marker, markersize=4,
-                  color=colour, label=f"$r$ = {r:g}")  # fmt: skip
-        theory = [_expected(name, l, r) for l in fine]
-        ax.loglog(1 / (1 - fine), theory, color=colour, linestyle="--", linewidth=0.9, zorder=1)
-    ax.set(xlabel="memory $1 / (1 - l)$ (steps)", ylabel=label)
-    _from_one(ax, 1 / (1 - decay.max()))
+def _expected(cube, name, decay=None):
+    """Return a moment by theory, at the swept memories or at others."""
+    theory = _reparametrised if name not in _MEASURED else _MEASURED[name][0]
+    decay = cube["decay"] if decay is None else decay
+    return tabulate(theory, decay=decay, correlation=cube["correlation"])
 
 
-def _draw_curvatures(ax, cube):
-    teacher = cube["teacher"].values
-    one = cube.isel(decay=0, correlation=0)
-    fine = 1 - np.geomspace(1 - teacher.min(), 1 - teacher.max(), 60)
-    for name, theory, colour, marker, told in (
-        ("curvature", _THEORY.curvature, "#D55E00", "o", "by $l$"),
-        ("reparametrised_curvature", _THEORY.normalised_curvature, "#0072B2", "s",
-         "normalised, by $v$"),
+def _fine(memory):
+    """Return values of l for a smooth line."""
+    return 1 - np.geomspace(1 - memory.min().item(), 1 - memory.max().item(), 60)
+
+
+def _over_memory(panel, values, theory, of, **curves):
+    """Draw points over the memory 1 / (1 - l), from one step on; whole decades are labelled."""
+    values, theory = (one.assign_coords(memory=1 / (1 - one[of])) for one in (values, theory))
+    figures.curves(
+        panel, values, over="memory", theory={"theory": theory}, xscale="log", yscale="log",
+        xlim=(1, 1.2 * max(values["memory"].max().item(), 10)), **curves,
+    )  # fmt: skip
+    panel.xaxis.set_minor_formatter("")
+
+
+def _draw_moment(panel, cube, name, label):
+    """Draw one moment over the memory, on a scale that all panels share."""
+    looks = {
+        r: figures.Look(f"$r$ = {r:g}", colour, marker, "none", size=4)
+        for r, colour, marker in zip(
+            cube["correlation"].values,
+            figures.ordered_colours(cube.sizes["correlation"]),
+            itertools.cycle(_MARKERS),
+            strict=False,
+        )
+    }
+    _over_memory(
+        panel, cube[name], _expected(cube, name, _fine(cube["decay"])), "decay", looks=looks,
+        each="correlation", xlabel="memory $1 / (1 - l)$ (steps)", ylabel=label,
+    )  # fmt: skip
+
+
+def _draw_curvatures(panel, cube):
+    one, fine = cube.isel(decay=0, correlation=0), _fine(cube["teacher"])
+    for name, theory, look in (
+        ("curvature", _THEORY.curvature, figures.Look("by $l$", figures.VERMILION, "o", "none")),
+        ("reparametrised_curvature", _THEORY.normalised_curvature,
+         figures.Look("normalised, by $v$", figures.BLUE, "s", "none")),
     ):  # fmt: skip
-        ax.loglog(1 / (1 - teacher), one[name].values, linestyle="none", marker=marker,
-                  markersize=4, color=colour, label=told)  # fmt: skip
-        line = [theory(l) for l in fine]
-        ax.loglog(1 / (1 - fine), line, color=colour, linestyle="--", linewidth=0.9)
-    ax.set(xlabel="memory of the teacher $1 / (1 - l^*)$ (steps)", ylabel="curvature of the loss")
-    _from_one(ax, 1 / (1 - teacher.max()))
-    ax.legend(loc="upper left")
+        _over_memory(
+            panel, one[name], tabulate(theory, teacher=fine), "teacher", looks=look,
+            xlabel="memory of the teacher $1 / (1 - l^*)$ (steps)", ylabel="curvature of the loss",
+        )  # fmt: skip
+    panel.legend(loc="upper left")
 
 
-def _from_one(ax, longest):
-    """Let the memories begin at one step, and label whole decades only."""
-    from matplotlib.ticker import NullFormatter
-
-    ax.set_xlim(1, 1.2 * max(longest, 10))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+def _off_theory(cube, moment):
+    return largest(relative_gap(cube[moment], _expected(cube, moment)))
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    found = [claim for name in _MEASURED for claim in _against_theory(cube, name)]
-    found += _printed_moments(cube)
-    if 0.0 in cube["correlation"].values:
-        largest = cube["reparametrised_sensitivity"].sel(correlation=0.0).max()
-        source = f"closed form: (m / (2 sinh m))^2, m = -ln l; idea of {_PAPER}; 2 %"
-        name = "white inputs: largest E (du/dv)^2"
-        found.append(rnnjax.Claim(name, largest, 0.25, 0.005, source, "at_most"))
-    return [*found, *_of_teachers(cube, config)]
+def _off_theory_in_errors(cube, moment):
+    return largest(abs(cube[moment] - _expected(cube, moment)) / cube[f"{moment}_error"])
 
 
-def _against_theory(cube, name):
-    """Return the claims that a moment is right to 2 %, and to its standard error."""
-    symbol = _MEASURED[name][1]
-    ratios, deviations = [], []
-    for l in cube["decay"].values:
-        for r in cube["correlation"].values:
-            one, expected = cube.sel(decay=l, correlation=r), _expected(name, l, r)
-            ratios.append(float(one[name]) / expected - 1)
-            deviations.append((float(one[name]) - expected) / float(one[f"{name}_error"]))
-    source = f"closed form ({_PAPER}); tolerance: sampling"
-    worst, most = np.max(np.abs(ratios)), np.max(np.abs(deviations))
-    return [
-        rnnjax.Claim(f"{symbol} against theory, relative, worst", worst, 0.0, 0.02, source),
-        rnnjax.Claim(f"{symbol} against theory, standard errors, worst", most, 0.0, _DEVIATIONS,
-                     "closed form; the errors are those between sequences"),
-    ]  # fmt: skip
+def _off_normalised(cube):
+    expected = tabulate(_THEORY.normalised_curvature, teacher=cube["teacher"])
+    return largest(relative_gap(cube["reparametrised_curvature"], expected))
 
 
-def _printed_moments(cube):
-    """Return claims on moments that are known as numbers."""
-    found = []
-    for (l, r), values in _MOMENTS.items():
-        if l in cube["decay"].values and r in cube["correlation"].values:
-            one = cube.sel(decay=l, correlation=r)
-            for name, value in zip(("state", "sensitivity"), values, strict=True):
-                told = f"l = {l:g}, r = {r:g}: {_MEASURED[name][1]}"
-                source = f"{_PAPER}: closed form, checked by double sums; 2 %"
-                found.append(rnnjax.Claim(told, one[name], value, 0.02 * value, source))
-    return found
-
-
-def _of_teachers(cube, config):
-    teacher, one = cube["teacher"].values, cube.isel(decay=0, correlation=0)
-    found = []
-    for l, (value, tolerance) in _CURVATURES.items():
-        if l in teacher:
-            source = f"{_PAPER}: (1 + l^2) / (1 - l^2)^3, to the digits given"
-            name = f"curvature of the loss at l = l* = {l:g}"
-            measured = one["curvature"].sel(teacher=l)
-            found.append(rnnjax.Claim(name, measured, value, tolerance, source))
-    expected = np.array([_THEORY.normalised_curvature(l) for l in teacher])
-    worst = np.max(np.abs(one["reparametrised_curvature"].values / expected - 1))
-    name = "curvature, normalised and by v, relative, worst"
-    source = "closed form: (m / (2 sinh m))^2, m = -ln l*, at most 1/4"
-    return [*found, rnnjax.Claim(name, worst, 0.0, 1e-9, source)]
+# Of a unit: (l, r, E h^2, E (dh/dl)^2); of a teacher: (l, curvature of the loss, digits given).
+_UNITS = (
+    (0.9, 0.0, 5.26316, 263.88686),
+    (0.9, 0.5, 13.87560, 778.11743),
+    (0.95, 0.9, 131.21132, 34815.1247),
+    (0.9, 0.99, 91.30855, 8732.84887),
+)
+_TEACHERS = ((0.9, 263.89, 0.005), (0.99, 251262.6, 0.05), (0.999, 2.50125e8, 500.0))
+_PRINTED = [
+    {"decay": l, "correlation": r, "moment": name, "symbol": _MEASURED[name][1], "value": value}
+    for l, r, *values in _UNITS
+    for name, value in zip(("state", "sensitivity"), values, strict=True)
+]
+_FIGURE = f"{_PAPER}, figure 1"
+CLAIMS = (
+    Group((
+        Row("{symbol} against theory, relative, worst", _off_theory, equals=0, tolerance=0.02,
+            source=f"closed form ({_PAPER}); tolerance: sampling", reproduces=lambda cube, moment:
+                _FIGURE if moment in ("state", "sensitivity") else ""),
+        Row("{symbol} against theory, standard errors, worst", _off_theory_in_errors, equals=0,
+            tolerance=5, source="closed form; the errors are those between sequences"),
+    ), for_each=[{"moment": name, "symbol": of[1]} for name, of in _MEASURED.items()]),
+    Row("l = {decay:g}, r = {correlation:g}: {symbol}", lambda one, moment: one[moment],
+        for_each=_PRINTED, equals="value", tolerance=lambda one, value: 0.02 * value,
+        source=f"{_PAPER}: closed form, checked by double sums; 2 %", reproduces=_FIGURE),
+    Row("white inputs: largest E (du/dv)^2", lambda one: largest(one["reparametrised_sensitivity"]),
+        at={"correlation": 0.0}, at_most=0.25, tolerance=0.005,
+        source=f"closed form: (m / (2 sinh m))^2, m = -ln l; idea of {_PAPER}; 2 %"),
+    Group((
+        Row("curvature of the loss at l = l* = {teacher:g}", lambda one: one["curvature"],
+            for_each=[{"teacher": l, "value": c, "digits": d} for l, c, d in _TEACHERS],
+            equals="value", tolerance="digits", reproduces=_FIGURE,
+            source=f"{_PAPER}: (1 + l^2) / (1 - l^2)^3, to the digits given"),
+        Row("curvature, normalised and by v, relative, worst", _off_normalised, equals=0,
+            tolerance=1e-9, source="closed form: (m / (2 sinh m))^2, m = -ln l*, at most 1/4"),
+    ), part=lambda cube: cube.isel(decay=0, correlation=0)),
+)  # fmt: skip

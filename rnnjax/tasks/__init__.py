@@ -2,23 +2,27 @@
 
 from rnnjax.tasks.add_task import AddTask
 from rnnjax.tasks.adding import Adding
+from rnnjax.tasks.adding_1997 import Adding1997
 from rnnjax.tasks.by_name import named
 from rnnjax.tasks.copy import Copy
 from rnnjax.tasks.delayed_xor import DelayedXOR
 from rnnjax.tasks.digits import Digits
 from rnnjax.tasks.moving_blobs import MovingBlobs
 from rnnjax.tasks.temporal_order import TemporalOrder
+from rnnjax.tasks.temporal_order_1997 import TemporalOrder1997
 from rnnjax.tasks.temporal_xor import TemporalXOR
 from rnnjax.tasks.white_noise import WhiteNoise
 
 __all__ = [
     "AddTask",
     "Adding",
+    "Adding1997",
     "Copy",
     "DelayedXOR",
     "Digits",
     "MovingBlobs",
     "TemporalOrder",
+    "TemporalOrder1997",
     "TemporalXOR",
     "WhiteNoise",
     "named",
