@@ -6,6 +6,7 @@ from rnnjax.tasks.by_name import named
 from rnnjax.tasks.copy import Copy
 from rnnjax.tasks.delayed_xor import DelayedXOR
 from rnnjax.tasks.digits import Digits
+from rnnjax.tasks.influence_balancing import InfluenceChain, resting_then
 from rnnjax.tasks.moving_blobs import MovingBlobs
 from rnnjax.tasks.temporal_order import TemporalOrder
 from rnnjax.tasks.temporal_xor import TemporalXOR
@@ -17,9 +18,11 @@ __all__ = [
     "Copy",
     "DelayedXOR",
     "Digits",
+    "InfluenceChain",
     "MovingBlobs",
     "TemporalOrder",
     "TemporalXOR",
     "WhiteNoise",
     "named",
+    "resting_then",
 ]
