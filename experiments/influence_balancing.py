@@ -183,7 +183,7 @@ def _online(setting, rule, key):
             moved, grads = rule.step(cell, _output, params, memory, now)
             # While the network rests the memory does: new noise would be noise about nothing.
             kept = jax.tree.map(lambda a, b: jnp.where(moves > 0, a, b), moved, memory)
-            return kept, jnp.sum(plain(grads)["theta"])
+            return kept, sum(jnp.sum(g) for g in plain(grads).values())
 
         memory, seen = jax.lax.scan(step, memory, (batch.x[:, 0], prepared))
         return (state, memory), state.value[0], seen[-1]
@@ -191,7 +191,7 @@ def _online(setting, rule, key):
     ones = jnp.ones((setting.n_steps, 1))
     every = rnnjax.Batch(ones, ones, ones[:, 0])
     state = rule.init(cell, params, every, key)
-    grads = plain(rule(cell, _output, params, every, state, per_step=True).grads)
+    grads = plain(rule(cell, _output, cell.init(key), every, state, per_step=True).grads)
     return start, window, jnp.sum(grads["theta"].reshape(setting.n_steps, -1), axis=1)
 
 
@@ -235,7 +235,8 @@ def _first(one):
 def _closed_form(one):
     """Return c_K for the steps K."""
     steps = one["step"]
-    return steps.copy(data=[float(_THEORY.sensitivity(K, *_network(one))) for K in steps.values])
+    exact = [float(_THEORY.sensitivity(K, *_network(one))) for K in steps.values.tolist()]
+    return steps.copy(data=exact)
 
 
 def _change(one):
