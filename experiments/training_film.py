@@ -57,7 +57,7 @@ class Setting(sweep.Setting):
     every: PositiveInt = Field(50, description="updates from one to the next")
     batch_size: PositiveInt = Field(16, description="sequences in an update")
     learning_rate: PositiveFloat = Field(0.003, description="of Adam")
-    threshold: PositiveFloat = Field(1.0, description="clipping of the gradient's norm")
+    max_norm: PositiveFloat = Field(1.0, description="clipping of the gradient's norm")
     n_seen: PositiveInt = Field(8, description="sequences over which adjoints are averaged")
     n_test: PositiveInt = Field(200, description="fresh sequences of the accuracy")
     n_long: int = Field(200, gt=_SETTLING, description="steps over which exponents are taken")
@@ -125,7 +125,7 @@ def measure(setting, shared):
         cosine = _cosines(setting, rules, states or {}, (cell, loss, params, batch))
         return {**_frame(setting, shared, cell, loss, params, batch), "cosine": cosine}
 
-    optimiser = rnnjax.updates.clip_by_norm(setting.threshold, optax.adam(setting.learning_rate))
+    optimiser = rnnjax.updates.clip_by_norm(setting.max_norm, optax.adam(setting.learning_rate))
     training = rnnjax.fit(
         cell, task, rnnjax.BPTT(), optimiser, shared["key"],
         n_updates=setting.n_frames * setting.every, batch_size=setting.batch_size, probe=look,

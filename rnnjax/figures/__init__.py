@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rnnjax.figures.matrices import matrix
     from rnnjax.figures.overlay import overlay_contours, overlay_line
     from rnnjax.figures.rows import outcome_rows
+    from rnnjax.figures.rule_labels import rule_label
     from rnnjax.figures.save import save_figure
     from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
 else:
@@ -79,6 +80,7 @@ __all__ = [
     "outcome_rows",
     "overlay_contours",
     "overlay_line",
+    "rule_label",
     "save_figure",
     "scatter",
     "styled",

@@ -7,6 +7,7 @@ from rnnjax.tasks.by_name import named
 from rnnjax.tasks.copy import Copy
 from rnnjax.tasks.delayed_xor import DelayedXOR
 from rnnjax.tasks.digits import Digits
+from rnnjax.tasks.influence_balancing import InfluenceChain, resting_then
 from rnnjax.tasks.moving_blobs import MovingBlobs
 from rnnjax.tasks.temporal_order import TemporalOrder
 from rnnjax.tasks.temporal_order_1997 import TemporalOrder1997
@@ -20,10 +21,12 @@ __all__ = [
     "Copy",
     "DelayedXOR",
     "Digits",
+    "InfluenceChain",
     "MovingBlobs",
     "TemporalOrder",
     "TemporalOrder1997",
     "TemporalXOR",
     "WhiteNoise",
     "named",
+    "resting_then",
 ]

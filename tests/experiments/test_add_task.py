@@ -15,6 +15,7 @@ from rnnjax.theory import add_task
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "add_task"
+RTRL, MEMORYLESS = "RTRL/trained", "RFLO/none"
 PLATEAUS = add_task.plateaus()
 EQUAL = "RFLO against e-prop without autapses: largest difference of a run, nat"
 
@@ -25,9 +26,9 @@ def cube(tmp_path_factory):
 
 
 def renamed(cube, rtrl):
-    """The cube as if its runs of RTRL were those of another rule."""
-    names = [rtrl if name == "rtrl" else name for name in cube["rule"].values]
-    return cube.assign_coords(rule=names)
+    """The cube as if its runs of RTRL were those of another case."""
+    names = [rtrl if name == RTRL else name for name in cube["case"].values]
+    return cube.assign_coords(case=names)
 
 
 def at_the_lags_of_the_paper(cube):
@@ -38,8 +39,8 @@ def at_the_lags_of_the_paper(cube):
 
 
 def test_every_claim_holds(cube):
-    assert cube["cross_entropy"].dims == ("rule", "rate", "seed")
-    assert cube["answer"].dims == ("rule", "rate", "seed", "past")
+    assert cube["cross_entropy"].dims == ("case", "learning_rate", "seed")
+    assert cube["answer"].dims == ("case", "learning_rate", "seed", "past")
     assert len(verdicts(NAME, cube)) == 6
     assert not failed(NAME, cube)
 
@@ -50,16 +51,16 @@ def test_the_standard_error_is_that_of_a_good_measurement(cube):
 
 
 @pytest.mark.parametrize(
-    ("claim", "rule", "by"),
+    ("claim", "case", "by"),
     [
-        ("least cross-entropy of any run", "rtrl", -0.01),
-        ("RTRL: cross-entropy", "rtrl", 0.02),
-        ("memoryless: least cross-entropy", "memoryless", -0.002),
-        ("memoryless: cross-entropy, median", "memoryless", 0.02),
+        ("least cross-entropy of any run", RTRL, -0.01),
+        ("RTRL: cross-entropy", RTRL, 0.02),
+        ("memoryless: least cross-entropy", MEMORYLESS, -0.002),
+        ("memoryless: cross-entropy, median", MEMORYLESS, 0.02),
     ],
 )
-def test_each_claim_can_fail(cube, claim, rule, by):
-    spoilt = cube["cross_entropy"] + by * (cube["rule"] == rule)
+def test_each_claim_can_fail(cube, claim, case, by):
+    spoilt = cube["cross_entropy"] + by * (cube["case"] == case)
     spoilt = cube.assign(cross_entropy=spoilt.transpose(*cube["cross_entropy"].dims))
     assert any(told.startswith(claim) for told in failed(NAME, spoilt))
 
@@ -77,20 +78,20 @@ def test_a_cube_of_nan_fails_every_claim(cube):
 
 
 def test_the_claims_on_other_rules_can_fail(cube):
-    wide = verdicts(NAME, renamed(cube, "tbptt_3"))
+    wide = verdicts(NAME, renamed(cube, "TruncatedBPTT(window=3)/trained"))
     assert wide["truncated BPTT, $K$ = 3: cross-entropy, median over seeds, nat"]
-    narrow = verdicts(NAME, renamed(cube, "tbptt_2"))
+    narrow = verdicts(NAME, renamed(cube, "TruncatedBPTT(window=2)/trained"))
     assert not any("truncated" in told for told in narrow)
-    readout = at_the_lags_of_the_paper(renamed(cube, "readout"))
+    readout = at_the_lags_of_the_paper(renamed(cube, "RFLO/fixed"))
     told = "readout only: least cross-entropy of a seed, nat"
     assert verdicts(NAME, readout)[told] is False
-    assert verdicts(NAME, renamed(cube, "rflo")).keys().isdisjoint({EQUAL})
+    assert verdicts(NAME, renamed(cube, "RFLO/trained")).keys().isdisjoint({EQUAL})
     better = readout.assign(cross_entropy=readout["cross_entropy"] + 0.1)
     assert verdicts(NAME, better)[told] is True
 
 
 def test_the_claim_on_two_names_of_one_rule_can_fail(cube):
-    apart = cube.assign_coords(rule=["rflo", "eprop"])
+    apart = cube.assign_coords(case=["RFLO/trained", "EProp(autapse=False)/trained"])
     assert verdicts(NAME, apart)[EQUAL] is False
     same = apart.assign(cross_entropy=0 * apart["cross_entropy"] + 0.5)
     assert verdicts(NAME, same)[EQUAL] is True
@@ -135,10 +136,10 @@ def test_the_measure_gives_each_plateau_exactly_to_the_network_that_has_it(table
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--axes.rule", "rtrll"], "axes.rule: expected one of bptt, rtrl"),
-        (["--axes.rule", "tbptt_0"], "axes.rule: expected one of bptt, rtrl"),
+        (["--axes.case.rule", "RTRLL"], "axes.case.rule: expected one of BPTT, "),
+        (["--axes.case.rule", "TruncatedBPTT(windw=2)"], "axes.case.rule: TruncatedBPTT: expected"),
         (["--lag-1", "8"], "lag_2: expected a lag other than lag_1 = 8"),
-        (["--sequence", "8"], "sequence: expected more steps than the longer lag, 8"),
+        (["--length", "8"], "length: expected more steps than the longer lag, 8"),
     ],
 )
 def test_bad_input_is_one_line(flags, message, capsys):

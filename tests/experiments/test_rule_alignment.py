@@ -18,7 +18,7 @@ def test_every_claim_holds(cube):
 
 def test_undefined_is_nan_with_a_reason_and_zero_is_said(cube):
     """A window of 3 has no gradient beyond lag 2: not a cosine of 0."""
-    at = cube.sel(rule="bptt_3")
+    at = cube.sel(rule="BPTT(window=3)")
     assert np.all(np.isnan(at["cosine_by_lag"].sel(first_lag=3)))
     assert np.all(np.isneginf(at["log_norm_by_lag"].sel(first_lag=3)))
     assert not at["reason"].any() and not cube["silent"].any()
@@ -26,7 +26,7 @@ def test_undefined_is_nan_with_a_reason_and_zero_is_said(cube):
 
 def test_a_truncated_gradient_is_the_exact_one_within_its_window(cube):
     for lag in (0, 1):
-        cosine = cube["cosine_by_lag"].sel(rule="bptt_3", first_lag=lag)
+        cosine = cube["cosine_by_lag"].sel(rule="BPTT(window=3)", first_lag=lag)
         np.testing.assert_allclose(cosine, 1, atol=1e-6)
 
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from rnnjax.sweep.spec import parse_config
 
 from rnnjax.errors import ConfigError
 from rnnjax.figures import styled
+from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.experiment import load
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "training_film"
+TRUNCATED = "BPTT(window=3)"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def as_it_should_be(cube):
     long["mean_log_det"].loc[{}] = (
         long["exponents"].sum("index").transpose(*long["mean_log_det"].dims)
     )
-    long["cosine"].loc[{"rule": "truncated"}] = [[[0.9, 0.3]] * 2]
+    long["cosine"].loc[{"rule": TRUNCATED}] = [[[0.9, 0.3]] * 2]
     return long
 
 
@@ -55,13 +56,13 @@ def test_a_training_that_is_as_it_should_be_passes(cube):
     [
         ("sum of all", "mean_log_det", {"seed": 1, "update": 0}, 9.0),
         ("ln ||dL/dh||", "log_readout", {"seed": 1, "update": 0}, 9.0),
-        ("RTRL", "cosine", {"rule": "rtrl", "update": 0}, 0.999),
+        ("RTRL", "cosine", {"rule": "RTRL", "update": 0}, 0.999),
         ("vanilla: test accuracy", "accuracy", {"update": 1500}, 0.5),
         ("vanilla: horizon", "horizon", {"update": 1500}, 4.0),
         ("vanilla: |lambda_1|", "exponents", {"index": 1, "update": 1500}, 0.9),
         ("vanilla: spectral radius at the end, least", "log_radius", {"update": 1500}, -0.1),
         ("vanilla: spectral radius at the end minus", "log_radius", {"update": 1500}, -0.3),
-        ("vanilla: cosine of BPTT over", "cosine", {"rule": "truncated", "update": 1500}, 0.9),
+        ("vanilla: cosine of BPTT over", "cosine", {"rule": TRUNCATED, "update": 1500}, 0.9),
     ],
 )
 def test_each_claim_can_fail(cube, claim, name, where, value):
@@ -79,5 +80,5 @@ def test_a_film_of_one_network_has_a_strip_and_its_curves(cube):
 
 def test_a_rule_that_is_not_there_is_refused():
     axes = {"cell": ["vanilla"], "seed": [0]}
-    with pytest.raises(ConfigError, match="expected rules of rtrl, uoro"):
-        parse_config(load(NAME).config, {"axes": axes, "rules": ["rtrl", "rtrll"]})
+    with pytest.raises(ConfigError, match=r"rules.*: expected one of BPTT, .* mean 'RTRL'"):
+        parse_config(load(NAME).setting, {"axes": axes, "rules": ["RTRL", "RTRLL"]})

@@ -1,0 +1,52 @@
+"""The words of learning rules in figures and claims, from their names in configs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rnnjax import names
+
+_WORDS = {
+    "EProp": "e-prop",
+    "ForwardDeltaX": "delta-x, forward",
+    "KFRTRL": "KF-RTRL",
+    "KeRNL": "KeRNL",
+    "ReverseKFRTRL": "reverse KF-RTRL",
+    "SlopelessDeltaX": "delta-x, behind the slope",
+    "StaleDeltaX": "delta-x, stale",
+}
+_PART = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z][a-z]*")
+
+
+def rule_label(name: str) -> str:
+    """Writes the words of a rule.
+
+    Args:
+        name: of the rule as in configs, with values of its fields (see `rnnjax.names`). Of these,
+            numbers and the feedback are told.
+
+    Example:
+        >>> rule_label("BPTT(window=10)"), rule_label("SnAp"), rule_label("NodePerturbation")
+        ('BPTT, window 10', 'SnAp-1', 'node perturbation')
+        >>> rule_label("EProp(autapse=False, feedback=random)")
+        'e-prop, random feedback'
+    """
+    call = names.parsed(name)
+    if call.name == "SnAp":
+        return f"SnAp-{call.fields.get('n', 1)}"
+    told = (_told(field, value) for field, value in call.fields.items())
+    return ", ".join([_words(call.name), *filter(None, told)])
+
+
+def _words(name: str) -> str:
+    """Words for the parts of a name; abbreviations stay as they are."""
+    parts = _PART.findall(name)
+    return _WORDS.get(name, " ".join(part if part.isupper() else part.lower() for part in parts))
+
+
+def _told(field: str, value: Any) -> str:
+    if isinstance(value, names.Word) and field == "feedback":
+        return f"{value} feedback"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{field} {value:g}" if number else ""
