@@ -156,8 +156,10 @@ def _draw_coefficients(panels, cube):
         gamma = scalar_chain.STEEPEST.get(name, 1.0)
         return _log(w_n, k, gamma) / math.log(10) if gamma != 1 else math.nan
 
-    theory = {"$|w_n|^k$": tabulate(lambda w, k: _log(w, k) / math.log(10), w_n=shown, lag=lag),
-              r"$|w_n|^k\gamma^{k+1}$": tabulate(bound, activation=names, w_n=shown, lag=lag)}
+    theory = {
+        "$|w_n|^k$": tabulate(lambda w, k: _log(w, k) / math.log(10), w_n=shown, lag=lag),
+        r"$|w_n|^k\gamma^{k+1}$": tabulate(bound, activation=names, w_n=shown, lag=lag),
+    }
     handles = figures.curves(
         panels, cube["log_coefficient_random"].sel(w_n=shown) / math.log(10), over="lag",
         each="w_n", panels="activation", band="quantile", label="$w_n$ = {:g}", theory=theory,
@@ -171,7 +173,9 @@ def _draw_coefficients(panels, cube):
 
 def _draw(panel, values, theory=(), **axes):
     ends = values["w_n"].values[[0, -1]]
-    lines = {name: tabulate(form, w_n=np.linspace(*ends, 801)) for name, form in dict(theory).items()}
+    lines = {
+        name: tabulate(form, w_n=np.linspace(*ends, 801)) for name, form in dict(theory).items()
+    }
     axes = {"xlabel": "recurrent weight $w_n$", "xlim": ends, "line": {"markevery": 0.12,
             "markersize": 3.5, "linewidth": 1.1}, **axes}  # fmt: skip
     figures.curves(panel, values.where(np.isfinite), over="w_n", each="activation", looks=LOOKS,
@@ -231,7 +235,9 @@ def _excess(cube):
                      w_n=cube["w_n"], lag=cube["lag"])  # fmt: skip
     logs = cube.sel(activation=names)
     both = (logs["log_coefficient"], logs["log_coefficient_random"].max("quantile"))
-    return _largest([largest((one - bound).where(one != bound, 0) / (one["lag"] + 1)) for one in both])
+    return _largest(
+        [largest((one - bound).where(one != bound, 0) / (one["lag"] + 1)) for one in both]
+    )
 
 
 def _clipping_error(cube):
@@ -292,9 +298,8 @@ def _simulated(name, value, by_weight):
 
 _TANH = {0.5: (-22.72, 1.2), 0.9: (-12.91, 2.1), 1.1: (-11.35, 2.9), 2.0: (-33.36, 5.0),
          4.0: (-107.93, 4.1)}  # fmt: skip
-_RELU = {w_n: (share, share**0.5) for w_n, share in ((0.9, 0.0033), (1.1, 0.2066))}
-_POWERS = {w: (abs(w) ** 50, 3e-5 * abs(w) ** 50) for w in (0.5, 0.9, 1.1, 2.0, -1.5)}
-_OLD, _RECENT = (f"{_ISSUES}: 'forget {which} inputs'" for which in ("any older", "recent"))
+_RELU = {0.9: (0.0033, 0.0033**0.5), 1.1: (0.2066, 0.2066**0.5)}
+_OLD, _RECENT = f"{_ISSUES}: 'forget any older inputs'", f"{_ISSUES}: 'forget recent inputs'"
 _NEWEST, _OLDEST = "share of the newest ten", "share of the oldest ten"
 CLAIMS = (
     Row("{activation}: w3 f(4 w2 + w_n f(2 w1)) at w_n = 0.8",
@@ -330,8 +335,10 @@ CLAIMS = (
             source="exact: w_3 w_x; a large w_n swamps the recent inputs and erases none"),
     ), at={"activation": "identity"}),
     Group((
-        _of_line("oldest over newest coefficient", lambda one: math.exp(_rise(one)),
-                 f"{_ISSUES}: |w_n|^50", at=_POWERS),
+        Row("identity, w_n = {w_n:g}: oldest over newest coefficient",
+            lambda one: math.exp(_rise(one)), for_each={"w_n": (0.5, 0.9, 1.1, 2.0, -1.5)},
+            equals=lambda one, w_n: abs(w_n) ** 50, source=f"{_ISSUES}: |w_n|^50",
+            tolerance=lambda one, w_n: 3e-5 * abs(w_n) ** 50),
         _of_line("1 % horizon, lags", lambda one: 50 * math.log(0.01) / _rise(one), _EXACT,
                  at={0.5: (6.6, 0.06), 0.9: (43.7, 0.06)}),
         _of_line("first lag below 1 %", lambda one: one["horizon"], _EXACT,
@@ -349,9 +356,10 @@ CLAIMS = (
                  "exact: n (n + 1) / 2, n = 50", at={1.0: (1275, 0.01)}),
     ), at={"activation": "identity"}, when=lambda cube: cube.sizes["lag"] == 51),
     Row("{activation}: fastest growth at any w_n, nat/step",
-        lambda one: largest(one["growth_rate_random"]), at_most=0, source="{why}",
-        for_each=[{"activation": "tanh", "why": f"contradicts {_ISSUES}, 'bigger than one': saturation"},
-                  {"activation": "sigmoid", "why": "contradicts the same slide, also beyond w_n = 4 where the bound grows"}]),
+        lambda one: largest(one["growth_rate_random"]), at_most=0, source="contradicts {slide}",
+        for_each=[{"activation": "tanh", "slide": f"{_ISSUES}, 'bigger than one': saturation"},
+                  {"activation": "sigmoid",
+                   "slide": "the same slide, also beyond w_n = 4 where the bound grows"}]),
     Row("relu, active paths: ln|dy/dx| against k ln w_n, nat/step", _active_error,
         at={"activation": "relu"}, equals=0, tolerance=2e-6,
         source=f"exact: every slope is 1; {_ROUNDING}"),
