@@ -354,8 +354,8 @@ def _wall(name, measured, expected, source):
     """A row on a quantity at the walls of all starts, against its closed form."""
 
     def gap(cube):
-        walls = [one_unit.at_wall(cube.setting.weight, float(start), cube.setting.length,
-                                  cube.setting.target) for start in cube["start"].values]  # fmt: skip
+        w, n, y = cube.setting.weight, cube.setting.length, cube.setting.target
+        walls = [one_unit.at_wall(w, start, n, y) for start in cube["start"].values.tolist()]
         known = xr.DataArray(walls, {"start": cube["start"]}, ("start", "kind", "length"))
         return largest(abs(measured(cube) / expected(cube, *known.transpose("kind", ...)) - 1))
 
@@ -363,10 +363,11 @@ def _wall(name, measured, expected, source):
     return Row(name, gap, equals=0, tolerance=1e-8, source=source)
 
 
-def _normal(cube):
-    """The unit vector along (s(x_0), 1)."""
-    s = _sigmoid(cube["start"])
-    return xr.concat([s, xr.ones_like(s)], cube["parameter"]) / np.hypot(s, 1)
+def _cosine(cube):
+    """|cosine| of the direction of dE and (s(x_0), 1)."""
+    s, along = _sigmoid(cube["start"]), cube["wall_direction"]
+    product = along.sel(parameter="w") * s + along.sel(parameter="b")
+    return abs(product) / np.hypot(s, 1)
 
 
 def _step(arm):
@@ -379,6 +380,10 @@ def _at_point(one, at_w, at_b):
     if abs(near["w"] - at_w) + abs(near["b"] - at_b) > 1e-9:
         return None
     return np.max(abs(np.array([near["cost"], *near["slopes"].values]) - _VALUES[at_w, at_b]))
+
+
+def _points(cube):
+    return [{"at_w": w, "at_b": b} for w, b in _VALUES]
 
 
 def _is_long(cube):
@@ -415,15 +420,15 @@ CLAIMS = (
     _wall("curvature for every T", lambda cube: cube["wall_curvature"],
           lambda cube, gradient, curvature: curvature,
           f"closed form: as m^2T ({_PAPER}, section 2.3)"),
-    _wall("|cosine| of dE and its normal", lambda cube: abs(cube["wall_direction"].dot(_normal(cube), "parameter")),
-          lambda cube, *_: 1, "exact: dx/dw : dx/db = s(x_0) : 1"),
+    _wall("|cosine| of dE and its normal", _cosine, lambda cube, *_: 1,
+          "exact: dx/dw : dx/db = s(x_0) : 1"),
     _wall("a plain step", _step("plain"), lambda cube, gradient, _: gradient.isel(length=-1),
           "exact: learning rate times |dE|"),
     _wall("a clipped step", _step("clipped"), lambda cube, *_: cube.setting.max_norm,
           f"exact: learning rate times threshold ({_PAPER})"),
     Group((
         Row("E and dE at w = {at_w:g}, b = {at_b:g}, worst difference", _at_point, equals=0,
-            tolerance=6e-11, for_each=[{"at_w": w, "at_b": b} for w, b in _VALUES]),
+            tolerance=6e-11, for_each=_points),
         Group((
             Row("largest |dE| on the grid", lambda one: one["largest_gradient"], equals=1722.6,
                 tolerance=0.05),

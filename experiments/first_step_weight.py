@@ -28,6 +28,7 @@ from rnnjax.theory import scalar_chain
 
 _DECK = 'slides "RNN" 2022, The rnn way'
 _ROUNDING, _POWERS = "tolerance: float32 rounding", "exact: w_n^(T-t), T = 10"
+_RATIO = f'slides "RNN" 2022, Rnn+et: the ratio begins with t = 3; {_ROUNDING}'
 _SUMS = "exact: delta_t = e sum_{{j=0..T-t}} g^j, T = 5"
 _ORDER = "e_{{t+1}} <- (1 - eta K) e_{{t+1}}: step 1 has corrected what later steps share"
 _SHARE = r"share of $\|\mathrm{d}w_t\|$"
@@ -38,13 +39,13 @@ _NETWORKS = ("data pairs", "equal steps", "strong loop")
 _RATES = (0.1, 0.5, 1.0, 2.0, 5.0)
 _GAINS = (-0.8, 0.05, 0.5, 1.0, 1.5)
 _N_CHAIN, _CHAIN = 10, (0.5, 0.9, 1.0, 1.5)
-_FIRST = {0.05: 0.202, 0.5: 0.240, 1.0: 0.333, 1.5: 0.446, -0.8: 0.238}  # shares by gain
+_FIRST = ({"gain": 0.05, "share": 0.202}, {"gain": 0.5, "share": 0.240},
+          {"gain": 1.0, "share": 0.333}, {"gain": 1.5, "share": 0.446},
+          {"gain": -0.8, "share": 0.238})  # fmt: skip
 _PAIRS = {"network": "data pairs", "rule": "local"}
 _STYLES = ((BLUE, "o", "-"), (VERMILION, "x", "--"), (PINK, "^", "-."), (BLACK, "s", "-"))
-_DATA = {
-    "data pairs": Look("data pairs", BLUE, "o"),
-    "equal steps": Look("equal errors", BLACK, "s"),
-}
+_DATA = {"data pairs": Look("data pairs", BLUE, "o"),
+         "equal steps": Look("equal errors", BLACK, "s")}  # fmt: skip
 _UPDATES = (0, 1, 2, 3, 5, 10, 20, 30, 50, 70, 100, 200, 300, 500, 1000, 2000)
 
 
@@ -229,7 +230,7 @@ CLAIMS = (
         equals=0, tolerance=1e-6, source=f"{_SUMS}; {_ROUNDING}"),
     Row("linear loop, g = {gain:g}: share of t = 1",
         lambda one: one["share_loop"].sel(step=1).mean(), source=_SUMS, equals="share",
-        tolerance=6e-4, for_each=[{"gain": gain, "share": share} for gain, share in _FIRST.items()]),
+        tolerance=6e-4, for_each=_FIRST),
     Row("linear loop, g = -0.8: step with the largest share",
         lambda one: one["share_loop"].mean("seed").argmax("step") + 1, at={"gain": -0.8},
         equals=5, source=_SUMS),
@@ -240,7 +241,7 @@ CLAIMS = (
         lambda cube: cube["share_last"].sel(w_n=1.5, chain_step=1).mean(),
         equals=0.339, tolerance=0.0005, source=_POWERS),
     Row("eligibility ratio: change of ln(share of t=1 / share of t=2)", _unscaled, equals=0,
-        tolerance=1e-5, source=f'slides "RNN" 2022, Rnn+et: it begins with t = 3; {_ROUNDING}'),
+        tolerance=1e-5, source=_RATIO),
     Group((
         Row("data pairs, frozen: P(t = 1 largest)", lambda one: _p_first(one["share"].sel(_PAIRS)),
             at_least=0.5, source=f"{_DECK}: 't=1 has the highest weighting'"),
@@ -274,6 +275,7 @@ CLAIMS = (
             equals=0.2, tolerance=0.01, source="limit of small steps"),
         Row("after {update} training cycles: P(t = 1 largest)",
             lambda one: _p_first(one["share_training"]), for_each={"update": (300, 500)},
-            at_most=1 / _T, source="not structural: no more once the common error is gone"),
+            at_most=1 / _T,
+            source="not structural: no more than chance once the common error is gone"),
     ), when=lambda cube: cube.sizes["seed"] >= 30),
 )  # fmt: skip

@@ -154,7 +154,7 @@ def _films(setting, x, y, told):
 def figure(cube):
     """Films of an example, beside the scores of all forecasts."""
     frame = figures.Frame(height=3.8, layout="ab;ac;ad", width_ratios=[2.3, 1])
-    films, *scores = frame.panels
+    films, *scores, handles = *frame.panels, None
     _draw_films(films, cube["example"].sel(noise=float(cube["noise"].min())).isel(seed=0))
     cube = cube.sortby("noise")
     directed = [name for name in LOOKS if name not in _UNDIRECTED]
@@ -166,7 +166,7 @@ def figure(cube):
         looks = {k: LOOKS[k] for k in (directed if name == "frame_direction" else LOOKS)}
         drawn = figures.curves(panel, cube[name], over="noise", each="forecast", band="seed",
                                looks=looks, line={"linewidth": 1.2}, **axes)  # fmt: skip
-        handles = drawn if panel is scores[0] else handles
+        handles = handles or drawn
         panel.set_xticks(cube["noise"] if len(cube["noise"]) <= 5 else cube["noise"][::3])
         panel.tick_params(labelbottom=panel is scores[-1])
     scores[-1].set(xlabel="noise of the frames")

@@ -130,15 +130,13 @@ def _families(setting, pairs, start):
 
 
 def _scores(test, answers, swapped):
-    """Scores of the answers (net, B) to the test pairs, and to the same pairs the other way round."""
+    """Scores of the answers (net, B) to the test pairs, and to the same pairs swapped."""
     last, step = test.x[:, 1, 0], test.x[:, 1, 0] - test.x[:, 0, 0]
-    square = (answers - test.y[:, -1, 0]) ** 2
+    square, moved = (answers - test.y[:, -1, 0]) ** 2, (answers - last)[..., None]
     return {
         "point_error": jnp.mean(square, axis=1),
         "point_error_one_way": 2 * jnp.mean(square * (step > 0), axis=1),
-        "point_direction": rnnjax.analysis.share_in_direction(
-            (answers - last)[..., None], step[:, None]
-        ),
+        "point_direction": rnnjax.analysis.share_in_direction(moved, step[:, None]),
         "swap_change": jnp.mean((answers - swapped) ** 2, axis=1),
     }
 
@@ -150,9 +148,9 @@ def figure(cube):
     looks = {net: Look(net, colour) for net, colour in NETS.items()}
     for panel, name in ((errors, "point_error"), (directions, "point_direction")):
         runs = cube[name].transpose("net", "seed")
-        figures.dot_rows(panel, runs, rows="net", looks=looks, spread=0, dots={"alpha": 0.3})
-        middle = median(runs).to_dataset(name=name).expand_dims("seed")[name]
-        figures.dot_rows(panel, middle, rows="net", looks=looks, dots={"markersize": 4.5})
+        for values, dots in ((runs, {"alpha": 0.3}), (median(runs).expand_dims("seed"), {})):
+            figures.dot_rows(panel, values, rows="net", looks=looks, spread=0,
+                             dots={"clip_on": False, **dots})  # fmt: skip
         panel.set(ylim=(len(NETS) - 0.5, -1.2))
     errors.axvline(_FLOOR, color="#404040", linestyle="--", linewidth=0.8, zorder=0)
     errors.text(_FLOOR / 4, -0.75, "floor without order", ha="right", va="center", fontsize=7)

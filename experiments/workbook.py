@@ -248,6 +248,10 @@ def _without_over_all(one, removed):
     return (error.sel(removed=removed) / error.sel(removed="nothing")).median("seed")
 
 
+_BALANCED = "balanced choice of the 27 pairs: every level of each factor is seen equally often"
+_KINDS = f"{_SLIDES}: three kinds of inputs; equations of rnnjax.decks.DataPairs need each"
+_FASTER = "'the next step will be accelerated'"
+_NO_DESCENT = f"against {_SLIDES}, {_FASTER}: dw' is no descent direction"
 CLAIMS = (
     Group((
         _printed("fit the logistic function", lambda: table.outputs_that_fit(table.logistic), 12),
@@ -266,16 +270,16 @@ CLAIMS = (
         Row("rnn: error from the first set over error from random, equal cycles", _of_first_set,
             at_most=1, source=f"{_SLIDES}: CAYMAL gives the first set; its cycles are counted"),
         Row("rnn: error held out over error used", _held_out_over_used, equals=1, tolerance=0.2,
-            source="balanced choice of the 27 pairs: every level of each factor is seen equally often"),
+            source=_BALANCED),
         # Each kind of input carries what the outputs depend on, so nothing else replaces it.
         Row("rnn: error held out without {without}, over that with all",
             lambda one, without: _without_over_all(one, without), at_least=1,
             for_each={"without": ("i1", "i2", "i3")},
-            source=f"{_SLIDES}: three kinds of inputs; equations of rnnjax.decks.DataPairs need each"),
+            source=_KINDS),
     ), at={"sheet": "rnn"}, when=lambda cube: cube.setting.n_updates >= 500),
     Row("{name}: share of runs that end worse than they began",
         lambda cube, name: _is_worse(cube, name).mean(), at_least=0.5,
         for_each=lambda cube: [{"name": str(s)} for s in cube["sheet"].values if "+et" in s],
         when=lambda cube: cube.setting.n_updates >= 100,
-        source=f"against {_SLIDES}, 'the next step will be accelerated': dw' is no descent direction"),
+        source=_NO_DESCENT),
 )  # fmt: skip

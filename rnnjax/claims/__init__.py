@@ -1,7 +1,8 @@
 """Claims: the numbers that a cube stands for, as rows of a table. Imports no JAX.
 
-`Row` and `Group` declare claims, `evaluate` makes `Claim`s of them for a cube; `claims_table` and
-`write_claims` show and keep them; `papers` lists those that reproduce something published.
+`Row` and `Group` declare claims, `every_run` one on the worst run; `evaluate` makes `Claim`s of
+them for a cube; `claims_table` and `write_claims` show and keep them; `papers` lists those that
+reproduce something published.
 
 What needs NumPy is loaded when it is first used.
 """
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rnnjax.claims.rows import Group as Group
     from rnnjax.claims.rows import Row as Row
     from rnnjax.claims.rows import evaluate as evaluate
+    from rnnjax.claims.runs import every_run as every_run
     from rnnjax.claims.scope import Scope as Scope
     from rnnjax.claims.scope import swept as swept
 
@@ -27,6 +29,7 @@ _LOADED_LATER = {
     "Row": "rows",
     "Scope": "scope",
     "evaluate": "rows",
+    "every_run": "runs",
     "swept": "scope",
 }
 

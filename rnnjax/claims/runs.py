@@ -53,7 +53,7 @@ def every_run(
         found = cube[values] if isinstance(values, str) else values(cube)
         runs = np.ravel(np.asarray(found, dtype=float))
         if equals is not None:
-            expected = equals(cube) if callable(equals) else equals
+            expected = float(equals(cube) if callable(equals) else equals)
             # NaN is farther than every number.
             return float(runs[np.argmax(np.abs(runs - expected))])
         return float(np.max(runs) if at_most is not None else np.min(runs))

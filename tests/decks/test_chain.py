@@ -8,6 +8,7 @@ import pytest
 from jax import numpy as jnp
 
 import rnnjax
+from rnnjax import decks, scaled
 from rnnjax.cells import Chain, ChainParams
 from rnnjax.decks import active_coefficients, chain_coefficients, two_steps
 from rnnjax.theory import scalar_chain
@@ -105,3 +106,39 @@ def test_two_steps_are_the_worked_example(name):
     np.testing.assert_allclose(
         [*gradient.w_x, gradient.w_3, gradient.w_n], exact.gradient, rtol=1e-12
     )
+
+
+def test_gradients_by_length_are_derivatives_of_the_last_output():
+    """At each length by automatic differentiation, and the loss that is made of the last one."""
+    activation, w_n, n = rnnjax.activations.tanh, 1.3, 4
+    y, grads, _ = jax.jit(lambda w: decks.gradients_by_length(activation, w, n))(w_n)
+
+    def last(w_n, w_x):
+        h, outputs = 0.0, []
+        for w in w_x:
+            h = jnp.tanh(w_n * h + w)
+            outputs.append(h)
+        return jnp.stack(outputs)
+
+    expected = jax.jit(jax.jacobian(last, (0, 1)))(w_n, jnp.ones(n))
+    np.testing.assert_allclose(y, last(w_n, jnp.ones(n)), rtol=1e-12)
+    np.testing.assert_allclose(scaled.plain(grads.w_n), expected[0], rtol=1e-10)
+    np.testing.assert_allclose(scaled.plain(grads.w_x), expected[1], rtol=1e-10)
+    found = jax.jit(lambda w: decks.loss_gradients(activation, w, n, 0.25, 0.5, 2))(w_n)
+    error, by_w_n, by_w_x = y - 0.25, expected[0], expected[1]
+    norm = np.linalg.norm([by_w_n[-1], *by_w_x[-1], y[-1]]) * abs(error[-1])
+    np.testing.assert_allclose(found["log_loss_gradient"], np.log(np.abs(error * by_w_n)))
+    np.testing.assert_allclose(found["log_norm"], np.log(norm), rtol=1e-10)
+    np.testing.assert_allclose(found["clipped_norm"], min(norm, 0.5), rtol=1e-10)
+    share = np.abs(by_w_x[-1, :2]).sum() / np.abs(by_w_x[-1]).sum()
+    np.testing.assert_allclose(found["share_oldest"], share, rtol=1e-10)
+    np.testing.assert_allclose(found["clipped_share_oldest"], share, rtol=1e-10)
+
+
+def test_the_worked_example_counts_weights_with_a_gradient():
+    weights, inputs = (0.5, 0.25, 2.0, 0.8), (2.0, 4.0)
+    run = jax.jit(lambda w: decks.worked_example(rnnjax.activations.tanh, w, inputs))
+    found, exact = run(weights), scalar_chain.two_steps("tanh", weights, inputs)
+    np.testing.assert_allclose(found["example"], exact.values, rtol=1e-10)
+    np.testing.assert_allclose(found["example_gradient"], exact.gradient, rtol=1e-10)
+    assert found["n_weights"].tolist() == [3, 4]

@@ -1,7 +1,6 @@
 """The dinner experiment in quick mode, its claims against cubes that are wrong, and its figure."""
 
 import math
-import sys
 from itertools import pairwise
 
 import jax
@@ -16,7 +15,6 @@ from rnnjax.sweep.experiment import load
 from tests.experiments.quick import quick_cube
 
 EXPERIMENT = load("dinner")
-MODULE = sys.modules["rnnjax_experiment_dinner"]
 WORDS = list(rnnjax.decks.sentences.WORDS)
 
 
@@ -172,7 +170,7 @@ def by_loop(gain, first, n_nights):
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_rolled_and_unrolled_are_one_network(first):
     """One scan, the cell stepped in a Python loop, and the equation itself."""
-    cell, params = MODULE._network(rnnjax.activations.tanh, 1.0, 0.0, 1.1)
+    cell, params = rnnjax.decks.by_hand.dinner_ring(rnnjax.activations.tanh, 1.1)
     x = rnnjax.decks.Dinner(length=16).away(first).x
 
     def unrolled(params, x):
@@ -203,7 +201,7 @@ def test_margins_are_those_of_the_network(cube):
 
 def test_known_dinners_are_followed_at_once():
     """A dinner that is seen again after missed nights overrules what was predicted."""
-    cell, params = MODULE._network(rnnjax.activations.tanh, 1.0, 0.0, 2.0)
+    cell, params = rnnjax.decks.by_hand.dinner_ring(rnnjax.activations.tanh, 2.0)
     x = jnp.zeros((6, 3)).at[0, 0].set(1).at[4, 0].set(3)
     said = np.argmax(jax.jit(lambda x: rnnjax.outputs(cell, params, x))(x), axis=-1)
     np.testing.assert_array_equal(said, [1, 2, 0, 1, 1, 2])

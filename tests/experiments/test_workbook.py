@@ -20,11 +20,11 @@ def cube(tmp_path_factory):
 
 def long_cube(cube):
     """The cube as if it had been trained for 1000 cycles, as a user's own sweep may be."""
-    config = {**json.loads(cube.attrs["config"]), "cycles": 1000, "first_cycles": 500}
-    last = [0, *range(1, cube.sizes["cycle"] - 2), 500, 1000]
+    config = {**json.loads(cube.attrs["config"]), "n_updates": 1000, "n_first_updates": 500}
+    last = [0, *range(1, cube.sizes["update"] - 2), 500, 1000]
     names = ["removed_training_error", "removed_held_out_error"]
     grown = {n: cube[n] * xr.DataArray([1, 2, 2, 2], dims="removed") / cube[n] for n in names}
-    return cube.assign(grown).assign_coords(cycle=last).assign_attrs(config=json.dumps(config))
+    return cube.assign(grown).assign_coords(update=last).assign_attrs(config=json.dumps(config))
 
 
 def verdicts(cube):
@@ -32,15 +32,15 @@ def verdicts(cube):
 
 
 def test_dims_and_first_values(cube):
-    assert cube["training_error"].dims == ("sheet", "seed", "start", "cycle")
+    assert cube["training_error"].dims == ("sheet", "seed", "start", "update")
     assert cube["removed_held_out_error"].dims == ("sheet", "seed", "removed")
-    assert cube["cycle"].values.tolist() == [0, 1, 2, 3, 5, 7, 10, 20, 30, 50, 60]
+    assert cube["update"].values.tolist() == [0, 1, 2, 3, 5, 7, 10, 20, 30, 50, 60]
     # Before any cycle, the sheets have the same weights and the same data.
-    first = cube["training_error"].isel(cycle=0)
+    first = cube["training_error"].isel(update=0)
     np.testing.assert_array_equal(first.sel(sheet="rnn"), first.sel(sheet="rnn+et"))
     np.testing.assert_array_equal(
         cube["removed_training_error"].sel(removed="nothing"),
-        cube["training_error"].sel(start="random").isel(cycle=-1),
+        cube["training_error"].sel(start="random").isel(update=-1),
     )
 
 
@@ -80,9 +80,9 @@ def _failed(cube):
 
 def test_a_run_that_ends_worse_fails_the_claim_of_the_sheet_rnn(cube):
     worse = cube["training_error"].copy()
-    worse[{"cycle": -1}] = np.inf
+    worse[{"update": -1}] = np.inf
     assert "rnn: runs that end worse than they began" in _failed(cube.assign(training_error=worse))
-    better = cube["training_error"] / (1 + cube["cycle"])
+    better = cube["training_error"] / (1 + cube["update"])
     spoilt = long_cube(cube.assign(training_error=better.transpose(*worse.dims)))
     assert "rnn+et: share of runs that end worse than they began" in _failed(spoilt)
 

@@ -89,3 +89,9 @@ def test_equal_errors_accumulate_towards_the_first_step(gain, first):
 def test_of_the_last_error_alone_the_oldest_copy_has_most_only_beyond_one():
     assert scalar_chain.shares(0.5, 10)[0] == pytest.approx(0.5, abs=6e-4)
     assert scalar_chain.shares(1.5, 10)[-1] == pytest.approx(0.339, abs=6e-4)
+
+
+def test_shares_by_step_are_shares_by_lag_in_reverse():
+    for w_n in (0.5, -1.5):
+        powers = np.abs(w_n) ** np.arange(4)[::-1]
+        np.testing.assert_allclose(scalar_chain.input_shares(w_n, 4), powers / powers.sum())

@@ -1,0 +1,39 @@
+"""Claims on every run: the worst one counts, whatever the relation."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rnnjax.claims import evaluate, every_run
+
+CUBE = xr.Dataset(
+    {"error": (("net", "seed"), [[1.0, 3.0], [2.0, -4.0]])},
+    coords={"net": ["ann", "rnn"], "seed": [0, 1]},
+)
+
+
+@pytest.mark.parametrize(
+    ("expected", "measured"),
+    [({"equals": 2.5}, -4.0), ({"equals": -1.0}, 3.0), ({"at_most": 0.0}, 3.0),
+     ({"at_least": 0.0}, -4.0), ({"equals": lambda cube: cube["seed"].max()}, -4.0)],
+)  # fmt: skip
+def test_the_worst_run_is_measured(expected, measured):
+    (claim,) = evaluate([every_run("error", "error", tolerance=1.0, **expected)], CUBE)
+    assert claim.measured == measured and claim.tolerance == 1.0 and not claim.passed
+
+
+def test_values_may_be_a_function_of_the_selected_part():
+    row = every_run("{net}", lambda one: 2 * one["error"], for_each="net", at_most=6)
+    assert [(c.name, c.measured) for c in evaluate([row], CUBE)] == [("ann", 6.0), ("rnn", 4.0)]
+
+
+@pytest.mark.parametrize("relation", ["equals", "at_most", "at_least"])
+def test_one_nan_fails(relation):
+    cube = CUBE.assign(error=CUBE["error"].where(CUBE["seed"] == 0))
+    (claim,) = evaluate([every_run("error", "error", **{relation: 1.5}, tolerance=9)], cube)
+    assert np.isnan(claim.measured) and not claim.passed
+
+
+def test_one_relation_is_needed():
+    with pytest.raises(ValueError, match="expected one of equals, at_most and at_least"):
+        every_run("error", "error", equals=1, at_most=1)

@@ -1,0 +1,93 @@
+"""Weights of steps: against plain automatic differentiation, closed forms and limits."""
+
+import jax
+import numpy as np
+import pytest
+from jax import numpy as jnp
+
+import rnnjax
+from rnnjax import decks
+from rnnjax.theory import scalar_chain
+
+step_weights = decks.step_weights
+KEY = jax.random.key(5)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """The network of the slides, its parameters, the pairs and the first outputs."""
+    cell = decks.workbook.network(spread=1.0)
+    batch = decks.DataPairs().training()
+    return cell, cell.init(KEY), batch, jnp.broadcast_to(cell.initial_state(), batch.y[:, 0].shape)
+
+
+def by_step(cell, rule, params, batch, start):
+    one = jax.tree.map(lambda a: a[None], (params, batch, start))
+    run = jax.jit(lambda one: step_weights.by_step(cell, decks.DataPairs().loss, rule, *one))
+    return run(one)
+
+
+def plain_norms(cell, params, batch, o):
+    """||dw_t|| with the fed-back output held fixed: the derivative of the loss of step t."""
+
+    def mean_loss(params, o, x, y):
+        o_new = jax.vmap(lambda o, x: cell.step(params, o, x))(o, x)
+        return jnp.mean(jax.vmap(decks.DataPairs().loss)(o_new, y)), o_new
+
+    norms, one = [], jax.jit(jax.grad(mean_loss, has_aux=True))
+    for t in range(5):
+        dw, o = one(params, o, batch.x[:, t], batch.y[:, t])
+        norms.append(np.sqrt(sum(np.sum(np.square(leaf)) for leaf in dw)))
+    return np.array(norms)
+
+
+def test_shares_are_those_of_plain_automatic_differentiation(pairs):
+    norms = plain_norms(*pairs)
+    found = by_step(pairs[0], rnnjax.BPTT(window=1), *pairs[1:])
+    shares = step_weights.shares(found["grads"])
+    np.testing.assert_allclose(shares[0], norms / sum(norms), rtol=1e-10)
+    # Without an update to speak of, what is measured online is the same.
+    loss, rates = decks.DataPairs().loss, jnp.array([1e-9])
+    cell, *rest = pairs
+    online = jax.jit(lambda *rest: step_weights.online_shares(cell, loss, *rest, rates))(*rest)
+    np.testing.assert_allclose(online[0], norms / sum(norms), rtol=1e-6)
+
+
+def test_errors_loss_and_loop_gain_are_those_of_a_loop(pairs):
+    cell, params, batch, start = pairs
+    found = by_step(cell, rnnjax.BPTT(), params, batch, start)
+    o, errors, gains = start, [], []
+    for t in range(5):
+        jacobian = jax.vmap(jax.jacobian(lambda o, x: cell.step(params, o, x)))(o, batch.x[:, t])
+        o = jax.vmap(lambda o, x: cell.step(params, o, x))(o, batch.x[:, t])
+        errors.append(o - batch.y[:, t])
+        gains.append(jacobian[:, 1, 1])
+    np.testing.assert_allclose(found["error"][0], np.mean(np.abs(errors), axis=(1, 2)), rtol=1e-10)
+    np.testing.assert_allclose(found["loss"][0], 0.5 * np.mean(np.sum(np.square(errors), (0, 2))))
+    np.testing.assert_allclose(found["loop_gain"][0], np.mean(gains), rtol=1e-10)
+
+
+def test_steps_that_are_alike_have_equal_shares(pairs):
+    cell, params, batch, _ = pairs
+    equal, start = step_weights.alike(cell, params, batch, 0.5, 0.9)
+    assert set(np.unique(equal.x[..., 1])) == {0.5} and set(np.unique(equal.y)) == {0.9}
+    found = by_step(cell, rnnjax.BPTT(window=1), params, equal, start)
+    np.testing.assert_allclose(step_weights.shares(found["grads"]), 0.2, rtol=1e-9)
+
+
+def test_a_ratio_begins_with_the_third_step(pairs):
+    cell, params, batch, start = pairs
+    grads = by_step(cell, rnnjax.BPTT(window=1), params, batch, start)["grads"]
+    one = jax.tree.map(lambda a: a[0], grads)
+    under = step_weights.ratio_shares(one, (decks.ratios.Literal(), decks.ratios.Safeguarded()))
+    without = step_weights.shares(one)
+    np.testing.assert_allclose(under[:, 0] / under[:, 1], without[0] / without[1], rtol=1e-9)
+    assert (np.abs(under[:, 2] / under[:, 1] - without[2] / without[1]) > 1e-3).all()
+
+
+@pytest.mark.parametrize("w_n", [-0.8, 0.05, 1.0, 1.5])
+def test_shares_of_a_linear_chain_are_the_closed_forms(w_n):
+    equal = step_weights.chain_shares(w_n, jnp.ones(5))
+    np.testing.assert_allclose(equal, scalar_chain.step_shares(w_n, 5), rtol=1e-9)
+    last = step_weights.chain_shares(w_n, jnp.zeros(10).at[-1].set(1))
+    np.testing.assert_allclose(last, scalar_chain.input_shares(w_n, 10), rtol=1e-9)
