@@ -9,22 +9,21 @@ from contextlib import redirect_stdout
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rnnjax import catalog
+from rnnjax import catalog, figures
 from rnnjax.cli import streams
 from rnnjax.cli.code import experiment_of
 from rnnjax.cli.states import result, values_in
 from rnnjax.cli.text import hanging, width
 from rnnjax.errors import one_line, printable
+from rnnjax.figures import claims_table, write_claims
+from rnnjax.figures.papers import Reproduced, papers_page
+from rnnjax.lazy import xr
 from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.export import export
 from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def list_experiments() -> int:
@@ -96,8 +95,6 @@ def _check_quietly(out: Path) -> tuple[int, str]:
 
 def papers(outs: list[Path]) -> int:
     """Print the table of published figures, made from the claims of cubes that reproduce them."""
-    from rnnjax.figures.papers import Reproduced, papers_page
-
     found = []
     for out in outs:
         cube = read_cube(result(out))
@@ -119,7 +116,7 @@ def present(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
 
 def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
     try:
-        from rnnjax.figures import save_figure, styled
+        save_figure, styled = figures.save_figure, figures.styled
     except Exception as error:  # a matplotlibrc that is no text, for one
         told = f"figure: matplotlib cannot be imported: {type(error).__name__}: {error}"
         print(f"rnnjax: {one_line(told, 400)}", file=sys.stderr)
@@ -136,8 +133,6 @@ def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
 
 
 def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) -> int:
-    from rnnjax.figures import claims_table, write_claims
-
     try:
         claims = experiment.claims(cube)
         table = claims_table(claims, width())

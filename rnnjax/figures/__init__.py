@@ -13,6 +13,7 @@ from rnnjax import lazy
 from rnnjax.figures.claims import Claim, claims_table, claims_to_json, write_claims
 
 if TYPE_CHECKING:
+    from rnnjax.figures import stacked_claims
     from rnnjax.figures.curves import curve_handles, decay_curves, ordered_colours
     from rnnjax.figures.edges import cell_edges
     from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
@@ -44,6 +45,7 @@ __all__ = [
     "overlay_line",
     "save_figure",
     "seed_band",
+    "stacked_claims",
     "styled",
     "symmetric_limit",
     "write_claims",

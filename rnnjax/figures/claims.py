@@ -9,6 +9,7 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from rnnjax import figures
 from rnnjax.figures.atomic_file import write_atomically
 
 Relation = Literal["equal", "at_most", "at_least"]
@@ -134,9 +135,7 @@ def claims_table(claims: Iterable[Claim], width: int = _TABLE_WIDTH) -> str:
         return "no claims"
     passed = f"{sum(claim.passed for claim in rows)} of {len(rows)} claims passed"
     if width < _TABLE_WIDTH:
-        from rnnjax.figures.stacked_claims import stacked
-
-        return "\n".join([*stacked(rows, width), passed])
+        return "\n".join([*figures.stacked_claims.stacked(rows, width), passed])
     return "\n".join([*_table(rows), passed])
 
 

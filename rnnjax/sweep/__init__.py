@@ -1,20 +1,28 @@
 """Sweeps: what an experiment declares, how it is planned, run and stored.
 
-The names of `rnnjax.sweep.spec` are re-exported here and import no jax; only `rnnjax.sweep.run`
-does, and it is imported when a sweep is run.
+The names that an experiment needs are those of `rnnjax.sweep.spec`. No module imports jax before a
+sweep is run.
 """
 
-from rnnjax.errors import ConfigError
-from rnnjax.sweep.spec import (
-    ActivationName,
-    Axes,
-    Config,
-    Lane,
-    NameOf,
-    Static,
-    TaskName,
-    Variable,
-)
+from typing import TYPE_CHECKING
+
+from rnnjax import lazy
+
+if TYPE_CHECKING:
+    from rnnjax.errors import ConfigError
+    from rnnjax.sweep import config_errors
+    from rnnjax.sweep.spec import (
+        ActivationName,
+        Axes,
+        Config,
+        Lane,
+        NameOf,
+        Static,
+        TaskName,
+        Variable,
+    )
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
 
 __all__ = [
     "ActivationName",
@@ -26,4 +34,5 @@ __all__ = [
     "Static",
     "TaskName",
     "Variable",
+    "config_errors",
 ]

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import jax
-
 from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax
 from rnnjax.sweep.plan import Group, make_plan
 from rnnjax.sweep.programs import Programs
 from rnnjax.sweep.request import Request

@@ -13,16 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnjax.lazy import jax
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.plan import Group, Plan
 
 Program = Callable[[Any], Any]
 _GLANCE = 0.2  # seconds
-_SPEC = PartitionSpec("device")
+_AXIS = "device"  # of the mesh
 _LEVEL = "xla_backend_optimization_level"
 _COMPILER: dict[str, dict[str, Any]] = {"well": {}, "quickly": {_LEVEL: 1}}
 
@@ -39,7 +38,7 @@ class Programs:
     def __init__(self, experiment: Experiment, plan: Plan, devices: Sequence[jax.Device]) -> None:
         self.experiment = experiment
         self.plan = plan
-        self.mesh = Mesh(np.array(devices), ("device",))
+        self.mesh = jax.sharding.Mesh(np.array(devices), (_AXIS,))
         self.n_devices = len(devices)
         self._seconds: list[float] = []
         self._n_compiled = 0
@@ -122,7 +121,7 @@ class Programs:
     def _traced_draw(self, group: Group) -> tuple[jax.stages.Traced, Any]:
         static = {name: group.static[name] for name in self.experiment.draw_axes}
         traced = self._trace(self._draw_lane(static), self.lane_values(group.lanes, 0))
-        sharding = NamedSharding(self.mesh, _SPEC)
+        sharding = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(_AXIS))
         drawn = jax.tree.map(
             lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), traced.out_info
         )
@@ -166,10 +165,10 @@ class Programs:
 
         # The name is what a profile and jax's own log show of the program.
         local.__name__ = local.__qualname__ = f"rnnjax_{lane_function.__name__}"
-        started = time.perf_counter()
+        started, spec = time.perf_counter(), jax.sharding.PartitionSpec(_AXIS)
         # check_vma=False: a lane knows nothing of the mesh, so there is nothing to check.
         spread = jax.shard_map(
-            local, mesh=self.mesh, in_specs=_SPEC, out_specs=_SPEC, check_vma=False
+            local, mesh=self.mesh, in_specs=spec, out_specs=spec, check_vma=False
         )
         traced = jax.jit(spread).trace(example)
         self._seconds.append(time.perf_counter() - started)

@@ -32,7 +32,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from rnnjax import catalog
+from rnnjax import catalog, sweep
 from rnnjax.errors import ConfigError, one_of, shown
 from rnnjax.sweep.axes import Values, check_values, expand
 
@@ -180,9 +180,7 @@ def parse_config(model: type[Config], data: Mapping[str, Any]) -> Config:
         text = json.dumps(data, default=lambda value: {type(value).__name__: str(value)})
         return model.model_validate_json(text)
     except ValidationError as error:
-        from rnnjax.sweep.config_errors import config_error
-
-        raise config_error(model, error) from None
+        raise sweep.config_errors.config_error(model, error) from None
 
 
 def _refuse_what_json_lacks(
