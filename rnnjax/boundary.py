@@ -10,7 +10,7 @@ expects: half precision becomes float32, and values after the end of the sequenc
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ from rnnjax.errors import one_line
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 Admitted = tuple[Cell, Params, Batch]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def admitted(
@@ -153,8 +155,10 @@ def of_batches(call: Callable[..., RuleOut]) -> Callable[..., RuleOut]:
     return checked
 
 
-def of_probe(measure: Callable[..., Any]) -> Callable[..., Any]:
+def of_probe(measure: Callable[Concatenate[Cell, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Decorate a function (cell, loss, params, batch, **options) in the same way.
+
+    For type checkers the cell may be anything: the recurrence of a program has no `init`.
 
     If all weights are 0, there is no last step from which lags could be counted: a concrete mask
     then raises a ValueError, and a traced mask gives NaN.
@@ -168,9 +172,9 @@ def of_probe(measure: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(given[2].mask, jax.core.Tracer) and not np.any(given[2].mask != 0):
             raise ValueError("mask: expected a step with a weight other than 0, got zeros only")
         cell, params, batch = given
-        return measure(cell, loss, params, batch, **options)
+        return cast(Any, measure)(cell, loss, params, batch, **options)
 
-    return checked
+    return cast(Callable[Concatenate[Any, P], R], checked)
 
 
 def _arrays(batch: Any) -> Batch:

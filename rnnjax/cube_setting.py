@@ -7,12 +7,10 @@ A cube keeps the setting of its sweep as JSON in its attributes. `register` make
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnjax.errors import one_of
-
-if TYPE_CHECKING:
-    import xarray as xr
+from rnnjax.lazy import xr
 
 _KEYS = ("setting", "config")  # of the attributes, the first one that is there
 
@@ -64,7 +62,5 @@ class CubeSetting:
 
 def register() -> None:
     """Gives every xarray Dataset the attribute `setting`; a second call does nothing."""
-    import xarray as xr
-
     if getattr(xr.Dataset, "setting", None) is not CubeSetting:
         xr.register_dataset_accessor("setting")(CubeSetting)

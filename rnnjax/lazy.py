@@ -18,19 +18,19 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import dask
-    import distributed.cli.dask_scheduler
-    import distributed.cli.dask_worker
+    import distributed.cli.dask_scheduler as dask_scheduler
+    import distributed.cli.dask_worker as dask_worker
     import distributed.scheduler
     import h5py
     import jax
     import jax.numpy as jnp
     import matplotlib.figure
+    import matplotlib.lines
     import matplotlib.pyplot as plt
     import numpy as np
     import openpyxl.styles
@@ -50,6 +50,8 @@ else:
 
 __all__ = [
     "dask",
+    "dask_scheduler",
+    "dask_worker",
     "distributed",
     "h5py",
     "jax",
@@ -73,7 +75,7 @@ _ONLY_AST = 0x400
 class Module(ModuleType):
     """Stands for a module, which is imported when one of its attributes is first read or set.
 
-    Submodules are imported in the same way: ``matplotlib.figure.Figure`` needs no other import.
+    Its submodules are imported in the same way: ``matplotlib.figure.Figure`` needs no other import.
     `sys.modules` holds the module itself only, so what is there tells what was loaded.
     """
 
@@ -167,10 +169,12 @@ def sources(module: str) -> dict[str, Source]:
     Raises:
       ImportError: there is no source of the module.
     """
-    spec = find_spec(module)
-    text = getattr(spec and spec.loader, "get_source", lambda _: None)(module)
-    if text is None:
+    spec = sys.modules[module].__spec__
+    read = getattr(spec and spec.loader, "get_data", None)
+    if spec is None or spec.origin is None or read is None:
         raise ImportError(f"expected the source of {module}, which says what it loads later")
+    # Bytes, because a loader decodes text by `tokenize`, which takes longer to import than to use.
+    text = read(spec.origin)
     tree: Any = compile(text, module, "exec", _ONLY_AST)
     return {bound: source for node in _for_checkers(tree.body) for bound, source in _bound(node)}
 

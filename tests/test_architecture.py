@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 import rnnjax
-from rnnjax import catalog
+from rnnjax import catalog, lazy
 
 PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
-    {"errors", "catalog", "lazy", "pickles", "types", "atomic_file", "reductions"},
-    {"ranges", "cube_setting", "names"},
+    {"errors", "catalog", "lazy", "pickles", "types", "atomic_file"},
+    {"ranges", "cube_setting", "names", "variables", "reductions"},
     {"fields", "claims"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
     {"matrices", "dynamics", "reports"},
@@ -49,13 +49,33 @@ def room_of(path):
 
 
 def imports_of(path, top_level_only=False):
-    """Dotted names that a file imports."""
+    """Dotted names that a file imports, and those that it reads of rnnjax, loaded on first use."""
     tree = ast.parse(path.read_text())
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "rnnjax":
+            source = lazy.sources("rnnjax").get(node.attr)
+            if source is not None:
+                yield f"{source.module}.{source.name}"
+
+
+def test_names_loaded_on_first_use_are_imports_too(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text("import rnnjax\ndef f():\n    return rnnjax.fit, rnnjax.probes.plane\n")
+    assert {*imports_of(path)} == {"rnnjax", "rnnjax.train.fit", "rnnjax.probes"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_stand_at_the_top(path):
+    """What a module needs is seen at its top; what it does not need at once is loaded later."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, functions):
+            inside = [n for n in ast.walk(function) if isinstance(n, (ast.Import, ast.ImportFrom))]
+            assert not inside, f"{function.name}: {ast.unparse(inside[0])}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -83,8 +103,10 @@ def test_only_commands_and_their_backend_configure_jax(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["rnnjax", "rnnjax.figures", "rnnjax.sweep.spec", "rnnjax.sweep.plan", "rnnjax.sweep.store",
-     "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory",
+    ["rnnjax", "rnnjax.figures", "rnnjax.sweep.config", "rnnjax.sweep.plan", "rnnjax.sweep.store",
+     "rnnjax.sweep.compute", "rnnjax.cli", "rnnjax.cli.command", "rnnjax.cli.sweeping",
+     "rnnjax.cli.diagnosing", "rnnjax.cli.workbook", "rnnjax.cluster.client", "rnnjax.catalog",
+     "rnnjax.decks", "rnnjax.decks.theory.printed_table", "rnnjax.theory",
      "rnnjax.reports.comparison_page", "rnnjax.reports.figure"],
 )  # fmt: skip
 def test_these_load_without_jax(module):

@@ -147,16 +147,16 @@ def test_a_report_is_replaced_only_if_that_is_asked_for(here, asked, capsys):
 
 
 def test_a_disk_that_is_full_leaves_nothing(here, asked, monkeypatch, capsys):
-    from rnnjax import atomic_file
+    from rnnjax.cli import reports
 
-    write = atomic_file.write_atomically
+    write = reports.write_atomically
 
     def full(path, content):
         if path.name == "figure.png":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         write(path, content)
 
-    monkeypatch.setattr(atomic_file, "write_atomically", full)
+    monkeypatch.setattr(reports, "write_atomically", full)
     before = files_in(here)
     assert status_of("model.py", "--out", "a") == 3
     assert capsys.readouterr().err.endswith("a: No space left on device; free some space, then "

@@ -7,40 +7,30 @@ reproduce something published.
 What needs NumPy is loaded when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rnnjax.claims.claim import Claim
-from rnnjax.claims.record import claims_to_json, write_claims
-from rnnjax.claims.table import claims_table
+from rnnjax import lazy
 
 if TYPE_CHECKING:
-    from rnnjax.claims.rows import ClaimError as ClaimError
-    from rnnjax.claims.rows import Group as Group
-    from rnnjax.claims.rows import Row as Row
-    from rnnjax.claims.rows import evaluate as evaluate
-    from rnnjax.claims.runs import every_run as every_run
-    from rnnjax.claims.scope import Scope as Scope
-    from rnnjax.claims.scope import swept as swept
+    from rnnjax.claims.claim import Claim
+    from rnnjax.claims.record import claims_to_json, write_claims
+    from rnnjax.claims.rows import ClaimError, Group, Row, evaluate
+    from rnnjax.claims.runs import every_run
+    from rnnjax.claims.scope import Scope, swept
+    from rnnjax.claims.table import claims_table
+else:
+    __getattr__, __dir__ = lazy.package(__name__)
 
-_LOADED_LATER = {
-    "ClaimError": "rows",
-    "Group": "rows",
-    "Row": "rows",
-    "Scope": "scope",
-    "evaluate": "rows",
-    "every_run": "runs",
-    "swept": "scope",
-}
-
-__all__ = ["Claim", "claims_table", "claims_to_json", "write_claims", *_LOADED_LATER]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LOADED_LATER:
-        return getattr(import_module(f"rnnjax.claims.{_LOADED_LATER[name]}"), name)
-    raise AttributeError(f"module 'rnnjax.claims' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__all__ = [
+    "Claim",
+    "ClaimError",
+    "Group",
+    "Row",
+    "Scope",
+    "claims_table",
+    "claims_to_json",
+    "evaluate",
+    "every_run",
+    "swept",
+    "write_claims",
+]

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from rnnjax import cli
 from rnnjax.cli import diagnose_arguments, values
 from rnnjax.errors import ConfigError, one_line, suggestion
 
@@ -59,13 +60,7 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         """Print them and exit with status 0."""
-        import platform
-        from importlib import metadata
-
-        import rnnjax
-
-        told = f"rnnjax {rnnjax.__version__}, jax {metadata.version('jax')}"
-        print(f"{told}, Python {platform.python_version()}")
+        print(cli.version.told())
         raise SystemExit(0)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnjax.errors import ConfigError, one_line
+from rnnjax.lazy import xr
 from rnnjax.sweep import files
 from rnnjax.sweep.experiment import Experiment, find, load
 from rnnjax.sweep.files import StoreError
@@ -28,9 +29,6 @@ from rnnjax.sweep.same_sweep import is_same_sweep
 from rnnjax.sweep.sources import read_sources
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.whereabouts import located, whereabouts
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def experiment_of(cube: xr.Dataset, out: Path, file: str | None = None) -> Experiment:

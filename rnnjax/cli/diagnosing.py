@@ -7,16 +7,16 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import rnnjax
+from rnnjax import cli
 from rnnjax.cli import model_file, reports
 from rnnjax.cli.interrupt import Interrupts
+from rnnjax.cli.model_file import Program
 from rnnjax.errors import ConfigError, one_line, printable, shown
+from rnnjax.lazy import jax
 from rnnjax.sweep.backend import configured
-
-if TYPE_CHECKING:
-    from rnnjax.cli.model_file import Program
-    from rnnjax.reports import Report
 
 _OF_WEIGHTS = ("data", "framework", "prefix", "readout", "activation", "reset_after")
 _OF_SOURCES = ("title", "layer", "x64", *_OF_WEIGHTS)
@@ -47,9 +47,7 @@ def diagnose(arguments: Namespace) -> int:
     return 0
 
 
-def _measured(arguments: Namespace, path: Path, interrupts: Interrupts) -> Report:
-    import rnnjax
-
+def _measured(arguments: Namespace, path: Path, interrupts: Interrupts) -> rnnjax.reports.Report:
     def progress(line: str) -> None:
         if interrupts.asked():
             raise KeyboardInterrupt
@@ -59,36 +57,29 @@ def _measured(arguments: Namespace, path: Path, interrupts: Interrupts) -> Repor
     if path.suffix == ".py":
         program = model_file.read(path)
     else:
-        from rnnjax.cli import given_weights
-
         with _in_one_line():
-            program, told = given_weights.read(arguments)
+            program, told = cli.given_weights.read(arguments)
         print(f"loss  {told}")
         layers = None
     _check(program, layers, path)
     title = program.title if arguments.title is None else arguments.title
-    report: Report = rnnjax.diagnose(
+    return rnnjax.diagnose(
         program.loss, program.params, program.examples,
         layers=layers, title=title, progress=progress,
     )  # fmt: skip
-    return report
 
 
 def _check(program: Program, layers: Any, path: Path) -> None:
     """Trace the program once, so that what is wrong with it is told before anything is computed."""
-    import jax
-
-    from rnnjax.diagnosis.examples import number_of
-    from rnnjax.jaxprs import recurrences
-    from rnnjax.jaxprs.arguments import check_arrays
-
     loss, params, examples, _ = program
     with _in_one_line(path):
-        check_arrays("params", params)
-        check_arrays("examples", examples)
-        number_of(examples)
+        rnnjax.jaxprs.arguments.check_arrays("params", params)
+        rnnjax.jaxprs.arguments.check_arrays("examples", examples)
+        rnnjax.diagnosis.examples.number_of(examples)
         first = jax.tree.map(lambda a: a[0], examples)
-        jax.eval_shape(lambda p, e: recurrences(loss, p, e, layers=layers).loss, params, first)
+        jax.eval_shape(
+            lambda p, e: rnnjax.recurrences(loss, p, e, layers=layers).loss, params, first
+        )
 
 
 @contextmanager

@@ -6,10 +6,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import rnnjax
 from rnnjax.cli import sequences
 from rnnjax.cli.model_file import Program
 from rnnjax.cli.sequences import Sequences
 from rnnjax.errors import ConfigError
+from rnnjax.lazy import np
 
 _OF = {"torch": ("prefix",), "keras": ("layer", "reset_after")}
 
@@ -21,9 +23,7 @@ def read(arguments: Namespace) -> tuple[Program, str]:
         ConfigError: weights, options or sequences do not fit.
         ValueError: as `rnnjax.from_torch` and `from_keras` do.
     """
-    from rnnjax.importers import files
-
-    weights = files.named(arguments.source)
+    weights = rnnjax.importers.files.named(arguments.source)
     if arguments.data is None:
         raise ConfigError("data", "expected --data FILE.npz with the sequences, got none")
     cell, params = _network(arguments, weights)
@@ -36,8 +36,6 @@ def read(arguments: Namespace) -> tuple[Program, str]:
 
 
 def _network(arguments: Namespace, weights: Any) -> tuple[Any, Any]:
-    import rnnjax
-
     framework = arguments.framework or _framework(weights)
     for other, options in _OF.items():
         for option in options:
@@ -72,21 +70,17 @@ def _framework(weights: Any) -> str:
     ]
     if len(found) == 1:
         return found[0]
-    from rnnjax.importers.files import listed
-
     told = "expected names such as weight_hh_l0 (torch) or recurrent_kernel (keras)"
     both = ", both: give --framework" if found else ""
-    raise ConfigError("weights", f"{told}, got {listed(weights)}{both}")
+    raise ConfigError("weights", f"{told}, got {rnnjax.importers.files.listed(weights)}{both}")
 
 
 def _aim(cell: Any, given: Sequences) -> tuple[Any, str]:
-    from rnnjax.diagnosis import aims
-    from rnnjax.losses import cross_entropy
-
+    aims = rnnjax.diagnosis.aims
     if given.y is None:
         told = "no targets: a fixed unit vector is carried back from the last step"
         return aims.transport(cell), told
-    step_loss = cross_entropy if given.has_labels else aims.mean_squared_error
+    step_loss = rnnjax.losses.cross_entropy if given.has_labels else aims.mean_squared_error
     name = "cross entropy of labels" if given.has_labels else "mean squared error"
     if given.of_every_step:
         return aims.every_step(cell, step_loss), f"{name}, mean over all steps"
@@ -95,8 +89,6 @@ def _aim(cell: Any, given: Sequences) -> tuple[Any, str]:
 
 def _examples(given: Sequences, params: Any) -> dict[str, Any]:
     """Return the examples in the dtype of the parameters."""
-    import numpy as np
-
     dtype = params.V.dtype
     found = {"x": given.x.astype(dtype), "mask": given.mask.astype(dtype)}
     if given.y is not None:

@@ -9,14 +9,14 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnnjax import figures, reports
+from rnnjax.atomic_file import write_atomically
 from rnnjax.cli.text import width
 from rnnjax.errors import ConfigError, printable, shown
+from rnnjax.lazy import rich
 from rnnjax.sweep.files import PLACE, StoreError, naming
-
-if TYPE_CHECKING:
-    from rnnjax.reports import Report
 
 OF_A_REPORT = ("report.html", "report.nc", "figure.png")
 OF_A_COMPARISON = ("comparison.html", "comparison.png")
@@ -47,26 +47,19 @@ def check_out(out: str | None, names: Sequence[str], *, replace: bool) -> None:
 
 def show(content: Any) -> None:
     """Print a report or a comparison as wide as the terminal, in colours if it has them."""
-    from rich.console import Console
-
-    from rnnjax.reports.terminal import plain
-
     if sys.stdout.isatty():
-        Console(width=width(), highlight=False).print(content)
+        rich.console.Console(width=width(), highlight=False).print(content)
     else:  # a file or another program: no spaces at the ends of lines
-        print(plain(content, width()))
+        print(reports.terminal.plain(content, width()))
 
 
-def write(report: Report, out: Path) -> None:
+def write(report: reports.Report, out: Path) -> None:
     """Write the page, the dataset and the figure of a report to a folder.
 
     Raises:
         StoreError: the folder cannot be written; it is then as it was.
     """
-    from rnnjax.reports.file import encoded
-    from rnnjax.reports.page import page
-
-    contents = (page(report).encode(), encoded(report), _png(report))
+    contents = (reports.page.page(report).encode(), reports.file.encoded(report), _png(report))
     _put(out, dict(zip(OF_A_REPORT, contents, strict=True)))
 
 
@@ -77,9 +70,7 @@ def compare(arguments: Namespace) -> int:
     comparison = before.compare(after)
     contents = {}
     if arguments.out is not None:
-        from rnnjax.reports.comparison_page import page
-
-        contents[OF_A_COMPARISON[0]] = page(comparison).encode()
+        contents[OF_A_COMPARISON[0]] = reports.comparison_page.page(comparison).encode()
         if comparison.layers:
             contents[OF_A_COMPARISON[1]] = _png(comparison)
     show(comparison)
@@ -88,34 +79,29 @@ def compare(arguments: Namespace) -> int:
     return 0
 
 
-def _read(folder: Path) -> Report:
+def _read(folder: Path) -> reports.Report:
 
     path = folder / OF_A_REPORT[1] if folder.is_dir() else folder
     with naming(path):
         content = path.read_bytes()
-    from rnnjax.reports.file import decoded
 
     try:
-        report: Report = decoded(content)
+        report: reports.Report = reports.file.decoded(content)
     except ValueError as error:
         raise StoreError(f"{printable(path)}: {error}") from error
     return report
 
 
 def _png(content: Any) -> bytes:
-    from rnnjax.figures import styled
-
     stream = BytesIO()
     figure = content.figure()
-    with styled():
+    with figures.styled():
         figure.savefig(stream, format="png", backend="agg", dpi=200, metadata={"Software": None})
     return stream.getvalue()
 
 
 def _put(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write files to a folder beside it first, and then move them into place together."""
-    from rnnjax.atomic_file import write_atomically
-
     stage = out.with_name(f".{out.resolve().name}.{os.getpid()}.tmp")
     with naming(out):
         try:

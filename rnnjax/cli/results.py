@@ -11,14 +11,16 @@ from functools import partial
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rnnjax import catalog
+from rnnjax import catalog, figures
+from rnnjax.claims import Claim, claims_table, write_claims
+from rnnjax.claims.papers import Reproduced, papers_page
 from rnnjax.cli import streams
 from rnnjax.cli.code import experiment_of
 from rnnjax.cli.states import result, values_in
 from rnnjax.cli.text import hanging, width
 from rnnjax.errors import one_line, printable
+from rnnjax.lazy import xr
 from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in
@@ -26,11 +28,6 @@ from rnnjax.sweep.export import export
 from rnnjax.sweep.plan import safe_name
 from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
 from rnnjax.sweep.slices import slices
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from rnnjax.claims import Claim
 
 
 def list_experiments() -> int:
@@ -102,8 +99,6 @@ def _check_quietly(out: Path, file: str | None) -> tuple[int, str]:
 
 def papers(outs: list[Path]) -> int:
     """Print the table of published figures, made from the claims of cubes that reproduce them."""
-    from rnnjax.claims.papers import Reproduced, papers_page
-
     found = []
     for out in outs:
         cube = read_cube(result(out))
@@ -125,7 +120,7 @@ def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
     if experiment.figure is None:
         return 0
     try:
-        from rnnjax.figures import save_figure, styled
+        save_figure, styled = figures.save_figure, figures.styled
     except Exception as error:  # a matplotlibrc that is no text, for one
         told = f"figure: matplotlib cannot be imported: {type(error).__name__}: {error}"
         print(f"rnnjax: {one_line(told, 400)}", file=sys.stderr)
@@ -154,8 +149,6 @@ def _claims(experiment: Experiment, cube: xr.Dataset) -> list[Claim]:
 
 
 def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) -> int:
-    from rnnjax.claims import claims_table, write_claims
-
     try:
         claims = _claims(experiment, cube)
         table = claims_table(claims, width())

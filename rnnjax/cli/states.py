@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from rnnjax.cli.code import code_now
 from rnnjax.cli.planning import duration
 from rnnjax.errors import one_line, printable, shell_word
+from rnnjax.lazy import np, xr
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.presence import is_at_work
 from rnnjax.sweep.status import meanings_in
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import notes_in, problems_in
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 ROWS = 40  # of the table of failures
 _FEW = 8  # folders that a message names
@@ -123,8 +121,6 @@ def verify(out: Path) -> int:
 
 def values_in(cube: xr.Dataset) -> str:
     """How many values have each status."""
-    import numpy as np
-
     counts: dict[str, int] = {}
     for name, meanings in meanings_in(cube).items():
         for code, number in zip(*np.unique(cube[name], return_counts=True), strict=True):

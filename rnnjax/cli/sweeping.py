@@ -10,7 +10,6 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from rnnjax.cli import planning
 from rnnjax.cli.code import (
@@ -28,10 +27,15 @@ from rnnjax.cli.interrupt import Interrupts
 from rnnjax.cli.keys import keys_help
 from rnnjax.cli.results import present
 from rnnjax.cli.states import result, tell_failures
+from rnnjax.cluster.client import check, connected, run_on
+from rnnjax.cluster.local import local_cluster
 from rnnjax.errors import ConfigError, printable, shell_word
+from rnnjax.lazy import xr
 from rnnjax.sweep.backend import configured, wanted_devices
+from rnnjax.sweep.compute import InterruptedSweepError, run_sweep
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
+from rnnjax.sweep.memory import largest_chunk
 from rnnjax.sweep.merge import merge
 from rnnjax.sweep.presence import at_work
 from rnnjax.sweep.progress import shown_progress
@@ -42,9 +46,6 @@ from rnnjax.sweep.same_sweep import told_apart
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
 from rnnjax.sweep.whereabouts import whereabouts
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def show_help(arguments: Namespace) -> int:
@@ -167,9 +168,6 @@ def _completed(
 def _here(request: Request, store: Store, arguments: Namespace, interrupts: Interrupts) -> bool:
     """Compute what is missing in this process; False if interrupted."""
     devices = configured(_devices(arguments, request), request.precision, _tell)
-    # jax is configured now, so what imports it may be imported.
-    from rnnjax.sweep.compute import InterruptedSweepError, run_sweep
-
     Thread(target=_import_ahead, daemon=True).start()
     try:
         run_sweep(
@@ -210,8 +208,6 @@ def _check_cluster(arguments: Namespace) -> None:
     if arguments.devices and asked:
         raise ConfigError("devices", "expected no --devices: a worker of a cluster has one device")
     if asked:
-        from rnnjax.cluster.client import check
-
         check(arguments.scheduler_file)
 
 
@@ -219,9 +215,6 @@ def _on_cluster(
     request: Request, store: Store, arguments: Namespace, interrupts: Interrupts
 ) -> bool:
     """Have what is missing computed by workers; False if interrupted."""
-    from rnnjax.cluster.client import connected, run_on
-    from rnnjax.cluster.local import local_cluster
-
     with ExitStack() as stack:
         if arguments.cluster:
             client = stack.enter_context(local_cluster(arguments.cluster))
@@ -245,8 +238,6 @@ def _requested(arguments: Namespace, overrides: Sequence[Override]) -> Request:
     if any(key == "chunk" for key, _ in overrides):
         raise ConfigError("chunk", "expected no --chunk beside --memory, which chooses it")
     devices = configured(wanted_devices(arguments.devices), request.precision)
-    from rnnjax.sweep.memory import largest_chunk
-
     chunk = largest_chunk(request, arguments.memory, devices)
     return requested(arguments, [*overrides, ("chunk", str(chunk))])
 

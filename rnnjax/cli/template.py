@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
 from rnnjax import sweep
+from rnnjax.lazy import jax, matplotlib
 
 
 class Setting(sweep.Setting):
@@ -31,12 +32,10 @@ def shared(setting: Setting) -> Any:
 
     Optional. Computed once for all cells that agree in the fields that are read here.
     """
-    from jax import random
-
-    key = random.key(setting.seed)
+    key = jax.random.key(setting.seed)
     task = rnnjax.tasks.WhiteNoise(length=setting.length)
     cell = rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, gain=setting.gain)
-    return cell.init(random.fold_in(key, 0)), task.sample(random.fold_in(key, 1))
+    return cell.init(jax.random.fold_in(key, 0)), task.sample(jax.random.fold_in(key, 1))
 
 
 def measure(setting: Setting, shared: Any) -> dict[str, Any]:
@@ -50,9 +49,7 @@ def measure(setting: Setting, shared: Any) -> dict[str, Any]:
 
 def figure(cube: Any) -> Any:
     """Draw the median of the log-norm over seeds, one panel an activation. Optional."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(3.2 * cube.sizes["activation"], 2.6))
+    drawn = matplotlib.figure.Figure(figsize=(3.2 * cube.sizes["activation"], 2.6))
     panels = drawn.subplots(1, cube.sizes["activation"], sharey=True, squeeze=False)
     for panel, name in zip(panels[0], cube["activation"].values, strict=True):
         curves = cube["log_norm"].sel(activation=name).median("seed")

@@ -1,4 +1,4 @@
-"""Unforeseen errors: one line on the terminal, the traceback in a file."""
+"""What ends a command beside usage: errors of files, and unforeseen ones with their traceback."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnjax.errors import one_line, printable
+from rnnjax.sweep.files import OF_THE_MACHINE, StoreError
+
+
+def ending(error: Exception, folder: Path | None = None) -> tuple[str, int]:
+    """The message about an error of the store, the operating system or any other, and the status.
+
+    Args:
+        error: the error.
+        folder: as for `told`.
+    """
+    if isinstance(error, StoreError):
+        return str(error), 3
+    # A name that no file can have, or a disk that fails while it is looked at.
+    if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
+        where = "" if error.filename is None else f"{one_line(str(error.filename), 300)}: "
+        return f"{where}{error.strerror or error}", 3
+    return told(error, folder), 4
 
 
 def told(error: BaseException, folder: Path | None = None) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from rnnjax import decks
 from rnnjax.errors import ConfigError, printable, shown
+from rnnjax.lazy import jax
 from rnnjax.sweep.backend import configured
 
 
@@ -14,11 +16,7 @@ def write(arguments: Namespace) -> int:
     out = _checked(arguments)
     # As a spreadsheet computes: float32 would show in the 8th digit.
     configured(1, "float64")
-    import jax
-
-    from rnnjax.decks import DataPairs, workbook
-
-    task = DataPairs()
+    workbook, task = decks.workbook, decks.DataPairs()
     if arguments.data is None:
         table = workbook.from_task(task)
     else:

@@ -9,17 +9,16 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnnjax import lazy
 from rnnjax.cluster.worker import compute
 from rnnjax.errors import ConfigError, shown
+from rnnjax.lazy import distributed
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.progress import Progress
 from rnnjax.sweep.request import Request
 from rnnjax.sweep.store import Store
-
-if TYPE_CHECKING:
-    from distributed import Client, Future
 
 ATTEMPTS = 4  # how often a group is tried whose worker died
 PATIENCE = 3.0  # seconds without a scheduler after which it counts as lost
@@ -29,19 +28,19 @@ _ANSWER = 10.0  # seconds for a scheduler to answer
 
 def check(scheduler_file: str | None) -> None:
     """Raise ConfigError if dask.distributed is not installed, or the file is not there."""
-    installed()
+    check_installed()
     if scheduler_file is not None and not os.path.isfile(scheduler_file):
         told = f"expected the file of a running scheduler, got {scheduler_file!r}"
         raise ConfigError("scheduler-file", told)
 
 
-def connected(address: str | None, scheduler_file: str | None) -> Client:
+def connected(address: str | None, scheduler_file: str | None) -> distributed.Client:
     """Return a client of the scheduler at an address, or of the one that wrote a file.
 
     Raises:
         ConfigError: dask.distributed is not installed, or no scheduler answers.
     """
-    distributed = installed()
+    check_installed()
     key = "scheduler" if address else "scheduler-file"
     try:
         # No default client: xarray would lock files in memory by way of the scheduler.
@@ -53,10 +52,10 @@ def connected(address: str | None, scheduler_file: str | None) -> Client:
         raise ConfigError(key, f"{told}: {error or type(error).__name__}") from None
 
 
-def installed() -> Any:
-    """Return dask.distributed; ConfigError where it is not installed."""
+def check_installed() -> None:
+    """Raise ConfigError if dask.distributed is not installed."""
     try:
-        import distributed
+        lazy.load(distributed)
     except ImportError:
         told = "expected the extra 'cluster' (dask.distributed): pip install 'rnnjax[cluster]'"
         raise ConfigError("cluster", told) from None
@@ -65,11 +64,10 @@ def installed() -> Any:
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("distributed"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    return distributed
 
 
 def run_on(
-    client: Client,
+    client: distributed.Client,
     request: Request,
     store: Store,
     *,
@@ -109,7 +107,9 @@ def run_on(
 class _Sweep:
     """What is waiting, running and done."""
 
-    def __init__(self, client: Client, request: Request, store: Store, return_bytes: bool) -> None:
+    def __init__(
+        self, client: distributed.Client, request: Request, store: Store, return_bytes: bool
+    ) -> None:
         self.client, self.store = client, store
         where = {"spec": store.spec} if return_bytes else {"out": str(store.out.resolve())}
         code = request.experiment.code.cells
@@ -118,7 +118,7 @@ class _Sweep:
         self.waiting = [group.id for group in reversed(request.plan.groups)]
         self.waiting = [group for group in self.waiting if group not in committed]
         self.n_total, self.n_done, self.n_failed = len(self.waiting), 0, 0
-        self.running: dict[Future, str] = {}
+        self.running: dict[distributed.Future, str] = {}
         self.attempts: Counter[str] = Counter()
         self.by_worker: Counter[str] = Counter()
         self.started = self.heard = time.monotonic()
@@ -141,14 +141,12 @@ class _Sweep:
 
     def hear(self) -> None:
         """Wait for half a second, or until a group has ended, and take in what has."""
-        from distributed import wait
-
         if not self.running:
             time.sleep(0.5)
         else:
             # Futures are cancelled when the scheduler is lost: `_take` sees to them.
             with suppress(TimeoutError, CancelledError), self.client.as_current():
-                wait(list(self.running), timeout=0.5, return_when="FIRST_COMPLETED")
+                distributed.wait(list(self.running), timeout=0.5, return_when="FIRST_COMPLETED")
         self._check_scheduler()
         for future in [f for f in self.running if f.done()]:
             self._take(self.running.pop(future), future)
@@ -179,7 +177,7 @@ class _Sweep:
         elif now - self.heard > PATIENCE or self.client.status == "closed":
             raise StoreError(f"{self.store.out}: the scheduler is lost; resume, with another one")
 
-    def _take(self, group: str, future: Future) -> None:
+    def _take(self, group: str, future: distributed.Future) -> None:
         if future.status == "error":
             self._try_again(group, future.exception())
             return
@@ -200,11 +198,11 @@ class _Sweep:
             self.store.commit_encoded(group, result["data"], result["receipt"])
 
     def _try_again(self, group: str, error: BaseException | None) -> None:
-        from distributed.scheduler import KilledWorker
-
         if isinstance(error, StoreError):
             raise error
-        if isinstance(error, KilledWorker) and self.attempts[group] < ATTEMPTS:
+        if isinstance(error, distributed.scheduler.KilledWorker) and (
+            self.attempts[group] < ATTEMPTS
+        ):
             self.waiting.append(group)
             return
         self.n_done += 1

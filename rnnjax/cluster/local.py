@@ -10,14 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from rnnjax.cluster.client import connected, installed
+from rnnjax.cluster.client import check_installed, connected
 from rnnjax.errors import ConfigError
+from rnnjax.lazy import distributed
 from rnnjax.sweep.backend import cores
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 _START = 300.0  # seconds; one that dies is noticed at once
 _END = 5.0
@@ -25,7 +23,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
-def local_cluster(n_workers: int) -> Iterator[Client]:
+def local_cluster(n_workers: int) -> Iterator[distributed.Client]:
     """Start a scheduler and workers on loopback, and stop them at the end.
 
     Args:
@@ -34,7 +32,7 @@ def local_cluster(n_workers: int) -> Iterator[Client]:
     Raises:
         ConfigError: dask.distributed is not installed, or they do not start.
     """
-    installed()
+    check_installed()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         where, log = folder / "scheduler.json", stack.enter_context(open(folder / "log", "wb"))

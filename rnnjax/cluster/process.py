@@ -9,16 +9,15 @@ import os
 import sys
 import threading
 
+from rnnjax.lazy import dask_scheduler, dask_worker
+
 
 def main() -> None:
     """Run dask's command of this name."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     kind, *arguments = sys.argv[1:]
-    if kind == "scheduler":
-        from distributed.cli.dask_scheduler import main as command
-    else:
-        from distributed.cli.dask_worker import main as command
-    command(arguments)
+    command = dask_scheduler if kind == "scheduler" else dask_worker
+    command.main(arguments)
 
 
 def _end_with_parent() -> None:

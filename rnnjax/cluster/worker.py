@@ -11,10 +11,14 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rnnjax.lazy import dask, distributed
 from rnnjax.sweep import netcdf
 from rnnjax.sweep.backend import configured
+from rnnjax.sweep.compute import computed, told_of
 from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.plan import Group
+from rnnjax.sweep.programs import Programs
+from rnnjax.sweep.provenance import provenance
 from rnnjax.sweep.request import request_of
 from rnnjax.sweep.reuse import Earlier
 from rnnjax.sweep.same_code import changed, told_in
@@ -53,8 +57,6 @@ def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
         RuntimeError: the experiment is another one here than where the sweep was started, or its
             code is.
     """
-    import dask
-
     started = time.perf_counter()
     told: dict[str, Any] = {"group": group, "worker": _name()}
     # xarray would lock files in memory by way of the scheduler.
@@ -66,8 +68,6 @@ def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
 
 
 def _done(kept: _Kept, name: str) -> dict[str, Any]:
-    from rnnjax.sweep.compute import computed, told_of
-
     try:
         dataset, receipt = computed(kept.programs, kept.groups[name], kept.attributes, kept.earlier)
     except Exception as error:
@@ -94,9 +94,6 @@ def _of_sweep(sweep: dict[str, Any]) -> _Kept:
         if request.spec["config_hash"] != key:
             raise RuntimeError(f"{spec['experiment']} is another experiment on {platform.node()}")
         devices = configured(1, request.precision)
-        from rnnjax.sweep.programs import Programs
-        from rnnjax.sweep.provenance import provenance
-
         plan = request.plan
         _kept[told] = _Kept(
             store,
@@ -119,6 +116,4 @@ def _experiment(spec: dict[str, Any], out: Path | None, code: str) -> Experiment
 
 
 def _name() -> str:
-    from distributed import get_worker
-
-    return str(get_worker().name)
+    return str(distributed.get_worker().name)

@@ -4,7 +4,8 @@ Each measurement takes one recurrence of a program, with the gradient that arriv
 report says of the numbers, and how it shows them, is in `rnnjax.reports`.
 """
 
+from rnnjax.diagnosis import aims, examples
 from rnnjax.diagnosis.diagnose import diagnose
 from rnnjax.diagnosis.monitor import monitor
 
-__all__ = ["diagnose", "monitor"]
+__all__ = ["aims", "diagnose", "examples", "monitor"]

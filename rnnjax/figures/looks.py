@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.lines import Line2D
+from rnnjax import figures
+from rnnjax.lazy import matplotlib
 
 # Okabe and Ito's colours, told apart with every kind of colour blindness.
 BLUE, VERMILION, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -55,11 +55,9 @@ class Look:
         """The arguments of points without a line; `more` takes their place."""
         return self.line(**{"linestyle": "none", "marker": self.marker or "o", **more})
 
-    def handle(self, **more: Any) -> Line2D:
+    def handle(self, **more: Any) -> matplotlib.lines.Line2D:
         """Constructs the legend entry."""
-        from matplotlib.lines import Line2D
-
-        return Line2D([], [], label=self.label, **self.line(**more))
+        return matplotlib.lines.Line2D([], [], label=self.label, **self.line(**more))
 
 
 def ordered_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict[Any, Look]:
@@ -77,10 +75,8 @@ def ordered_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict
         >>> ordered_looks([0.5, 1.0], "$g$ = {:g}", marker="o")[1.0].label
         '$g$ = 1'
     """
-    from rnnjax.figures.colours import ordered_colours
-
     plain = [*map(_plain, values)]
-    colours = ordered_colours(max(1, len(plain)))
+    colours = figures.ordered_colours(max(1, len(plain)))
     words = [
         value if isinstance(value, str) else _with_minus(label.format(value)) for value in plain
     ]
@@ -95,7 +91,9 @@ def _with_minus(number: str) -> str:
     return number.replace("-", "\N{MINUS SIGN}")
 
 
-def handles(looks: dict[Any, Look], shown: Any = None, **more: Any) -> list[Line2D]:
+def handles(
+    looks: dict[Any, Look], shown: Any = None, **more: Any
+) -> list[matplotlib.lines.Line2D]:
     """Constructs the legend entries of looks.
 
     Args:

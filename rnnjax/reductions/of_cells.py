@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    import xarray as xr
+from rnnjax.lazy import xr
 
 
 def cells(values: xr.DataArray, where: xr.DataArray) -> np.ndarray:
@@ -80,8 +79,6 @@ def relative_gap(
 
 def shares_below(values: xr.DataArray) -> xr.DataArray:
     """Computes the distribution of all values: the share below each, over the dim ``value``."""
-    import xarray as xr
-
     ordered = np.sort(values.values.ravel())
     shares = (np.arange(len(ordered)) + 0.5) / len(ordered)
     return xr.DataArray(shares, coords={"value": ordered}, dims="value")
@@ -101,8 +98,6 @@ def tabulate(function: Callable[..., Any], **axes: ArrayLike) -> xr.DataArray:
         >>> float(tabulate(lambda g, k: g**k, gain=[1.0, 2.0], lag=[0, 3]).sel(gain=2, lag=3))
         8.0
     """
-    import xarray as xr
-
     coordinates = {axis: np.asarray(values) for axis, values in axes.items()}
     numbers = [function(*values) for values in product(*coordinates.values())]
     shape = [len(values) for values in coordinates.values()]

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING
 from rnnjax import lazy
 
 if TYPE_CHECKING:
+    from rnnjax.reports import (
+        comparison_charts,
+        comparison_lines,
+        comparison_page,
+        figure,
+        file,
+        page,
+        terminal,
+    )
     from rnnjax.reports.comparison import Comparison
     from rnnjax.reports.finding import Finding, Severity
     from rnnjax.reports.readings import Reading
@@ -25,4 +34,11 @@ __all__ = [
     "Remedy",
     "Report",
     "Severity",
+    "comparison_charts",
+    "comparison_lines",
+    "comparison_page",
+    "figure",
+    "file",
+    "page",
+    "terminal",
 ]

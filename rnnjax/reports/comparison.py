@@ -11,15 +11,15 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnnjax import reports
+from rnnjax.atomic_file import write_atomically
 from rnnjax.errors import shown
+from rnnjax.lazy import matplotlib
 from rnnjax.reports.finding import Finding
 from rnnjax.reports.report import Report
 from rnnjax.reports.wording import amount, count, quantity, with_error
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -171,15 +171,13 @@ class Comparison:
             return "No layer has the same name in both reports."
         return f"{', '.join(parts)}." if parts else "No alarm in either."
 
-    def figure(self) -> Figure:
+    def figure(self) -> matplotlib.figure.Figure:
         """Draw the curves of both reports in one row of panels a layer.
 
         Raises:
             ValueError: no layer of both reports was measured.
         """
-        from rnnjax.reports.comparison_charts import figure
-
-        return figure(self)
+        return reports.comparison_charts.figure(self)
 
     def to_html(self, path: str | Path) -> Path:
         """Write one page that needs no other file and no network, atomically.
@@ -193,26 +191,17 @@ class Comparison:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.atomic_file import write_atomically
-        from rnnjax.reports.comparison_page import page
-
-        write_atomically(Path(path), page(self).encode())
+        write_atomically(Path(path), reports.comparison_page.page(self).encode())
         return Path(path)
 
     def __str__(self) -> str:
-        from rnnjax.reports.terminal import plain
-
-        return plain(self.__rich__())
+        return reports.terminal.plain(self.__rich__())
 
     def __repr__(self) -> str:
         return f"Comparison({count(len(self.layers), 'layer')}: {self.verdict})"
 
     def __rich__(self) -> Any:
-        from rnnjax.reports.comparison_lines import comparison_lines
-
-        return comparison_lines(self)
+        return reports.comparison_lines.comparison_lines(self)
 
     def _repr_html_(self) -> str:
-        from rnnjax.reports.comparison_page import fragment
-
-        return fragment(self)
+        return reports.comparison_page.fragment(self)

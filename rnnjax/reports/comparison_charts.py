@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnjax import reports
+from rnnjax.lazy import matplotlib
 from rnnjax.reports.bands import Band
 from rnnjax.reports.chart import Chart, Level, Line, Mark, padded_range
 from rnnjax.reports.charts import in_decades
@@ -15,18 +16,13 @@ from rnnjax.reports.readings import Reading
 from rnnjax.reports.thresholds import THRESHOLDS
 from rnnjax.reports.wording import amount
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 Pair = tuple[Reading, Reading]
 
 
-def figure(comparison: Comparison) -> Figure:
+def figure(comparison: Comparison) -> matplotlib.figure.Figure:
     """Draw a row of panels for every layer that both reports have."""
-    from rnnjax.reports.figure import grid
-
     rows = [(layer, tuple(charts(comparison, layer))) for layer in comparison.layers]
-    return grid([row for row in rows if row[1]], " -> ".join(comparison.titles))
+    return reports.figure.grid([row for row in rows if row[1]], " -> ".join(comparison.titles))
 
 
 def charts(comparison: Comparison, layer: str) -> Iterator[Chart]:

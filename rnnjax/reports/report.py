@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xarray as xr
 
+from rnnjax import reports
+from rnnjax.atomic_file import write_atomically
 from rnnjax.errors import shown
+from rnnjax.lazy import matplotlib
 from rnnjax.reports.finding import Finding
 from rnnjax.reports.findings import findings
 from rnnjax.reports.readings import Reading, readings
 from rnnjax.reports.remedy import Remedy
 from rnnjax.reports.wording import count
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from rnnjax.reports.comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,11 +101,9 @@ class Report:
         here = [found for found in self.findings if found.layer == layer]
         return tuple(sorted(here, key=lambda found: not found.alarm))
 
-    def figure(self) -> Figure:
+    def figure(self) -> matplotlib.figure.Figure:
         """Draw one row of panels a layer."""
-        from rnnjax.reports.figure import figure
-
-        return figure(self)
+        return reports.figure.figure(self)
 
     def to_html(self, path: str | Path) -> Path:
         """Write one page that needs no other file and no network, atomically.
@@ -121,10 +117,7 @@ class Report:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.atomic_file import write_atomically
-        from rnnjax.reports.page import page
-
-        write_atomically(Path(path), page(self).encode())
+        write_atomically(Path(path), reports.page.page(self).encode())
         return Path(path)
 
     def save(self, path: str | Path) -> Path:
@@ -139,10 +132,7 @@ class Report:
         Raises:
             OSError: the folder cannot be written.
         """
-        from rnnjax.atomic_file import write_atomically
-        from rnnjax.reports.file import encoded
-
-        write_atomically(Path(path), encoded(self))
+        write_atomically(Path(path), reports.file.encoded(self))
         return Path(path)
 
     @staticmethod
@@ -153,37 +143,27 @@ class Report:
             ValueError: the file holds no report.
             OSError: it cannot be read.
         """
-        from rnnjax.reports.file import decoded
+        return reports.file.decoded(Path(path).read_bytes())
 
-        return decoded(Path(path).read_bytes())
-
-    def compare(self, other: Report) -> Comparison:
+    def compare(self, other: Report) -> reports.Comparison:
         """Hold this report against another one, layer by layer: this one before, that one after.
 
         Raises:
             ValueError: the other value is not a report.
         """
-        from rnnjax.reports.comparison import Comparison
-
-        return Comparison(self, other)
+        return reports.Comparison(self, other)
 
     def __str__(self) -> str:
-        from rnnjax.reports.terminal import plain, report_lines
-
-        return plain(report_lines(self))
+        return reports.terminal.plain(reports.terminal.report_lines(self))
 
     def __repr__(self) -> str:
         return f"Report({count(len(self.layers), 'layer')}: {self.verdict})"
 
     def __rich__(self) -> Any:
-        from rnnjax.reports.terminal import report_lines
-
-        return report_lines(self)
+        return reports.terminal.report_lines(self)
 
     def _repr_html_(self) -> str:
-        from rnnjax.reports.page import fragment
-
-        return fragment(self)
+        return reports.page.fragment(self)
 
 
 def _check_dataset(dataset: Any) -> None:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnnjax import lazy
+from rnnjax.lazy import jax
 from rnnjax.sweep.surroundings import (
     FIXED,
     check_xla_flags,
@@ -22,9 +24,6 @@ from rnnjax.sweep.surroundings import (
     set_aside,
     xla_flags,
 )
-
-if TYPE_CHECKING:
-    import jax
 
 _THREADS = "NPROC"
 _THREADS_A_CORE = 4
@@ -70,7 +69,7 @@ def configured(
         _leave_room_for_threads_that_wait()
     os.environ.setdefault(_LAPACK_THREADS, "1")
     try:
-        import jax
+        lazy.load(jax)
     except Exception as error:
         raise not_started(error) from error
     # Once jax has devices their number stays, and fewer of them may be asked for.

@@ -11,11 +11,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-import jax
 import numpy as np
-import xarray as xr
 
 from rnnjax.errors import one_line
+from rnnjax.lazy import jax, xr
 from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, Plan

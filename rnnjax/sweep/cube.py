@@ -12,17 +12,15 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnjax.cube_setting import register
+from rnnjax.lazy import xr
 from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.status import SUFFIX, Status, fill_value
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 LANE = "lane"  # the dim of a shard that stands for all lane axes
 
@@ -204,8 +202,6 @@ def _indices(
 
 def _blank(axes: Mapping[str, Any], shard: xr.Dataset) -> xr.Dataset:
     """A cube like `shard` over all axes, and no cell computed."""
-    import xarray as xr
-
     register()
     sizes = {axis: len(values) for axis, values in axes.items()}
     cube = xr.Dataset(coords={name: v for name, v in shard.coords.items() if name not in axes})

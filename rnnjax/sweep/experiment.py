@@ -33,20 +33,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnjax import catalog
+from rnnjax import claims as tables
 from rnnjax.claims import Claim
 from rnnjax.errors import ConfigError, one_of, shown
+from rnnjax.lazy import xr
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.fingerprint import Code, code_of
 from rnnjax.sweep.own_modules import imported
 from rnnjax.sweep.same_code import UNKNOWN
 from rnnjax.sweep.setting import Setting
 from rnnjax.sweep.sources import read_sources
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 PRECISIONS = ("float32", "float64")
 COMPILES = ("well", "quickly")
@@ -159,9 +158,7 @@ def load(name: str, path: Path | None = None) -> Experiment:
 def _claims(module: ModuleType) -> Callable[[xr.Dataset], list[Claim]] | None:
     """What a file claims of a cube: by its table, or by its function; None if it claims nothing."""
     if hasattr(module, "CLAIMS"):
-        from rnnjax.claims import evaluate
-
-        return partial(evaluate, module.CLAIMS)
+        return partial(tables.evaluate, module.CLAIMS)
     if not hasattr(module, "claims"):
         return None
     published: Mapping[str, str] = getattr(module, "REPRODUCES", {})

@@ -6,16 +6,14 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnjax import lazy
 from rnnjax.errors import ConfigError, shown
+from rnnjax.lazy import xr, zarr
 from rnnjax.sweep import files
 from rnnjax.sweep.status import meanings_in
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def export(cube: xr.Dataset, target: Path) -> list[Path]:
@@ -50,7 +48,7 @@ def _netcdf(cube: xr.Dataset, target: Path) -> list[Path]:
 
 def _zarr(cube: xr.Dataset, target: Path) -> list[Path]:
     try:
-        import zarr  # noqa: F401
+        lazy.load(zarr)
     except ImportError:
         told = "expected the extra 'zarr': pip install 'rnnjax[zarr]'"
         raise ConfigError("export", told) from None

@@ -16,22 +16,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 from pydantic import create_model
 
 from rnnjax.errors import ConfigError, shown
+from rnnjax.lazy import jax, xr
 from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.overlay import lay_over
 from rnnjax.sweep.request import request_of
+from rnnjax.sweep.running import computed_here
 from rnnjax.sweep.setting import RESERVED, Setting, Traced, item_type
 from rnnjax.sweep.toml_files import read_toml, toml_beside
-
-if TYPE_CHECKING:
-    import jax
-    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,6 @@ def run(
     for name, value in fields.items():
         _lay_over(experiment.setting, data, name, value)
     request = request_of(experiment, data, precision or _precision(experiment))
-    from rnnjax.sweep.running import computed_here  # imports jax
-
     return computed_here(request, None if out is None else Path(out), devices, progress)
 
 

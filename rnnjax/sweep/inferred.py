@@ -7,17 +7,16 @@ has dims of its own, ``name_0``, ``name_1``, ... Every dim is numbered from 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnnjax.errors import ConfigError, shown
+from rnnjax.lazy import jax
 from rnnjax.sweep.config import Config
+from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.setting import register
 from rnnjax.variables import VARIABLES, Variable
-
-if TYPE_CHECKING:
-    from rnnjax.sweep.experiment import Experiment
 
 
 def declared(
@@ -28,8 +27,6 @@ def declared(
     Raises:
         ConfigError: `measure` fails, or does not return a dict of arrays.
     """
-    import jax
-
     register(experiment.setting)
     values = {name: value for axis in config.axes for name, value in axis.at(0).items()}
     traced = {
@@ -93,7 +90,5 @@ def _named(shapes: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, 
 
 
 def _number(value: Any) -> Any:
-    import jax
-
     dtype = jax.dtypes.canonicalize_dtype(np.asarray(value).dtype)
     return jax.ShapeDtypeStruct((), dtype)

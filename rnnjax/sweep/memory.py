@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-import jax
-
 from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax
 from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, make_plan
 from rnnjax.sweep.programs import Programs

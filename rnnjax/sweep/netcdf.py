@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rnnjax.cube_setting import register
+from rnnjax.lazy import h5py, xr
 from rnnjax.sweep.files import OF_THE_MACHINE, StoreError
-
-if TYPE_CHECKING:
-    import h5py
-    import xarray as xr
 
 DEFLATE_LIMIT = 1100  # deflate never packs more than 1032 bytes into one
 FILTERS = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
@@ -45,9 +41,6 @@ def decode(data: bytes, path: Path) -> xr.Dataset:
     Raises:
         StoreError: no netCDF-4, a checksum does not fit, or it reaches outside of the file.
     """
-    import h5py
-    import xarray as xr
-
     register()
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
@@ -63,8 +56,6 @@ def decode(data: bytes, path: Path) -> xr.Dataset:
 
 def _refuse_traps(file: h5py.File, size: int) -> None:
     """Refuses content that lies in other files, and arrays that `size` bytes cannot hold."""
-    import h5py
-
     for name in file:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name!r} is a link")

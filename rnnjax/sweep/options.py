@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import jax
-
 from rnnjax.errors import SetupError, shown
+from rnnjax.lazy import jax
 from rnnjax.sweep.surroundings import FIXED
 
 # These have no public context manager.

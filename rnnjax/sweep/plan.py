@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax
 from rnnjax.sweep import inferred
 from rnnjax.sweep.axes import Values
 from rnnjax.sweep.axis import Axis
@@ -147,8 +148,6 @@ class Plan:
 
     def program_values(self, lanes: np.ndarray) -> dict[str, np.ndarray]:
         """What a program takes of these lanes: `traced_values` in the dtypes of jax."""
-        import jax
-
         values = {
             name: array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
             for name, array in self.traced_values(lanes).items()

@@ -14,10 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib import metadata
 from typing import Any
 
-import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnjax.lazy import jax
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.inferred import results
 from rnnjax.sweep.options import fixed_options
@@ -27,7 +26,7 @@ from rnnjax.sweep.shared import SharedResults, traced_part
 
 Program = Callable[[Any], Any]
 _GLANCE = 0.2  # seconds
-_SPEC = PartitionSpec("device")
+_AXIS = "device"  # of the mesh
 _COMPILER: dict[str, dict[str, Any]] = {
     "well": {},
     "quickly": {"xla_backend_optimization_level": 1},
@@ -54,7 +53,7 @@ class Programs:
         self.experiment = experiment
         self.plan = plan
         self.precision = precision
-        self.mesh = Mesh(np.array(devices), ("device",))
+        self.mesh = jax.sharding.Mesh(np.array(devices), (_AXIS,))
         self.n_devices = len(devices)
         self._seconds: list[float] = []
         self._n_compiled = 0
@@ -143,9 +142,12 @@ class Programs:
             self._shared.append(known)
         return known
 
+    def _sharding(self) -> jax.sharding.NamedSharding:
+        return jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(_AXIS))
+
     def _example(self, shared: SharedResults | None) -> Any:
         """What a program that measures takes: values of traced fields, and leaves of the shared."""
-        shape, sharding = (self.n_devices, self.plan.config.chunk), NamedSharding(self.mesh, _SPEC)
+        shape, sharding = (self.n_devices, self.plan.config.chunk), self._sharding()
         leaves = [
             jax.ShapeDtypeStruct((*shape, *leaf.shape), leaf.dtype, sharding=sharding)
             for leaf in (shared.part.leaves if shared else ())
@@ -181,10 +183,10 @@ class Programs:
 
         # The name is what a profile and jax's own log show of the program.
         local.__name__ = local.__qualname__ = f"rnnjax_{lane_function.__name__}"
-        started = time.perf_counter()
+        started, spec = time.perf_counter(), jax.sharding.PartitionSpec(_AXIS)
         # check_vma=False: a lane knows nothing of the mesh, so there is nothing to check.
         spread = jax.shard_map(
-            local, mesh=self.mesh, in_specs=_SPEC, out_specs=_SPEC, check_vma=False
+            local, mesh=self.mesh, in_specs=spec, out_specs=spec, check_vma=False
         )
         traced = jax.jit(spread).trace(example)
         self._seconds.append(time.perf_counter() - started)

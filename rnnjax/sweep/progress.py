@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rnnjax.errors import one_line
+from rnnjax.lazy import rich
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -65,16 +66,12 @@ class Bar:
     """A bar with the time left, and in the end the time it took."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-
-        self._bar = RichProgress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.description}", markup=False),
-            console=Console() if _in_notebook() else Console(stderr=True),
+        self._bar = rich.progress.Progress(
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
+            rich.progress.TextColumn("{task.description}", markup=False),
+            console=rich.console.Console(stderr=not _in_notebook()),
         )
         self._task: Any = self._bar.add_task("", total=None)
 

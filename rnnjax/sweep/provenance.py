@@ -16,6 +16,7 @@ from pathlib import Path
 
 import rnnjax
 from rnnjax.catalog import PACKAGE
+from rnnjax.lazy import jax
 from rnnjax.sweep.library import library_code
 from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
 
@@ -44,8 +45,6 @@ def provenance(precision: str, cells_code: str) -> dict[str, str]:
         precision: ``"float32"`` or ``"float64"``.
         cells_code: the fingerprint of the experiment's code.
     """
-    import jax
-
     device = jax.devices()[0]
     return {
         CELLS: cells_code,

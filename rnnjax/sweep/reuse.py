@@ -8,20 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnnjax.errors import ConfigError
+from rnnjax.lazy import xr
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.differences import differences, in_one_line
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.provenance import KEYS
 from rnnjax.sweep.same_code import CELLS, UNKNOWN, changed, known, told_in, told_of_cube
 from rnnjax.sweep.status import Status, status_name
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 # What may differ. The chunk changes the last bits of what is computed together with others, and
 # cells that are taken over keep the bits they have.

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import xarray as xr
-
 from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax, xr
 from rnnjax.sweep.compute import run_sweep
 from rnnjax.sweep.cube import Place, assemble, with_members
 from rnnjax.sweep.experiment import UNKNOWN_CODE

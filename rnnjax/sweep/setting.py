@@ -30,6 +30,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from rnnjax import catalog, names
 from rnnjax.errors import one_of
+from rnnjax.lazy import jax
 
 T = TypeVar("T")
 Kind = Literal["static", "traced"]
@@ -186,8 +187,6 @@ def item_type(annotation: Any) -> type:
 @cache
 def register(cls: type[Setting]) -> None:
     """Make a class of settings a pytree of its traced fields."""
-    import jax
-
     traced = [name for name in cls.model_fields if kind_of(cls, name) == "traced"]
     static = [name for name in cls.model_fields if name not in traced]
 

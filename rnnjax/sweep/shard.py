@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
+from rnnjax.lazy import xr
 from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.status import flag_attributes, status_name, status_of

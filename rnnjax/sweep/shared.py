@@ -14,10 +14,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
-from jax.extend.core import jaxpr_as_fun
 
+from rnnjax.lazy import jax
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.reading import recording
 
@@ -77,7 +76,7 @@ def traced_part(shared: Callable[[Any], Any], plan: Plan, group: Group) -> Share
 
     swept = plan.traced_values(group.lanes[:1])
     closed = jax.make_jaxpr(lane)(_one(swept))
-    evaluate = jaxpr_as_fun(closed)
+    evaluate = jax.extend.core.jaxpr_as_fun(closed)
     leaves = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.out_avals]
     n_results = plan.n_distinct(read)
     is_kept = 2 * n_results <= plan.n_lanes

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnnjax.lazy import xr
 from rnnjax.sweep.setting import Setting, name_of
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def slices(cube: xr.Dataset, setting: type[Setting]) -> Iterator[tuple[str, xr.Dataset]]:

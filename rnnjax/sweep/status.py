@@ -8,12 +8,11 @@ described by the CF attributes flag_values and flag_meanings.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import xarray as xr
+from rnnjax.lazy import xr
 
 SUFFIX = "_status"
 

@@ -18,8 +18,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnnjax.lazy import xr
 from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.cube import Place, assemble, with_members, write_cube
 from rnnjax.sweep.files import StoreError
@@ -28,9 +29,6 @@ from rnnjax.sweep.provenance import merged
 from rnnjax.sweep.same_code import CELLS, known, refuse_other_code, told_in
 from rnnjax.sweep.same_sweep import refuse_other_sweep
 from rnnjax.sweep.status import check_companions
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 __all__ = ["Store", "StoreError"]
 

@@ -17,6 +17,7 @@ from rnnjax.decks.tasks.data_pairs import DataPairs, used
 from rnnjax.decks.workbook.layout import DB, DB_COLUMNS, KEPT_BACK, USED, letter
 from rnnjax.decks.workbook.spreadsheet import number, read_rows
 from rnnjax.errors import ConfigError, shown
+from rnnjax.lazy import jnp
 from rnnjax.types import Batch
 
 _MAX_ROWS = 2000  # a step has 70 formulas on each of three sheets
@@ -44,8 +45,6 @@ class Table:
 
     def batch(self, *, used: bool) -> Batch:
         """Return the pairs that are used, or those held out, with leaves (B, T, ...)."""
-        import jax.numpy as jnp
-
         chosen = self.used == used
         x, y = jnp.asarray(self.x[chosen]), jnp.asarray(self.y[chosen])
         return Batch(x, y, jnp.ones(x.shape[:2]))

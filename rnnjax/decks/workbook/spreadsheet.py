@@ -4,30 +4,26 @@ import io
 import math
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from rnnjax import lazy
 from rnnjax.atomic_file import write_atomically
 from rnnjax.errors import ConfigError, one_line, shown
+from rnnjax.lazy import openpyxl
 
 _MAX_BYTES = 100_000_000  # of a file once unpacked: far more than any sheet of data pairs
 
 
-def library() -> ModuleType:
-    """Return openpyxl.
-
-    Raises:
-      ConfigError: it is not installed.
-    """
+def check_installed() -> None:
+    """Raise ConfigError if openpyxl is not installed."""
     try:
-        import openpyxl
+        lazy.load(openpyxl)
     except ImportError:
         raise ConfigError(
             "workbook",
             "expected the extra 'xlsx' (openpyxl), which is not installed: "
             "pip install 'rnnjax[xlsx]'",
         ) from None
-    return openpyxl
 
 
 def read_rows(path: Path, sheet: str) -> list[tuple[Any, ...]]:
@@ -36,7 +32,8 @@ def read_rows(path: Path, sheet: str) -> list[tuple[Any, ...]]:
     Raises:
       ConfigError: the file is no spreadsheet, or has no such sheet.
     """
-    openpyxl, told = library(), one_line(str(path))
+    check_installed()
+    told = one_line(str(path))
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(part.file_size for part in packed.infolist())

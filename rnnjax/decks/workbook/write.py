@@ -21,7 +21,8 @@ from rnnjax.decks.workbook.layout import (
     Rows,
 )
 from rnnjax.decks.workbook.parameters import Setting
-from rnnjax.decks.workbook.spreadsheet import library, save
+from rnnjax.decks.workbook.spreadsheet import check_installed, save
+from rnnjax.lazy import openpyxl
 
 _NUMBER = "0.0000"
 _INPUT, _HEADER, _RESULT = "FFF2CC", "D9E1F2", "E2EFDA"  # pale yellow, blue, green
@@ -38,7 +39,8 @@ def write_workbook(path: Path, table: Table, setting: Setting) -> None:
     Raises:
       ConfigError: openpyxl is missing, or the file cannot be written.
     """
-    book = library().Workbook()
+    check_installed()
+    book = openpyxl.Workbook()
     book.remove(book.active)
     rows = Rows(table.n_steps, int(table.used.sum()))
     _fill(book.create_sheet(READ_ME), sheets.read_me_cells(table))
@@ -111,12 +113,8 @@ def _mark_row(sheet: Any, row: int, colour: str) -> None:
 
 
 def _bold(cell: Any) -> None:
-    from openpyxl.styles import Font
-
-    cell.font = Font(name="Calibri", bold=True)
+    cell.font = openpyxl.styles.Font(name="Calibri", bold=True)
 
 
 def _colour(cell: Any, colour: str) -> None:
-    from openpyxl.styles import PatternFill
-
-    cell.fill = PatternFill("solid", fgColor=colour)
+    cell.fill = openpyxl.styles.PatternFill("solid", fgColor=colour)
