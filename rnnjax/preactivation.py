@@ -6,10 +6,12 @@ W is what the cell declares. U and b are those of its drive where that is affine
 parameters they are made of.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rnnjax import dynamics
 from rnnjax.types import Array, Params
@@ -43,3 +45,41 @@ def weights(cell: Any, params: Params, x: Array) -> Weights:
 def is_affine(cell: Any, params: Params, x: Array) -> bool:
     """Return whether the drive is affine in its input; only the shape of x, (n_x,), matters."""
     return dynamics.is_affine(lambda x: cell.drive(params, x), x)
+
+
+def leaves(cell: Any, params: Params, x: Array) -> tuple[int, int, int] | None:
+    """Return which leaves of the parameters W, U and b are; None if one of them is no leaf.
+
+    Tried with random parameters, once for all parameters of these shapes.
+    """
+    given, structure = jax.tree.flatten((cell, params, x))
+    like = tuple(
+        jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+        if isinstance(leaf, (jax.Array, np.ndarray))
+        else leaf
+        for leaf in given
+    )
+    try:
+        hash((like, structure))
+    except TypeError:
+        return None
+    return _leaves(like, structure)
+
+
+@functools.lru_cache(maxsize=64)
+def _leaves(like: tuple[Any, ...], structure: Any) -> tuple[int, int, int] | None:
+    generator = np.random.default_rng(0)
+    with jax.ensure_compile_time_eval():
+        drawn = [
+            jnp.asarray(generator.uniform(0.1, 1, leaf.shape), leaf.dtype)
+            if isinstance(leaf, jax.ShapeDtypeStruct)
+            else leaf
+            for leaf in like
+        ]
+        cell, params, x = jax.tree.unflatten(structure, drawn)
+        own = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+        found = []
+        for weight in map(np.asarray, weights(cell, params, x)):
+            same = [i for i, leaf in enumerate(own) if np.array_equal(leaf, weight)]
+            found.append(same[0] if same else -1)
+    return None if -1 in found else tuple(found)  # type: ignore[return-value]

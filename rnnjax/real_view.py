@@ -141,7 +141,7 @@ class RealView:
         own, h = self._outward(params), self.state(at.h)
         inner = dynamics.point(self.cell, own, h, d)
         J = tangents.linearize(self.cell, own, inner, by_row=by_row)
-        return tangents.OfComplex(J, h.size, self.of_drive) if self.of_state else J
+        return tangents.OfComplex(J, self.of_drive) if self.of_state else J
 
     @property
     def traits(self) -> Traits:

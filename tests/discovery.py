@@ -197,7 +197,7 @@ def example(name):
         "Composed": lambda cls: linearized(rnnjax.Jordan(2, 3, 2)),
         "Diagonal": lambda cls: linearized(rnnjax.LRU(2, 3)),
         "Leaky": lambda cls: linearized(rnnjax.Vanilla(2, 3)),
-        "OfComplex": lambda cls: cls(linearized(rnnjax.LRU(2, 3)), 3, True),
+        "OfComplex": lambda cls: cls(linearized(rnnjax.LRU(2, 3)), True),
         "Residuals": lambda cls: residuals(rnnjax.Vanilla(2, 3)),
         "Batch": lambda cls: batch,
         "Bidirectional": lambda cls: cls((rnnjax.GRU(2, 3),), (rnnjax.GRU(2, 2),)),

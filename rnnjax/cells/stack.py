@@ -172,9 +172,12 @@ class Stack:
         ]
         pairs = zip(seen, seen[1:], steps, strict=False)
         between = [tangents.between(lower, upper, step.h) for lower, upper, step in pairs]
-        sizes, m = tuple(self._sizes()), dynamics.entries_per_unit(self)
-        driven = tuple(d.size for d in self._own_drives(seen, at.drive))
-        return tangents.BlockTriangular(tuple(blocks), tuple(between), sizes, m, driven, by_row)
+        arrangement = block_triangular.Arrangement(
+            sizes=tuple(self._sizes()),
+            m=dynamics.entries_per_unit(self),
+            driven=tuple(d.size for d in self._own_drives(seen, at.drive)),
+        )
+        return tangents.BlockTriangular(tuple(blocks), tuple(between), arrangement, by_row)
 
     def seen(self, params: StackParams) -> list[tuple[Any, Any]]:
         """Return every layer with its parameters; a complex one as a real one of twice the size."""

@@ -223,8 +223,37 @@ def _of_rows(g: Scaled, block: Scaled) -> Scaled:
 
 
 def _outer(cell: Any, params: Any, x: Array, post: Scaled, pre: dict[str, Scaled]) -> Blocks:
-    """Return post (x) pre as blocks: W, U and b are functions of the parameters, whatever these."""
+    """Return post (x) pre as blocks, by leaves of the parameters or by functions of them."""
     products = {name: _product(post, v) for name, v in pre.items()}
+    if _ALL in products:
+        return _whole(cell, params, x, products[_ALL])
+    numbers = preactivation.leaves(cell, params, x)
+    if numbers is None:
+        return _sum_by_leaf(cell, params, x, products)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(params)]
+    return {
+        i: Scaled(product.value.reshape(shapes[i]), product.exponent)
+        for i, product in zip(numbers, products.values(), strict=True)
+    }
+
+
+def _whole(cell: Any, params: Any, x: Array, product: Scaled) -> Blocks:
+    """Return the product by [W, U, b], value (n_z, n_a), as one block."""
+    n_s = cell.recurrent_weights(params).shape[1]
+    W, U, b = jnp.split(product.value, [n_s, n_s + x.size], axis=1)
+    by_weights = Weights(W, U, b[:, 0])
+    numbers = preactivation.leaves(cell, params, x)
+    if numbers is None:
+        own, _, to_leaves = _by_leaves(cell, params, x)
+        by_leaf = dict(zip(own, to_leaves(by_weights)[0], strict=True))
+    else:
+        by_leaf = dict(sorted(zip(numbers, by_weights, strict=True)))
+    (whole,) = influence.grouped(cell, by_leaf).values()
+    return {influence.ALL: Scaled(whole, product.exponent)}
+
+
+def _by_leaves(cell: Any, params: Any, x: Array) -> tuple[list[int], Weights, Any]:
+    """Return the leaves that a step reads, the weights, and the vjp from these to the leaves."""
     numbers = influence.read(cell, params, x)
     leaves, structure = jax.tree.flatten(params)
 
@@ -233,21 +262,12 @@ def _outer(cell: Any, params: Any, x: Array, post: Scaled, pre: dict[str, Scaled
         own = [chosen.get(i, leaf) for i, leaf in enumerate(leaves)]
         return preactivation.weights(cell, jax.tree.unflatten(structure, own), x)
 
-    like, to_leaves = jax.vjp(of_read, [leaves[i] for i in numbers])
-    if _ALL in products:
-        n_s, n_x = like.W.shape[1], like.U.shape[1]
-        W, U, b = jnp.split(products[_ALL].value, [n_s, n_s + n_x], axis=1)
-        (found,) = to_leaves(Weights(W, U, b[:, 0]))
-        by_leaf = dict(zip(numbers, found, strict=True))
-        (whole,) = influence.grouped(cell, by_leaf).values()
-        return {influence.ALL: Scaled(whole, products[_ALL].exponent)}
-    return _sum_by_leaf(numbers, like, to_leaves, products)
+    return numbers, *jax.vjp(of_read, [leaves[i] for i in numbers])
 
 
-def _sum_by_leaf(
-    numbers: list[int], like: Weights, to_leaves: Any, products: dict[str, Scaled]
-) -> Blocks:
+def _sum_by_leaf(cell: Any, params: Any, x: Array, products: dict[str, Scaled]) -> Blocks:
     """Return the products at the leaves, one of W, U and b after the other: their units differ."""
+    numbers, like, to_leaves = _by_leaves(cell, params, x)
     nothing = jax.tree.map(jnp.zeros_like, like)
     found: Blocks = {}
     for name, product in products.items():

@@ -10,7 +10,7 @@ the layer below to the drive. No layer acts on a lower one: J_t is block-triangu
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,22 @@ from rnnjax.scaled import Scaled
 from rnnjax.tangents.tangent import in_common
 from rnnjax.types import Array
 
-_SIZES = Kind(lambda value: isinstance(value, tuple), "numbers of entries in a tuple")
+
+class Arrangement(NamedTuple):
+    """Where the layers stand in the whole state.
+
+    Attributes:
+      sizes: the state entries of the layers.
+      m: vectors of the state, in each of which the layers stand one behind the other.
+      driven: the entries of the drive of each layer that has a part of d_t.
+    """
+
+    sizes: tuple[int, ...]
+    m: int
+    driven: tuple[int, ...]
+
+
+_ARRANGEMENT = Kind(lambda value: isinstance(value, Arrangement), "an Arrangement")
 
 
 @struct.dataclass
@@ -66,28 +81,24 @@ class BlockTriangular:
     Attributes:
       blocks: the tangents of the layers, first layer first.
       between: C^2, ..., C^L.
-      sizes: the state entries of the layers, static.
-      m: vectors of the state, in each of which the layers stand one behind the other, static.
-      driven: the entries of the drive of each layer that has a part of d_t, static.
+      arrangement: where the layers stand, static.
       by_row: whether rows have exponents of their own, static.
     """
 
     blocks: tuple[Any, ...]
     between: tuple[Between, ...]
-    sizes: tuple[int, ...] = fields.declared(_SIZES, static=True)
-    m: int = fields.count()
-    driven: tuple[int, ...] = fields.declared(_SIZES, static=True)
+    arrangement: Arrangement = fields.declared(_ARRANGEMENT, static=True)
     by_row: bool = fields.flag()
 
     def mv(self, v: Array) -> Scaled:
         """Return J v, equation (1)."""
-        parts = split(v, self.sizes, self.m)
+        parts = self._parts(v)
         own = [block.mv(part) for block, part in zip(self.blocks, parts, strict=True)]
         return self._up(own, lambda product, v: product(v))
 
     def mm(self, M: Array) -> Scaled:
         """Return J M."""
-        parts = split(M, self.sizes, self.m)
+        parts = self._parts(M)
         own = [block.mm(part) for block, part in zip(self.blocks, parts, strict=True)]
         return self._up(own, _of_columns)
 
@@ -101,17 +112,17 @@ class BlockTriangular:
 
     def as_matrix(self) -> Scaled:
         """Return J."""
-        return self.mm(jnp.eye(sum(self.sizes)))
+        return self.mm(jnp.eye(sum(self.arrangement.sizes)))
 
     def from_drive(self, v: Array) -> Scaled:
         """Return (dh_t/dd_t) v, for the drives of the first layer, or of all of them."""
-        parts = jnp.split(v, list(itertools.accumulate(self.driven))[:-1])
+        parts = jnp.split(v, list(itertools.accumulate(self.arrangement.driven))[:-1])
         own = [block.from_drive(part) for block, part in zip(self.blocks, parts, strict=False)]
         return self._up(own, lambda product, v: product(v))
 
     def to_drive(self, v: Array) -> Scaled:
         """Return (dh_t/dd_t)^T v."""
-        return Scaled(*_alike(self._down(v)[1][: len(self.driven)], jnp.concatenate))
+        return Scaled(*_alike(self._down(v)[1][: len(self.arrangement.driven)], jnp.concatenate))
 
     def _up(self, own: Sequence[Scaled], apply: Callable[..., Any]) -> Scaled:
         """Return the layers' own parts and what each sends up, by `apply` of one product."""
@@ -125,7 +136,7 @@ class BlockTriangular:
 
     def _down(self, v: Array) -> tuple[list[Scaled], list[Scaled]]:
         """Return w^l of every layer, equation (2), and (B^l)^T w^l."""
-        parts = [Scaled(part, jnp.zeros((), jnp.int32)) for part in split(v, self.sizes, self.m)]
+        parts = [Scaled(part, jnp.zeros((), jnp.int32)) for part in self._parts(v)]
         by_state, by_drive = [parts[-1]], []
         for i in reversed(range(len(parts))):
             w = by_state[-1]
@@ -137,7 +148,10 @@ class BlockTriangular:
         return by_state[::-1], by_drive[::-1]
 
     def _joined(self, values: Sequence[Array]) -> Array:
-        return joined(values, self.m)
+        return joined(values, self.arrangement.m)
+
+    def _parts(self, h: Array) -> tuple[Array, ...]:
+        return split(h, self.arrangement.sizes, self.arrangement.m)
 
     def _by_rows(self, parts: Sequence[Scaled]) -> Scaled:
         rows = [jnp.broadcast_to(part.exponent, part.value.shape[:1]) for part in parts]

@@ -7,6 +7,7 @@ tangents need not name them.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -49,7 +50,17 @@ def linearize(cell: Cell, params: Params, at: Point, *, by_row: bool = False) ->
     return Autodiff(cell, params, at.h, at.drive)
 
 
-_POINT = Kind(lambda value: isinstance(value, Point), "a Point")
+_Like = tuple[tuple[tuple[int, ...], Any] | None, ...]  # shape and dtype of each part of a `Point`
+_LIKE = Kind(lambda value: isinstance(value, tuple), "shapes and dtypes")
+
+
+def _like(at: Point) -> _Like:
+    return tuple(None if a is None else (a.shape, a.dtype) for a in at)
+
+
+def _made_by(make: Callable[..., Any], like: _Like) -> Point:
+    parts: list[Any] = [None if part is None else make(*part) for part in like]
+    return Point(*parts)
 
 
 @fields.dataclass
@@ -58,18 +69,18 @@ class Residuals:
 
     Attributes:
       arrays: the arrays of the tangent that do.
-      like: shapes and dtypes of the point, static.
+      like: shape and dtype of each part of the point, static.
       by_row: see `linearize`, static.
     """
 
     arrays: tuple[Array, ...]
-    like: Point = fields.declared(_POINT, static=True)
+    like: _Like = fields.declared(_LIKE, static=True)
     by_row: bool = fields.flag()
 
     def bound(self, cell: Cell, params: Params) -> Tangent:
         """Return the tangent again, with weights from these parameters."""
         # What is computed at 0 is replaced, and XLA leaves it out.
-        nowhere = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), self.like)
+        nowhere = _made_by(jnp.zeros, self.like)
         leaves, structure = jax.tree.flatten(linearize(cell, params, nowhere, by_row=self.by_row))
         own = iter(self.arrays)
         differs = _differing(cell, params, self.like, self.by_row)
@@ -80,7 +91,7 @@ class Residuals:
 
 def residuals(cell: Cell, params: Params, at: Point, *, by_row: bool = False) -> Residuals:
     """Return what has to be stored of the tangent of one step; arguments as in `linearize`."""
-    like = jax.tree.map(lambda a: jax.ShapeDtypeStruct(jnp.shape(a), a.dtype), at)
+    like = _like(at)
     leaves = jax.tree.leaves(linearize(cell, params, at, by_row=by_row))
     differs = _differing(cell, params, like, by_row)
     kept = tuple(leaf for leaf, d in zip(leaves, differs, strict=True) if d)
@@ -88,7 +99,7 @@ def residuals(cell: Cell, params: Params, at: Point, *, by_row: bool = False) ->
     return Residuals(kept or (jnp.zeros((), jnp.int32),), like, by_row)
 
 
-def _differing(cell: Cell, params: Params, like: Point, by_row: bool) -> tuple[bool, ...]:
+def _differing(cell: Cell, params: Params, like: _Like, by_row: bool) -> tuple[bool, ...]:
     """Return which leaves of the tangent of a step depend on where it is linearised."""
     leaves, structure = jax.tree.flatten((cell, params))
     shapes = tuple(
@@ -105,7 +116,7 @@ def _differing(cell: Cell, params: Params, like: Point, by_row: bool) -> tuple[b
     return _found_once(*question)
 
 
-def _found(shapes: tuple, structure: Any, like: Point, by_row: bool, _: bool) -> tuple[bool, ...]:
+def _found(shapes: tuple, structure: Any, like: _Like, by_row: bool, _: bool) -> tuple[bool, ...]:
     are_arrays = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in shapes]
 
     def tangent(arrays: list[Array], at: Point) -> list[Array]:
@@ -120,7 +131,7 @@ def _found(shapes: tuple, structure: Any, like: Point, by_row: bool, _: bool) ->
         ]
 
     arrays = [shape for shape, a in zip(shapes, are_arrays, strict=True) if a]
-    return dynamics.outputs_made_of(tangent, arrays, like)
+    return dynamics.outputs_made_of(tangent, arrays, _made_by(jax.ShapeDtypeStruct, like))
 
 
 _found_once = functools.lru_cache(maxsize=256)(_found)

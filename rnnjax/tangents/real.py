@@ -23,12 +23,10 @@ class OfComplex:
 
     Attributes:
       tangent: J, whose products are linear in real numbers at least.
-      n: complex state entries, static.
       of_drive: whether the drive is complex, static.
     """
 
     tangent: Any
-    n: int = fields.count()
     of_drive: bool = fields.flag()
 
     def mv(self, v: Array) -> Scaled:
@@ -57,7 +55,8 @@ class OfComplex:
 
     def as_matrix(self) -> Scaled:
         """Return J."""
-        return self.mm(jnp.eye(2 * self.n))
+        n = len(jax.eval_shape(self.tangent.as_matrix).value)
+        return self.mm(jnp.eye(2 * n))
 
 
 def _joined(v: Array) -> Array:
