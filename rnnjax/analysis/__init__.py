@@ -3,12 +3,14 @@
 from rnnjax.analysis.alignment import compared, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
+from rnnjax.analysis.rounding import error_growth
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
 
 __all__ = [
     "compared",
     "e_folding",
     "entropy_rate",
+    "error_growth",
     "horizon",
     "kaplan_yorke_dimension",
     "log_margins",
