@@ -45,7 +45,6 @@ _LOOKS = {
         "new": figures.Look("_", figures.GREEN, "s", "none", hollow=True),
     },
 }
-_THEORY_LINE = {"color": "black", "linestyle": "--", "linewidth": 0.9}
 
 
 class Setting(sweep.Setting):
@@ -200,8 +199,9 @@ def _draw_exponents(panel, cube, gaussian):
     gain = float(cube["gain"])
     s = np.linspace(math.log(gain) - 3, math.log(gain) + 0.3, 200)
     look = figures.Look("products of new orthogonal $W$", figures.GREEN)
-    drawn = [(cube["exponents"], look)]
+    drawn, theory = [(cube["exponents"], look)], {}
     if gaussian:
+        theory = {"triangle law": tabulate(lambda s: _THEORY.triangle_law(s, gain), value=s)}
         drawn = [
             (cube["exponents"], figures.Look("products of new $W$", figures.VERMILION)),
             (cube["log_eigenvalues"],
@@ -210,23 +210,19 @@ def _draw_exponents(panel, cube, gaussian):
     for values, look in drawn:
         figures.curves(
             panel, shares_below(values), over="value", looks=look, line={"linewidth": 1.2},
+            theory=theory if values is drawn[-1][0] else {},
             xlabel=f"exponent (nat/step), $g$ = {gain:g}", ylabel="share below", xlim=s[[0, -1]],
         )  # fmt: skip
-    if gaussian:
-        panel.plot(s, _THEORY.triangle_law(s, gain), label="triangle law", **_THEORY_LINE)
     panel.legend(loc="upper left")
 
 
 def _draw_norms(panel, cube, looks, gaussian):
-    L = cube["n_factors"].values
+    limit = tabulate(_THEORY.largest_singular_value, n_factors=cube["n_factors"])
     figures.curves(
         panel, np.exp(cube["log_norm"]), over="n_factors", each="factors", band="seed",
-        edges="extremes", looks=looks, xlabel="factors $L$",
-        ylabel="largest singular value$/g^L$",
+        edges="extremes", looks=looks, theory={r"$n = \infty$": limit} if gaussian else {},
+        xlabel="factors $L$", ylabel="largest singular value$/g^L$",
     )  # fmt: skip
-    if gaussian:
-        limit = [_THEORY.largest_singular_value(int(one)) for one in L]
-        panel.plot(L, limit, label=r"$n = \infty$", **_THEORY_LINE)
     panel.set(xlim=(0, None), ylim=(0, None))
     panel.locator_params(axis="x", integer=True)
     panel.legend(loc="upper left")
@@ -234,15 +230,15 @@ def _draw_norms(panel, cube, looks, gaussian):
 
 def _draw_participation(panel, cube, looks, gaussian):
     """Draw (sum s^2)^2 / (n sum s^4), the share of directions that a product leaves open."""
-    L = cube["n_factors"].values
+    theory = {"$1 / (L + 1)$": 1 / (cube["n_factors"] + 1)}
     shares = median(cube["first_moment"] ** 2 / cube["second_moment"])
-    figures.curves(
+    *_, last = figures.curves(
         panel, shares, over="n_factors", each="factors", looks=looks, xscale="log", yscale="log",
-        xlabel="factors $L$", ylabel="share of directions left", ylim=(None, 1.3),
+        theory=theory if gaussian else {}, xlabel="factors $L$",
+        ylabel="share of directions left", ylim=(None, 1.3),
     )  # fmt: skip
     if gaussian:
-        (line,) = panel.plot(L, 1 / (L + 1), label="$1 / (L + 1)$", **_THEORY_LINE)
-        panel.legend(handles=[line], loc="lower left")
+        panel.legend(handles=[last], loc="lower left")
 
 
 def _draw_chains(panel, cube):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import adjoint, dynamics, gradient, losses, matrices, scaled, scan
+from rnnjax import adjoint, gradient, losses, matrices, scaled, scan, tangents
 from rnnjax.rules.forward_errors import ForwardErrors
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
@@ -106,8 +106,8 @@ def _sources(cell: Cell, params: Params, trajectory: Trajectory, batch: Batch) -
 
 def _adjoints(cell: Cell, params: Params, trajectory: Trajectory, g: Scaled) -> Scaled:
     nothing = scaled.normalise(jnp.zeros_like(g.value[0, 0]))
-    tangents = scan.tangents(cell, params, trajectory)
-    return jax.vmap(lambda g: adjoint.scan_back(cell, params, tangents, nothing, g)[0])(g)
+    residuals = scan.residuals(cell, params, trajectory)
+    return jax.vmap(lambda g: adjoint.scan_back(cell, params, residuals, nothing, g)[0])(g)
 
 
 def _by_weights(
@@ -125,7 +125,7 @@ def inverse_growth(cell: Cell, params: Params, trajectory: Trajectory) -> tuple[
     """Measure how errors grow that are carried forward in time by J_t^-T.
 
     Args:
-      cell: the cell, with slopes of its state (`state_slope`).
+      cell: the cell, with a slope for each unit.
       params: parameters.
       trajectory: of T steps.
 
@@ -134,15 +134,17 @@ def inverse_growth(cell: Cell, params: Params, trajectory: Trajectory) -> tuple[
       the steps 2..T, (T - 1,).
     """
 
-    def step(v: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
-        h, d = at
-        local, exponent = dynamics.local(cell, params, h, d)
-        v = matrices.solve(dynamics.jacobian(cell, params, local, h).T, v)
+    def step(v: Array, at: Trajectory) -> tuple[Array, Array]:
+        J = scan.linearize(cell, params, at).as_matrix()
+        v = matrices.solve(J.value.T, v)
         size = jnp.linalg.norm(v)
-        return v / size, jnp.log(size) - exponent * np.log(2)
+        return v / size, jnp.log(size) - J.exponent * np.log(2)
 
-    later = (trajectory.h_prev[1:], trajectory.drive[1:])
+    def least_slope(at: Trajectory) -> Array:
+        found = tangents.slope(scan.linearize(cell, params, at))
+        return jnp.min(scaled.shift(found.value, found.exponent))
+
+    later = jax.tree.map(lambda a: a[1:], trajectory)
     u = adjoint.unit_cotangent(trajectory.h_prev[0])
     _, growth = jax.lax.scan(step, u, later)
-    slopes = jax.vmap(lambda h, d: jnp.min(cell.state_slope(params, h, d)))(*later)  # type: ignore[attr-defined]
-    return jnp.append(0.0, jnp.cumsum(growth)), slopes
+    return jnp.append(0.0, jnp.cumsum(growth)), jax.vmap(least_slope)(later)

@@ -3,6 +3,7 @@
 from rnnjax.tasks.add_task import AddTask
 from rnnjax.tasks.adding import Adding
 from rnnjax.tasks.adding_1997 import Adding1997
+from rnnjax.tasks.by_name import named
 from rnnjax.tasks.copy import Copy
 from rnnjax.tasks.delayed_xor import DelayedXOR
 from rnnjax.tasks.digits import Digits
@@ -24,4 +25,5 @@ __all__ = [
     "TemporalOrder1997",
     "TemporalXOR",
     "WhiteNoise",
+    "named",
 ]
