@@ -12,7 +12,6 @@ Source:    Zucchet and Orvieto, Recurrent neural networks: vanishing and explodi
            networks for long sequences, ICML 2023 (the linear recurrent unit).
 """
 
-import itertools
 from typing import Annotated, Self
 
 import numpy as np
@@ -35,8 +34,9 @@ _MEASURED = {
     "sensitivity": (_THEORY.sensitivity_variance, "E (dh/dl)^2"),
     "normalised_state": (_THEORY.normalised_variance, "E u^2"),
     "normalised_sensitivity": (_THEORY.normalised_sensitivity_variance, "E (du/dl)^2"),
+    "reparametrised_sensitivity": (_THEORY.reparametrised_sensitivity_variance, "E (du/dv)^2"),
 }
-_MARKERS = "os^Dvx"
+_WITH_ERRORS = tuple(_MEASURED)[:-1]
 
 
 class Setting(sweep.Setting):
@@ -69,14 +69,13 @@ def coordinates(setting):
 
 def variables(setting):
     """What is measured in every cell of the sweep."""
-    found = {}
-    for name, (_, symbol) in _MEASURED.items():
-        found[name] = Variable((), symbol)
-        found[f"{name}_error"] = Variable((), f"standard error of {symbol}")
+    found = {name: Variable((), symbol) for name, (_, symbol) in _MEASURED.items()}
     told = "second derivative of the loss at the teacher"
     return {
         **found,
-        "reparametrised_sensitivity": Variable((), "E (du/dv)^2, l = exp(-exp(v))"),
+        **{
+            f"{n}_error": Variable((), f"standard error of {_MEASURED[n][1]}") for n in _WITH_ERRORS
+        },
         "curvature": Variable(("teacher",), f"{told}, by l"),
         "reparametrised_curvature": Variable(("teacher",), f"{told}, normalised, by v"),
     }
@@ -93,38 +92,35 @@ def measure(setting, shared):
     for name, squares in _mean_squares(setting).items():
         found[name] = jnp.mean(squares)
         found[f"{name}_error"] = jnp.std(squares) / (setting.n_sequences - 1) ** 0.5
-    by_v = (decay * jnp.log(decay)) ** 2
-    reparametrised = found["normalised_sensitivity"] * by_v
+    reparametrised = found["normalised_sensitivity"] * (decay * jnp.log(decay)) ** 2
     return {**found, "reparametrised_sensitivity": reparametrised, **shared}
 
 
-def _chain():
-    return rnnjax.Chain(1, rnnjax.activation_named("identity"))
+def _chain(decay):
+    """Return a chain and its parameters."""
+    params = rnnjax.cells.ChainParams(decay, jnp.ones(1), jnp.ones(()))
+    return rnnjax.Chain(1, rnnjax.activation_named("identity")), params
 
 
-def _chain_params(decay):
-    return rnnjax.cells.ChainParams(decay, jnp.ones(1), jnp.ones(()))
-
-
-def _lru_params(v):
+def _lru(v):
     """Return a linear recurrent unit of phase 0 whose input is normalised, l = exp(-exp(v))."""
-    one = jnp.array([1.0, 0.0])[:, None, None]
+    one, phase = jnp.array([1.0, 0.0])[:, None, None], jnp.full(1, -jnp.inf)
     log_gamma = 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(v)))
-    phase = jnp.full(1, -jnp.inf)
-    return rnnjax.cells.LRUParams(v[None], phase, log_gamma[None], one, one, jnp.zeros(1))
+    params = rnnjax.cells.LRUParams(v[None], phase, log_gamma[None], one, one, jnp.zeros(1))
+    return rnnjax.LRU(1, 1), params
 
 
 def _mean_squares(setting):
     """Return the mean squares over time of states and sensitivities, (n_sequences,) each."""
     decay, r, n = setting.decay, setting.correlation, setting.n_sequences
-    v = jnp.log(-jnp.log(decay))
-    chain, unit, key = _chain(), rnnjax.LRU(1, 1), jax.random.key(setting.seed)
+    key, v = jax.random.key(setting.seed), jnp.log(-jnp.log(decay))
 
-    def followed(cell, params_of, at, h, tangent, x):
+    def followed(unit, at, h, tangent, x):
         """Step a unit and its derivative by the one number that sets its memory."""
 
         def step(at, h):
-            return cell.step(params_of(at), h, x)
+            cell, params = unit(at)
+            return cell.step(params, h, x)
 
         return jax.jvp(step, (at, h), (jnp.ones(()), tangent))
 
@@ -132,8 +128,8 @@ def _mean_squares(setting):
         x, plain, normalised, sums = carry
         noise = jax.random.normal(jax.random.fold_in(key, t), x.shape)
         x = r * x + jnp.sqrt(1 - r**2) * noise
-        plain = jax.vmap(lambda s, x: followed(chain, _chain_params, decay, *s, x))(plain, x)
-        normalised = jax.vmap(lambda s, x: followed(unit, _lru_params, v, *s, x))(normalised, x)
+        plain = jax.vmap(lambda s, x: followed(_chain, decay, *s, x))(plain, x)
+        normalised = jax.vmap(lambda s, x: followed(_lru, v, *s, x))(normalised, x)
         values = [*plain, *(a.real for a in normalised)]
         counts = t >= setting.n_discarded
         sums = [s + jnp.where(counts, a[:, 0] ** 2, 0) for s, a in zip(sums, values, strict=True)]
@@ -145,7 +141,7 @@ def _mean_squares(setting):
     start = (x, zero, (jnp.zeros((n, 1), complex),) * 2, [jnp.zeros(n)] * 4)
     h, dh, u, du_dv = (s / setting.n_steps for s in jax.lax.scan(step, start, steps)[0][3])
     du = du_dv / (decay * jnp.log(decay)) ** 2
-    return dict(zip(_MEASURED, (h, dh, u, du), strict=True))
+    return dict(zip(_WITH_ERRORS, (h, dh, u, du), strict=True))
 
 
 def _curvatures(teachers):
@@ -154,23 +150,24 @@ def _curvatures(teachers):
     n_steps = round(-20 / np.log(max(teachers))) + 2
     impulse = (jnp.arange(n_steps) == 0).astype(float)[:, None]
 
-    def second(cell, params_of, at):
-        target = jax.lax.stop_gradient(rnnjax.outputs(cell, params_of(at), impulse))
+    def derivative(function):
+        return lambda at: jax.jvp(function, (at,), (jnp.ones(()),))[1]
+
+    def second(unit, at):
+        target = jax.lax.stop_gradient(rnnjax.outputs(*unit(at), impulse))
         batch = rnnjax.Batch(impulse, target, jnp.ones(n_steps))
 
         def loss(at):
+            cell, params = unit(at)
             squared = rnnjax.losses.squared_error
-            return 0.5 * rnnjax.sequence_loss(cell, squared, params_of(at), batch)
+            return 0.5 * rnnjax.sequence_loss(cell, squared, params, batch)
 
-        def slope(at):
-            return jax.jvp(loss, (at,), (jnp.ones(()),))[1]
-
-        return jax.jvp(slope, (at,), (jnp.ones(()),))[1]
+        return derivative(derivative(loss))(at)
 
     l = jnp.asarray(teachers)
-    by_v = jax.vmap(lambda v: second(rnnjax.LRU(1, 1), _lru_params, v))
+    by_v = jax.vmap(lambda v: second(_lru, v))
     return {
-        "curvature": jax.vmap(lambda l: second(_chain(), _chain_params, l))(l),
+        "curvature": jax.vmap(lambda l: second(_chain, l))(l),
         "reparametrised_curvature": by_v(jnp.log(-jnp.log(l))),
     }
 
@@ -178,30 +175,26 @@ def _curvatures(teachers):
 def figure(cube):
     """Moments of state, sensitivity and their cure over the memory; the loss's curvature."""
     frame, cube = figures.Frame(2, 2, height=4.6), cube.sortby("decay")
-    state, sensitivity, reparametrised, curvature = frame.panels
-    _draw_moment(state, cube, "state", r"$\mathrm{E}\,h^2$")
-    label = r"$\mathrm{E}\,(\mathrm{d}h/\mathrm{d}l)^2$"
-    _draw_moment(sensitivity, cube, "sensitivity", label)
-    label = r"$\mathrm{E}\,(\mathrm{d}u/\mathrm{d}v)^2$, normalised"
-    _draw_moment(reparametrised, cube, "reparametrised_sensitivity", label)
-    _draw_curvatures(curvature, cube)
-    top = max(sensitivity.get_ylim()[1], 10.0)
-    for panel in (state, sensitivity, reparametrised):
+    *moments, curvature = frame.panels
+    labels = {
+        "state": r"$\mathrm{E}\,h^2$",
+        "sensitivity": r"$\mathrm{E}\,(\mathrm{d}h/\mathrm{d}l)^2$",
+        "reparametrised_sensitivity": r"$\mathrm{E}\,(\mathrm{d}u/\mathrm{d}v)^2$, normalised",
+    }
+    for panel, (name, label) in zip(moments, labels.items(), strict=True):
+        _draw_moment(panel, cube, name, label)
+    top = max(moments[1].get_ylim()[1], 10.0)
+    for panel in moments:
         panel.set(ylim=(0.05, top))
-    state.legend(loc="upper left", title="correlation of inputs")
+    moments[0].legend(loc="upper left", title="correlation of inputs")
+    _draw_curvatures(curvature, cube)
     return frame.finished()
-
-
-def _reparametrised(decay, correlation):
-    plain = _THEORY.normalised_sensitivity_variance(decay, correlation)
-    return plain * (decay * np.log(decay)) ** 2
 
 
 def _expected(cube, name, decay=None):
     """Return a moment by theory, at the swept memories or at others."""
-    theory = _reparametrised if name not in _MEASURED else _MEASURED[name][0]
     decay = cube["decay"] if decay is None else decay
-    return tabulate(theory, decay=decay, correlation=cube["correlation"])
+    return tabulate(_MEASURED[name][0], decay=decay, correlation=cube["correlation"])
 
 
 def _fine(memory):
@@ -221,15 +214,8 @@ def _over_memory(panel, values, theory, of, **curves):
 
 def _draw_moment(panel, cube, name, label):
     """Draw one moment over the memory, on a scale that all panels share."""
-    looks = {
-        r: figures.Look(f"$r$ = {r:g}", colour, marker, "none", size=4)
-        for r, colour, marker in zip(
-            cube["correlation"].values,
-            figures.ordered_colours(cube.sizes["correlation"]),
-            itertools.cycle(_MARKERS),
-            strict=False,
-        )
-    }
+    style = {"marker": "o", "dashes": "none", "size": 4}
+    looks = figures.ordered_looks(cube["correlation"].values, "$r$ = {:g}", **style)
     _over_memory(
         panel, cube[name], _expected(cube, name, _fine(cube["decay"])), "decay", looks=looks,
         each="correlation", xlabel="memory $1 / (1 - l)$ (steps)", ylabel=label,
@@ -284,7 +270,7 @@ CLAIMS = (
                 _FIGURE if moment in ("state", "sensitivity") else ""),
         Row("{symbol} against theory, standard errors, worst", _off_theory_in_errors, equals=0,
             tolerance=5, source="closed form; the errors are those between sequences"),
-    ), for_each=[{"moment": name, "symbol": of[1]} for name, of in _MEASURED.items()]),
+    ), for_each=[{"moment": name, "symbol": _MEASURED[name][1]} for name in _WITH_ERRORS]),
     Row("l = {decay:g}, r = {correlation:g}: {symbol}", lambda one, moment: one[moment],
         for_each=_PRINTED, equals="value", tolerance=lambda one, value: 0.02 * value,
         source=f"{_PAPER}: closed form, checked by double sums; 2 %", reproduces=_FIGURE),

@@ -14,6 +14,7 @@ Source:    Zucchet, Pourcel and Ernoult, Forward propagation of errors through t
 """
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -70,27 +71,20 @@ def coordinates(setting):
 
 def variables(setting):
     """What is measured in every cell of the sweep; errors are against BPTT in float64."""
-    error = "natural log of |error of delta_t|"
-    none = "first step at which delta_t has no right digit"
-    step = {"units": "step", "infinite": "beyond"}
+    of_errors = sweep.named(
+        "share_finite", "error_slope", "half_digits_step", "all_digits_step", "predicted_step"
+    )
+    growth = Variable(("part",), "natural log of |J_t^-T .. J_2^-T u|, |u| = 1", "nat")
     return {
         "cosine": Variable(("due",), "cosine of dL/dW with BPTT's; NaN if it is 0 or no number"),
         "cosine_bptt": Variable(("due",), "the same for BPTT in the same arithmetic"),
         "log_norm_ratio": Variable(("due",), "natural log of |dL/dW| over BPTT's", "nat"),
-        "share_finite": Variable(("due",), "share of the delta_t that are finite numbers"),
-        "log_error": Variable(("due", "part"), f"{error} over |delta_t|", "nat"),
-        "log_growth": Variable(("part",), "natural log of |J_t^-T .. J_2^-T u|, |u| = 1", "nat"),
-        "error_slope": Variable(
-            ("due",), f"growth of the {error}, later half of the finite steps", "nat/step"
-        ),
-        "slope_steps": Variable((), "steps over which error_slope is taken, loss at every step"),
+        **{name: replace(of, dims=("due",)) for name, of in of_errors.items()},
+        **sweep.named("slope_steps"),
+        "log_error": replace(sweep.VARIABLES["log_error"], dims=("due", "part")),
+        "log_growth": growth,
         "growth_rate": Variable((), "log_growth at the last step, a step", "nat/step"),
         "growth_bound": Variable((), "mean of -ln(smallest slope smallest singular value of W)"),
-        "half_digits_step": Variable(("due",), "first step with half the digits wrong", **step),
-        "all_digits_step": Variable(("due",), none, **step),
-        "predicted_step": Variable(
-            ("due",), f"{none} if rounding of delta_1 grows as u does", **step
-        ),
     }
 
 
@@ -118,141 +112,24 @@ def measure(setting, shared):
     masks = jnp.stack([jnp.full(n_steps, 1 / n_steps), jnp.eye(n_steps)[-1]])
     due = jax.vmap(lambda mask: batch.replace(mask=mask))(masks)
     rule = rnnjax.rules.ForwardErrors(scale_free=kind != setting.arithmetic)
-    forward, backward, wide = _in_arithmetic(cell, params, due, rule, kind)
-    exact = backward if kind == "float64" else _by_bptt(cell, *wide)
-    growth, slopes = _growth(cell, *wide[:2])
+    found = rnnjax.rules.backward_passes(cell, params, due, rule, kind)
+    growth, slopes = rnnjax.rules.inverse_growth(cell, found.params, found.trajectory)
+    errors = jax.vmap(rnnjax.analysis.error_growth, in_axes=(0, 0, None, None))(
+        found.rule.deltas, found.exact.deltas, growth, _EPSILON[kind]
+    )
+    kept = np.round(np.linspace(0, 1, setting.n_parts) * (n_steps - 1)).astype(int)
+    log_norm, cosine = rnnjax.scaled.log_norm, rnnjax.scaled.cosine
     return {
-        **_of_gradients(forward[1], backward[1], exact[1]),
-        **_of_errors(setting, forward[0], exact[0], growth, _EPSILON[kind]),
+        **errors,
+        "cosine": cosine(found.rule.W, found.exact.W),
+        "cosine_bptt": cosine(found.bptt.W, found.exact.W),
+        "log_norm_ratio": log_norm(found.rule.W) - log_norm(found.exact.W),
+        "log_error": errors["log_error"][:, kept].astype(jnp.float32),
+        "slope_steps": errors["slope_steps"][0],
+        "log_growth": growth[kept].astype(jnp.float32),
         "growth_rate": growth[-1] / max(1, n_steps - 1),
         "growth_bound": -(log_smallest + jnp.mean(jnp.log(slopes))),
     }
-
-
-def _cast(tree, dtype):
-    """Return a tree with its real numbers in a dtype; exponents stay integers."""
-    return jax.tree.map(
-        lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree
-    )
-
-
-def _in_arithmetic(cell, params, batch, rule, kind):
-    """Run forward propagation and BPTT in float32 or float64, on a trajectory of that precision.
-
-    Returns:
-      (deltas, dL/dW) of either as float64, leaves (n_due, ...), and (params, trajectory, batch) in
-      float64, bit for bit those of `kind`: what differs from them is the backward pass alone.
-    """
-    # A cell makes its initial state and its Jacobian in JAX's default precision.
-    with jax.enable_x64(kind == "float64"):
-        params, batch = _cast((params, batch), kind)
-        trajectory = rnnjax.unroll(cell, params, batch.x[0])
-        g = _sources(cell, params, trajectory, batch)
-        forward = jax.vmap(lambda g: rule.errors(cell, params, trajectory, g))(g)
-        backward = _adjoints(cell, params, trajectory, g)
-        both = jax.tree.map(lambda a, b: jnp.stack([a, b]), forward, backward)
-        W = _of_weights(cell, params, trajectory, batch, both)
-        found = [
-            (deltas, jax.tree.map(lambda a, i=i: a[i], W))
-            for i, deltas in enumerate((forward, backward))
-        ]
-    return *_cast(found, "float64"), _cast((params, trajectory, batch), "float64")
-
-
-def _by_bptt(cell, params, trajectory, batch):
-    """Return delta_t and dL/dW by BPTT on a trajectory, leaves (n_due, ...)."""
-    deltas = _adjoints(cell, params, trajectory, _sources(cell, params, trajectory, batch))
-    one = jax.tree.map(lambda a: a[None], deltas)
-    W = _of_weights(cell, params, trajectory, batch, one)
-    return deltas, jax.tree.map(lambda a: a[0], W)
-
-
-def _sources(cell, params, trajectory, batch):
-    """Return dl_t/dh_t of the squared error at every step, leaves (n_due, T, ...)."""
-    h, loss = rnnjax.scaled.plain(trajectory.states), rnnjax.losses.squared_error
-    source = rnnjax.adjoint.readout_source
-    return jax.vmap(lambda due: source(cell, loss, params, h, due.y, due.mask)[1])(batch)
-
-
-def _adjoints(cell, params, trajectory, g):
-    nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0, 0]))
-    residuals = rnnjax.scan.residuals(cell, params, trajectory)
-    back = rnnjax.adjoint.scan_back
-    return jax.vmap(lambda g: back(cell, params, residuals, nothing, g)[0])(g)
-
-
-def _of_weights(cell, params, trajectory, batch, deltas):
-    """Return dL/dW, leaves (n, n_due, ...), of deltas (n, n_due, T, n_h)."""
-
-    def one(deltas):
-        return rnnjax.gradient.through_steps(cell, params, trajectory, batch.x[0], deltas)[0]
-
-    return jax.vmap(jax.vmap(one))(deltas)
-
-
-def _growth(cell, params, trajectory):
-    """Return ln|J_t^-T .. J_2^-T u| of t = 1..T, and the smallest slope of each step."""
-
-    def step(v, at):
-        J = rnnjax.scan.linearize(cell, params, at).as_matrix()
-        v = rnnjax.matrices.solve(J.value.T, v)
-        size = jnp.linalg.norm(v)
-        return v / size, jnp.log(size) - J.exponent * math.log(2)
-
-    def slope(at):
-        found = rnnjax.tangents.slope(rnnjax.scan.linearize(cell, params, at))
-        return jnp.min(rnnjax.scaled.shift(found.value, found.exponent))
-
-    later = jax.tree.map(lambda a: a[1:], trajectory)
-    u = rnnjax.adjoint.unit_cotangent(trajectory.h_prev[0])
-    _, growth = jax.lax.scan(step, u, later)
-    return jnp.append(0.0, jnp.cumsum(growth)), jax.vmap(slope)(later)
-
-
-def _of_gradients(forward, backward, exact):
-    scaled = rnnjax.scaled
-    return {
-        "cosine": scaled.cosine(forward, exact),
-        "cosine_bptt": scaled.cosine(backward, exact),
-        "log_norm_ratio": scaled.log_norm(forward) - scaled.log_norm(exact),
-    }
-
-
-def _of_errors(setting, deltas, true, growth, epsilon):
-    """Measure the error of delta_t, leaves (n_due, T), and when it is as large as delta_t."""
-    scaled = rnnjax.scaled
-    error = scaled.add(deltas, scaled.Scaled(-true.value, true.exponent))
-    finite = jnp.all(jnp.isfinite(deltas.value), axis=-1)
-    log_error = jnp.where(finite, scaled.log_norm(error), jnp.inf)
-    log_size = scaled.log_norm(true)
-    relative = log_error - log_size
-    predicted = math.log(epsilon) + log_size[:, :1] + growth[None] - log_size
-    kept = np.round(np.linspace(0, 1, setting.n_parts) * (setting.length - 1)).astype(int)
-    slope, steps = jax.vmap(_late_slope)(log_error, finite)
-    return {
-        "share_finite": jnp.mean(finite, axis=1),
-        "log_error": relative[:, kept].astype(jnp.float32),
-        "log_growth": growth[kept].astype(jnp.float32),
-        "error_slope": slope,
-        "slope_steps": steps[0],
-        "half_digits_step": _first_step(relative >= math.log(epsilon) / 2),
-        "all_digits_step": _first_step(relative >= 0),
-        "predicted_step": _first_step(predicted >= 0),
-    }
-
-
-def _first_step(there):
-    """Return the first t at which something is there, (n_due,), inf if it never is."""
-    return jnp.where(jnp.any(there, axis=1), jnp.argmax(there, axis=1) + 1.0, jnp.inf)
-
-
-def _late_slope(log_error, finite):
-    """Return the growth a step over the later half of the steps before the first overflow."""
-    n_finite = jnp.where(jnp.all(finite), len(finite), jnp.argmin(finite))
-    last = jnp.maximum(n_finite - 1, 0)
-    steps = last - last // 2
-    rise = log_error[last] - log_error[last // 2]
-    return jnp.where(steps > 0, rise / jnp.maximum(steps, 1), jnp.nan), steps
 
 
 def figure(cube):

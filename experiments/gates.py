@@ -32,7 +32,8 @@ from rnnjax.sweep import Traced, Variable
 PRECISION = "float64"
 _THEORY = rnnjax.theory.gates
 # b, half-life, digits given.
-_HALF_LIVES = ((0.0, 1.0, 1e-9), (1.0, 2.2127, 5e-5), (3.0, 14.266, 5e-4), (5.0, 103.218, 5e-4))
+_GIVEN = ((0.0, 1.0, 1e-9), (1.0, 2.2127, 5e-5), (3.0, 14.266, 5e-4), (5.0, 103.218, 5e-4))
+_HALF_LIVES = [{"forget_bias": b, "half_life": n, "digits": d} for b, n, d in _GIVEN]
 _MARKS = {"lstm": ("-", "o"), "gru": ("--", "s")}
 _CARRY = "closed form: dc_T/dc_t = s(b)^(T-t) (Gers et al. 2000)"
 
@@ -197,10 +198,6 @@ def _draw_chrono(panel, cube):
     panel.legend(handles=legend, loc="lower left")
 
 
-def _half_lives(shut):
-    return [{"forget_bias": b, "half_life": n, "digits": d} for b, n, d in _HALF_LIVES]
-
-
 def _worst_half_life(one, half_life):
     halves = -math.log(2) / one["rate"].values
     return halves.flat[np.argmax(np.abs(halves - half_life))]
@@ -212,7 +209,6 @@ def _fall_off_bias(shut):
 
 
 def _times(shut):
-    """Return the times u + 1 of all chrono biases."""
     return shut["chrono_time"].isel(cell=0, forget_bias=0)
 
 
@@ -227,7 +223,7 @@ CLAIMS = (
     Group((
         Group((
             Row("{cell}, g = 0, b = {forget_bias:g}: half-life, steps", _worst_half_life,
-                for_each=_half_lives, equals="half_life", tolerance="digits", source=_CARRY,
+                for_each=_HALF_LIVES, equals="half_life", tolerance="digits", source=_CARRY,
                 reproduces=lambda one, cell: _GERS if cell == "lstm" else ""),
             Row("{cell}, g = 0: fall at every lag minus ln s(b), worst", _fall_off_bias, equals=0,
                 tolerance=1e-9, source=f"{_CARRY}; nat/step"),

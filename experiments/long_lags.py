@@ -243,6 +243,7 @@ CLAIMS = (
         Row("{task}, tanh: networks that solve it, share",
             lambda runs: np.isfinite(runs["n_sequences"]).mean(), at={"cell": "vanilla"}, equals=0,
             source=f"{_PAPER}: lags beyond a conventional network; at the budget of the others"),
-    ), part=_at_best_rate, for_each=[{**p._asdict(), "task": task} for task, p in _PROBLEMS.items()],
+    ), part=_at_best_rate,
+       for_each=[{**problem._asdict(), "task": name} for name, problem in _PROBLEMS.items()],
        when=lambda runs: runs.setting.length == 100 and runs.setting.budget >= 1),
 )  # fmt: skip

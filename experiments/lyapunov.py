@@ -35,7 +35,6 @@ _PUBLISHED = {
 _COLOURS = (figures.BLUE, figures.VERMILION, figures.GREEN)
 _WIDE = 500  # units from which finite-size effects stay within the tolerances
 _SMALLEST = 200  # units of a limit
-_N_SPECTRA = 5
 
 
 class Setting(sweep.Setting):
@@ -87,10 +86,8 @@ def variables(setting):
 def shared(setting):
     """Weights of gain 1 of every size, and ln |det W| of the first."""
     key = jax.random.key(setting.seed)
-    nets = [
-        rnnjax.Vanilla(1, n, 1).init(jax.random.fold_in(key, n))
-        for n in (setting.n_h, *setting.sizes)
-    ]
+    sizes = (setting.n_h, *setting.sizes)
+    nets = [rnnjax.Vanilla(1, n, 1).init(jax.random.fold_in(key, n)) for n in sizes]
     return nets, jnp.linalg.slogdet(nets[0].W)[1]
 
 
@@ -121,9 +118,8 @@ def measure(setting, shared):
 
 def _followed(setting, params, n_steps, n_exponents=None):
     """Return a cell, its inputs and its exponents; only the first input is not 0."""
-    cell = rnnjax.Vanilla(
-        1, len(params.W), 1, activation=rnnjax.activation_named(setting.activation)
-    )
+    f = rnnjax.activation_named(setting.activation)
+    cell = rnnjax.Vanilla(1, len(params.W), 1, activation=f)
     x = jnp.zeros((setting.n_discarded + n_steps, 1)).at[0].set(1.0)
     batch = rnnjax.Batch(x, jnp.zeros_like(x), jnp.ones(len(x)))
     options = {"n_exponents": n_exponents, "n_discarded": setting.n_discarded}
@@ -145,10 +141,7 @@ def figure(cube):
 def _draw_over_gain(panel, values, **axes):
     """Draw a curve for each activation, with a band of all networks."""
     names = map(str, values["activation"].values)
-    looks = {
-        name: figures.Look(name, colour, "o", size=3)
-        for name, colour in zip(names, _COLOURS, strict=False)
-    }
+    looks = {n: figures.Look(n, c, "o", size=3) for n, c in zip(names, _COLOURS, strict=False)}
     drawn = figures.curves(
         panel, values, over="gain", each="activation", band="seed", edges="extremes", looks=looks,
         xlabel="gain $g$", **axes,
@@ -158,9 +151,8 @@ def _draw_over_gain(panel, values, **axes):
 
 
 def _draw_largest(panel, cube):
-    drawn = _draw_over_gain(
-        panel, cube["largest_exponent"], level=0, ylabel=r"largest exponent $\lambda_1$ (nat/step)"
-    )
+    label = r"largest exponent $\lambda_1$ (nat/step)"
+    drawn = _draw_over_gain(panel, cube["largest_exponent"], level=0, ylabel=label)
     gain, known = cube["gain"].values, np.isin(cube["activation"], wide_networks.ACTIVATIONS)
     fine = np.linspace(max(gain.min() - 0.05, 1.001), gain.max() + 0.05, 60)
     theory = figures.Look("mean field", figures.THEORY, dashes="--")
@@ -172,7 +164,7 @@ def _draw_largest(panel, cube):
 
 def _draw_spectra(panel, cube):
     """Draw exponents over their rank, the median over seeds, of the first activation."""
-    one, n_h = evenly(cube.isel(activation=0), "gain", _N_SPECTRA), cube.sizes["index"]
+    one, n_h = evenly(cube.isel(activation=0), "gain", 5), cube.sizes["index"]
     spectrum = one["spectrum"].median("seed").assign_coords(rank=(cube["index"] - 0.5) / n_h)
     figures.curves(
         panel, spectrum, over="rank", each="gain", label="$g$ = {:.3g}", level=0,
@@ -204,8 +196,8 @@ def _mean_by_size(one):
     return one["exponent_by_size"].mean("seed").isel(size=one["size"].argsort())
 
 
-def _has_sizes(one):
-    return "exponent_by_size" in one
+def _mean_field(one, gain):
+    return wide_networks.largest_exponent("tanh", gain)
 
 
 def _extrapolated(one):
@@ -224,10 +216,6 @@ def _per_unit(name, place, share):
         source=f"Clark 2026, simulation at n_h = 4096; tolerance {share:.0%}",
         reproduces="Clark 2026 (preprint), spectrum at n_h = 4096",
     )
-
-
-def _mean_field(one, gain):
-    return wide_networks.largest_exponent("tanh", gain)
 
 
 _RESTING, _SMOOTH = ("tanh", "erf", "hard_tanh"), ("tanh", "erf", "sigmoid")
@@ -254,7 +242,7 @@ CLAIMS = (
             Row("tanh, g = {gain:g}: largest exponent, extrapolated to n_h = oo", _extrapolated,
                 when=lambda one: one.sizes["size"] >= 3 and one["size"].min() >= _SMALLEST,
                 equals=_mean_field, tolerance=0.005, source=f"{_DMFT}; linear in 1/n_h"),
-        ), when=_has_sizes,
+        ), when=lambda one: "exponent_by_size" in one,
            reproduces="Molgedey, Schuchhardt and Schuster 1992, largest exponent"),
         _per_unit("kaplan_yorke_dimension", 0, 0.05),
         _per_unit("entropy_rate", 1, 0.08),

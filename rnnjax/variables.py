@@ -76,6 +76,20 @@ VARIABLES: dict[str, Variable] = {
     "log_bias": Variable((), "natural log of |mean of draws - reference|", "nat"),
     "log_spread": Variable((), "natural log of the standard deviation over draws", "nat"),
     "reason": Variable((), "why a cosine is undefined, 0 if it is not"),
+    # Rounding of a gradient that is carried through time.
+    "log_error": Variable(("step",), "natural log of |error of delta_t| over |delta_t|", "nat"),
+    "share_finite": Variable((), "share of the delta_t that are finite numbers"),
+    "error_slope": Variable((), "growth of ln |error of delta_t|, late finite steps", "nat/step"),
+    "slope_steps": Variable((), "steps over which error_slope is taken"),
+    "half_digits_step": Variable(
+        (), "first step with half the digits wrong", "step", infinite="beyond"
+    ),
+    "all_digits_step": Variable(
+        (), "first step at which delta_t has no right digit", "step", infinite="beyond"
+    ),
+    "predicted_step": Variable(
+        (), "all_digits_step if rounding of delta_1 grows as u does", "step", infinite="beyond"
+    ),
 }
 """By name; `tests/probes/test_variables.py` compares them with what is returned.
 

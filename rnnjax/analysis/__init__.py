@@ -4,6 +4,7 @@ from rnnjax.analysis.alignment import compared, direction, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
 from rnnjax.analysis.motion import share_in_direction
+from rnnjax.analysis.rounding import error_growth
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
 from rnnjax.analysis.strata import stratified
 
@@ -12,6 +13,7 @@ __all__ = [
     "direction",
     "e_folding",
     "entropy_rate",
+    "error_growth",
     "horizon",
     "kaplan_yorke_dimension",
     "log_margins",

@@ -8,6 +8,7 @@ from rnnjax.rules.dni import DNI
 from rnnjax.rules.eligibility_trace import EligibilityTrace
 from rnnjax.rules.eprop import EProp
 from rnnjax.rules.forward_errors import ForwardErrors
+from rnnjax.rules.in_arithmetic import backward_passes, inverse_growth
 from rnnjax.rules.kernl import KeRNL
 from rnnjax.rules.kf_rtrl import KFRTRL, ReverseKFRTRL
 from rnnjax.rules.node_perturbation import NodePerturbation
@@ -36,8 +37,10 @@ __all__ = [
     "SnAp",
     "TeacherForcing",
     "TruncatedBPTT",
+    "backward_passes",
     "batch_gradient",
     "gradient_by_lag",
+    "inverse_growth",
     "named",
     "random_feedback",
     "recurrent_gradient",

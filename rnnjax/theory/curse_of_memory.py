@@ -100,6 +100,16 @@ def normalised_sensitivity_variance(decay: float, correlation: float) -> float:
     return through_state - decay * growth * state + decay**2 * state / short
 
 
+def reparametrised_sensitivity_variance(decay: float, correlation: float) -> float:
+    """Return E (du/dv)^2 for l = exp(-exp(v)): equation (5) times (dl/dv)^2 = (l ln l)^2.
+
+    Args:
+      decay: l.
+      correlation: r.
+    """
+    return (decay * math.log(decay)) ** 2 * normalised_sensitivity_variance(decay, correlation)
+
+
 def normalised_loss(student: float, teacher: float) -> float:
     """Return L of equation (6) for white inputs, both states normalised.
 

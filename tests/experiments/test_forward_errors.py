@@ -1,17 +1,13 @@
 """Forward propagation of errors in quick mode, and its claims against cubes that are wrong."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rnnjax
 from rnnjax.sweep.experiment import load
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "forward_errors"
 EXPERIMENT = load(NAME)
-_MODULE = EXPERIMENT.measure.__globals__
 
 
 @pytest.fixture(scope="module")
@@ -41,60 +37,6 @@ def test_what_is_lost_has_a_status_and_is_no_number(cube):
     kept = cube.sel(arithmetic="float32_scale_free", gain=0.3, due="last step")
     assert set(kept["cosine_status"].values.ravel()) == {1}
     assert set(np.unique(cube["all_digits_step_status"])) == {1, 6}
-
-
-class Watched:
-    """A rule that notes the types of numbers that it meets and makes."""
-
-    def __init__(self, rule):
-        self.rule, self.program = rule, ""
-
-    def errors(self, cell, *arguments):
-        self.program += str(jax.make_jaxpr(lambda *a: self.rule.errors(cell, *a))(*arguments))
-        return self.rule.errors(cell, *arguments)
-
-
-@pytest.mark.parametrize("scale_free", [False, True])
-@pytest.mark.parametrize("kind", ["float32", "float64"])
-def test_every_number_has_the_precision_that_it_is_said_to_have(kind, scale_free):
-    cell, task = rnnjax.Vanilla(2, 3, 1), rnnjax.tasks.WhiteNoise(4, 2)
-    watched = Watched(rnnjax.rules.ForwardErrors(scale_free))
-
-    def run(key):
-        batch = jax.tree.map(lambda a: a[None], task.sample(key))
-        return _MODULE["_in_arithmetic"](cell, cell.init(key), batch, watched, kind)
-
-    forward, _, (params, _, _) = jax.eval_shape(run, jax.random.key(0))
-    other = {"float32": "f64", "float64": "f32"}[kind]
-    assert kind.replace("float", "f") + "[" in watched.program
-    assert other + "[" not in watched.program
-    assert forward[0].value.dtype == params.W.dtype == np.float64
-
-
-def test_short_sequences_give_the_gradient_of_automatic_differentiation():
-    cell, task = rnnjax.Vanilla(2, 3, 1), rnnjax.tasks.WhiteNoise(5, 2)
-
-    @jax.jit
-    def run(key):
-        params, batch = cell.init(key), task.sample(key)
-        due = jax.tree.map(lambda a: a[None], batch)
-        rule = rnnjax.rules.ForwardErrors()
-        (_, W), _, _ = _MODULE["_in_arithmetic"](cell, params, due, rule, "float64")
-        loss = lambda p: rnnjax.sequence_loss(cell, task.loss, p, batch)  # noqa: E731
-        return rnnjax.scaled.plain(W)[0], jax.grad(loss)(params).W
-
-    np.testing.assert_allclose(*run(jax.random.key(3)), rtol=1e-9, atol=1e-12)
-
-
-def test_late_slope_of_a_line_and_of_one_that_overflows():
-    error = 0.7 * jnp.arange(10.0)
-    cut = jnp.arange(10) < 7
-    slope, steps = jax.jit(_MODULE["_late_slope"])(error, cut | True)
-    assert (float(slope), int(steps)) == (pytest.approx(0.7), 5)
-    slope, steps = jax.jit(_MODULE["_late_slope"])(jnp.where(cut, error, jnp.inf), cut)
-    assert (float(slope), int(steps)) == (pytest.approx(0.7), 3)
-    slope, _ = jax.jit(_MODULE["_late_slope"])(error, jnp.arange(10) < 1)
-    assert np.isnan(slope)
 
 
 def changed(name, change, **where):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from rnnjax.sweep.experiment import load
+from rnnjax.theory import wide_networks
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "lyapunov"
-_MODULE = load(NAME).measure.__globals__
 
 
 @pytest.fixture(scope="module")
@@ -49,25 +49,21 @@ def test_claims_fail_on_cubes_that_are_wrong(cube, variable, change, claim):
 
 def test_wide_networks_are_held_against_theory_and_published_numbers(cube):
     """Numbers of the preprint pass, numbers a tenth off do not."""
-    gains = list(_MODULE["_PUBLISHED"])
-    n_h = 512
-    wide = cube.isel(index=np.zeros(n_h, int), gain=[0, 0, 0], size=[0, 1, 2])
-    wide = wide.assign_coords(gain=gains, size=[256, 512, 1024])
+    published, n_h = load(NAME).measure.__globals__["_PUBLISHED"], 512
+    wide = cube.isel(index=np.zeros(n_h, int), gain=[0, 0, 0])
+    wide = wide.assign_coords(gain=list(published), size=[256, 512, 1024])
     wide.attrs["config"] = cube.attrs["config"].replace('"n_h": 12', f'"n_h": {n_h}')
     assert f'"n_h": {n_h}' in wide.attrs["config"]
+    theory = [wide_networks.largest_exponent("tanh", gain) for gain in published]
+    dimension, entropy = np.transpose([*published.values()])
     for off, n_failed in ((1.0, 0), (1.1, 6)):
-        told = {}
-        for gain, (dimension, entropy) in _MODULE["_PUBLISHED"].items():
-            one = wide.sel(activation="tanh", gain=gain)
-            one["kaplan_yorke_dimension"] = (
-                0 * one["kaplan_yorke_dimension"] + dimension * n_h * off
-            )
-            one["entropy_rate"] = 0 * one["entropy_rate"] + entropy * n_h * off
-            one["exponent_by_size"] = (
-                0 * one["exponent_by_size"] + _MODULE["_theory"]("tanh", gain) + 2.0 / one["size"]
-            )
-            found = _MODULE["_against_theory"](one, gain)
-            assert [c.passed for c in found] == [True, True]
-            pairs = _MODULE["_against_published"](one, gain, (dimension, entropy), n_h)
-            told |= {c.name: c.passed for c in pairs}
-        assert sum(not passed for passed in told.values()) == n_failed
+        by_gain = {
+            "kaplan_yorke_dimension": wide["gain"].copy(data=dimension * n_h * off),
+            "entropy_rate": wide["gain"].copy(data=entropy * n_h * off),
+            "exponent_by_size": wide["gain"].copy(data=theory) + 2.0 / wide["size"],
+        }
+        made = wide.assign({name: 0 * wide[name] + value for name, value in by_gain.items()})
+        told = {name: held for name, held in verdicts(NAME, made).items() if "tanh, g" in name}
+        of_theory = [held for name, held in told.items() if "largest exponent" in name]
+        assert of_theory == [True] * 6
+        assert len(told) == 12 and sum(not held for held in told.values()) == n_failed

@@ -25,6 +25,7 @@ CELL = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.Vanilla(3, 2)), 1)
 KEY = jax.random.key(0)
 PARAMS = CELL.init(KEY)
 DRAWS = rnnjax.Scaled(jnp.ones((4, 9)), jnp.zeros(4, jnp.int32))
+DELTAS = rnnjax.Scaled(jnp.ones((6, 5)), jnp.zeros(6, jnp.int32))
 ARGUMENTS = {
     "cell": CELL,
     "loss": squared_error,
@@ -40,6 +41,7 @@ ARGUMENTS = {
 OWN_ARGUMENTS = {
     "compared": {"draws": {"a": DRAWS, "b": DRAWS}, "reference": "a"},
     "versus": {"reference": DRAWS},
+    "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
     "log_margins": {"activation": rnnjax.activations.tanh, "gain": 2.0, "bias": 0.0, "n_steps": 6},
 }
 

@@ -111,6 +111,7 @@ def test_normalised_and_reparametrised_the_curvature_stays_of_order_one():
     decay = 0.9
     by_chain = (decay * math.log(decay)) ** 2 * curse.normalised_sensitivity_variance(decay, 0)
     assert curse.normalised_curvature(decay) == pytest.approx(by_chain, rel=1e-10)
+    assert curse.reparametrised_sensitivity_variance(decay, 0) == pytest.approx(by_chain, rel=1e-15)
 
 
 def test_mean_state_variance_of_a_ring_of_eigenvalues():
