@@ -17,6 +17,7 @@ Source:    Marschall, Cho and Savin, A unified framework of online learning algo
            rules measured passively on one trajectory; no table of values was published).
 """
 
+import itertools
 from typing import Annotated
 
 import numpy as np
@@ -220,12 +221,9 @@ def _draw_matrices(matrix, lags, last):
     )  # fmt: skip
     title = f"cosine of every pair of gradients\n{activation}, gain {gain:.3g}, means over draws"
     matrix.set_title(title, fontsize=7.5)
-    first = sheet["first_lag"].values
-    ends = [*first[1:], None]
-    spans = {
-        a: f"{a}" if b == a + 1 else f"{a}-{b - 1}" if b else f"{a} on"
-        for a, b in zip(first, ends, strict=True)
-    }
+    lags_of = sheet["first_lag"].values.tolist()
+    spans = {a: f"{a}-{b - 1}" if b > a + 1 else f"{a}" for a, b in itertools.pairwise(lags_of)}
+    spans[lags_of[-1]] = f"{lags_of[-1]} on"
     image = figures.matrix(
         lags, sheet["cosine_by_lag"].median("seed"), rows="rule", columns="first_lag",
         row_words={}, column_words=spans, xlabel="lag of use (steps)",
@@ -288,7 +286,8 @@ CLAIMS = (
         source="unbiased: the mean over all sign sequences is RTRL"),
     Row(lambda cube, one, two: f"cosine with the exact gradient: {rule_label(one)} above "
         f"{rule_label(two)}, median gap", _gap, at_least=0, when=_both,
-        for_each=({"one": "SnAp", "two": "UORO"}, {"one": "BPTT(window=3)", "two": "BPTT(window=1)"},
+        for_each=({"one": "SnAp", "two": "UORO"},
+                  {"one": "BPTT(window=3)", "two": "BPTT(window=1)"},
                   {"one": "RFLO", "two": "RFLO(feedback=random)"}),
         source="the order of Marschall, Cho and Savin 2020, who give no numbers"),
     Row("undefined cosines without a reason",
