@@ -3,6 +3,7 @@
 from rnnjax.analysis.alignment import compared, direction, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
+from rnnjax.analysis.motion import share_in_direction
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
 from rnnjax.analysis.strata import stratified
 
@@ -15,6 +16,7 @@ __all__ = [
     "kaplan_yorke_dimension",
     "log_margins",
     "mean_of",
+    "share_in_direction",
     "stratified",
     "versus",
 ]

@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING
 from rnnjax import lazy
 
 if TYPE_CHECKING:
-    from rnnjax.decks import ratios, tasks, workbook
-    from rnnjax.decks.chain import active_coefficients, chain_coefficients, two_steps
+    from rnnjax.decks import by_hand, ratios, step_weights, tasks, two_inputs, workbook
+    from rnnjax.decks.chain import (
+        active_coefficients,
+        chain_coefficients,
+        gradients_by_length,
+        loss_gradients,
+        two_steps,
+        worked_example,
+    )
+    from rnnjax.decks.feedback import feedback
+    from rnnjax.decks.multipliers import literal_multipliers
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
     from rnnjax.decks.rules.matched_length import MatchedLength
@@ -47,15 +56,23 @@ __all__ = [
     "TargetShift",
     "TwoPoints",
     "active_coefficients",
+    "by_hand",
     "chain_coefficients",
     "descend",
     "eligibility_ratio",
+    "feedback",
     "first_step",
+    "gradients_by_length",
     "late_rate",
+    "literal_multipliers",
+    "loss_gradients",
     "printed_table",
     "ratios",
     "sentences",
+    "step_weights",
     "tasks",
+    "two_inputs",
     "two_steps",
     "workbook",
+    "worked_example",
 ]

@@ -51,7 +51,7 @@ def mean_log_det(
         step = jax.tree.map(lambda a: a[None], at)
         return jnp.sum(growth_along(cell, params, step, jnp.ones(1, bool), n_h, every=1).logs)
 
-    if dynamics.n_unread(cell):
+    if dynamics.traits(cell).n_unread:
         return {"mean_log_det": jnp.asarray(-jnp.inf, trajectory.h_prev.real.dtype)}
     counted = batch.counts & (jnp.arange(len(batch.x)) >= n_discarded)
     logs = jnp.where(counted, jax.lax.map(log_det, trajectory), 0)
