@@ -23,6 +23,7 @@ Source:    Pitis, Recurrent neural networks in Tensorflow I, r2rt.com, 2016 (tas
            training recurrent neural networks, Journal of Machine Learning Research, 2020.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -32,7 +33,7 @@ import rnnjax
 from rnnjax import figures, names, sweep
 from rnnjax.claims import Group, Row, swept
 from rnnjax.errors import ConfigError
-from rnnjax.figures import Frame, Look
+from rnnjax.figures import Frame, Look, rule_label
 from rnnjax.lazy import jax, jnp, optax
 from rnnjax.reductions import at_best, largest
 from rnnjax.sweep import Named, Traced, Variable
@@ -46,32 +47,17 @@ _PROBABILITIES = tuple(_THEORY.probability(float(first), float(second)) for firs
 _N_HELD_OUT = 16  # streams
 _HELD_OUT_LENGTH = 400  # steps that count, in each of them
 _KINDS = {
-    "exact": Look("exact", "#000000", "o"),
-    "truncated": Look("truncated BPTT, state carried", "#23408f", "s"),
-    "decays": Look("exact with a decay", "#56b4e9", "h"),
-    "unbiased": Look("unbiased, random", "#2f9e77", "^"),
-    "learned": Look("learned model of the future", "#c2478f", "D"),
-    "local": Look("within the unit", "#e08a1e", "v"),
-    "control": Look("control", "#808080", "X"),
-}
-_WORDS = {
-    "BPTT": ("exact", "BPTT"),
-    "RTRL": ("exact", "RTRL"),
-    "SnAp(n=2)": ("exact", "SnAp-2 (= RTRL)"),
-    "EligibilityTrace(decay=0.7)": ("decays", "eligibility trace, decay 0.7"),
-    "UORO": ("unbiased", "UORO"),
-    "KFRTRL": ("unbiased", "KF-RTRL"),
-    "ReverseKFRTRL": ("unbiased", "reverse KF-RTRL"),
-    "NodePerturbation": ("unbiased", "node perturbation"),
-    "KeRNL": ("learned", "KeRNL"),
-    "DNI": ("learned", "DNI"),
-    "SnAp": ("local", "SnAp-1"),
-    "EProp(autapse=False)": ("local", "e-prop"),
-    "RFLO": ("local", "RFLO"),
-    "RFLO(feedback=random)": ("local", "RFLO, random feedback"),
-}
-_RFLO, _EPROP, _RTRL = (f"{name}/trained" for name in ("RFLO", "EProp(autapse=False)", "RTRL"))
-_READOUT, _MEMORYLESS = "RFLO/fixed", "RFLO/none"
+    Look("exact", "#000000", "o"): ("BPTT", "RTRL", "SnAp(n=2)"),
+    Look("truncated BPTT, state carried", "#23408f", "s"): ("TruncatedBPTT",),
+    Look("exact with a decay", "#56b4e9", "h"): ("EligibilityTrace",),
+    Look("unbiased, random", "#2f9e77", "^"):
+        ("UORO", "KFRTRL", "ReverseKFRTRL", "NodePerturbation"),
+    Look("learned model of the future", "#c2478f", "D"): ("KeRNL", "DNI"),
+    Look("within the unit", "#e08a1e", "v"): ("SnAp", "EProp", "RFLO"),
+    Look("control", "#808080", "X"): ("readout only", "memoryless"),
+}  # fmt: skip
+_CONTROLS = {"fixed": "readout only", "none": "memoryless"}
+_RTRL, _RFLO, _EPROP = "RTRL/trained", "RFLO/trained", "EProp(autapse=False)/trained"
 
 
 class Setting(sweep.Setting):
@@ -215,24 +201,26 @@ def _window(case):
     return call.fields["window"] if call.name == "TruncatedBPTT" else 0
 
 
-def _look(case):
-    """The look of a case: that of its kind, with words of its own."""
+def _words(case):
     rule, _, recurrence = case.partition("/")
-    if recurrence != "trained":
-        kind, words = "control", {"fixed": "readout only", "none": "memoryless"}[recurrence]
-    elif window := _window(case):
-        kind, words = "truncated", f"truncated BPTT, $K$ = {window}"
-    else:
-        kind, words = _WORDS.get(rule, ("local", rule))
-    return Look(words, _KINDS[kind].colour, _KINDS[kind].marker, size=3)
+    words = f"truncated BPTT, $K$ = {_window(case)}" if _window(case) else rule_label(rule)
+    return _CONTROLS.get(recurrence, words)
+
+
+def _kind(case):
+    """The look of the kind that a case belongs to."""
+    rule, _, recurrence = case.partition("/")
+    known = {name: look for look, rules in _KINDS.items() for name in rules}
+    name = _CONTROLS.get(recurrence, rule)
+    return known.get(name) or known[names.parsed(rule).name]
 
 
 def figure(cube):
     """Cross-entropies by rule, what of the lags is in the answers, and the window."""
     best, lags = _best(cube), [cube.setting.lag_1, cube.setting.lag_2]
-    order = sorted(map(str, cube["case"].values),
-                   key=lambda c: (float(best["cross_entropy"].sel(case=c).median()), c))  # fmt: skip
-    looks = {case: _look(case) for case in order}
+    order = best["cross_entropy"].median("seed").sortby("case")
+    order = order.sortby(order)["case"].values.tolist()
+    looks = {case: replace(_kind(case), label=_words(case), size=3) for case in order}
     frame = Frame(1, 3, height=1.9 + 0.155 * len(order), width_ratios=(1.6, 0.8, 1.0))
     by_rule, by_lag, by_window = frame.panels
     figures.dot_rows(by_rule, best["cross_entropy"], rows="case", looks=looks, spread=0,
@@ -245,9 +233,8 @@ def figure(cube):
     for value, text in zip(_PLATEAUS, words, strict=True):
         figures.level(by_rule, x=value, text=text, **plateau)
         figures.level(by_window, y=value, **plateau)
-    kinds = {look.colour for look in looks.values()}
-    return frame.finished([k.handle(linestyle="", markersize=4.5) for k in _KINDS.values()
-                           if k.colour in kinds])  # fmt: skip
+    kinds = [look for look in _KINDS if look in map(_kind, order)]
+    return frame.finished([kind.handle(linestyle="", markersize=4.5) for kind in kinds])
 
 
 def _draw_effects(panel, best, lags):
@@ -267,14 +254,15 @@ def _draw_effects(panel, best, lags):
 def _draw_windows(panel, best, lags):
     """Cross-entropy over the window K, one dot a seed, with the lags behind which it must see."""
     windows = sorted((window, case) for case in best["case"].values if (window := _window(case)))
-    K, cases = map(list, zip(*windows, strict=True)) if windows else ([], [])
-    values, look = best["cross_entropy"].sel(case=cases), _KINDS["truncated"]
+    K, cases = zip(*windows, strict=True) if windows else ((), ())
+    values = best["cross_entropy"].sel(case=list(cases)).transpose("case", "seed")
+    look = _kind("TruncatedBPTT(window=1)/trained")
     panel.plot(K, values, **look.dots(markersize=3, alpha=0.45, markeredgewidth=0))
     panel.plot(K, values.median("seed"), color=look.colour)
     for lag in lags:
         figures.level(panel, x=lag, color="#909090", linewidth=0.8, dashes=":", text=f"lag {lag}")
-    panel.set(xlabel="window $K$ (steps)", ylabel="cross-entropy (nat)", ylim=(0.44, 0.69))
-    panel.set(xlim=(0, max([*K, *lags]) + 1))
+    panel.set(xlabel="window $K$ (steps)", ylabel="cross-entropy (nat)", ylim=(0.44, 0.69),
+              xlim=(0, max([*K, *lags]) + 1))  # fmt: skip
 
 
 def _reaching(cube):
@@ -288,9 +276,8 @@ def _median(one):
     return one["cross_entropy"].median()
 
 
-def _forgets(cube):
-    """Whether a network with its initial recurrent weights keeps little of lag_1."""
-    return cube.setting.gain <= 0.5 and cube.setting.leak == 1 and cube.setting.lag_1 >= 3
+def _least(one):
+    return one["cross_entropy"].min()
 
 
 def _two_names(cube):
@@ -298,16 +285,21 @@ def _two_names(cube):
     return largest(abs(values.sel(case=_RFLO) - values.sel(case=_EPROP)))
 
 
+def _forgets(cube):
+    """Whether a network with its initial recurrent weights keeps little of lag_1."""
+    return cube.setting.gain <= 0.5 and cube.setting.leak == 1 and cube.setting.lag_1 >= 3
+
+
 _PITIS = "Pitis 2016; Marschall, Cho and Savin 2020, add task"
+_ROUNDING = "tolerance: float32 rounding"
 _REACHES = Row(
-    lambda one, case: f"{_look(case).label}: cross-entropy, median over seeds, nat", _median, equals=_PLATEAUS.both_lags,
-    tolerance=0.01,
+    lambda one, case: f"{_words(case)}: cross-entropy, median over seeds, nat", _median,
+    equals=_PLATEAUS.both_lags, tolerance=0.01,
     source="the entropy of the task: Pitis 2016 (window 10); closed form (rnnjax.theory.add_task)",
 )  # fmt: skip
 CLAIMS = (
-    Row("least cross-entropy of any run, nat", lambda cube: cube["cross_entropy"].min(),
-        at_least=_PLATEAUS.both_lags, tolerance=1e-5,
-        source="exact: no predictor beats the entropy; tolerance: float32 rounding"),
+    Row("least cross-entropy of any run, nat", _least, at_least=_PLATEAUS.both_lags, tolerance=1e-5,
+        source=f"exact: no predictor beats the entropy; {_ROUNDING}"),
     Group((_REACHES,), part=_best, for_each={"case": ["BPTT/trained", _RTRL]}, reproduces=_PITIS),
     Group((_REACHES,), part=_best, for_each=_reaching),
     Group((
@@ -318,19 +310,16 @@ CLAIMS = (
     ), part=_best, at={"case": _RTRL}, tolerance=0.2,
         source="the law of the task; tolerance: 0.01 nat is a share of 0.4 at the lag worth less"),
     Row("RFLO against e-prop without autapses: largest difference of a run, nat", _two_names,
-        equals=0, tolerance=1e-4, when=swept(case=(_RFLO, _EPROP)),
-        source="exact: one trace under two names where no unit hears itself "
-        "(Murray 2019; Bellec 2020)"),
+        equals=0, tolerance=1e-4, when=swept(case=(_RFLO, _EPROP)), source="exact: one trace under "
+        "two names where no unit hears itself (Murray 2019; Bellec 2020)"),
     Group((
-        Row("memoryless: least cross-entropy of any run, nat",
-            lambda one: one["cross_entropy"].min(), at_least=_PLATEAUS.no_memory, tolerance=1e-5,
-            source="exact: x_t says nothing of y_t; tolerance: float32 rounding"),
+        Row("memoryless: least cross-entropy of any run, nat", _least, tolerance=1e-5,
+            at_least=_PLATEAUS.no_memory, source=f"exact: x_t says nothing of y_t; {_ROUNDING}"),
         Row("memoryless: cross-entropy, median, nat", _median, equals=_PLATEAUS.no_memory,
-            tolerance=0.005,
-            source="the entropy of the mean answer: Pitis 2016; tolerance: training"),
-    ), at={"case": _MEMORYLESS}, reproduces=_PITIS),
-    Row("readout only: least cross-entropy of a seed, nat", lambda one: one["cross_entropy"].min(),
-        part=_best, at={"case": _READOUT}, when=_forgets, at_least=_PLATEAUS.first_lag,
-        source="control: what a rule gains beyond the first lag is not in the network from the "
-        "start"),
+            tolerance=0.005, source="the entropy of the mean answer: Pitis 2016; tolerance: "
+            "training"),
+    ), at={"case": "RFLO/none"}, reproduces=_PITIS),
+    Row("readout only: least cross-entropy of a seed, nat", _least, at_least=_PLATEAUS.first_lag,
+        part=_best, at={"case": "RFLO/fixed"}, when=_forgets, source="control: what a rule gains "
+        "beyond the first lag is not in the network from the start"),
 )  # fmt: skip

@@ -17,47 +17,36 @@ Source:    Marschall, Cho and Savin, A unified framework of online learning algo
            rules measured passively on one trajectory; no table of values was published).
 """
 
+import itertools
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax import figures, sweep
-from rnnjax.claims import Group, Row, swept
-from rnnjax.figures import Look
+from rnnjax import figures, names, sweep
+from rnnjax.claims import Row, swept
+from rnnjax.figures import Look, rule_label
 from rnnjax.lazy import jax, jnp, matplotlib, optax
 from rnnjax.reductions import largest
 from rnnjax.sweep import ActivationName, Named, Traced, Variable
 
 COMPILE = "quickly"  # dozens of programs, each of which runs for seconds
 
-_LOOKS = {
-    "BPTT": Look("BPTT", ""),
-    "RTRL": Look("RTRL", "#000000"),
-    "SnAp(n=2)": Look("SnAp-2", ""),
-    "BPTT(window=10)": Look("BPTT, window 10", "#2f9e77"),
-    "BPTT(window=3)": Look("BPTT, window 3", "#2f9e77", dashes="--"),
-    "BPTT(window=1)": Look("BPTT, window 1", "#2f9e77", dashes=":"),
-    "TruncatedBPTT(window=10, carries=False)": Look("truncated, blocks of 10", ""),
-    "SnAp": Look("SnAp-1", "#23408f"),
-    "EProp(autapse=False)": Look("e-prop", ""),
-    "RFLO": Look("RFLO", "#3b7dd8"),
-    "EProp(autapse=False, feedback=random)": Look("e-prop, random feedback", ""),
-    "RFLO(feedback=random)": Look("RFLO, random feedback", "#3b7dd8", dashes=":"),
-    "EligibilityTrace(decay=0.5)": Look("trace, decay 0.5", ""),
-    "KeRNL": Look("KeRNL", "#e08a1e"),
-    "DNI": Look("DNI", "#c2478f"),
-    "UORO": Look("UORO", "#e86a4c"),
-    "KFRTRL": Look("KF-RTRL", "#e86a4c", dashes="--"),
-    "ReverseKFRTRL": Look("reverse KF-RTRL", ""),
-    "NodePerturbation": Look("node perturbation", "#808080"),
-    "ForwardErrors": Look("forward errors", ""),
-    "EligibilityRatio(multiplier=safeguarded)": Look("eligibility ratio", ""),
-    "ForwardDeltaX": Look("delta-x, forward", ""),
-    "SlopelessDeltaX": Look("delta-x, behind the slope", ""),
+_CURVES = {
+    "RTRL": ("#000000", "-"),
+    "SnAp": ("#23408f", "-"),
+    "RFLO": ("#3b7dd8", "-"),
+    "RFLO(feedback=random)": ("#3b7dd8", ":"),
+    "BPTT(window=10)": ("#2f9e77", "-"),
+    "BPTT(window=3)": ("#2f9e77", "--"),
+    "BPTT(window=1)": ("#2f9e77", ":"),
+    "KeRNL": ("#e08a1e", "-"),
+    "DNI": ("#c2478f", "-"),
+    "UORO": ("#e86a4c", "-"),
+    "KFRTRL": ("#e86a4c", "--"),
+    "NodePerturbation": ("#808080", "-"),
 }
-"""By rule; those with a colour have a curve over the gain."""
 
 
 class Setting(sweep.Setting):
@@ -151,15 +140,19 @@ def _gradients(setting, rule, params, batch, state):
 
 def measure(setting, shared):
     """Compare one rule with exact backpropagation on the way of the training."""
-    cell, _ = _network(setting)
+    (cell, task), key, batch = _network(setting), shared["key"], shared["batch"]
     words = {"random": shared["feedback"], "safeguarded": rnnjax.decks.ratios.Safeguarded()}
-    rule = rnnjax.rules.named(setting.rule, words)
+    rules = rnnjax.rules
+    rule = rules.named(setting.rule, words)
+    learns = isinstance(rule, rules.KeRNL | rules.DNI)
 
     def at_update(at):
         params, exact = at
-        state = _taught(setting, rule, params, shared["key"])
-        own = _gradients(setting, rule, params, shared["batch"], state)
-        silent = rnnjax.probes.is_silent(cell, None, params, shared["batch"])["is_silent"]
+        state = rule.init(cell, params, batch, key)
+        if learns:
+            state = rules.taught(rule, cell, task, params, key, n_sequences=setting.n_taught)
+        own = _gradients(setting, rule, params, batch, state)
+        silent = rnnjax.probes.is_silent(cell, None, params, batch)["is_silent"]
         return _compare(own, exact, silent, setting.n_h**2)
 
     seen = jax.lax.map(at_update, (shared["params"], shared["exact"]))
@@ -184,19 +177,6 @@ def _compare(own, exact, silent, n_W):
     }
 
 
-def _taught(setting, rule, params, key):
-    """The rule's state once it has learned what it can about the network, which stands still."""
-    cell, task = _network(setting)
-    state = rule.init(cell, params, task.sample(key), key)
-    if not isinstance(rule, (rnnjax.rules.KeRNL, rnnjax.rules.DNI)):
-        return state
-
-    def one(state, key):
-        return rule(cell, task.loss, params, task.sample(key), state).state, None
-
-    return jax.lax.scan(one, state, jax.random.split(key, setting.n_taught))[0]
-
-
 def pairwise(cube):
     """The cosine of the gradients of every pair of rules, dims rule and other."""
     direction = cube["direction"]
@@ -215,7 +195,8 @@ def figure(cube):
     upper.colorbar(_draw_matrices(matrix, lags, last), ax=lags, label="cosine", shrink=0.9)
     curves = figures.curves(
         panels, last["mean_cosine"].median("seed"), over="gain", each="rule", panels="activation",
-        looks={rule: look for rule, look in _LOOKS.items() if look.colour}, level=0,
+        looks={rule: Look(rule_label(rule), *look[:1], dashes=look[1])
+               for rule, look in _CURVES.items()}, level=0,
         line={"linewidth": 1.1}, xscale="log", xlabel="gain $g$", ylim=(-0.15, 1.05),
         ylabel="cosine with exact gradient",
     )  # fmt: skip
@@ -233,19 +214,16 @@ def _draw_matrices(matrix, lags, last):
     above = last["gain"].values[last["gain"].values > 1]
     gain = above.min() if above.size else last["gain"].values[-1]
     sheet = last.sel(activation=activation, gain=gain)
-    words = {rule: look.label for rule, look in _LOOKS.items()}
+    words = {rule: rule_label(rule) for rule in last["rule"].values.tolist()}
     figures.matrix(
         matrix, pairwise(sheet).median("seed"), rows="rule", columns="other", row_words=words,
         column_words=words,
     )  # fmt: skip
     title = f"cosine of every pair of gradients\n{activation}, gain {gain:.3g}, means over draws"
     matrix.set_title(title, fontsize=7.5)
-    first = sheet["first_lag"].values
-    ends = [*first[1:], None]
-    spans = {
-        a: f"{a}" if b == a + 1 else f"{a}-{b - 1}" if b else f"{a} on"
-        for a, b in zip(first, ends, strict=True)
-    }
+    lags_of = sheet["first_lag"].values.tolist()
+    spans = {a: f"{a}-{b - 1}" if b > a + 1 else f"{a}" for a, b in itertools.pairwise(lags_of)}
+    spans[lags_of[-1]] = f"{lags_of[-1]} on"
     image = figures.matrix(
         lags, sheet["cosine_by_lag"].median("seed"), rows="rule", columns="first_lag",
         row_words={}, column_words=spans, xlabel="lag of use (steps)",
@@ -255,16 +233,6 @@ def _draw_matrices(matrix, lags, last):
         panel.tick_params(axis="x", rotation=90)
         panel.tick_params(labelsize=6)
     return image
-
-
-def _pairs(*pairs, **more):
-    """Cases of two rules with their words."""
-    return [{"one": a, "two": b, "a": _LOOKS[a].label, "b": _LOOKS[b].label, **more}
-            for a, b in pairs]  # fmt: skip
-
-
-def _rules(*rules, **more):
-    return [{"rule": rule, "words": _LOOKS[rule].label, **more} for rule in rules]
 
 
 def _both(cube, one, two):
@@ -285,7 +253,8 @@ def _at_once(one):
     return (1 - at_0).median() if one.setting.edges[1] == 1 else np.nan
 
 
-def _nothing_beyond(one, window):
+def _nothing_beyond(one, rule):
+    window = names.parsed(rule).fields["window"]
     beyond = one["log_norm_by_lag"].where(one["first_lag"] >= window, drop=True)
     return np.isneginf(beyond).mean() if beyond.size else 1.0
 
@@ -296,25 +265,30 @@ def _in_errors(one):
     return (np.exp(log_ratio) * one.setting.n_draws**0.5).median()
 
 
-_EQUAL = Row("{a} and {b}: 1 - cosine, largest of all cells", _largest_angle, equals=0,
-             tolerance=1e-4, when=_both)  # fmt: skip
 CLAIMS = (
-    Group((_EQUAL,), for_each=_pairs(("RTRL", "BPTT"), ("SnAp(n=2)", "BPTT")),
-          source="exact rules, float32 rounding"),
-    Group((_EQUAL,), for_each=_pairs(("RFLO", "EProp(autapse=False)")),
-          source="on a leaky network the two are one rule"),
-    Row("{words}: 1 - cosine at lag 0, median", _at_once, equals=0, tolerance="tolerance",
-        for_each=_rules("SnAp", "RFLO", tolerance=1e-4) + _rules("KeRNL", tolerance=0.3),
+    Row(lambda cube, one, two: f"{rule_label(one)} and {rule_label(two)}: 1 - cosine, largest of "
+        "all cells", _largest_angle, equals=0, tolerance=1e-4, when=_both, source="{why}",
+        for_each=({"one": "RTRL", "two": "BPTT", "why": "exact rules, float32 rounding"},
+                  {"one": "SnAp(n=2)", "two": "BPTT", "why": "exact rules, float32 rounding"},
+                  {"one": "RFLO", "two": "EProp(autapse=False)",
+                   "why": "on a leaky network the two are one rule"})),
+    Row(lambda one, rule: f"{rule_label(rule)}: 1 - cosine at lag 0, median", _at_once, equals=0,
+        tolerance="tolerance",
+        for_each=({"rule": "SnAp", "tolerance": 1e-4}, {"rule": "RFLO", "tolerance": 1e-4},
+                  {"rule": "KeRNL", "tolerance": 0.3}),
         source="D_t meets g_t without a Jacobian between; only KeRNL's learned A changes it"),
-    Row("{words}: share of windows beyond it with a gradient of exactly 0", _nothing_beyond,
-        equals=1, source="the gradient along a lag of at least the window is exactly 0",
-        for_each=[case for K in (1, 3, 10) for case in _rules(f"BPTT(window={K})", window=K)]),
-    Row("{words}: |mean of draws - exact| in standard errors, median", _in_errors, equals=1,
-        tolerance=0.5, for_each=_rules("UORO", "KFRTRL", "ReverseKFRTRL"),
+    Row(lambda one, rule: f"{rule_label(rule)}: share of windows beyond it with a gradient of "
+        "exactly 0", _nothing_beyond, equals=1,
+        for_each={"rule": ("BPTT(window=1)", "BPTT(window=3)", "BPTT(window=10)")},
+        source="the gradient along a lag of at least the window is exactly 0"),
+    Row(lambda one, rule: f"{rule_label(rule)}: |mean of draws - exact| in standard errors, median",
+        _in_errors, equals=1, tolerance=0.5, for_each={"rule": ("UORO", "KFRTRL", "ReverseKFRTRL")},
         source="unbiased: the mean over all sign sequences is RTRL"),
-    Row("cosine with the exact gradient: {a} above {b}, median gap", _gap, at_least=0, when=_both,
-        for_each=_pairs(("SnAp", "UORO"), ("BPTT(window=3)", "BPTT(window=1)"),
-                        ("RFLO", "RFLO(feedback=random)")),
+    Row(lambda cube, one, two: f"cosine with the exact gradient: {rule_label(one)} above "
+        f"{rule_label(two)}, median gap", _gap, at_least=0, when=_both,
+        for_each=({"one": "SnAp", "two": "UORO"},
+                  {"one": "BPTT(window=3)", "two": "BPTT(window=1)"},
+                  {"one": "RFLO", "two": "RFLO(feedback=random)"}),
         source="the order of Marschall, Cho and Savin 2020, who give no numbers"),
     Row("undefined cosines without a reason",
         lambda cube: (~np.isfinite(cube["cosine"]) & (cube["reason"] == 0)).sum(), equals=0,

@@ -14,7 +14,6 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
            Mathematics and Statistics, 2022 (spectra while learning). Here T = 30 and Adam.
 """
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -23,24 +22,17 @@ from pydantic import Field, PositiveFloat, PositiveInt
 import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
-from rnnjax.figures import BLACK, BLUE, VERMILION, Look
+from rnnjax.figures import BLUE, VERMILION, Look, rule_label
 from rnnjax.lazy import jax, jnp, matplotlib, optax
 from rnnjax.reductions import largest, median
 from rnnjax.sweep import RuleName, Traced, Variable
 
 _PASCANU = "Pascanu, Mikolov and Bengio 2013"
 _SETTLING = 50  # steps of the long sequence that are not counted
-_LONG_ENOUGH = 500  # updates from which claims on learning are made
 _TRUNCATED = "BPTT(window=3)"
-_RULES = {
-    "RTRL": Look("RTRL", BLACK),
-    "UORO": Look("UORO, mean", "#2f9e77"),
-    "SnAp": Look("SnAp-1", "#e08a1e"),
-    "EProp(autapse=False)": Look("e-prop", "#c2478f"),
-    _TRUNCATED: Look("BPTT, 3 steps", "#23408f"),
-}
+_RULES = {"RTRL": "#000000", "UORO": "#2f9e77", "SnAp": "#e08a1e",
+          "EProp(autapse=False)": "#c2478f", _TRUNCATED: "#23408f"}  # fmt: skip
 _CELLS = {"vanilla": Look("tanh", BLUE), "lstm": Look("LSTM", VERMILION)}
-_COLOURS = {look.label: look.colour for look in _CELLS.values()}
 
 
 class Setting(sweep.Setting):
@@ -48,9 +40,7 @@ class Setting(sweep.Setting):
 
     cell: Literal["vanilla", "lstm"] = "vanilla"
     seed: Traced[int] = 0
-    n_state: int = Field(
-        24, ge=2, description="state entries, even; an LSTM has half as many cells"
-    )
+    n_state: int = Field(24, ge=2, description="state entries, even; two a cell of an LSTM")
     gain: PositiveFloat = Field(0.8, description="of the recurrent weights at the start")
     length: int = Field(30, ge=10, description="steps T of the temporal order")
     n_frames: PositiveInt = Field(16, description="looks at the network")
@@ -97,10 +87,9 @@ def variables(setting):
 
 def _network(setting):
     """Return the cell and the task."""
-    task, n = rnnjax.tasks.TemporalOrder(setting.length), setting.n_state
-    if setting.cell == "lstm":
-        return rnnjax.LSTM(task.n_x, n // 2, task.n_y, gain=setting.gain), task
-    return rnnjax.Vanilla(task.n_x, n, task.n_y, gain=setting.gain), task
+    task, is_lstm = rnnjax.tasks.TemporalOrder(setting.length), setting.cell == "lstm"
+    kind, n = rnnjax.LSTM if is_lstm else rnnjax.Vanilla, setting.n_state // (1 + is_lstm)
+    return kind(task.n_x, n, task.n_y, gain=setting.gain), task
 
 
 def shared(setting):
@@ -132,13 +121,14 @@ def measure(setting, shared):
         every=setting.every, params=shared["params"],
         passengers={name: rule for name, rule in rules.items() if rule.stochastic},
     )  # fmt: skip
-    loss = jnp.mean(training.loss.reshape(setting.n_frames, setting.every), axis=1)
-    return {**training.probes, "loss": loss}
+    return {**training.probes, "loss": jnp.mean(training.loss.reshape(-1, setting.every), axis=1)}
 
 
 def _frame(setting, shared, cell, loss, params, batch):
     """Look once at a network."""
     probes, test, along = rnnjax.probes, shared["test"], (cell, None, params, shared["long"])
+    at_rest = jax.jacfwd(lambda h: cell.step(params, h, jnp.zeros(cell.n_x)))
+    W = params.W if setting.cell == "vanilla" else at_rest(jnp.zeros(setting.n_state))
 
     def outputs(batch):
         return rnnjax.outputs(cell, params, batch.x)[-1]
@@ -151,39 +141,29 @@ def _frame(setting, shared, cell, loss, params, batch):
 
     log_norm, log_readout = (jnp.mean(a, axis=0) for a in jax.vmap(of_one)(shared["seen"]))
     half = probes.log_singular_values(cell, None, params, batch, every=setting.length // 2)
-    values = half["log_singular_values"][0]
-    right = jnp.argmax(jax.vmap(outputs)(test), -1) == jnp.argmax(test.y[:, -1], -1)
+    values, answers = half["log_singular_values"][0], jax.vmap(outputs)(test)
     return {
-        "accuracy": jnp.mean(right),
+        "accuracy": jnp.mean(jnp.argmax(answers, -1) == jnp.argmax(test.y[:, -1], -1)),
         "exponents": probes.lyapunov_spectrum(*along, n_discarded=_SETTLING)["exponents"],
         **probes.mean_log_det(*along, n_discarded=_SETTLING),
         "log_norm": log_norm,
         "log_readout": log_readout,
         "horizon": jnp.minimum(rnnjax.analysis.horizon(log_norm, 1.0), setting.length),
-        "log_radius": rnnjax.matrices.log_spectral_radius(_at_rest(cell, params)),
+        "log_radius": rnnjax.matrices.log_spectral_radius(W),
         "log_condition": values[0] - values[-1],
         "participation": rnnjax.matrices.participation_ratio(values),
         "turn": probes.leading_directions(cell, None, params, batch)["angle"],
     }
 
 
-def _at_rest(cell, params):
-    """Return W of a vanilla network, or the Jacobian of an LSTM at rest."""
-    if isinstance(cell, rnnjax.Vanilla):
-        return params.W
-    rest = jnp.zeros_like(cell.initial_state())
-    return jax.jacfwd(lambda h: cell.step(params, h, jnp.zeros(cell.n_x)))(rest)
-
-
 def _cosines(setting, rules, states, at):
     """Return the cosine of every rule's gradient, mean over draws, with the exact one, (rule,)."""
     cell, _, params, batch = at
-    gradient = rnnjax.rules.recurrent_gradient
-    exact, found = gradient(rnnjax.BPTT(), *at, ()), []
+    gradient, found = rnnjax.rules.recurrent_gradient, []
     for name, rule in rules.items():
         state = states[name] if name in states else rule.init(cell, params, batch, None)
         draws = gradient(rule, *at, state, n_draws=setting.n_draws if rule.stochastic else 1)
-        found.append(rnnjax.analysis.versus(draws, exact)["cosine"])
+        found.append(rnnjax.analysis.versus(draws, gradient(rnnjax.BPTT(), *at, ()))["cosine"])
     return jnp.stack(found)
 
 
@@ -194,11 +174,16 @@ def figure(cube):
     heights = [1.35 * len(cells), 5.2]
     drawn = matplotlib.figure.Figure(figsize=(figures.PAGE_WIDTH, sum(heights)))
     # Two parts, so that the columns of neither follow those of the other.
-    film, curves = drawn.subfigures(2, 1, height_ratios=heights)
+    film, below = drawn.subfigures(2, 1, height_ratios=heights)
     strips = film.subplots(len(cells), len(frames), squeeze=False)
+    words = {"xlabel": "lag (steps); grey: exponents (nat/step, upper axis)",
+             "ylabel": r"$\log_{10}\|\mathrm{d}L/\mathrm{d}h\|$"}  # fmt: skip
     for name, strip in zip(cells, strips, strict=True):
-        _draw_strip(strip, cube.sel(cell=name).isel(update=frames), _CELLS[name].label)
-    panels = list(curves.subplots(2, 3).flat)
+        one = cube.sel(cell=name).isel(update=frames)
+        norms = (one["log_norm"] - one["log_norm"].isel(lag=0)).median("seed") / np.log(10)
+        figures.film_strip(strip, norms, over="lag", frames="update", look=_CELLS[name],
+                           behind=one["exponents"].median("seed"), **words)  # fmt: skip
+    panels = list(below.subplots(2, 3).flat)
     if len(cells) == 1:
         panels.pop(4).remove()
     _draw_curves(panels, cube, cells)
@@ -206,90 +191,38 @@ def figure(cube):
     return drawn
 
 
-def _draw_strip(strip, one, words):
-    """Draw the transport of gradients by lag, with the exponents behind it, frame by frame."""
-    norms = (one["log_norm"] - one["log_norm"].isel(lag=0)).median("seed") / math.log(10)
-    exponents = one["exponents"].median("seed").transpose("update", "index").values
-    low, high, least = float(norms.min()) - 0.3, float(norms.max()) + 0.3, exponents.min()
-    for i, (ax, update) in enumerate(zip(strip, one["update"].values, strict=True)):
-        above = ax.twiny()
-        levels = np.linspace(high, low, exponents.shape[1])
-        above.hlines(levels, least, exponents[i], color="#c8c8c8", linewidth=1.2, zorder=0)
-        above.set_xlim(least, 0.5)
-        above.tick_params(labelsize=6, colors="#808080", pad=1, length=2)
-        ax.set_zorder(above.get_zorder() + 1)
-        ax.patch.set_visible(False)
-        ax.plot(one["lag"], norms.sel(update=update), color=_COLOURS[words], linewidth=1.6)
-        figures.level(ax, y=0, color="black", dashes=":")
-        ax.set(ylim=(low, high), xlim=(0, one["lag"][-1]))
-        ax.tick_params(labelsize=6, pad=1, length=2, labelleft=i == 0)
-        told = f"{'' if i else 'update '}{update}"
-        ax.text(0.96, 0.94, told, transform=ax.transAxes, fontsize=7, ha="right", va="top")
-    strip[0].set_ylabel(rf"{words}: $\log_{{10}}\|\mathrm{{d}}L/\mathrm{{d}}h\|$", fontsize=7)
-    strip[len(strip) // 2].set_xlabel("lag (steps); grey: exponents (nat/step, upper axis)")
-
-
 def _draw_curves(panels, cube, cells):
-    def of_cells(ax, values, words, dashed=None):
-        figures.curves(ax, values, band="seed", ylabel=words, **over, each="cell", looks=_CELLS)
-        if dashed is not None:
-            figures.curves(ax, median(dashed), ylabel=words, line={"linestyle": "--"}, **over,
-                           each="cell", looks=_CELLS)  # fmt: skip
-
     over = {"over": "update", "xlabel": "updates"}
+    each = {**over, "each": "cell", "looks": _CELLS}
     turn = 10 * cube["turn"].isel(turn_lag=slice(-5, None)).mean("turn_lag")
+    leading, radius = cube["exponents"].isel(index=0), cube["log_radius"]
     accuracy, growth, horizon, *of_rules, product = panels
-    of_cells(accuracy, cube["accuracy"], "test accuracy")
-    of_cells(growth, cube["exponents"].isel(index=0), "nat/step", dashed=cube["log_radius"])
-    of_cells(horizon, cube["horizon"], "horizon (lags)")
-    of_cells(product, cube["participation"], "of the Jacobian product", dashed=turn)
+    for panel, words, solid, dashed, *told in (
+        (accuracy, "test accuracy", cube["accuracy"], None),
+        (growth, "nat/step", leading, radius, r"$\lambda_1$", r"$\ln \rho$"),
+        (horizon, "horizon (lags)", cube["horizon"], None),
+        (product, "of the Jacobian product", cube["participation"], turn, "directions left open",
+         "10 x turn (rad)"),
+    ):  # fmt: skip
+        figures.curves(panel, solid, band="seed", ylabel=words, **each)
+        if dashed is not None:
+            figures.curves(panel, median(dashed), ylabel=words, line={"linestyle": "--"}, **each)
+            looks = map(Look, told, ["#606060"] * 2, [""] * 2, ["-", "--"])
+            panel.legend(handles=[look.handle() for look in looks], fontsize=6, loc="best")
     figures.level(growth, y=0, color="black", dashes=":")
-    for ax, name in zip(of_rules, cells, strict=True):
-        figures.curves(ax, median(cube["cosine"].sel(cell=name)), each="rule", looks=_RULES, **over,
-                       ylabel=f"cosine with BPTT, {_CELLS[name].label}", ylim=(-0.3, 1.05))  # fmt: skip
-    solid, dashed = (r"$\lambda_1$", "directions left open"), (r"$\ln \rho$", "10 x turn (rad)")
-    for ax, *words in zip((growth, product), solid, dashed, strict=True):
-        looks = map(Look, words, ["#606060"] * 2, [""] * 2, ["-", "--"])
-        ax.legend(handles=[look.handle() for look in looks], fontsize=6, loc="best")
-    for ax in (accuracy, of_rules[0]):
-        ax.legend(fontsize=6, loc="best")
+    looks = {rule: Look(rule_label(rule), colour) for rule, colour in _RULES.items()}
+    for panel, name in zip(of_rules, cells, strict=True):
+        words = f"cosine with BPTT, {_CELLS[name].label}"
+        figures.curves(panel, median(cube["cosine"].sel(cell=name)), each="rule", looks=looks,
+                       ylabel=words, ylim=(-0.3, 1.05), **over)  # fmt: skip
+    for panel in (accuracy, of_rules[0]):
+        panel.legend(fontsize=6, loc="best")
 
 
-def _change(values):
-    """Return the value at the last look minus that at the first one."""
-    return values.isel(update=-1) - values.isel(update=0)
-
-
-def _of_determinants(cube):
-    gap = abs(cube["exponents"].sum("index") - cube["mean_log_det"])
-    return largest(gap) / cube.sizes["index"]
-
-
-_LEARNING = Group((
-    Row("{cell}: test accuracy at the end",
-        lambda one: one["accuracy"].isel(update=-1).median(), at_least=0.9),
-    Row("{cell}: horizon at the end over that at the start",
-        lambda one: (one["horizon"].isel(update=-1) / one["horizon"].isel(update=0)).median(),
-        at_least=1.5),
-    Row("{cell}: |lambda_1| at the end minus at the start, nat/step",
-        lambda one: _change(abs(one["exponents"].isel(index=0))).median(), at_most=-0.05),
-    Group((
-        Row("{cell}: spectral radius at the end, least of all seeds",
-            lambda one: np.exp(one["log_radius"].isel(update=-1)).min(), at_least=1,
-            source=f"{_PASCANU}: solutions have a radius above 1"),
-        Row("{cell}: spectral radius at the end minus at the start, least",
-            lambda one: _change(np.exp(one["log_radius"])).min(), at_least=0,
-            source=f"{_PASCANU}: more memory goes with a larger spectral radius"),
-    ), when=lambda one, cell: cell == "vanilla",
-        reproduces=f"{_PASCANU}, memory and spectral radius"),
-    Row("{cell}: cosine of BPTT over 3 steps, change from start to end",
-        lambda one: _change(one["cosine"].median("seed")), at={"rule": _TRUNCATED}, at_most=-0.1),
-), for_each="cell", when=lambda one: one["update"].values[-1] >= _LONG_ENOUGH,
-    source=f"{_PASCANU}: memory has to be built; the margin was set before the sweep ran",
-)  # fmt: skip
 CLAIMS = (
-    Row("sum of all exponents minus mean ln |det J|, nat/step, worst", _of_determinants,
-        equals=0, tolerance=1e-4,
+    Row("sum of all exponents minus mean ln |det J|, nat/step, worst",
+        lambda cube: largest(abs(cube["exponents"].sum("index") - cube["mean_log_det"]))
+        / cube.sizes["index"], equals=0, tolerance=1e-4,
         source="exact for any QR decomposition; float32, per entry of the state"),
     Row("ln ||dL/dh|| at lag 0 minus that of V^T dl/dy, worst",
         lambda cube: largest(abs(cube["log_norm"].sel(lag=0) - cube["log_readout"])),
@@ -297,5 +230,27 @@ CLAIMS = (
     Row("RTRL: cosine with BPTT minus 1, worst of all updates",
         lambda one: largest(abs(one["cosine"] - 1)), at={"rule": "RTRL"},
         equals=0, tolerance=1e-5, source="RTRL is exact (Williams, Zipser 1989)"),
-    _LEARNING,
+    # Before the first and after the last update of a training that is long enough.
+    Group((
+        Row("{cell}: test accuracy at the end",
+            lambda one: one["accuracy"].isel(update=-1).median(), at_least=0.9),
+        Row("{cell}: horizon at the end over that at the start",
+            lambda one: (one["horizon"].isel(update=-1) / one["horizon"].isel(update=0)).median(),
+            at_least=1.5),
+        Row("{cell}: |lambda_1| at the end minus at the start, nat/step",
+            lambda one: abs(one["exponents"].isel(index=0)).diff("update").median(), at_most=-0.05),
+        Group((
+            Row("{cell}: spectral radius at the end, least of all seeds",
+                lambda one: np.exp(one["log_radius"].isel(update=-1)).min(), at_least=1,
+                source=f"{_PASCANU}: solutions have a radius above 1"),
+            Row("{cell}: spectral radius at the end minus at the start, least",
+                lambda one: np.exp(one["log_radius"]).diff("update").min(), at_least=0,
+                source=f"{_PASCANU}: more memory goes with a larger spectral radius"),
+        ), when=lambda one, cell: cell == "vanilla",
+            reproduces=f"{_PASCANU}, memory and spectral radius"),
+        Row("{cell}: cosine of BPTT over 3 steps, change from start to end", at_most=-0.1,
+            value=lambda one: one["cosine"].median("seed").diff("update"), at={"rule": _TRUNCATED}),
+    ), for_each="cell", part=lambda one: one.isel(update=[0, -1]),
+        when=lambda one: one["update"].values[-1] >= 500,
+        source=f"{_PASCANU}: memory has to be built; the margin was set before the sweep ran"),
 )  # fmt: skip

@@ -9,10 +9,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 PACKAGE = Path(__file__).resolve().parent
 Kind = Literal["rules", "tasks", "cells", "weights"]
@@ -41,8 +40,7 @@ def _activations_assigned(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A class or function of the package that a config may name.
 
     Attributes:

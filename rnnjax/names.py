@@ -27,14 +27,13 @@ from rnnjax.errors import one_of, shown
 _LONGEST = 500  # characters
 
 
-@dataclasses.dataclass(frozen=True)
-class Word:
+class Word(str):
     """A bare word in place of a literal, such as the name of an activation."""
 
-    word: str
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return self.word
+        return str(self)
 
 
 class Call(NamedTuple):
@@ -100,8 +99,8 @@ def checked(kind: Kind, text: str, words: Collection[str] = ()) -> str:
     entry = _entry(kind, call)
     for field, value in call.fields.items():
         known = (*words, *(_WORDS[field]() if kind == "cells" and field in _WORDS else ()))
-        if isinstance(value, Word) and value.word not in known:
-            told = one_of(value.word, known) if known else f"expected a literal, got {value}"
+        if isinstance(value, Word) and value not in known:
+            told = one_of(value, known) if known else f"expected a literal, got {value}"
             raise ValueError(f"{call}: {field}: {told}")
     if "jax" in sys.modules:
         _check_ranges(entry, call)
@@ -174,7 +173,7 @@ def built(
     if not entry.is_class:
         return named
     values = {
-        field: meaning(field, value.word) if meaning and isinstance(value, Word) else value
+        field: meaning(field, value) if meaning and isinstance(value, Word) else value
         for field, value in call.fields.items()
     }
     given = {**values, **fields}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rnnjax.figures.curve_panels import curves
     from rnnjax.figures.dots import dot_rows, scatter
     from rnnjax.figures.edges import cell_edges
+    from rnnjax.figures.film import film_strip
     from rnnjax.figures.frame import Frame
     from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
     from rnnjax.figures.looks import (
@@ -68,6 +69,7 @@ __all__ = [
     "curves",
     "direct_labels",
     "dot_rows",
+    "film_strip",
     "handles",
     "heat_map",
     "letter_panels",

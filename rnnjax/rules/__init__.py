@@ -17,6 +17,7 @@ from rnnjax.rules.recurrent_weights import gradient_by_lag, recurrent_gradient
 from rnnjax.rules.rflo import RFLO
 from rnnjax.rules.rtrl import RTRL
 from rnnjax.rules.snap import SnAp
+from rnnjax.rules.taught import taught
 from rnnjax.rules.teacher_forcing import TeacherForcing
 from rnnjax.rules.truncated_bptt import TruncatedBPTT
 from rnnjax.rules.uoro import UORO
@@ -45,4 +46,5 @@ __all__ = [
     "random_feedback",
     "recurrent_gradient",
     "state_bytes",
+    "taught",
 ]

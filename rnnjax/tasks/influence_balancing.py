@@ -10,6 +10,7 @@ online recurrent optimization, ICLR 2018. Closed forms are in `rnnjax.theory.inf
 import jax.numpy as jnp
 
 from rnnjax import fields
+from rnnjax.ranges import COUNT, arguments
 from rnnjax.types import Array, Batch
 
 
@@ -53,6 +54,7 @@ class InfluenceChain:
         return h[:1]
 
 
+@arguments(n_steps=COUNT)
 def resting_then(window: Array | int, n_steps: int) -> Batch:
     """Return one sequence: some steps of rest, then `window` steps, with the loss at the end.
 

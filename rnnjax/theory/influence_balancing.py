@@ -132,6 +132,65 @@ def descend(
     return np.array(thetas)
 
 
+def path(
+    window: int,
+    n_updates: int,
+    learning_rate: float,
+    start: float,
+    n_units: int | None,
+    n_states: int,
+    n_positive: int,
+) -> NDArray[np.float64]:
+    """Return theta after 0, 1, .. updates, equation (5), by a rule with a short memory.
+
+    Args:
+      window: K.
+      n_updates: their number.
+      learning_rate: rate.
+      start: theta before the first update.
+      n_units: units whose influence is kept from step to step; None for the last K steps alone.
+      n_states: n.
+      n_positive: N_+.
+
+    Returns:
+      (n_updates + 1,).
+    """
+    network = n_states, n_positive
+    if n_units is None:
+        seen = np.full(n_updates, float(sensitivity(window, *network)))
+    else:
+        seen = seen_in_carried_memory(n_units, window, n_updates, *network)
+    return descend(seen, window, learning_rate, start, *network)
+
+
+_OF_PAPER = (23, 10, 0.5, 1e-4)  # n, N_+, theta_0 and the learning rate
+_UPDATES = (1, 100, 1000, 3000)
+_THETAS = {
+    ("BPTT", 1): ((0.49995, 1e-7), (0.502425, 1e-6), (0.944109, 1e-6), (3.259685, 1e-6)),
+    ("BPTT", 10): ((0.495, 1e-7), (0.948065, 1e-6), (177.79, 0.005), (1.40e7, 5e4)),
+    ("BPTT", 100): ((0.4976, 1e-7), (0.298149, 1e-6), (-0.148569, 1e-6), (-0.166653, 1e-6)),
+    ("RTRL", 1): ((0.49995, 1e-7), (0.172353, 1e-6), (-0.165803, 1e-6), (-0.16666667, 1e-8)),
+}
+
+
+def published(
+    n_states: int, n_positive: int, start: float, learning_rate: float
+) -> list[dict[str, str | int | float]]:
+    """Return what the code released with Vicol et al. 2021 gives, run in NumPy.
+
+    Returns:
+      dicts of ``rule``, ``window``, ``update``, ``theta`` after that update and its ``tolerance``;
+      none for another network than that of the paper.
+    """
+    if (n_states, n_positive, start, learning_rate) != _OF_PAPER:
+        return []
+    return [
+        {"rule": rule, "window": K, "update": update, "theta": theta, "tolerance": tolerance}
+        for (rule, K), row in _THETAS.items()
+        for update, (theta, tolerance) in zip(_UPDATES, row, strict=True)
+    ]
+
+
 def output_variance(n_states: int) -> float:
     """Return the variance of s[1] when every state gets noise of variance 1 at every step."""
     A = 0.5 * (np.eye(n_states) + np.eye(n_states, k=1))

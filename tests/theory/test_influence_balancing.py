@@ -96,3 +96,13 @@ def test_variance_of_the_output_is_the_sum_of_squares_over_lags():
 def test_networks_without_an_optimum_are_refused(network):
     with pytest.raises(ValueError, match="n_positive: expected"):
         theory.signs(*network)
+
+
+def test_the_published_thetas_are_those_of_the_recursion():
+    found = theory.published(*NETWORK, 0.5, 1e-4)
+    assert len(found) == 16
+    for one in found:
+        kept = {"BPTT": None, "RTRL": 23}[one["rule"]]
+        thetas = theory.path(one["window"], one["update"], 1e-4, 0.5, kept, *NETWORK)
+        assert thetas[-1] == pytest.approx(one["theta"], abs=one["tolerance"])
+    assert not theory.published(23, 9, 0.5, 1e-4)

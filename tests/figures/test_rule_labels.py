@@ -1,0 +1,32 @@
+"""The words of rules: every rule has some, and those of claims stay as they are."""
+
+import pytest
+
+from rnnjax import catalog
+from rnnjax.figures import rule_label
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("BPTT", "BPTT"),
+        ("BPTT(window=3)", "BPTT, window 3"),
+        ("SnAp", "SnAp-1"),
+        ("SnAp(n=20)", "SnAp-20"),
+        ("KFRTRL", "KF-RTRL"),
+        ("ReverseKFRTRL", "reverse KF-RTRL"),
+        ("KeRNL", "KeRNL"),
+        ("NodePerturbation(sigma=0.01)", "node perturbation, sigma 0.01"),
+        ("EProp(autapse=False)", "e-prop"),
+        ("RFLO(feedback=random)", "RFLO, random feedback"),
+        ("EligibilityTrace(decay=0.5)", "eligibility trace, decay 0.5"),
+        ("TruncatedBPTT(window=10, carries=False)", "truncated BPTT, window 10"),
+    ],
+)
+def test_the_words_of_a_rule(name, words):
+    assert rule_label(name) == words
+
+
+def test_rules_have_words_of_their_own():
+    names = catalog.entries("rules")
+    assert len({rule_label(name) for name in names}) == len(names)
