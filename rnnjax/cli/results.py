@@ -30,7 +30,7 @@ from rnnjax.sweep.slices import slices
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rnnjax.figures import Claim
+    from rnnjax.claims import Claim
 
 
 def list_experiments() -> int:
