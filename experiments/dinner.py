@@ -17,6 +17,7 @@ Source:    Brandon Rohrer, How recurrent neural networks and long short-term mem
 import math
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -46,6 +47,7 @@ _INPUTS = ("calendar", "calendar and last night")
 _CELLS = ("one word", "vanilla", "GRU", "LSTM")
 _GATES = ("forget", "input", "output")
 _N_SHOWN = 20  # words
+_SHADES = {"limits": (0, 1), "colours": "viridis"}
 _DASHED = (0, (3, 1.5))
 # By kind of sentence; the rates are those of one who writes by the odds of single words.
 _MISTAKES = {
@@ -150,24 +152,22 @@ def measure(setting, shared):
 
 
 def _built_by_hand(setting):
-    found, gains = [], jnp.array(setting.gains)
-    for name in ("tanh", "sigmoid"):
-        f, rows = rnnjax.activation_named(name), [r for n, *r in _SQUASHINGS.values() if n == name]
-
-        def unrolled(row, gain, f=f):
-            steepness, bias, of_gain = row
-            b = bias + of_gain * gain
-            o, *rest = decks.by_hand.away(f, steepness * gain, b, setting.n_nights)
-            return o[:, :_N_UNROLLED], *rest
-
-        over_gains = jax.vmap(unrolled, (None, 0))
-        found.append(jax.vmap(over_gains, (0, None))(jnp.array(rows), gains))
-    o, log_margin, forgotten = (jnp.concatenate(parts) for parts in zip(*found, strict=True))
+    gains, found = jnp.array(setting.gains), []
+    for name, *row in _SQUASHINGS.values():
+        of_gain = partial(_away, setting, rnnjax.activation_named(name), *row)
+        found.append(jax.vmap(of_gain)(gains))
+    (o, *_), log_margin, forgotten = zip(*found, strict=True)  # of tanh, which is the first one
+    late_nights = coordinates(setting)["late_night"] - 1
     return {
-        "prediction": o[list(_SQUASHINGS).index("tanh(kz)")],
-        "log_margin": log_margin[..., coordinates(setting)["late_night"] - 1],
-        "forgotten": forgotten,
+        "prediction": o[:, :, :_N_UNROLLED],
+        "log_margin": jnp.stack(log_margin)[..., late_nights],
+        "forgotten": jnp.stack(forgotten),
     }
+
+
+def _away(setting, activation, steepness, bias, of_gain, gain):
+    b = bias + of_gain * gain
+    return decks.by_hand.away(activation, steepness * gain, b, setting.n_nights)
 
 
 def _trained(setting, start, mean_loss):
@@ -204,32 +204,26 @@ def _on_dinners(setting, cell, start):
 def _on_calendar(setting, cell, start):
     """Train the dense network that one step of a recurrent network is."""
 
-    def answers(params, nights):
-        steps = jax.vmap(lambda x: cell.step(params, cell.initial_state(), x))(nights.x[:, 0])
-        return jax.vmap(lambda h: cell.readout(params, h))(steps)
-
     def of_inputs(yesterday):
         task = decks.DinnerCalendar(yesterday=yesterday)
-
-        def mean_loss(params, nights):
-            return jax.vmap(task.loss)(answers(params, nights), nights.y[:, 0]).mean()
-
         seen, nights = task.nights(every=7), task.nights()
-        params = _trained(setting, start, lambda params: mean_loss(params, seen))
-        said = jnp.argmax(answers(params, nights), -1)
-        return (said == jnp.argmax(nights.y[:, 0], -1)).mean(), mean_loss(params, nights)
+        params = _trained(setting, start, _mean_loss(cell, task, seen))
+        said = jnp.argmax(_outputs(cell, params, nights.x), -1)
+        right = said == jnp.argmax(nights.y, -1)
+        return right.mean(), _mean_loss(cell, task, nights)(params)
 
     accuracy, loss = jax.vmap(of_inputs)(jnp.array([0.0, 1.0]))
     return {"calendar_accuracy": accuracy, "calendar_loss": loss}
 
 
 def _on_book(setting, cells, starts, chances):
-    task = decks.ChildrensBook(n_sentences=3)
+    task, reading = decks.ChildrensBook(n_sentences=3), decks.reading
 
     def of_cell(name, limited=lambda params: params):
         mean_loss = _mean_loss(cells[name], task, task.every_text())
         params = _trained(setting, starts[name], lambda params: mean_loss(limited(params)))
-        return limited(params), _read_and_written(setting, cells[name], limited(params), chances)
+        params = limited(params)
+        return params, reading.read_and_written(cells[name], params, chances, setting.rarest)
 
     def of_plain(memory):
         return of_cell("vanilla", lambda params: params._replace(W=memory * params.W))[1]
@@ -238,27 +232,8 @@ def _on_book(setting, cells, starts, chances):
     plain = jax.vmap(of_plain)(jnp.array([0.0, 1.0]))
     (_, of_gru), (params, of_lstm) = of_cell("GRU"), of_cell("LSTM")
     found = jax.tree.map(lambda two, *one: jnp.stack([*two, *one]), plain, of_gru, of_lstm)
-    return {**found, "gate_value": _gates(cells["LSTM"], params, of_lstm["text"])}
-
-
-def _read_and_written(setting, cell, params, chances):
-    task = decks.ChildrensBook(n_sentences=4)
-    texts, stop = task.every_text(), task.n_x - 1
-    y = _outputs(cell, params, texts.x)
-    # The inputs are a full stop, X, "saw", a name, and so on.
-    X, after_verb = texts.x[:, 1::4], jax.nn.softmax(y[:, 2::4])
-    return {
-        "book_loss": jax.vmap(jax.vmap(task.loss))(y, texts.y).mean(),
-        "sees_itself": jnp.sum(X * after_verb, -1).mean(),
-        "text": rnnjax.scan.generate(cell, params, stop, chances, setting.rarest),
-    }
-
-
-def _gates(cell, params, text):
-    x = jax.nn.one_hot(text[:_N_SHOWN], cell.n_x)
-    h = rnnjax.unroll(cell, params, x).h_prev
-    gates = jax.vmap(lambda h, x: cell.gates(params, h, x))(h, x)
-    return jnp.stack([gates[name] for name in _GATES], 1)
+    shown = of_lstm["text"][:_N_SHOWN]
+    return {**found, "gate_value": reading.gates_along(cells["LSTM"], params, shown, _GATES)}
 
 
 def figure(cube):
@@ -278,23 +253,19 @@ def figure(cube):
     return frame.finished()
 
 
-def _shade(panel, x, rows):
-    """Numbers between 0 and 1 as a map, the first row on top."""
-    extent = (x[0] - 0.5, x[-1] + 0.5, len(rows) - 0.5, -0.5)
-    look = {"aspect": "auto", "interpolation": "none"}
-    return panel.imshow(rows, vmin=0, vmax=1, extent=extent, **look)
-
-
 def _draw_strips(panels, cube):
     first, gain = cube.isel(seed=0).sel(last_known="pizza"), cube["gain"].values
     # One gain below 1 and one above, where there are such.
     shown = (int(np.argmin(np.abs(gain - near))) for near in (0.9, 2))
     strips = [(f"by hand, $k$ = {gain[i]:g}", first["prediction"].isel(gain=i)) for i in shown]
-    strips.append(("trained", first["trained"]))
-    for panel, (title, values) in zip(panels, strips, strict=True):
-        image = _shade(panel, values["night"].values, values.transpose("dinner", "night").values)
-        panel.set(title=title, xlabel="night", xticks=[1, 5, 10, 15])
-        figures.ticks(panel, "y", range(3), _DINNERS if panel is panels[0] else [""] * 3)
+    for panel, (title, values) in zip(
+        panels, [*strips, ("trained", first["trained"])], strict=True
+    ):
+        image = figures.matrix(
+            panel, values, rows="dinner", columns="night", title=title, **_SHADES
+        )
+        panel.set(xlabel="night", yticklabels=_DINNERS if panel is panels[0] else [])
+        figures.ticks(panel, "x", [0, 4, 9, 14], ["1", "5", "10", "15"])
     return image
 
 
@@ -350,17 +321,14 @@ def _draw_gates(panel, cube):
     texts = _words(cube, "LSTM")[:, :_N_SHOWN]
     # The first text whose first words have all names: some have not.
     seed = int(np.argmax([len(set(text)) for text in texts]))
-    gates = cube["gate_value"].isel(seed=seed).transpose("gate", "unit", "read").values
-    n_units = gates.shape[1]
-    image = _shade(panel, np.arange(_N_SHOWN), gates.reshape(-1, _N_SHOWN))
-    for boundary in range(1, len(_GATES)):
-        panel.axhline(boundary * n_units - 0.5, color="white", linewidth=2)
+    gates = cube["gate_value"].isel(seed=seed).stack(row=("gate", "unit"))
+    image = figures.matrix(panel, gates, rows="row", columns="read", row_words={}, **_SHADES)
+    edges = np.arange(len(_GATES) + 1) * cube.sizes["unit"] - 0.5
+    panel.hlines(edges[1:-1], -0.5, _N_SHOWN - 0.5, color="white", linewidth=2)
     turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     figures.ticks(panel, "x", range(_N_SHOWN), texts[seed], **turned)
-    middles = (np.arange(len(_GATES)) + 0.5) * n_units - 0.5
-    figures.ticks(panel, "y", middles, [f"{gate} gate" for gate in _GATES])
+    figures.ticks(panel, "y", (edges[1:] + edges[:-1]) / 2, [f"{gate} gate" for gate in _GATES])
     panel.set_xlabel("word read")
-    panel.tick_params(length=0)
     return image
 
 

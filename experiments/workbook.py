@@ -89,13 +89,8 @@ def shared(setting):
     params = cell.init(jax.random.key(setting.seed))
     options = {"eta": setting.learning_rate, "n_cycles": setting.n_first_updates}
     first = workbook.first_set(cell, task.loss, params, pairs, **options)
-    forced = rnnjax.rules.TeacherForcing()
-
-    def forced_error(params):
-        return rnnjax.rules.batch_gradient(forced, cell, task.loss, params, pairs, ()).loss
-
     starts = jax.tree.map(lambda *leaves: jnp.stack(leaves), params, first)
-    return starts, jax.vmap(forced_error)(starts)
+    return starts, jax.vmap(lambda p: workbook.forced_error(cell, task.loss, p, pairs))(starts)
 
 
 def measure(setting, shared):
@@ -106,8 +101,15 @@ def measure(setting, shared):
     runs = [(jax.tree.map(lambda a, n=n: a[n], starts), rates) for n in range(2)]
     # An input says nothing if its weights are 0 and stay 0.
     runs += [(_without(random, k), _without(rates, k)) for k in range(3)]
+    rule, cell, task = _rule(setting.sheet), decks.workbook.network(), decks.DataPairs()
+
+    def errors(run):
+        params, eta = run
+        options = {"eta": eta, "cycles": _recorded(setting)}
+        return decks.workbook.errors(cell, task, rule, params, **options)
+
     runs = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
-    training, held_out = jax.vmap(lambda run: _errors(setting, *run))(runs)
+    training, held_out = jax.vmap(errors)(runs)
     ends = np.array([0, 2, 3, 4])
     return {
         "training_error": training[:2],
@@ -126,22 +128,6 @@ def _without(params, k):
 def _rule(sheet):
     inner = rnnjax.BPTT() if sheet.endswith("+dx") else rnnjax.BPTT(window=1)
     return decks.EligibilityRatio(rule=inner) if "+et" in sheet else inner
-
-
-def _errors(setting, params, eta):
-    """The error of the pairs used and held out at the recorded cycles."""
-    task, cell = decks.DataPairs(), decks.workbook.network()
-    options = {"eta": eta, "cycles": _recorded(setting)}
-    rule, pairs = _rule(setting.sheet), task.training()
-    weights = decks.workbook.train(cell, task.loss, rule, params, pairs, **options)
-
-    def error(params, pairs):
-        of_pair = jax.vmap(lambda pair: rnnjax.sequence_loss(cell, task.loss, params, pair))
-        return jnp.mean(of_pair(pairs))
-
-    found = jax.vmap(lambda p: (error(p, pairs), error(p, task.held_out())))(weights)
-    # A ratio with a vanishing denominator can throw the weights beyond all numbers.
-    return [jnp.where(jnp.isfinite(e), e, jnp.inf) for e in found]
 
 
 def figure(cube):

@@ -19,5 +19,5 @@ def share_in_direction(moved: Array, way: Array) -> Array:
     Returns:
       (...).
     """
-    along, square = jnp.sum(moved * way, axis=-1), jnp.sum(way**2, axis=-1)
-    return jnp.mean(along > _LEAST * square, axis=-1)
+    along, square = jnp.einsum("...bd,bd->...b", moved, way), jnp.sum(way**2, axis=-1)
+    return jnp.mean(along > _LEAST * jnp.broadcast_to(square, along.shape), axis=-1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rnnjax import lazy
 
 if TYPE_CHECKING:
-    from rnnjax.decks import by_hand, ratios, step_weights, tasks, two_inputs, workbook
+    from rnnjax.decks import by_hand, ratios, reading, step_weights, tasks, two_inputs, workbook
     from rnnjax.decks.chain import (
         active_coefficients,
         chain_coefficients,
@@ -68,6 +68,7 @@ __all__ = [
     "loss_gradients",
     "printed_table",
     "ratios",
+    "reading",
     "sentences",
     "step_weights",
     "tasks",

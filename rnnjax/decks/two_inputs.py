@@ -32,7 +32,7 @@ def one_by_one(x: Array) -> Array:
 
 def own_weights(x: Array) -> Array:
     """Return a point a step, each through an input weight of its own; n = 1 and n_x = 2."""
-    return x * jnp.eye(2)
+    return x * jnp.eye(2)[None]
 
 
 def answers(cell: Cell, params: Params, x: Array) -> Array:

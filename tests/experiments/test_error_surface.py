@@ -80,5 +80,5 @@ def test_claims_and_figure_stand_on_other_axes(cube):
 
 
 def test_a_start_without_a_wall_is_refused(capsys):
-    assert main(["plan", NAME, "--axes.start", "1.5"]) == 2
+    assert main(["plan", NAME, "--axes.start", "0.5,1.5"]) == 2
     assert "axes.start: expected starts with a wall, got 1.5" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import rules, scaled
+from rnnjax import rules, scaled, scan
 from rnnjax.decks.tasks.data_pairs import DataPairs
 from rnnjax.decks.workbook.db import Table
 from rnnjax.decks.workbook.parameters import Setting
@@ -90,6 +90,40 @@ def first_set(
     forced = rules.TeacherForcing()
     found = train(cell, loss, forced, params, batch, eta=eta, cycles=(n_cycles,))
     return jax.tree.map(lambda w: w[0], found)
+
+
+def forced_error(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
+    """Return the mean error of data pairs where i3 is the true previous output, ()."""
+    return rules.batch_gradient(rules.TeacherForcing(), cell, loss, params, batch, ()).loss
+
+
+def errors(
+    cell: Cell, task: DataPairs, rule: Rule, params: Params, *, eta: Params, cycles: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Train on the pairs that are used, and measure the error of those and of the others.
+
+    Args:
+      cell: the cell.
+      task: the data pairs.
+      rule: gives the gradient.
+      params: the first weights.
+      eta: learning rate, as in `train`.
+      cycles: after how many cycles to measure, rising from 0 or more.
+
+    Returns:
+      mean errors of the pairs used and of the pairs held out, (n_cycles,) each; inf where the
+      weights have left all numbers, as a ratio with a vanishing denominator can throw them.
+    """
+    used = task.training()
+    weights = train(cell, task.loss, rule, params, used, eta=eta, cycles=cycles)
+
+    def error(params: Params, pairs: Batch) -> Array:
+        of_pairs = jax.vmap(lambda pair: scan.sequence_loss(cell, task.loss, params, pair))(pairs)
+        return jnp.mean(of_pairs)
+
+    found = jax.vmap(lambda p: (error(p, used), error(p, task.held_out())))(weights)
+    of_used, of_others = (jnp.where(jnp.isfinite(e), e, jnp.inf) for e in found)
+    return of_used, of_others
 
 
 def with_first_set(setting: Setting, table: Table, n_cycles: int) -> Setting:

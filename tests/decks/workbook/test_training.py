@@ -13,7 +13,9 @@ from rnnjax.decks import DataPairs
 from rnnjax.decks.tasks.data_pairs import START
 from rnnjax.decks.workbook import (
     Setting,
+    errors,
     first_set,
+    forced_error,
     from_task,
     network,
     read_weights,
@@ -165,3 +167,23 @@ def test_a_first_set_is_kept_in_a_workbook(params, tmp_path):
     assert setting.eta == 1.0 and not np.allclose(setting.params.W, params.W)
     write_workbook(tmp_path / "first_set.xlsx", table, setting)
     close(read_weights(tmp_path / "first_set.xlsx"), setting.params, 1e-14)
+
+
+def test_errors_are_those_of_the_weights_after_each_cycle():
+    """The loop by hand; weights that are no numbers any more have an infinite error."""
+    cell, task, rule = network(), DataPairs(), BPTT()
+    params = cell.init(jax.random.key(3))
+    run = jax.jit(lambda p: errors(cell, task, rule, p, eta=0.5, cycles=(0, 2)))
+    used, held_out = run(params)
+    weights = jax.jit(
+        lambda p: train(cell, task.loss, rule, p, task.training(), eta=0.5, cycles=(0, 2))
+    )(params)
+    loss = jax.jit(jax.vmap(lambda p, one: scan.sequence_loss(cell, task.loss, p, one), (None, 0)))
+    for n in range(2):
+        one = jax.tree.map(lambda a, n=n: a[n], weights)
+        np.testing.assert_allclose(used[n], loss(one, task.training()).mean(), rtol=1e-10)
+        np.testing.assert_allclose(held_out[n], loss(one, task.held_out()).mean(), rtol=1e-10)
+    thrown, _ = run(jax.tree.map(lambda w: w * np.nan, params))
+    assert np.isinf(thrown).all()
+    forced = jax.jit(lambda p: forced_error(cell, task.loss, p, task.training()))(params)
+    assert 0 < float(forced) != float(used[0])
