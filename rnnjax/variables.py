@@ -31,6 +31,7 @@ class Variable:
     finite: bool = False
 
 
+_WATCHED = "over weights and steps of the first cycles of plain descent"
 VARIABLES: dict[str, Variable] = {
     "log_norm": Variable(("lag",), "natural log of ||dL_T/dh_{T-lag}||", "nat"),
     "log_norm_by_length": Variable(("length",), "natural log of ||dL_length/dh_0||", "nat"),
@@ -40,6 +41,10 @@ VARIABLES: dict[str, Variable] = {
     "e_folding_time": Variable((), "-1 / growth_rate", "step"),
     "e_folding_time_error": Variable((), "standard error of e_folding_time", "step"),
     "first_non_finite_step": Variable((), "first t with h_t not finite, -1 if none", "step"),
+    "multiplier_median": Variable(("reading",), f"literal multiplier, median {_WATCHED}"),
+    "multiplier_negative": Variable(("reading",), f"share of negative multipliers {_WATCHED}"),
+    "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {_WATCHED}"),
+    "multiplier_largest": Variable(("reading",), f"largest |m| {_WATCHED}"),
 }
 """By name; `tests/probes/test_variables.py` compares them with what the probes return."""
 
