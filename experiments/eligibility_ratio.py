@@ -54,12 +54,6 @@ _COLOURS = {
 _DESCENTS = ("plain", "literal", "recursive", "safe")
 _METHODS = ("plain", "literal", "safe", "momentum", "aitken", "quickprop", "quickprop_unlimited")
 _WATCHED = ("each_weight", "each_unit", "cycles")
-_MULTIPLIERS = (
-    "multiplier_median",
-    "multiplier_negative",
-    "multiplier_above",
-    "multiplier_largest",
-)
 _STEP_SIZES = np.round(np.arange(1, 40) * 0.05, 2)  # a = learning rate x curvature
 _GROWTHS = np.array([0.8, 1.25])
 _GOAL, _N_DESCENT, _N_WATCHED, _N_STEPS = 1e-6, 600, 100, 14
@@ -98,17 +92,11 @@ def coordinates(setting):
 
 def variables(setting):
     """What is measured in every cell of the sweep."""
-    by_step_size, late = ("descent", "step_size"), "x_k / x_{k-1} late in descent on a quadratic"
-    goal, first = "k with |x_k| <= 1e-6 at a = 0.05", "first k with x_k not finite"
-    recursive = "multipliers of growth^t, recursive reading"
     return {
         "error": Variable(("cycle",), "E = mean over pairs of sum_t |o - y|^2 / 2, inf if lost"),
         "end_error": Variable((), "E after the last cycle, inf if it was lost"),
         "held_out_error": Variable((), "E of the pairs held out, after the last cycle"),
-        "quadratic_rate": Variable(by_step_size, f"{late}, inf if lost"),
-        "overflow_step": Variable(by_step_size, first, "step", infinite="beyond"),
-        "steps_to_goal": Variable(("optimiser",), goal, "step", infinite="beyond"),
-        "recursive_multiplier": Variable(("growth", "step"), recursive),
+        **sweep.named("quadratic_rate", "overflow_step", "steps_to_goal", "recursive_multiplier"),
         **sweep.named("multiplier_median", "multiplier_negative"),
         **sweep.named("multiplier_above", "multiplier_largest"),
     }
@@ -120,8 +108,13 @@ def _cell(setting):
 
 def shared(setting):
     """Draw the first weights, and measure what no arm changes."""
-    params = _cell(setting).init(jax.random.key(setting.seed))
-    return params, {**_on_a_quadratic(), **_multipliers(setting, params)}
+    cell, task = _cell(setting), rnnjax.decks.DataPairs()
+    params = cell.init(jax.random.key(setting.seed))
+    options = {"learning_rate": setting.learning_rate, "n_cycles": _N_WATCHED}
+    multipliers = rnnjax.decks.literal_multipliers(
+        cell, task.loss, params, task.training(), **options
+    )
+    return params, {**_on_a_quadratic(), **rnnjax.decks.multiplier_statistics(multipliers)}
 
 
 def measure(setting, shared):
@@ -176,7 +169,6 @@ def _on_a_quadratic():
         "quickprop": quickprop(1.0),
         "quickprop_unlimited": quickprop(1.0, jnp.inf),
     }
-
     descents = [optimisers[name] for name in _DESCENTS]
     rates, lost = decks.over_step_sizes(descents, jnp.asarray(_STEP_SIZES), _N_DESCENT)
     paths = [decks.descend(optimisers[method], 0.05, 400) for method in _METHODS]
@@ -186,14 +178,6 @@ def _on_a_quadratic():
     u = jax.vmap(lambda d: rule.scale_steps(rnnjax.scaled.normalise(d, level)))(d)
     return {"quadratic_rate": rates, "overflow_step": lost, "steps_to_goal": goal,
             "recursive_multiplier": rnnjax.scaled.plain(u) / d}  # fmt: skip
-
-
-def _multipliers(setting, params):
-    """Literal multipliers along plain descent, watched without being used, (reading,) each."""
-    task, options = rnnjax.decks.DataPairs(), {"learning_rate": setting.learning_rate}
-    options |= {"n_cycles": _N_WATCHED}
-    of = (_cell(setting), task.loss, params, task.training())
-    return rnnjax.decks.multiplier_statistics(rnnjax.decks.literal_multipliers(*of, **options))
 
 
 def figure(cube):

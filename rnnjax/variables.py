@@ -31,6 +31,7 @@ class Variable:
     finite: bool = False
 
 
+_BY_STEP_SIZE = ("descent", "step_size")
 _WATCHED = "over weights and steps of the first cycles of plain descent"
 VARIABLES: dict[str, Variable] = {
     "log_norm": Variable(("lag",), "natural log of ||dL_T/dh_{T-lag}||", "nat"),
@@ -41,6 +42,16 @@ VARIABLES: dict[str, Variable] = {
     "e_folding_time": Variable((), "-1 / growth_rate", "step"),
     "e_folding_time_error": Variable((), "standard error of e_folding_time", "step"),
     "first_non_finite_step": Variable((), "first t with h_t not finite, -1 if none", "step"),
+    "quadratic_rate": Variable(_BY_STEP_SIZE, "x_k / x_{k-1} late on a quadratic, inf if lost"),
+    "overflow_step": Variable(
+        _BY_STEP_SIZE, "first k with x_k not finite on a quadratic", "step", infinite="beyond"
+    ),
+    "steps_to_goal": Variable(
+        ("optimiser",), "k with |x_k| <= 1e-6 at a = 0.05", "step", infinite="beyond"
+    ),
+    "recursive_multiplier": Variable(
+        ("growth", "step"), "multipliers of growth^t, recursive reading"
+    ),
     "multiplier_median": Variable(("reading",), f"literal multiplier, median {_WATCHED}"),
     "multiplier_negative": Variable(("reading",), f"share of negative multipliers {_WATCHED}"),
     "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {_WATCHED}"),

@@ -151,8 +151,8 @@ def test_the_figure_has_a_panel_for_every_task_of_the_cube():
     ("task", "rule", "key", "message"),
     [
         ("adding", "rtrl", "task", "expected 'add', 'copy'"),
-        ("add", "rtrll", "rule", "expected one of bptt, rtrl"),
-        ("digits", "tbptt_16", "rule", "expected a window that divides T = 8"),
+        ("add", "rtrll", "rule", "(did you mean 'rtrl'?)"),
+        ("digits", "tbptt_14", "rule", "expected a window that divides T = 8"),
     ],
 )
 def test_a_case_that_cannot_be_is_one_line(task, rule, key, message, capsys):

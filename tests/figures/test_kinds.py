@@ -188,6 +188,6 @@ def test_rows_of_their_own_widths_are_laid_out_by_themselves():
         frame = Frame(height=3, widths=((3, 1), (1,)), height_ratios=(2, 1))
         assert [len(row) for row in frame.rows] == [2, 1]
         frame.finished().canvas.draw()
-    a, b, c = (panel.get_position() for panel in frame.panels)
+    a, b, c = (panel.get_window_extent() for panel in frame.panels)
     assert a.width > 2 * b.width and c.width > a.width + b.width
     assert a.height > 1.5 * c.height
