@@ -298,9 +298,9 @@ CLAIMS = (
         source="exact: Murray 2019 with a = 1; tolerance: float32 rounding over the updates"),
     Group((
         Group((
-            Row(lambda runs, task, rule: f"{task}, {_ARMS[rule].look.label}: loss at the end, median",
+            Row("{task}, {words}: loss at the end, median",
                 lambda runs: runs["end"].median("seed"), unit="nat", at_most=_bound,
-                for_each={"rule": ("bptt", "rtrl")},
+                for_each=({"rule": "bptt", "words": "BPTT"}, {"rule": "rtrl", "words": "RTRL"}),
                 source="{level}: the gradient is exact, so the memory asked for is learned"),
             Row("{task}: loss of RFLO over that of RTRL at the end, medians",
                 lambda runs: _end(runs, "rflo") / _end(runs, "rtrl"), at_least=1,

@@ -36,6 +36,7 @@ def called(name):
         "rnnjax.train_online.fit_online": (net, {"n_sequences": 1}),
         "rnnjax.train_pieces.train_in_pieces": ((None, None), {}),
         "rnnjax.decks.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
+        "rnnjax.decks.updates.on_quadratic.over_step_sizes": (((sgd,), None, 3), {}),
         "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
         "rnnjax.decks.tasks.dinner_calendar.DinnerCalendar.nights": ((decks.DinnerCalendar(),), {}),
         "rnnjax.decks.tasks.two_points.TwoPoints.grid": ((decks.TwoPoints(), 2), {}),
@@ -45,9 +46,11 @@ def called(name):
     batch, params = tasks.Adding(4).sample(key), cell.init(key)
     on_batch = (cell, None, params, batch)
     descent = {"batch_size": 2, "learning_rate": 1.0}
+    watched = {"learning_rate": 1.0, "n_cycles": 2}
     good |= {
         "rnnjax.adjoint.adjoint": (on_batch, {}),
         "rnnjax.parallel.unroll": ((cell, params, batch.x), {}),
+        "rnnjax.decks.multipliers.literal_multipliers": (on_batch, watched),
         "rnnjax.penalties.omega_at_end.gradient": ((cell, params, batch, 1.0), {}),
         "rnnjax.penalties.sgd_cr.descend": ((cell, None, params, key), descent),
         "rnnjax.penalties.sgd_cr.error_rate": ((cell, None, params, key), {"n_sequences": 2}),

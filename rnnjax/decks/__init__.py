@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from rnnjax import lazy
 
 if TYPE_CHECKING:
-    from rnnjax.decks import by_hand, ratios, reading, step_weights, tasks, two_inputs, workbook
+    from rnnjax.decks import (
+        by_hand,
+        ratios,
+        reading,
+        readings,
+        step_weights,
+        tasks,
+        two_inputs,
+        workbook,
+    )
     from rnnjax.decks.chain import (
         active_coefficients,
         chain_coefficients,
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
         worked_example,
     )
     from rnnjax.decks.feedback import feedback
-    from rnnjax.decks.multipliers import literal_multipliers
+    from rnnjax.decks.multipliers import literal_multipliers, multiplier_statistics
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
     from rnnjax.decks.rules.matched_length import MatchedLength
@@ -37,7 +46,7 @@ if TYPE_CHECKING:
     from rnnjax.decks.tasks.two_points import TwoPoints
     from rnnjax.decks.theory import printed_table, sentences
     from rnnjax.decks.updates.eligibility_ratio import eligibility_ratio
-    from rnnjax.decks.updates.on_quadratic import descend, first_step, late_rate
+    from rnnjax.decks.updates.on_quadratic import descend, first_step, late_rate, over_step_sizes
 else:
     __getattr__, __dir__ = lazy.package(__name__)
 
@@ -66,9 +75,12 @@ __all__ = [
     "late_rate",
     "literal_multipliers",
     "loss_gradients",
+    "multiplier_statistics",
+    "over_step_sizes",
     "printed_table",
     "ratios",
     "reading",
+    "readings",
     "sentences",
     "step_weights",
     "tasks",

@@ -15,6 +15,8 @@ from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.rules.bptt import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
+_LIMIT = 1.75
+
 
 @arguments(learning_rate=Number(), n_cycles=COUNT)
 def literal_multipliers(
@@ -61,4 +63,27 @@ def literal_multipliers(
         "each_weight": weights[:, 1:-1] / weights[:, :-2],
         "each_unit": units[:, :, 1:-1] / units[:, :, :-2],
         "cycles": cycles[1:-1] / cycles[:-2],
+    }
+
+
+def multiplier_statistics(multipliers: dict[str, Array]) -> dict[str, Array]:
+    """Summarise multipliers of several readings, such as those of `literal_multipliers`.
+
+    Args:
+      multipliers: arrays of any shape, by reading.
+
+    Returns:
+      ``multiplier_median``, ``multiplier_negative`` (share below 0), ``multiplier_above`` (share
+      of magnitudes above 1.75, the limit of Fahlman 1988) and ``multiplier_largest`` (magnitude),
+      (n_readings,) each.
+    """
+    statistics = {
+        "multiplier_median": jnp.median,
+        "multiplier_negative": lambda m: jnp.mean(m < 0),
+        "multiplier_above": lambda m: jnp.mean(jnp.abs(m) > _LIMIT),
+        "multiplier_largest": lambda m: jnp.max(jnp.abs(m)),
+    }
+    return {
+        name: jnp.stack([statistic(m.ravel()) for m in multipliers.values()])
+        for name, statistic in statistics.items()
     }

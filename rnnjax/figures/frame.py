@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -23,6 +23,8 @@ class Frame:
         n: the number of panels, where the last row is not full.
         layout: in place of rows and columns, the panels as rows of letters: "ab;cc" has two
             panels above a wide one.
+        widths: in place of rows and columns, the relative widths of the panels of each row; every
+            row is laid out by itself.
         grid: what `Figure.subplots` takes, such as sharey, width_ratios and height_ratios.
 
     Attributes:
@@ -47,12 +49,19 @@ class Frame:
         width: float = PAGE_WIDTH,
         n: int | None = None,
         layout: str | None = None,
+        widths: Sequence[Sequence[float]] | None = None,
         **grid: Any,
     ) -> None:
         self.figure = Figure(figsize=(width, height))
         if layout is not None:
             mosaic = self.figure.subplot_mosaic(layout, **grid)
             self.rows: list[list[Axes]] = [[mosaic[letter] for letter in sorted(mosaic)]]
+        elif widths is not None:
+            parts = self.figure.subfigures(len(widths), 1, squeeze=False, **grid)[:, 0]
+            self.rows = [
+                list(part.subplots(1, len(row), squeeze=False, width_ratios=row)[0])
+                for part, row in zip(parts, widths, strict=True)
+            ]
         else:
             panels = self.figure.subplots(n_rows, n_columns, squeeze=False, **grid)
             self.rows = [list(row) for row in panels]

@@ -181,3 +181,13 @@ def test_a_frame_without_a_legend_and_with_a_layout():
     frame = Frame(height=3, layout="ab;cc", height_ratios=(1, 2))
     assert len(frame.panels) == 3 and not frame.finished().legends
     assert frame.panels[2].get_subplotspec().colspan.stop == 2
+
+
+def test_rows_of_their_own_widths_are_laid_out_by_themselves():
+    with styled():
+        frame = Frame(height=3, widths=((3, 1), (1,)), height_ratios=(2, 1))
+        assert [len(row) for row in frame.rows] == [2, 1]
+        frame.finished().canvas.draw()
+    a, b, c = (panel.get_window_extent() for panel in frame.panels)
+    assert a.width > 2 * b.width and c.width > a.width + b.width
+    assert a.height > 1.5 * c.height

@@ -3,6 +3,8 @@
 Gradient a x with a = rate x curvature: plain descent x_{k+1} = (1 - a) x_k converges for a < 2.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -47,3 +49,27 @@ def late_rate(x: Array) -> Array:
 def first_step(reached: Array) -> Array:
     """Return the first index that is True, as a float, inf if there is none, ()."""
     return jnp.where(jnp.any(reached), jnp.argmax(reached), jnp.inf)
+
+
+@arguments(n_steps=COUNT_OR_ZERO)
+def over_step_sizes(
+    optimisers: Sequence[optax.GradientTransformation], a: Array, n_steps: int
+) -> tuple[Array, Array]:
+    """Measure how optimisers whose rate is 1 descend at several values of a.
+
+    Args:
+      optimisers: the n_optimisers.
+      a: rate x curvature, (n_a,).
+      n_steps: steps of each descent.
+
+    Returns:
+      `late_rate` and the first step that is not finite, inf if all are, (n_optimisers, n_a) each.
+    """
+
+    def seen(a: Array) -> tuple[Array, Array]:
+        paths = [descend(optimiser, a, n_steps) for optimiser in optimisers]
+        rates = jnp.stack([late_rate(x) for x in paths])
+        return rates, jnp.stack([first_step(~jnp.isfinite(x)) for x in paths])
+
+    found: tuple[Array, Array] = jax.vmap(seen, out_axes=1)(a)
+    return found

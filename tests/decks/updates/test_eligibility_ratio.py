@@ -66,3 +66,15 @@ def test_the_recursive_form_grows():
     recursive = decks.eligibility_ratio(recursive=True)
     assert np.max(np.abs(descend(recursive, 0.3, 400))) > 1e6
     assert abs(descend(optax.identity(), 0.3, 400)[-1]) < 1e-50
+
+
+def test_descents_at_several_step_sizes_are_those_one_by_one():
+    optimisers, a = (optax.sgd(1.0), optax.sgd(1.0, momentum=0.5)), jnp.array([0.3, 1.2, 4.5])
+    rates, lost = jax.jit(lambda a: decks.over_step_sizes(optimisers, a, 1200))(a)
+    for i, optimiser in enumerate(optimisers):
+        for j, one in enumerate(a):
+            x = decks.descend(optimiser, one, 1200)
+            np.testing.assert_allclose(rates[i, j], decks.late_rate(x), rtol=1e-9)
+            assert lost[i, j] == decks.first_step(~jnp.isfinite(x))
+    np.testing.assert_allclose(rates[0, :2], [0.7, 0.2], rtol=1e-9)
+    assert np.isinf(lost[0, :2]).all() and np.isfinite(lost[0, 2])

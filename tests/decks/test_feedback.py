@@ -1,0 +1,62 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax.decks import DataPairs, feedback
+
+TASK = DataPairs(4)
+
+
+def jordan(gain=1.0, **fields):
+    return rnnjax.Jordan(
+        2, 4, 2, **{"feedback": (1,), "start": 0.1, "spread": 1.5} | fields, gain=gain
+    )
+
+
+def measured(cell, key=0):
+    params = cell.init(jax.random.key(key))
+    return params, jax.jit(jax.vmap(lambda pair: feedback(cell, TASK.loss, params, pair)))(
+        TASK.training()
+    )
+
+
+def test_the_loop_gain_is_a_finite_difference_within_its_bound():
+    cell = jordan(gain=3.0)
+    params, found = measured(cell)
+    pair, eps = jax.tree.map(lambda a: a[0], TASK.training()), 1e-6
+    states = rnnjax.scaled.plain(rnnjax.unroll(cell, params, pair.x).states)
+    before = jnp.concatenate([cell.initial_state()[None], states[:-1]])
+    nudge = jnp.array([0.0, eps])
+
+    def ahead(h, x):
+        above, below = (cell.step(params, h + sign * nudge, x) for sign in (1, -1))
+        return abs(above - below)[1] / (2 * eps)
+
+    np.testing.assert_allclose(found.loop_gain[0], jax.vmap(ahead)(before, pair.x), rtol=1e-7)
+    assert bool(jnp.all(found.loop_gain <= found.bound[:, None]))
+    W, V = np.asarray(params.W), np.asarray(params.V)
+    expected = sum(abs(V[1, j] * W[j, 2]) for j in range(4)) / 16
+    np.testing.assert_allclose(found.bound, expected, rtol=1e-12)
+
+
+def test_what_is_sent_back_is_the_derivative_by_the_output_before():
+    _, found = measured(jordan(gain=2.0), key=3)
+    np.testing.assert_allclose(found.sent, found.expected, rtol=1e-10, atol=1e-14)
+    assert float(jnp.abs(found.sent).max()) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"feedback": (0, 1)}, "got 2 outputs"),
+        ({"activation": rnnjax.activations.tanh}, "units tanh"),
+    ],
+)
+def test_other_networks_are_refused(fields, told):
+    cell = jordan(**fields)
+    pair = jax.tree.map(lambda a: a[0], TASK.training())
+    with pytest.raises(ValueError, match="cell: expected one output fed back and sigmoid") as error:
+        feedback(cell, TASK.loss, cell.init(jax.random.key(0)), pair)
+    assert told in str(error.value)

@@ -1,0 +1,61 @@
+"""Watched multipliers against a loop over cycles and steps of the gradients themselves."""
+
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rnnjax
+from rnnjax.decks import DataPairs, literal_multipliers, multiplier_statistics
+from rnnjax.variables import named
+
+TASK = DataPairs(5)
+CELL = rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5)
+RATE, N_CYCLES = 0.5, 4
+
+
+def watched():
+    params, batch = CELL.init(jax.random.key(0)), TASK.training()
+    options = {"learning_rate": RATE, "n_cycles": N_CYCLES}
+    found = jax.jit(lambda: literal_multipliers(CELL, TASK.loss, params, batch, **options))()
+    return params, batch, found
+
+
+def test_they_are_ratios_of_successive_steps_and_cycles():
+    params, batch, found = watched()
+
+    @jax.jit
+    def steps_of(params):
+        rule = rnnjax.BPTT(window=1)
+        return jax.vmap(
+            lambda pair: rnnjax.scaled.plain(
+                rule(CELL, TASK.loss, params, pair, (), per_step=True).grads
+            )
+        )(batch)
+
+    cycles = []
+    for n in range(N_CYCLES):
+        each = steps_of(params)
+        W = np.asarray(each.W).mean(axis=0)
+        deltas = np.concatenate([each.b, each.c], axis=-1)
+        np.testing.assert_allclose(
+            found["each_unit"][n], deltas[:, 1:-1] / deltas[:, :-2], rtol=1e-9
+        )
+        ratios = (W[1:-1] / W[:-2]).reshape(len(W) - 2, -1)
+        np.testing.assert_allclose(found["each_weight"][n][:, : ratios.shape[1]], ratios, rtol=1e-9)
+        total = jax.tree.map(lambda g: np.asarray(g).mean(axis=0).sum(axis=0), each)
+        cycles.append(total.W.ravel())
+        params = jax.tree.map(lambda p, g: p - RATE * g, params, total)
+    expected = [newer / older for older, newer in pairwise(cycles[:-1])]
+    np.testing.assert_allclose(found["cycles"][:, : len(cycles[0])], expected, rtol=1e-7)
+
+
+def test_statistics_of_known_multipliers():
+    one, other = jnp.array([-2.0, 0.5, 1.0, 1.5]), jnp.array([[1.0, 1.8, 4.0]])
+    found = multiplier_statistics({"one": one, "other": other})
+    assert {*found} == {*named(*found)}
+    np.testing.assert_allclose(found["multiplier_median"], [0.75, 1.8])
+    np.testing.assert_allclose(found["multiplier_negative"], [0.25, 0])
+    np.testing.assert_allclose(found["multiplier_above"], [0.25, 2 / 3])
+    np.testing.assert_allclose(found["multiplier_largest"], [2, 4])
