@@ -217,13 +217,13 @@ def _on_calendar(setting, cell, start):
 
 
 def _on_book(setting, cells, starts, chances):
-    task, reading = decks.ChildrensBook(n_sentences=3), decks.reading
+    task, networks = decks.ChildrensBook(n_sentences=3), decks.book_networks
 
     def of_cell(name, limited=lambda params: params):
         mean_loss = _mean_loss(cells[name], task, task.every_text())
         params = _trained(setting, starts[name], lambda params: mean_loss(limited(params)))
         params = limited(params)
-        return params, reading.read_and_written(cells[name], params, chances, setting.rarest)
+        return params, networks.read_and_written(cells[name], params, chances, setting.rarest)
 
     def of_plain(memory):
         return of_cell("vanilla", lambda params: params._replace(W=memory * params.W))[1]
@@ -233,7 +233,7 @@ def _on_book(setting, cells, starts, chances):
     (_, of_gru), (params, of_lstm) = of_cell("GRU"), of_cell("LSTM")
     found = jax.tree.map(lambda two, *one: jnp.stack([*two, *one]), plain, of_gru, of_lstm)
     shown = of_lstm["text"][:_N_SHOWN]
-    return {**found, "gate_value": reading.gates_along(cells["LSTM"], params, shown, _GATES)}
+    return {**found, "gate_value": networks.gates_along(cells["LSTM"], params, shown, _GATES)}
 
 
 def figure(cube):

@@ -30,6 +30,16 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture(autouse=True, scope="module")
+def options_of_jax_stay():
+    """Undo what a command that ran in this process has set."""
+    before = dict(jax.config.values)
+    yield
+    for name, value in before.items():
+        if jax.config.values[name] != value:
+            jax.config.update(name, value)
+
+
+@pytest.fixture(autouse=True, scope="module")
 def memory_is_bounded():
     """Free compiled programs now and then: those of all files take several GB a process."""
     yield

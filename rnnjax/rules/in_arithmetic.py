@@ -142,6 +142,8 @@ def inverse_growth(cell: Cell, params: Params, trajectory: Trajectory) -> tuple[
 
     def least_slope(at: Trajectory) -> Array:
         found = tangents.slope(scan.linearize(cell, params, at))
+        if found is None:
+            raise ValueError(f"cell: expected a state f(z), got {type(cell).__name__}")
         return jnp.min(scaled.shift(found.value, found.exponent))
 
     later = jax.tree.map(lambda a: a[1:], trajectory)

@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 
 from rnnjax import sweep
-from rnnjax.cli import main
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.files import StoreError
 
@@ -31,9 +30,10 @@ def toy():
     return sweep.run(TOY, **SMALL)
 
 
-def test_an_experiment_gives_what_the_command_line_gives(toy, tmp_path, capsys):
-    flags = ["--axes.gain", "0.5,2", "--axes.seed", "range(3)", "--length", "4"]
-    assert main(["run", str(TOY), *flags, "--out", str(tmp_path / "out"), "--devices", "1"]) == 0
+def test_an_experiment_gives_what_the_command_line_gives(toy, tmp_path, rnnjax):
+    flags = ["--axes.gain", "0.5,2", "--axes.seed", "range(3)", "--length", "4", "--devices", "1"]
+    done = rnnjax("run", TOY, *flags, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
     written = xr.load_dataset(tmp_path / "out" / "cube.nc")
     for cube in (toy, written):
         for name in OF_THE_RUN:
@@ -139,11 +139,12 @@ def test_options_of_the_caller_change_no_bits(toy):
     assert again["log_norm"].identical(toy["log_norm"])
 
 
-def test_a_folder_is_resumed_by_the_command_line(tmp_path, capsys):
+@pytest.mark.wide
+def test_a_folder_is_resumed_by_the_command_line(tmp_path, rnnjax):
     out = tmp_path / "out"
     cube = sweep.run(TOY, gain=[0.5], seed=[1, 2], out=out, progress=False)
     assert {"sweep.json", "cube.nc", "groups"} <= {path.name for path in out.iterdir()}
-    assert main(["resume", str(out)]) == 0
+    assert rnnjax("resume", out).returncode == 0
     assert sweep.run(TOY, gain=[0.5], seed=[1, 2], out=out, progress=False).identical(cube)
     with pytest.raises(StoreError, match="holds another sweep"):
         sweep.run(TOY, gain=[0.6], seed=[1, 2], out=out, progress=False)

@@ -5,7 +5,7 @@ import numpy as np
 from jax import numpy as jnp
 
 import rnnjax
-from rnnjax.decks import reading, sentences
+from rnnjax.decks import book_networks, sentences
 
 N = len(sentences.WORDS)
 
@@ -19,7 +19,7 @@ def indifferent():
 def test_who_knows_nothing_has_the_loss_of_chance():
     cell, params = indifferent()
     chances = jnp.array([0.1, 0.5, 0.9])
-    found = jax.jit(lambda p: reading.read_and_written(cell, p, chances, 0.0, 2))(params)
+    found = jax.jit(lambda p: book_networks.read_and_written(cell, p, chances, 0.0, 2))(params)
     np.testing.assert_allclose(found["book_loss"], np.log(N), rtol=1e-12)
     np.testing.assert_allclose(found["sees_itself"], 1 / N, rtol=1e-12)
     np.testing.assert_array_equal(found["text"], np.floor(N * chances))
@@ -29,7 +29,7 @@ def test_gates_along_a_text_are_those_of_the_steps():
     cell = rnnjax.LSTM(N, 3, N)
     params, text = cell.init(jax.random.key(1)), jnp.array([0, 3, 2])
     names = ("forget", "output")
-    found = jax.jit(lambda p: reading.gates_along(cell, p, text, names))(params)
+    found = jax.jit(lambda p: book_networks.gates_along(cell, p, text, names))(params)
     assert found.shape == (3, 2, 3)
     h = cell.initial_state()
     for n, word in enumerate(text):
