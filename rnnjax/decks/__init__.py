@@ -12,9 +12,9 @@ from rnnjax import lazy
 
 if TYPE_CHECKING:
     from rnnjax.decks import (
+        book_networks,
         by_hand,
         ratios,
-        reading,
         readings,
         step_weights,
         tasks,
