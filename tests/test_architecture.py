@@ -68,6 +68,15 @@ def test_names_loaded_on_first_use_are_imports_too(tmp_path):
     assert {*imports_of(path)} == {"rnnjax", "rnnjax.train.fit", "rnnjax.probes"}
 
 
+@pytest.mark.parametrize("folder", ["rnnjax", "experiments", "examples", "benchmarks"])
+def test_what_is_read_of_rnnjax_is_there(folder):
+    """A checker takes any submodule for an attribute; at run time only listed ones are."""
+    for path in (PACKAGE.parent / folder).rglob("*.py"):
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)]
+        for name in {n.attr for n in nodes if ast.unparse(n.value) == "rnnjax"}:
+            assert name in rnnjax.__all__ or name == "__version__", f"{path.name}: rnnjax.{name}"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_stand_at_the_top(path):
     """What a module needs is seen at its top; what it does not need at once is loaded later."""
