@@ -259,7 +259,7 @@ def _draw_trace(panel, cube):
     loop, gain = cube["loop_gain"].median("seed").values, cube["gain"].values
     panel.plot(gain, loop, color="#606060", linestyle=":", label="mean loop gain $|g|$")
     figures.ticks(panel, "x", gain)
-    panel.legend(fontsize=6.5)
+    panel.legend(fontsize=6.5, loc="lower right")
 
 
 def _error_at(reading, cycle):
