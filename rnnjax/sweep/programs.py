@@ -22,7 +22,7 @@ from rnnjax.sweep.inferred import results
 from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.setting import register
-from rnnjax.sweep.shared import SharedResults, traced_part
+from rnnjax.sweep.shared import SharedPart, SharedResults, traced_part
 
 Program = Callable[[Any], Any]
 _GLANCE = 0.2  # seconds
@@ -106,10 +106,11 @@ class Programs:
         too.
         """
         shared = self._shared_of(group)
+        part = None if shared is None else shared.part
         key = _program_key(group)
         for one in [group, *(g for g in coming if self._known_shared(g) is shared)]:
             if not self._is_known(_program_key(one)):
-                lane, example = self._measure_lane(one, shared), self._example(shared)
+                lane, example = self._measure_lane(one, part), self._example(part)
                 self._ahead[_program_key(one)] = self._pool.submit(self._compiled, lane, example)
         if self._held is None or self._held[0] != key:
             self._held = key, _awaited(self._ahead[key], waiting)
@@ -120,9 +121,14 @@ class Programs:
 
     def memory_of(self, group: Group) -> Any:
         """What the compiler says of the memory that measuring a chunk of a group takes."""
-        shared = self._shared_of(group)
-        traced = self._trace(self._measure_lane(group, shared), self._example(shared))
-        return traced.lower().compile(compiler_options=_compiler("quickly")).memory_analysis()
+        lowered = self.traced(group).lower()
+        return lowered.compile(compiler_options=_compiler("quickly")).memory_analysis()
+
+    def traced(self, group: Group) -> jax.stages.Traced:
+        """The program that measures a group, not compiled yet."""
+        shared = self.experiment.shared
+        part = None if shared is None else traced_part(shared, self.plan, group)
+        return self._trace(self._measure_lane(group, part), self._example(part))
 
     def _known_shared(self, group: Group) -> SharedResults | None:
         static = self.plan.static_values(group)
@@ -145,12 +151,12 @@ class Programs:
     def _sharding(self) -> jax.sharding.NamedSharding:
         return jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(_AXIS))
 
-    def _example(self, shared: SharedResults | None) -> Any:
+    def _example(self, part: SharedPart | None) -> Any:
         """What a program that measures takes: values of traced fields, and leaves of the shared."""
         shape, sharding = (self.n_devices, self.plan.config.chunk), self._sharding()
         leaves = [
             jax.ShapeDtypeStruct((*shape, *leaf.shape), leaf.dtype, sharding=sharding)
-            for leaf in (shared.part.leaves if shared else ())
+            for leaf in (part.leaves if part else ())
         ]
         return self.plan.program_values(np.zeros(shape, int)), leaves
 
@@ -161,13 +167,13 @@ class Programs:
     def _is_known(self, key: tuple[Any, ...]) -> bool:
         return key in self._ahead or (self._held is not None and self._held[0] == key)
 
-    def _measure_lane(self, group: Group, shared: SharedResults | None) -> Program:
+    def _measure_lane(self, group: Group, part: SharedPart | None) -> Program:
         experiment, static = self.experiment, self.plan.static_values(group)
 
         def measure(at: tuple[dict[str, Any], list[Any]]) -> Any:
             values, leaves = at
             setting = self.plan.config.setting(static | _swept(values))
-            whole = None if shared is None else shared.part.whole(leaves)
+            whole = None if part is None else part.whole(leaves)
             return self._checked(results(experiment.measured(setting, whole), experiment.name))
 
         return measure
