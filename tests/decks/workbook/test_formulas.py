@@ -8,11 +8,11 @@ import numpy as np
 import openpyxl
 import pytest
 
-from rnnjax.decks import DataPairs
+from rnnjax.decks import DataPairs, EligibilityRatio
 from rnnjax.decks.workbook import Setting, Table, from_task, read_weights, write_workbook
 from rnnjax.decks.workbook.layout import COLUMN, HELD_OUT, LABELS, TRAINING, WEIGHTS, Rows
 from rnnjax.decks.workbook.parameters import entry, network
-from rnnjax.rules import EligibilityRatio, batch_gradient
+from rnnjax.rules import batch_gradient
 from rnnjax.scaled import plain
 from tests.crossed import crossed
 from tests.decks.workbook.expected import LOSS, RULES, held_out_numbers, numbers
