@@ -106,16 +106,17 @@ def measure(setting):
     """Measure exponents, norms of products, non-normality, and scalar chains."""
     key, log_gain = jax.random.key(setting.seed), jnp.log(setting.gain)
     keys, W = jax.random.split(key, 4), _new(setting, key, 0, setting.n)
+    growth = rnnjax.matrices.growth_of_directions
 
     def of_new(key, n):
-        logs = _log_growth(setting, lambda t: _new(setting, key, t, n), n)
+        logs = growth(lambda t: _new(setting, key, t, n), n, setting.n_steps)
         # The factors are independent, and a Gaussian one does not know the directions before it.
         return jnp.mean(logs, axis=0), jnp.std(logs, axis=0) / (setting.n_steps - 1) ** 0.5
 
     exponents, errors = of_new(keys[0], setting.n)
     others = [of_new(jax.random.fold_in(keys[1], n), n) for n in setting.sizes]
     # The exponents of powers are ln |eigenvalue|, to a few nats over all steps.
-    late = _log_growth(setting, lambda t: W, setting.n)[setting.n_steps // 4 :]
+    late = growth(lambda t: W, setting.n, setting.n_steps)[setting.n_steps // 4 :]
     log_eigenvalues = -jnp.sort(-jnp.mean(late, axis=0))
     departure = rnnjax.matrices.departure_from_normality(W, jnp.exp(log_eigenvalues))
     return {
@@ -126,7 +127,7 @@ def measure(setting):
         "log_eigenvalues": log_gain + log_eigenvalues,
         "departure": departure / jnp.linalg.norm(W),
         "abscissa": rnnjax.matrices.numerical_abscissa(W),
-        **_growth(setting, keys[2], _new(setting, key, 1, setting.n_norm)),
+        **_norms(setting, keys[2], _new(setting, key, 1, setting.n_norm)),
         **_chains(setting, keys[3]),
     }
 
@@ -139,32 +140,12 @@ def _new(setting, key, number, n):
     return rnnjax.matrices.graded_qr(rnnjax.Scaled(W, jnp.zeros(n, jnp.int32)))[0]
 
 
-def _log_growth(setting, factor, n):
-    """Return the growth of n directions at every factor of a product, (n_steps, n)."""
-
-    def step(Q, t):
-        rows = rnnjax.Scaled(factor(t) @ Q, jnp.zeros(n, jnp.int32))
-        return rnnjax.matrices.graded_qr(rows)
-
-    return jax.lax.scan(step, jnp.eye(n), jnp.arange(setting.n_steps))[1]
-
-
-def _growth(setting, key, V):
+def _norms(setting, key, V):
     """Measure norms and moments of powers of V and of products of new matrices."""
-    n = setting.n_norm
-
-    def step(P, t):
-        P = jax.vmap(jnp.matmul)(jnp.stack([V, _new(setting, key, t, n)]), P)
-        G = jax.vmap(lambda P: P @ P.T)(P)
-        return P, {
-            "log_norm": jax.vmap(rnnjax.matrices.log_spectral_norm)(P),
-            "first_moment": jnp.trace(G, axis1=1, axis2=2) / n,
-            "second_moment": jnp.sum(G**2, axis=(1, 2)) / n,
-        }
-
-    start = jnp.broadcast_to(jnp.eye(n), (2, n, n))
-    _, found = jax.lax.scan(step, start, jnp.arange(setting.n_factors))
-    return {name: values.T for name, values in found.items()}
+    sizes, norms = (setting.n_norm, setting.n_factors), rnnjax.matrices.norms_of_products
+    one = norms(lambda t: V, *sizes)
+    new = norms(lambda t: _new(setting, key, t, setting.n_norm), *sizes)
+    return jax.tree.map(lambda a, b: jnp.stack([a, b]), one, new)
 
 
 def _chains(setting, key):
@@ -285,20 +266,15 @@ def _off_triangle_law(cube, variable):
     return largest(abs(shares - _THEORY.triangle_law(shares["value"], 1.0)))
 
 
-def _finite_norm(n_factors, n):
-    """Return the mean largest singular value: at n = 400 and L = 5 it is 2.4 % below n -> oo."""
-    shift, _ = _THEORY.largest_singular_value_spread(n_factors, n)
-    return _THEORY.largest_singular_value(n_factors) * (1 + shift)
-
-
 def _off_the_edge(cube):
     """Return how far norms of products are off the edge at finite n, in tolerances, worst."""
     n, excess = cube.setting.n_norm, []
-    norm = np.exp(cube["log_norm"].isel(gain=0).sel(factors="new").mean("seed").values)
-    for value, L in zip(norm, cube["n_factors"].values, strict=True):
-        shift, deviation = _THEORY.largest_singular_value_spread(int(L), n)
-        gap = (value - _finite_norm(int(L), n)) / _THEORY.largest_singular_value(int(L))
-        excess.append(abs(gap) / (0.35 * abs(shift) + 3 * deviation / cube.sizes["seed"] ** 0.5))
+    norm = np.exp(cube["log_norm"].isel(gain=0).sel(factors="new").mean("seed"))
+    for value, L in zip(norm.values, map(int, cube["n_factors"]), strict=True):
+        shift, deviation = _THEORY.largest_singular_value_spread(L, n)
+        gap = value - _THEORY.mean_largest_singular_value(L, n)
+        tolerance = 0.35 * abs(shift) + 3 * deviation / cube.sizes["seed"] ** 0.5
+        excess.append(abs(gap) / _THEORY.largest_singular_value(L) / tolerance)
     return max(excess)
 
 
@@ -306,10 +282,11 @@ def _off_fuss_catalan(few, what):
     """Return the worst relative gap of norms or fourth moments to their values at finite n."""
     few, n = few.isel(gain=0).mean("seed"), few.setting.n_norm
     if what == "fourth moment":
-        found, expected = few["second_moment"], lambda L: _THEORY.fuss_catalan(int(L), 2)
+        found, theory = few["second_moment"], lambda L: _THEORY.fuss_catalan(int(L), 2)
     else:
-        found, expected = np.exp(few["log_norm"]), lambda L: _finite_norm(int(L), n)
-    return largest(abs(found / tabulate(expected, n_factors=few["n_factors"]) - 1))
+        found = np.exp(few["log_norm"])
+        theory = lambda L: _THEORY.mean_largest_singular_value(int(L), n)  # noqa: E731
+    return largest(abs(found / tabulate(theory, n_factors=few["n_factors"]) - 1))
 
 
 def _off_log_gain(cube):

@@ -132,6 +132,9 @@ def inverse_growth(cell: Cell, params: Params, trajectory: Trajectory) -> tuple[
     Returns:
       ln |J_t^-T .. J_2^-T u| for t = 1..T and a fixed unit vector u, (T,); the smallest slope of
       the steps 2..T, (T - 1,).
+
+    Raises:
+      ValueError: the cell has no slope for each unit.
     """
 
     def step(v: Array, at: Trajectory) -> tuple[Array, Array]:
@@ -143,7 +146,7 @@ def inverse_growth(cell: Cell, params: Params, trajectory: Trajectory) -> tuple[
     def least_slope(at: Trajectory) -> Array:
         found = tangents.slope(scan.linearize(cell, params, at))
         if found is None:
-            raise ValueError(f"cell: expected a state f(z), got {type(cell).__name__}")
+            raise ValueError(f"cell: expected one with a slope for each unit, got {cell}")
         return jnp.min(scaled.shift(found.value, found.exponent))
 
     later = jax.tree.map(lambda a: a[1:], trajectory)

@@ -131,6 +131,17 @@ def largest_singular_value_spread(n_factors: int, n: int) -> tuple[float, float]
     return _EDGE_MEAN * scale, _EDGE_DEVIATION * scale
 
 
+def mean_largest_singular_value(n_factors: int, n: int) -> float:
+    """Return the mean of ||P||_2 for finite matrices: at n = 400 and L = 5 it is 2.4 % below (6).
+
+    Args:
+      n_factors: L.
+      n: size of the matrices.
+    """
+    shift, _ = largest_singular_value_spread(n_factors, n)
+    return largest_singular_value(n_factors) * (1 + shift)
+
+
 def second_moment(n_factors: int, n: int) -> float:
     """Return E tr (P P^T)^2 / n for independent factors, exactly, by (7); L + 1 for n -> oo.
 

@@ -63,3 +63,14 @@ def test_inverse_growth_of_an_orthogonal_linear_network_is_that_of_its_gain():
     growth, slopes = run(jax.random.key(1))
     np.testing.assert_allclose(growth, np.arange(6) * np.log(2), atol=1e-12)
     np.testing.assert_array_equal(slopes, np.ones(5))
+
+
+def test_a_cell_without_slopes_is_refused():
+    cell = rnnjax.LSTM(2, 3)
+
+    def run(key):
+        params, batch = cell.init(key), rnnjax.tasks.WhiteNoise(4, 2).sample(key)
+        return inverse_growth(cell, params, rnnjax.unroll(cell, params, batch.x))
+
+    with pytest.raises(ValueError, match="cell: expected one with a slope for each unit, got LSTM"):
+        jax.eval_shape(run, jax.random.key(0))

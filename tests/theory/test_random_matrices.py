@@ -173,3 +173,10 @@ def test_typical_chains_decay_while_their_mean_square_explodes():
     assert random_matrices.scalar_chain(1, 1).variance_log == pytest.approx(1.2337006, abs=6e-8)
     one_by_one = random_matrices.product_exponents(1, 1.5)[0]
     assert random_matrices.scalar_chain(1.5, 7).mean_log == pytest.approx(7 * one_by_one)
+
+
+def test_the_mean_norm_of_finite_matrices_is_below_that_of_wide_ones():
+    shift, _ = random_matrices.largest_singular_value_spread(5, 400)
+    finite = random_matrices.mean_largest_singular_value(5, 400)
+    ratio = finite / random_matrices.largest_singular_value(5)
+    assert ratio == pytest.approx(1 + shift) and 0.97 < ratio < 0.98
