@@ -16,7 +16,7 @@ EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
     {"errors", "catalog", "lazy", "pickles", "types", "atomic_file", "reductions"},
-    {"ranges", "cube_setting", "names"},
+    {"ranges", "cube_setting", "names", "variables"},
     {"fields", "claims"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
     {"matrices", "dynamics", "reports"},
@@ -83,7 +83,7 @@ def test_only_commands_and_their_backend_configure_jax(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["rnnjax", "rnnjax.figures", "rnnjax.sweep.spec", "rnnjax.sweep.plan", "rnnjax.sweep.store",
+    ["rnnjax", "rnnjax.figures", "rnnjax.sweep.config", "rnnjax.sweep.plan", "rnnjax.sweep.store",
      "rnnjax.cli", "rnnjax.catalog", "rnnjax.theory",
      "rnnjax.reports.comparison_page", "rnnjax.reports.figure"],
 )  # fmt: skip
