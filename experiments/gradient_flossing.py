@@ -19,6 +19,7 @@ Source:    Engelken, Gradient flossing: improving gradient descent through dynam
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -254,29 +255,32 @@ def figure(cube):
     """Exponents, transport and training, with and without flossing."""
     cube = cube.sortby("n_flossed").sortby("gain")
     at, frame = cube.sel(gain=_usual_gain(cube)), figures.Frame(3, 2, height=7.2)
-    flossing, spectra, norms, conditions, delays, learning = frame.panels
-    colours, markers = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00"), "os^Dv"
+    flossing, spectra, norms, conditions, *training = frame.panels
+    marks = list(zip(("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00"), "os^Dv", strict=True))
     ks = at["n_flossed"].values.tolist()
-    looks = {k: Look(f"$k$ = {k}", colours[i % 5], markers[i % 5]) for i, k in enumerate(ks)}
+    looks = {k: Look(f"$k$ = {k}", *marks[i % len(marks)]) for i, k in enumerate(ks)}
     _draw_flossing(flossing, at.isel(n_flossed=-1))
     spectrum, norm = at["spectrum"].mean("seed"), at["log_norm"].mean("seed") / math.log(10)
     _draw_both(spectra, spectrum, "index", looks, xlabel="exponent $i$", ylim=(-4, 0.3),
                ylabel=r"$\lambda_i$, fresh, long (nat/step)")  # fmt: skip
     figures.level(spectra, y=0, color="black", dashes=":")
     for k, look in looks.items():
-        spectra.plot(
-            k, spectrum.sel(n_flossed=k, stage="flossed", index=k), **look.dots(markersize=4)
-        )
+        last = spectrum.sel(n_flossed=k, stage="flossed", index=k)
+        spectra.plot(k, last, **look.dots(markersize=4))
+        if k > 1:
+            _draw_condition(conditions, _log_condition(at.sel(n_flossed=k), k).mean("seed"), look)
     _draw_both(norms, norm - norm.isel(lag=0), "lag", looks, xlabel="lag (steps)",
                ylabel=r"$\log_{10} \|\mathrm{d}L_T/\mathrm{d}h_{T-lag}\|$, rel.")  # fmt: skip
-    _draw_conditions(conditions, at, looks)
-    _draw_arms(delays, learning, cube, looks)
+    before = Look("before", "#606060", "o", ":").handle(markerfacecolor="white")
+    conditions.set(xlabel="lag (steps)", ylabel=r"$\log_{10} (s_1 / s_k)$", ylim=(0, None))
+    known = conditions.get_legend_handles_labels()[0]
+    conditions.legend(handles=[*known, before], loc="upper left", fontsize=7)
+    _draw_arms(*training, cube, looks)
     return frame.finished()
 
 
 def _draw_flossing(panel, at):
-    k = int(at["n_flossed"])
-    values = at["flossing_exponents"].mean("seed")
+    k, values = int(at["n_flossed"]), at["flossing_exponents"].mean("seed")
     looks = figures.ordered_looks(values["share"].values)
     lines = figures.curves(panel, values, over="flossing", each="share", looks=looks)
     for share, line in zip(looks, lines, strict=True):
@@ -288,63 +292,49 @@ def _draw_flossing(panel, at):
 
 def _draw_both(panel, values, over, looks, **axes):
     """Draw a variable over a dim: before in grey, and behind flossing for each k."""
-    before = Look("before", figures.GREY)
-    figures.curves(panel, values.isel(n_flossed=0).sel(stage="start"), over=over, looks=before,
-                   line={"linewidth": 2})  # fmt: skip
+    figures.curves(panel, values.isel(n_flossed=0).sel(stage="start"), over=over,
+                   looks=Look("before", figures.GREY), line={"linewidth": 2})  # fmt: skip
     figures.curves(panel, values.sel(stage="flossed"), over=over, each="n_flossed", looks=looks,
                    line={"marker": ""}, **axes)  # fmt: skip
     panel.legend(loc="lower left", fontsize=7)
 
 
-def _draw_conditions(panel, at, looks):
-    for k in (k for k in looks if k > 1):
-        values = _log_condition(at.sel(n_flossed=k), k).mean("seed")
-        lags, look = values["product_lag"], looks[k]
-        panel.plot(
-            lags, values.sel(stage="start"), **look.line(linestyle=":", markerfacecolor="white")
-        )
-        panel.plot(lags, values.sel(stage="flossed"), **look.line(label=look.label))
-    panel.plot([], [], color="#606060", linestyle=":", marker="o", markerfacecolor="white",
-               label="before")  # fmt: skip
-    panel.set(xlabel="lag (steps)", ylabel=r"$\log_{10} (s_1 / s_k)$", ylim=(0, None))
-    panel.legend(loc="upper left", fontsize=7)
+def _draw_condition(panel, values, look):
+    before, behind = values.sel(stage="start"), values.sel(stage="flossed")
+    open_marks = {"linestyle": ":", "markerfacecolor": "white"}
+    panel.plot(values["product_lag"], before, **look.line(**open_marks))
+    panel.plot(values["product_lag"], behind, **look.line(label=look.label))
 
 
 def _arms(cube, looks):
-    """Yield look, k, arm and gain of everything that is shown."""
-    gain, best = _usual_gain(cube), _best_gain(cube)
+    """Return look, k, arm and gain of everything that is shown."""
+    gain, best, grey = _usual_gain(cube), _best_gain(cube), ("#606060", "x")
     first, last = min(looks), max(looks)
-    yield Look("plain", "#606060", "x"), first, "plain", gain
+    shown = [(Look("plain", *grey), first, "plain", gain)]
     if best != gain:
-        yield Look(f"plain, $g$ = {best:g}", "#606060", "x", (0, (4, 2))), first, "plain", best
-    for k, look in looks.items():
-        yield look, k, "preflossed", gain
-    words, look = f"$k$ = {last}, interflossed", looks[last]
-    yield Look(words, look.colour, look.marker, (0, (1, 1.2))), last, "interflossed", gain
+        shown.append((Look(f"plain, $g$ = {best:g}", *grey, (0, (4, 2))), first, "plain", best))
+    shown += [(look, k, "preflossed", gain) for k, look in looks.items()]
+    look = replace(looks[last], label=f"$k$ = {last}, interflossed", dashes=(0, (1, 1.2)))
+    return [*shown, (look, last, "interflossed", gain)]
 
 
 def _draw_arms(delays, learning, cube, looks):
     """Draw the accuracy at the end over the delay, and at the longest delay over the updates."""
+    n, longest = cube.sizes["seed"], int(cube["delay"].max())
     for look, k, arm, gain in _arms(cube, looks):
         one = cube.sel(n_flossed=k, arm=arm, gain=gain)
-        final = _final(one)
-        error = (
-            final.std("seed", ddof=1) / math.sqrt(one.sizes["seed"]) if one.sizes["seed"] > 1 else 0
-        )
-        delays.errorbar(one["delay"], final.mean("seed"), error, capsize=2,
-                        **look.line(label=look.label, markersize=4))  # fmt: skip
-        longest = one["accuracy"].sel(delay=one["delay"].max())
-        figures.curves(
-            learning, longest, over="update", band="seed", looks=look, line={"marker": ""}
-        )
+        final, line = _final(one), look.line(label=look.label, markersize=4)
+        error = final.std("seed", ddof=1) / math.sqrt(n) if n > 1 else 0
+        delays.errorbar(one["delay"], final.mean("seed"), error, capsize=2, **line)
+        figures.curves(learning, one["accuracy"].sel(delay=longest), over="update", band="seed",
+                       looks=look, line={"marker": ""})  # fmt: skip
     for panel in (delays, learning):
         figures.level(panel, y=0.5, color="black", dashes=":")
-        panel.set(ylim=(0.45, 1.02))
-    delays.set(xlabel="delay $d$ (steps)", ylabel="test accuracy at the end")
+    delays.set(xlabel="delay $d$ (steps)", ylabel="test accuracy at the end", ylim=(0.45, 1.02))
     delays.set_xticks(cube["delay"].values)
     delays.legend(loc="lower left", fontsize=7)
-    told = f"updates of training, $d$ = {int(cube['delay'].max())}"
-    learning.set(xlabel=told, ylabel="test accuracy")
+    told = f"updates of training, $d$ = {longest}"
+    learning.set(xlabel=told, ylabel="test accuracy", ylim=(0.45, 1.02))
 
 
 def _at_usual_gain(cube):

@@ -34,7 +34,7 @@ _THEORY = rnnjax.theory.influence_balancing
 _MOST_STATES = 64
 _FEW = 50  # fewer samples say little of a variance
 _STOCHASTIC = ("UORO", "NodePerturbation")
-_WRONG = "#FBEFE9"
+_WRONG, _SEEN = "#FBEFE9", r"$\mathrm{d}s/\mathrm{d}\theta$"
 _MARKS = {
     "BPTT": (figures.VERMILION, "o"),
     "RTRL": (figures.BLACK, "s"),
@@ -265,7 +265,6 @@ def _shade(panel, low, high):
 
 
 def _shade_wrong_sign(panel, cube):
-    panel.set_ylabel(r"$\mathrm{d}s/\mathrm{d}\theta$" + panel.get_ylabel())
     low, high = panel.get_ylim()
     _shade(panel, *((0, high) if _THEORY.optimum(*_network(cube)) < 0 else (low, 0)))
 
@@ -299,7 +298,7 @@ def _draw_seen(panel, cube):
         arrow = {"arrowstyle": "-|>", "linewidth": 0.6, "shrinkB": 1}
         told = f"{change - 1} wrong, {change} right"
         panel.annotate(told, (change - 0.5, 0), arrowprops=arrow, **place)
-    panel.set(xlabel="steps seen, $K$", xlim=(0, len(steps)), ylabel=" as the rule sees it")
+    panel.set(xlabel="steps seen, $K$", xlim=(0, len(steps)), ylabel=f"{_SEEN} as the rule sees it")
     _shade_wrong_sign(panel, cube)
 
 
@@ -329,7 +328,7 @@ def _draw_masks(panel, cube):
         value = cube["sensitivity"].sel(rule=rule).isel(window=-1, draw=0)
         panel.plot(_n_kept(rule, n_states), value, **_look(rule).dots(markersize=5))
     panel.set(xlabel="units whose influence is kept, $n$", xlim=(0, n_states + 1))
-    panel.set_ylabel(" in the long run")
+    panel.set_ylabel(f"{_SEEN} in the long run")
     _shade_wrong_sign(panel, cube)
 
 

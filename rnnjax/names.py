@@ -100,7 +100,7 @@ def checked(kind: Kind, text: str, words: Collection[str] = ()) -> str:
     for field, value in call.fields.items():
         known = (*words, *(_WORDS[field]() if kind == "cells" and field in _WORDS else ()))
         if isinstance(value, Word) and value not in known:
-            told = one_of(value, known) if known else f"expected a literal, got {value}"
+            told = one_of(str(value), known) if known else f"expected a literal, got {value}"
             raise ValueError(f"{call}: {field}: {told}")
     if "jax" in sys.modules:
         _check_ranges(entry, call)

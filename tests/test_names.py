@@ -4,13 +4,17 @@ import dataclasses
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 import rnnjax
 from rnnjax import catalog, names
+from rnnjax.errors import ConfigError
 from rnnjax.sweep import CellName, Named, RuleName, TaskName, WeightsName
+from rnnjax.sweep.config import check_names, parse_config
+from rnnjax.sweep.experiment import load
 from tests.discovery import SIZES, cells_found, rules_found, tasks_found
 
 SUBJECTS = {"rules": rules_found, "tasks": tasks_found}
@@ -186,3 +190,29 @@ def test_words_are_those_that_an_experiment_gives_values_for():
     assert named.checked("EProp(feedback=random)") == "EProp(feedback=random)"
     with pytest.raises(ValueError, match=r"feedback: expected one of random, got 'randm' \(did"):
         named.checked("EProp(feedback=randm)")
+
+
+def test_a_run_refuses_a_value_out_of_its_range_before_anything_is_compiled(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnjax.cli", "run", "influence_balancing", "--quick",
+         "--axes.rule", "RTRL,SnAp(n=0)", "--out", str(tmp_path / "out")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    told = "rnnjax: rule: SnAp(n=0): n: expected a whole number of at least 1, got 0\n"
+    assert done.stderr.endswith(told)
+
+
+def test_names_in_tuples_and_joint_axes_are_validated_again():
+    experiment = load("add_task")
+    axes = {"case": {"rule": ["RTRL", "SnAp(n=2)"], "recurrence": ["trained", "trained"]}}
+    config = parse_config(experiment.setting, {"axes": axes})
+    check_names(config)
+    fields = {**config.axes[0].fields, "rule": ("RTRL", "SnAp(n=0)")}
+    spoilt = replace(config, axes=(replace(config.axes[0], fields=fields), *config.axes[1:]))
+    with pytest.raises(ConfigError, match=r"^axes.case.rule: SnAp\(n=0\): n: expected"):
+        check_names(spoilt)
+    film = parse_config(load("training_film").setting, {})
+    spoilt = replace(film, values={**film.values, "rules": ("UORO", "BPTT(window=0)")})
+    with pytest.raises(ConfigError, match=r"^rules: BPTT\(window=0\): window: expected"):
+        check_names(spoilt)

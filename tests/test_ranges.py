@@ -55,6 +55,8 @@ def called(name):
         "rnnjax.penalties.sgd_cr.descend": ((cell, None, params, key), descent),
         "rnnjax.penalties.sgd_cr.error_rate": ((cell, None, params, key), {"n_sequences": 2}),
         "rnnjax.rules.recurrent_weights.recurrent_gradient": ((None,) * 6, {}),
+        "rnnjax.rules.taught.taught": ((None, None, None, None, key), {"n_sequences": 2}),
+        "rnnjax.tasks.influence_balancing.resting_then": ((2, 3), {}),
         "rnnjax.analysis.decay.horizon": ((batch.mask,), {}),
         "rnnjax.analysis.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
         "rnnjax.probes.lyapunov.growth": ((cell, params, None, 2), {"n_discarded": 0}),

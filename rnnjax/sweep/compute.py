@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnjax.errors import one_line
 from rnnjax.lazy import jax, xr
+from rnnjax.sweep.config import check_names
 from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, Plan
@@ -77,7 +78,9 @@ def run_sweep(
     Raises:
         InterruptedSweepError: when `stopped` says so.
         StoreError: when a shard cannot be written.
+        ConfigError: when a name in the config has a field with a value that it does not accept.
     """
+    check_names(plan.config)
     programs = Programs(experiment, plan, devices, precision)
     committed = store.committed()
     groups = [group for group in plan.groups if group.id not in committed]

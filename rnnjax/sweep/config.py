@@ -44,6 +44,7 @@ from rnnjax.sweep.setting import (
     kind_of,
     made,
     name_of,
+    names_in,
 )
 
 _DEEPEST = 20  # levels of lists and tables in one value
@@ -168,6 +169,34 @@ def parse_config(setting: type[Setting], data: Mapping[str, Any]) -> Config:
     config = Config(setting, values, axes, model.chunk, model.chunks_a_shard)
     _check_settings(config)
     return config
+
+
+def check_names(config: Config) -> None:
+    """Validate all names of a config once more, where jax has been loaded since it was parsed.
+
+    What fields of rules and cells accept is known where their modules can be imported.
+
+    Raises:
+        ConfigError: naming the first key that is wrong.
+    """
+    axes = {name: (axis, values) for axis in config.axes for name, values in axis.fields.items()}
+    for name in config.type.model_fields:
+        axis, values = axes.get(name, (None, config.values.get(name)))
+        for mark in names_in(annotation_of(config.type, name)):
+            for text in _texts(values):
+                try:
+                    mark.checked(text)
+                except ValueError as error:
+                    key = f"axes.{axis.name}.{name}" if axis and axis.is_joint else name
+                    raise ConfigError(key, str(error)) from None
+
+
+def _texts(values: Any) -> Iterator[str]:
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, tuple):
+        for value in values:
+            yield from _texts(value)
 
 
 def _validated(model: type[BaseModel], data: Mapping[str, Any], prefix: str = "") -> BaseModel:

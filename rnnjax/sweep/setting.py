@@ -92,6 +92,12 @@ class Named:
         return names.checked(self.kind, text, self.words)
 
 
+def names_in(annotation: Any) -> list[Named]:
+    """The marks `Named` in an annotation, also in that of the items of a tuple."""
+    marks = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Named)]
+    return marks + [mark for inner in get_args(annotation) for mark in names_in(inner)]
+
+
 ActivationName = Annotated[str, NameOf(catalog.activation_names)]
 RuleName = Annotated[str, Named("rules")]
 TaskName = Annotated[str, Named("tasks")]
