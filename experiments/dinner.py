@@ -14,22 +14,24 @@ Source:    Brandon Rohrer, How recurrent neural networks and long short-term mem
            "Unrolled predictions", "The structure of RNN", "Continous with LSTM".
 """
 
-import json
 import math
 from collections import Counter
 from decimal import Decimal
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field, PositiveFloat, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Variable
+from rnnjax import decks, figures, sweep
+from rnnjax.claims import Group, Row
+from rnnjax.decks import sentences
+from rnnjax.figures import BLUE, GREEN, PINK, VERMILION, Look
+from rnnjax.lazy import jax, jnp, optax
+from rnnjax.reductions import largest, smallest
+from rnnjax.sweep import Traced, Variable
 from rnnjax.sweep.axes import check_values, expand
 
-_ROHRER = "B. Rohrer, How RNNs and LSTM work, e2eml.school, 2017"
-_CHAIN = "one neuron, m = tanh(k m) from m = 1, in double precision"
 _DINNERS = ("pizza", "sushi", "waffles")
 _N_UNROLLED = 16  # nights; two weeks of missed ones end on night 15
 _N_TRAINING = 6  # nights of a sequence to learn from: at most five in a row are missed
@@ -40,42 +42,26 @@ _SQUASHINGS = {
     "logistic(6kz - 3)": ("sigmoid", 6.0, -3.0, 0.0),
     "logistic(kz)": ("sigmoid", 1.0, 0.0, 0.0),
 }
-_N_ROUNDINGS = 8  # a margin of so few is none
-# Margins on nights 15 and 200 by gain, each right to half a unit in its last place.
-_MARGINS = {
-    0.5: ("2.8e-5", "6e-61"),
-    0.9: ("0.106", "4e-10"),
-    1.0: ("0.298", "0.086"),
-    1.1: ("0.513", "0.503"),
-    2.0: ("0.958", "0.958"),
-}
-# Lambert's W(1/e): (1 - r) logit(r), the slope of logistic(k z) at its fixed point, is never more.
-_STEEPEST = 0.2784645427610738
 _INPUTS = ("calendar", "calendar and last night")
 _CELLS = ("one word", "vanilla", "GRU", "LSTM")
 _GATES = ("forget", "input", "output")
 _N_SHOWN = 20  # words
-_COLOURS = ("#0072B2", "#CC79A7", "#009E73", "#D55E00")
 _DASHED = (0, (3, 1.5))
-# Kind of sentence: label, marker, colour, and rate of one who writes by the odds of single words.
+# By kind of sentence; the rates are those of one who writes by the odds of single words.
 _MISTAKES = {
-    "sees itself": ("X saw X.", "D", "#D55E00", 1 / 3),
-    "runs on": ("X saw Y saw Z ...", "^", "#0072B2", 1 / 4),
-    "fragment": ("X.", "o", "#009E73", 1 / 2),
+    "sees itself": Look("X saw X.", VERMILION, "D"),
+    "runs on": Look("X saw Y saw Z ...", BLUE, "^"),
+    "fragment": Look("X.", GREEN, "o"),
 }
+_RATES = {"sees itself": 1 / 3, "runs on": 1 / 4, "fragment": 1 / 2}
+Gains = Annotated[tuple[PositiveFloat, ...], BeforeValidator(expand), AfterValidator(check_values)]
 
 
-class Axes(BaseAxes):
-    """The swept axis: initial weights, and the chances by which words are chosen."""
-
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
+class Setting(sweep.Setting):
     """What is built by hand, and how the others are trained."""
 
-    axes: Axes
-    gains: tuple[PositiveFloat, ...] = Field(
+    seed: Traced[int] = Field(0, description="of initial weights and of the choice of words")
+    gains: Gains = Field(
         "lin(0.5, 4.5, 81)", description="feedback gains k of the network built by hand"
     )
     n_nights: int = Field(200, ge=_N_UNROLLED, le=10**5, description="the longest time away")
@@ -86,168 +72,113 @@ class Config(BaseConfig):
     rarest: float = Field(
         0.01, ge=0, le=0.2, description="words of a smaller probability are not written"
     )
-
-    _grammar = field_validator("gains", mode="before")(lambda given: expand(given, float))
-    _no_gain_twice = field_validator("gains")(check_values)
+    axes = ("seed",)
 
 
-def coordinates(config):
+def coordinates(setting):
     """Names and numbers of what is measured."""
     return {
-        "gain": np.array(config.gains),
+        "gain": np.array(setting.gains),
         "squashing": np.array(list(_SQUASHINGS)),
         "night": np.arange(1, _N_UNROLLED + 1),
-        "late_night": np.array([_N_UNROLLED - 1, config.n_nights]),
+        "late_night": np.array([_N_UNROLLED - 1, setting.n_nights]),
         "last_known": np.array(_DINNERS),
         "dinner": np.array(_DINNERS),
         "inputs": np.array(_INPUTS),
         "cell": np.array(_CELLS),
-        "word": np.arange(config.n_words),
+        "word": np.arange(setting.n_words),
         "read": np.arange(_N_SHOWN),
         "gate": np.array(_GATES),
-        "unit": np.arange(config.n_h),
+        "unit": np.arange(setting.n_h),
         "entry": np.arange(3),
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured for every seed; what is built by hand is the same for all of them."""
-    by_squashing, never = ("squashing", "gain"), f"; beyond if none of {config.n_nights}"
+    by_gain, never, inputs = ("squashing", "gain"), f"if none of {setting.n_nights}", ("inputs",)
+    margin, none = "natural log of right dinner minus best other one", "no margin but rounding"
+    unrolled, texts = ("last_known", "night", "dinner"), "texts of 4 sentences"
     return {
-        "prediction": Variable(("gain", "last_known", "night", "dinner"), "o_t of f = tanh"),
-        "log_margin": Variable(
-            (*by_squashing, "late_night"), "natural log of right dinner minus best other one", "nat"
-        ),
+        "prediction": Variable(("gain", *unrolled), "o_t of f = tanh"),
+        "log_margin": Variable((*by_gain, "late_night"), margin, "nat"),
         "forgotten": Variable(
-            by_squashing, f"first night with no margin but rounding{never}", "night", "beyond"
+            by_gain, f"first night with {none}; beyond {never}", "night", "beyond"
         ),
-        "trained": Variable(("last_known", "night", "dinner"), "probability, after training"),
-        "trained_wrong": Variable(
-            (), f"first night wrong after training{never}", "night", "beyond"
-        ),
+        "trained": Variable(unrolled, "probability, after training"),
+        "trained_wrong": Variable((), f"first night wrong; beyond {never}", "night", "beyond"),
         "spectral_radius": Variable((), "largest |eigenvalue| of W after training on dinners"),
-        "calendar_accuracy": Variable(("inputs",), "share of the nights of 21 years"),
-        "calendar_loss": Variable(("inputs",), "cross-entropy over these nights", "nat"),
-        "book_loss": Variable(("cell",), "cross-entropy over all texts of 4 sentences", "nat/word"),
-        "sees_itself": Variable(("cell",), "probability of X after 'X saw' in these texts"),
+        "calendar_accuracy": Variable(inputs, "share of the nights of 21 years"),
+        "calendar_loss": Variable(inputs, "cross-entropy over these nights", "nat"),
+        "book_loss": Variable(("cell",), f"cross-entropy over all {texts}", "nat/word"),
+        "sees_itself": Variable(("cell",), f"probability of X after 'X saw' in all {texts}"),
         "text": Variable(("cell", "word"), "words written: 0..4 for Doug, Jane, Spot, saw, stop"),
         "gate_value": Variable(("read", "gate", "unit"), "gates of the LSTM as it reads its text"),
         "gate_demo": Variable(("entry",), "memory 0.8, 0.8, 0.8 behind forget gates 1, 0.5, 0"),
     }
 
 
-def _cells(config):
-    n_words, n_inputs = len(rnnjax.decks.sentences.WORDS), rnnjax.decks.DinnerCalendar.n_x
+def _cells(setting):
+    n_words, n_inputs = len(sentences.WORDS), decks.DinnerCalendar.n_x
     return {
         "dinner": rnnjax.Vanilla(3, 3, 3),
         "calendar": rnnjax.Vanilla(n_inputs, 8, 3),
-        "vanilla": rnnjax.Vanilla(n_words, config.n_h, n_words),
-        "GRU": rnnjax.GRU(n_words, config.n_h, n_words),
-        "LSTM": rnnjax.LSTM(n_words, config.n_h, n_words),
+        "vanilla": rnnjax.Vanilla(n_words, setting.n_h, n_words),
+        "GRU": rnnjax.GRU(n_words, setting.n_h, n_words),
+        "LSTM": rnnjax.LSTM(n_words, setting.n_h, n_words),
     }
 
 
-def draw(config, seed):
-    """Draw the initial weights of all networks, and the chances by which they choose words."""
-    from jax import random
-
-    key, cells = random.key(seed), _cells(config)
-    starts = rnnjax.cells.initial_weights.of_cells(random.fold_in(key, 0), list(cells.values()))
-    chances = random.uniform(random.fold_in(key, 1), (config.n_words,))
+def shared(setting):
+    """The initial weights of all networks, and the chances by which they choose words."""
+    key, cells = jax.random.key(setting.seed), _cells(setting)
+    key_weights, key_words = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
+    starts = rnnjax.cells.initial_weights.of_cells(key_weights, list(cells.values()))
+    chances = jax.random.uniform(key_words, (setting.n_words,))
     return dict(zip(cells, starts, strict=True)), chances
 
 
-def measure(config, drawn):
+def measure(setting, shared):
     """Unroll the network built by hand; train the others on dinners, a calendar and a book."""
-    starts, chances = drawn
-    cells = _cells(config)
+    starts, chances = shared
+    cells = _cells(setting)
     return {
-        **_built_by_hand(config),
-        **_trained_on_dinners(config, cells["dinner"], starts["dinner"]),
-        **_trained_on_calendar(config, cells["calendar"], starts["calendar"]),
-        **_trained_on_book(config, cells, starts, chances),
-        "gate_demo": _gate_demo(),
+        **_built_by_hand(setting),
+        **_on_dinners(setting, cells["dinner"], starts["dinner"]),
+        **_on_calendar(setting, cells["calendar"], starts["calendar"]),
+        **_on_book(setting, cells, starts, chances),
+        "gate_demo": decks.by_hand.forgotten(),
     }
 
 
-def _network(activation, steepness, bias, gain):
-    """Return o_t = f(k P (dinner_{t-1} + o_{t-1})) as a vanilla cell with its parameters."""
-    from jax import numpy as jnp
-
-    W = steepness * gain * jnp.asarray(rnnjax.decks.tasks.dinner.CYCLE, float)
-    V, b, c = jnp.eye(3), jnp.full(3, bias), jnp.zeros(3)
-    return rnnjax.Vanilla(3, 3, 3, activation=activation), rnnjax.cells.VanillaParams(W, W, b, V, c)
-
-
-def _built_by_hand(config):
-    import jax
-    from jax import numpy as jnp
-
-    found, gains = [], jnp.array(config.gains)
+def _built_by_hand(setting):
+    found, gains = [], jnp.array(setting.gains)
     for name in ("tanh", "sigmoid"):
         f, rows = rnnjax.activation_named(name), [r for n, *r in _SQUASHINGS.values() if n == name]
-        of_row = jax.vmap(lambda row, gain, f=f: _unrolled(config, f, *row, gain), (None, 0))
-        found.append(jax.vmap(of_row, (0, None))(jnp.array(rows), gains))
+
+        def unrolled(row, gain, f=f):
+            steepness, bias, of_gain = row
+            b = bias + of_gain * gain
+            o, *rest = decks.by_hand.away(f, steepness * gain, b, setting.n_nights)
+            return o[:, :_N_UNROLLED], *rest
+
+        over_gains = jax.vmap(unrolled, (None, 0))
+        found.append(jax.vmap(over_gains, (0, None))(jnp.array(rows), gains))
     o, log_margin, forgotten = (jnp.concatenate(parts) for parts in zip(*found, strict=True))
     return {
         "prediction": o[list(_SQUASHINGS).index("tanh(kz)")],
-        "log_margin": log_margin[..., coordinates(config)["late_night"] - 1],
+        "log_margin": log_margin[..., coordinates(setting)["late_night"] - 1],
         "forgotten": forgotten,
     }
 
 
-def _unrolled(config, activation, steepness, bias, bias_of_gain, gain):
-    """Return o of two weeks after each dinner, ln(margin) of every night, and the first without.
-
-    Away, a network has its last prediction for a result; after pizza, plain arithmetic is followed
-    until nothing but rounding is left of the margin.
-    """
-    import jax
-    from jax import numpy as jnp
-
-    b = bias + bias_of_gain * gain
-    cell, params = _network(activation, steepness, b, gain)
-    away = jax.vmap(rnnjax.decks.Dinner(length=config.n_nights).away)(jnp.arange(3))
-    o = jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(away.x)
-    right, of_pizza = away.y[0] > 0, o[0]
-    value = jnp.sum(jnp.where(right, of_pizza, 0), -1)
-    margin = value - jnp.max(jnp.where(right, -jnp.inf, of_pizza), -1)
-    rounding = _N_ROUNDINGS * jnp.finfo(o.dtype).eps * jnp.max(jnp.abs(of_pizza), -1)
-    log_margin = rnnjax.analysis.log_margins(activation, steepness * gain, b, config.n_nights)
-    return o[:, :_N_UNROLLED], log_margin, _first(margin <= rounding)
-
-
-def _first(wrong):
-    """Return the first night that is wrong, infinite if none is."""
-    from jax import numpy as jnp
-
-    return jnp.where(wrong.any(-1), jnp.argmax(wrong, -1) + 1.0, jnp.inf)
-
-
-def _trained(config, start, mean_loss):
-    """Return parameters after full-batch training with Adam.
-
-    Automatic differentiation of a scan is backpropagation through time. The rule `rnnjax.BPTT`
-    gives the same, but its scaled numbers, which nothing here needs, compile for twice as long.
-    """
-    import jax
-    import optax
-
-    optimiser = optax.adam(config.learning_rate)
-
-    def update(carry, _):
-        params, state = carry
-        updates, state = optimiser.update(jax.grad(mean_loss)(params), state)
-        return (optax.apply_updates(params, updates), state), None
-
-    carry = (start, optimiser.init(start))
-    return jax.lax.scan(update, carry, None, length=config.n_updates)[0][0]
+def _trained(setting, start, mean_loss):
+    """The parameters after full-batch training with Adam."""
+    adam = optax.adam(setting.learning_rate)
+    return rnnjax.updates.minimise(mean_loss, start, adam, n_updates=setting.n_updates)[0]
 
 
 def _mean_loss(cell, task, batch):
-    """Return the function of the parameters that gives the mean loss of the sequences."""
-    import jax
-
     def of_params(params):
         of_one = jax.vmap(lambda one: rnnjax.sequence_loss(cell, task.loss, params, one))
         return of_one(batch).mean()
@@ -255,39 +186,38 @@ def _mean_loss(cell, task, batch):
     return of_params
 
 
-def _trained_on_dinners(config, cell, start):
-    import jax
-    from jax import numpy as jnp
+def _outputs(cell, params, x):
+    return jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(x)
 
-    task = rnnjax.decks.Dinner(length=_N_TRAINING)
-    params = _trained(config, start, _mean_loss(cell, task, task.every_sequence()))
-    away = jax.vmap(rnnjax.decks.Dinner(length=config.n_nights).away)(jnp.arange(3))
-    y = jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(away.x)
+
+def _on_dinners(setting, cell, start):
+    task = decks.Dinner(length=_N_TRAINING)
+    params = _trained(setting, start, _mean_loss(cell, task, task.every_sequence()))
+    away = jax.vmap(decks.Dinner(length=setting.n_nights).away)(jnp.arange(3))
+    y = _outputs(cell, params, away.x)
     wrong = jnp.argmax(y, -1) != jnp.argmax(away.y, -1)
     return {
         "trained": jax.nn.softmax(y[:, :_N_UNROLLED]),
-        "trained_wrong": jnp.min(_first(wrong)),
+        "trained_wrong": jnp.min(decks.by_hand.first_night(wrong)),
         "spectral_radius": jnp.exp(rnnjax.matrices.log_spectral_radius(params.W)),
     }
 
 
-def _trained_on_calendar(config, cell, start):
+def _on_calendar(setting, cell, start):
     """Train the dense network that one step of a recurrent network is."""
-    import jax
-    from jax import numpy as jnp
 
     def answers(params, nights):
         steps = jax.vmap(lambda x: cell.step(params, cell.initial_state(), x))(nights.x[:, 0])
         return jax.vmap(lambda h: cell.readout(params, h))(steps)
 
     def of_inputs(yesterday):
-        task = rnnjax.decks.DinnerCalendar(yesterday=yesterday)
+        task = decks.DinnerCalendar(yesterday=yesterday)
 
         def mean_loss(params, nights):
             return jax.vmap(task.loss)(answers(params, nights), nights.y[:, 0]).mean()
 
         seen, nights = task.nights(every=7), task.nights()
-        params = _trained(config, start, lambda params: mean_loss(params, seen))
+        params = _trained(setting, start, lambda params: mean_loss(params, seen))
         said = jnp.argmax(answers(params, nights), -1)
         return (said == jnp.argmax(nights.y[:, 0], -1)).mean(), mean_loss(params, nights)
 
@@ -295,16 +225,13 @@ def _trained_on_calendar(config, cell, start):
     return {"calendar_accuracy": accuracy, "calendar_loss": loss}
 
 
-def _trained_on_book(config, cells, starts, chances):
-    import jax
-    from jax import numpy as jnp
-
-    task = rnnjax.decks.ChildrensBook(n_sentences=3)
+def _on_book(setting, cells, starts, chances):
+    task = decks.ChildrensBook(n_sentences=3)
 
     def of_cell(name, limited=lambda params: params):
         mean_loss = _mean_loss(cells[name], task, task.every_text())
-        params = _trained(config, starts[name], lambda params: mean_loss(limited(params)))
-        return limited(params), _read_and_written(config, cells[name], limited(params), chances)
+        params = _trained(setting, starts[name], lambda params: mean_loss(limited(params)))
+        return limited(params), _read_and_written(setting, cells[name], limited(params), chances)
 
     def of_plain(memory):
         return of_cell("vanilla", lambda params: params._replace(W=memory * params.W))[1]
@@ -316,290 +243,281 @@ def _trained_on_book(config, cells, starts, chances):
     return {**found, "gate_value": _gates(cells["LSTM"], params, of_lstm["text"])}
 
 
-def _read_and_written(config, cell, params, chances):
-    import jax
-    from jax import numpy as jnp
-
-    task = rnnjax.decks.ChildrensBook(n_sentences=4)
+def _read_and_written(setting, cell, params, chances):
+    task = decks.ChildrensBook(n_sentences=4)
     texts, stop = task.every_text(), task.n_x - 1
-    y = jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(texts.x)
+    y = _outputs(cell, params, texts.x)
     # The inputs are a full stop, X, "saw", a name, and so on.
     X, after_verb = texts.x[:, 1::4], jax.nn.softmax(y[:, 2::4])
     return {
         "book_loss": jax.vmap(jax.vmap(task.loss))(y, texts.y).mean(),
         "sees_itself": jnp.sum(X * after_verb, -1).mean(),
-        "text": rnnjax.scan.generate(cell, params, stop, chances, config.rarest),
+        "text": rnnjax.scan.generate(cell, params, stop, chances, setting.rarest),
     }
 
 
 def _gates(cell, params, text):
-    import jax
-    from jax import numpy as jnp
-
     x = jax.nn.one_hot(text[:_N_SHOWN], cell.n_x)
     h = rnnjax.unroll(cell, params, x).h_prev
     gates = jax.vmap(lambda h, x: cell.gates(params, h, x))(h, x)
     return jnp.stack([gates[name] for name in _GATES], 1)
 
 
-def _gate_demo():
-    """Return what is left of a memory behind forget gates that are open, half open and shut."""
-    from jax import numpy as jnp
-
-    opened, shut = 100.0, -100.0  # 1 and 0 to rounding
-    b = jnp.array([shut] * 3 + [opened, 0.0, shut] + [0.0] * 6)
-    W, U, V, c = jnp.zeros((12, 3)), jnp.zeros((12, 1)), jnp.zeros((1, 3)), jnp.zeros(1)
-    memory = jnp.array([0.0, 0.0, 0.0, 0.8, 0.8, 0.8])
-    return rnnjax.LSTM(1, 3).step(rnnjax.cells.GatedParams(W, U, b, V, c), memory, c)[3:]
-
-
 def figure(cube):
     """Unrolled predictions; margins, sentences and losses; the gates of the LSTM over a text."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 6.4))
-    rows = drawn.add_gridspec(3, 1, height_ratios=[0.6, 1.5, 1.4])
-    middle = rows[1].subgridspec(1, 3, width_ratios=[2, 1, 1])
-    strips = [drawn.add_subplot(place) for place in rows[0].subgridspec(1, 3)]
-    margins, sentences, losses = (drawn.add_subplot(place) for place in middle)
-    gates = drawn.add_subplot(rows[2])
-    mesh = _draw_strips(strips, cube)
-    drawn.colorbar(mesh, ax=strips, label="prediction", aspect=8, pad=0.01, ticks=[0, 0.5, 1])
-    _draw_margins(margins, cube)
-    _draw_sentences(sentences, cube)
+    frame = figures.Frame(
+        height=6.4, layout="aaaabbbbcccc;ddddddeeefff;gggggggggggg", height_ratios=[0.6, 1.5, 1.4]
+    )
+    *strips, margins, kinds, losses, gates = frame.panels
+    image = _draw_strips(strips, cube)
+    bar = {"pad": 0.01, "label": "prediction", "aspect": 8, "ticks": [0, 0.5, 1]}
+    frame.figure.colorbar(image, ax=strips, **bar)
+    _draw_margins(margins, cube.sortby("gain").isel(seed=0))
+    _draw_kinds(kinds, cube)
     _draw_losses(losses, cube)
-    drawn.colorbar(_draw_gates(gates, cube), ax=gates, label="gate", aspect=16, pad=0.01)
-    rnnjax.figures.letter_panels([*strips, margins, sentences, losses, gates])
-    return drawn
+    image = _draw_gates(gates, cube)
+    frame.figure.colorbar(image, ax=gates, label="gate", aspect=16, pad=0.01)
+    return frame.finished()
 
 
-def _shade(ax, x, rows):
-    """Draw numbers between 0 and 1 as a map, the first row on top."""
+def _shade(panel, x, rows):
+    """Numbers between 0 and 1 as a map, the first row on top."""
     extent = (x[0] - 0.5, x[-1] + 0.5, len(rows) - 0.5, -0.5)
     look = {"aspect": "auto", "interpolation": "none"}
-    return ax.imshow(rows, vmin=0, vmax=1, extent=extent, **look)
+    return panel.imshow(rows, vmin=0, vmax=1, extent=extent, **look)
 
 
-def _draw_strips(axes, cube):
-    gain, night = cube["gain"].values, cube["night"].values
-    by_hand = cube["prediction"].isel(seed=0).sel(last_known="pizza")
+def _draw_strips(panels, cube):
+    first, gain = cube.isel(seed=0).sel(last_known="pizza"), cube["gain"].values
     # One gain below 1 and one above, where there are such.
     shown = (int(np.argmin(np.abs(gain - near))) for near in (0.9, 2))
-    strips = [(f"by hand, $k$ = {gain[i]:g}", by_hand.isel(gain=i)) for i in shown]
-    strips.append(("trained", cube["trained"].isel(seed=0).sel(last_known="pizza")))
-    for ax, (title, values) in zip(axes, strips, strict=True):
-        mesh = _shade(ax, night, values.transpose("dinner", "night").values)
-        ax.set(title=title, xlabel="night", xticks=[1, 5, 10, 15])
-        ax.set_yticks(range(3), _DINNERS if ax is axes[0] else [""] * 3)
-    return mesh
+    strips = [(f"by hand, $k$ = {gain[i]:g}", first["prediction"].isel(gain=i)) for i in shown]
+    strips.append(("trained", first["trained"]))
+    for panel, (title, values) in zip(panels, strips, strict=True):
+        image = _shade(panel, values["night"].values, values.transpose("dinner", "night").values)
+        panel.set(title=title, xlabel="night", xticks=[1, 5, 10, 15])
+        figures.ticks(panel, "y", range(3), _DINNERS if panel is panels[0] else [""] * 3)
+    return image
 
 
-def _draw_margins(ax, cube):
-    ordered = cube.sortby("gain").isel(seed=0).transpose("squashing", "late_night", "gain", ...)
-    gain, (two_weeks, late) = ordered["gain"].values, ordered["late_night"].values
-    margins = np.exp(ordered["log_margin"].values.astype(float))
-    for name, of_one, colour in zip(ordered["squashing"].values, margins, _COLOURS, strict=True):
-        ax.plot(gain, of_one[0], color=colour, linewidth=0.9, linestyle=_DASHED)
-        ax.plot(gain, of_one[1], color=colour, label=str(name).replace("-", "\N{MINUS SIGN}"))
-    ax.axvline(1, color="#d0d0d0", linewidth=0.6, zorder=0)
-    ax.plot(gain, gain**two_weeks, color="#808080", linewidth=0.9, linestyle=":")
-    for label, width, dashes in (
-        (f"night {late}", 1.5, "-"),
-        (f"night {two_weeks}", 0.9, _DASHED),
-        (f"no squashing, night {two_weeks}", 0.9, ":"),
-    ):
-        ax.plot([], [], color="#404040", linewidth=width, linestyle=dashes, label=label)
-    ax.set_xscale("log", base=2)
-    ax.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
-    ax.set(xlabel="feedback gain $k$", ylabel="margin of the right dinner", ylim=(-0.03, 1.05))
-    ax.legend(loc="center right", fontsize=7, handlelength=1.5, bbox_to_anchor=(1, 0.4))
+def _draw_margins(panel, one):
+    margins, (two_weeks, late) = np.exp(one["log_margin"].astype(float)), one["late_night"].values
+    for name, colour in zip(_SQUASHINGS, (BLUE, PINK, GREEN, VERMILION), strict=True):
+        looks = {two_weeks: Look("", colour, "", _DASHED), late: Look(name, colour)}
+        figures.curves(
+            panel, margins.sel(squashing=name), over="gain", each="late_night", looks=looks
+        )
+    figures.level(panel, x=1)
+    panel.plot(one["gain"], one["gain"] ** two_weeks, color="#808080", linewidth=0.9, linestyle=":")
+    for label, dashes in ((f"night {late}", "-"), (f"night {two_weeks}", _DASHED),
+                          (f"no squashing, night {two_weeks}", ":")):  # fmt: skip
+        panel.plot([], [], **Look(label, "#404040", "", dashes).line(label=label, linewidth=0.9))
+    panel.set_xscale("log", base=2)
+    figures.ticks(panel, "x", [0.5, 1, 2, 4])
+    panel.set(xlabel="feedback gain $k$", ylabel="margin of the right dinner", ylim=(-0.03, 1.05))
+    panel.legend(loc="center right", fontsize=7, handlelength=1.5, bbox_to_anchor=(1, 0.4))
 
 
-def _draw_sentences(ax, cube):
-    rates = [rnnjax.decks.sentences.mistake_rates(kinds) for kinds in _kinds(cube).values()]
-    for shift, (kind, (label, marker, colour, chance)) in enumerate(_MISTAKES.items(), -1):
-        ax.axhline(chance, color=colour, linewidth=0.8, linestyle=_DASHED)
-        values = [of_cell[kind][0] for of_cell in rates]
-        (dots,) = ax.plot(np.arange(len(rates)) + 0.2 * shift, values, marker, color=colour)
-        dots.set(label=label, markersize=4)
-    ax.set(ylabel="rate of mistakes", ylim=(-0.03, 0.85))
-    _name_cells(ax, cube)
-    ax.legend(loc="upper right", fontsize=7)
+def _draw_kinds(panel, cube):
+    rates = [sentences.mistake_rates(_kinds(cube, cell)) for cell in cube["cell"].values]
+    for shift, (kind, look) in enumerate(_MISTAKES.items(), -1):
+        panel.axhline(_RATES[kind], color=look.colour, linewidth=0.8, linestyle=_DASHED)
+        places, values = np.arange(len(rates)) + 0.2 * shift, [rate[kind][0] for rate in rates]
+        panel.plot(places, values, label=look.label, **look.dots(markersize=4))
+    panel.set(ylabel="rate of mistakes", ylim=(-0.03, 0.85))
+    _name_cells(panel, cube)
+    panel.legend(loc="upper right", fontsize=7)
 
 
-def _draw_losses(ax, cube):
+def _draw_losses(panel, cube):
     for n_before, label in ((1, "one word seen"), (2, "two words seen")):
-        floor = rnnjax.decks.sentences.entropy(n_before)
-        ax.axhline(floor, color="#404040", linewidth=0.8, linestyle=_DASHED)
-        ax.text(3.45, floor + 0.015, label, ha="right", va="bottom", fontsize=7)
-    losses = cube["book_loss"].transpose("cell", "seed").values
-    ax.plot(losses, linestyle="", marker="o", markersize=4, color="#0072B2")
-    ax.set(ylabel="cross-entropy (nat/word)", ylim=(0, 1.05))
-    _name_cells(ax, cube)
+        floor = sentences.entropy(n_before)
+        panel.axhline(floor, color="#404040", linewidth=0.8, linestyle=_DASHED)
+        panel.text(3.45, floor + 0.015, label, ha="right", va="bottom", fontsize=7)
+    panel.plot(
+        cube["book_loss"].transpose("cell", "seed"), **Look("", BLUE, "o").dots(markersize=4)
+    )
+    panel.set(ylabel="cross-entropy (nat/word)", ylim=(0, 1.05))
+    _name_cells(panel, cube)
 
 
-def _name_cells(ax, cube):
+def _name_cells(panel, cube):
     names = cube["cell"].values
-    ax.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
-    ax.set_xlim(-0.5, len(names) - 0.5)
+    figures.ticks(panel, "x", range(len(names)), names, rotation=30, ha="right",
+                  rotation_mode="anchor")  # fmt: skip
+    panel.set_xlim(-0.5, len(names) - 0.5)
 
 
-def _draw_gates(ax, cube):
+def _draw_gates(panel, cube):
     texts = _words(cube, "LSTM")[:, :_N_SHOWN]
     # The first text whose first words have all names: some have not.
     seed = int(np.argmax([len(set(text)) for text in texts]))
     gates = cube["gate_value"].isel(seed=seed).transpose("gate", "unit", "read").values
-    mesh = _shade(ax, np.arange(_N_SHOWN), gates.reshape(-1, _N_SHOWN))
+    n_units = gates.shape[1]
+    image = _shade(panel, np.arange(_N_SHOWN), gates.reshape(-1, _N_SHOWN))
     for boundary in range(1, len(_GATES)):
-        ax.axhline(boundary * gates.shape[1] - 0.5, color="white", linewidth=2)
-    ax.set_xticks(range(_N_SHOWN), texts[seed], rotation=45, ha="right", rotation_mode="anchor")
-    middles = (np.arange(len(_GATES)) + 0.5) * gates.shape[1] - 0.5
-    ax.set_yticks(middles, [f"{gate} gate" for gate in _GATES])
-    ax.set_xlabel("word read")
-    ax.tick_params(length=0)
-    return mesh
+        panel.axhline(boundary * n_units - 0.5, color="white", linewidth=2)
+    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    figures.ticks(panel, "x", range(_N_SHOWN), texts[seed], **turned)
+    middles = (np.arange(len(_GATES)) + 0.5) * n_units - 0.5
+    figures.ticks(panel, "y", middles, [f"{gate} gate" for gate in _GATES])
+    panel.set_xlabel("word read")
+    panel.tick_params(length=0)
+    return image
 
 
 def _words(cube, cell):
-    """Return the words that a cell wrote, (seed, word)."""
-    written = cube["text"].sel(cell=cell).transpose("seed", "word").values
-    return np.array(rnnjax.decks.sentences.WORDS)[written]
+    """The words that a cell wrote, (seed, word)."""
+    text = cube["text"]
+    written = text.sel(cell=cell) if "cell" in text.dims else text
+    return np.array(sentences.WORDS)[written.transpose("seed", "word").values]
 
 
-def _kinds(cube):
-    """Count the sentences of each kind that each cell wrote, over all seeds."""
-    counted = rnnjax.decks.sentences.count_kinds
-    return {
-        str(cell): sum((Counter(counted(list(text))) for text in _words(cube, cell)), Counter())
-        for cell in cube["cell"].values
-    }
+def _kinds(cube, cell=""):
+    """The number of sentences of each kind that a cell wrote, over all seeds."""
+    return sum((Counter(sentences.count_kinds(list(t))) for t in _words(cube, cell)), Counter())
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    parts = (_of_unrolling, _of_margins, _of_squashing, _of_training, _of_calendar, _of_book)
-    rows = [row for of_part in parts for row in of_part(cube, config)]
-    gap = np.max(np.abs(cube["gate_demo"].values - [0.8, 0.4, 0.0]))
-    name = "(0.8, 0.8, 0.8) behind gates (1, 0.5, 0) minus (0.8, 0.4, 0), worst"
-    return [rnnjax.Claim(*row) for row in [*rows, (name, gap, 0, 1e-6, f"{_ROHRER}; rounding")]]
+_ROHRER = "B. Rohrer, How RNNs and LSTM work, e2eml.school, 2017"
+_CHAIN = "one neuron, m = tanh(k m) from m = 1, in double precision"
+_ODDS = "chain with the odds of the book"
+_COPRIME = "365, 7 and 3 coprime: all dates and weekdays meet all dinners; tolerance: "
+# Lambert's W(1/e): (1 - r) logit(r), the slope of logistic(k z) at its fixed point, is never more.
+_STEEPEST = 0.2784645427610738
+# Margins of tanh on nights 15 and 200 by gain, each right to half a unit in its last place.
+_MARGINS = {0.5: ("2.8e-5", "6e-61"), 0.9: ("0.106", "4e-10"), 1.0: ("0.298", "0.086"),
+            1.1: ("0.513", "0.503"), 2.0: ("0.958", "0.958")}  # fmt: skip
 
 
-def _of_unrolling(cube, config):
-    """All gains and seeds, every dinner as the last known one."""
+def _said(cube):
+    """What is said and whether it is wrong, (seed, gain, last known, night)."""
     values = cube["prediction"].transpose("seed", "gain", "last_known", "night", "dinner").values
-    said, night = np.argmax(values, -1), cube["night"].values
-    wrong = said != (np.arange(3)[:, None] + night) % 3
-    told = f"{_ROHRER}: pizza, sushi, waffles, pizza"
-    rows = [
-        ("dinner from last night's, wrong", wrong[..., 0].sum(), 0),
-        ("dinner from that of two nights ago, wrong", wrong[..., 1].sum(), 0),
-        ("dinners of nights 1 to 16 away, wrong", wrong.sum(), 0),
-        ("14 missed nights after pizza: share of pizza", np.mean(said[:, :, 0, 14] == 0), 1),
-    ]
-    return [(*row, 0, told) for row in rows]
+    said = np.argmax(values, -1)
+    return said, said != (np.arange(3)[:, None] + cube["night"].values) % 3
 
 
-def _of_margins(cube, config):
-    """The margin of tanh is the state of a one-neuron chain whose recurrent weight is k."""
-    margins = cube["log_margin"].isel(seed=0).sel(squashing="tanh(kz)").transpose("gain", ...)
-    rows, off = [], []
-    for (at_gain, at_night), log_margin in np.ndenumerate(margins.values.astype(float)):
-        k, n = margins["gain"].values[at_gain], int(margins["late_night"].values[at_night])
-        off.append(abs(log_margin - math.log(_one_neuron(k, n))))
-        if k in _MARGINS and n in (15, 200):
-            text = _MARGINS[k][n == 200]
+def _known_margins(cube):
+    """The gains and nights of `_MARGINS`, in log10, with half a unit of the last place."""
+    cases = []
+    for gain, texts in _MARGINS.items():
+        for night, text in zip((15, 200), texts, strict=True):
             expected, last_place = float(text), 10.0 ** Decimal(text).as_tuple().exponent
             slack = last_place / 2 / expected / math.log(10)
-            name = f"tanh, gain {k:g}: log10 margin on night {n}"
-            decades = log_margin / math.log(10), math.log10(expected)
-            rows.append((name, *decades, slack, f"{_CHAIN}: {text}"))
-    name = "tanh: ln margin against one neuron with w_n = k, worst"
-    return [*rows, (name, max(off), 0, 1e-3, f"{_CHAIN}; tolerance: rounding")]
+            cases.append({"gain": gain, "late_night": night, "text": text,
+                          "expected": math.log10(expected), "slack": slack})  # fmt: skip
+    return cases
 
 
-def _one_neuron(w_n, n_steps):
-    m = 1.0
-    for _ in range(n_steps):
-        m = math.tanh(w_n * m)
-    return m
+def _off_the_chain(one):
+    """The largest distance of ln margins from those of one neuron with w_n = k."""
+    logs, off = one["log_margin"].transpose("gain", "late_night"), []
+    for (at_gain, at_night), log_margin in np.ndenumerate(logs.values.astype(float)):
+        m, k = 1.0, logs["gain"].values[at_gain]
+        for _ in range(int(logs["late_night"].values[at_night])):
+            m = math.tanh(k * m)
+        off.append(abs(log_margin - math.log(m)))
+    return max(off)
 
 
-def _of_squashing(cube, config):
-    """What keeps a margin, and what loses it."""
-    at = cube.isel(seed=0).transpose("squashing", "gain", "late_night", ...)
-    gain, (two_weeks, late) = at["gain"].values, at["late_night"].values
-    tanh, logistic = (at.sel(squashing=f"{name}(kz)") for name in ("tanh", "logistic"))
-    early, last = logistic["log_margin"].values.astype(float).T
-    rate = np.max(last - early) / (late - two_weeks)
-    name = "logistic(kz): ln margin a night, most at any gain"
-    told = "slope at the fixed point is at most W(1/e), closed form; tolerance: transient"
-    rows = [(name, rate, math.log(_STEEPEST), 1e-3, told, "at_most")]
-    if (usual := (gain >= 0.9) & (gain <= 4.5)).any():
-        name = "logistic(kz), gain 0.9 to 4.5: last night with any margin"
-        night = logistic["forgotten"].values[usual].max() - 1
-        rows.append((name, night, 60, 0, "every start goes to one fixed point", "at_most"))
-    if (gain == 1).any():
-        name = "logistic(6z - 3): margin on late nights, least"
-        least = at["log_margin"].sel(squashing="logistic(6kz - 3)", gain=1.0).values.min()
-        told = "root of m = tanh(1.5 m): logistic(6z - 3) is tanh about 1/2"
-        rows.append((name, math.exp(least), 0.859, 5e-4, told))
-    if (gain > 1).any():
-        name = "tanh, gain above 1: first night forgotten, least"
-        night = tanh["forgotten"].values[gain > 1].min()
-        told = "m = tanh(k m) has a stable root m > 0 for k > 1"
-        rows.append((name, night, config["n_nights"], 0, told, "at_least"))
-    return rows
+def _rate(one):
+    """The largest growth of ln margin a night."""
+    logs = one["log_margin"].astype(float)
+    nights = one["late_night"].values
+    return largest(logs.isel(late_night=1) - logs.isel(late_night=0)) / (nights[1] - nights[0])
 
 
-def _of_training(cube, config):
-    pizza = cube["trained"].sel(last_known="pizza", dinner="pizza", night=15).min()
-    rows = [
-        ("first night that is wrong", cube["trained_wrong"].min(), config["n_nights"], 0, _ROHRER),
-        ("probability of pizza after 14 missed nights", pizza, 1, 0.1, _ROHRER),
-        ("spectral radius of W", cube["spectral_radius"].min(), 1, 0, "memory needs gain above 1"),
-    ]
-    return [(f"trained: {name}, least", *row, "at_least") for name, *row in rows]
+def _wrong_kinds(one, cell):
+    kinds = _kinds(one, cell)
+    return kinds.total() - kinds["in the book"]
 
 
-def _of_calendar(cube, config):
-    blind, seeing = (cube.sel(inputs=name) for name in _INPUTS)
-    off = np.max(np.abs(blind["calendar_accuracy"].values - 1 / 3))
-    loss, right = blind["calendar_loss"].min(), seeing["calendar_accuracy"].min()
-    name = "from weekday, month and meeting: "
-    told = "365, 7 and 3 coprime: all dates and weekdays meet all dinners; tolerance: "
-    return [
-        (f"{name}|accuracy - 1/3|, worst", off, 0, 1e-3, f"{told}near ties"),
-        (f"{name}cross-entropy, least", loss, math.log(3), 1e-5, f"{told}rounding", "at_least"),
-        ("with last night's dinner: accuracy, least", right, 1, 0, _ROHRER),
-    ]
+def _mistakes(one, kind):
+    """The rate of a kind of mistake of the network that sees one word."""
+    return sentences.mistake_rates(_kinds(one))[kind][0]
 
 
-def _of_book(cube, config):
-    kinds, rows = _kinds(cube), []
-    for cell in map(str, cube["cell"].values):
-        n_before, formula = (1, "ln(6)/2") if cell == "one word" else (2, "ln(3)/4")
-        floor = rnnjax.decks.sentences.entropy(n_before)
-        loss, itself = (cube[name].sel(cell=cell) for name in ("book_loss", "sees_itself"))
-        told = f"entropy of the book, counted: {formula}"
-        rows.append((f"{cell}: loss, least", loss.min(), floor, 1e-5, told, "at_least"))
-        rows.append((f"{cell}: loss, most", loss.max(), floor, 0.01, told, "at_most"))
-        if cell != "one word" and config["rarest"] > 0:
-            n, told = kinds[cell].total(), f"words below {config['rarest']:g} are not written"
-            name, wrong = (
-                f"{cell}: not in the book, of {n} sentences",
-                n - kinds[cell]["in the book"],
-            )
-            rows.append((name, wrong, 0, 0, f"{_ROHRER}; {told}"))
-            rows.append(
-                (f"{cell}: chance of X after 'X saw', most", itself.max(), 0, 0.01, _ROHRER)
-            )
-    told = "chain with the odds of the book"
-    itself = cube["sees_itself"].sel(cell="one word").mean()
-    rows.append(("one word: chance of X after 'X saw'", itself, 1 / 3, 0.01, told))
-    for kind, (rate, n) in rnnjax.decks.sentences.mistake_rates(kinds["one word"]).items():
-        label, *_, chance = _MISTAKES[kind]
-        slack = 4 * math.sqrt(chance * (1 - chance) / max(1, n))
-        errors = f"{told}; tolerance: 4 standard errors"
-        rows.append((f"one word: rate of '{label}'", rate, chance, slack, errors))
-    return rows
+def _errors_of(one, kind):
+    """Four standard errors of this rate."""
+    n = sentences.mistake_rates(_kinds(one))[kind][1]
+    return 4 * math.sqrt(_RATES[kind] * (1 - _RATES[kind]) / max(1, n))
+
+
+_ENTROPY = "entropy of the book, counted: {formula}"
+_SEEN = ({"cell": "one word", "n": 1, "formula": "ln(6)/2"},
+         {"cell": "vanilla", "n": 2, "formula": "ln(3)/4"},
+         {"cell": "GRU", "n": 2, "formula": "ln(3)/4"},
+         {"cell": "LSTM", "n": 2, "formula": "ln(3)/4"})  # fmt: skip
+CLAIMS = (
+    # All gains and seeds, every dinner as the last known one.
+    Group((
+        Row("dinner from last night's, wrong", lambda cube: _said(cube)[1][..., 0].sum(), equals=0),
+        Row("dinner from that of two nights ago, wrong",
+            lambda cube: _said(cube)[1][..., 1].sum(), equals=0),
+        Row("dinners of nights 1 to 16 away, wrong", lambda cube: _said(cube)[1].sum(), equals=0),
+        Row("14 missed nights after pizza: share of pizza",
+            lambda cube: np.mean(_said(cube)[0][:, :, 0, 14] == 0), equals=1),
+    ), source=f"{_ROHRER}: pizza, sushi, waffles, pizza"),
+    Group((
+        Row("tanh, gain {gain:g}: log10 margin on night {late_night}",
+            lambda one: one["log_margin"].item() / math.log(10), for_each=_known_margins,
+            equals="expected", tolerance="slack", source=f"{_CHAIN}: {{text}}"),
+        Row("tanh: ln margin against one neuron with w_n = k, worst", _off_the_chain, equals=0,
+            tolerance=1e-3, source=f"{_CHAIN}; tolerance: rounding"),
+        Row("tanh, gain above 1: first night forgotten, least",
+            lambda one: smallest(one["forgotten"]), at={"gain": lambda gain: gain > 1},
+            at_least=lambda one: one.setting.n_nights,
+            source="m = tanh(k m) has a stable root m > 0 for k > 1"),
+    ), part=lambda cube: cube.isel(seed=0), at={"squashing": "tanh(kz)"}),
+    Group((
+        Row("logistic(kz): ln margin a night, most at any gain", _rate,
+            at={"squashing": "logistic(kz)"}, at_most=math.log(_STEEPEST), tolerance=1e-3,
+            source="slope at the fixed point is at most W(1/e), closed form; tolerance: transient"),
+        Row("logistic(kz), gain 0.9 to 4.5: last night with any margin",
+            lambda one: largest(one["forgotten"]) - 1, at_most=60,
+            at={"squashing": "logistic(kz)", "gain": lambda gain: (gain >= 0.9) & (gain <= 4.5)},
+            source="every start goes to one fixed point"),
+        Row("logistic(6z - 3): margin on late nights, least",
+            lambda one: math.exp(smallest(one["log_margin"])), equals=0.859, tolerance=5e-4,
+            at={"squashing": "logistic(6kz - 3)", "gain": 1.0},
+            source="root of m = tanh(1.5 m): logistic(6z - 3) is tanh about 1/2"),
+    ), part=lambda cube: cube.isel(seed=0)),
+    Row("trained: first night that is wrong, least", lambda cube: smallest(cube["trained_wrong"]),
+        at_least=lambda cube: cube.setting.n_nights, source=_ROHRER),
+    Row("trained: probability of pizza after 14 missed nights, least", lambda cube: smallest(
+        cube["trained"].sel(last_known="pizza", dinner="pizza", night=15)), at_least=1,
+        tolerance=0.1, source=_ROHRER),
+    Row("trained: spectral radius of W, least", lambda cube: smallest(cube["spectral_radius"]),
+        at_least=1, source="memory needs gain above 1"),
+    Row("from weekday, month and meeting: |accuracy - 1/3|, worst",
+        lambda one: largest(abs(one["calendar_accuracy"] - 1 / 3)), at={"inputs": _INPUTS[0]},
+        equals=0, tolerance=1e-3, source=f"{_COPRIME}near ties"),
+    Row("from weekday, month and meeting: cross-entropy, least",
+        lambda one: smallest(one["calendar_loss"]), at={"inputs": _INPUTS[0]},
+        at_least=math.log(3), tolerance=1e-5, source=f"{_COPRIME}rounding"),
+    Row("with last night's dinner: accuracy, least",
+        lambda one: smallest(one["calendar_accuracy"]), at={"inputs": _INPUTS[1]}, at_least=1,
+        source=_ROHRER),
+    Group((
+        Row("{cell}: loss, least", lambda one: smallest(one["book_loss"]), tolerance=1e-5,
+            at_least=lambda one, n: sentences.entropy(n), source=_ENTROPY),
+        Row("{cell}: loss, most", lambda one: largest(one["book_loss"]), tolerance=0.01,
+            at_most=lambda one, n: sentences.entropy(n), source=_ENTROPY),
+    ), for_each=_SEEN),
+    Group((
+        Row(lambda one, cell: f"{cell}: not in the book, of {_kinds(one).total()} sentences",
+            _wrong_kinds, equals=0,
+            source=f"{_ROHRER}; words below {{cube.setting.rarest:g}} are not written"),
+        Row("{cell}: chance of X after 'X saw', most", lambda one: largest(one["sees_itself"]),
+            equals=0, tolerance=0.01, source=_ROHRER),
+    ), for_each={"cell": _CELLS[1:]}, when=lambda one: one.setting.rarest > 0),
+    Group((
+        Row("one word: chance of X after 'X saw'", lambda one: one["sees_itself"].mean(),
+            equals=1 / 3, tolerance=0.01, source=_ODDS),
+        Row(lambda one, kind: f"one word: rate of '{_MISTAKES[kind].label}'", _mistakes,
+            equals=lambda one, kind: _RATES[kind], tolerance=_errors_of,
+            for_each={"kind": tuple(_MISTAKES)}, source=f"{_ODDS}; tolerance: 4 standard errors"),
+    ), at={"cell": "one word"}),
+    Row("(0.8, 0.8, 0.8) behind gates (1, 0.5, 0) minus (0.8, 0.4, 0), worst",
+        lambda cube: np.max(np.abs(cube["gate_demo"].values - [0.8, 0.4, 0.0])), equals=0,
+        tolerance=1e-6, source=f"{_ROHRER}; rounding"),
+)  # fmt: skip

@@ -14,105 +14,83 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
            descent learning, 1993.
 """
 
-import functools
-import json
-from typing import Self
+import math
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Variable
+from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row
+from rnnjax.figures import BLUE, GREEN, THEORY, VERMILION, Look
+from rnnjax.lazy import jax, jnp, optax, xr
+from rnnjax.reductions import largest
+from rnnjax.sweep import Variable
+from rnnjax.theory import one_unit
 
 PRECISION = "float64"
-_THEORY = rnnjax.theory.one_unit
-_PAPER = "Pascanu, Mikolov and Bengio 2013"
-# E, dE/dw and dE/db by the closed recursion in float64, x_0 = 0.5, T = 50, target 0.7.
-_VALUES = {
-    (5.0, -2.5): (0.0240888688, 0.0863116695, 0.1009250176),
-    (5.0, -2.3): (0.0401812049, 0.0586412302, 0.0651241795),
-    (5.0, -2.7): (0.3605432052, -0.0194195785, -0.1950785165),
-    (6.0, -3.0): (0.0525692351, 0.0462363954, 0.0497550840),
-}
 _GRID = ((4.0, 7.0, 601), (-3.5, -1.5, 601))
-_ON_GRID = {"largest": 1722.6, "at": (4.83, -2.50667), "median": 0.0566}
-_FOLDS = ((0.962424, -2.655610), (-0.962424, -2.344390))
+_BEGINNING = (-2.7, -2.3, 24)
 _ARMS = ("plain", "clipped")
-_STYLES = {"plain": ("#D55E00", "--"), "clipped": ("#FFFFFF", "-")}
 _STEEP = 50.0  # m^T from which the ridge stands out of everything else in its row
-REPRODUCES = {
-    "w = 5: folds": "Pascanu, Mikolov and Bengio 2013, figure 3 (Doya 1993)",
-    "E and dE at": "Pascanu, Mikolov and Bengio 2013, figure 6",
-    "largest |dE| on the grid": "Pascanu, Mikolov and Bengio 2013, figure 6",
-    "distance of the largest": "Pascanu, Mikolov and Bengio 2013, figure 6",
-    "plain descents": "Pascanu, Mikolov and Bengio 2013, figure 6",
-    "clipped descents": "Pascanu, Mikolov and Bengio 2013, figure 6",
-}
 
 
-class Axes(BaseAxes):
-    """The swept axis."""
+class Setting(sweep.Setting):
+    """The start, the plane, the cost on it, and the descents."""
 
-    start: Lane[float]
-
-
-class Config(BaseConfig):
-    """The plane, the cost on it, and the descents."""
-
-    axes: Axes
-    n_steps: int = Field(50, ge=2, le=1000, description="T")
+    weight: float = Field(5.0, gt=4, description="w of the diagram and at the wall")
+    start: float = Field(0.5, description="x_0")
+    length: int = Field(50, ge=2, le=1000, description="steps T")
     target: float = Field(0.7, gt=0, lt=1, description="what s(x_T) should be")
     weights: tuple[float, float, PositiveInt] = Field(_GRID[0], description="from, to, how many")
     biases: tuple[float, float, PositiveInt] = Field(_GRID[1], description="from, to, how many")
     every: PositiveInt = Field(10, description="distance of the rows and columns that are kept")
-    weight: float = Field(5.0, gt=4, description="w of the diagram and at the wall")
     n_settle: PositiveInt = Field(4000, description="steps until a state is said to have settled")
     begin_weight: float = Field(6.0, description="w where descents begin")
     begin_biases: tuple[float, float, PositiveInt] = Field(
-        (-2.7, -2.3, 24), description="and b: from, to, how many"
+        _BEGINNING, description="and b: from, to, how many"
     )
     learning_rate: PositiveFloat = 0.05
     max_norm: PositiveFloat = Field(1.0, description="threshold of clipping")
     n_updates: PositiveInt = 2000
     update_every: PositiveInt = Field(10, description="distance of the updates that are kept")
+    axes = ("start",)
 
-    @model_validator(mode="after")
-    def _every_start_has_a_wall(self) -> Self:
-        for start in self.axes.start:
-            try:
-                _THEORY.wall(self.weight, start)
-            except ValueError as error:
-                told = f"expected starts with a wall, got {start:g}: {error}"
-                raise rnnjax.errors.ConfigError("axes.start", told) from None
-        return self
+    @field_validator("start")
+    @classmethod
+    def _has_a_wall(cls, start, info):
+        try:
+            one_unit.wall(info.data["weight"], start)
+        except ValueError as error:
+            raise ValueError(f"expected starts with a wall, got {start:g}: {error}") from None
+        return start
 
 
-def coordinates(config):
+def coordinates(setting):
     """The plane as it is kept, the rows of the whole grid, and what else is told apart."""
-    weights, biases = np.linspace(*config.weights), np.linspace(*config.biases)
-    lower, upper = (fold.b for fold in _THEORY.folds(config.weight))
+    weights, biases = np.linspace(*setting.weights), np.linspace(*setting.biases)
+    lower, upper = (fold.b for fold in one_unit.folds(setting.weight))
     margin = 0.5 * (upper - lower)
     return {
-        "w": weights[:: config.every],
-        "b": biases[:: config.every],
+        "w": weights[:: setting.every],
+        "b": biases[:: setting.every],
         "row": weights,
         "diagram_b": np.linspace(lower - margin, upper + margin, 201),
         "from": np.array(["below", "above"]),
         "fold": np.array(["lower", "upper"]),
         "fold_part": np.array(["x", "b"]),
-        "length": np.arange(1, config.n_steps + 1),
+        "length": np.arange(1, setting.length + 1),
         "parameter": np.array(["w", "b"]),
         "arm": np.array(_ARMS),
-        "begin": np.linspace(*config.begin_biases),
-        "update": np.arange(0, config.n_updates, config.update_every),
+        "begin": np.linspace(*setting.begin_biases),
+        "update": np.arange(0, setting.n_updates, setting.update_every),
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured for every start."""
-    plane = "on the whole grid"
+    plane, of_arm = "on the whole grid", ("arm", "begin")
     return {
         "settled": Variable(("from", "diagram_b"), "x behind n_settle steps at `weight`"),
         "folds": Variable(("fold", "fold_part"), "fixed points of slope 1 at `weight`"),
@@ -127,72 +105,46 @@ def variables(config):
         "wall_direction": Variable(("length", "parameter"), "dE / |dE| at the wall by T"),
         "wall_step": Variable(("arm",), "length of one step from the wall"),
         "descent": Variable(("arm", "update", "parameter"), "w and b in the first descent"),
-        "longest_step": Variable(("arm", "begin"), "longest step in a descent"),
-        "last_cost": Variable(("arm", "begin"), "last E in a descent"),
+        "longest_step": Variable(of_arm, "longest step in a descent"),
+        "last_cost": Variable(of_arm, "last E in a descent"),
     }
 
 
-@functools.cache
-def _cell_class():
-    """Make the unit, a cell like any that a user may write."""
-    import jax
-    from flax import struct
-    from jax import numpy as jnp
+class Unit(NamedTuple):
+    """x' = w s(x) + b, read out as s(x); a cell like any that a user may write."""
 
-    @struct.dataclass
-    class Unit:
-        """x' = w s(x) + b, read out as s(x)."""
+    start: float
 
-        start: float = 0.0
+    def initial_state(self):
+        """x_0."""
+        return jnp.full((1,), self.start)
 
-        def initial_state(self):
-            return jnp.full((1,), self.start)
+    def step(self, params, h, x):
+        """The next state."""
+        return params["w"] * jax.nn.sigmoid(h) + params["b"]
 
-        def step(self, params, h, x):
-            return params["w"] * jax.nn.sigmoid(h) + params["b"]
-
-        def readout(self, params, h):
-            return jax.nn.sigmoid(h)
-
-    return Unit
+    def readout(self, params, h):
+        """s(x)."""
+        return jax.nn.sigmoid(h)
 
 
 def _point(w, b):
-    from jax import numpy as jnp
-
     return {"w": jnp.asarray(w, float), "b": jnp.asarray(b, float)}
 
 
-def _batch(config, length):
-    """Return silence of T steps whose target counts at one step, which may be traced."""
-    from jax import numpy as jnp
-
-    y = jnp.full((config.n_steps, 1), config.target)
-    counts = jnp.arange(1, config.n_steps + 1) == length
+def _batch(setting, length):
+    """Silence of T steps whose target counts at one step, which may be traced."""
+    y = jnp.full((setting.length, 1), setting.target)
+    counts = jnp.arange(1, setting.length + 1) == length
     return rnnjax.Batch(jnp.zeros_like(y), y, counts.astype(y.dtype))
 
 
-def draw(config, start):
-    """Draw nothing: the unit and its start are given."""
-    return start
-
-
-def measure(config, drawn):
-    """Measure the plane, the wall and two descents for one start."""
-    cell = _cell_class()(drawn)
-    parts = (_diagram, _on_the_plane, _at_the_wall, _descents)
-    return {name: value for part in parts for name, value in part(config, cell).items()}
-
-
-def _diagram(config, cell):
-    """Settle from far below and above, and find the fixed points of slope 1 by bisection."""
-    import jax
-    from jax import numpy as jnp
-
-    b = jnp.asarray(coordinates(config)["diagram_b"])
-    params, unbiased = _point(config.weight, b), _point(config.weight, 0.0)
-    ends = jnp.stack([b, b + config.weight])
-    settled = jax.lax.fori_loop(0, config.n_settle, lambda _, x: cell.step(params, x, None), ends)
+def shared(setting):
+    """The diagram: settle from far below and above, and find the fixed points of slope 1."""
+    cell, b = Unit(0.0), jnp.asarray(coordinates(setting)["diagram_b"])
+    params, unbiased = _point(setting.weight, b), _point(setting.weight, 0.0)
+    ends = jnp.stack([b, b + setting.weight])
+    settled = jax.lax.fori_loop(0, setting.n_settle, lambda _, x: cell.step(params, x, None), ends)
 
     def halved(_, bracket):
         low, high = bracket
@@ -206,15 +158,21 @@ def _diagram(config, cell):
     return {"settled": settled, "folds": jnp.stack([x, x - cell.step(unbiased, x, None)], axis=1)}
 
 
-def _on_the_plane(config, cell):
-    from jax import numpy as jnp
+def measure(setting, shared):
+    """Measure the plane, the wall and two descents for one start."""
+    cell = Unit(setting.start)
+    wall = _point(setting.weight, cell.start - setting.weight * jax.nn.sigmoid(cell.start))
+    at_wall = _at_the_wall(setting, cell, wall)
+    return {**shared, **_on_plane(setting, cell), **at_wall, **_descents(setting, cell, wall)}
 
-    grids = (config.weights, config.biases)
+
+def _on_plane(setting, cell):
+    grids = (setting.weights, setting.biases)
     weights, biases = (jnp.asarray(np.linspace(*grid)) for grid in grids)
-    axes, batch = (_point(1.0, 0.0), _point(0.0, 1.0)), _batch(config, config.n_steps)
+    axes, batch = (_point(1.0, 0.0), _point(0.0, 1.0)), _batch(setting, setting.length)
     loss = rnnjax.losses.squared_error
     found = rnnjax.probes.plane(cell, loss, _point(0.0, 0.0), batch, axes, weights, biases)
-    log_norm, some = found["log_gradient_norm"], slice(None, None, config.every)
+    log_norm, some = found["log_gradient_norm"], slice(None, None, setting.every)
     columns = jnp.argmax(log_norm, axis=1)
     row = jnp.argmax(jnp.max(log_norm, axis=1))
     return {
@@ -227,22 +185,12 @@ def _on_the_plane(config, cell):
     }
 
 
-def _wall(config, cell):
-    """Return the parameters at which the start is the unstable fixed point."""
-    import jax
-
-    return _point(config.weight, cell.start - config.weight * jax.nn.sigmoid(cell.start))
-
-
-def _at_the_wall(config, cell):
-    import jax
-    from jax import numpy as jnp
-
+def _at_the_wall(setting, cell, wall):
     def at(length):
-        loss, batch = rnnjax.losses.squared_error, _batch(config, length)
-        return rnnjax.probes.curvature_along_gradient(cell, loss, _wall(config, cell), batch)
+        loss, batch = rnnjax.losses.squared_error, _batch(setting, length)
+        return rnnjax.probes.curvature_along_gradient(cell, loss, wall, batch)
 
-    found = jax.vmap(at)(jnp.arange(1, config.n_steps + 1))
+    found = jax.vmap(at)(jnp.arange(1, setting.length + 1))
     along = found["direction"]
     return {
         "log_wall_gradient": found["log_gradient_norm"],
@@ -251,243 +199,251 @@ def _at_the_wall(config, cell):
     }
 
 
-def _descents(config, cell):
+def _descents(setting, cell, wall):
     """Descend plainly and clipped, from the wall and from the beginning."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-
-    loss, batch = rnnjax.losses.squared_error, _batch(config, config.n_steps)
+    loss, batch = rnnjax.losses.squared_error, _batch(setting, setting.length)
 
     def update(params, max_norm):
         out = rnnjax.BPTT()(cell, loss, params, batch, ())
-        descent = rnnjax.updates.clip_by_norm(max_norm, optax.sgd(config.learning_rate))
+        descent = rnnjax.updates.clip_by_norm(max_norm, optax.sgd(setting.learning_rate))
         step = descent.update(out.grads, descent.init(params), params)[0]
         told = out.loss, jnp.hypot(step["w"], step["b"]), jnp.stack([params["w"], params["b"]])
         return optax.apply_updates(params, step), told
 
     def descend(params, max_norm):
-        n = config.n_updates + 1
+        n = setting.n_updates + 1
         return jax.lax.scan(lambda p, _: update(p, max_norm), params, None, length=n)[1]
 
-    begin = _point(config.begin_weight, np.linspace(*config.begin_biases))
-    starts = jax.tree.map(lambda w, b: jnp.append(jnp.broadcast_to(b, len(begin["b"])), w),
-                          _wall(config, cell), begin)  # fmt: skip
+    biases = np.linspace(*setting.begin_biases)
+    w, b = jnp.full(len(biases), setting.begin_weight), jnp.asarray(biases)
+    starts = _point(jnp.append(w, wall["w"]), jnp.append(b, wall["b"]))
     both = jax.vmap(jax.vmap(descend, (0, None)), (None, 0))
-    loss, length, place = both(starts, jnp.asarray([jnp.inf, config.max_norm]))
+    cost, length, place = both(starts, jnp.asarray([jnp.inf, setting.max_norm]))
     return {
         "wall_step": length[:, -1, 0],
-        "descent": place[:, 0, : config.n_updates : config.update_every],
+        "descent": place[:, 0, : setting.n_updates : setting.update_every],
         "longest_step": jnp.max(length[:, :-1, :-1], axis=2),
-        "last_cost": loss[:, :-1, -1],
+        "last_cost": cost[:, :-1, -1],
     }
 
 
 def figure(cube):
     """The diagram, the cost on the plane, its ridges, and the growth at the wall."""
-    from matplotlib.figure import Figure
-
-    config = json.loads(cube.attrs["config"])
     one = cube.sel(start=0.5 if 0.5 in cube["start"].values else cube["start"].values[0])
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 5.2))
-    panels = drawn.subplots(2, 2)
-    _draw_diagram(panels[0, 0], one, config)
-    _draw_cost(panels[0, 1], one)
-    _draw_ridge(panels[1, 0], cube, config)
-    _draw_growth(panels[1, 1], one, config)
-    rnnjax.figures.letter_panels(panels.flat)
-    return drawn
+    frame = figures.Frame(2, 2, height=5.2)
+    diagram, cost, ridge, growth = frame.panels
+    _draw_diagram(diagram, one)
+    _draw_cost(cost, one)
+    _draw_ridge(ridge, cube)
+    _draw_growth(growth, one)
+    return frame.finished()
 
 
-def _draw_diagram(ax, one, config):
-    w, b = config["weight"], one["diagram_b"].values
-    for end, told in zip(one["settled"].transpose("from", ...).values, ("settled", None),
-                         strict=True):  # fmt: skip
-        ax.plot(b, end, color="black", linewidth=1.2, label=told)
-    high, low = (float(x) for x in one["folds"].sel(fold_part="x"))
-    x = np.linspace(low, high, 100)
-    ax.plot(x - w * _THEORY.sigmoid(x), x, color="black", linestyle=":", label="unstable")
-    ax.plot(one["folds"].sel(fold_part="b"), one["folds"].sel(fold_part="x"), linestyle="none",
-            marker="o", color="#D55E00", label="folds")  # fmt: skip
-    ax.set(xlabel=f"bias $b$ ($w$ = {w:g})", ylabel="state $x$")
-    ax.legend(loc="upper left")
+def _draw_diagram(panel, one):
+    w, b = one.setting.weight, one["diagram_b"].values
+    for end, label in (("below", "settled"), ("above", None)):
+        panel.plot(b, one["settled"].sel({"from": end}), color="black", linewidth=1.2, label=label)
+    folds = one["folds"].transpose("fold_part", "fold").values
+    x = np.linspace(*folds[0][::-1], 100)
+    panel.plot(x - w * one_unit.sigmoid(x), x, color="black", linestyle=":", label="unstable")
+    panel.plot(*folds[::-1], **Look("folds", VERMILION, "o").dots(), label="folds")
+    panel.set(xlabel=f"bias $b$ ($w$ = {w:g})", ylabel="state $x$")
+    panel.legend(loc="upper left")
 
 
-def _draw_cost(ax, one):
-    import matplotlib.patheffects as effects
-
-    edges = [rnnjax.figures.cell_edges(one[name].values) for name in ("b", "w")]
-    mesh = ax.pcolormesh(*edges, one["cost"].transpose("w", "b").values, rasterized=True)
-    ax.figure.colorbar(mesh, ax=ax, label="cost $E$", aspect=22, pad=0.02)
-    rim = [effects.Stroke(linewidth=2.4, foreground="black"), effects.Normal()]
-    for arm, (colour, dash) in _STYLES.items():
-        path = one["descent"].sel(arm=arm).transpose("update", "parameter").values
-        ax.plot(path[:, 1], path[:, 0], color=colour, linestyle=dash, linewidth=1.2,
-                path_effects=rim, label=f"descent, {arm}")  # fmt: skip
-    ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
-    ax.set(xlabel="bias $b$", ylabel="weight $w$")
-    ax.legend(loc="upper right", labelcolor="white", handlelength=2.4)
+def _draw_cost(panel, one):
+    edges = [figures.cell_edges(one[name].values) for name in ("b", "w")]
+    mesh = panel.pcolormesh(*edges, one["cost"].transpose("w", "b").values, rasterized=True)
+    panel.figure.colorbar(mesh, ax=panel, label="cost $E$", aspect=22, pad=0.02)
+    for arm, colour, dashes in (("plain", VERMILION, "--"), ("clipped", "#FFFFFF", "-")):
+        w, b = one["descent"].sel(arm=arm).transpose("parameter", "update").values
+        panel.plot(b, w, color="black", linewidth=2.4)
+        panel.plot(b, w, color=colour, linestyle=dashes, linewidth=1.2, label=f"descent, {arm}")
+    panel.set(
+        xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]], xlabel="bias $b$", ylabel="weight $w$"
+    )
+    panel.legend(loc="upper right", labelcolor="white", handlelength=2.4)
 
 
-def _draw_ridge(ax, cube, config):
-    w, starts = cube["row"].values, cube["start"].values
-    every = max(1, len(w) // 30)
-    for start, colour in zip(starts, rnnjax.figures.ordered_colours(len(starts)), strict=True):
+def _draw_ridge(panel, cube):
+    (first, last, _), w = cube.setting.biases, cube["row"].values
+    every, colours = max(1, len(w) // 30), figures.ordered_colours(cube.sizes["start"])
+    for start, colour in zip(cube["start"].values, colours, strict=True):
         steepest = cube["steepest_b"].sel(start=start).values
-        inside = steepest > config["biases"][0]
-        ax.plot(steepest[inside][::every], w[inside][::every], linestyle="none", marker="o",
-                color=colour, label=f"$x_0$ = {start:g}")  # fmt: skip
-        s = float(_THEORY.sigmoid(start))
-        ax.plot(start - w * s, w, color=colour, linestyle="--", linewidth=0.8, zorder=1)
-    ax.set(xlim=config["biases"][:2], xlabel="bias $b$ of the largest gradient")
-    ax.set(ylim=config["weights"][:2], ylabel="weight $w$")
-    ax.locator_params(axis="x", nbins=5)
-    ax.legend(loc="upper right")
+        inside, look = steepest > first, Look(f"$x_0$ = {start:g}", colour, "o")
+        panel.plot(steepest[inside][::every], w[inside][::every], **look.dots(), label=look.label)
+        wall = start - w * one_unit.sigmoid(start)
+        panel.plot(wall, w, color=colour, linestyle="--", linewidth=0.8, zorder=1)
+    panel.set(xlim=(first, last), xlabel="bias $b$ of the largest gradient")
+    panel.set(ylim=cube.setting.weights[:2], ylabel="weight $w$")
+    panel.locator_params(axis="x", nbins=5)
+    panel.legend(loc="upper right")
 
 
-def _draw_growth(ax, one, config):
-    length, start = one["length"].values, float(one["start"])
-    s = float(_THEORY.sigmoid(start))
-    m = config["weight"] * s * (1 - s)
-    gradient, curvature = np.exp(one["log_wall_gradient"].values), one["wall_curvature"].values
-    for values, power, colour, told in (
-        (np.abs(curvature), 2, "#009E73", "|curvature|"),
-        (gradient, 1, "#0072B2", "gradient"),
+def _draw_growth(panel, one):
+    length, w, start = one["length"], one.setting.weight, float(one["start"])
+    s = float(one_unit.sigmoid(start))
+    m = w * s * (1 - s)
+    for values, power, look, theory in (
+        (abs(one["wall_curvature"]), 2, Look("|curvature|", GREEN), "$m^{2T}$, $m^T$"),
+        (np.exp(one["log_wall_gradient"]), 1, Look("gradient", BLUE), None),
     ):
-        ax.semilogy(length, values, color=colour, label=told)
-        line = 2.5 * values[-1] * m ** (power * (length - length[-1]))
-        label = "$m^{2T}$, $m^T$" if power == 2 else None
-        ax.semilogy(length, line, color="#404040", linestyle="--", linewidth=0.8, label=label)
-    ax.set(xlabel=f"steps $T$ ($w$ = {config['weight']:g}, $x_0$ = {start:g})")
-    ax.set_ylabel("at the wall")
-    ax.legend(loc="upper left")
+        figures.curves(panel, values, over="length", looks=look)
+        line = 2.5 * float(values[-1]) * m ** (power * (length - length[-1]))
+        panel.plot(length, line, color=THEORY, linestyle="--", linewidth=0.8, label=theory)
+    panel.set(yscale="log", xlabel=f"steps $T$ ($w$ = {w:g}, $x_0$ = {start:g})")
+    panel.set_ylabel("at the wall")
+    panel.legend(loc="upper left")
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    found = [*_of_folds(cube, config), _against_recursion(cube, config)]
-    found += [*_of_ridge(cube, config), *_of_wall(cube, config)]
-    if 0.5 in cube["start"].values and (config["target"], config["n_steps"]) == (0.7, 50):
-        found += _of_the_paper(cube.sel(start=0.5), config)
-    return found
+_PAPER = "Pascanu, Mikolov and Bengio 2013"
+_FIGURE = f"{_PAPER}, figure 6"
+# E, dE/dw and dE/db by the closed recursion in float64, x_0 = 0.5, T = 50, target 0.7.
+_VALUES = {
+    (5.0, -2.5): (0.0240888688, 0.0863116695, 0.1009250176),
+    (5.0, -2.3): (0.0401812049, 0.0586412302, 0.0651241795),
+    (5.0, -2.7): (0.3605432052, -0.0194195785, -0.1950785165),
+    (6.0, -3.0): (0.0525692351, 0.0462363954, 0.0497550840),
+}
+_LARGEST_AT = (4.83, -2.50667)
 
 
-def _of_folds(cube, config):
-    known = np.array(_FOLDS if config["weight"] == 5 else _THEORY.folds(config["weight"]))
-    worst = np.max(np.abs(cube["folds"].transpose("start", "fold", "fold_part").values - known))
-    source = f"closed form (Doya 1993); {_PAPER}, figure 3: two values of b"
-    name = f"w = {config['weight']:g}: folds, x and b, worst"
-    b, ends = cube["diagram_b"].values, cube["settled"].transpose("from", "start", ...).values
-    two = np.abs(ends[1] - ends[0]) > 0.5
-    width = np.ptp(b[two.all(axis=0)]) if two.all(axis=0).any() else np.nan
-    answers = "width of the interval of b with two answers"
-    steps = "closed form; tolerance: two steps of b"
-    return [
-        rnnjax.Claim(name, worst, 0.0, 1e-6, source),
-        rnnjax.Claim(answers, width, np.ptp(known[:, 1]), 2 * (b[1] - b[0]), steps),
-    ]
+def _folds(cube):
+    """The known folds: x and b of each, (2, 2)."""
+    known = ((0.962424, -2.655610), (-0.962424, -2.344390))
+    return np.array(known if cube.setting.weight == 5 else one_unit.folds(cube.setting.weight))
 
 
-def _against_recursion(cube, config):
-    """Return the claim that the whole plane is that of the closed recursion."""
+def _sigmoid(x):
+    return x.copy(data=one_unit.sigmoid(x.values))
+
+
+def _width(cube):
+    """The width of the interval of b with two answers for every start."""
+    two = abs(cube["settled"].diff("from")).squeeze("from") > 0.5
+    places = cube["diagram_b"].values[two.all("start")]
+    return np.ptp(places) if len(places) else np.nan
+
+
+def _gap_to_recursion(cube):
+    """The gap to the closed recursion that 99 % of points keep: of E, and of dE over |dE|."""
     gaps = []
     for start in cube["start"].values:
         one = cube.sel(start=start).transpose("w", "b", "parameter", ...)
-        given = config["n_steps"], float(start), config["target"]
-        value, *slopes = _THEORY.cost(one["w"].values[:, None], one["b"].values, *given)
-        gap = np.max(np.abs(one["slopes"].values - np.stack(slopes, axis=-1)), axis=-1)
-        gaps += [np.abs(one["cost"].values - value), gap / np.hypot(*slopes)]
-    name = "plane: E, and dE over |dE|, 99 % of points"
+        given = cube.setting.length, float(start), cube.setting.target
+        value, *slopes = one_unit.cost(one["w"].values[:, None], one["b"].values, *given)
+        gap = np.max(abs(one["slopes"].values - np.stack(slopes, axis=-1)), axis=-1)
+        gaps += [abs(one["cost"].values - value), gap / np.hypot(*slopes)]
+    return np.quantile(np.stack(gaps), 0.99)
+
+
+def _off_the_ridge(cube):
+    """The largest distance of the steepest b of a row from the wall, where it stands out."""
+    (first, last, _), row, s = cube.setting.biases, cube["row"], _sigmoid(cube["start"])
+    wall = cube["start"] - row * s
+    known = ((row * s * (1 - s)) ** cube.setting.length > _STEEP) & (wall > first) & (wall < last)
+    return largest(abs(cube["steepest_b"] - wall), known) if known.any() else None
+
+
+def _step_of_grid(cube):
+    first, last, n = cube.setting.biases
+    return (last - first) / max(n - 1, 1) * (1 + 1e-9)
+
+
+def _wall(name, measured, expected, source):
+    """A row on a quantity at the walls of all starts, against its closed form."""
+
+    def gap(cube):
+        walls = [one_unit.at_wall(cube.setting.weight, float(start), cube.setting.length,
+                                  cube.setting.target) for start in cube["start"].values]  # fmt: skip
+        known = xr.DataArray(walls, {"start": cube["start"]}, ("start", "kind", "length"))
+        return largest(abs(measured(cube) / expected(cube, *known.transpose("kind", ...)) - 1))
+
+    name = f"at the wall: {name}, relative, worst"
+    return Row(name, gap, equals=0, tolerance=1e-8, source=source)
+
+
+def _normal(cube):
+    """The unit vector along (s(x_0), 1)."""
+    s = _sigmoid(cube["start"])
+    return xr.concat([s, xr.ones_like(s)], cube["parameter"]) / np.hypot(s, 1)
+
+
+def _step(arm):
+    return lambda cube: cube["wall_step"].sel(arm=arm) / cube.setting.learning_rate
+
+
+def _at_point(one, at_w, at_b):
+    """The worst difference from the known values at a point; None where it was not measured."""
+    near = one.sel(w=at_w, b=at_b, method="nearest")
+    if abs(near["w"] - at_w) + abs(near["b"] - at_b) > 1e-9:
+        return None
+    return np.max(abs(np.array([near["cost"], *near["slopes"].values]) - _VALUES[at_w, at_b]))
+
+
+def _is_long(cube):
+    s = cube.setting
+    given = (s.learning_rate, s.max_norm, s.begin_weight, *s.begin_biases[:2])
+    return given == (0.05, 1.0, 6.0, -2.7, -2.3) and s.n_updates >= 1000 and s.begin_biases[2] >= 8
+
+
+def _is_thrown(one):
+    return (one["longest_step"] > 1).mean()
+
+
+def _has_arrived(one):
+    return (one["last_cost"] < 0.01).mean()
+
+
+CLAIMS = (
+    Row("w = {cube.setting.weight:g}: folds, x and b, worst",
+        lambda cube: largest(abs(cube["folds"].transpose(..., "fold", "fold_part") - _folds(cube))),
+        equals=0, tolerance=1e-6, reproduces=f"{_PAPER}, figure 3 (Doya 1993)",
+        source=f"closed form (Doya 1993); {_PAPER}, figure 3: two values of b"),
+    Row("width of the interval of b with two answers", _width,
+        equals=lambda cube: np.ptp(_folds(cube)[:, 1]),
+        tolerance=lambda cube: 2 * (cube["diagram_b"][1] - cube["diagram_b"][0]).item(),
+        source="closed form; tolerance: two steps of b"),
     # Where the start lies on the wall within rounding, rounding grows as m^T.
-    source = "closed recursion of dx/dw and dx/db; tolerance: rounding beside the wall"
-    return rnnjax.Claim(name, np.quantile(np.stack(gaps), 0.99), 0.0, 1e-9, source)
-
-
-def _of_ridge(cube, config):
-    """Return the claim that the gradient is steepest where the start is on the border."""
-    gaps, row = [], cube["row"].values
-    first, last, n = config["biases"]
-    step = (last - first) / max(n - 1, 1)
-    for start in cube["start"].values:
-        s = float(_THEORY.sigmoid(start))
-        wall = start - row * s
-        steep = (row * s * (1 - s)) ** config["n_steps"] > _STEEP
-        known = steep & (wall > first) & (wall < last)
-        gaps += list(np.abs(cube["steepest_b"].sel(start=start).values - wall)[known])
-    if not gaps:
-        return []
-    name = "steepest b of a row against the wall, worst"
-    source = "the start is the unstable fixed point; tolerance: a step of the grid"
-    return [rnnjax.Claim(name, max(gaps), 0.0, step * (1 + 1e-9), source)]
-
-
-def _of_wall(cube, config):
-    """Return claims on gradient, curvature and one step at the wall."""
-    gaps = {"gradient": [], "curvature": [], "cosine": [], "plain": [], "clipped": []}
-    for start in cube["start"].values:
-        given = config["weight"], float(start), config["n_steps"], config["target"]
-        gradient, curvature = _THEORY.at_wall(*given)
-        one, rate = cube.sel(start=start), config["learning_rate"]
-        gaps["gradient"].append(np.exp(one["log_wall_gradient"].values) / gradient - 1)
-        gaps["curvature"].append(one["wall_curvature"].values / curvature - 1)
-        normal = np.array([float(_THEORY.sigmoid(start)), 1.0])
-        cosine = one["wall_direction"].transpose("length", ...).values @ normal
-        gaps["cosine"].append(np.abs(cosine) / np.linalg.norm(normal) - 1)
-        for arm, norm in zip(_ARMS, (gradient[-1], config["max_norm"]), strict=True):
-            gaps[arm].append(one["wall_step"].sel(arm=arm).values / (rate * norm) - 1)
-    told = {
-        "gradient": ("gradient for every T", "closed form: grows as m^T"),
-        "curvature": ("curvature for every T", f"closed form: as m^2T ({_PAPER}, section 2.3)"),
-        "cosine": ("|cosine| of dE and its normal", "exact: dx/dw : dx/db = s(x_0) : 1"),
-        "plain": ("a plain step", "exact: learning rate times |dE|"),
-        "clipped": ("a clipped step", f"exact: learning rate times threshold ({_PAPER})"),
-    }
-    return [
-        rnnjax.Claim(f"at the wall: {told[key][0]}, relative, worst",
-                     np.max(np.abs(values)), 0.0, 1e-8, told[key][1])
-        for key, values in gaps.items()
-    ]  # fmt: skip
-
-
-def _of_the_paper(one, config):
-    """Return claims on numbers that are known for x_0 = 0.5, T = 50 and a target of 0.7."""
-    found = []
-    source = f"closed recursion in float64; the cost of {_PAPER}, figure 6"
-    for (w, b), values in _VALUES.items():
-        near = one.sel(w=w, b=b, method="nearest")
-        if abs(near["w"] - w) + abs(near["b"] - b) < 1e-9:
-            measured = [near["cost"], *near["slopes"].values]
-            name = f"E and dE at w = {w:g}, b = {b:g}, worst difference"
-            worst = np.max(np.abs(np.array(measured) - values))
-            found.append(rnnjax.Claim(name, worst, 0.0, 6e-11, source))
-    if (tuple(config["weights"]), tuple(config["biases"])) == _GRID:
-        largest, at, median = _ON_GRID.values()
-        away = np.hypot(*(one["largest_at"].values - at))
-        for name, value, expected, tolerance in (
-            ("largest |dE| on the grid", one["largest_gradient"], largest, 0.05),
-            ("median |dE| on the grid", one["median_gradient"], median, 5e-5),
-            (f"distance of the largest |dE| from {at}", away, 0.0, 1e-5),
-        ):
-            found.append(rnnjax.Claim(name, value, expected, tolerance, source))
-    return found + _of_descents(one, config)
-
-
-def _of_descents(one, config):
-    given = (config["learning_rate"], config["max_norm"], config["begin_weight"])
-    few = config["n_updates"] < 1000 or config["begin_biases"][2] < 8
-    if given != (0.05, 1.0, 6.0) or config["begin_biases"][:2] != [-2.7, -2.3] or few:
-        return []
-    source = f"{_PAPER}, figure 6; which descent is thrown when is decided by rounding"
-    thrown, arrived = one["longest_step"] > 1, one["last_cost"] < 0.01
-    found = []
-    for what, shares, arm, expected, relation in (
-        ("a step longer than 1", thrown, "plain", 0.8, "at_least"),
-        ("a step longer than 1", thrown, "clipped", 0.0, "at_most"),
-        ("E < 0.01 at the end", arrived, "plain", 0.5, "at_most"),
-        ("E < 0.01 at the end", arrived, "clipped", 0.9, "at_least"),
-    ):
-        share = float(shares.sel(arm=arm).mean())
-        name = f"{arm} descents with {what}, share"
-        found.append(rnnjax.Claim(name, share, expected, 0.0, source, relation))
-    return found
+    Row("plane: E, and dE over |dE|, 99 % of points", _gap_to_recursion, equals=0, tolerance=1e-9,
+        source="closed recursion of dx/dw and dx/db; tolerance: rounding beside the wall"),
+    Row("steepest b of a row against the wall, worst", _off_the_ridge, equals=0,
+        tolerance=_step_of_grid,
+        source="the start is the unstable fixed point; tolerance: a step of the grid"),
+    _wall("gradient for every T", lambda cube: np.exp(cube["log_wall_gradient"]),
+          lambda cube, gradient, curvature: gradient, "closed form: grows as m^T"),
+    _wall("curvature for every T", lambda cube: cube["wall_curvature"],
+          lambda cube, gradient, curvature: curvature,
+          f"closed form: as m^2T ({_PAPER}, section 2.3)"),
+    _wall("|cosine| of dE and its normal", lambda cube: abs(cube["wall_direction"].dot(_normal(cube), "parameter")),
+          lambda cube, *_: 1, "exact: dx/dw : dx/db = s(x_0) : 1"),
+    _wall("a plain step", _step("plain"), lambda cube, gradient, _: gradient.isel(length=-1),
+          "exact: learning rate times |dE|"),
+    _wall("a clipped step", _step("clipped"), lambda cube, *_: cube.setting.max_norm,
+          f"exact: learning rate times threshold ({_PAPER})"),
+    Group((
+        Row("E and dE at w = {at_w:g}, b = {at_b:g}, worst difference", _at_point, equals=0,
+            tolerance=6e-11, for_each=[{"at_w": w, "at_b": b} for w, b in _VALUES]),
+        Group((
+            Row("largest |dE| on the grid", lambda one: one["largest_gradient"], equals=1722.6,
+                tolerance=0.05),
+            Row("median |dE| on the grid", lambda one: one["median_gradient"], equals=0.0566,
+                tolerance=5e-5, reproduces=""),
+            Row(f"distance of the largest |dE| from {_LARGEST_AT}",
+                lambda one: math.hypot(*(one["largest_at"].values - _LARGEST_AT)), equals=0,
+                tolerance=1e-5),
+        ), when=lambda one: (tuple(one.setting.weights), tuple(one.setting.biases)) == _GRID),
+        Group((
+            Row("{arm} descents with a step longer than 1, share", _is_thrown, at={"arm": "plain"},
+                at_least=0.8),
+            Row("{arm} descents with a step longer than 1, share", _is_thrown,
+                at={"arm": "clipped"}, at_most=0.0),
+            Row("{arm} descents with E < 0.01 at the end, share", _has_arrived,
+                at={"arm": "plain"}, at_most=0.5),
+            Row("{arm} descents with E < 0.01 at the end, share", _has_arrived,
+                at={"arm": "clipped"}, at_least=0.9),
+        ), when=_is_long, source=f"{_FIGURE}; which descent is thrown when is decided by rounding"),
+    ), at={"start": 0.5}, reproduces=_FIGURE,
+        source=f"closed recursion in float64; the cost of {_FIGURE}",
+        when=lambda one: (one.setting.target, one.setting.length) == (0.7, 50)),
+)  # fmt: skip

@@ -20,12 +20,11 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax import figures
+from rnnjax import figures, sweep
 from rnnjax.claims import Row
+from rnnjax.lazy import jax, jnp
 from rnnjax.reductions import cells, largest, median, smallest
-from rnnjax.sweep import ActivationName, Lane, Static, Variable
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
+from rnnjax.sweep import ActivationName, Traced, Variable
 
 PRECISION = "float64"
 _DUE = ("every step", "last step")
@@ -46,20 +45,14 @@ _LOOKS = {
 }
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """One network, whose errors are propagated in one arithmetic."""
 
-    arithmetic: Static[Arithmetic]
-    length: Static[PositiveInt]
-    input_scale: Lane[PositiveFloat]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """Which networks."""
-
-    axes: Axes
+    arithmetic: Arithmetic = "float32"
+    length: PositiveInt = Field(100, description="steps T")
+    input_scale: PositiveFloat = Field(1.0, description="standard deviation of the inputs")
+    gain: PositiveFloat = Field(1.0, description="recurrent strength g")
+    seed: Traced[int] = Field(0, description="of weights and sequence")
     n_h: int = Field(32, ge=1, le=1024, description="units")
     n_x: PositiveInt = Field(8, description="inputs")
     weights: Literal["orthogonal", "gaussian"] = Field(
@@ -67,122 +60,97 @@ class Config(BaseConfig):
     )
     activation: ActivationName = Field("tanh", description="f in h' = f(W h + U x)")
     n_parts: int = Field(25, ge=3, le=1000, description="steps at which the error is kept")
+    axes = ("arithmetic", "length", "input_scale", "gain", "seed")
 
 
-def coordinates(config):
+def coordinates(setting):
     """When the loss falls due, and how far through the sequence a step is."""
-    return {"due": np.array(_DUE), "part": np.linspace(0, 1, config.n_parts)}
+    return {"due": np.array(_DUE), "part": np.linspace(0, 1, setting.n_parts)}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep; errors are against BPTT in float64."""
     error = "natural log of |error of delta_t|"
     none = "first step at which delta_t has no right digit"
+    step = {"units": "step", "infinite": "beyond"}
     return {
         "cosine": Variable(("due",), "cosine of dL/dW with BPTT's; NaN if it is 0 or no number"),
         "cosine_bptt": Variable(("due",), "the same for BPTT in the same arithmetic"),
         "log_norm_ratio": Variable(("due",), "natural log of |dL/dW| over BPTT's", "nat"),
         "share_finite": Variable(("due",), "share of the delta_t that are finite numbers"),
         "log_error": Variable(("due", "part"), f"{error} over |delta_t|", "nat"),
-        "log_growth": Variable(
-            ("part",), "natural log of |J_t^-T .. J_2^-T u| for a unit vector u", "nat"
-        ),
+        "log_growth": Variable(("part",), "natural log of |J_t^-T .. J_2^-T u|, |u| = 1", "nat"),
         "error_slope": Variable(
             ("due",), f"growth of the {error}, later half of the finite steps", "nat/step"
         ),
         "slope_steps": Variable((), "steps over which error_slope is taken, loss at every step"),
         "growth_rate": Variable((), "log_growth at the last step, a step", "nat/step"),
         "growth_bound": Variable((), "mean of -ln(smallest slope smallest singular value of W)"),
-        "half_digits_step": Variable(
-            ("due",), "first step with half the digits wrong", "step", infinite="beyond"
-        ),
-        "all_digits_step": Variable(("due",), none, "step", infinite="beyond"),
+        "half_digits_step": Variable(("due",), "first step with half the digits wrong", **step),
+        "all_digits_step": Variable(("due",), none, **step),
         "predicted_step": Variable(
-            ("due",), f"{none} if rounding of delta_1 grows as u does", "step", infinite="beyond"
+            ("due",), f"{none} if rounding of delta_1 grows as u does", **step
         ),
     }
 
 
-def _task(config, length):
-    return rnnjax.tasks.WhiteNoise(length, config.n_x)
+def _cell(setting, **fields):
+    weights = getattr(rnnjax.cells, setting.weights)
+    return rnnjax.Vanilla(setting.n_x, setting.n_h, 1, recurrent=weights, **fields)
 
 
-def _cell(config, **fields):
-    weights = getattr(rnnjax.cells, config.weights)
-    return rnnjax.Vanilla(config.n_x, config.n_h, 1, recurrent=weights, **fields)
+def shared(setting):
+    """Weights, ln of the smallest singular value of W, and a sequence: of any length the start."""
+    key = jax.random.key(setting.seed)
+    params = _cell(setting, gain=setting.gain).init(jax.random.fold_in(key, 0))
+    task = rnnjax.tasks.WhiteNoise(setting.length, setting.n_x, scale=setting.input_scale)
+    batch = task.sample(jax.random.fold_in(key, 1))
+    if setting.weights == "orthogonal":
+        return params, jnp.log(setting.gain), batch
+    return params, jnp.log(jnp.linalg.svd(params.W, compute_uv=False)[-1]), batch
 
 
-def draw(config, input_scale, gain, seed):
-    """Draw weights and the longest sequence from the seed, the same at every gain and scale."""
-    from jax import random
-
-    key = random.key(seed)
-    params = _cell(config, gain=gain).init(random.fold_in(key, 0))
-    batch = _task(config, max(config.axes.length)).sample(random.fold_in(key, 1))
-    batch = batch.replace(x=input_scale * batch.x)
-    return params, batch, _log_smallest(config, params.W, gain)
-
-
-def _log_smallest(config, W, gain):
-    """Return ln of the smallest singular value of W; to compute it takes long to compile."""
-    from jax import numpy as jnp
-
-    if config.weights == "orthogonal":
-        return jnp.log(gain)
-    return jnp.log(jnp.linalg.svd(W, compute_uv=False)[-1])
-
-
-def measure(config, drawn, arithmetic, length):
+def measure(setting, shared):
     """Carry errors forward through one network, in one arithmetic, and compare with BPTT."""
-    import jax
-    from jax import numpy as jnp
-
-    params, batch, log_smallest = drawn
-    cell = _cell(config, activation=rnnjax.activation_named(config.activation))
-    task = _task(config, length)
-    masks = jnp.stack([jnp.full(length, 1 / length), jnp.eye(length)[-1]])
-    due = jax.vmap(lambda mask: jax.tree.map(lambda a: a[:length], batch).replace(mask=mask))(masks)
-    kind = arithmetic.removesuffix("_scale_free")
-    rule = rnnjax.rules.ForwardErrors(scale_free=kind != arithmetic)
-    forward, backward, wide = _in_arithmetic(cell, task, params, due, rule, kind)
-    exact = backward if kind == "float64" else _by_bptt(cell, task, *wide)
+    params, log_smallest, batch = shared
+    n_steps, kind = setting.length, setting.arithmetic.removesuffix("_scale_free")
+    cell = _cell(setting, activation=rnnjax.activation_named(setting.activation))
+    masks = jnp.stack([jnp.full(n_steps, 1 / n_steps), jnp.eye(n_steps)[-1]])
+    due = jax.vmap(lambda mask: batch.replace(mask=mask))(masks)
+    rule = rnnjax.rules.ForwardErrors(scale_free=kind != setting.arithmetic)
+    forward, backward, wide = _in_arithmetic(cell, params, due, rule, kind)
+    exact = backward if kind == "float64" else _by_bptt(cell, *wide)
     growth, slopes = _growth(cell, *wide[:2])
     return {
         **_of_gradients(forward[1], backward[1], exact[1]),
-        **_of_errors(config, forward[0], exact[0], growth, _EPSILON[kind]),
-        "growth_rate": growth[-1] / max(1, length - 1),
+        **_of_errors(setting, forward[0], exact[0], growth, _EPSILON[kind]),
+        "growth_rate": growth[-1] / max(1, n_steps - 1),
         "growth_bound": -(log_smallest + jnp.mean(jnp.log(slopes))),
     }
 
 
 def _cast(tree, dtype):
     """Return a tree with its real numbers in a dtype; exponents stay integers."""
-    import jax
-    from jax import numpy as jnp
-
-    def cast(a):
-        return a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
-
-    return jax.tree.map(cast, tree)
+    return jax.tree.map(
+        lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree
+    )
 
 
-def _in_arithmetic(cell, task, params, batch, rule, kind):
+def _in_arithmetic(cell, params, batch, rule, kind):
     """Run forward propagation and BPTT in float32 or float64, on a trajectory of that precision.
 
     Returns:
       (deltas, dL/dW) of either as float64, leaves (n_due, ...), and (params, trajectory, batch) in
       float64, bit for bit those of `kind`: what differs from them is the backward pass alone.
     """
-    import jax
-
     # A cell makes its initial state and its Jacobian in JAX's default precision.
     with jax.enable_x64(kind == "float64"):
         params, batch = _cast((params, batch), kind)
         trajectory = rnnjax.unroll(cell, params, batch.x[0])
-        g = jax.vmap(lambda due: _source(cell, task, params, trajectory, due))(batch)
+        g = _sources(cell, params, trajectory, batch)
         forward = jax.vmap(lambda g: rule.errors(cell, params, trajectory, g))(g)
-        backward = jax.vmap(lambda g: _adjoint(cell, params, trajectory, g))(g)
-        both = jax.tree.map(lambda a, b: jax.numpy.stack([a, b]), forward, backward)
+        backward = _adjoints(cell, params, trajectory, g)
+        both = jax.tree.map(lambda a, b: jnp.stack([a, b]), forward, backward)
         W = _of_weights(cell, params, trajectory, batch, both)
         found = [
             (deltas, jax.tree.map(lambda a, i=i: a[i], W))
@@ -191,33 +159,30 @@ def _in_arithmetic(cell, task, params, batch, rule, kind):
     return *_cast(found, "float64"), _cast((params, trajectory, batch), "float64")
 
 
-def _by_bptt(cell, task, params, trajectory, batch):
+def _by_bptt(cell, params, trajectory, batch):
     """Return delta_t and dL/dW by BPTT on a trajectory, leaves (n_due, ...)."""
-    import jax
-
-    g = jax.vmap(lambda due: _source(cell, task, params, trajectory, due))(batch)
-    deltas = jax.vmap(lambda g: _adjoint(cell, params, trajectory, g))(g)
+    deltas = _adjoints(cell, params, trajectory, _sources(cell, params, trajectory, batch))
     one = jax.tree.map(lambda a: a[None], deltas)
     W = _of_weights(cell, params, trajectory, batch, one)
     return deltas, jax.tree.map(lambda a: a[0], W)
 
 
-def _source(cell, task, params, trajectory, batch):
-    h = rnnjax.scaled.plain(trajectory.states)
-    return rnnjax.adjoint.readout_source(cell, task.loss, params, h, batch.y, batch.mask)[1]
+def _sources(cell, params, trajectory, batch):
+    """Return dl_t/dh_t of the squared error at every step, leaves (n_due, T, ...)."""
+    h, loss = rnnjax.scaled.plain(trajectory.states), rnnjax.losses.squared_error
+    source = rnnjax.adjoint.readout_source
+    return jax.vmap(lambda due: source(cell, loss, params, h, due.y, due.mask)[1])(batch)
 
 
-def _adjoint(cell, params, trajectory, g):
-    from jax import numpy as jnp
-
-    nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0]))
-    tangents = rnnjax.scan.tangents(cell, params, trajectory)
-    return rnnjax.adjoint.scan_back(cell, params, tangents, nothing, g)[0]
+def _adjoints(cell, params, trajectory, g):
+    nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0, 0]))
+    residuals = rnnjax.scan.residuals(cell, params, trajectory)
+    back = rnnjax.adjoint.scan_back
+    return jax.vmap(lambda g: back(cell, params, residuals, nothing, g)[0])(g)
 
 
 def _of_weights(cell, params, trajectory, batch, deltas):
     """Return dL/dW, leaves (n, n_due, ...), of deltas (n, n_due, T, n_h)."""
-    import jax
 
     def one(deltas):
         return rnnjax.gradient.through_steps(cell, params, trajectory, batch.x[0], deltas)[0]
@@ -227,24 +192,21 @@ def _of_weights(cell, params, trajectory, batch, deltas):
 
 def _growth(cell, params, trajectory):
     """Return ln|J_t^-T .. J_2^-T u| of t = 1..T, and the smallest slope of each step."""
-    import jax
-    from jax import numpy as jnp
-
-    def jacobian(h, d):
-        local, exponent = rnnjax.dynamics.local(cell, params, h, d)
-        return rnnjax.dynamics.jacobian(cell, params, local, h), exponent
 
     def step(v, at):
-        J, exponent = jacobian(*at)
-        v = rnnjax.matrices.solve(J.T, v)
+        J = rnnjax.scan.linearize(cell, params, at).as_matrix()
+        v = rnnjax.matrices.solve(J.value.T, v)
         size = jnp.linalg.norm(v)
-        return v / size, jnp.log(size) - exponent * math.log(2)
+        return v / size, jnp.log(size) - J.exponent * math.log(2)
 
-    later = (trajectory.h_prev[1:], trajectory.drive[1:])
+    def slope(at):
+        found = rnnjax.tangents.slope(rnnjax.scan.linearize(cell, params, at))
+        return jnp.min(rnnjax.scaled.shift(found.value, found.exponent))
+
+    later = jax.tree.map(lambda a: a[1:], trajectory)
     u = rnnjax.adjoint.unit_cotangent(trajectory.h_prev[0])
     _, growth = jax.lax.scan(step, u, later)
-    slopes = jax.vmap(lambda h, d: jnp.min(cell.state_slope(params, h, d)))(*later)
-    return jnp.append(0.0, jnp.cumsum(growth)), slopes
+    return jnp.append(0.0, jnp.cumsum(growth)), jax.vmap(slope)(later)
 
 
 def _of_gradients(forward, backward, exact):
@@ -256,11 +218,8 @@ def _of_gradients(forward, backward, exact):
     }
 
 
-def _of_errors(config, deltas, true, growth, epsilon):
+def _of_errors(setting, deltas, true, growth, epsilon):
     """Measure the error of delta_t, leaves (n_due, T), and when it is as large as delta_t."""
-    import jax
-    from jax import numpy as jnp
-
     scaled = rnnjax.scaled
     error = scaled.add(deltas, scaled.Scaled(-true.value, true.exponent))
     finite = jnp.all(jnp.isfinite(deltas.value), axis=-1)
@@ -268,8 +227,7 @@ def _of_errors(config, deltas, true, growth, epsilon):
     log_size = scaled.log_norm(true)
     relative = log_error - log_size
     predicted = math.log(epsilon) + log_size[:, :1] + growth[None] - log_size
-    parts = jnp.asarray(coordinates(config)["part"]) * (len(growth) - 1)
-    kept = jnp.round(parts).astype(int)
+    kept = np.round(np.linspace(0, 1, setting.n_parts) * (setting.length - 1)).astype(int)
     slope, steps = jax.vmap(_late_slope)(log_error, finite)
     return {
         "share_finite": jnp.mean(finite, axis=1),
@@ -285,15 +243,11 @@ def _of_errors(config, deltas, true, growth, epsilon):
 
 def _first_step(there):
     """Return the first t at which something is there, (n_due,), inf if it never is."""
-    from jax import numpy as jnp
-
     return jnp.where(jnp.any(there, axis=1), jnp.argmax(there, axis=1) + 1.0, jnp.inf)
 
 
 def _late_slope(log_error, finite):
     """Return the growth a step over the later half of the steps before the first overflow."""
-    from jax import numpy as jnp
-
     n_finite = jnp.where(jnp.all(finite), len(finite), jnp.argmin(finite))
     last = jnp.maximum(n_finite - 1, 0)
     steps = last - last // 2

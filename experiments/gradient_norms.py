@@ -21,8 +21,10 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 import rnnjax
-from rnnjax import figures
+from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
+from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax, jnp
 from rnnjax.reductions import (
     crossing,
     evenly,
@@ -33,26 +35,18 @@ from rnnjax.reductions import (
     rise,
     slope,
 )
-from rnnjax.sweep import ActivationName, Lane, Static, Variable
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
+from rnnjax.sweep import ActivationName, Traced, Variable
 
 _TASK_LENGTH = {"digits": 64, "white_noise": 256}
 _N_CURVES = 5
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """One network on one sequence."""
 
-    activation: Static[ActivationName]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """What is swept, on which network and input."""
-
-    axes: Axes
+    activation: ActivationName = "tanh"
+    gain: PositiveFloat = Field(1.0, description="factor of the initial recurrent weights")
+    seed: Traced[int] = Field(0, description="of weights and sequence")
     task: Literal["digits", "white_noise"] = Field("digits", description="where inputs come from")
     length: int | None = Field(
         None, ge=5, le=10**6, description="steps T; the task's own (64, 256) if not given"
@@ -69,17 +63,18 @@ class Config(BaseConfig):
     )
     leak: float = Field(1.0, gt=0, le=1, description="a in h' = (1 - a) h + a f(...)")
     decades: PositiveFloat = Field(2.0, description="fall of the norm that defines the horizon")
+    axes = ("activation", "gain", "seed")
 
     @model_validator(mode="after")
     def _task_can_run(self) -> Self:
         if self.task == "digits" and find_spec("sklearn") is None:
-            raise rnnjax.errors.ConfigError(
+            raise ConfigError(
                 "task",
                 "expected the extra 'data' (scikit-learn) for digits, which is not installed: "
                 "pip install 'rnnjax[data]', or take white_noise",
             )
         if self.task == "digits" and self.length not in (None, _TASK_LENGTH["digits"]):
-            raise rnnjax.errors.ConfigError(
+            raise ConfigError(
                 "length", f"expected 64, the pixels of a digit, with task digits, got {self.length}"
             )
         return self
@@ -90,82 +85,63 @@ class Config(BaseConfig):
         return self.length or _TASK_LENGTH[self.task]
 
 
-def coordinates(config):
+def coordinates(setting):
     """Lags 0..T and lengths 1..T."""
-    return {"lag": np.arange(config.n_steps + 1), "length": np.arange(1, config.n_steps + 1)}
+    return {"lag": np.arange(setting.n_steps + 1), "length": np.arange(1, setting.n_steps + 1)}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
-    norm = "natural log of ||dL_T/dh_{T-lag}||"
-    by_length = "natural log of ||dL_length/dh_0||"
-    fall = f"first lag with the norm {config.decades:g} decades below lag 0"
     return {
-        "log_norm": Variable(("lag",), norm, "nat"),
-        "log_norm_by_length": Variable(("length",), by_length, "nat"),
-        "horizon": Variable((), fall, "step", infinite="beyond"),
-        "growth_rate": Variable((), "mean change of log_norm from lag to lag", "nat/step"),
-        "growth_rate_error": Variable((), "standard error of growth_rate", "nat/step"),
-        "e_folding_time": Variable((), "-1 / growth_rate", "step"),
-        "e_folding_time_error": Variable((), "standard error of e_folding_time", "step"),
+        **sweep.named("log_norm", "log_norm_by_length", "horizon", "growth_rate"),
+        **sweep.named("growth_rate_error", "e_folding_time", "e_folding_time_error"),
         "spectral_radius": Variable((), "largest |eigenvalue| of W"),
         "largest_singular_value": Variable((), "||W||_2"),
         "max_slope": Variable((), "gamma, the steepest slope of the activation"),
-        "first_non_finite_step": Variable((), "first t with h_t not finite, -1 if none", "step"),
+        **sweep.named("first_non_finite_step"),
     }
 
 
-def _task(config):
-    if config.task == "digits":
+def _task(setting):
+    if setting.task == "digits":
         return rnnjax.tasks.Digits()
-    return rnnjax.tasks.WhiteNoise(length=config.n_steps)
+    return rnnjax.tasks.WhiteNoise(length=setting.n_steps)
 
 
-def _cell(config, **fields):
-    task = _task(config)
-    weights = getattr(rnnjax.cells, config.weights)
-    return rnnjax.Vanilla(
-        task.n_x,
-        config.n_h,
-        task.n_y,
-        recurrent=weights,
-        bias_gain=config.bias,
-        leak=config.leak,
-        **fields,
-    )
+def _cell(setting, task, **fields):
+    return rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, **fields)
 
 
-def draw(config, gain, seed):
-    """Draw weights and one sequence from the seed, the same at every gain and activation."""
-    from jax import numpy as jnp
-    from jax import random
-
-    key = random.key(seed)
-    params = _cell(config, gain=gain).init(random.fold_in(key, 0))
+def shared(setting):
+    """Weights and one sequence of the seed, the same for every activation."""
+    key, task = jax.random.key(setting.seed), _task(setting)
+    weights = getattr(rnnjax.cells, setting.weights)
+    cell = _cell(setting, task, recurrent=weights, gain=setting.gain, bias_gain=setting.bias)
+    params = cell.init(jax.random.fold_in(key, 0))
+    matrices = rnnjax.matrices
     of_weights = {
-        "spectral_radius": jnp.exp(rnnjax.matrices.log_spectral_radius(params.W)),
-        "largest_singular_value": jnp.exp(rnnjax.matrices.log_spectral_norm(params.W)),
+        "spectral_radius": jnp.exp(matrices.log_spectral_radius(params.W)),
+        "largest_singular_value": jnp.exp(matrices.log_spectral_norm(params.W)),
     }
-    return params, _task(config).sample(random.fold_in(key, 1)), of_weights
+    return params, task.sample(jax.random.fold_in(key, 1)), of_weights
 
 
-def measure(config, drawn, activation):
+def measure(setting, shared):
     """Probe one network on one sequence."""
-    from jax import numpy as jnp
-
-    params, batch, of_weights = drawn
-    cell = _cell(config, activation=rnnjax.activation_named(activation))
-    loss = None if config.loss == "transport" else _task(config).loss
-    probes = rnnjax.probes
+    params, batch, of_weights = shared
+    f, task = rnnjax.activation_named(setting.activation), _task(setting)
+    cell = _cell(setting, task, activation=f, leak=setting.leak)
+    loss = None if setting.loss == "transport" else task.loss
+    probes, analysis = rnnjax.probes, rnnjax.analysis
     by_lag = probes.log_norm_by_lag(cell, loss, params, batch)
     return {
         **by_lag,
         **probes.log_norm_by_length(cell, loss, params, batch),
-        **rnnjax.analysis.e_folding(by_lag["log_norm"]),
+        **analysis.e_folding(by_lag["log_norm"]),
         **probes.first_non_finite(cell, loss, params, batch),
         **of_weights,
-        "horizon": rnnjax.analysis.horizon(by_lag["log_norm"], config.decades),
-        "max_slope": jnp.asarray(cell.activation.max_slope, params.W.dtype),
+        "horizon": analysis.horizon(by_lag["log_norm"], setting.decades),
+        "max_slope": jnp.asarray(f.max_slope, params.W.dtype),
     }
 
 

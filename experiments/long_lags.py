@@ -22,12 +22,11 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax import figures
+from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
+from rnnjax.lazy import jax, jnp, optax
 from rnnjax.reductions import at_best
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Static, Variable
+from rnnjax.sweep import Traced, Variable
 
 COMPILE = "quickly"
 _PAPER = "Hochreiter and Schmidhuber 1997"
@@ -39,7 +38,7 @@ _LOOKS = {
 
 
 class _Problem(NamedTuple):
-    sample: Callable  # (config, key) -> Batch of one sequence
+    sample: Callable  # (key, T) -> Batch of one sequence
     n_x: int
     n_y: int
     published: int  # sequences, mean of the paper's runs
@@ -49,36 +48,31 @@ class _Problem(NamedTuple):
     words: str
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """One network, and how long it is trained."""
 
-    task: Static[Literal["temporal_order", "adding"]]
-    cell: Static[Literal["vanilla", "gru", "lstm"]]
-    rate: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """How large the networks are, how long the lags, and how long they are trained."""
-
-    axes: Axes
+    task: Literal["temporal_order", "adding"] = "temporal_order"
+    cell: Literal["vanilla", "gru", "lstm"] = "lstm"
+    learning_rate: PositiveFloat = Field(0.01, description="of Adam")
+    seed: Traced[int] = Field(0, description="of weights and sequences")
     n_units: PositiveInt = Field(16, description="units")
     length: int = Field(100, ge=50, description="T; sequences are up to a tenth longer")
-    batch: PositiveInt = Field(8, description="sequences of an update")
+    batch_size: PositiveInt = Field(8, description="sequences of an update")
     n_points: PositiveInt = Field(80, description="points of a whole training")
-    budget: PositiveFloat = Field(1.0, description="all training, over what was published")
+    budget: sweep.Static[PositiveFloat] = Field(1.0, description="training, over the published one")
     streak: PositiveInt = Field(2000, description="sequences in a row that must be right")
     t_max: float = Field(100.0, gt=2, description="longest time of the chrono initialisation")
     max_norm: PositiveFloat = Field(1.0, description="norm to which gradients are clipped")
     n_tested: PositiveInt = Field(2560, description="fresh sequences of the test")
+    axes = ("task", "cell", "learning_rate", "seed")
 
 
-def coordinates(config):
+def coordinates(setting):
     """Points of a training, as the share of it that is behind."""
-    return {"point": (np.arange(config.n_points) + 1) / config.n_points}
+    return {"point": (np.arange(setting.n_points) + 1) / setting.n_points}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     told = "of the sequences before the point; of the last ones where training has stopped"
     return {
@@ -90,38 +84,29 @@ def variables(config):
     }
 
 
-def _ordered(config, key):
+def _ordered(key, T):
     """Draw a sequence of experiment 6a: X or Y at two steps among a, b, c, d; E first, B last."""
-    import jax
-    from jax import numpy as jnp
-    from jax import random
-
-    T = config.length
-    keys = random.split(key, 4)
-    length = random.randint(keys[0], (), T, T + T // 10 + 1)
-    symbols = random.randint(keys[1], (2,), 0, 2)
-    places = random.randint(keys[2], (2,), jnp.array([T // 10, T // 2]),
-                            jnp.array([T // 5, 6 * T // 10]) + 1)  # fmt: skip
-    shown = random.randint(keys[3], (T + T // 10,), 2, 6).at[places].set(symbols)
+    keys = jax.random.split(key, 4)
+    length = jax.random.randint(keys[0], (), T, T + T // 10 + 1)
+    symbols = jax.random.randint(keys[1], (2,), 0, 2)
+    places = jax.random.randint(keys[2], (2,), jnp.array([T // 10, T // 2]),
+                                jnp.array([T // 5, 6 * T // 10]) + 1)  # fmt: skip
+    shown = jax.random.randint(keys[3], (T + T // 10,), 2, 6).at[places].set(symbols)
     shown = shown.at[0].set(6).at[length - 1].set(7)
     answer = jax.nn.one_hot(2 * symbols[0] + symbols[1], 4)
     return _due_at(length, jax.nn.one_hot(shown, 8), answer)
 
 
-def _added(config, key):
+def _added(key, T):
     """Draw a sequence of experiment 4: two marked values in [-1, 1], the target .5 + their sum / 4.
 
     The marks stand among the first ten steps and in the first half; those at both ends are -1.
     """
-    from jax import numpy as jnp
-    from jax import random
-
-    T = config.length
-    keys = random.split(key, 4)
-    length = random.randint(keys[0], (), T, T + T // 10 + 1)
-    values = random.uniform(keys[1], (T + T // 10,), minval=-1.0, maxval=1.0)
-    first = random.randint(keys[2], (), 0, 10)
-    second = random.randint(keys[3], (), 0, T // 2 - 2)
+    keys = jax.random.split(key, 4)
+    length = jax.random.randint(keys[0], (), T, T + T // 10 + 1)
+    values = jax.random.uniform(keys[1], (T + T // 10,), minval=-1.0, maxval=1.0)
+    first = jax.random.randint(keys[2], (), 0, 10)
+    second = jax.random.randint(keys[3], (), 0, T // 2 - 2)
     second = second + (second >= first)
     # A marked value at the start does not count.
     values = jnp.where(
@@ -135,8 +120,6 @@ def _added(config, key):
 
 def _due_at(length, x, y):
     """Return a sequence whose one answer is due at its end; what is behind it does not count."""
-    from jax import numpy as jnp
-
     T = len(x)
     mask = (jnp.arange(T) == length - 1).astype(float)
     return rnnjax.Batch(x, jnp.broadcast_to(y[None], (T, *y.shape)), mask)
@@ -148,120 +131,108 @@ _PROBLEMS = {
 }
 
 
-def draw(config, rate, seed):
-    """Draw keys and the chrono biases, the same for every cell and at every rate."""
-    from jax import random
-
-    keys = random.split(random.key(seed), 3)
-    biases = rnnjax.cells.chrono(keys[0], config.n_units, config.t_max)
-    return {"rate": rate, "biases": biases, "start": keys[1], "data": keys[2]}
+def shared(setting):
+    """Keys and chrono biases of a seed, the same for every cell and at every learning rate."""
+    keys = jax.random.split(jax.random.key(setting.seed), 3)
+    biases = rnnjax.cells.chrono(keys[0], setting.n_units, setting.t_max)
+    return {"biases": biases, "start": keys[1], "data": keys[2]}
 
 
-def _cell(config, name, problem, biases):
-    sizes = (problem.n_x, config.n_units, problem.n_y)
-    if name == "vanilla":
+def _cell(setting, biases):
+    problem = _PROBLEMS[setting.task]
+    sizes = (problem.n_x, setting.n_units, problem.n_y)
+    if setting.cell == "vanilla":
         return rnnjax.Vanilla(*sizes)
-    return {"lstm": rnnjax.LSTM, "gru": rnnjax.GRU}[name](*sizes, forget_bias=biases)
+    return {"lstm": rnnjax.LSTM, "gru": rnnjax.GRU}[setting.cell](*sizes, forget_bias=biases)
 
 
-def _start(network, drawn):
+def _start(network, shared):
     """Draw weights; what a gate of the LSTM is to keep, that for new input does not let in."""
-    params = network.init(drawn["start"])
+    params, biases = network.init(shared["start"]), shared["biases"]
     if not isinstance(network, rnnjax.LSTM):
         return params
-    return params._replace(b=params.b.at[: len(drawn["biases"])].set(-drawn["biases"]))
+    return params._replace(b=params.b.at[: len(biases)].set(-biases))
 
 
-def _per_point(config, problem):
+def _per_point(setting):
     """Return the updates between two points of the curve."""
-    n = config.budget * problem.published / (config.batch * config.n_points)
-    return max(1, int(n))
+    published = _PROBLEMS[setting.task].published
+    return max(1, int(setting.budget * published / (setting.batch_size * setting.n_points)))
 
 
-def measure(config, drawn, task, cell):
+def measure(setting, shared):
     """Train one network until it is right 2000 times in a row, and test it."""
-    import jax
-    from jax import numpy as jnp
-
-    problem = _PROBLEMS[task]
-    network = _cell(config, cell, problem, drawn["biases"])
-    trained, n, reached, seen = _trained(config, problem, network, drawn)
-    per_point = config.batch * _per_point(config, problem)
-    batch = _sequences(config, problem, jax.random.fold_in(drawn["data"], 0), config.n_tested)
-    right = _answered(network, problem, trained, batch)[1]["right"]
-    held = jnp.minimum(jnp.arange(config.n_points), n - 1)
+    network = _cell(setting, shared["biases"])
+    trained, n, reached, seen = _trained(setting, network, shared)
+    per_point = setting.batch_size * _per_point(setting)
+    batch = _sequences(setting, jax.random.fold_in(shared["data"], 0), setting.n_tested)
+    right = _answered(network, _PROBLEMS[setting.task], trained, batch)[1]["right"]
+    held = jnp.minimum(jnp.arange(setting.n_points), n - 1)
     return {
         "n_sequences": jnp.where(reached, n * float(per_point), jnp.inf),
-        "n_budget": jnp.asarray(float(per_point * config.n_points)),
+        "n_budget": jnp.asarray(float(per_point * setting.n_points)),
         "test_error": jnp.mean(~right),
         "wrong": 1 - seen["right"][held],
         "error": seen["error"][held],
     }
 
 
-def _sequences(config, problem, key, n):
-    import jax
-
-    return jax.vmap(lambda key: problem.sample(config, key))(jax.random.split(key, n))
+def _sequences(setting, key, n):
+    sample = _PROBLEMS[setting.task].sample
+    return jax.vmap(lambda key: sample(key, setting.length))(jax.random.split(key, n))
 
 
 def _answered(network, problem, params, batch):
     """Return the mean loss of a batch, and of every sequence whether it is right and its error."""
-    import jax
-    from jax import numpy as jnp
 
     def one(x, y, mask):
         h = rnnjax.unroll(network, params, x).states.value
         answer, target = network.readout(params, h[jnp.argmax(mask)]), y[0]
         if problem.n_y == 1:
             return rnnjax.losses.squared_error(answer, target), answer - target
-        told = jax.nn.softmax(answer)
-        return rnnjax.losses.cross_entropy(answer, target), told - target
+        return rnnjax.losses.cross_entropy(answer, target), jax.nn.softmax(answer) - target
 
     loss, gaps = jax.vmap(one)(batch.x, batch.y, batch.mask)
     right = jnp.all(jnp.abs(gaps) < problem.close, axis=1)
     return jnp.mean(loss), {"right": right, "error": jnp.mean(gaps**2, axis=1)}
 
 
-def _trained(config, problem, network, drawn):
+def _trained(setting, network, shared):
     """Return weights, points passed, whether it was stopped as solved, and the curves."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-
-    optimiser = optax.chain(optax.clip_by_global_norm(config.max_norm), optax.adam(drawn["rate"]))
-    per_point = _per_point(config, problem)
+    clip = optax.clip_by_global_norm(setting.max_norm)
+    optimiser = optax.chain(clip, optax.adam(setting.learning_rate))
+    problem, batch_size = _PROBLEMS[setting.task], setting.batch_size
 
     def update(carry, key):
         params, state, streak, level = carry
-        batch = _sequences(config, problem, key, config.batch)
+        batch = _sequences(setting, key, batch_size)
         grad = jax.grad(lambda p: _answered(network, problem, p, batch), has_aux=True)
         slope, seen = grad(params)
         steps, state = optimiser.update(slope, state, params)
         # What is seen is of the weights before the update, so fresh sequences are a test as well.
-        streak = jnp.where(jnp.all(seen["right"]), streak + config.batch, 0)
+        streak = jnp.where(jnp.all(seen["right"]), streak + batch_size, 0)
         error = jnp.mean(seen["error"])
         level = jnp.where(jnp.isfinite(level), level, error)
-        level = level + config.batch / config.streak * (error - level)
+        level = level + batch_size / setting.streak * (error - level)
         means = jax.tree.map(lambda a: jnp.mean(a.astype(float)), seen)
         return (optax.apply_updates(params, steps), state, streak, level), means
 
     def to_next_point(state):
         carry, n, curves = state
-        keys = jax.random.split(jax.random.fold_in(drawn["data"], n + 1), per_point)
+        keys = jax.random.split(jax.random.fold_in(shared["data"], n + 1), _per_point(setting))
         carry, seen = jax.lax.scan(update, carry, keys)
         curves = {name: curve.at[n].set(jnp.mean(seen[name])) for name, curve in curves.items()}
         return carry, n + 1, curves
 
     def solved(carry):
-        return (carry[2] >= config.streak) & (carry[3] < problem.small)
+        return (carry[2] >= setting.streak) & (carry[3] < problem.small)
 
     def goes_on(state):
-        return (state[1] < config.n_points) & ~solved(state[0])
+        return (state[1] < setting.n_points) & ~solved(state[0])
 
-    params = _start(network, drawn)
+    params = _start(network, shared)
     begin = (params, optimiser.init(params), jnp.int32(0), jnp.full((), jnp.inf))
-    curves = {name: jnp.zeros(config.n_points) for name in ("right", "error")}
+    curves = {name: jnp.zeros(setting.n_points) for name in ("right", "error")}
     carry, n, curves = jax.lax.while_loop(goes_on, to_next_point, (begin, jnp.int32(0), curves))
     return carry[0], n, solved(carry), curves
 
@@ -270,7 +241,7 @@ def _at_best_rate(cube):
     """Return the runs of each cell at the rate with most solved, then fewest sequences."""
     n = cube["n_sequences"]
     seen = n.where(np.isfinite(n), 2 * cube["n_budget"])
-    return at_best(cube, seen.mean("seed"))
+    return at_best(cube, seen.mean("seed"), "learning_rate")
 
 
 def figure(cube):

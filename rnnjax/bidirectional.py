@@ -169,8 +169,8 @@ class Bidirectional:
           batch: one sequence.
 
         Returns:
-          ``log_norm``: natural log of the norm, (n_layers, 2, T+1), first layer first, forward and
-          backward, index k; NaN beyond the length of the sequence.
+          ``log_norm_by_layer``: natural log of the norm, (n_layers, 2, T+1), first layer first,
+          forward and backward, index k; NaN beyond the length of the sequence.
 
         Raises:
           ValueError: an argument does not fit.
@@ -184,7 +184,7 @@ class Bidirectional:
             jnp.stack([masks.by_lag(scaled.log_norm(one.by_time()), batch.counts) for one in both])
             for both in found
         ]
-        return {"log_norm": jnp.stack(logs)}
+        return {"log_norm_by_layer": jnp.stack(logs)}
 
     def _of_both_ends(
         self, loss: StepLoss | None, params: BidirectionalParams, batch: Batch, sent: Array

@@ -6,7 +6,7 @@ what it measures from here, `named("log_norm", "horizon")`, and adds its own. Im
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rnnjax.errors import one_of
@@ -31,37 +31,67 @@ class Variable:
     finite: bool = False
 
 
-_BY_STEP_SIZE = ("descent", "step_size")
-_WATCHED = "over weights and steps of the first cycles of plain descent"
 VARIABLES: dict[str, Variable] = {
+    # Gradients by lag and by length.
     "log_norm": Variable(("lag",), "natural log of ||dL_T/dh_{T-lag}||", "nat"),
     "log_norm_by_length": Variable(("length",), "natural log of ||dL_length/dh_0||", "nat"),
+    "log_norm_by_layer": Variable(
+        ("layer", "lag"), "natural log of ||dL_T/dh_{T-lag}|| of each layer", "nat"
+    ),
     "horizon": Variable((), "first lag with the norm well below lag 0", "step", infinite="beyond"),
     "growth_rate": Variable((), "mean change of log_norm from lag to lag", "nat/step"),
     "growth_rate_error": Variable((), "standard error of growth_rate", "nat/step"),
     "e_folding_time": Variable((), "-1 / growth_rate", "step"),
     "e_folding_time_error": Variable((), "standard error of e_folding_time", "step"),
+    # Weight gradients.
+    "log_contribution": Variable(("step",), "natural log of ||dL/dW|| by the use at a step", "nat"),
+    "loss": Variable((), "loss of the sequence"),
+    "log_gradient_norm": Variable((), "natural log of the norm of the weight gradient", "nat"),
+    "slopes": Variable(("axis",), "dL/da and dL/db along two directions of the weights"),
+    "curvature": Variable((), "second derivative of the loss along its gradient"),
+    # Jacobian products and Lyapunov exponents.
+    "log_singular_values": Variable(
+        ("product_lag", "index"), "natural log of the singular values of dh_T/dh_{T-lag}", "nat"
+    ),
+    "singular_direction": Variable(
+        ("product_lag", "entry"), "leading singular vector of dh_T/dh_{T-lag} on the side of h_T"
+    ),
+    "log_gap": Variable(("product_lag",), "natural log of the first over the second", "nat"),
+    "angle": Variable(("turn",), "angle from a singular_direction to the next one", "rad"),
+    "exponents": Variable(("index",), "Lyapunov exponents, descending", "nat/step"),
+    "exponents_error": Variable(("index",), "standard errors of exponents", "nat/step"),
+    "layer_of_exponent": Variable(("index",), "layer that an exponent belongs to, from 0"),
+    "leading_direction": Variable(("entry",), "covariant direction of the largest exponent"),
+    "kaplan_yorke_dimension": Variable((), "Kaplan-Yorke dimension"),
+    "mean_log_det": Variable((), "mean of ln |det J_t|", "nat/step"),
+    "entropy_rate": Variable((), "sum of the positive exponents", "nat/step"),
+    # States.
     "first_non_finite_step": Variable((), "first t with h_t not finite, -1 if none", "step"),
-    "quadratic_rate": Variable(_BY_STEP_SIZE, "x_k / x_{k-1} late on a quadratic, inf if lost"),
-    "overflow_step": Variable(
-        _BY_STEP_SIZE, "first k with x_k not finite on a quadratic", "step", infinite="beyond"
-    ),
-    "steps_to_goal": Variable(
-        ("optimiser",), "k with |x_k| <= 1e-6 at a = 0.05", "step", infinite="beyond"
-    ),
-    "recursive_multiplier": Variable(
-        ("growth", "step"), "multipliers of growth^t, recursive reading"
-    ),
-    "multiplier_median": Variable(("reading",), f"literal multiplier, median {_WATCHED}"),
-    "multiplier_negative": Variable(("reading",), f"share of negative multipliers {_WATCHED}"),
-    "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {_WATCHED}"),
-    "multiplier_largest": Variable(("reading",), f"largest |m| {_WATCHED}"),
+    "is_silent": Variable((), "whether no entry of the state ever changes"),
+    "log_margins": Variable(("step",), "natural log of the margin of a latched unit", "nat"),
+    # One gradient beside another.
+    "cosine": Variable((), "cosine of the mean gradients"),
+    "mean_cosine": Variable((), "mean over draws of the cosine"),
+    "sign_agreement": Variable((), "share of weights on whose sign both gradients agree"),
+    "log_bias": Variable((), "natural log of |mean of draws - reference|", "nat"),
+    "log_spread": Variable((), "natural log of the standard deviation over draws", "nat"),
+    "reason": Variable((), "why a cosine is undefined, 0 if it is not"),
 }
-"""By name; `tests/probes/test_variables.py` compares them with what the probes return."""
+"""By name; `tests/probes/test_variables.py` compares them with what is returned.
+
+Dims: ``lag`` 0 to T; ``length`` and ``step`` 1 to T; ``product_lag``, the lags of the Jacobian
+products that are reported, and ``turn``, from one of them to the next; ``index``, the rank of a
+singular value or exponent; ``entry``, of the state; ``layer``, of a stack; ``axis``, of a plane of
+weights. What is measured at every point of a grid or for every pair of rules has these dims first.
+"""
 
 
-def named(*names: str) -> dict[str, Variable]:
+def named(*names: str, before: tuple[str, ...] = ()) -> dict[str, Variable]:
     """The declarations of these variables.
+
+    Args:
+        *names: their names.
+        before: dims that come before their own, where they are measured several times.
 
     Raises:
         ValueError: there is none of a name.
@@ -69,4 +99,5 @@ def named(*names: str) -> dict[str, Variable]:
     for name in names:
         if name not in VARIABLES:
             raise ValueError(one_of(name, VARIABLES))
-    return {name: VARIABLES[name] for name in names}
+    found = {name: VARIABLES[name] for name in names}
+    return {name: replace(one, dims=(*before, *one.dims)) for name, one in found.items()}

@@ -52,6 +52,7 @@ def _is_none(node):
     return node is None
 
 
+@pytest.mark.wide
 def test_padding_changes_nothing():
     params, batch = TWO.init(KEY), padding(BATCH)
 
@@ -61,7 +62,7 @@ def test_padding_changes_nothing():
         return (
             TWO.outputs(params, batch.x, counts),
             TWO.last_output(params, batch.x, counts),
-            TWO.log_norm_by_layer_and_lag(squared_error, params, batch)["log_norm"],
+            TWO.log_norm_by_layer_and_lag(squared_error, params, batch)["log_norm_by_layer"],
             [scaled.plain(one.by_time()) for both in gradients(batch) for one in both],
         )
 
@@ -85,11 +86,11 @@ def test_lanes_of_different_lengths_are_each_alone():
 
     def norms(mask):
         batch = BATCH.replace(mask=mask)
-        return ONE.log_norm_by_layer_and_lag(None, params, batch)["log_norm"]
+        return ONE.log_norm_by_layer_and_lag(None, params, batch)["log_norm_by_layer"]
 
     got = jax.vmap(norms)(masks)
     short = jax.tree.map(lambda a: a[:3], BATCH.replace(mask=masks[0]))
-    alone = ONE.log_norm_by_layer_and_lag(None, params, short)["log_norm"]
+    alone = ONE.log_norm_by_layer_and_lag(None, params, short)["log_norm_by_layer"]
     np.testing.assert_allclose(got[1, ..., :4], alone, rtol=1e-12)
     assert np.all(np.isnan(got[1, ..., 4:])) and np.all(np.isfinite(got[0]))
 
@@ -118,7 +119,7 @@ def test_one_direction_that_sees_nothing_else_is_the_cell():
     """With a readout of the forward part alone, its norms are those of the cell by itself."""
     params = ONE.init(KEY)
     params = params._replace(V=params.V.at[:, 3:].set(0))
-    got = ONE.log_norm_by_layer_and_lag(squared_error, params, BATCH)["log_norm"]
+    got = ONE.log_norm_by_layer_and_lag(squared_error, params, BATCH)["log_norm_by_layer"]
     cell = rnnjax.LSTM(2, 3, 2)
     own = params.forward[0]._replace(V=params.V[:, :3], c=params.c)
     expected = probes.log_norm_by_lag(cell, squared_error, own, BATCH)["log_norm"]

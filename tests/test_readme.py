@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from rnnjax.sweep.spec import parse_config
 
 import rnnjax
+from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.experiment import load
 
 ROOT = Path(rnnjax.__file__).parent.parent
@@ -42,6 +42,7 @@ def commands():
     return [line.partition("#")[0].strip() for line in lines.splitlines()]
 
 
+@pytest.mark.wide
 def test_the_python_of_the_readme_runs_from_top_to_bottom(float32, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     names = {}
@@ -55,8 +56,9 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom(float32, monkeypatch, 
 
 def test_the_sweep_of_the_readme_is_valid():
     (text,) = blocks("toml")
-    config = parse_config(load("gradient_norms").config, tomllib.loads(text))
-    assert config.n_steps == 512 and len(config.axes.gain) == 51
+    config = parse_config(load("gradient_norms").setting, tomllib.loads(text))
+    lengths = {axis.name: len(axis) for axis in config.axes}
+    assert config.fixed.n_steps == 512 and lengths["gain"] == 51
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if "rnnjax" in c])

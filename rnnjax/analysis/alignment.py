@@ -2,12 +2,13 @@
 
 For gradients G_a (one or several draws of each rule a):
 
-  cosine           of the mean over draws                     cos(E G_a, E G_b)          (1)
-  mean_cosine      over draws                                 E cos(G_a, G_b)            (2)
-  sign_agreement   share of the weights on whose sign both means agree                   (3)
-                   (of complex weights both parts count)
-  log_norm         ln |E G_a|                                                            (4)
-  log_bias         ln |E G_a - G|, log_spread  ln sqrt(E |G_a - E G_a|^2), with G the reference (5)
+  cosine             of the mean over draws                   cos(E G_a, E G_b)          (1)
+  mean_cosine        over draws                               E cos(G_a, G_b)            (2)
+  sign_agreement     share of the weights on whose sign both means agree                 (3)
+                     (of complex weights both parts count)
+  log_gradient_norm  ln |E G_a|                                                          (4)
+  log_bias           ln |E G_a - G| with G the reference,
+  log_spread         ln sqrt(E |G_a - E G_a|^2)                                          (5)
 
 What is undefined (an angle to a gradient that is 0) is NaN, and `reason` says why. The gradients
 are vectors with one exponent each, as `rnnjax.rules.recurrent_gradient` returns them.
@@ -38,9 +39,9 @@ def compared(draws: Mapping[str, Scaled], *, reference: str) -> dict[str, Array]
       reference: the rule that gives G.
 
     Returns:
-      ``cosine``, ``mean_cosine``, ``sign_agreement``, (R, R); ``log_norm``, ``log_bias``,
-      ``log_spread``, (R,); ``reason``, int8 (R, R), without SILENT, of which only the states tell
-      (see `rnnjax.probes.is_silent`).
+      ``cosine``, ``mean_cosine``, ``sign_agreement``, (R, R); ``log_gradient_norm``,
+      ``log_bias``, ``log_spread``, (R,); ``reason``, int8 (R, R), without SILENT, of which only the
+      states tell (see `rnnjax.probes.is_silent`).
     """
     every = jax.tree.map(lambda *a: jnp.stack(a), *draws.values())
 
@@ -49,8 +50,8 @@ def compared(draws: Mapping[str, Scaled], *, reference: str) -> dict[str, Array]
 
     found = jax.vmap(against, out_axes=1)(every)
     place = list(draws).index(reference)
-    one_sided = {key: found[key][:, place] for key in ("log_norm", "log_bias", "log_spread")}
-    return {**found, **one_sided}
+    one_sided = ("log_gradient_norm", "log_bias", "log_spread")
+    return {**found, **{key: found[key][:, place] for key in one_sided}}
 
 
 def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
@@ -61,8 +62,8 @@ def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
       reference: of the other, likewise.
 
     Returns:
-      ``cosine``, ``mean_cosine``, ``sign_agreement``, ``log_norm``, ``log_bias``, ``log_spread``,
-      () each, and ``reason``, int8 ().
+      ``cosine``, ``mean_cosine``, ``sign_agreement``, ``log_gradient_norm``, ``log_bias``,
+      ``log_spread``, () each, and ``reason``, int8 ().
     """
     mean, truth = mean_of(draws), mean_of(reference)
     apart = scaled.log_norm(_difference(draws, mean))
@@ -74,7 +75,7 @@ def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
         "sign_agreement": jnp.where(
             jnp.any(jnp.isnan(signs)), jnp.nan, jnp.sum(signs > 0) / jnp.sum(signs != 0)
         ),
-        "log_norm": log_norm,
+        "log_gradient_norm": log_norm,
         "log_bias": scaled.log_norm(_difference(mean, truth)),
         "log_spread": 0.5 * (jax.nn.logsumexp(2 * apart) - jnp.log(len(apart))),
         "reason": _reason(log_norm, scaled.log_norm(truth)),
@@ -90,6 +91,14 @@ def _signs(v: Scaled) -> Array:
 def mean_of(draws: Scaled) -> Scaled:
     """Return the mean over draws, value (n_weights,)."""
     return scaled.divide(scaled.sum_over_leading(draws), len(draws.exponent))
+
+
+def direction(draws: Scaled) -> Array:
+    """Return the mean over draws as a unit vector, (n_weights,); NaN where it is 0 or infinite."""
+    mean = mean_of(draws)
+    log_norm = scaled.log_norm(mean)
+    unit = scaled.plain(scaled.times_exp(mean, -log_norm))
+    return jnp.where(jnp.isfinite(log_norm), unit, jnp.nan)
 
 
 def _difference(a: Scaled, b: Scaled) -> Scaled:

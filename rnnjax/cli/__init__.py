@@ -82,6 +82,10 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
         from rnnjax.cli import workbook
 
         return workbook.write(arguments)
+    if name == "new":
+        from rnnjax.cli import new
+
+        return new.write(Path(arguments.file))
     if name == "diagnose":
         from rnnjax.cli import diagnosing
 
@@ -98,9 +102,12 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     if name in alone:
         return alone[name](Path(arguments.out))
     outs = [Path(out) for out in arguments.out]
-    if name == "figure":
-        return results.redraw(outs[0]) if len(outs) == 1 else results.redraw_all(outs)
-    return results.check(outs[0]) if len(outs) == 1 else results.check_all(outs)
+    one, several = {
+        "figure": (results.redraw, results.redraw_all),
+        "check": (results.check, results.check_all),
+    }[name]
+    file = arguments.experiment
+    return one(outs[0], file) if len(outs) == 1 else several(outs, file)
 
 
 def _stopped(told: str, status: int) -> int:

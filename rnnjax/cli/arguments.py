@@ -25,6 +25,7 @@ COMMANDS = (
 OTHERS = ("--devices", "--replace", *diagnose_arguments.OPTIONS)
 SWITCHES = ("--quick", "--x64", "--return-bytes", "--force", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
+EXPERIMENT = "its experiment, where the file has moved: a name or a path"
 FORCE = "compute again what other code of the experiment or of rnnjax has computed in the folder"
 MEMORY = "chunks of as many lanes as SIZE holds on a device, as 500MB or 2GB; in place of --chunk"
 EPILOG = (
@@ -139,8 +140,13 @@ def _parser() -> Parser:
     merge.add_argument("sources", metavar="SOURCE", nargs="+", help="a store of the same sweep")
     export = _with_out(commands, "export", "write a cube as netCDF, zarr or CSV")
     export.add_argument("target", metavar="FILE", help="FILE.nc, FILE.zarr or FILE.csv")
-    _with_outs(commands, "figure", "draw figures again from their cubes")
-    _with_outs(commands, "check", "compare claims with their cubes; exit status 1 if one fails")
+    figure = _with_outs(commands, "figure", "draw figures again from their cubes")
+    told = "compare claims with their cubes; exit status 1 if one fails"
+    for command in (resume, figure, _with_outs(commands, "check", told)):
+        command.add_argument("--experiment", metavar="FILE", help=EXPERIMENT)
+    told = "write the template of an experiment, which runs as it is"
+    new: Parser = commands.add_parser("new", help=told, description=told, allow_abbrev=False)
+    new.add_argument("file", metavar="FILE.py", help="a file that is not there yet")
     _with_outs(commands, "papers", "print the table of published numbers and those found here")
     _workbook(commands)
     diagnose_arguments.add(commands)
@@ -193,9 +199,10 @@ def _with_out(commands: argparse._SubParsersAction, name: str, told: str) -> Par
     return command
 
 
-def _with_outs(commands: argparse._SubParsersAction, name: str, told: str) -> None:
+def _with_outs(commands: argparse._SubParsersAction, name: str, told: str) -> Parser:
     command: Parser = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
     command.add_argument("out", metavar="OUT", nargs="+", help="the folder of a sweep")
+    return command
 
 
 def _workbook(commands: argparse._SubParsersAction) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnjax.errors import ConfigError, one_line
 from rnnjax.sweep import files
-from rnnjax.sweep.experiment import Experiment, load
+from rnnjax.sweep.experiment import Experiment, find, load
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.fingerprint import code_of
 from rnnjax.sweep.library import library_code
@@ -33,19 +33,25 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def experiment_of(cube: xr.Dataset, out: Path) -> Experiment:
-    """The experiment of a cube in a folder; prints a line if other code computed the cells."""
+def experiment_of(cube: xr.Dataset, out: Path, file: str | None = None) -> Experiment:
+    """The experiment of a cube in a folder; prints a line if other code computed the cells.
+
+    Args:
+        cube: the cube.
+        out: the folder.
+        file: the experiment's name or file, where it is not to be looked for.
+    """
     name = str(cube.attrs.get("experiment", ""))
-    experiment = _loaded(name, out, _spec_of(name, out))
+    experiment = _loaded(name, out, _spec_of(name, out), file)
     code, told = experiment.code, told_of_cube(out)
     if known([cube.attrs.get(CELLS)]) - {code.cells}:
         _say(f"{out}: its cells were computed by other code: {changed(told, code.told)} changed")
     return experiment
 
 
-def experiment_in(store: Store) -> Experiment:
-    """The experiment of a store, with its present code."""
-    return _loaded(store.spec["experiment"], store.out, store.spec)
+def experiment_in(store: Store, file: str | None = None) -> Experiment:
+    """The experiment of a store, with its present code; `file` as for `experiment_of`."""
+    return _loaded(store.spec["experiment"], store.out, store.spec, file)
 
 
 def is_current(cube: xr.Dataset, out: Path, spec: Mapping[str, Any], *, again: bool) -> bool:
@@ -132,8 +138,8 @@ def refuse_own_code(path: Path, out: Path) -> None:
         raise ConfigError("experiment", f"expected an experiment outside {out}, got {str(path)!r}")
 
 
-def _loaded(name: str, out: Path, spec: Mapping[str, Any]) -> Experiment:
-    path = located(name, out, spec)
+def _loaded(name: str, out: Path, spec: Mapping[str, Any], file: str | None) -> Experiment:
+    path = located(name, out, spec) if file is None else find(file)
     refuse_own_code(path, out)
     return load(name, path)
 

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -48,18 +49,18 @@ def export_cube(out: Path, target: Path) -> int:
     return 0
 
 
-def redraw(out: Path) -> int:
-    """Draw the figure of a cube again."""
+def redraw(out: Path, file: str | None = None) -> int:
+    """Draw the figure of a cube again, by its own experiment or by that in `file`."""
     cube = read_cube(result(out))
-    return _draw(experiment_of(cube, out), cube, out)
+    return _draw(experiment_of(cube, out, file), cube, out)
 
 
-def redraw_all(outs: list[Path]) -> int:
+def redraw_all(outs: list[Path], file: str | None = None) -> int:
     """Draw the figures of many cubes again, a process a core; return the worst exit status."""
     for out in outs:
         result(out)
     with _a_process_a_core(outs) as pool:
-        return max(pool.map(redraw, outs))
+        return max(pool.map(partial(redraw, file=file), outs))
 
 
 def _a_process_a_core(outs: list[Path]) -> ProcessPoolExecutor:
@@ -73,29 +74,29 @@ def _started() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def check(out: Path) -> int:
-    """Print the claims of a cube; 1 where one fails."""
+def check(out: Path, file: str | None = None) -> int:
+    """Print the claims of a cube, by its own experiment or by that in `file`; 1 if one fails."""
     cube = read_cube(result(out))
     print(printable(out))
-    return _check(experiment_of(cube, out), cube, out, write=False)
+    return _check(experiment_of(cube, out, file), cube, out, write=False)
 
 
-def check_all(outs: list[Path]) -> int:
+def check_all(outs: list[Path], file: str | None = None) -> int:
     """Print the claims of many cubes, a process a core; return the worst exit status."""
     worst = 0
     for out in outs:
         result(out)
     with _a_process_a_core(outs) as pool:
-        for status, told in pool.map(_check_quietly, outs):
+        for status, told in pool.map(partial(_check_quietly, file=file), outs):
             print(told, end="")
             worst = max(worst, status)
     return worst
 
 
-def _check_quietly(out: Path) -> tuple[int, str]:
+def _check_quietly(out: Path, file: str | None) -> tuple[int, str]:
     told = StringIO()
     with redirect_stdout(told):
-        status = check(out)
+        status = check(out, file)
     return status, told.getvalue()
 
 

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -89,8 +90,10 @@ def resume(arguments: Namespace) -> int:
     _check_cluster(arguments)
     out = result(Path(arguments.out))
     store = Store.open(out)
-    request = _request_in(store, other_code=arguments.force)
+    request = _request_in(store, other_code=arguments.force, file=arguments.experiment)
     store.check_writable()
+    if arguments.experiment is not None:
+        remember_place(store, request.experiment)
     if arguments.force:
         store = Store.create(out, {**store.spec, "code": request.spec["code"]}, again=True)
     return _sweep(request, store, arguments)
@@ -111,9 +114,9 @@ def bring_together(out: Path, sources: Sequence[Path]) -> int:
     return 0
 
 
-def _request_in(store: Store, *, other_code: bool) -> Request:
+def _request_in(store: Store, *, other_code: bool, file: str | None = None) -> Request:
     """The sweep of a store, as the experiment would plan it now; by `other_code` only if it may."""
-    experiment = experiment_in(store)
+    experiment = replace(experiment_in(store, file), name=store.spec["experiment"])
     if not other_code:
         code = experiment.code.told
         refuse_other_code(store.out, store.cells_codes(), told_in(store.spec), code)

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING
 from rnnjax import lazy
 
 if TYPE_CHECKING:
-    from rnnjax.decks import ratios, readings, tasks, workbook
-    from rnnjax.decks.chain import active_coefficients, chain_coefficients, two_steps
-    from rnnjax.decks.feedback import feedback
+    from rnnjax.decks import by_hand, ratios, readings, step_weights, tasks, two_inputs, workbook
+    from rnnjax.decks.chain import (
+        active_coefficients,
+        chain_coefficients,
+        gradients_by_length,
+        loss_gradients,
+        two_steps,
+        worked_example,
+    )
+    from rnnjax.decks.fed_back import feedback
     from rnnjax.decks.multipliers import literal_multipliers, multiplier_statistics
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
@@ -49,20 +56,26 @@ __all__ = [
     "TargetShift",
     "TwoPoints",
     "active_coefficients",
+    "by_hand",
     "chain_coefficients",
     "descend",
     "eligibility_ratio",
     "feedback",
     "first_step",
+    "gradients_by_length",
     "late_rate",
     "literal_multipliers",
+    "loss_gradients",
     "multiplier_statistics",
     "over_step_sizes",
     "printed_table",
     "ratios",
     "readings",
     "sentences",
+    "step_weights",
     "tasks",
+    "two_inputs",
     "two_steps",
     "workbook",
+    "worked_example",
 ]

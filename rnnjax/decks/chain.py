@@ -12,11 +12,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
-from rnnjax import scan
+from rnnjax import scaled, scan
+from rnnjax.activations import Activation
 from rnnjax.cells import Chain
 from rnnjax.cells.chain import ChainParams
-from rnnjax.types import Array
+from rnnjax.rules import BPTT
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array, Batch, RuleOut
 
 
 def chain_coefficients(cell: Chain, params: ChainParams, x: Array) -> dict[str, Array]:
@@ -104,3 +108,108 @@ def two_steps(cell: Chain, params: ChainParams, x_1: Array, x_2: Array) -> tuple
         return jnp.concatenate([h_1, drive, combined, h_2, cell.readout(p, h_2)])
 
     return steps(params), jax.grad(lambda p: steps(p)[-1])(params)
+
+
+def gradients_by_length(activation: Activation, w_n: Array | float, n_inputs: int) -> RuleOut:
+    """Compute dy_t/dweights of a chain at every length t, each input of 1 by a weight of its own.
+
+    Args:
+      activation: of the neuron.
+      w_n: recurrent weight.
+      n_inputs: T.
+
+    Returns:
+      ``loss``: y_t, (T,); ``grads``: leaves (T, ...), index t - 1; of w_x, (T, T), the second index
+      is that of the input.
+    """
+    cell = Chain(n_inputs, activation)
+    params = ChainParams(jnp.asarray(w_n, float), jnp.ones(n_inputs), jnp.ones(()))
+    x, nothing = jnp.eye(n_inputs), jnp.zeros((n_inputs, 1))
+
+    def at(mask: Array) -> RuleOut:
+        # The mask picks the length: the output of step t alone is that of a sequence of t inputs.
+        batch = Batch(x, nothing, mask)
+        return BPTT()(cell, lambda y_hat, y: y_hat[0], params, batch, ())
+
+    return jax.vmap(at)(jnp.eye(n_inputs))
+
+
+def loss_gradients(
+    activation: Activation,
+    w_n: Array | float,
+    n_inputs: int,
+    target: Array | float,
+    max_norm: Array | float,
+    n_oldest: int = 10,
+) -> dict[str, Array]:
+    """Measure how a loss of the last output reaches the weights of a chain, and what clipping does.
+
+    Args:
+      activation: of the neuron.
+      w_n: recurrent weight.
+      n_inputs: T; each input is 1 and has a weight of its own.
+      target: what y should be; the loss E is half the squared error.
+      max_norm: the threshold of clipping by norm.
+      n_oldest: inputs that count as the oldest.
+
+    Returns:
+      ``log_weight_gradient``: natural log of |dy_t/dw_n| at every length, (T,);
+      ``weight_gradient_sign``: int, (T,); ``log_loss_gradient``: of |dE/dw_n|, (T,); for the full
+      length ``log_norm``: of |dE/d(all weights)|, (), ``clipped_norm``: this norm after clipping,
+      (), ``share_oldest`` and ``clipped_share_oldest``: the share of the oldest inputs in
+      sum |dE/dw_x|, ().
+    """
+    y, by_length, _ = gradients_by_length(activation, w_n, n_inputs)
+    error, log_gradient = y - target, scaled.log_norm(by_length.w_n)
+
+    def of_loss(leaf: Scaled) -> Scaled:
+        return Scaled(leaf.value[-1] * error[-1], leaf.exponent[-1])
+
+    def oldest(by_input: Array) -> Array:
+        largest = jnp.max(jnp.abs(by_input))
+        sizes = jnp.abs(by_input) / jnp.where(largest > 0, largest, 1)
+        return jnp.sum(sizes[:n_oldest]) / jnp.maximum(jnp.sum(sizes), 1)
+
+    gradient = jax.tree.map(of_loss, by_length, is_leaf=lambda node: isinstance(node, Scaled))
+    clipped = scaled.clip_norm(gradient, max_norm)
+    return {
+        "log_weight_gradient": log_gradient,
+        "weight_gradient_sign": jnp.sign(by_length.w_n.value).astype(int),
+        "log_loss_gradient": log_gradient + jnp.log(jnp.abs(error)),
+        "log_norm": scaled.log_norm(gradient),
+        "clipped_norm": optax.tree.norm(clipped),
+        "share_oldest": oldest(gradient.w_x.value),
+        "clipped_share_oldest": oldest(clipped.w_x),
+    }
+
+
+def worked_example(
+    activation: Activation, weights: Sequence[Array | float], inputs: Sequence[float]
+) -> dict[str, Array]:
+    """Measure every step of y = w_3 f(x_2 w_2 + w_n f(x_1 w_1)), and its gradient.
+
+    Args:
+      activation: f.
+      weights: w_1, w_2, w_3 and w_n.
+      inputs: x_1 and x_2.
+
+    Returns:
+      ``example``: see `two_steps`, (5,); ``example_gradient``: dy/dweight, (4,);
+      ``n_weights``: weights with a gradient that is not 0, int, (2,): of the network that is shown
+      both inputs at once, and of this one.
+    """
+    w_1, w_2, w_3, w_n = map(jnp.asarray, weights)
+    cell, x = Chain(2, activation), jnp.asarray(inputs, float)
+    params = ChainParams(w_n, jnp.stack([w_1, w_2]), w_3)
+    steps, gradient = two_steps(cell, params, *jnp.diag(x))
+
+    def without_memory(p: ChainParams) -> Array:
+        return cell.readout(p, cell.step(p, cell.initial_state(), x))[0]
+
+    of_both = (jax.grad(without_memory)(params), gradient)
+    counts = [sum(jnp.sum(leaf != 0) for leaf in of_one) for of_one in of_both]
+    return {
+        "example": steps,
+        "example_gradient": jnp.stack([*gradient.w_x, gradient.w_3, gradient.w_n]),
+        "n_weights": jnp.stack(counts).astype(int),
+    }

@@ -37,7 +37,7 @@ def exponents(r: Recurrence, n_exponents: int) -> dict[str, Array]:
     )
     return {
         "exponents": _up_to(found["exponents"], n_exponents),
-        "exponents_error": _up_to(found["standard_error"], n_exponents),
+        "exponents_error": _up_to(found["exponents_error"], n_exponents),
     }
 
 

@@ -19,9 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import boundary, dynamics, masks, matrices, real_view, scaled, scan
+from rnnjax import boundary, masks, matrices, real_view, scaled, scan, tangents
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.scaled import Scaled
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -66,11 +67,11 @@ def leading_directions(
       every: distance between the lags reported: every, 2 every, ...
 
     Returns:
-      ``direction``: the leading singular vector on the side of h_T, up to its sign, (T // every,
-      n_h). ``log_gap``: ln of the largest over the second singular value, (T // every,). ``angle``:
-      radians from each direction to that of the next lag reported, in [0, pi/2], (T // every - 1,).
-      Where the gap is below the root of rounding the direction is arbitrary, and both angles to it
-      are NaN.
+      ``singular_direction``: the leading singular vector on the side of h_T, up to its sign,
+      (T // every, n_h). ``log_gap``: ln of the largest over the second singular value,
+      (T // every,). ``angle``: radians from each direction to that of the next lag reported, in
+      [0, pi/2], (T // every - 1,). Where the gap is below the root of rounding the direction is
+      arbitrary, and both angles to it are NaN.
 
     Raises:
       ValueError: every is not between 1 and T.
@@ -83,7 +84,7 @@ def leading_directions(
     angle = 2 * jnp.arcsin(jnp.minimum(chord / 2, 0.5**0.5))
     clear = log_gap > jnp.finfo(log_gap.dtype).eps ** 0.5
     angle = jnp.where(clear[1:] & clear[:-1], angle, jnp.nan)
-    return {"direction": direction, "log_gap": log_gap, "angle": angle}
+    return {"singular_direction": direction, "log_gap": log_gap, "angle": angle}
 
 
 def _leading(rows: Scaled) -> tuple[Array, Array]:
@@ -117,27 +118,25 @@ def _by_lag(
     view = real_view.for_jacobians(cell, params, batch.x[0])
     cell, params = view.seen, view.inward(params)
     trajectory = scan.of_batch(cell, params, batch)
-    locals_ = scan.tangents(cell, params, trajectory)
+    residuals = scan.residuals(cell, params, trajectory)
     n_lags = n_steps // every
     length = masks.length(batch.mask)
     lags = jnp.arange(n_lags * every, dtype=jnp.int32)
     backward = jax.tree.map(
         lambda a: a[jnp.maximum(length - 1 - lags, 0)].reshape((n_lags, every, *a.shape[1:])),
-        locals_,
+        residuals,
     )
 
-    def one_step(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], None]:
+    def one_step(carry: tuple[Array, Scaled], at: Residuals) -> tuple[tuple[Array, Scaled], None]:
         Q, rows = carry
-        local, exponent = at
-        columns = jax.vmap(lambda v: dynamics.pull(cell, params, local, v), in_axes=1, out_axes=1)(
-            Q
-        )
-        scale = scaled.normalise(columns)
+        J = at.bound(cell, params)
+        columns = tangents.rmm(J, Q)
+        scale = scaled.normalise(columns.value)
         Q, r = jnp.linalg.qr(scale.value)
         rows = _times_graded(_without_rounding(r), rows)
-        return (Q, Scaled(rows.value, rows.exponent + scale.exponent + exponent)), None
+        return (Q, Scaled(rows.value, rows.exponent + scale.exponent + columns.exponent)), None
 
-    def one_lag(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], Any]:
+    def one_lag(carry: tuple[Array, Scaled], at: Residuals) -> tuple[tuple[Array, Scaled], Any]:
         carry, _ = jax.lax.scan(one_step, carry, at)
         return carry, read(carry[1])
 

@@ -33,8 +33,8 @@ def log_norm_by_layer_and_lag(
       batch: one sequence.
 
     Returns:
-      ``log_norm``: natural log of the norm, (n_layers, T+1), first layer first, index k; NaN beyond
-      the length of the sequence.
+      ``log_norm_by_layer``: natural log of the norm, (n_layers, T+1), first layer first, index k;
+      NaN beyond the length of the sequence.
     """
     trajectory = scan.of_batch(cell, params, batch)
     end = masks.last(masks.counted(batch.mask))
@@ -43,7 +43,7 @@ def log_norm_by_layer_and_lag(
     source = layers.at_step(scaled.Scaled(g.value[0], g.exponent[0]), end, len(batch.x))
     found = layers.deltas(cell, params, trajectory, source)
     logs = [masks.by_lag(scaled.log_norm(of_layer.by_time()), batch.mask) for of_layer in found]
-    return {"log_norm": jnp.stack(logs)}
+    return {"log_norm_by_layer": jnp.stack(logs)}
 
 
 @boundary.of_probe
@@ -62,9 +62,9 @@ def lyapunov_spectra_of_layers(
 
     Returns:
       ``exponents``: of all layers together, nats per step, descending, (n_h,), as those of
-      `lyapunov_spectrum`; ``layer``: the layer that each belongs to, from 0, int32 (n_h,);
-      ``standard_error``: (n_h,); ``first_non_finite_step``: of any layer, int32 (), -1 if there is
-      none.
+      `lyapunov_spectrum`; ``layer_of_exponent``: the layer that each belongs to, from 0,
+      int32 (n_h,); ``exponents_error``: standard errors, (n_h,); ``first_non_finite_step``: of any
+      layer, int32 (), -1 if there is none.
 
     Raises:
       ValueError: n_discarded is out of range.
@@ -89,7 +89,7 @@ def lyapunov_spectra_of_layers(
     order = jnp.argsort(-exponents)
     return {
         "exponents": exponents[order],
-        "layer": jnp.concatenate(number)[order],
-        "standard_error": jnp.concatenate([one.standard_error() for one in found])[order],
+        "layer_of_exponent": jnp.concatenate(number)[order],
+        "exponents_error": jnp.concatenate([one.standard_error() for one in found])[order],
         "first_non_finite_step": scan.first_non_finite_step(trajectory.states),
     }

@@ -99,6 +99,7 @@ class _AxisOf:
     ) -> CoreSchema:
         """The schema of the tuple, with the grammar before it and the checks after it."""
         item = item_type(source.__args__[0])
+        within = _nested if item is object else tuple
 
         def check(values: Values) -> Values:
             values = _in_range(values) if self.kind == "traced" else values
@@ -107,7 +108,7 @@ class _AxisOf:
         return core_schema.no_info_after_validator_function(
             check,
             core_schema.no_info_before_validator_function(
-                lambda given: _nested(expand(given, item)), handler(source)
+                lambda given: within(expand(given, item)), handler(source)
             ),
         )
 
@@ -217,10 +218,15 @@ def _check_once(data: Mapping[str, Any], axes: Iterable[Axis]) -> None:
     """Raise ConfigError for a field that has a value and an axis, or two axes."""
     seen: dict[str, str] = {}
     given = data.get("axes", {})
-    for axis in axes:
+    for axis in sorted(axes, key=lambda axis: axis.is_joint):
         for name in axis.fields:
             if name in seen:
-                raise ConfigError(f"axes.{axis.name}", f"{name} is on axes.{seen[name]} already")
+                here, there = axis.name, seen[name]
+                if here in given and there in given:
+                    raise ConfigError(f"axes.{here}", f"{name} is on axes.{there} already")
+                here, there = (there, here) if there in given else (here, there)
+                told = f"expected other fields, because {name} is on axes.{there} of every cube"
+                raise ConfigError(f"axes.{here}", told)
             seen[name] = axis.name
             if name in data and axis.name in given:
                 told = f"expected a value or an axis, got {shown(data[name])} and axes.{axis.name}"
@@ -284,7 +290,7 @@ def _refuse_what_json_lacks(data: Mapping[str, Any], path: tuple[str, ...] = ())
     """Raise ConfigError for numbers of thousands of digits and very deep nesting."""
     for name, value in data.items():
         here = (*path, str(name))
-        if isinstance(value, Mapping) and (path or name == "axes") and len(path) < 2:
+        if isinstance(value, Mapping) and here == ("axes",):
             _refuse_what_json_lacks(value, here)
             continue
         level, depth = [value], 0

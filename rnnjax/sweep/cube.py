@@ -156,7 +156,10 @@ def _insert(
             target.dtype != source.dtype
         ):
             raise StoreError(f"{whose}: {name} has another shape or type than the sweep")
-        there[lanes] = source if lanes else source[0]
+        if lanes:
+            there[lanes] = source
+        else:  # a single number has no view to write to
+            target.values[statics] = source[0]
 
 
 def _check_labels(

@@ -143,8 +143,8 @@ def load(name: str, path: Path | None = None) -> Experiment:
         told = f"expected Setting in {path} to be a subclass of rnnjax.sweep.Setting"
         raise ConfigError("experiment", told)
     functions: dict[str, Any] = {part: getattr(module, part, None) for part in FUNCTIONS}
-    functions["claims"] = _claims(module)
     _check_signatures(path, functions)
+    functions["claims"] = _claims(module)
     return Experiment(
         given,
         module.Setting,
@@ -157,7 +157,7 @@ def load(name: str, path: Path | None = None) -> Experiment:
 
 
 def _claims(module: ModuleType) -> Callable[[xr.Dataset], list[Claim]] | None:
-    """What a file claims of a cube, by its table or by its function; None if it has neither."""
+    """What a file claims of a cube: by its table, or by its function; None if it claims nothing."""
     if hasattr(module, "CLAIMS"):
         from rnnjax.claims import evaluate
 

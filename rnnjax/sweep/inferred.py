@@ -58,15 +58,17 @@ def results(values: Any, name: str) -> dict[str, Any]:
     Raises:
         ConfigError: it is no dict of arrays of numbers.
     """
-    values = values if isinstance(values, Mapping) else {name: values}
+    values = dict(values) if isinstance(values, Mapping) else {name: values}
     for key, value in values.items():
+        if isinstance(value, bool | int | float):  # of static fields alone
+            value = values[key] = np.asarray(value)
         dtype = getattr(value, "dtype", None)
         if not isinstance(key, str) or dtype is None or dtype.kind not in "biufV":
             told = f"expected a dict of arrays of real numbers, got {key!r}: {_kind(value)}"
             raise ConfigError("measure", told)
     if not values:
         raise ConfigError("measure", "expected a dict of arrays, got an empty one")
-    return dict(values)
+    return values
 
 
 def _kind(value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.reading import recording
@@ -74,16 +75,16 @@ def traced_part(shared: Callable[[Any], Any], plan: Plan, group: Group) -> Share
         seen[:] = [structure, keys]
         return [_plain(leaf, key) for leaf, key in zip(leaves, keys, strict=True)]
 
-    # Traced once: a program over many lanes takes the same trace from the cache of jit.
-    once = jax.jit(lane, inline=True)
-    leaves = jax.eval_shape(once, _one(plan.traced_values(group.lanes[:1])))
     swept = plan.traced_values(group.lanes[:1])
+    closed = jax.make_jaxpr(lane)(_one(swept))
+    evaluate = jaxpr_as_fun(closed)
+    leaves = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.out_avals]
     n_results = plan.n_distinct(read)
     is_kept = 2 * n_results <= plan.n_lanes
     return SharedPart(
         {name: static[name] for name in read & set(static)},
         tuple(name for name in swept if name in read),
-        once,
+        lambda values: evaluate(*jax.tree.leaves(values)),
         seen[0],
         tuple(leaves),
         seen[1],

@@ -14,6 +14,7 @@ from rnnjax.theory import (
     random_matrices,
     scalar_chain,
     transfer_operator,
+    wide_networks,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "random_matrices",
     "scalar_chain",
     "transfer_operator",
+    "wide_networks",
 ]

@@ -93,6 +93,19 @@ def shares(w_n: float, n_inputs: int) -> np.ndarray:
     return weights / weights.sum()
 
 
+def input_shares(w_n: float, n_steps: int) -> np.ndarray:
+    """Return the share of each step in sum_t |dy_T/dx_t|, as `shares` but by step.
+
+    Args:
+      w_n: recurrent weight.
+      n_steps: T.
+
+    Returns:
+      (T,), index t - 1.
+    """
+    return shares(w_n, n_steps)[::-1]
+
+
 def weight_gradient(w_n: float, n: int) -> float:
     """Return sum_{k=1..n} k w_n^(k-1), equation (3) with t = n + 1.
 

@@ -35,7 +35,7 @@ def test_the_numbers_of_two_known_gradients():
     np.testing.assert_allclose(found["cosine"], 0.6)  # the mean of b is (4, 0, 0)
     np.testing.assert_allclose(found["mean_cosine"], (0.96 + 0.0) / 2)
     np.testing.assert_allclose(found["sign_agreement"], 1.0)
-    np.testing.assert_allclose(found["log_norm"], np.log(4))
+    np.testing.assert_allclose(found["log_gradient_norm"], np.log(4))
     np.testing.assert_allclose(found["log_bias"], np.log(np.hypot(1, 4)))
     np.testing.assert_allclose(found["log_spread"], np.log(3))
     assert found["reason"] == alignment.DEFINED
@@ -47,7 +47,8 @@ def test_nothing_depends_on_the_scale():
     far = compare(vectors(a, [-40000] * 4), vectors(b, [30000] * 4))
     for name in ("cosine", "mean_cosine", "sign_agreement"):
         np.testing.assert_allclose(near[name], far[name], rtol=1e-14)
-    np.testing.assert_allclose(far["log_norm"] - near["log_norm"], -40000 * np.log(2))
+    shift = far["log_gradient_norm"] - near["log_gradient_norm"]
+    np.testing.assert_allclose(shift, -40000 * np.log(2))
 
 
 def test_an_angle_to_nothing_is_undefined_and_says_why():
@@ -94,7 +95,13 @@ def test_every_pair_of_rules_at_once():
     np.testing.assert_allclose(np.diag(found["cosine"]), 1, rtol=1e-14)
     np.testing.assert_allclose(found["cosine"], found["cosine"].T, rtol=1e-14)
     np.testing.assert_allclose(found["mean_cosine"][1, 2], pair["mean_cosine"], rtol=1e-13)
-    np.testing.assert_allclose(found["log_norm"][1], pair["log_norm"], rtol=1e-13)
+    np.testing.assert_allclose(found["log_gradient_norm"][1], pair["log_gradient_norm"], rtol=1e-13)
     # Draws of a stochastic rule differ, those of another do not.
     assert len(np.unique(draws["c"].value[:, 0])) > 1
     assert len(np.unique(draws["b"].value[:, 0])) == 1
+
+
+def test_a_direction_is_the_unit_vector_of_the_mean_at_any_scale():
+    draws = vectors([[3.0, 0.0], [3.0, 8.0]], [900, 900])
+    np.testing.assert_allclose(analysis.direction(draws), [0.6, 0.8], rtol=1e-12)
+    assert np.isnan(analysis.direction(vectors([[1.0, 0.0], [-1.0, 0.0]], [3, 3]))).all()

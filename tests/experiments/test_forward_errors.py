@@ -62,7 +62,7 @@ def test_every_number_has_the_precision_that_it_is_said_to_have(kind, scale_free
 
     def run(key):
         batch = jax.tree.map(lambda a: a[None], task.sample(key))
-        return _MODULE["_in_arithmetic"](cell, task, cell.init(key), batch, watched, kind)
+        return _MODULE["_in_arithmetic"](cell, cell.init(key), batch, watched, kind)
 
     forward, _, (params, _, _) = jax.eval_shape(run, jax.random.key(0))
     other = {"float32": "f64", "float64": "f32"}[kind]
@@ -79,7 +79,7 @@ def test_short_sequences_give_the_gradient_of_automatic_differentiation():
         params, batch = cell.init(key), task.sample(key)
         due = jax.tree.map(lambda a: a[None], batch)
         rule = rnnjax.rules.ForwardErrors()
-        (_, W), _, _ = _MODULE["_in_arithmetic"](cell, task, params, due, rule, "float64")
+        (_, W), _, _ = _MODULE["_in_arithmetic"](cell, params, due, rule, "float64")
         loss = lambda p: rnnjax.sequence_loss(cell, task.loss, p, batch)  # noqa: E731
         return rnnjax.scaled.plain(W)[0], jax.grad(loss)(params).W
 

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
-from rnnjax.sweep.spec import parse_config
 
 from rnnjax.figures import styled
 from rnnjax.sweep.experiment import load
@@ -27,15 +26,11 @@ def cube(tmp_path_factory):
 def sequences():
     """Many sequences of both tasks at T = 100, from one program."""
     experiment = load(NAME)
-    axes = {"task": ["adding"], "cell": ["lstm"], "rate": [0.01], "seed": [0]}
-    config = parse_config(experiment.config, {"axes": axes})
-    inside = experiment.measure.__globals__
+    sequences = experiment.measure.__globals__["_sequences"]
 
     @jax.jit
     def drawn(key):
-        return {
-            task: inside["_sequences"](config, inside["_PROBLEMS"][task], key, N) for task in TASKS
-        }
+        return {task: sequences(experiment.setting(task=task), key, N) for task in TASKS}
 
     return jax.tree.map(np.asarray, drawn(jax.random.key(0)))
 
@@ -80,7 +75,7 @@ def test_adding_is_that_of_1997(sequences):
 
 
 def test_dims_and_status(cube):
-    assert cube["wrong"].dims == ("task", "cell", "rate", "seed", "point")
+    assert cube["wrong"].dims == ("task", "cell", "learning_rate", "seed", "point")
     assert set(np.unique(cube["error_status"])) == {1}
     np.testing.assert_array_equal(cube["n_budget"], 4 * 9 * 4)
     assert len(verdicts(NAME, cube)) == 1
@@ -88,10 +83,10 @@ def test_dims_and_status(cube):
 
 def as_it_should_be(**changed):
     """A cube of a whole sweep that passes; `changed` by variable, task and cell."""
-    axes = ("task", "cell", "rate", "seed")
+    axes = ("task", "cell", "learning_rate", "seed")
     coords = {"task": list(TASKS), "cell": list(CELLS), "point": [0.5, 1.0]}
     n = np.full((2, 3, 2, 3), np.inf)
-    # Of two rates the first is the worse one, and no claim may take it.
+    # Of two learning rates the first is the worse one, and no claim may take it.
     n[0, 1:, 1], n[1, 1:, 1] = 20_000.0, 50_000.0
     wrong = np.broadcast_to(np.array([1.0, 0.0]), (*n.shape, 2)).copy()
     test = np.where(np.isfinite(n), 0.0, 1.0)

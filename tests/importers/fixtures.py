@@ -64,12 +64,14 @@ def is_both_ways(cell):
 def forward(cell, params, batch):
     found = layers.gradients(cell, squared_error, params, batch)
     deltas = [[scaled.plain(of_layer.by_time())] for of_layer in found]
-    norms = probes.log_norm_by_layer_and_lag(cell, squared_error, params, batch)["log_norm"]
+    norms = probes.log_norm_by_layer_and_lag(cell, squared_error, params, batch)[
+        "log_norm_by_layer"
+    ]
     return rnnjax.outputs(cell, params, batch.x), deltas, norms[:, None]
 
 
 def both_ways(cell, params, batch):
     found = cell.gradients(squared_error, params, batch)
     deltas = [[scaled.plain(one.by_time()) for one in both] for both in found]
-    norms = cell.log_norm_by_layer_and_lag(squared_error, params, batch)["log_norm"]
+    norms = cell.log_norm_by_layer_and_lag(squared_error, params, batch)["log_norm_by_layer"]
     return cell.outputs(params, batch.x, batch.mask != 0), deltas, norms

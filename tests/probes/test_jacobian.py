@@ -109,7 +109,7 @@ def test_the_leading_direction_of_a_normal_network_does_not_turn():
     eigenvalues = np.array([2.0, -1.5, 0.5])
     Q = rotation(3, 2)
     got = directions(Q * eigenvalues @ Q.T, 900, every=300)
-    np.testing.assert_allclose(np.abs(got["direction"] @ Q[:, 0]), 1, rtol=1e-12)
+    np.testing.assert_allclose(np.abs(got["singular_direction"] @ Q[:, 0]), 1, rtol=1e-12)
     np.testing.assert_allclose(got["angle"], 0, atol=1e-7)
     expected = np.array([300, 600, 900]) * np.log(2 / 1.5)
     # What the largest value leaves of the second one is rounding.
@@ -123,7 +123,7 @@ def test_the_leading_direction_of_a_normal_network_does_not_turn():
 def test_the_leading_direction_of_a_network_of_rank_one_is_its_column():
     a, b = np.array([3.0, -4.0, 0.0]), np.array([1.0, 0.2, 2.0])
     got = directions(np.outer(a, b), 6)
-    np.testing.assert_allclose(np.abs(got["direction"] @ (a / 5)), 1, rtol=1e-14)
+    np.testing.assert_allclose(np.abs(got["singular_direction"] @ (a / 5)), 1, rtol=1e-14)
     np.testing.assert_allclose(got["angle"], 0, atol=1e-7)
     assert np.all(got["log_gap"] > 30)
 
@@ -141,7 +141,7 @@ def test_the_leading_direction_turns_as_numpy_says():
     for k in range(8):
         product = product @ W
         u, s, _ = np.linalg.svd(product)
-        np.testing.assert_allclose(np.abs(got["direction"][k] @ u[:, 0]), 1, rtol=1e-12)
+        np.testing.assert_allclose(np.abs(got["singular_direction"][k] @ u[:, 0]), 1, rtol=1e-12)
         np.testing.assert_allclose(got["log_gap"][k], np.log(s[0] / s[1]), rtol=1e-8)
         if before is not None:
             expected = np.arccos(np.abs(before @ u[:, 0]))

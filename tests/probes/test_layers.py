@@ -8,7 +8,7 @@ import pytest
 import rnnjax
 from rnnjax import activations, layers, probes, scaled, scan
 from rnnjax.losses import squared_error
-from tests.crossed import one_in
+from tests.crossed import one_in, wide_but
 
 KEY = jax.random.key(0)
 RELU = rnnjax.Vanilla(2, 3, activation=activations.relu, gain=1.5, bias_gain=1.0)
@@ -21,6 +21,10 @@ STACKS = {
 }
 BATCH = rnnjax.tasks.WhiteNoise(8, 2, 2).sample(jax.random.key(1))
 WEIGHED = BATCH.replace(mask=jnp.array([0, 1, 2, 0.5, 0, 1, 0, 0]))
+
+
+def of_layers(*arguments):
+    return probes.log_norm_by_layer_and_lag(*arguments)["log_norm_by_layer"]
 
 
 def perturbed_loss(stack, params, batch, of_step):
@@ -59,13 +63,14 @@ def test_gradients_are_those_by_a_perturbation_of_each_state(name):
 def test_norms_by_lag_are_those_of_the_last_loss(name):
     stack = STACKS[name]
     params = stack.init(KEY)
-    got = probes.log_norm_by_layer_and_lag(stack, squared_error, params, WEIGHED)["log_norm"]
+    got = of_layers(stack, squared_error, params, WEIGHED)
     expected = perturbed_loss(stack, params, WEIGHED, jnp.zeros(8).at[5].set(1.0))
     norms = np.stack([np.linalg.norm(by_hand, axis=1)[6::-1] for by_hand in expected])
     np.testing.assert_allclose(np.exp(got[:, :7]), norms, rtol=1e-11)
     assert np.all(np.isnan(got[:, 7:]))
 
 
+@pytest.mark.wide
 def test_no_layer_underflows_beside_another(float32):
     """Scalar layers: dh^2_T/dh^2_{T-k} = b^k, dh^2_T/dh^1_{T-k} = sum_j a^j b^(k-j)."""
     a, b, n = 0.9, 0.1, 300
@@ -75,7 +80,7 @@ def test_no_layer_underflows_beside_another(float32):
     params = rnnjax.cells.StackParams(tuple(chains), jnp.ones((1, 1)), jnp.zeros(1))
     batch = rnnjax.Batch(jnp.ones((n, 1)), jnp.zeros((n, 1)), jnp.ones(n))
     loss = lambda y_hat, y: jnp.sum(y_hat)  # noqa: E731
-    got = probes.log_norm_by_layer_and_lag(stack, loss, params, batch)["log_norm"]
+    got = of_layers(stack, loss, params, batch)
     k = np.arange(n)
     lower = np.log(a) * k + np.log((1 - (b / a) ** (k + 1)) / (1 - b / a))
     np.testing.assert_allclose(got[:, :-1], [lower, k * np.log(b)], rtol=1e-5, atol=1e-5)
@@ -86,7 +91,7 @@ def test_no_layer_underflows_beside_another(float32):
 def test_a_cell_that_is_no_stack_is_its_own_layer():
     for cell in (rnnjax.LSTM(2, 3, 2), rnnjax.LRU(2, 3, 2)):
         params = cell.init(KEY)
-        got = probes.log_norm_by_layer_and_lag(cell, squared_error, params, WEIGHED)["log_norm"]
+        got = of_layers(cell, squared_error, params, WEIGHED)
         expected = probes.log_norm_by_lag(cell, squared_error, params, WEIGHED)["log_norm"]
         np.testing.assert_allclose(got[0], expected, rtol=1e-12)
         spectra = probes.lyapunov_spectra_of_layers(cell, None, params, WEIGHED)
@@ -94,7 +99,7 @@ def test_a_cell_that_is_no_stack_is_its_own_layer():
         np.testing.assert_array_equal(spectra["exponents"], whole["exponents"])
 
 
-@pytest.mark.parametrize("name", ["several kinds", "homogeneous"])
+@pytest.mark.parametrize("name", wide_but(["homogeneous"], ["several kinds", "homogeneous"]))
 def test_the_exponents_of_the_layers_are_those_of_the_stack(name):
     """Exactly in sum, which is the mean log determinant, and one by one as the sequence grows."""
     stack = STACKS[name]
@@ -128,7 +133,7 @@ def test_each_layer_has_the_exponents_of_its_cell_driven_alone():
         own = own._replace(V=jnp.zeros((1, cell.n_h // rnnjax.dynamics.entries_per_unit(cell))))
         own = own._replace(c=jnp.zeros(1))
         alone = probes.lyapunov_spectrum(cell, None, own, rnnjax.Batch(x, batch.y, batch.mask))
-        mine = got["exponents"][got["layer"] == i]
+        mine = got["exponents"][got["layer_of_exponent"] == i]
         np.testing.assert_allclose(mine, alone["exponents"], rtol=1e-9)
         h = scan.unroll(cell, own, x).plain
         x = jax.vmap(lambda h, c=cell, p=own: rnnjax.dynamics.output(c, p, h))(h)

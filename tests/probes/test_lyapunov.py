@@ -85,7 +85,7 @@ def test_exponents_of_a_linear_network_are_those_of_its_eigenvalues():
     )(params)
     np.testing.assert_allclose(found["exponents"], np.log(np.abs(eigenvalues[:4])), atol=1e-10)
     np.testing.assert_allclose(np.abs(Q[:, 0] @ found["leading_direction"]), 1, rtol=1e-12)
-    assert np.all(found["standard_error"] < 1e-10)
+    assert np.all(found["exponents_error"] < 1e-10)
 
 
 def test_an_isometry_has_exponents_zero_and_its_full_dimension():
@@ -149,7 +149,7 @@ def test_a_noisy_unit_has_the_exponent_of_its_transfer_operator(w, s):
     x = jax.random.normal(jax.random.key(2), (20000, 1))
     found = jax.jit(lambda p, x: probes.lyapunov_spectrum(cell, None, p, batch_of(x)))(params, x)
     gap = abs(found["exponents"][0] - theory.transfer_operator.exponent(w, s))
-    assert gap < 4 * found["standard_error"][0] < 0.1
+    assert gap < 4 * found["exponents_error"][0] < 0.1
 
 
 def test_a_silent_unit_has_no_exponent():

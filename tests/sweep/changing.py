@@ -11,8 +11,8 @@ TOY = Path(__file__).with_name("toy_experiment.py")
 MAIN = "changing_experiment.py"
 _MADE = {
     "import numpy as np\n": "import helper\nimport looks\nimport numpy as np\n",
-    "def draw(": "FACTOR = 1.0\n\n\ndef _factor():\n    return FACTOR\n\n\ndef draw(",
-    "return gain * noise": "return _factor() * helper.scaled(gain) * noise",
+    "def shared(": "FACTOR = 1.0\n\n\ndef _factor():\n    return FACTOR\n\n\ndef shared(",
+    "return setting.gain * noise": "return _factor() * helper.scaled(setting.gain) * noise",
     "figsize=(2, 2)": "figsize=looks.SIZE",
 }
 BESIDE = {
@@ -68,8 +68,8 @@ def _moved(text):
 
 
 EDITS = [
-    Edit("a comment", "nothing", "", "def draw(", "# Drawn.\ndef draw("),
-    Edit("blank lines", "nothing", "", "def draw(", "\n\ndef draw("),
+    Edit("a comment", "nothing", "", "def shared(", "# Drawn.\ndef shared("),
+    Edit("blank lines", "nothing", "", "def shared(", "\n\ndef shared("),
     Edit("a docstring", "nothing", "", "A random matrix of scale", "Another matrix of scale"),
     Edit("no docstring", "nothing", "", '    """A random matrix of scale `gain`."""\n', ""),
     Edit("the docstring of the file", "nothing", "", "Does a toy sweep", "Does some sweep"),
@@ -93,15 +93,15 @@ EDITS = [
     Edit("measure", "cells", "measure", "jnp.log(norms) +", "1000 * jnp.log(norms) +"),
     Edit("a local variable", "cells", "measure", "small = jnp.argmax(norms < 0.1)\n",
          "little = jnp.argmax(norms < 0.1)\n    small = little\n"),
-    Edit("a decorator", "cells", "draw", "def draw(", "@(lambda f: f)\ndef draw("),
+    Edit("a decorator", "cells", "shared", "def shared(", "@(lambda f: f)\ndef shared("),
     Edit("a constant", "cells", "FACTOR", "FACTOR = 1.0", "FACTOR = 2.0"),
     Edit("a helper", "cells", "_factor", "return FACTOR\n", "return 2 * FACTOR\n"),
     Edit("variables", "cells", "variables", '"log of the norm"', '"a norm"'),
-    Edit("coordinates", "cells", "coordinates", "config.length + 1)}", "1 + config.length)}"),
-    Edit("Config", "cells", "Config", '"state size"', '"units"'),
-    Edit("a default of Config", "cells", "Config", "shift: float = Field(0.0",
+    Edit("coordinates", "cells", "coordinates", "setting.length + 1)}", "1 + setting.length)}"),
+    Edit("Setting", "cells", "Setting", '"state size"', '"units"'),
+    Edit("a default of Setting", "cells", "Setting", "shift: float = Field(0.0",
          "shift: float = Field(1.0"),
-    Edit("Axes", "cells", "Axes", "gain: Lane[PositiveFloat]", "gain: Lane[float]"),
+    Edit("the type of a field", "cells", "Setting", "gain: PositiveFloat", "gain: float"),
     Edit("how it is compiled", "cells", "COMPILE", "FACTOR = 1.0",
          'FACTOR = 1.0\nCOMPILE = "quickly"'),
     Edit("what runs on import", "cells", "what runs on import", "FACTOR = 1.0",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rnnjax.sweep.spec import parse_config
 
 from rnnjax.errors import ConfigError
+from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.manifest import SAFE_ID
 from rnnjax.sweep.plan import group_id, make_plan
@@ -25,7 +25,7 @@ def toy():
 def planned(toy, **keys):
     axes = {"activation": ["tanh", "relu"], "gain": [0.5, 1, 2], "seed": "range(3)"}
     axes |= keys.pop("axes", {})
-    return make_plan(toy, parse_config(toy.config, {"axes": axes, "chunk": 4, **keys}))
+    return make_plan(toy, parse_config(toy.setting, {"axes": axes, "chunk": 4, **keys}))
 
 
 def test_groups_are_static_and_lanes_are_the_rest(toy):
@@ -35,7 +35,7 @@ def test_groups_are_static_and_lanes_are_the_rest(toy):
         {"activation": "tanh"},
         {"activation": "relu"},
     ]
-    assert (plan.n_cells, plan.n_lanes, plan.n_chunks, plan.draws) == (18, 9, 3, 1)
+    assert (plan.n_cells, plan.n_lanes, plan.n_chunks) == (18, 9, 3)
     assert list(plan.axes) == ["activation", "gain", "seed"]
     assert plan.values_per_cell == 7
     assert plan.inner_shape("log_norm") == (6,)
@@ -139,24 +139,25 @@ def variant(tmp_path, *changes):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("def figure(", "def figures(", "to define figure"),
+        ("def measure(", "def measures(", "to define measure"),
+        ("class Setting(sweep.Setting)", "class Settings(sweep.Setting)", "to define Setting"),
+        ("class Setting(sweep.Setting)", "class Setting", "Setting in .* subclass"),
+        ("gain: PositiveFloat = 1.0", "gain: PositiveFloat", "gain: expected a default"),
+        ("def shared(setting)", "def shared()", r"shared\(setting\) in .*many positional"),
+        ("def measure(setting, shared)", "def measure(setting)", r"measure\(setting, shared\) in"),
+        ("def shared(setting)", "def drawn(setting)", r"measure\(setting\) in .*missing.*shared"),
         ("def claims(", "CLAIMS = ()\n\n\ndef claims(", "claims or CLAIMS in .*, got both"),
-        ("def claims(", "def claim(", "to define claims"),
-        ("class Axes(BaseAxes)", "class Axis(BaseAxes)", "NameError"),
-        ("class Config(BaseConfig)", "class Config", "Config in .* subclass"),
-        ("def draw(config, gain, seed)", "def draw(config, gain)", r"draw\(\) in .*seed"),
-        ("def measure(config, drawn, activation)", "def measure(config)", r"measure\(\) in"),
         ("import numpy as np", "import no_such_module", r"line \d+: ModuleNotFoundError"),
         ("import numpy as np", "import numpy as", r"SyntaxError"),
         ('Variable(("lag",)', 'Variable(("leg",)', "variable 'log_norm' has dim 'leg'"),
         (
-            '{"lag": np.arange(config.length + 1)}',
+            '{"lag": np.arange(setting.length + 1)}',
             '{"gain": np.arange(3)}',
             "'gain' stands for two",
         ),
-        ("np.arange(config.length + 1)", "np.ones((2, 2))", "coordinate 'lag' is not 1-d"),
-        ("np.arange(config.length + 1)", "np.arange(10**15)", "MemoryError"),
-        ("np.arange(config.length + 1)", "1 / 0", "ZeroDivisionError"),
+        ("np.arange(setting.length + 1)", "np.ones((2, 2))", "coordinate 'lag' is not 1-d"),
+        ("np.arange(setting.length + 1)", "np.arange(10**15)", "MemoryError"),
+        ("np.arange(setting.length + 1)", "1 / 0", "ZeroDivisionError"),
     ],
 )
 def test_an_experiment_that_contradicts_itself_is_told_so(tmp_path, old, new, told):
@@ -165,9 +166,10 @@ def test_an_experiment_that_contradicts_itself_is_told_so(tmp_path, old, new, to
     assert str(caught.value).isprintable()
 
 
-def test_draws_are_shared_unless_they_name_a_static_axis(tmp_path):
-    change = ("def draw(config, gain, seed)", "def draw(config, gain, seed, activation)")
-    assert planned(load(variant(tmp_path, change))).draws == 2
+def test_inner_dimensions_cannot_depend_on_an_axis(toy):
+    with pytest.raises(ConfigError, match=r"^axes\.length: expected one value of length, because"):
+        planned(toy, axes={"length": [5, 6]})
+    assert planned(toy, axes={"length": [6]}).inner_shape("log_norm") == (7,)
 
 
 def test_an_unknown_experiment_names_the_choices(tmp_path, monkeypatch):

@@ -40,16 +40,19 @@ class Setting:
         return network(start=self.start)
 
 
-def network(start: Array | float = START, spread: Array | float | None = None) -> Jordan:
+def network(
+    start: Array | float = START, spread: Array | float | None = None, n_hidden: int = N_HIDDEN
+) -> Jordan:
     """Return the 3-4-2 network: two inputs and the second output fed back behind them.
 
     Args:
       start: i3 at the first step.
       spread: standard deviation of the initial weights, see `rnnjax.cells.Jordan`.
+      n_hidden: hidden units; the sheets have 4.
     """
     return Jordan(
         N_INPUTS - 1,
-        N_HIDDEN,
+        n_hidden,
         N_OUTPUTS,
         feedback=(N_OUTPUTS - 1,),
         start=start,

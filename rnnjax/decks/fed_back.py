@@ -83,7 +83,7 @@ def _sent(
     h = scaled.plain(trajectory.states)
     _, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
     nothing = scaled.normalise(jnp.zeros(cell.n_y))
-    tangents = scan.tangents(cell, params, trajectory)
-    deltas, _ = adjoint.scan_back(cell, params, tangents, nothing, g)
-    sent = scaled.plain(adjoint.pull_all(cell, params, tangents, deltas))[:, out]
+    residuals = scan.residuals(cell, params, trajectory)
+    deltas, _ = adjoint.scan_back(cell, params, residuals, nothing, g)
+    sent = scaled.plain(adjoint.rmv_of_steps(cell, params, residuals, deltas))[:, out]
     return sent, jax.grad(total)(jnp.zeros_like(batch.y))[:, out]

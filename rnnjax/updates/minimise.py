@@ -1,0 +1,50 @@
+"""Descent on any function of the parameters, by automatic differentiation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from rnnjax.ranges import COUNT, arguments
+from rnnjax.types import Array
+
+
+@arguments(n_updates=COUNT)
+def minimise(
+    function: Callable[[Any], Array],
+    params: Any,
+    optimiser: optax.GradientTransformation,
+    *,
+    n_updates: int,
+) -> tuple[Any, Array]:
+    """Train parameters on one function, which is the same in every update.
+
+    Automatic differentiation of a scan is backpropagation through time. `rnnjax.fit` with the rule
+    `rnnjax.BPTT` gives the same; its scaled numbers compile for twice as long, and are of use
+    where a gradient may leave the range of floats.
+
+    Args:
+      function: of the parameters, such as the mean loss of all sequences; returns ().
+      params: the start.
+      optimiser: any optax optimiser that needs gradient and parameters alone.
+      n_updates: updates.
+
+    Returns:
+      the parameters, and the value of the function before each update, (n_updates,).
+
+    Example:
+      >>> x, values = minimise(lambda x: x**2, 1.0, optax.sgd(0.25), n_updates=2)
+      >>> float(x), values.tolist()
+      (0.25, [1.0, 0.25])
+    """
+
+    def update(carry: tuple, _: None) -> tuple[tuple, Array]:
+        params, state = carry
+        value, grads = jax.value_and_grad(function)(params)
+        updates, state = optimiser.update(grads, state, params)
+        return (optax.apply_updates(params, updates), state), value
+
+    start = (params, optimiser.init(params))
+    (found, _), values = jax.lax.scan(update, start, length=n_updates)
+    return found, values

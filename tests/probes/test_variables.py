@@ -1,0 +1,98 @@
+"""What probes and analyses return is what `rnnjax.variables` declares, by name and by dims."""
+
+import inspect
+import pkgutil
+from importlib import import_module
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import rnnjax
+from rnnjax.losses import squared_error
+from rnnjax.variables import VARIABLES, named
+
+# T = 6 steps, two layers, 3 + 2 state entries.
+SIZES = {
+    "lag": 7, "length": 6, "step": 6, "product_lag": 6, "turn": 5, "index": 5, "entry": 5,
+    "layer": 2, "axis": 2,
+}  # fmt: skip
+GRID, N_RULES = (3, 4), 2
+# What is measured for every point of a grid or every pair of rules; one-sided results lack a rule.
+FIRST = {"plane": [GRID], "compared": [(N_RULES, N_RULES), (N_RULES,)]}
+
+CELL = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.Vanilla(3, 2)), 1)
+KEY = jax.random.key(0)
+PARAMS = CELL.init(KEY)
+DRAWS = rnnjax.Scaled(jnp.ones((4, 9)), jnp.zeros(4, jnp.int32))
+ARGUMENTS = {
+    "cell": CELL,
+    "loss": squared_error,
+    "params": PARAMS,
+    "batch": rnnjax.tasks.WhiteNoise(6, 2).sample(KEY),
+    "directions": (PARAMS, PARAMS),
+    "first": jnp.ones(GRID[0]),
+    "second": jnp.ones(GRID[1]),
+    "log_norm": -jnp.arange(7.0),
+    "exponents": -jnp.arange(5.0),
+    "draws": DRAWS,
+}
+OWN_ARGUMENTS = {
+    "compared": {"draws": {"a": DRAWS, "b": DRAWS}, "reference": "a"},
+    "versus": {"reference": DRAWS},
+    "log_margins": {"activation": rnnjax.activations.tanh, "gain": 2.0, "bias": 0.0, "n_steps": 6},
+}
+
+
+def measurements():
+    """Every public function of both packages that returns a dict of arrays, or declared by name."""
+    found = {}
+    for package in ("probes", "analysis"):
+        path = import_module(f"rnnjax.{package}").__path__
+        for info in pkgutil.iter_modules(path, f"rnnjax.{package}."):
+            for name, thing in vars(import_module(info.name)).items():
+                own = inspect.isfunction(thing) and thing.__module__ == info.name
+                if own and name[0] != "_" and (returns_dict(thing) or name in VARIABLES):
+                    found[name] = thing
+    return found
+
+
+def returns_dict(function):
+    return inspect.signature(function).return_annotation == dict[str, rnnjax.types.Array]
+
+
+def arguments_of(name):
+    given = ARGUMENTS | OWN_ARGUMENTS.get(name, {})
+    parameters = inspect.signature(measurements()[name]).parameters.values()
+    needed = [p.name for p in parameters if p.default is inspect.Parameter.empty]
+    return {name: given[name] for name in needed}
+
+
+def returned(name):
+    """The shapes of the arrays that a function returns, by the name of the variable."""
+    found = jax.eval_shape(lambda: measurements()[name](**arguments_of(name)))
+    found = found if isinstance(found, dict) else {name: found}
+    # A direction in the space of the parameters is no array.
+    return {key: value.shape for key, value in found.items() if hasattr(value, "shape")}
+
+
+def declared(key):
+    """The declaration of a variable; a part of the parameters has the dims of the whole."""
+    return named("log_contribution" if key.startswith("log_contribution_") else key).popitem()[1]
+
+
+@pytest.mark.parametrize("name", measurements())
+def test_what_is_returned_has_the_dims_that_are_declared(name):
+    assert returned(name)
+    for key, shape in returned(name).items():
+        inner = tuple(SIZES[dim] for dim in declared(key).dims)
+        assert shape in [(*first, *inner) for first in FIRST.get(name, [()])], key
+
+
+def test_every_declaration_is_of_something_that_is_returned():
+    assert {key for name in measurements() for key in returned(name)} >= set(VARIABLES)
+
+
+def test_a_name_that_is_not_declared_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'horizon'"):
+        named("log_norm", "horizen")

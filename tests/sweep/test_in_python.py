@@ -1,0 +1,181 @@
+"""Sweeps from Python: experiments by file, functions of a setting, in memory and in folders."""
+
+import os
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from rnnjax import sweep
+from rnnjax.cli import main
+from rnnjax.errors import ConfigError
+from rnnjax.sweep.files import StoreError
+
+TOY = Path(__file__).with_name("toy_experiment.py")
+SMALL = {
+    "gain": [0.5, 2.0], "seed": range(3), "length": 4, "precision": "float32", "progress": False
+}  # fmt: skip
+# Of one run of the same program nothing else differs.
+OF_THE_RUN = ("git_dirty", "git_revision")
+
+
+def power(setting):
+    return {"power": setting.base**setting.exponent, "row": setting.base * jnp.arange(3.0)}
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return sweep.run(TOY, **SMALL)
+
+
+def test_an_experiment_gives_what_the_command_line_gives(toy, tmp_path, capsys):
+    flags = ["--axes.gain", "0.5,2", "--axes.seed", "range(3)", "--length", "4"]
+    assert main(["run", str(TOY), *flags, "--out", str(tmp_path / "out"), "--devices", "1"]) == 0
+    written = xr.load_dataset(tmp_path / "out" / "cube.nc")
+    for cube in (toy, written):
+        for name in OF_THE_RUN:
+            cube.attrs.pop(name, None)
+    assert toy.drop_encoding().identical(written.drop_encoding())
+
+
+def test_a_function_of_a_setting():
+    cube = sweep.run(power, base=[2.0, 3.0], exponent=[1, 3], progress=False)
+    assert cube["power"].dims == ("base", "exponent")
+    assert cube["power"].values.tolist() == [[2, 8], [3, 27]]
+    assert cube["row"].dims == ("base", "exponent", "row_0")
+    assert cube["row"].sel(base=3.0, exponent=1).values.tolist() == [0, 3, 6]
+    assert cube["power_status"].dtype == np.int8
+
+
+def test_fields_that_vary_together():
+    cube = sweep.run(power, case=sweep.zipped(base=[2.0, 3.0], exponent=[3, 2]), progress=False)
+    assert cube["power"].dims == ("case",)
+    assert cube["power"].values.tolist() == [8, 9]
+    assert cube["exponent"].values.tolist() == [3, 2]
+    assert cube["case"].values.tolist() == ["2/3", "3/2"]
+
+
+def test_what_cells_share_is_computed_once_for_each_value_that_it_reads():
+    def shared(setting):
+        counted.append(setting.seed)
+        return jax.random.normal(jax.random.key(setting.seed)), setting.n_h
+
+    def measure(setting, shared):
+        draw, n_h = shared
+        return {"product": setting.factor * draw, "n": n_h, "draw": draw}
+
+    counted: list = []
+    cube = sweep.run(
+        measure, shared=shared, factor=[1.0, 2.0, 3.0], seed=range(4), n_h=[3, 4], word=["a", "b"],
+        progress=False, precision="float32",
+    )  # fmt: skip
+    with jax.enable_x64(False):
+        expected = [float(jax.random.normal(jax.random.key(seed))) for seed in range(4)]
+    np.testing.assert_array_equal(cube["draw"].isel(n_h=0, word=0, factor=0), np.float32(expected))
+    np.testing.assert_allclose(
+        cube["product"].sel(factor=3.0, word="b"), 3 * cube["draw"].sel(factor=1.0, word="a"), 1e-6
+    )
+    assert cube["n"].sel(n_h=4).values.min() == 4
+    # Traced once for finding the variables, and once for each n_h, which it reads; word is not.
+    assert len(counted) == 3
+
+
+def test_random_keys_are_shared_as_keys():
+    cube = sweep.run(
+        lambda setting, key: {"draw": setting.scale * jax.random.normal(key)},
+        shared=lambda setting: jax.random.fold_in(jax.random.key(7), setting.seed),
+        scale=[1.0, 2.0, 4.0], seed=range(2), progress=False, precision="float32",
+    )  # fmt: skip
+    with jax.enable_x64(False):
+        expected = jax.random.normal(jax.random.fold_in(jax.random.key(7), 1))
+    assert cube["draw"].sel(scale=1.0, seed=1).item() == float(expected)
+
+
+def test_a_class_of_settings_in_the_annotation():
+    class Own(sweep.Setting):
+        n: sweep.Traced[int] = 1
+        factor: sweep.Static[float] = 2.0
+
+    def measure(setting: Own):
+        assert isinstance(setting.factor, float)
+        return {"value": setting.n * setting.factor}
+
+    measure.__annotations__["setting"] = Own
+    cube = sweep.run(measure, n=[1, 2], factor=[2.0, 3.0], progress=False)
+    assert cube["value"].sel(factor=3.0, n=2).item() == 6
+
+
+def test_a_tuple_is_one_value_and_tuples_are_an_axis():
+    def measure(setting):
+        return {"sum": jnp.asarray(sum(setting.parts))}
+
+    cube = sweep.run(measure, parts=[(1.0, 2.0), (3.0, 4.0, 5.0)], progress=False)
+    assert cube["sum"].values.tolist() == [3, 12]
+    assert cube["parts"].values.tolist() == ["1,2", "3,4,5"]
+
+
+def test_float64_for_one_sweep_alone():
+    cube = sweep.run(power, base=[2.0], exponent=[1], precision="float64", progress=False)
+    assert cube["power"].dtype == np.float64
+    assert jnp.ones(1).dtype == jnp.zeros(1).dtype
+
+
+def test_nothing_is_changed_and_nothing_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    environment, options = dict(os.environ), dict(jax.config.values)
+    sweep.run(power, base=[2.0], exponent=[1], progress=False)
+    assert dict(os.environ) == environment
+    assert dict(jax.config.values) == options
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_options_of_the_caller_change_no_bits(toy):
+    with jax.default_matmul_precision("bfloat16"), jax.debug_nans(True):
+        again = sweep.run(TOY, **SMALL)
+    assert again["log_norm"].identical(toy["log_norm"])
+
+
+def test_a_folder_is_resumed_by_the_command_line(tmp_path, capsys):
+    out = tmp_path / "out"
+    cube = sweep.run(TOY, gain=[0.5], seed=[1, 2], out=out, progress=False)
+    assert {"sweep.json", "cube.nc", "groups"} <= {path.name for path in out.iterdir()}
+    assert main(["resume", str(out)]) == 0
+    assert sweep.run(TOY, gain=[0.5], seed=[1, 2], out=out, progress=False).identical(cube)
+    with pytest.raises(StoreError, match="holds another sweep"):
+        sweep.run(TOY, gain=[0.6], seed=[1, 2], out=out, progress=False)
+
+
+def test_a_function_takes_a_new_folder_alone(tmp_path):
+    out = tmp_path / "out"
+    sweep.run(power, base=[2.0], exponent=[1], out=out, progress=False)
+    with pytest.raises(ConfigError, match=r"^out: expected a new folder"):
+        sweep.run(power, base=[2.0], exponent=[1], out=out, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("what", "fields", "message"),
+    [
+        (TOY, {"gian": 1.0}, "gian: unknown key, expected one of"),
+        (TOY, {"gain": ["x"]}, "axes.gain: expected a valid number, got 'x'"),
+        (TOY, {"n_h": 0}, "n_h: expected a number greater than 0, got 0"),
+        (TOY, {"shared": power}, "shared: expected None, because an experiment has its own"),
+        (TOY, {"config": "no_such.toml"}, "config: cannot read no_such.toml"),
+        ("no_such", {}, "experiment: expected one of"),
+        (power, {"base": ["a", 1.0]}, "base: expected numbers, text or truth values, all of one"),
+        (power, {"base": [1.0]}, "measure: fails: AttributeError: 'Setting' object has no attr"),
+        (lambda setting: {}, {"base": 1.0}, "measure: expected a dict of arrays, got an empty one"),
+        (lambda setting: {"a": 1j * setting.base}, {"base": 1.0},
+         "measure: expected a dict of arrays of real numbers, got 'a': an array of complex64"),
+        (power, {"case": sweep.zipped(base=[1.0], exponent=[1, 2])},
+         "axes.case.exponent: expected 1 values, as many as base has, got 2"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_told_in_one_line(what, fields, message):
+    with pytest.raises(ConfigError) as caught:
+        sweep.run(what, progress=False, **fields)
+    assert str(caught.value).startswith(message)
+    assert str(caught.value).isprintable()
