@@ -92,13 +92,22 @@ def coordinates(setting):
 
 def variables(setting):
     """What is measured in every cell of the sweep."""
+    of = "over weights and steps of the first 100 cycles of plain descent"
+    late, first = "x_k / x_{k-1} late in descent on a quadratic", "first k with x_k not finite"
+    goal, by_step_size = "k with |x_k| <= 1e-6 at a = 0.05", ("descent", "step_size")
+    recursive = "multipliers of growth^t, recursive reading"
     return {
         "error": Variable(("cycle",), "E = mean over pairs of sum_t |o - y|^2 / 2, inf if lost"),
         "end_error": Variable((), "E after the last cycle, inf if it was lost"),
         "held_out_error": Variable((), "E of the pairs held out, after the last cycle"),
-        **sweep.named("quadratic_rate", "overflow_step", "steps_to_goal", "recursive_multiplier"),
-        **sweep.named("multiplier_median", "multiplier_negative"),
-        **sweep.named("multiplier_above", "multiplier_largest"),
+        "quadratic_rate": Variable(by_step_size, f"{late}, inf if lost"),
+        "overflow_step": Variable(by_step_size, first, "step", infinite="beyond"),
+        "steps_to_goal": Variable(("optimiser",), goal, "step", infinite="beyond"),
+        "recursive_multiplier": Variable(("growth", "step"), recursive),
+        "multiplier_median": Variable(("reading",), f"literal multiplier, median {of}"),
+        "multiplier_negative": Variable(("reading",), f"share of negative multipliers {of}"),
+        "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {of}"),
+        "multiplier_largest": Variable(("reading",), f"largest |m| {of}"),
     }
 
 

@@ -31,8 +31,6 @@ class Variable:
     finite: bool = False
 
 
-_BY_STEP_SIZE = ("descent", "step_size")
-_WATCHED = "over weights and steps of the first cycles of plain descent"
 VARIABLES: dict[str, Variable] = {
     # Gradients by lag and by length.
     "log_norm": Variable(("lag",), "natural log of ||dL_T/dh_{T-lag}||", "nat"),
@@ -92,20 +90,6 @@ VARIABLES: dict[str, Variable] = {
     "predicted_step": Variable(
         (), "all_digits_step if rounding of delta_1 grows as u does", "step", infinite="beyond"
     ),
-    "quadratic_rate": Variable(_BY_STEP_SIZE, "x_k / x_{k-1} late on a quadratic, inf if lost"),
-    "overflow_step": Variable(
-        _BY_STEP_SIZE, "first k with x_k not finite on a quadratic", "step", infinite="beyond"
-    ),
-    "steps_to_goal": Variable(
-        ("optimiser",), "k with |x_k| <= 1e-6 at a = 0.05", "step", infinite="beyond"
-    ),
-    "recursive_multiplier": Variable(
-        ("growth", "step"), "multipliers of growth^t, recursive reading"
-    ),
-    "multiplier_median": Variable(("reading",), f"literal multiplier, median {_WATCHED}"),
-    "multiplier_negative": Variable(("reading",), f"share of negative multipliers {_WATCHED}"),
-    "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {_WATCHED}"),
-    "multiplier_largest": Variable(("reading",), f"largest |m| {_WATCHED}"),
 }
 """By name; `tests/probes/test_variables.py` compares them with what is returned.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         two_steps,
         worked_example,
     )
-    from rnnjax.decks.feedback import feedback
+    from rnnjax.decks.fed_back import feedback
     from rnnjax.decks.multipliers import literal_multipliers, multiplier_statistics
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
