@@ -8,7 +8,7 @@ SHELL := /bin/sh
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check -qq
 rnnjax := .venv/bin/rnnjax
-published = $(basename $(notdir $(shell grep -l '^REPRODUCES' experiments/*.py)))
+published = $(basename $(notdir $(shell grep -lE '^REPRODUCES|reproduces=' experiments/*.py)))
 results = $(sort $(patsubst %/cube.nc,%,$(wildcard results/*/cube.nc)))
 
 # The stamps carry a checksum of what was installed and where, so that a changed lock, a changed
@@ -28,7 +28,7 @@ problem = $(shell \
 		echo "$(PYTHON) cannot make virtual environments: install its venv module" \
 			"(on Debian and Ubuntu the package python3-venv), or $(another)")
 
-.PHONY: help demo test lint figures papers papers-page bench bench-quick lock clean
+.PHONY: help demo test test-all lint figures papers papers-page bench bench-quick lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -38,8 +38,11 @@ demo: $(installed) ## the gradient over lag and gain, on digits and on white noi
 	$(rnnjax) run gradient_norms --task white_noise --out results/demo/white_noise
 	$(python) examples/characters.py results/demo/characters.html
 
-test: $(installed) ## run the tests (WORKERS=2 processes)
+test: $(installed) ## run the tests, in about five minutes on 2 cores (WORKERS=2 processes)
 	$(python) -m pytest -n $(WORKERS) --dist loadfile
+
+test-all: test ## the tests, then real sweeps, kills, clusters, benchmarks and wider samples
+	$(python) -m pytest -n $(WORKERS) --dist loadfile --wide
 
 lint: $(installed) ## check style, format and types
 	$(python) -m ruff check .

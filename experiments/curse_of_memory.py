@@ -19,9 +19,10 @@ import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Variable
+from rnnjax import sweep
+from rnnjax.errors import ConfigError
+from rnnjax.lazy import jax, jnp
+from rnnjax.sweep import Traced, Variable
 
 PRECISION = "float64"
 _THEORY = rnnjax.theory.curse_of_memory
@@ -51,40 +52,35 @@ REPRODUCES = {
 }
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """One unit and its inputs, and the teachers."""
 
-    decay: Lane[Annotated[float, Field(gt=0, lt=1)]]
-    correlation: Lane[Annotated[float, Field(ge=0, lt=1)]]
-
-
-class Config(BaseConfig):
-    """How many inputs, and which teachers."""
-
-    axes: Axes
+    decay: float = Field(0.9, gt=0, lt=1, description="l in h_t = l h_{t-1} + x_t")
+    correlation: float = Field(0.0, ge=0, lt=1, description="r, of inputs one step apart")
     n_sequences: int = Field(10_000, ge=2, description="independent sequences")
     n_discarded: PositiveInt = Field(1500, description="steps before the first that counts")
     n_steps: PositiveInt = Field(1500, description="steps that count")
-    seed: int = Field(0, ge=0, description="of the inputs, the same for every unit")
+    seed: Traced[int] = Field(0, ge=0, description="of the inputs, the same for every unit")
     teachers: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.5, 0.9, 0.99, 0.999), min_length=1, description="l* of teachers, white inputs"
     )
+    axes = ("decay", "correlation")
 
     @model_validator(mode="after")
     def _the_start_is_forgotten(self) -> Self:
-        least = _MEMORIES / (1 - max(*self.axes.decay, *self.axes.correlation))
+        least = _MEMORIES / (1 - max(self.decay, self.correlation))
         if self.n_discarded < least * (1 - 1e-9):
-            told = f"expected at least {least:.0f} for these memories, got {self.n_discarded}"
-            raise rnnjax.errors.ConfigError("n_discarded", told)
+            told = f"expected at least {least:.0f} for this memory, got {self.n_discarded}"
+            raise ConfigError("n_discarded", told)
         return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """The teachers."""
-    return {"teacher": np.array(config.teachers)}
+    return {"teacher": np.array(setting.teachers)}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     found = {}
     for name, (_, symbol) in _MEASURED.items():
@@ -99,26 +95,20 @@ def variables(config):
     }
 
 
-def draw(config, decay, correlation):
-    """Draw nothing: inputs are drawn step by step, the same for every unit."""
-    return decay, correlation
+def shared(setting):
+    """The curvatures, which depend on the teachers alone."""
+    return _curvatures(setting.teachers)
 
 
-def measure(config, drawn):
+def measure(setting, shared):
     """Run many sequences through a chain and a linear recurrent unit, with their derivatives."""
-    from jax import numpy as jnp
-
-    decay, correlation = drawn
-    found = {}
-    for name, squares in _mean_squares(config, decay, correlation).items():
+    found, decay = {}, setting.decay
+    for name, squares in _mean_squares(setting).items():
         found[name] = jnp.mean(squares)
-        found[f"{name}_error"] = jnp.std(squares) / (config.n_sequences - 1) ** 0.5
+        found[f"{name}_error"] = jnp.std(squares) / (setting.n_sequences - 1) ** 0.5
     by_v = (decay * jnp.log(decay)) ** 2
-    return {
-        **found,
-        "reparametrised_sensitivity": found["normalised_sensitivity"] * by_v,
-        **_curvatures(config),
-    }
+    reparametrised = found["normalised_sensitivity"] * by_v
+    return {**found, "reparametrised_sensitivity": reparametrised, **shared}
 
 
 def _chain():
@@ -126,29 +116,22 @@ def _chain():
 
 
 def _chain_params(decay):
-    from jax import numpy as jnp
-
     return rnnjax.cells.ChainParams(decay, jnp.ones(1), jnp.ones(()))
 
 
 def _lru_params(v):
     """Return a linear recurrent unit of phase 0 whose input is normalised, l = exp(-exp(v))."""
-    from jax import numpy as jnp
-
     one = jnp.array([1.0, 0.0])[:, None, None]
     log_gamma = 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(v)))
     phase = jnp.full(1, -jnp.inf)
     return rnnjax.cells.LRUParams(v[None], phase, log_gamma[None], one, one, jnp.zeros(1))
 
 
-def _mean_squares(config, decay, correlation):
+def _mean_squares(setting):
     """Return the mean squares over time of states and sensitivities, (n_sequences,) each."""
-    import jax
-    from jax import numpy as jnp
-    from jax import random
-
+    decay, r, n = setting.decay, setting.correlation, setting.n_sequences
     v = jnp.log(-jnp.log(decay))
-    chain, unit, key = _chain(), rnnjax.LRU(1, 1), random.key(config.seed)
+    chain, unit, key = _chain(), rnnjax.LRU(1, 1), jax.random.key(setting.seed)
 
     def followed(cell, params_of, at, h, tangent, x):
         """Step a unit and its derivative by the one number that sets its memory."""
@@ -160,33 +143,28 @@ def _mean_squares(config, decay, correlation):
 
     def step(carry, t):
         x, plain, normalised, sums = carry
-        noise = random.normal(random.fold_in(key, t), x.shape)
-        x = correlation * x + jnp.sqrt(1 - correlation**2) * noise
+        noise = jax.random.normal(jax.random.fold_in(key, t), x.shape)
+        x = r * x + jnp.sqrt(1 - r**2) * noise
         plain = jax.vmap(lambda s, x: followed(chain, _chain_params, decay, *s, x))(plain, x)
         normalised = jax.vmap(lambda s, x: followed(unit, _lru_params, v, *s, x))(normalised, x)
         values = [*plain, *(a.real for a in normalised)]
-        counts = t >= config.n_discarded
+        counts = t >= setting.n_discarded
         sums = [s + jnp.where(counts, a[:, 0] ** 2, 0) for s, a in zip(sums, values, strict=True)]
         return (x, plain, normalised, sums), None
 
-    n, steps = config.n_sequences, jnp.arange(config.n_discarded + config.n_steps)
-    x = random.normal(random.fold_in(key, len(steps)), (n, 1))
-    plain = (jnp.zeros((n, 1)),) * 2
-    normalised = (jnp.zeros((n, 1), complex),) * 2
-    start = (x, plain, normalised, [jnp.zeros(n)] * 4)
-    sums = jax.lax.scan(step, start, steps)[0][3]
-    h, dh, u, du_dv = (total / config.n_steps for total in sums)
+    steps = jnp.arange(setting.n_discarded + setting.n_steps)
+    x = jax.random.normal(jax.random.fold_in(key, len(steps)), (n, 1))
+    zero = (jnp.zeros((n, 1)),) * 2
+    start = (x, zero, (jnp.zeros((n, 1), complex),) * 2, [jnp.zeros(n)] * 4)
+    h, dh, u, du_dv = (s / setting.n_steps for s in jax.lax.scan(step, start, steps)[0][3])
     du = du_dv / (decay * jnp.log(decay)) ** 2
     return dict(zip(_MEASURED, (h, dh, u, du), strict=True))
 
 
-def _curvatures(config):
+def _curvatures(teachers):
     """Differentiate the loss twice: with white inputs it is that of the impulse responses."""
-    import jax
-    from jax import numpy as jnp
-
     # A response of e^-40 is behind the last digit of the sum of squares.
-    n_steps = round(-20 / np.log(max(config.teachers))) + 2
+    n_steps = round(-20 / np.log(max(teachers))) + 2
     impulse = (jnp.arange(n_steps) == 0).astype(float)[:, None]
 
     def second(cell, params_of, at):
@@ -202,12 +180,11 @@ def _curvatures(config):
 
         return jax.jvp(slope, (at,), (jnp.ones(()),))[1]
 
-    teachers = jnp.asarray(config.teachers)
-    v = jnp.log(-jnp.log(teachers))
-    unit = rnnjax.LRU(1, 1)
+    l = jnp.asarray(teachers)
+    by_v = jax.vmap(lambda v: second(rnnjax.LRU(1, 1), _lru_params, v))
     return {
-        "curvature": jax.vmap(lambda l: second(_chain(), _chain_params, l))(teachers),
-        "reparametrised_curvature": jax.vmap(lambda v: second(unit, _lru_params, v))(v),
+        "curvature": jax.vmap(lambda l: second(_chain(), _chain_params, l))(l),
+        "reparametrised_curvature": by_v(jnp.log(-jnp.log(l))),
     }
 
 

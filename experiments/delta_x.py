@@ -23,16 +23,24 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, NameOf, Static, Variable
+from rnnjax import sweep
+from rnnjax.lazy import jax, jnp, optax
+from rnnjax.sweep import NameOf, Traced, Variable
 
 PRECISION = "float64"  # the exact readings are told from the others by their rounding
 
-READINGS = (
-    "none", "exact", "target_shift", "stale", "one_step",
-    "literal", "literal_minus", "literal_fed", "behind_slope", "teacher_forcing",
-)  # fmt: skip
+_RULES = {
+    "none": lambda: rnnjax.BPTT(window=1),
+    "exact": lambda: rnnjax.BPTT(),
+    "target_shift": lambda: rnnjax.decks.TargetShift(),
+    "stale": lambda: rnnjax.decks.StaleDeltaX(),
+    "one_step": lambda: rnnjax.BPTT(window=2),
+    "literal": lambda: rnnjax.decks.ForwardDeltaX(),
+    "literal_minus": lambda: rnnjax.decks.ForwardDeltaX(sign=-1.0),
+    "literal_fed": lambda: rnnjax.decks.ForwardDeltaX(feeds=True),
+    "behind_slope": lambda: rnnjax.decks.SlopelessDeltaX(),
+    "teacher_forcing": lambda: rnnjax.rules.TeacherForcing(),
+}
 _EXACT = ("exact", "target_shift")
 _ON_OUTPUTS = ("target_shift", "teacher_forcing")  # need a state that is the output
 _NETWORKS = ("jordan", "adding", "temporal_order")
@@ -41,41 +49,36 @@ _N_STEPS, _GENERAL_LENGTH = 5, 10
 _SOLVED = 0.008  # a tenth of what guessing costs
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """A reading, the networks on which it is tried, and how long they are trained."""
 
-    reading: Static[Annotated[str, NameOf(lambda: READINGS)]]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """Which networks, and how long they are trained."""
-
-    axes: Axes
+    reading: Annotated[str, NameOf(lambda: _RULES)] = "exact"
+    gain: PositiveFloat = Field(1.0, description="of the feedback weights at the start")
+    seed: Traced[int] = 0
     networks: tuple[Literal["jordan", "adding", "temporal_order"], ...] = Field(
         _NETWORKS, min_length=1, description="where gradients are compared, jordan first"
     )
     spread: PositiveFloat = Field(1.5, description="standard deviation of the Jordan net's weights")
     memory_length: int = Field(3, ge=2, description="steps T of the pulse memory")
     n_updates: PositiveInt = Field(1000, description="Adam updates on the pulse memory")
-    rate: PositiveFloat = Field(0.03, description="their learning rate")
-    n_h: PositiveInt = Field(16, description="units of the vanilla network on them")
+    learning_rate: PositiveFloat = Field(0.03, description="of these updates")
+    n_h: PositiveInt = Field(16, description="units of the vanilla network on the other tasks")
     n_sequences: PositiveInt = Field(32, description="sequences of adding and temporal order")
+    axes = ("reading", "gain", "seed")
 
 
-def coordinates(config):
-    """Networks, cycles with frozen weights, lengths of the memory, decays of the trace."""
+def coordinates(setting):
+    """Networks, cycles with frozen weights, decays of the trace."""
     return {
-        "network": np.array(config.networks),
+        "network": np.array(setting.networks),
         "cycle": np.arange(_N_STEPS + 1),
         "decay": _DECAYS,
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
-    found = {
+    return {
         "relative_error": Variable(("network",), "||g - g_exact|| / ||g_exact||, NaN if refused"),
         "cosine": Variable(("network",), "cosine between g and g_exact, NaN if refused"),
         "error_by_cycle": Variable(("cycle",), "relative error in the n-th cycle, frozen weights"),
@@ -85,106 +88,83 @@ def variables(config):
         "sent_error": Variable((), "largest |di3_t - dE/do_{t-1} by feedback|, autodiff"),
         "trace_error": Variable(("decay",), "relative error of the true trace with this decay"),
     }
-    return found
 
 
-def _rule(reading):
-    rules = rnnjax.rules
-    return {
-        "none": rules.BPTT(window=1),
-        "exact": rules.BPTT(),
-        "target_shift": rnnjax.decks.TargetShift(),
-        "stale": rnnjax.decks.StaleDeltaX(),
-        "one_step": rules.BPTT(window=2),
-        "literal": rnnjax.decks.ForwardDeltaX(),
-        "literal_minus": rnnjax.decks.ForwardDeltaX(sign=-1.0),
-        "literal_fed": rnnjax.decks.ForwardDeltaX(feeds=True),
-        "behind_slope": rnnjax.decks.SlopelessDeltaX(),
-        "teacher_forcing": rules.TeacherForcing(),
-    }[reading]
-
-
-def _jordan(config, gain):
-    return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=config.spread, gain=gain)
-
-
-def draw(config, gain, seed):
-    """Draw networks and sequences; what does not depend on the reading is measured here."""
-    from jax import random
-
-    key = random.key(seed)
-    drawn = {}
+def shared(setting):
+    """Draw networks and sequences, and measure what does not depend on the reading."""
+    key = jax.random.key(setting.seed)
+    drawn, exact = {}, {}
     for number, name in enumerate(_NETWORKS):
-        key_weights, key_data = random.split(random.fold_in(key, number))
-        cell, task = _cell_and_task(config, name, gain)
-        drawn[name] = (cell.init(key_weights), _sequences(config, task, key_data))
-    exact = {name: _exact(config, name, *drawn[name]) for name in config.networks}
-    return drawn, exact, _of_the_feedback(config, drawn["jordan"][0])
+        key_weights, key_data = jax.random.split(jax.random.fold_in(key, number))
+        cell, task = _cell_and_task(setting, name)
+        drawn[name] = cell.init(key_weights), _sequences(setting, task, key_data)
+        if name in setting.networks:
+            exact[name] = _exact(cell, task, *drawn[name])
+    return drawn, exact, _of_the_feedback(setting, drawn["jordan"][0])
 
 
-def _sequences(config, task, key):
-    import jax
-    from jax import random
+def _cell_and_task(setting, network):
+    """The network and its task."""
+    gain = setting.gain
+    if network == "jordan":
+        cell = rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=setting.spread, gain=gain)
+        return cell, rnnjax.decks.DataPairs(_N_STEPS)
+    tasks = {"adding": rnnjax.tasks.Adding, "temporal_order": rnnjax.tasks.TemporalOrder}
+    task = tasks[network](_GENERAL_LENGTH)
+    return rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, gain=gain), task
 
+
+def _sequences(setting, task, key):
     if isinstance(task, rnnjax.decks.DataPairs):
         return task.training()
-    return jax.vmap(task.sample)(random.split(key, config.n_sequences))
+    return jax.vmap(task.sample)(jax.random.split(key, setting.n_sequences))
 
 
-def _cell_and_task(config, network, gain=1.0):
-    """The network, with the gain of its feedback at the start, and its task."""
-    tasks = rnnjax.tasks
-    if network == "jordan":
-        return _jordan(config, gain), rnnjax.decks.DataPairs(_N_STEPS)
-    task = (tasks.Adding if network == "adding" else tasks.TemporalOrder)(_GENERAL_LENGTH)
-    return rnnjax.Vanilla(task.n_x, config.n_h, task.n_y, gain=gain), task
-
-
-def _exact(config, network, params, sequences):
+def _exact(cell, task, params, sequences):
     """The gradient of the mean loss by automatic differentiation of the plain scan."""
-    import jax
-    from jax import numpy as jnp
-
-    cell, task = _cell_and_task(config, network)
-
-    def mean_loss(p):
-        losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, p, b))(sequences)
-        return jnp.mean(losses)
-
-    return rnnjax.scaled.normalise_tree(jax.grad(mean_loss)(params))
+    gradient = jax.grad(lambda p: _mean_loss(cell, task, p, sequences))(params)
+    return rnnjax.scaled.normalise_tree(gradient)
 
 
-def measure(config, drawn, reading):
+def _mean_loss(cell, task, params, sequences):
+    losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, params, b))
+    return jnp.mean(losses(sequences))
+
+
+def measure(setting, shared):
     """Compare one reading to the gradient, and train with it."""
-    from jax import numpy as jnp
-
-    drawn, exact, shared = drawn
-    rule = _rule(reading)
-    found = {name: (jnp.full(1, jnp.nan),) * 2 for name in config.networks}
+    drawn, exact, of_the_feedback = shared
+    rule = _RULES[setting.reading]()
+    found = {name: (jnp.full(1, jnp.nan),) * 2 for name in setting.networks}
     for name in found:
-        if name == "jordan" or reading not in _ON_OUTPUTS:
+        if name == "jordan" or setting.reading not in _ON_OUTPUTS:
             n_cycles = _N_STEPS + 1 if name == "jordan" else 1
-            cell, task = _cell_and_task(config, name)
+            cell, task = _cell_and_task(setting, name)
             found[name] = _by_cycle(rule, cell, task, *drawn[name], exact[name], n_cycles)
     errors, cosines = zip(*found.values(), strict=True)
     return {
-        **shared,
+        **of_the_feedback,
         "relative_error": jnp.stack([error[0] for error in errors]),
         "cosine": jnp.stack([cosine[0] for cosine in cosines]),
         "error_by_cycle": errors[0],  # the first is the Jordan network
-        "memory_error": _memory(config, rule, drawn["jordan"][0]),
+        "memory_error": _memory_error(setting, rule, drawn["jordan"][0]),
     }
 
 
-def _memory(config, rule, params):
-    task = rnnjax.decks.PulseMemory(config.memory_length)
-    cell = _jordan(config, 1.0)
-    return _trained(rule, cell, task, params, task.pairs(), config.rate, config.n_updates)
+def _memory_error(setting, rule, params):
+    """Mean loss of the free-running network after training on always the same sequences."""
+    cell, _ = _cell_and_task(setting, "jordan")
+    task = rnnjax.decks.PulseMemory(setting.memory_length)
+    optimiser = rnnjax.updates.clip_by_norm(1.0, optax.adam(setting.learning_rate))
+    key, n, pairs = jax.random.key(0), setting.n_updates, task.pairs()
+    trained = rnnjax.fit(
+        cell, task, rule, optimiser, key, n_updates=n, batch=pairs, params=params
+    ).params
+    return _mean_loss(cell, task, trained, pairs)
 
 
 def _by_cycle(rule, cell, task, params, sequences, exact, n_cycles):
     """Relative error and cosine to BPTT, cycle after cycle with frozen weights, (n_cycles,)."""
-    import jax
 
     def one(state, _):
         out = rnnjax.rules.batch_gradient(rule, cell, task.loss, params, sequences, state)
@@ -196,48 +176,20 @@ def _by_cycle(rule, cell, task, params, sequences, exact, n_cycles):
 
 
 def _norm(tree):
-    from jax import numpy as jnp
-
     return jnp.exp(rnnjax.scaled.log_norm(tree))
 
 
 def _distance(a, b):
-    import jax
-
     scaled = rnnjax.scaled
     gap = jax.tree.map(lambda x, y: x - y, scaled.plain(a), scaled.plain(b))
     return _norm(scaled.normalise_tree(gap))
 
 
-def _trained(rule, cell, task, params, sequences, rate, n_updates):
-    """Mean loss of the free-running network after Adam on always the same sequences."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-    from jax import random
-
-    training = rnnjax.fit(
-        cell,
-        task,
-        rule,
-        rnnjax.updates.clip_by_norm(1.0, optax.adam(rate)),
-        random.key(0),
-        n_updates=n_updates,
-        batch=sequences,
-        params=params,
-    )
-    losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, training.params, b))
-    return jnp.mean(losses(sequences))
-
-
-def _of_the_feedback(config, params):
+def _of_the_feedback(setting, params):
     """The loop's gain, the delta x against autodiff, and the bridge of the decaying trace."""
-    import jax
-    from jax import numpy as jnp
-
-    cell, task = _cell_and_task(config, "jordan")
+    cell, task = _cell_and_task(setting, "jordan")
     pairs = task.training()
-    exact = _exact(config, "jordan", params, pairs)
+    exact = _exact(cell, task, params, pairs)
 
     def of_pair(pair):
         trajectory = rnnjax.unroll(cell, params, pair.x)
@@ -262,8 +214,6 @@ def _of_the_feedback(config, params):
 
 def _sent(cell, task, params, pair):
     """Largest gap between di3 of the backward pass and dE/do_{t-1} through the feedback alone."""
-    import jax
-    from jax import numpy as jnp
 
     def loss(nudges):
         def step(o, at):
@@ -280,9 +230,9 @@ def _sent(cell, task, params, pair):
     h = scaled.plain(trajectory.states)
     _, g = adjoint.readout_source(cell, task.loss, params, h, pair.y, pair.mask)
     nothing = scaled.normalise(jnp.zeros(2))
-    tangents = rnnjax.scan.tangents(cell, params, trajectory)
-    deltas, _ = adjoint.scan_back(cell, params, tangents, nothing, g)
-    di3 = scaled.plain(adjoint.pull_all(cell, params, tangents, deltas))[:, 1]
+    residuals = rnnjax.scan.residuals(cell, params, trajectory)
+    deltas, _ = adjoint.scan_back(cell, params, residuals, nothing, g)
+    di3 = scaled.plain(adjoint.rmv_of_steps(cell, params, residuals, deltas))[:, 1]
     return jnp.max(jnp.abs(di3 - expected))
 
 

@@ -25,9 +25,9 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, NameOf, Static, Variable
+from rnnjax import sweep
+from rnnjax.lazy import jax, jnp, optax
+from rnnjax.sweep import NameOf, Traced, Variable
 
 PRECISION = "float64"  # rates are compared to closed forms, and |x| falls to 1e-280
 
@@ -39,102 +39,115 @@ ARMS = (*_CONTROLS[:3], *_RATIOS, *_CONTROLS[3:])
 _DESCENTS = ("plain", "literal", "recursive", "safe")
 _METHODS = ("plain", "literal", "safe", "momentum", "aitken", "quickprop", "quickprop_unlimited")
 _READINGS = ("each_weight", "each_unit", "cycles")
-_STEP_SIZES = np.round(np.arange(1, 40) * 0.05, 2)  # a = rate x curvature
+_STEP_SIZES = np.round(np.arange(1, 40) * 0.05, 2)  # a = learning rate x curvature
 _GROWTHS = np.array([0.8, 1.25])
-_GOAL, _N_DESCENT, _N_WATCHED = 1e-6, 600, 100
+_GOAL, _N_DESCENT, _N_WATCHED, _N_STEPS = 1e-6, 600, 100, 14
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """What is trained, how, and for how long."""
 
-    arm: Static[Annotated[str, NameOf(lambda: ARMS)]]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """What is trained, and for how long."""
-
-    axes: Axes
-    rate: PositiveFloat = Field(0.5, description="learning rate of every arm but rprop (0.05)")
+    arm: Annotated[str, NameOf(lambda: ARMS)] = "plain"
+    seed: Traced[int] = 0
+    learning_rate: PositiveFloat = Field(0.5, description="of every arm but rprop (0.05)")
     n_cycles: PositiveInt = Field(1500, description="training cycles, a multiple of every")
     every: PositiveInt = Field(25, description="cycles between two records of the error")
     spread: PositiveFloat = Field(1.5, description="standard deviation of the first weights")
+    axes = ("arm", "seed")
 
 
-def coordinates(config):
+def coordinates(setting):
     """Cycles, step sizes on the quadratic, and names."""
     return {
-        "cycle": np.arange(0, config.n_cycles, config.every),
+        "cycle": np.arange(0, setting.n_cycles, setting.every),
         "step_size": _STEP_SIZES,
         "descent": np.array(_DESCENTS),
         "optimiser": np.array(_METHODS),
         "reading": np.array(_READINGS),
         "growth": _GROWTHS,
-        "step": np.arange(1, 15),
+        "step": np.arange(1, _N_STEPS + 1),
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     of = "over weights and steps of the first 100 cycles of plain descent"
+    by_step_size, reading = ("descent", "step_size"), ("reading",)
+    late, first = "x_k / x_{k-1} late in descent on a quadratic", "first k with x_k not finite"
+    goal = "k with |x_k| <= 1e-6 at a = 0.05"
+    recursive = "multipliers of growth^t, recursive reading"
     return {
         "error": Variable(("cycle",), "E = mean over pairs of sum_t |o - y|^2 / 2, inf if lost"),
         "end_error": Variable((), "E after the last cycle, inf if it was lost"),
         "held_out_error": Variable((), "E of the pairs held out, after the last cycle"),
-        "quadratic_rate": Variable(
-            ("descent", "step_size"), "x_k / x_{k-1} late in descent on a quadratic, inf if lost"
-        ),
-        "overflow_step": Variable(
-            ("descent", "step_size"), "first k with x_k not finite", "step", infinite="beyond"
-        ),
-        "steps_to_goal": Variable(
-            ("optimiser",), "k with |x_k| <= 1e-6 at a = 0.05", "step", infinite="beyond"
-        ),
-        "recursive_multiplier": Variable(
-            ("growth", "step"), "multipliers of growth^t, recursive reading"
-        ),
-        "multiplier_median": Variable(("reading",), f"literal multiplier, median {of}"),
-        "multiplier_negative": Variable(("reading",), f"share of negative multipliers {of}"),
-        "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {of}"),
-        "multiplier_largest": Variable(("reading",), f"largest |m| {of}"),
+        "quadratic_rate": Variable(by_step_size, f"{late}, inf if lost"),
+        "overflow_step": Variable(by_step_size, first, "step", infinite="beyond"),
+        "steps_to_goal": Variable(("optimiser",), goal, "step", infinite="beyond"),
+        "recursive_multiplier": Variable(("growth", "step"), recursive),
+        "multiplier_median": Variable(reading, f"literal multiplier, median {of}"),
+        "multiplier_negative": Variable(reading, f"share of negative multipliers {of}"),
+        "multiplier_above": Variable(reading, f"share with |m| > 1.75 {of}"),
+        "multiplier_largest": Variable(reading, f"largest |m| {of}"),
     }
 
 
-def _cell(config):
-    return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=config.spread)
+def _cell(setting):
+    return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=setting.spread)
 
 
-def _arm(config, name):
+def shared(setting):
+    """Draw the first weights, and measure what no arm changes."""
+    params = _cell(setting).init(jax.random.key(setting.seed))
+    return params, {
+        **_quadratic(),
+        "steps_to_goal": _steps_to_goal(),
+        "recursive_multiplier": _recursive_multipliers(),
+        **_multipliers(setting, params),
+    }
+
+
+def measure(setting, shared):
+    """Train one network."""
+    params, found = shared
+    cell, task = _cell(setting), rnnjax.decks.DataPairs()
+    rule, optimiser = _arm(setting)
+    pairs, key, n = task.training(), jax.random.key(0), setting.n_cycles
+    training = rnnjax.fit(cell, task, rule, optimiser, key, n_updates=n, batch=pairs, params=params)
+    loss = jax.vmap(lambda pair: rnnjax.sequence_loss(cell, task.loss, training.params, pair))
+    return {
+        **found,
+        "error": _or_inf(training.loss[:: setting.every]),
+        "end_error": _or_inf(jnp.mean(loss(pairs))),
+        "held_out_error": _or_inf(jnp.mean(loss(task.held_out()))),
+    }
+
+
+def _or_inf(value):
+    return jnp.where(jnp.isfinite(value), value, jnp.inf)
+
+
+def _arm(setting):
     """The learning rule and the optimiser of an arm."""
-    import optax
-
-    rules, ratios, updates = rnnjax.rules, rnnjax.decks.ratios, rnnjax.updates
-    local, descent = rules.BPTT(window=1), optax.sgd(config.rate)
-    controls = {
+    rules, decks, updates = rnnjax.rules, rnnjax.decks, rnnjax.updates
+    rate, local = setting.learning_rate, rules.BPTT(window=1)
+    descent = optax.sgd(rate)
+    if setting.arm in _RATIOS:
+        reading, form = setting.arm.rsplit("_", 1)
+        multiplier = decks.ratios.Literal() if form == "literal" else decks.ratios.Safeguarded()
+        options = _reading(reading.removeprefix("cycles_"))
+        if reading in _WITHIN:
+            return decks.EligibilityRatio(local, multiplier, **options), descent
+        return local, optax.chain(decks.eligibility_ratio(multiplier, **options), descent)
+    aitken = decks.ratios.Extrapolated(high=50.0), decks.ratios.projection
+    return {
         "plain": (local, descent),
-        "faster": (local, optax.sgd(1.75 * config.rate)),
+        "faster": (local, optax.sgd(1.75 * rate)),
         "trace": (rules.EligibilityTrace(0.5), descent),
-        "momentum": (local, optax.sgd(0.2 * config.rate, momentum=0.9)),
-        "aitken": (
-            local,
-            optax.chain(
-                rnnjax.decks.eligibility_ratio(
-                    ratios.Extrapolated(high=50.0), ratios.projection, every=20
-                ),
-                descent,
-            ),
-        ),
-        "quickprop": (local, updates.quickprop(config.rate)),
+        "momentum": (local, optax.sgd(0.2 * rate, momentum=0.9)),
+        "aitken": (local, optax.chain(decks.eligibility_ratio(*aitken, every=20), descent)),
+        "quickprop": (local, updates.quickprop(rate)),
         "rprop": (local, optax.rprop(0.05)),
-    }
-    if name in controls:
-        return controls[name]
-    reading, form = name.rsplit("_", 1)
-    multiplier = ratios.Literal() if form == "literal" else ratios.Safeguarded()
-    options = _reading(reading.removeprefix("cycles_"))
-    if not reading.startswith("cycles"):
-        return rnnjax.decks.EligibilityRatio(local, multiplier, **options), descent
-    return local, optax.chain(rnnjax.decks.eligibility_ratio(multiplier, **options), descent)
+    }[setting.arm]
 
 
 def _reading(name):
@@ -150,81 +163,21 @@ def _reading(name):
     }[name]
 
 
-def draw(config, seed):
-    """Draw the first weights; what needs no arm is measured here, once for all of them."""
-    from jax import random
-
-    params = _cell(config).init(random.key(seed))
-    shared = {
-        **_quadratic(),
-        "steps_to_goal": _steps_to_goal(),
-        "recursive_multiplier": _recursive_multipliers(),
-        **_multipliers(config, params),
-    }
-    return params, shared
-
-
-def measure(config, drawn, arm):
-    """Train one network."""
-    import jax
-    from jax import numpy as jnp
-    from jax import random
-
-    params, shared = drawn
-    cell, task = _cell(config), rnnjax.decks.DataPairs()
-    rule, optimiser = _arm(config, arm)
-    training = rnnjax.fit(
-        cell,
-        task,
-        rule,
-        optimiser,
-        random.key(0),
-        n_updates=config.n_cycles,
-        batch=task.training(),
-        params=params,
-    )
-
-    def error(pairs):
-        losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, training.params, b))(
-            pairs
-        )
-        return _or_inf(jnp.mean(losses))
-
-    return {
-        **shared,
-        "error": _or_inf(training.loss[:: config.every]),
-        "end_error": error(task.training()),
-        "held_out_error": error(task.held_out()),
-    }
-
-
-def _or_inf(value):
-    from jax import numpy as jnp
-
-    return jnp.where(jnp.isfinite(value), value, jnp.inf)
-
-
 def _quadratic():
     """Rates and overflows of the ratio across cycles, (descent, step_size)."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-
-    ratios = rnnjax.decks.ratios
-    scalings = (
-        optax.identity(),
-        rnnjax.decks.eligibility_ratio(),
-        rnnjax.decks.eligibility_ratio(recursive=True),
-        rnnjax.decks.eligibility_ratio(ratios.Safeguarded()),
-    )
+    decks = rnnjax.decks
+    scalings = {
+        "plain": optax.identity(),
+        "literal": decks.eligibility_ratio(),
+        "recursive": decks.eligibility_ratio(recursive=True),
+        "safe": decks.eligibility_ratio(decks.ratios.Safeguarded()),
+    }
+    optimisers = [optax.chain(scalings[name], optax.sgd(1.0)) for name in _DESCENTS]
 
     def seen(a):
-        paths = [
-            rnnjax.decks.descend(optax.chain(scaling, optax.sgd(1.0)), a, _N_DESCENT)
-            for scaling in scalings
-        ]
-        rates = jnp.stack([rnnjax.decks.late_rate(x) for x in paths])
-        return rates, jnp.stack([rnnjax.decks.first_step(~jnp.isfinite(x)) for x in paths])
+        paths = [decks.descend(optimiser, a, _N_DESCENT) for optimiser in optimisers]
+        rates = jnp.stack([decks.late_rate(x) for x in paths])
+        return rates, jnp.stack([decks.first_step(~jnp.isfinite(x)) for x in paths])
 
     rates, lost = jax.vmap(seen, out_axes=1)(jnp.asarray(_STEP_SIZES))
     return {"quadratic_rate": rates, "overflow_step": lost}
@@ -232,44 +185,35 @@ def _quadratic():
 
 def _steps_to_goal():
     """Updates until |x| <= 1e-6 from x = 1 at a = 0.05, (optimiser,)."""
-    import optax
-    from jax import numpy as jnp
-
-    updates, ratios, descent = rnnjax.updates, rnnjax.decks.ratios, optax.sgd(1.0)
-    extrapolation = rnnjax.decks.eligibility_ratio(ratios.Extrapolated(), every=3)
-    safe = rnnjax.decks.eligibility_ratio(ratios.Safeguarded())
+    decks, quickprop, descent = rnnjax.decks, rnnjax.updates.quickprop, optax.sgd(1.0)
+    extrapolation = decks.eligibility_ratio(decks.ratios.Extrapolated(), every=3)
+    safe = decks.eligibility_ratio(decks.ratios.Safeguarded())
     optimisers = {
         "plain": descent,
-        "literal": optax.chain(rnnjax.decks.eligibility_ratio(), descent),
+        "literal": optax.chain(decks.eligibility_ratio(), descent),
         "safe": optax.chain(safe, descent),
         "momentum": optax.sgd(1.0, momentum=0.8),
         "aitken": optax.chain(extrapolation, descent),
-        "quickprop": updates.quickprop(1.0),
-        "quickprop_unlimited": updates.quickprop(1.0, jnp.inf),
+        "quickprop": quickprop(1.0),
+        "quickprop_unlimited": quickprop(1.0, jnp.inf),
     }
-    paths = [rnnjax.decks.descend(optimisers[method], 0.05, 400) for method in _METHODS]
-    return jnp.stack([rnnjax.decks.first_step(jnp.abs(x) <= _GOAL) for x in paths])
+    paths = [decks.descend(optimisers[method], 0.05, 400) for method in _METHODS]
+    return jnp.stack([decks.first_step(jnp.abs(x) <= _GOAL) for x in paths])
 
 
 def _recursive_multipliers():
     """u_t / d_t of the recursive reading for d_t = growth^t, (growth, step)."""
-    import jax
-    from jax import numpy as jnp
-
     rule = rnnjax.decks.EligibilityRatio(recursive=True)
-    d = jnp.asarray(_GROWTHS)[:, None] ** jnp.arange(1.0, 15.0)
+    d = jnp.asarray(_GROWTHS)[:, None] ** jnp.arange(1.0, _N_STEPS + 1)
     level = jnp.zeros(d.shape[1], jnp.int32)
     scale = jax.vmap(lambda d: rule.scale_steps(rnnjax.scaled.normalise(d, level)))
     return rnnjax.scaled.plain(scale(d)) / d
 
 
-def _multipliers(config, params):
+def _multipliers(setting, params):
     """Literal multipliers along plain descent, watched without being used, (reading,) each."""
-    import jax
-    from jax import numpy as jnp
-
-    cell, task, rule = _cell(config), rnnjax.decks.DataPairs(), rnnjax.BPTT(window=1)
-    batch = task.training()
+    cell, task, rule = _cell(setting), rnnjax.decks.DataPairs(), rnnjax.BPTT(window=1)
+    batch, rate = task.training(), setting.learning_rate
 
     def one(params, _):
         def of_pair(pair):
@@ -278,7 +222,7 @@ def _multipliers(config, params):
 
         pairs = jax.vmap(of_pair)(batch)
         steps = jax.tree.map(lambda g: jnp.mean(g, axis=0), pairs)
-        params = jax.tree.map(lambda p, g: p - config.rate * jnp.sum(g, axis=0), params, steps)
+        params = jax.tree.map(lambda p, g: p - rate * jnp.sum(g, axis=0), params, steps)
         flat = jnp.concatenate([g.reshape(len(g), -1) for g in jax.tree.leaves(steps)], axis=1)
         return params, (flat, jnp.concatenate([pairs.b, pairs.c], axis=-1))
 
@@ -289,12 +233,15 @@ def _multipliers(config, params):
         units[:, :, 1:-1] / units[:, :, :-2],
         cycles[1:-1] / cycles[:-2],
     )
-    flat = [m.ravel() for m in ratios]
+    statistics = {
+        "median": jnp.median,
+        "negative": lambda m: jnp.mean(m < 0),
+        "above": lambda m: jnp.mean(jnp.abs(m) > 1.75),
+        "largest": lambda m: jnp.max(jnp.abs(m)),
+    }
     return {
-        "multiplier_median": jnp.stack([jnp.median(m) for m in flat]),
-        "multiplier_negative": jnp.stack([jnp.mean(m < 0) for m in flat]),
-        "multiplier_above": jnp.stack([jnp.mean(jnp.abs(m) > 1.75) for m in flat]),
-        "multiplier_largest": jnp.stack([jnp.max(jnp.abs(m)) for m in flat]),
+        f"multiplier_{name}": jnp.stack([statistic(m.ravel()) for m in ratios])
+        for name, statistic in statistics.items()
     }
 
 

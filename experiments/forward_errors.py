@@ -176,9 +176,9 @@ def _sources(cell, params, trajectory, batch):
 
 def _adjoints(cell, params, trajectory, g):
     nothing = rnnjax.scaled.normalise(jnp.zeros_like(g.value[0, 0]))
-    tangents = rnnjax.scan.tangents(cell, params, trajectory)
+    residuals = rnnjax.scan.residuals(cell, params, trajectory)
     back = rnnjax.adjoint.scan_back
-    return jax.vmap(lambda g: back(cell, params, tangents, nothing, g)[0])(g)
+    return jax.vmap(lambda g: back(cell, params, residuals, nothing, g)[0])(g)
 
 
 def _of_weights(cell, params, trajectory, batch, deltas):
@@ -192,20 +192,21 @@ def _of_weights(cell, params, trajectory, batch, deltas):
 
 def _growth(cell, params, trajectory):
     """Return ln|J_t^-T .. J_2^-T u| of t = 1..T, and the smallest slope of each step."""
-    dynamics = rnnjax.dynamics
 
     def step(v, at):
-        h, d = at
-        local, exponent = dynamics.local(cell, params, h, d)
-        v = rnnjax.matrices.solve(dynamics.jacobian(cell, params, local, h).T, v)
+        J = rnnjax.scan.linearize(cell, params, at).as_matrix()
+        v = rnnjax.matrices.solve(J.value.T, v)
         size = jnp.linalg.norm(v)
-        return v / size, jnp.log(size) - exponent * math.log(2)
+        return v / size, jnp.log(size) - J.exponent * math.log(2)
 
-    later = (trajectory.h_prev[1:], trajectory.drive[1:])
+    def slope(at):
+        found = rnnjax.tangents.slope(rnnjax.scan.linearize(cell, params, at))
+        return jnp.min(rnnjax.scaled.shift(found.value, found.exponent))
+
+    later = jax.tree.map(lambda a: a[1:], trajectory)
     u = rnnjax.adjoint.unit_cotangent(trajectory.h_prev[0])
     _, growth = jax.lax.scan(step, u, later)
-    slopes = jax.vmap(lambda h, d: jnp.min(cell.state_slope(params, h, d)))(*later)
-    return jnp.append(0.0, jnp.cumsum(growth)), slopes
+    return jnp.append(0.0, jnp.cumsum(growth)), jax.vmap(slope)(later)
 
 
 def _of_gradients(forward, backward, exact):

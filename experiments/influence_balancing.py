@@ -14,105 +14,84 @@ Source:    Tallec and Ollivier, Unbiased online recurrent optimization, ICLR 201
            persistent evolution strategies, ICML 2021 (its numbers).
 """
 
-import functools
-import json
-import math
-from typing import Annotated, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, NameOf, Static, Variable
+from rnnjax import figures, names, sweep
+from rnnjax.claims import Group, Row
+from rnnjax.errors import ConfigError
+from rnnjax.figures import Look
+from rnnjax.lazy import jax, jnp, matplotlib, optax
+from rnnjax.reductions import largest
+from rnnjax.sweep import RuleName, Traced, Variable
 
 PRECISION = "float64"
-_MOST_STATES = 64
-_STOCHASTIC = ("uoro", "node_perturbation")
+
 _THEORY = rnnjax.theory.influence_balancing
+_MOST_STATES = 64
 _FEW = 50  # fewer samples say little of a variance
+_STOCHASTIC = ("UORO", "NodePerturbation")
 _WRONG = "#FBEFE9"
-_STYLES = {
-    "bptt": ("#D55E00", "o"),
-    "rtrl": ("#000000", "s"),
-    "eprop": ("#0072B2", "^"),
-    "uoro": ("#009E73", "D"),
-    "node_perturbation": ("#CC79A7", "x"),
-}
-_LABELS = {
-    "bptt": "truncated BPTT",
-    "rtrl": "RTRL",
-    "eprop": "e-prop = SnAp-1",
-    "uoro": "UORO",
-    "node_perturbation": "node perturbation",
+_LOOKS = {
+    "BPTT": Look("truncated BPTT", figures.VERMILION, "o"),
+    "RTRL": Look("RTRL", figures.BLACK, "s"),
+    "EProp": Look("e-prop = SnAp-1", figures.BLUE, "^"),
+    "UORO": Look("UORO", figures.GREEN, "D"),
+    "NodePerturbation": Look("node perturbation", figures.PINK, "x"),
 }
 # n, n_+, theta_0 and learning rate of the paper, and theta after some updates, with a tolerance.
 _PUBLISHED = (23, 10, 0.5, 1e-4)
 _COLUMNS = (1, 100, 1000, 3000)
 _REFERENCE = {
-    ("bptt", 1): ((0.49995, 1e-7), (0.502425, 1e-6), (0.944109, 1e-6), (3.259685, 1e-6)),
-    ("bptt", 10): ((0.495, 1e-7), (0.948065, 1e-6), (177.79, 0.005), (1.40e7, 5e4)),
-    ("bptt", 100): ((0.4976, 1e-7), (0.298149, 1e-6), (-0.148569, 1e-6), (-0.166653, 1e-6)),
-    ("rtrl", 1): ((0.49995, 1e-7), (0.172353, 1e-6), (-0.165803, 1e-6), (-0.16666667, 1e-8)),
+    ("BPTT", 1): ((0.49995, 1e-7), (0.502425, 1e-6), (0.944109, 1e-6), (3.259685, 1e-6)),
+    ("BPTT", 10): ((0.495, 1e-7), (0.948065, 1e-6), (177.79, 0.005), (1.40e7, 5e4)),
+    ("BPTT", 100): ((0.4976, 1e-7), (0.298149, 1e-6), (-0.148569, 1e-6), (-0.166653, 1e-6)),
+    ("RTRL", 1): ((0.49995, 1e-7), (0.172353, 1e-6), (-0.165803, 1e-6), (-0.16666667, 1e-8)),
 }
 
 
-def _rule_names():
-    masks = (f"snap{n}" for n in range(1, _MOST_STATES + 1))
-    return ("bptt", "rtrl", "eprop", *masks, *_STOCHASTIC)
+class Setting(sweep.Setting):
+    """The network, the rule, and how it trains."""
 
-
-REPRODUCES = {
-    "bptt, K = ": "Vicol, Metz and Sohl-Dickstein 2021, influence balancing",
-    "rtrl, K = ": "Vicol, Metz and Sohl-Dickstein 2021, influence balancing",
-    "bptt: longest window": "Tallec and Ollivier 2018, influence balancing",
-}
-
-
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
-
-    rule: Static[Annotated[str, NameOf(_rule_names)]]
-    window: Lane[PositiveInt]
-
-
-class Config(BaseConfig):
-    """Which network, and how it is trained."""
-
-    axes: Axes
+    rule: RuleName = Field("BPTT", description="BPTT is truncated by the window, state carried")
+    window: Traced[PositiveInt] = Field(10, description="steps from one update to the next")
+    longest: PositiveInt = Field(100, description="longest window; a program has as many steps")
     n_states: int = Field(23, ge=1, le=_MOST_STATES, description="n, the units of the chain")
     n_positive: int = Field(10, ge=0, le=_MOST_STATES, description="units pushed up by theta")
     n_updates: PositiveInt = Field(3000, description="updates, one every `window` steps")
     theta: float = Field(0.5, description="theta before the first update")
     learning_rate: PositiveFloat = Field(1e-4, description="of gradient descent")
     stochastic_learning_rate: PositiveFloat = Field(1e-5, description="for stochastic rules")
-    sigma: PositiveFloat = Field(1e-2, description="size of the noise of node perturbation")
     n_draws: PositiveInt = Field(10, description="runs of a stochastic rule, each its own noise")
     n_steps: PositiveInt = Field(100, description="steps over which the sensitivity is followed")
+    axes = ("rule", "window")
 
     @model_validator(mode="after")
     def _has_an_optimum(self) -> Self:
+        if self.window > self.longest:
+            raise ConfigError("window", f"expected at most longest = {self.longest}")
         try:
             _THEORY.signs(self.n_states, self.n_positive)
         except ValueError as error:
-            key, message = str(error).split(": ", 1)
-            raise rnnjax.errors.ConfigError(key, message) from None
+            raise ConfigError(*str(error).split(": ", 1)) from None
         return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """Numbers of updates, steps of the network, and runs."""
-    places = {k * 10**e for e in range(9) for k in (1, 2, 5)} | set(_COLUMNS)
-    updates = sorted({0, config.n_updates} | {u for u in places if u < config.n_updates})
+    places = {k * 10**e for e in range(9) for k in (1, 2, 5)} | {*_COLUMNS}
+    updates = {0, setting.n_updates} | {u for u in places if u < setting.n_updates}
     return {
-        "update": np.array(updates),
-        "step": np.arange(1, config.n_steps + 1),
-        "draw": np.arange(config.n_draws),
+        "update": np.array(sorted(updates)),
+        "step": np.arange(1, setting.n_steps + 1),
+        "draw": np.arange(setting.n_draws),
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     seen = "ds/dtheta as the rule sees it"
     return {
@@ -124,59 +103,46 @@ def variables(config):
     }
 
 
-@functools.cache
-def _cell_class():
-    """Make the network of the task, a cell like any that a user may write."""
-    import jax.numpy as jnp
-    from flax import struct
+class Chain(NamedTuple):
+    """s' = A s + theta v where x = 1, and s' = s where x = 0: the network rests.
 
-    @struct.dataclass
-    class Chain:
-        """s' = A s + theta v where x = 1, and s' = s where x = 0: the network rests.
+    Resting lets windows of every length be lanes of one program. With `copies` every unit has a
+    theta of its own, of the same value: rules that keep a trace within a unit need that.
+    """
 
-        Resting lets windows of every length be lanes of one program. With `copies` every unit has
-        a theta of its own, of the same value: rules that keep a trace within a unit need that.
-        """
+    n_states: int
+    n_positive: int
+    copies: bool = False
+    theta: float = 0.5
 
-        n_states: int = struct.field(pytree_node=False)
-        n_positive: int = struct.field(pytree_node=False)
-        copies: bool = struct.field(pytree_node=False, default=False)
-        theta: float = 0.5
+    def init(self, key):
+        return {"theta": jnp.full((self.n_states,) if self.copies else (), self.theta)}
 
-        def init(self, key):
-            return {"theta": jnp.full((self.n_states,) if self.copies else (), self.theta)}
+    def initial_state(self):
+        return jnp.ones(self.n_states)
 
-        def initial_state(self):
-            return jnp.ones(self.n_states)
+    def step(self, params, s, x):
+        v = jnp.where(jnp.arange(self.n_states) < self.n_positive, 1.0, -1.0)
+        moved = 0.5 * (s + jnp.append(s[1:], 0.0)) + params["theta"] * v
+        return jnp.where(x[0] > 0, moved, s)
 
-        def step(self, params, s, x):
-            v = jnp.where(jnp.arange(self.n_states) < self.n_positive, 1.0, -1.0)
-            moved = 0.5 * (s + jnp.append(s[1:], 0.0)) + params["theta"] * v
-            return jnp.where(x[0] > 0, moved, s)
-
-        def readout(self, params, s):
-            return s[:1]
-
-    return Chain
+    def readout(self, params, s):
+        return s[:1]
 
 
-class _Unroll:
+class Unroll:
     """The task: some steps at rest, then `window` steps, with the loss at the end of the last."""
 
     def __init__(self, window, n_steps):
-        from jax import numpy as jnp
-
         steps = jnp.arange(n_steps)
         moves = (steps >= n_steps - window).astype(float)
         end = (steps == n_steps - 1).astype(float)
-        self.window = window
-        self.batch = rnnjax.Batch(moves[:, None], jnp.ones((n_steps, 1)), end)
+        self.window, self.batch = window, rnnjax.Batch(moves[:, None], jnp.ones((n_steps, 1)), end)
 
     def sample(self, key):
         return self.batch
 
-    @staticmethod
-    def loss(y_hat, y):
+    def loss(self, y_hat, y):
         return (y_hat[0] - y[0]) ** 2 / 2
 
 
@@ -185,36 +151,16 @@ def _output(y_hat, y):
     return y_hat[0]
 
 
-def _rule(config, name):
-    rules = rnnjax.rules
-    if name == "bptt":
-        return rules.TruncatedBPTT(window=max(config.axes.window), carries=True)
-    if name.startswith("snap"):
-        return rules.SnAp(int(name.removeprefix("snap")))
-    if name == "node_perturbation":
-        return rules.NodePerturbation(config.sigma)
-    return {"rtrl": rules.RTRL, "eprop": rules.EProp, "uoro": rules.UORO}[name]()
-
-
-def draw(config, window):
-    """Return the window: the noise of stochastic rules has its own seeds."""
-    return window
-
-
-def measure(config, drawn, rule):
+def measure(setting):
     """Train theta with one rule and one window, and see what the rule sees."""
-    import jax
-    from jax import numpy as jnp
+    rules, of = rnnjax.rules, coordinates(setting)
+    rule = rules.named(setting.rule)
+    copies = isinstance(rule, rules.EProp | rules.SnAp)
+    cell = Chain(setting.n_states, setting.n_positive, copies, setting.theta)
+    train = _train_by_windows if isinstance(rule, rules.BPTT) else _train_online
 
-    copies = rule == "eprop" or rule.startswith("snap")
-    cell = _cell_class()(config.n_states, config.n_positive, copies, config.theta)
-    task = _Unroll(drawn, max(config.axes.window))
-    train = _train_by_windows if rule == "bptt" else _train_online
-    learner, of = _rule(config, rule), coordinates(config)
-
-    def run(seed):
-        key = jax.random.key(seed)
-        theta, sensitivity, after = train(config, cell, task, learner, key)
+    def run(draw):
+        theta, sensitivity, after = train(setting, cell, rule, jax.random.key(draw))
         return {
             "theta": theta[jnp.asarray(of["update"])],
             "theta_end": theta[-1],
@@ -223,67 +169,50 @@ def measure(config, drawn, rule):
             "sensitivity_after": after,
         }
 
-    if learner.stochastic:
-        found = jax.vmap(run)(jnp.asarray(of["draw"]))
-    else:
-        found = jax.tree.map(
-            lambda a: jnp.broadcast_to(a[None], (config.n_draws, *a.shape)), run(0)
-        )
-    return {name: jnp.moveaxis(values, 0, -1) for name, values in found.items()}
+    if rule.stochastic:
+        return jax.vmap(run, out_axes=-1)(jnp.asarray(of["draw"]))
+    same = (setting.n_draws,)
+    return jax.tree.map(lambda a: jnp.broadcast_to(a[..., None], (*a.shape, *same)), run(0))
 
 
-def _train_by_windows(config, cell, task, rule, key):
+def _train_by_windows(setting, cell, rule, key):
     """Return theta after 0, 1, .. updates, and the sensitivities, by truncated BPTT."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-
+    task = Unroll(setting.window, setting.longest)
+    rule = rnnjax.rules.TruncatedBPTT(setting.longest, carries=True)
     training = rnnjax.fit(
-        cell,
-        task,
-        rule,
-        optax.sgd(config.learning_rate),
-        key,
-        n_updates=config.n_updates,
-        batch_size=1,
-        probe=lambda cell, loss, params, batch: params["theta"],
-    )
-    theta = jnp.append(training.probes, training.params["theta"])
-    longest = max(*config.axes.window, config.n_steps)
-    whole = rule.replace(window=longest)
-    state = whole.init(cell, training.params, task.batch)
+        cell, task, rule, optax.sgd(setting.learning_rate), key, n_updates=setting.n_updates,
+        batch_size=1, probe=lambda cell, loss, params, batch: params["theta"],
+    )  # fmt: skip
+    longest = max(setting.longest, setting.n_steps)
+    whole, params = rule.replace(window=longest), training.params
+    state = whole.init(cell, params, task.batch)
 
     def seen(window):
-        batch = _Unroll(window, longest).batch
-        return whole(cell, _output, training.params, batch, state).grads
+        return whole(cell, _output, params, Unroll(window, longest).batch, state).grads
 
-    windows = jnp.append(jnp.arange(1, config.n_steps + 1), task.window)
+    windows = jnp.append(jnp.arange(1, setting.n_steps + 1), setting.window)
     found = rnnjax.scaled.plain(jax.vmap(seen)(windows))["theta"]
-    return theta, found[-1], found[:-1]
+    return jnp.append(training.probes, params["theta"]), found[-1], found[:-1]
 
 
-def _train_online(config, cell, task, rule, key):
+def _train_online(setting, cell, rule, key):
     """Return theta after 0, 1, .. updates, and the sensitivities; state and memory are carried."""
-    import jax
-    from jax import numpy as jnp
-
-    rate = config.stochastic_learning_rate if rule.stochastic else config.learning_rate
-    batch, params = task.batch, cell.init(key)
-    ones = jax.tree.map(jnp.ones_like, params)
+    learning_rate = setting.stochastic_learning_rate if rule.stochastic else setting.learning_rate
+    batch, params = Unroll(setting.window, setting.longest).batch, cell.init(key)
 
     def update(carry, n):
         network, theta = carry
-        params = jax.tree.map(lambda one: theta * one, ones)
-        noise = rule.noise(cell, params, jax.random.fold_in(key, n), len(batch.x))
-        network, seen = _window(rule, cell, params, network, batch, noise)
+        now = jax.tree.map(lambda a: theta * jnp.ones_like(a), params)
+        noise = rule.noise(cell, now, jax.random.fold_in(key, n), len(batch.x))
+        network, seen = _window(rule, cell, now, network, batch, noise)
         error = network[0].value[0] - batch.y[-1, 0]
-        return (network, theta - rate * error * seen), (theta, seen)
+        return (network, theta - learning_rate * error * seen), (theta, seen)
 
     state = rule.init(cell, params, batch, key)
     network, _, _ = rnnjax.rules.online.start(rule, cell, params, batch.x[0], state)
-    carry = (network, jnp.asarray(config.theta, batch.x.dtype))
-    (_, end), (thetas, seen) = jax.lax.scan(update, carry, jnp.arange(config.n_updates))
-    return jnp.append(thetas, end), seen[-1], _sensitivity_after(config, cell, rule, key)
+    carry = (network, jnp.asarray(cell.theta, batch.x.dtype))
+    (_, end), (thetas, seen) = jax.lax.scan(update, carry, jnp.arange(setting.n_updates))
+    return jnp.append(thetas, end), seen[-1], _sensitivity_after(setting, cell, rule, key)
 
 
 def _window(rule, cell, params, network, batch, noise):
@@ -291,9 +220,6 @@ def _window(rule, cell, params, network, batch, noise):
 
     The rule is asked for ds/dtheta: (s - 1) times that is the gradient of the loss.
     """
-    import jax
-    from jax import numpy as jnp
-
     state, memory = network
     state, moments = rnnjax.rules.online.observe(rule, cell, _output, params, state, batch, noise)
     prepared = jax.vmap(lambda moment: rule.prepare(cell, _output, params, moment))(moments)
@@ -309,274 +235,265 @@ def _window(rule, cell, params, network, batch, noise):
     return (state, memory), seen[-1]
 
 
-def _sensitivity_after(config, cell, rule, key):
+def _sensitivity_after(setting, cell, rule, key):
     """Return what an online rule sees after t = 1, 2, .. steps from the start."""
-    from jax import numpy as jnp
-
-    n, params = config.n_steps, cell.init(key)
+    n, params = setting.n_steps, cell.init(key)
     every = rnnjax.Batch(jnp.ones((n, 1)), jnp.ones((n, 1)), jnp.ones(n))
     state = rule.init(cell, params, every, key)
     seen = rule(cell, _output, params, every, state, per_step=True).grads
     return jnp.sum(rnnjax.scaled.plain(seen)["theta"].reshape(n, -1), axis=1)
 
 
+def _n_kept(rule, n_states):
+    """Return how many units' influence an online rule keeps."""
+    call = names.parsed(rule)
+    kept = {"SnAp": call.fields.get("n", 1), "EProp": 1}
+    return min(kept.get(call.name, n_states), n_states)
+
+
+def _short(rule):
+    """Return the name of a rule in claims."""
+    call = names.parsed(rule)
+    shorts = {"NodePerturbation": "node_perturbation", "SnAp": f"snap{call.fields.get('n', 1)}"}
+    return shorts.get(call.name, call.name.lower())
+
+
+def _look(rule):
+    name = names.parsed(rule).name
+    if name == "SnAp":
+        n = _n_kept(rule, _MOST_STATES)
+        return Look(f"SnAp-{n}", figures.SKY, "<>v*"[n % 4], dashes="--")
+    return _LOOKS.get(name, Look(rule, figures.GREY))
+
+
+def _network(cube):
+    return cube.setting.n_states, cube.setting.n_positive
+
+
+def _distance(cube, theta):
+    """Return |theta - theta*| of a variable or a number."""
+    return abs(theta - float(_THEORY.optimum(*_network(cube))))
+
+
+def _closed_form(cube, steps):
+    """Return c_K in closed form, over the steps K."""
+    return steps.copy(data=[float(_THEORY.sensitivity(int(K), *_network(cube))) for K in steps])
+
+
 def figure(cube):
     """Distance from theta* over updates, what rules see, where they end, what a mask sees."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 5.4))
-    panels = drawn.subplots(2, 2).ravel()
-    config = json.loads(cube.attrs["config"])
     cube = cube.sortby("window")
+    frame = figures.Frame(2, 2, height=5.4)
     draws = (_draw_paths, _draw_seen, _draw_ends, _draw_masks)
-    for ax, draw_panel in zip(panels, draws, strict=True):
-        draw_panel(ax, cube, config)
-    rnnjax.figures.letter_panels(panels)
-    drawn.legend(handles=_handles(cube), loc="outside lower center", ncols=5)
-    return drawn
+    for panel, draw in zip(frame.panels, draws, strict=True):
+        draw(panel, cube)
+    rules = [_look(rule).handle() for rule in cube["rule"].values]
+    exact = Look("closed form", figures.THEORY, dashes=":").handle()
+    wrong = matplotlib.patches.Patch(facecolor=_WRONG, label="wrong sign")
+    return frame.finished([*rules, exact, wrong], ncols=5)
 
 
-def _network(config):
-    return config["n_states"], config["n_positive"]
+def _mark_start(panel, cube):
+    """Shade what lies above the start: it went the wrong way."""
+    start = _distance(cube, cube.setting.theta)
+    panel.axhspan(start, 1e30, color=_WRONG, linewidth=0, zorder=0)
+    panel.set(xscale="log", yscale="log", ylabel=r"$|\theta-\theta^*|$")
 
 
-def _names(cube):
-    return [str(name) for name in cube["rule"].values]
+def _shade_wrong_sign(panel, cube):
+    panel.autoscale_view()
+    low, high = panel.get_ylim()
+    away = (0, high) if _THEORY.optimum(*_network(cube)) < 0 else (low, 0)
+    panel.axhspan(*away, color=_WRONG, linewidth=0, zorder=0)
+    panel.set_ylim(low, high)
 
 
-def _style(name):
-    if name.startswith("snap"):
-        marker = "<>v*"[int(name.removeprefix("snap")) % 4]
-        return {"color": "#56B4E9", "marker": marker, "linestyle": "--"}
-    colour, marker = _STYLES[name]
-    return {"color": colour, "marker": marker}
-
-
-def _handles(cube):
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    rules = [
-        Line2D([], [], label=_LABELS.get(name, name.replace("snap", "SnAp-")), **_style(name))
-        for name in _names(cube)
-    ]
-    exact = Line2D([], [], color="#404040", linestyle=":", label="closed form")
-    return [*rules, exact, Patch(facecolor=_WRONG, label="wrong sign")]
-
-
-def _distance_axis(ax, config):
-    """Mark where theta started; what rises above went the wrong way."""
-    start = abs(config["theta"] - float(_THEORY.optimum(*_network(config))))
-    ax.axhspan(start, 1e30, color=_WRONG, linewidth=0, zorder=0)
-    ax.set(yscale="log", ylabel=r"$|\theta-\theta^*|$")
-
-
-def _draw_paths(ax, cube, config):
+def _draw_paths(panel, cube):
     """Draw theta over the updates: every window of truncated BPTT, and RTRL at the shortest."""
-    window, update = cube["window"].values, cube["update"].values[1:]
-    distance = abs(cube["theta"] - float(_THEORY.optimum(*_network(config)))).isel(draw=0)
-    curves = []
-    for K, colour in zip(window, rnnjax.figures.ordered_colours(len(window)), strict=True):
-        curves.append(("bptt", K, {"color": colour, "label": f"$K$ = {K}"}))
-    curves.append(("rtrl", window[0], {"color": "black", "linestyle": "--", "label": "RTRL"}))
+    distance = _distance(cube, cube["theta"].isel(draw=0, update=slice(1, None)))
+    shortest = cube["window"].values[0]
+    shown = {"BPTT": None, "RTRL": {shortest: Look("RTRL", figures.BLACK, dashes="--")}}
     top = 1.0
-    for name, K, style in curves:
-        if name in _names(cube):
-            values = distance.sel(rule=name, window=K).values[1:]
-            ax.plot(update, np.maximum(values, 1e-9), linewidth=1.2, **style)
-            top = max(top, np.nanmax(values))
-    _distance_axis(ax, config)
-    ax.set(xscale="log", xlabel="updates", xlim=(1, update[-1]), ylim=(1e-6, 10 * top))
-    ax.set_title("truncated BPTT")
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(loc="upper left", ncols=2, fontsize=7)
+    for rule in (rule for rule in shown if rule in cube["rule"].values):
+        one = distance.sel(rule=rule)
+        figures.curves(panel, one.clip(1e-9), over="update", each="window", looks=shown[rule],
+                       label="$K$ = {}", line={"linewidth": 1.2})  # fmt: skip
+        top = max(top, float(one.isel(window=0 if shown[rule] else slice(None)).max()))
+    _mark_start(panel, cube)
+    panel.set(xlabel="updates", xlim=(1, cube["update"].values[-1]), ylim=(1e-6, 10 * top))
+    panel.set_title("truncated BPTT")
+    if panel.lines:
+        panel.legend(loc="upper left", ncols=2, fontsize=7)
 
 
-def _shade_wrong_sign(ax, config):
-    ax.autoscale_view()
-    low, high = ax.get_ylim()
-    away = (0, high) if _THEORY.optimum(*_network(config)) < 0 else (low, 0)
-    ax.axhspan(*away, color=_WRONG, linewidth=0, zorder=0)
-    ax.set_ylim(low, high)
-
-
-def _draw_seen(ax, cube, config):
+def _draw_seen(panel, cube):
     """Draw what each deterministic rule sees after so many steps, and c_K in closed form."""
-    step = cube["step"].values
-    shift = 0
-    for name in _names(cube):
-        if name not in (*_STOCHASTIC, "rtrl"):
-            values = cube["sensitivity_after"].sel(rule=name).isel(window=0, draw=0).values
-            marked = {"markevery": (shift, max(1, len(step) // 10)), "linewidth": 1}
-            ax.plot(step, values, **{**_style(name), **marked})
-            shift += 2
-    exact = [float(_THEORY.sensitivity(int(K), *_network(config))) for K in step]
-    ax.plot(step, exact, color="#404040", linestyle=":", linewidth=1.2, zorder=3)
-    change = _THEORY.first_right_window(*_network(config))
-    if 1 < change <= step[-1]:
-        told = f"{change - 1} wrong, {change} right"
-        place = {"xytext": (change + 8, 0.6 * max(exact)), "fontsize": 7}
+    seen, steps = cube["sensitivity_after"].isel(window=0, draw=0), cube["step"]
+    shown = [rule for rule in cube["rule"].values if rule not in (*_STOCHASTIC, "RTRL")]
+    for i, rule in enumerate(shown):
+        marks = (2 * i, max(1, len(steps) // 10))
+        panel.plot(steps, seen.sel(rule=rule), **_look(rule).line(markevery=marks, linewidth=1))
+    exact, change = _closed_form(cube, steps), _THEORY.first_right_window(*_network(cube))
+    panel.plot(steps, exact, color=figures.THEORY, linestyle=":", linewidth=1.2, zorder=3)
+    if 1 < change <= len(steps):
+        place = {"xytext": (change + 8, 0.6 * float(exact.max())), "fontsize": 7}
         arrow = {"arrowstyle": "-|>", "linewidth": 0.6, "shrinkB": 1}
-        ax.annotate(told, (change - 0.5, 0), arrowprops=arrow, **place)
-    ax.set(xlabel="steps seen, $K$", xlim=(0, step[-1]))
-    ax.set_ylabel(r"$\mathrm{d}s/\mathrm{d}\theta$ as the rule sees it")
-    _shade_wrong_sign(ax, config)
+        told = f"{change - 1} wrong, {change} right"
+        panel.annotate(told, (change - 0.5, 0), arrowprops=arrow, **place)
+    panel.set(xlabel="steps seen, $K$", xlim=(0, len(steps)))
+    panel.set_ylabel(r"$\mathrm{d}s/\mathrm{d}\theta$ as the rule sees it")
+    _shade_wrong_sign(panel, cube)
 
 
-def _draw_ends(ax, cube, config):
+def _draw_ends(panel, cube):
     """Draw the distance after the last update over the window; bars over draws."""
-    optimum = float(_THEORY.optimum(*_network(config)))
-    ends = abs(cube["theta_end"] - optimum).transpose("rule", "window", "draw")
-    window = ends["window"].values
-    for name, values in zip(_names(cube), np.maximum(ends.values, 1e-9), strict=True):
-        style = {**_style(name), "markersize": 3.5, "linewidth": 1}
-        ax.plot(window, np.median(values, axis=1), **style)
-        if name in _STOCHASTIC:
-            low, high = np.quantile(values, (0.1, 0.9), axis=1)
-            ax.vlines(window, low, high, color=style["color"], linewidth=0.8, alpha=0.6)
-    _distance_axis(ax, config)
-    top = np.nanmax(np.median(ends.values, axis=2), initial=1)
-    ax.set(xscale="log", xlabel="window $K$ (steps between updates)", ylim=(1e-9, 30 * top))
-    ax.set_xlim(0.9 * window[0], 1.1 * window[-1])
-    ax.set_title(f"after {config['n_updates']} updates")
+    ends, window = _distance(cube, cube["theta_end"]), cube["window"].values
+    for rule in cube["rule"].values:
+        one, look = ends.sel(rule=rule).clip(1e-9), _look(rule)
+        panel.plot(window, one.median("draw"), **look.line(markersize=3.5, linewidth=1))
+        if rule in _STOCHASTIC:
+            low, high = one.quantile([0.1, 0.9], "draw")
+            panel.vlines(window, low, high, color=look.colour, linewidth=0.8, alpha=0.6)
+    _mark_start(panel, cube)
+    top = max(1.0, float(ends.median("draw").max()))
+    panel.set(xlabel="window $K$ (steps between updates)", ylim=(1e-9, 30 * top))
+    panel.set(xlim=(0.9 * window[0], 1.1 * window[-1]))
+    panel.set_title(f"after {cube.setting.n_updates} updates")
 
 
-def _n_kept(name, n_states):
-    """Return how many units' influence an online rule keeps."""
-    if name.startswith("snap"):
-        return min(int(name.removeprefix("snap")), n_states)
-    return 1 if name == "eprop" else n_states
-
-
-def _draw_masks(ax, cube, config):
+def _draw_masks(panel, cube):
     """Draw the sensitivity in the long run over the units whose influence is kept."""
-    n_states, n_positive = _network(config)
-    kept = np.arange(1, n_states + 1)
-    exact = [_THEORY.sensitivity_of_first_units(n, n_states, n_positive) for n in kept]
-    ax.plot(kept, exact, color="#404040", linestyle=":", linewidth=1.2)
-    for name in _names(cube):
-        if name not in ("bptt", *_STOCHASTIC):
-            value = cube["sensitivity"].sel(rule=name).isel(window=-1, draw=0)
-            style = {**_style(name), "linestyle": "none", "markersize": 5}
-            ax.plot([_n_kept(name, n_states)], [float(value)], **style)
-    ax.set(xlabel="units whose influence is kept, $n$", xlim=(0, n_states + 1))
-    ax.set_ylabel(r"$\mathrm{d}s/\mathrm{d}\theta$ in the long run")
-    _shade_wrong_sign(ax, config)
+    n_states, kept = cube.setting.n_states, np.arange(1, cube.setting.n_states + 1)
+    exact = [_THEORY.sensitivity_of_first_units(n, *_network(cube)) for n in kept]
+    panel.plot(kept, exact, color=figures.THEORY, linestyle=":", linewidth=1.2)
+    for rule in (rule for rule in cube["rule"].values if rule not in ("BPTT", *_STOCHASTIC)):
+        value = cube["sensitivity"].sel(rule=rule).isel(window=-1, draw=0)
+        panel.plot(_n_kept(rule, n_states), value, **_look(rule).dots(markersize=5))
+    panel.set(xlabel="units whose influence is kept, $n$", xlim=(0, n_states + 1))
+    panel.set_ylabel(r"$\mathrm{d}s/\mathrm{d}\theta$ in the long run")
+    _shade_wrong_sign(panel, cube)
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    found = []
-    for name in _names(cube):
-        one = cube.sel(rule=name)
-        if name in _STOCHASTIC:
-            found += _of_stochastic(one, name, config)
-            continue
-        found.append(_follows_recursion(one, name, config))
-        found += _of_truncation(one, config) if name == "bptt" else _of_memory(one, name, config)
-    published = (*_network(config), config["theta"], config["learning_rate"])
-    return [*found, *_of_reference(cube)] if published == _PUBLISHED else found
-
-
-def _follows_recursion(cube, name, config):
-    network, n = _network(config), config["n_updates"]
+def _followed(one, rule):
+    """Return the largest relative gap between theta and its recursion, over all windows."""
+    n, network, setting = one.setting.n_updates, _network(one), one.setting
     gaps = []
-    for window in map(int, cube["window"].values):
+    for window in one["window"].values.tolist():
         seen = np.full(n, float(_THEORY.sensitivity(window, *network)))
-        if name != "bptt":
-            kept = _n_kept(name, network[0])
+        if rule != "BPTT":
+            kept = _n_kept(rule, network[0])
             seen = _THEORY.seen_in_carried_memory(kept, window, n, *network)
-        start = config["learning_rate"], config["theta"]
-        expected = _THEORY.descend(seen, window, *start, *network)[cube["update"].values]
-        gap = np.abs(cube["theta"].sel(window=window).isel(draw=0).values - expected)
-        gaps.append(gap / np.maximum(1, np.abs(expected)))
-    return rnnjax.Claim(
-        f"{name}: theta against its recursion, relative",
-        np.max(gaps),
-        0.0,
-        1e-9,
-        "exact: theta.influence_balancing (5) in NumPy; tolerance: float64 rounding",
-    )
+        path = _THEORY.descend(seen, window, setting.learning_rate, setting.theta, *network)
+        expected = path[one["update"].values]
+        gap = abs(one["theta"].sel(window=window).isel(draw=0) - expected)
+        gaps.append(largest(gap / np.maximum(1, np.abs(expected))))
+    return np.max(gaps)
 
 
-def _of_truncation(cube, config):
-    network = _network(config)
-    seen, steps = cube["sensitivity_after"].isel(window=0, draw=0).values, cube["step"].values
-    exact = [float(_THEORY.sensitivity(int(K), *network)) for K in steps]
-    gap = np.max(np.abs(seen - exact))
-    source = "exact: binomial sum in fractions (theory.influence_balancing, 3)"
-    found = [rnnjax.Claim("bptt: c_K against the closed form, all K", gap, 0.0, 1e-12, source)]
-    change, final = _THEORY.first_right_window(*network), float(_THEORY.optimum(*network))
-    if change <= steps[-1]:
-        longest = max(steps[seen * final <= 0], default=0)
-        name = "bptt: longest window of wrong sign"
-        found.append(rnnjax.Claim(name, longest, change - 1, 0.0, source))
-    distance = np.abs(cube["theta_end"].isel(draw=0).values - final)
-    start, windows = abs(config["theta"] - final), cube["window"].values
-    sides = {
-        f"< {change}: share that ends further from": (windows < change, distance > start),
-        f">= {change}: share that ends nearer to": (windows >= change, distance < start),
-    }
-    for told, (chosen, right) in sides.items():
-        if chosen.any():
-            source = "sign of c_K against that of ds*/dtheta"
-            share = np.mean(right[chosen])
-            found.append(rnnjax.Claim(f"bptt, K {told} theta*", share, 1.0, 0.0, source))
-    return found
+def _first(one):
+    """Return what a rule sees after so many steps, at one window: it depends on none."""
+    return one["sensitivity_after"].isel(window=0, draw=0)
 
 
-def _of_memory(cube, name, config):
-    """Return the claims on what an online rule sees at the end of a long run."""
-    network = _network(config)
-    seen, windows = cube["sensitivity"].isel(draw=0).values, cube["window"].values
-    long, found = windows * config["n_updates"] >= 64 * network[0], []
-    if long.any():
-        kept = _n_kept(name, network[0])
-        expected = _THEORY.sensitivity_of_first_units(kept, *network)
-        worst = seen[long][np.argmax(np.abs(seen[long] - expected))]
-        source = f"exact: 2 V({kept})" + ", ds*/dtheta" * (kept == network[0])
-        name_of = f"{name}: ds/dtheta in the long run"
-        found.append(rnnjax.Claim(name_of, worst, expected, 1e-9, source))
-    if name == "eprop":
-        gap = cube["sensitivity_after"].isel(window=0, draw=0) - 2 * (1 - 0.5 ** cube["step"])
-        source = "exact: the trace keeps the diagonal 1/2 alone"
-        name_of = "eprop: ds/dtheta after t steps against 2 (1 - 2^-t)"
-        found.append(rnnjax.Claim(name_of, np.max(np.abs(gap)), 0.0, 1e-12, source))
-    return found
+def _change(one):
+    return _THEORY.first_right_window(*_network(one))
 
 
-def _of_stochastic(cube, name, config):
-    """Return the claims on rules that are right on average, with a noise that may drown that."""
-    if name == "uoro":
-        optimum = float(_THEORY.optimum(*_network(config)))
-        nearer = abs(cube["theta_end"] - optimum) < abs(config["theta"] - optimum)
-        told = "uoro: share of runs, all windows, that end nearer to theta*"
-        source = "Tallec and Ollivier 2018: unbiased, so right on average"
-        return [rnnjax.Claim(told, np.mean(nearer), 0.9, 0.0, source, relation="at_least")]
-    n_states = config["n_states"]
-    variance = _THEORY.output_variance(n_states) * n_states * config["n_updates"] * cube["window"]
-    ratio = cube["sensitivity"] / np.sqrt(variance)
-    if ratio.size < _FEW:
-        return []
-    told = "node_perturbation: noise of ds/dtheta over sqrt(n t var s_1)"
-    source = "closed form: Gaussian s_1 times a random walk; tolerance wide: windows share noise"
-    return [rnnjax.Claim(told, math.sqrt(np.mean(ratio**2)), 1.0, 0.5, source)]
+def _longest_wrong(one):
+    wrong = _first(one) * float(_THEORY.optimum(*_network(one))) <= 0
+    return one["step"].where(wrong, 0).max()
 
 
-def _of_reference(cube):
-    """Return the claims on theta after some updates, where these are on the axes."""
+def _shares(one, right):
+    """Return the share of windows that end further from theta*, or nearer to it if `right`."""
+    moved = _distance(one, one["theta_end"].isel(draw=0)) - _distance(one, one.setting.theta)
+    return (moved < 0 if right else moved > 0).mean()
+
+
+def _long(one):
+    """Return the windows whose memory is as long as it gets by the last update."""
+    return one.sel(window=one["window"] * one.setting.n_updates >= 64 * one.setting.n_states)
+
+
+def _limit(one, rule):
+    return _THEORY.sensitivity_of_first_units(_n_kept(rule, one.setting.n_states), *_network(one))
+
+
+def _worst_limit(one, rule):
+    seen = one["sensitivity"].isel(draw=0)
+    return seen.values[np.argmax(np.abs(seen.values - _limit(one, rule)))]
+
+
+def _limit_source(one, rule):
+    kept = _n_kept(rule, one.setting.n_states)
+    return f"exact: 2 V({kept})" + ", ds*/dtheta" * (kept == one.setting.n_states)
+
+
+def _noise_over_theory(one):
+    n, setting = one.setting.n_states, one.setting
+    variance = _THEORY.output_variance(n) * n * setting.n_updates * one["window"]
+    return np.sqrt((one["sensitivity"] ** 2 / variance).mean())
+
+
+def _deterministic(cube):
+    return {"rule": [rule for rule in cube["rule"].values.tolist() if rule not in _STOCHASTIC]}
+
+
+def _with_memory(cube):
+    return {"rule": [rule for rule in _deterministic(cube)["rule"] if rule != "BPTT"]}
+
+
+def _published(cube):
+    """Return theta after some updates as published, by rule and window."""
     return [
-        rnnjax.Claim(
-            f"{rule}, K = {window}: theta after {update} update{'s' * (update > 1)}",
-            cube["theta"].sel(rule=rule, window=window, update=update).isel(draw=0),
-            expected,
-            tolerance,
-            "protocol of the code released with Vicol et al. 2021, run in NumPy",
-        )
+        {"rule": rule, "window": window, "update": update, "expected": theta, "slack": slack}
         for (rule, window), row in _REFERENCE.items()
-        for update, (expected, tolerance) in zip(_COLUMNS, row, strict=True)
-        if rule in _names(cube)
-        and window in cube["window"].values
-        and update in cube["update"].values
+        for update, (theta, slack) in zip(_COLUMNS, row, strict=True)
     ]
+
+
+def _is_published(cube):
+    setting = cube.setting
+    return (*_network(cube), setting.theta, setting.learning_rate) == _PUBLISHED
+
+
+_VICOL = "Vicol, Metz and Sohl-Dickstein 2021, influence balancing"
+_SIGN = "sign of c_K against that of ds*/dtheta"
+_EXACT = "exact: binomial sum in fractions (theory.influence_balancing, 3)"
+CLAIMS = (
+    Row(lambda one, rule: f"{_short(rule)}: theta against its recursion, relative", _followed,
+        equals=0, tolerance=1e-9, for_each=_deterministic,
+        source="exact: theta.influence_balancing (5) in NumPy; tolerance: float64 rounding"),
+    Group((
+        Row("bptt: c_K against the closed form, all K", equals=0, tolerance=1e-12, source=_EXACT,
+            value=lambda one: largest(abs(_first(one) - _closed_form(one, one["step"])))),
+        Row("bptt: longest window of wrong sign", _longest_wrong, source=_EXACT,
+            equals=lambda one: _change(one) - 1, when=lambda one: _change(one) <= len(one["step"]),
+            reproduces="Tallec and Ollivier 2018, influence balancing"),
+        Row(lambda one: f"bptt, K < {_change(one)}: share that ends further from theta*",
+            lambda one: _shares(one, right=False), equals=1, source=_SIGN,
+            part=lambda one: one.sel(window=one["window"] < _change(one))),
+        Row(lambda one: f"bptt, K >= {_change(one)}: share that ends nearer to theta*",
+            lambda one: _shares(one, right=True), equals=1, source=_SIGN,
+            part=lambda one: one.sel(window=one["window"] >= _change(one))),
+    ), at={"rule": "BPTT"}),
+    Row(lambda one, rule: f"{_short(rule)}: ds/dtheta in the long run", _worst_limit, part=_long,
+        equals=_limit, tolerance=1e-9, for_each=_with_memory, source=_limit_source),
+    Row("eprop: ds/dtheta after t steps against 2 (1 - 2^-t)", equals=0, tolerance=1e-12,
+        value=lambda one: largest(abs(_first(one) - 2 * (1 - 0.5 ** one["step"]))),
+        at={"rule": "EProp"}, source="exact: the trace keeps the diagonal 1/2 alone"),
+    Row("uoro: share of runs, all windows, that end nearer to theta*",
+        lambda one: (_distance(one, one["theta_end"]) < _distance(one, one.setting.theta)).mean(),
+        at_least=0.9, at={"rule": "UORO"},
+        source="Tallec and Ollivier 2018: unbiased, so right on average"),
+    Row("node_perturbation: noise of ds/dtheta over sqrt(n t var s_1)", _noise_over_theory,
+        equals=1, tolerance=0.5, at={"rule": "NodePerturbation"},
+        when=lambda one: one["sensitivity"].size >= _FEW,
+        source="closed form: Gaussian s_1 times a random walk; tolerance wide: windows share "
+        "noise"),
+    Row(lambda one, rule, window, update:
+        f"{_short(rule)}, K = {window}: theta after {update} update{'s' * (update > 1)}",
+        lambda one: one["theta"].isel(draw=0), equals="expected", tolerance="slack",
+        for_each=_published, when=_is_published, reproduces=_VICOL,
+        source="protocol of the code released with Vicol et al. 2021, run in NumPy"),
+)  # fmt: skip

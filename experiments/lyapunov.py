@@ -15,52 +15,35 @@ Source:    Molgedey, Schuchhardt and Schuster, Suppressing chaos in neural netwo
            neural networks, preprint, 2026 (the spectrum at n_h = 4096).
 """
 
-import json
-
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import ActivationName, Lane, Static, Variable
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
+from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row
+from rnnjax.lazy import jax, jnp
+from rnnjax.reductions import evenly, largest
+from rnnjax.sweep import ActivationName, Traced, Variable
+from rnnjax.theory import wide_networks
 
-_PREPRINT = "Clark 2026, simulation at n_h = 4096"
-_DMFT = "mean field: ln(chi)/2 (Molgedey, Schuchhardt and Schuster 1992)"
-# gain: (dimension, entropy rate), per unit.
+# Dimension and entropy rate per unit, by gain, at n_h = 4096.
 _PUBLISHED = {
     1.5: (0.165113, 0.0027729),
     3.0: (0.287168, 0.0251060),
     5.0: (0.245943, 0.0389117),
 }
-REPRODUCES = {
-    "tanh, g = 1.5: largest": "Molgedey, Schuchhardt and Schuster 1992, largest exponent",
-    "tanh, g = 3: largest": "Molgedey, Schuchhardt and Schuster 1992, largest exponent",
-    "tanh, g = 5: largest": "Molgedey, Schuchhardt and Schuster 1992, largest exponent",
-    "tanh, g = 1.5: kaplan": "Clark 2026 (preprint), spectrum at n_h = 4096",
-    "tanh, g = 1.5: entropy": "Clark 2026 (preprint), spectrum at n_h = 4096",
-    "tanh, g = 3: kaplan": "Clark 2026 (preprint), spectrum at n_h = 4096",
-    "tanh, g = 3: entropy": "Clark 2026 (preprint), spectrum at n_h = 4096",
-    "tanh, g = 5: kaplan": "Clark 2026 (preprint), spectrum at n_h = 4096",
-    "tanh, g = 5: entropy": "Clark 2026 (preprint), spectrum at n_h = 4096",
-}
+_COLOURS = (figures.BLUE, figures.VERMILION, figures.GREEN)
 _WIDE = 500  # units from which finite-size effects stay within the tolerances
-_SMALLEST_OF_A_LIMIT = 200
+_SMALLEST = 200  # units of a limit
 _N_SPECTRA = 5
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
+class Setting(sweep.Setting):
+    """One network, and how long it is followed."""
 
-    activation: Static[ActivationName]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """Which networks, and how long they are followed."""
-
-    axes: Axes
+    activation: ActivationName = "tanh"
+    gain: PositiveFloat = Field(1.0, description="g, factor of the recurrent weights")
+    seed: Traced[int] = Field(0, description="of the weights")
     n_h: int = Field(100, ge=2, le=4096, description="units")
     n_steps: PositiveInt = Field(1000, description="steps over which exponents are taken")
     n_discarded: NonNegativeInt = Field(200, description="steps before them")
@@ -68,6 +51,7 @@ class Config(BaseConfig):
         (), description="n_h of further networks, of which only the largest exponent is measured"
     )
     n_steps_sizes: PositiveInt = Field(2000, description="steps for these")
+    axes = ("activation", "gain", "seed")
 
     @model_validator(mode="after")
     def _no_size_twice(self):
@@ -76,250 +60,203 @@ class Config(BaseConfig):
         return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """Which exponent, and the sizes of the further networks."""
-    found = {"index": np.arange(1, config.n_h + 1)}
-    return {**found, "size": np.array(config.sizes)} if config.sizes else found
+    found = {"index": np.arange(1, setting.n_h + 1)}
+    return {**found, "size": np.array(setting.sizes)} if setting.sizes else found
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     rate, silent = "nat/step", "; -inf where a direction is lost for good"
     found = {
         "largest_exponent": Variable((), "largest Lyapunov exponent", rate),
         "largest_error": Variable((), "its standard error", rate),
         "spectrum": Variable(("index",), f"Lyapunov exponents, descending{silent}", rate),
-        "kaplan_yorke_dimension": Variable((), "Kaplan-Yorke dimension"),
-        "entropy_rate": Variable((), "sum of the positive exponents", rate),
+        **sweep.named("kaplan_yorke_dimension", "entropy_rate"),
         "mean_log_det": Variable((), "mean of ln |det J_t|, the sum of all exponents", rate),
         "log_spectral_radius": Variable((), "natural log of the spectral radius of W", rate),
         "mean_square": Variable((), "mean of the squared pre-activations"),
     }
-    if config.sizes:
+    if setting.sizes:
         told = "largest Lyapunov exponent of further networks"
         found["exponent_by_size"] = Variable(("size",), told, rate)
     return found
 
 
-def _cell(n_h, **fields):
-    return rnnjax.Vanilla(1, n_h, 1, **fields)
-
-
-def draw(config, gain, seed):
-    """Draw the weights of every size; the seeds are the same at every gain."""
-    from jax import numpy as jnp
-    from jax import random
-
-    key = random.key(seed)
-    nets = [_cell(n, gain=gain).init(random.fold_in(key, n)) for n in (config.n_h, *config.sizes)]
+def shared(setting):
+    """Weights of gain 1 of every size, and ln |det W| of the first."""
+    key = jax.random.key(setting.seed)
+    nets = [
+        rnnjax.Vanilla(1, n, 1).init(jax.random.fold_in(key, n))
+        for n in (setting.n_h, *setting.sizes)
+    ]
     return nets, jnp.linalg.slogdet(nets[0].W)[1]
 
 
-def measure(config, drawn, activation):
+def measure(setting, shared):
     """Measure the whole spectrum of one network and the largest exponents of the others."""
-    from jax import numpy as jnp
-
-    nets, log_det = drawn
-    f = rnnjax.activation_named(activation)
-    params, cell = nets[0], _cell(config.n_h, activation=f)
-    batch = _kick(config.n_discarded + config.n_steps)
-    found = rnnjax.probes.lyapunov_spectrum(
-        cell, None, params, batch, n_discarded=config.n_discarded
-    )
+    nets, log_det = shared
+    params, *further = (net._replace(W=setting.gain * net.W) for net in nets)
+    cell, batch, found = _followed(setting, params, setting.n_steps)
     spectrum = found["exponents"]
     trajectory = rnnjax.unroll(cell, params, batch.x)
-    z = (trajectory.h_prev @ params.W.T)[config.n_discarded :]
+    z = (trajectory.h_prev @ params.W.T)[setting.n_discarded :]
+    log_slopes = jnp.mean(jnp.sum(cell.activation.log_slope(z), axis=1))
     measured = {
         "largest_exponent": spectrum[0],
-        "largest_error": found["standard_error"][0],
+        "largest_error": found["exponents_error"][0],
         "spectrum": spectrum,
         "kaplan_yorke_dimension": rnnjax.analysis.kaplan_yorke_dimension(spectrum),
         "entropy_rate": rnnjax.analysis.entropy_rate(spectrum),
-        "mean_log_det": log_det + jnp.mean(jnp.sum(f.log_slope(z), axis=1)),
+        "mean_log_det": log_det + setting.n_h * jnp.log(setting.gain) + log_slopes,
         "log_spectral_radius": rnnjax.matrices.log_spectral_radius(params.W),
         "mean_square": jnp.mean(z**2),
     }
-    if config.sizes:
-        further = [_largest(config, n, p, f) for n, p in zip(config.sizes, nets[1:], strict=True)]
-        measured["exponent_by_size"] = jnp.stack(further)
+    if further:
+        of_sizes = [_followed(setting, net, setting.n_steps_sizes, 1)[2] for net in further]
+        measured["exponent_by_size"] = jnp.stack([one["exponents"][0] for one in of_sizes])
     return measured
 
 
-def _kick(n_steps):
-    """Return inputs that are 0 but for the first: the network is on its own from then on."""
-    from jax import numpy as jnp
-
-    x = jnp.zeros((n_steps, 1)).at[0].set(1.0)
-    return rnnjax.Batch(x, jnp.zeros((n_steps, 1)), jnp.ones(n_steps))
-
-
-def _largest(config, n_h, params, f):
-    cell = _cell(n_h, activation=f)
-    batch = _kick(config.n_discarded + config.n_steps_sizes)
-    return rnnjax.probes.lyapunov_spectrum(
-        cell, None, params, batch, n_exponents=1, n_discarded=config.n_discarded
-    )["exponents"][0]
-
-
-def _theory(activation, gain):
-    """Return the largest exponent of an infinitely wide network; None where no theory is given."""
-    fields, exact = rnnjax.theory.mean_field, rnnjax.theory.mean_field_exact
-    if activation == "tanh":
-        return fields.largest_exponent(np.tanh, fields.tanh_log_slope, gain, 0.0)
-    return exact.erf_largest_exponent(gain, 0.0) if activation == "erf" else None
+def _followed(setting, params, n_steps, n_exponents=None):
+    """Return a cell, its inputs and its exponents; only the first input is not 0."""
+    cell = rnnjax.Vanilla(
+        1, len(params.W), 1, activation=rnnjax.activation_named(setting.activation)
+    )
+    x = jnp.zeros((setting.n_discarded + n_steps, 1)).at[0].set(1.0)
+    batch = rnnjax.Batch(x, jnp.zeros_like(x), jnp.ones(len(x)))
+    options = {"n_exponents": n_exponents, "n_discarded": setting.n_discarded}
+    return cell, batch, rnnjax.probes.lyapunov_spectrum(cell, None, params, batch, **options)
 
 
 def figure(cube):
     """The largest exponent, spectra, dimension and entropy rate over the gain."""
-    from matplotlib.figure import Figure
-
     cube = cube.sortby("gain")
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 4.6))
-    panels = drawn.subplots(2, 2)
-    _draw_largest(panels[0, 0], cube)
-    _draw_spectra(panels[0, 1], cube)
-    told = ("Kaplan-Yorke dimension / $n_h$", "entropy rate / $n_h$ (nat/step)")
-    for ax, name, label, i in zip(
-        panels[1], ("kaplan_yorke_dimension", "entropy_rate"), told, (0, 1), strict=True
-    ):
-        _draw_per_unit(ax, cube, name, label, [pair[i] for pair in _PUBLISHED.values()])
-    rnnjax.figures.letter_panels(panels.flat)
+    frame = figures.Frame(2, 2, height=4.6)
+    a, b, c, d = frame.panels
+    _draw_largest(a, cube)
+    _draw_spectra(b, cube)
+    _draw_per_unit(c, cube, "kaplan_yorke_dimension", 0, "Kaplan-Yorke dimension / $n_h$")
+    _draw_per_unit(d, cube, "entropy_rate", 1, "entropy rate / $n_h$ (nat/step)")
+    return frame.finished()
+
+
+def _draw_over_gain(panel, values, **axes):
+    """Draw a curve for each activation, with a band of all networks."""
+    names = map(str, values["activation"].values)
+    looks = {
+        name: figures.Look(name, colour, "o", size=3)
+        for name, colour in zip(names, _COLOURS, strict=False)
+    }
+    drawn = figures.curves(
+        panel, values, over="gain", each="activation", band="seed", edges="extremes", looks=looks,
+        xlabel="gain $g$", **axes,
+    )  # fmt: skip
+    panel.margins(x=0.03)
     return drawn
 
 
-def _activations(cube):
-    return [str(name) for name in cube["activation"].values]
+def _draw_largest(panel, cube):
+    drawn = _draw_over_gain(
+        panel, cube["largest_exponent"], level=0, ylabel=r"largest exponent $\lambda_1$ (nat/step)"
+    )
+    gain, known = cube["gain"].values, np.isin(cube["activation"], wide_networks.ACTIVATIONS)
+    fine = np.linspace(max(gain.min() - 0.05, 1.001), gain.max() + 0.05, 60)
+    theory = figures.Look("mean field", figures.THEORY, dashes="--")
+    for name in cube["activation"].values[known]:
+        exponents = [wide_networks.largest_exponent(str(name), g) for g in fine]
+        panel.plot(fine, exponents, **theory.line(linewidth=0.9, zorder=3))
+    panel.legend(handles=[*drawn, theory.handle(linewidth=0.9)], loc="upper left")
 
 
-def _colours(cube):
-    return dict(zip(_activations(cube), ("#0072B2", "#D55E00", "#009E73"), strict=False))
-
-
-def _draw_largest(ax, cube):
-    gain = cube["gain"].values
-    for name, colour in _colours(cube).items():
-        values = cube["largest_exponent"].sel(activation=name).transpose("seed", "gain").values
-        ax.plot(gain, np.median(values, axis=0), color=colour, marker="o", markersize=3, label=name)
-        ax.fill_between(gain, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
-        fine = np.linspace(max(gain.min() - 0.05, 1.001), gain.max() + 0.05, 60)
-        theory = [_theory(name, g) for g in fine]
-        if theory[0] is not None:
-            ax.plot(fine, theory, color="#404040", linestyle="--", linewidth=0.9, zorder=3)
-    ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
-    ax.margins(x=0.03)
-    ax.set(xlabel="gain $g$", ylabel=r"largest exponent $\lambda_1$ (nat/step)")
-    ax.plot([], [], color="#404040", linestyle="--", linewidth=0.9, label="mean field")
-    ax.legend(loc="upper left")
-
-
-def _draw_spectra(ax, cube):
+def _draw_spectra(panel, cube):
     """Draw exponents over their rank, the median over seeds, of the first activation."""
-    name, n_h = _activations(cube)[0], cube.sizes["index"]
-    gains = cube["gain"].values
-    chosen = gains[np.unique(np.linspace(0, len(gains) - 1, _N_SPECTRA).round().astype(int))]
-    rank = (cube["index"].values - 0.5) / n_h
-    for gain, colour in zip(chosen, rnnjax.figures.ordered_colours(len(chosen)), strict=True):
-        spectrum = cube["spectrum"].sel(activation=name, gain=gain).median("seed").values
-        ax.plot(rank, np.where(np.isfinite(spectrum), spectrum, np.nan), color=colour,
-                label=f"$g$ = {gain:.3g}")  # fmt: skip
-    ax.axhline(0, color="#b0b0b0", linewidth=0.5, zorder=0)
-    ax.set(xlabel=r"rank $i / n_h$", ylabel=r"exponent $\lambda_i$ (nat/step)", title=name)
-    ax.legend(loc="lower left")
+    one, n_h = evenly(cube.isel(activation=0), "gain", _N_SPECTRA), cube.sizes["index"]
+    spectrum = one["spectrum"].median("seed").assign_coords(rank=(cube["index"] - 0.5) / n_h)
+    figures.curves(
+        panel, spectrum, over="rank", each="gain", label="$g$ = {:.3g}", level=0,
+        xlabel=r"rank $i / n_h$", ylabel=r"exponent $\lambda_i$ (nat/step)",
+        title=str(one["activation"].item()),
+    )  # fmt: skip
+    panel.legend(loc="lower left")
 
 
-def _draw_per_unit(ax, cube, variable, label, published):
-    gain, n_h = cube["gain"].values, cube.sizes["index"]
-    for name, colour in _colours(cube).items():
-        values = cube[variable].sel(activation=name).transpose("seed", "gain").values / n_h
-        ax.plot(gain, np.median(values, axis=0), color=colour, marker="o", markersize=3, label=name)
-        ax.fill_between(gain, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
-    if "tanh" in _activations(cube):
-        style = {"linestyle": "none", "marker": "x", "color": "black", "zorder": 4}
-        shown = [pair for pair in zip(_PUBLISHED, published, strict=True)
-                 if gain.min() <= pair[0] <= gain.max()]  # fmt: skip
-        ax.plot(*np.reshape(shown, (-1, 2)).T, label="tanh, $n_h$ = 4096", **style)
-    ax.margins(x=0.03)
-    ax.set(xlabel="gain $g$", ylabel=label, ylim=(0, None))
-    ax.legend(loc="best")
-
-
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    found = [_sum_rule(cube), *_below_one(cube, config), *_finite_where_slopes_vanish(cube)]
-    for gain, values in _PUBLISHED.items():
-        if "tanh" in _activations(cube) and gain in cube["gain"].values:
-            one = cube.sel(activation="tanh", gain=gain)
-            found += _against_theory(one, gain)
-            found += _against_published(one, gain, values, config["n_h"])
-    return found
+def _draw_per_unit(panel, cube, variable, place, label):
+    _draw_over_gain(panel, cube[variable] / cube.sizes["index"], ylabel=label)
+    gain = cube["gain"]
+    if "tanh" in cube["activation"].values:
+        shown = {g: row[place] for g, row in _PUBLISHED.items() if gain.min() <= g <= gain.max()}
+        look = figures.Look("tanh, $n_h$ = 4096", figures.BLACK, "x")
+        panel.plot([*shown], [*shown.values()], **look.dots(label=look.label, zorder=4))
+    panel.set_ylim(0, None)
+    panel.legend(loc="best")
 
 
 def _sum_rule(cube):
-    """Return the claim that all exponents add up to the mean of ln |det J_t|."""
-    total, expected = cube["spectrum"].sum("index").values, cube["mean_log_det"].values
-    known = np.isfinite(expected)
-    worst = np.max(np.abs(total - expected)[known] / cube.sizes["index"], initial=0.0)
-    source = "exact: |det J| is the product of |R_ii|; tolerance: float32"
-    name = "sum of the exponents minus mean ln |det J_t|, per unit, worst"
-    return rnnjax.Claim(name, worst, 0.0, 1e-4, source)
+    """Return how far all exponents are from adding up to the mean of ln |det J_t|, a unit."""
+    gap = abs(cube["spectrum"].sum("index") - cube["mean_log_det"]) / cube.sizes["index"]
+    known = np.isfinite(cube["mean_log_det"])
+    return largest(gap, known) if known.any() else 0.0
 
 
-def _below_one(cube, config):
-    """Return the claim that a network at rest grows as the spectral radius of W says."""
-    resting = [name for name in _activations(cube) if name in ("tanh", "erf", "hard_tanh")]
-    low = [g for g in cube["gain"].values if g <= 0.8]
-    if not resting or not low:
-        return []
-    some = cube.sel(activation=resting, gain=low)
-    gap = np.abs(some["largest_exponent"] - some["log_spectral_radius"])
+def _mean_by_size(one):
+    return one["exponent_by_size"].mean("seed").isel(size=one["size"].argsort())
+
+
+def _has_sizes(one):
+    return "exponent_by_size" in one
+
+
+def _extrapolated(one):
+    by_size = _mean_by_size(one)
+    return np.polyfit(1 / by_size["size"].values, by_size.values, 1)[1]
+
+
+def _per_unit(name, place, share):
+    """Return the row on a variable per unit; just above g = 1 some networks come near a cycle."""
+    return Row(
+        f"tanh, g = {{gain:g}}: {name.replace('_', ' ')} / n_h",
+        lambda one: one[name].median("seed") / one.setting.n_h,
+        equals=lambda one, gain: _PUBLISHED[gain][place],
+        tolerance=lambda one, gain: share * _PUBLISHED[gain][place],
+        when=lambda one: one.setting.n_h >= _WIDE,
+        source=f"Clark 2026, simulation at n_h = 4096; tolerance {share:.0%}",
+        reproduces="Clark 2026 (preprint), spectrum at n_h = 4096",
+    )
+
+
+def _mean_field(one, gain):
+    return wide_networks.largest_exponent("tanh", gain)
+
+
+_RESTING, _SMOOTH = ("tanh", "erf", "hard_tanh"), ("tanh", "erf", "sigmoid")
+_DMFT = "mean field: ln(chi)/2 (Molgedey, Schuchhardt and Schuster 1992)"
+CLAIMS = (
+    Row("sum of the exponents minus mean ln |det J_t|, per unit, worst", _sum_rule, equals=0,
+        tolerance=1e-4, source="exact: |det J| is the product of |R_ii|; tolerance: float32"),
     # A complex pair turns the direction: what is left after T steps is bounded over T.
-    tolerance = 5 / config["n_steps"]
-    name = "g <= 0.8: largest exponent minus ln rho(W), worst"
-    source = "exact at the fixed point h = 0; tolerance: 5 nat over all steps"
-    return [rnnjax.Claim(name, float(gap.max()), 0.0, tolerance, source)]
-
-
-def _finite_where_slopes_vanish(cube):
-    """Return the claim that no exponent of a smooth activation is lost to underflow."""
-    smooth = [name for name in _activations(cube) if name in ("tanh", "erf", "sigmoid")]
-    if not smooth:
-        return []
-    share = np.mean(np.isfinite(cube["spectrum"].sel(activation=smooth).values))
-    source = "exact: W is invertible and no slope is 0"
-    return [rnnjax.Claim("smooth activations: share of finite exponents", share, 1.0, 0.0, source)]
-
-
-def _against_theory(one, gain):
-    expected = _theory("tanh", gain)
-    found = []
-    if "exponent_by_size" in one:
-        by_size = one["exponent_by_size"].mean("seed")
-        largest = by_size.isel(size=int(np.argmax(one["size"].values)))
-        if int(largest["size"]) >= 1000:
-            name = f"tanh, g = {gain:g}: largest exponent at n_h = {int(largest['size'])}"
-            told = f"{_DMFT}; tolerance: finite n_h"
-            found.append(rnnjax.Claim(name, float(largest), expected, 0.01, told))
-        if one.sizes["size"] >= 3 and one["size"].min() >= _SMALLEST_OF_A_LIMIT:
-            _rate, limit = np.polyfit(1 / one["size"].values, by_size.values, 1)
-            name = f"tanh, g = {gain:g}: largest exponent, extrapolated to n_h = oo"
-            told = f"{_DMFT}; linear in 1/n_h"
-            found.append(rnnjax.Claim(name, limit, expected, 0.005, told))
-    return found
-
-
-def _against_published(one, gain, values, n_h):
-    if n_h < _WIDE:
-        return []
-    # The median of networks, because just above g = 1 some of them come close to a cycle.
-    pairs = zip(("kaplan_yorke_dimension", "entropy_rate"), values, (0.05, 0.08), strict=True)
-    return [
-        rnnjax.Claim(
-            f"tanh, g = {gain:g}: {variable.replace('_', ' ')} / n_h",
-            float(one[variable].median("seed")) / n_h,
-            value,
-            share * value,
-            f"{_PREPRINT}; tolerance {share:.0%}",
-        )
-        for variable, value, share in pairs
-    ]
+    Row("g <= 0.8: largest exponent minus ln rho(W), worst",
+        lambda one: largest(abs(one["largest_exponent"] - one["log_spectral_radius"])),
+        at={"activation": _RESTING, "gain": lambda gain: gain <= 0.8}, equals=0,
+        tolerance=lambda one: 5 / one.setting.n_steps,
+        source="exact at the fixed point h = 0; tolerance: 5 nat over all steps"),
+    Row("smooth activations: share of finite exponents",
+        lambda one: np.isfinite(one["spectrum"]).mean(), at={"activation": _SMOOTH}, equals=1,
+        source="exact: W is invertible and no slope is 0"),
+    Group((
+        Group((
+            Row(lambda one, gain:
+                    f"tanh, g = {gain:g}: largest exponent at n_h = {int(one['size'].max())}",
+                lambda one: _mean_by_size(one).isel(size=-1), tolerance=0.01,
+                when=lambda one: one["size"].max() >= 1000, equals=_mean_field,
+                source=f"{_DMFT}; tolerance: finite n_h"),
+            Row("tanh, g = {gain:g}: largest exponent, extrapolated to n_h = oo", _extrapolated,
+                when=lambda one: one.sizes["size"] >= 3 and one["size"].min() >= _SMALLEST,
+                equals=_mean_field, tolerance=0.005, source=f"{_DMFT}; linear in 1/n_h"),
+        ), when=_has_sizes,
+           reproduces="Molgedey, Schuchhardt and Schuster 1992, largest exponent"),
+        _per_unit("kaplan_yorke_dimension", 0, 0.05),
+        _per_unit("entropy_rate", 1, 0.08),
+    ), at={"activation": "tanh"}, for_each={"gain": tuple(_PUBLISHED)}),
+)  # fmt: skip

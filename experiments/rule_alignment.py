@@ -17,62 +17,56 @@ Source:    Marschall, Cho and Savin, A unified framework of online learning algo
            rules measured passively on one trajectory; no table of values was published).
 """
 
-import json
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 import rnnjax
-from rnnjax.sweep import ActivationName, Lane, NameOf, Static, Variable
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
+from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row, swept
+from rnnjax.figures import Look
+from rnnjax.lazy import jax, jnp, matplotlib, optax
+from rnnjax.reductions import largest
+from rnnjax.sweep import ActivationName, Named, Traced, Variable
 
 COMPILE = "quickly"  # dozens of programs, each of which runs for seconds
 
-_WORDS = {
-    "bptt": "BPTT",
-    "rtrl": "RTRL",
-    "snap2": "SnAp-2",
-    "bptt_10": "BPTT, window 10",
-    "bptt_3": "BPTT, window 3",
-    "bptt_1": "BPTT, window 1",
-    "truncated_10": "truncated, blocks of 10",
-    "snap1": "SnAp-1",
-    "eprop": "e-prop",
-    "rflo": "RFLO",
-    "eprop_random": "e-prop, random feedback",
-    "rflo_random": "RFLO, random feedback",
-    "trace": "trace, decay 0.5",
-    "kernl": "KeRNL",
-    "dni": "DNI",
-    "uoro": "UORO",
-    "kf_rtrl": "KF-RTRL",
-    "reverse_kf": "reverse KF-RTRL",
-    "node": "node perturbation",
-    "forward_errors": "forward errors",
-    "ratio": "eligibility ratio",
-    "forward_delta_x": "delta-x, forward",
-    "slopeless": "delta-x, behind the slope",
+_LOOKS = {
+    "BPTT": Look("BPTT", ""),
+    "RTRL": Look("RTRL", "#000000"),
+    "SnAp(n=2)": Look("SnAp-2", ""),
+    "BPTT(window=10)": Look("BPTT, window 10", "#2f9e77"),
+    "BPTT(window=3)": Look("BPTT, window 3", "#2f9e77", dashes="--"),
+    "BPTT(window=1)": Look("BPTT, window 1", "#2f9e77", dashes=":"),
+    "TruncatedBPTT(window=10, carries=False)": Look("truncated, blocks of 10", ""),
+    "SnAp": Look("SnAp-1", "#23408f"),
+    "EProp(autapse=False)": Look("e-prop", ""),
+    "RFLO": Look("RFLO", "#3b7dd8"),
+    "EProp(autapse=False, feedback=random)": Look("e-prop, random feedback", ""),
+    "RFLO(feedback=random)": Look("RFLO, random feedback", "#3b7dd8", dashes=":"),
+    "EligibilityTrace(decay=0.5)": Look("trace, decay 0.5", ""),
+    "KeRNL": Look("KeRNL", "#e08a1e"),
+    "DNI": Look("DNI", "#c2478f"),
+    "UORO": Look("UORO", "#e86a4c"),
+    "KFRTRL": Look("KF-RTRL", "#e86a4c", dashes="--"),
+    "ReverseKFRTRL": Look("reverse KF-RTRL", ""),
+    "NodePerturbation": Look("node perturbation", "#808080"),
+    "ForwardErrors": Look("forward errors", ""),
+    "EligibilityRatio(multiplier=safeguarded)": Look("eligibility ratio", ""),
+    "ForwardDeltaX": Look("delta-x, forward", ""),
+    "SlopelessDeltaX": Look("delta-x, behind the slope", ""),
 }
-RULES = tuple(_WORDS)
-_UNBIASED = ("uoro", "kf_rtrl", "reverse_kf")
-_EXACT = "bptt"
+"""By rule; those with a colour have a curve over the gain."""
 
 
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
-
-    activation: Static[ActivationName]
-    rule: Static[Annotated[str, NameOf(lambda: RULES)]]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
+class Setting(sweep.Setting):
     """What is compared, on which network."""
 
-    axes: Axes
+    activation: ActivationName = "tanh"
+    rule: Annotated[str, Named("rules", words=("random", "safeguarded"))] = "RTRL"
+    gain: PositiveFloat = 1.0
+    seed: Traced[int] = 0
     n_h: PositiveInt = Field(12, description="units")
     leak: float = Field(0.7, gt=0, le=1, description="a in h' = (1 - a) h + a f(...)")
     bias: NonNegativeFloat = Field(0.1, description="standard deviation of b at the start")
@@ -87,36 +81,28 @@ class Config(BaseConfig):
     n_updates: PositiveInt = Field(600, description="updates, a multiple of every")
     every: PositiveInt = Field(300, description="updates between two comparisons")
     batch_size: PositiveInt = Field(8, description="sequences in an update")
-    rate: PositiveFloat = Field(0.003, description="learning rate of Adam")
+    learning_rate: PositiveFloat = Field(0.003, description="of Adam")
+    axes = ("activation", "rule", "gain", "seed")
 
 
-def coordinates(config):
+def coordinates(setting):
     """The updates before which rules are compared, windows by their first lag, and the weights."""
     return {
-        "update": np.arange(0, config.n_updates, config.every),
-        "first_lag": np.array(config.edges[:-1]),
-        "weight": np.arange(config.n_h * (config.n_h + 3)),
+        "update": np.arange(0, setting.n_updates, setting.every),
+        "first_lag": np.array(setting.edges[:-1]),
+        "weight": np.arange(setting.n_h * (setting.n_h + 3)),
     }
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
-    at, by_lag, whole = ("update",), ("update", "first_lag"), "by the recurrent weights"
+    at, by_lag, whole = ("update",), ("update", "first_lag"), "gradient by W, U and b"
     return {
-        "direction": Variable(
-            ("update", "weight"), f"the gradient {whole} W, U, b, mean over draws, as a unit vector"
-        ),
-        "cosine": Variable(at, "cosine with the exact gradient, of the mean over draws"),
-        "mean_cosine": Variable(at, "cosine with the exact gradient, mean over single draws"),
-        "sign_agreement": Variable(at, "share of recurrent weights on whose sign both agree"),
+        **sweep.named("cosine", "mean_cosine", "sign_agreement", "reason", before=at),
+        **sweep.named("log_gradient_norm", "log_bias", "log_spread", before=at),
+        "direction": Variable((*at, "weight"), f"{whole}, mean over draws, as a unit vector"),
         "cosine_of_W": Variable(at, "cosine with the exact gradient, W alone"),
-        "reason": Variable(
-            at, "why a cosine is undefined: 0 it is not, 1 silent network, 2 zero, 3 not finite"
-        ),
-        "log_norm": Variable(at, f"ln of the norm of the gradient {whole}"),
         "log_ratio": Variable(at, "ln of that norm over the exact one's"),
-        "log_bias": Variable(at, "ln |mean over draws - exact gradient|"),
-        "log_spread": Variable(at, "ln of the standard deviation over draws"),
         "cosine_by_lag": Variable(by_lag, "cosine with the exact gradient by lag of use"),
         "log_norm_by_lag": Variable(by_lag, "ln of the norm of the gradient by lag of use"),
         "silent": Variable(at, "whether no unit moves along the sequence"),
@@ -124,137 +110,83 @@ def variables(config):
     }
 
 
-def _rule(name, feedback):
-    """The rule of this name."""
-    rules = rnnjax.rules
-    return {
-        "bptt": lambda: rules.BPTT(),
-        "rtrl": lambda: rules.RTRL(),
-        "snap2": lambda: rules.SnAp(2),
-        "bptt_10": lambda: rules.BPTT(window=10),
-        "bptt_3": lambda: rules.BPTT(window=3),
-        "bptt_1": lambda: rules.BPTT(window=1),
-        "truncated_10": lambda: rules.TruncatedBPTT(10, carries=False),
-        "snap1": lambda: rules.SnAp(1),
-        "eprop": lambda: rules.EProp(autapse=False),
-        "rflo": lambda: rules.RFLO(),
-        "eprop_random": lambda: rules.EProp(autapse=False, feedback=feedback),
-        "rflo_random": lambda: rules.RFLO(feedback),
-        "trace": lambda: rules.EligibilityTrace(0.5),
-        "kernl": lambda: rules.KeRNL(),
-        "dni": lambda: rules.DNI(),
-        "uoro": lambda: rules.UORO(),
-        "kf_rtrl": lambda: rules.KFRTRL(),
-        "reverse_kf": lambda: rules.ReverseKFRTRL(),
-        "node": lambda: rules.NodePerturbation(),
-        "forward_errors": lambda: rules.ForwardErrors(),
-        "ratio": lambda: rnnjax.decks.EligibilityRatio(
-            rules.BPTT(), rnnjax.decks.ratios.Safeguarded()
-        ),
-        "forward_delta_x": lambda: rnnjax.decks.ForwardDeltaX(),
-        "slopeless": lambda: rnnjax.decks.SlopelessDeltaX(),
-    }[name]()
-
-
-def _network(config, activation, gain):
+def _network(setting):
+    activation = rnnjax.activation_named(setting.activation)
     cell = rnnjax.Vanilla(
-        2,
-        config.n_h,
-        2,
-        activation=rnnjax.activation_named(activation),
-        gain=gain,
-        leak=config.leak,
-        bias_gain=config.bias,
+        2, setting.n_h, 2, activation, gain=setting.gain, leak=setting.leak, bias_gain=setting.bias
     )
-    return cell, rnnjax.tasks.AddTask(config.lag_1, config.lag_2, config.length)
+    return cell, rnnjax.tasks.AddTask(setting.lag_1, setting.lag_2, setting.length)
 
 
-def draw(config, gain, seed, activation):
+def shared(setting):
     """Train one network exactly; give weights and exact gradients before some of the updates."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-    from jax import random
-
-    cell, task = _network(config, activation, gain)
-    key_train, key_feedback, key_batch, key_rule = random.split(random.key(seed), 4)
+    cell, task = _network(setting)
+    key_train, key_feedback, key_batch, key_rule = jax.random.split(jax.random.key(setting.seed), 4)
     training = rnnjax.fit(
-        cell,
-        task,
-        rnnjax.BPTT(),
-        rnnjax.updates.clip_by_norm(1.0, optax.adam(config.rate)),
-        key_train,
-        n_updates=config.n_updates,
-        batch_size=config.batch_size,
-        every=config.every,
+        cell, task, rnnjax.BPTT(),
+        rnnjax.updates.clip_by_norm(1.0, optax.adam(setting.learning_rate)), key_train,
+        n_updates=setting.n_updates, batch_size=setting.batch_size, every=setting.every,
         probe=lambda cell, loss, params, batch: {"params": params},
-    )
-    n_due = config.length - max(config.lag_1, config.lag_2)
+    )  # fmt: skip
+    n_due = setting.length - max(setting.lag_1, setting.lag_2)
     batch, params = task.sample(key_batch), training.probes["params"]
+    exact = jax.vmap(lambda p: _gradients(setting, rnnjax.BPTT(), p, batch, ()))(params)
     return {
-        "gain": gain,
         "params": params,
-        "exact": jax.vmap(lambda p: _gradients(config, rnnjax.BPTT(), cell, task, p, batch, ()))(
-            params
-        ),
+        "exact": exact,
         "batch": batch,
         "feedback": rnnjax.rules.random_feedback(key_feedback, cell, training.params),
         "key": key_rule,
-        "loss": jnp.mean(training.loss.reshape(-1, config.every), axis=1) / n_due,
+        "loss": jnp.mean(training.loss.reshape(-1, setting.every), axis=1) / n_due,
     }
 
 
-def _gradients(config, rule, cell, task, params, batch, state):
+def _gradients(setting, rule, params, batch, state):
     """The gradient of a rule as a whole, draw by draw, and by lag."""
-    rules = rnnjax.rules
+    cell, task = _network(setting)
     at = (rule, cell, task.loss, params, batch, state)
-    whole = rules.recurrent_gradient(*at, n_draws=config.n_draws)
-    return whole, rules.gradient_by_lag(*at, config.edges)
+    whole = rnnjax.rules.recurrent_gradient(*at, n_draws=setting.n_draws)
+    return whole, rnnjax.rules.gradient_by_lag(*at, setting.edges)
 
 
-def measure(config, drawn, activation, rule):
+def measure(setting, shared):
     """Compare one rule with exact backpropagation on the way of the training."""
-    import jax
-
-    cell, task = _network(config, activation, drawn["gain"])
-    compared = _rule(rule, drawn["feedback"])
+    cell, _ = _network(setting)
+    words = {"random": shared["feedback"], "safeguarded": rnnjax.decks.ratios.Safeguarded()}
+    rule = rnnjax.rules.named(setting.rule, words)
 
     def at_update(at):
         params, exact = at
-        state = _taught(config, compared, cell, task, params, drawn["key"])
-        own = _gradients(config, compared, cell, task, params, drawn["batch"], state)
-        silent = rnnjax.probes.is_silent(cell, None, params, drawn["batch"])["is_silent"]
-        return _compare(own, exact, silent, config.n_h**2)
+        state = _taught(setting, rule, params, shared["key"])
+        own = _gradients(setting, rule, params, shared["batch"], state)
+        silent = rnnjax.probes.is_silent(cell, None, params, shared["batch"])["is_silent"]
+        return _compare(own, exact, silent, setting.n_h**2)
 
-    seen = jax.lax.map(at_update, (drawn["params"], drawn["exact"]))
-    return {**seen, "loss": drawn["loss"]}
+    seen = jax.lax.map(at_update, (shared["params"], shared["exact"]))
+    return {**seen, "loss": shared["loss"]}
 
 
 def _compare(own, exact, silent, n_W):
     """What one rule's gradient says beside the exact one."""
-    import jax
-    from jax import numpy as jnp
-
-    scaled, versus = rnnjax.scaled, rnnjax.analysis.versus
+    scaled, analysis = rnnjax.scaled, rnnjax.analysis
     (draws, lags), (exact_draws, exact_lags) = own, exact
-    whole = versus(draws, exact_draws)
+    whole, norm = analysis.versus(draws, exact_draws), scaled.log_norm
     of_W = [scaled.renormalise(d.replace(value=d.value[:, :n_W])) for d in (draws, exact_draws)]
     return {
         **whole,
-        "direction": _direction(draws, whole["log_norm"]),
-        "cosine_of_W": versus(*of_W)["cosine"],
-        "reason": jnp.where(silent, rnnjax.analysis.alignment.SILENT, whole["reason"]),
-        "log_ratio": whole["log_norm"] - versus(exact_draws, exact_draws)["log_norm"],
+        "direction": analysis.direction(draws),
+        "cosine_of_W": analysis.versus(*of_W)["cosine"],
+        "reason": jnp.where(silent, analysis.alignment.SILENT, whole["reason"]),
+        "log_ratio": whole["log_gradient_norm"] - norm(analysis.mean_of(exact_draws)),
         "cosine_by_lag": jax.vmap(scaled.cosine)(lags, exact_lags),
-        "log_norm_by_lag": jax.vmap(scaled.log_norm)(lags),
+        "log_norm_by_lag": jax.vmap(norm)(lags),
         "silent": silent,
     }
 
 
-def _taught(config, rule, cell, task, params, key):
+def _taught(setting, rule, params, key):
     """The rule's state once it has learned what it can about the network, which stands still."""
-    import jax
-
+    cell, task = _network(setting)
     state = rule.init(cell, params, task.sample(key), key)
     if not isinstance(rule, (rnnjax.rules.KeRNL, rnnjax.rules.DNI)):
         return state
@@ -262,222 +194,129 @@ def _taught(config, rule, cell, task, params, key):
     def one(state, key):
         return rule(cell, task.loss, params, task.sample(key), state).state, None
 
-    return jax.lax.scan(one, state, jax.random.split(key, config.n_taught))[0]
-
-
-def _direction(draws, log_norm):
-    """The mean of some draws as a unit vector, NaN where it is 0."""
-    from jax import numpy as jnp
-
-    scaled = rnnjax.scaled
-    unit = scaled.times_exp(rnnjax.analysis.mean_of(draws), -log_norm)
-    return jnp.where(jnp.isfinite(log_norm), scaled.plain(unit), jnp.nan)
-
-
-def _shown(cube):
-    """The sheet of the cube that the matrices show: last comparison, tanh, first gain above 1."""
-    activation = "tanh" if "tanh" in cube["activation"].values else cube["activation"].values[0]
-    gains = cube["gain"].values
-    gain = gains[gains > 1].min() if (gains > 1).any() else gains[-1]
-    return cube.sel(activation=activation, gain=gain).isel(update=-1), activation, float(gain)
-
-
-def _median(values, over=("seed",)):
-    """Median of what is defined, NaN where nothing is; a numpy array."""
-    return values.median(over, skipna=True).values
-
-
-def figure(cube):
-    """The alignment matrix, alignment by lag, and alignment against gain."""
-    from matplotlib.figure import Figure
-
-    figures = rnnjax.figures
-    n_rule, n_activation = cube.sizes["rule"], cube.sizes["activation"]
-    height = 1.3 + 0.155 * n_rule
-    drawn = Figure(figsize=(figures.PAGE_WIDTH, height + 2.6))
-    upper, lower = drawn.subfigures(2, 1, height_ratios=(height, 2.6))
-    matrix, lags = upper.subplots(1, 2, width_ratios=(n_rule, 0.55 * n_rule))
-    panels = np.atleast_1d(lower.subplots(1, n_activation, sharey=True))
-    sheet, activation, gain = _shown(cube)
-    _draw_matrix(matrix, sheet, f"{activation}, gain {gain:.3g}")
-    image = _draw_lags(lags, sheet)
-    upper.colorbar(image, ax=lags, label="cosine", shrink=0.9)
-    for ax, name in zip(panels, cube["activation"].values, strict=True):
-        _draw_gains(ax, cube.sel(activation=name).isel(update=-1), str(name))
-    panels[0].set_ylabel("cosine with exact gradient")
-    handles, labels = panels[0].get_legend_handles_labels()
-    lower.legend(handles, labels, loc="outside right center", fontsize=6.5)
-    figures.letter_panels([matrix, lags, *panels])
-    return drawn
+    return jax.lax.scan(one, state, jax.random.split(key, setting.n_taught))[0]
 
 
 def pairwise(cube):
     """The cosine of the gradients of every pair of rules, dims rule and other."""
     direction = cube["direction"]
-    other = direction.rename(rule="other")
     # NaN, not 0, where one of them is undefined: the sum must not skip it.
-    return (direction * other).sum("weight", skipna=False)
+    return (direction * direction.rename(rule="other")).sum("weight", skipna=False)
 
 
-def _draw_matrix(ax, sheet, told):
-    names = [str(name) for name in sheet["rule"].values]
-    _shade(ax, _median(pairwise(sheet).transpose("rule", "other", "seed")))
-    ax.set_xticks(range(len(names)), [_WORDS[name] for name in names], rotation=90)
-    ax.set_yticks(range(len(names)), [_WORDS[name] for name in names])
-    ax.tick_params(length=0, labelsize=6)
-    ax.set_title(f"cosine of every pair of gradients\n{told}, means over draws", fontsize=7.5)
+def figure(cube):
+    """The alignment matrix, alignment by lag, and alignment against gain."""
+    n_rule, last = cube.sizes["rule"], cube.isel(update=-1)
+    height = 1.3 + 0.155 * n_rule
+    drawn = matplotlib.figure.Figure(figsize=(figures.PAGE_WIDTH, height + 2.6))
+    upper, lower = drawn.subfigures(2, 1, height_ratios=(height, 2.6))
+    matrix, lags = upper.subplots(1, 2, width_ratios=(n_rule, 0.55 * n_rule))
+    panels = lower.subplots(1, cube.sizes["activation"], sharey=True, squeeze=False)[0]
+    upper.colorbar(_draw_matrices(matrix, lags, last), ax=lags, label="cosine", shrink=0.9)
+    curves = figures.curves(
+        panels, last["mean_cosine"].median("seed"), over="gain", each="rule", panels="activation",
+        looks={rule: look for rule, look in _LOOKS.items() if look.colour}, level=0,
+        line={"linewidth": 1.1}, xscale="log", xlabel="gain $g$", ylim=(-0.15, 1.05),
+        ylabel="cosine with exact gradient",
+    )  # fmt: skip
+    for panel in panels:
+        gains = cube["gain"].values
+        figures.ticks(panel, "x", gains, [f"{g:.2g}" for g in gains])
+    lower.legend(handles=curves, loc="outside right center", fontsize=6.5)
+    figures.letter_panels([matrix, lags, *panels])
+    return drawn
 
 
-def _draw_lags(ax, sheet):
-    values = _median(sheet["cosine_by_lag"].transpose("rule", "first_lag", "seed"))
-    image = _shade(ax, values)
-    lags = sheet["first_lag"].values
-    ends = [*lags[1:], None]
-    told = [
-        f"{a}" if b == a + 1 else (f"{a}-{b - 1}" if b else f"{a} on")
-        for a, b in zip(lags, ends, strict=True)
-    ]
-    ax.set_xticks(range(len(lags)), told, rotation=90)
-    ax.set_yticks([])
-    ax.tick_params(length=0, labelsize=6)
-    ax.set_xlabel("lag of use (steps)")
-    ax.set_title("with the exact gradient, by lag\nhatched: no gradient at all", fontsize=7.5)
+def _draw_matrices(matrix, lags, last):
+    """Show tanh at the first gain above 1, as medians over seeds of what is defined."""
+    activation = "tanh" if "tanh" in last["activation"] else last["activation"].values[0]
+    above = last["gain"].values[last["gain"].values > 1]
+    gain = above.min() if above.size else last["gain"].values[-1]
+    sheet = last.sel(activation=activation, gain=gain)
+    words = {rule: look.label for rule, look in _LOOKS.items()}
+    figures.matrix(
+        matrix, pairwise(sheet).median("seed"), rows="rule", columns="other", row_words=words,
+        column_words=words,
+    )  # fmt: skip
+    title = f"cosine of every pair of gradients\n{activation}, gain {gain:.3g}, means over draws"
+    matrix.set_title(title, fontsize=7.5)
+    first = sheet["first_lag"].values
+    ends = [*first[1:], None]
+    spans = {
+        a: f"{a}" if b == a + 1 else f"{a}-{b - 1}" if b else f"{a} on"
+        for a, b in zip(first, ends, strict=True)
+    }
+    image = figures.matrix(
+        lags, sheet["cosine_by_lag"].median("seed"), rows="rule", columns="first_lag",
+        row_words={}, column_words=spans, xlabel="lag of use (steps)",
+    )  # fmt: skip
+    lags.set_title("with the exact gradient, by lag\nhatched: no gradient at all", fontsize=7.5)
+    for panel in (matrix, lags):
+        panel.tick_params(axis="x", rotation=90)
+        panel.tick_params(labelsize=6)
     return image
 
 
-def _shade(ax, values):
-    """Cosines as cells from -1 (orange) over white to 1 (blue); hatched where undefined."""
-    ax.set_facecolor("#ececec")
-    ax.patch.set_hatch("//////")
-    ax.patch.set_edgecolor("#8a8a8a")
-    ax.grid(visible=False)
-    return ax.imshow(np.ma.masked_invalid(values), cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
+def _pairs(*pairs, **more):
+    """Cases of two rules with their words."""
+    return [{"one": a, "two": b, "a": _LOOKS[a].label, "b": _LOOKS[b].label, **more}
+            for a, b in pairs]  # fmt: skip
 
 
-_LINES = {
-    "rtrl": ("#000000", "-"),
-    "snap1": ("#23408f", "-"),
-    "rflo": ("#3b7dd8", "-"),
-    "rflo_random": ("#3b7dd8", ":"),
-    "bptt_10": ("#2f9e77", "-"),
-    "bptt_3": ("#2f9e77", "--"),
-    "bptt_1": ("#2f9e77", ":"),
-    "kernl": ("#e08a1e", "-"),
-    "dni": ("#c2478f", "-"),
-    "uoro": ("#e86a4c", "-"),
-    "kf_rtrl": ("#e86a4c", "--"),
-    "node": ("#808080", "-"),
-}
+def _rules(*rules, **more):
+    return [{"rule": rule, "words": _LOOKS[rule].label, **more} for rule in rules]
 
 
-def _draw_gains(ax, at, title):
-    for name, (colour, style) in _LINES.items():
-        if name not in at["rule"].values:
-            continue
-        values = at["mean_cosine"].sel(rule=name).transpose("gain", "seed")
-        ax.plot(at["gain"].values, _median(values), style, color=colour, label=_WORDS[name],
-                linewidth=1.1)  # fmt: skip
-    ax.axhline(0, color="#606060", linewidth=0.6)
-    ax.set(xlabel="gain $g$", title=title, ylim=(-0.15, 1.05))
-    ax.set_xscale("log")
-    ax.set_xticks(at["gain"].values, [f"{g:.2g}" for g in at["gain"].values], minor=False)
-    ax.minorticks_off()
+def _both(cube, one, two):
+    return swept(rule=(one, two))(cube)
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    names = set(cube["rule"].values)
-    found = []
-    for name in ("rtrl", "snap2"):
-        if name in names:
-            found.append(_equal(cube, name, _EXACT, "exact rules, float32 rounding"))
-    if {"rflo", "eprop"} <= names:
-        found.append(_equal(cube, "rflo", "eprop", "on a leaky network the two are one rule"))
-    found += [_right_at_once(cube, name) for name in ("snap1", "rflo", "kernl") if name in names]
-    for name, window in (("bptt_1", 1), ("bptt_3", 3), ("bptt_10", 10)):
-        if name in names:
-            found.append(_nothing_beyond(cube, name, window))
-    found += [_unbiased(cube, name) for name in _UNBIASED if name in names]
-    if {"snap1", "uoro"} <= names:
-        found.append(_median_above(cube, "snap1", "uoro"))
-    if {"bptt_3", "bptt_1"} <= names:
-        found.append(_median_above(cube, "bptt_3", "bptt_1"))
-    if {"rflo", "rflo_random"} <= names:
-        found.append(_median_above(cube, "rflo", "rflo_random"))
-    found.append(_undefined_has_a_reason(cube))
-    return found
+def _largest_angle(cube, one, two):
+    return largest(1 - pairwise(cube).sel(rule=one, other=two), skip_nan=True)
 
 
-def _equal(cube, name, other, why):
-    cosine = pairwise(cube).sel(rule=name, other=other)
-    return rnnjax.Claim(
-        f"{_WORDS[name]} and {_WORDS[other]}: 1 - cosine, largest of all cells",
-        float((1 - cosine).max()),
-        0.0,
-        1e-4,
-        why,
-    )
-
-
-def _right_at_once(cube, name):
-    at_0 = cube["cosine_by_lag"].sel(rule=name, first_lag=0)
-    if json.loads(cube.attrs["config"])["edges"][1] != 1:
-        at_0 = at_0 * np.nan
-    return rnnjax.Claim(
-        f"{_WORDS[name]}: 1 - cosine at lag 0, median",
-        float((1 - at_0).median()),
-        0.0,
-        1e-4 if name != "kernl" else 0.3,
-        "D_t meets g_t without a Jacobian between; only KeRNL's learned A changes it",
-    )
-
-
-def _nothing_beyond(cube, name, window):
-    beyond = cube["log_norm_by_lag"].sel(rule=name)
-    beyond = beyond.where(cube["first_lag"] >= window, drop=True)
-    return rnnjax.Claim(
-        f"{_WORDS[name]}: share of windows beyond it with a gradient of exactly 0",
-        float(np.isneginf(beyond).mean()) if beyond.size else 1.0,
-        1.0,
-        0.0,
-        "the gradient along a lag of at least the window is exactly 0",
-    )
-
-
-def _unbiased(cube, name):
-    """The bias of a mean of n draws of an unbiased rule is its standard error."""
-    n_draws = json.loads(cube.attrs["config"])["n_draws"]
-    at = cube.sel(rule=name).isel(update=0)
-    in_errors = np.exp(at["log_bias"] - at["log_spread"]) * np.sqrt(n_draws)
-    return rnnjax.Claim(
-        f"{_WORDS[name]}: |mean of draws - exact| in standard errors, median",
-        float(in_errors.median()),
-        1.0,
-        0.5,
-        "unbiased: the mean over all sign sequences is RTRL",
-    )
-
-
-def _median_above(cube, better, worse):
+def _gap(cube, one, two):
     cosine = cube["mean_cosine"]
-    gap = cosine.sel(rule=better) - cosine.sel(rule=worse)
-    return rnnjax.Claim(
-        f"cosine with the exact gradient: {_WORDS[better]} above {_WORDS[worse]}, median gap",
-        float(gap.median()),
-        0.0,
-        0.0,
-        "the order of Marschall, Cho and Savin 2020, who give no numbers",
-        relation="at_least",
-    )
+    return (cosine.sel(rule=one) - cosine.sel(rule=two)).median()
 
 
-def _undefined_has_a_reason(cube):
-    undefined = ~np.isfinite(cube["cosine"].values)
-    told = cube["reason"].values != 0
-    return rnnjax.Claim(
-        "undefined cosines without a reason",
-        float((undefined & ~told).sum()),
-        0.0,
-        0.0,
-        "an angle to nothing is not 0: it is NaN, and the cube says why",
-    )
+def _at_once(one):
+    at_0 = one["cosine_by_lag"].sel(first_lag=0)
+    return (1 - at_0).median() if one.setting.edges[1] == 1 else np.nan
+
+
+def _nothing_beyond(one, window):
+    beyond = one["log_norm_by_lag"].where(one["first_lag"] >= window, drop=True)
+    return np.isneginf(beyond).mean() if beyond.size else 1.0
+
+
+def _in_errors(one):
+    """The bias of a mean of n draws, in its standard errors."""
+    log_ratio = (one["log_bias"] - one["log_spread"]).isel(update=0)
+    return (np.exp(log_ratio) * one.setting.n_draws**0.5).median()
+
+
+_EQUAL = Row("{a} and {b}: 1 - cosine, largest of all cells", _largest_angle, equals=0,
+             tolerance=1e-4, when=_both)  # fmt: skip
+CLAIMS = (
+    Group((_EQUAL,), for_each=_pairs(("RTRL", "BPTT"), ("SnAp(n=2)", "BPTT")),
+          source="exact rules, float32 rounding"),
+    Group((_EQUAL,), for_each=_pairs(("RFLO", "EProp(autapse=False)")),
+          source="on a leaky network the two are one rule"),
+    Row("{words}: 1 - cosine at lag 0, median", _at_once, equals=0, tolerance="tolerance",
+        for_each=_rules("SnAp", "RFLO", tolerance=1e-4) + _rules("KeRNL", tolerance=0.3),
+        source="D_t meets g_t without a Jacobian between; only KeRNL's learned A changes it"),
+    Row("{words}: share of windows beyond it with a gradient of exactly 0", _nothing_beyond,
+        equals=1, source="the gradient along a lag of at least the window is exactly 0",
+        for_each=[case for K in (1, 3, 10) for case in _rules(f"BPTT(window={K})", window=K)]),
+    Row("{words}: |mean of draws - exact| in standard errors, median", _in_errors, equals=1,
+        tolerance=0.5, for_each=_rules("UORO", "KFRTRL", "ReverseKFRTRL"),
+        source="unbiased: the mean over all sign sequences is RTRL"),
+    Row("cosine with the exact gradient: {a} above {b}, median gap", _gap, at_least=0, when=_both,
+        for_each=_pairs(("SnAp", "UORO"), ("BPTT(window=3)", "BPTT(window=1)"),
+                        ("RFLO", "RFLO(feedback=random)")),
+        source="the order of Marschall, Cho and Savin 2020, who give no numbers"),
+    Row("undefined cosines without a reason",
+        lambda cube: (~np.isfinite(cube["cosine"]) & (cube["reason"] == 0)).sum(), equals=0,
+        source="an angle to nothing is not 0: it is NaN, and the cube says why"),
+)  # fmt: skip

@@ -17,109 +17,79 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
            many lengths go on), and 10,000 others decide about success.
 """
 
-import json
-import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Static, Variable
+from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row
+from rnnjax.errors import ConfigError
+from rnnjax.figures import Look
+from rnnjax.lazy import jax, jnp
+from rnnjax.reductions import at_best, band, smallest
+from rnnjax.sweep import Traced, Variable
 
 _PAPER = "Pascanu, Mikolov and Bengio 2013"
 _SOLVED = 0.01  # share of wrong answers, of the paper
 _STOPS_AT = 0.005  # half of it, so that luck in a check is not taken for success
-_PIECE = 500  # sequences that are tested side by side
 _N_INPUTS, _N_CLASSES = 6, 4
 COMPILE = "quickly"
-REPRODUCES = {
-    f"T = {T}": f"{_PAPER}, figure 7 (curves; margins are ours)" for T in (20, 50)
-} | {"many lengths": f"{_PAPER}, section 4.1.1"}  # fmt: skip
 
-
-class _Start(NamedTuple):
-    words: str
-    activation: str
-    scale: float  # standard deviation of weights
-    sparse: bool  # 15 incoming weights, spectral radius 0.95
-
-
-class _Arm(NamedTuple):
-    clips: bool
-    penalises: bool
-    colour: str
-    marker: str
-    dashes: str
-
-
-_STARTS = {
-    "sigmoid": _Start("sigmoid", "sigmoid", 0.01, False),
-    "basic_tanh": _Start("basic tanh", "tanh", 0.1, False),
-    "smart_tanh": _Start("smart tanh", "tanh", 0.01, True),
+_TANH = ("basic_tanh", "smart_tanh")
+_STARTS = {  # activation, standard deviation of the weights
+    "sigmoid": ("sigmoid", 0.01),
+    "basic_tanh": ("tanh", 0.1),
+    "smart_tanh": ("tanh", 0.01),  # and W has 15 weights a unit, spectral radius 0.95
 }
-_ARMS = {
-    "SGD": _Arm(False, False, "#808080", "o", ":"),
-    "SGD-C": _Arm(True, False, "#0072B2", "s", "-"),
-    "SGD-R": _Arm(False, True, "#D55E00", "^", "--"),
-    "SGD-CR": _Arm(True, True, "#009E73", "D", "-"),
+_ARMS = {"SGD": (0, 0), "SGD-C": (1, 0), "SGD-R": (0, 1), "SGD-CR": (1, 1)}  # clips, penalises
+_LOOKS = {
+    "SGD": Look("SGD", "#808080", "o", ":", size=4),
+    "SGD-C": Look("SGD-C", "#0072B2", "s", size=4),
+    "SGD-R": Look("SGD-R", "#D55E00", "^", "--", size=4),
+    "SGD-CR": Look("SGD-CR", "#009E73", "D", size=4),
 }
+_Length = Annotated[int, Field(ge=10)]
 
 
-def _parts(setting):
-    """Return the start, the shortest and the longest T of a setting."""
-    start, lengths = setting.split("/")
-    shortest, _, longest = lengths.partition("-")
-    return start, int(shortest), int(longest or shortest)
+class Setting(sweep.Setting):
+    """A network, the sequences it learns from, and how long it is trained."""
 
-
-def _checked_setting(setting):
-    if not re.fullmatch(rf"({'|'.join(_STARTS)})/\d+(-\d+)?", setting):
-        raise ValueError(f"expected START/T or START/T-T with a start of {', '.join(_STARTS)}")
-    _, shortest, longest = _parts(setting)
-    if not 10 <= shortest <= longest:
-        raise ValueError(f"expected lengths of at least 10, in order, got {setting!r}")
-    return setting
-
-
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
-
-    setting: Static[Annotated[str, AfterValidator(_checked_setting)]]
-    rate: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """How large the networks are, and how long they are trained."""
-
-    axes: Axes
+    start: Literal["sigmoid", "basic_tanh", "smart_tanh"] = "smart_tanh"
+    shortest: _Length = Field(20, description="steps of the shortest sequences of training")
+    length: _Length = Field(20, description="steps T of the longest ones")
+    learning_rate: PositiveFloat = 0.01
+    seed: Traced[int] = 0
     n_h: int = Field(50, ge=2, description="units")
-    batch: PositiveInt = Field(20, description="sequences of an update")
+    batch_size: PositiveInt = Field(20, description="sequences of an update")
     n_checks: PositiveInt = Field(20, description="checks of a whole training")
     every: PositiveInt = Field(250, description="updates between two checks")
     n_checked: PositiveInt = Field(1000, description="fresh sequences of a check")
     n_tested: PositiveInt = Field(10_000, description="fresh sequences that decide at the end")
-    threshold: PositiveFloat = Field(1.0, description="norm to which gradients are clipped")
+    max_norm: PositiveFloat = Field(1.0, description="norm to which gradients are clipped")
     penalty: NonNegativeFloat = Field(4.0, description="weight of the penalty")
-    test_lengths: tuple[Annotated[int, Field(ge=10)], ...] = Field(
+    test_lengths: tuple[_Length, ...] = Field(
         (200, 500), min_length=1, description="T of further tests"
     )
     n_further: PositiveInt = Field(1000, description="fresh sequences of each of them")
+    axes = (("case", "start", "shortest", "length"), "learning_rate", "seed")
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self):
+        if self.shortest > self.length:
+            told = f"expected at least shortest = {self.shortest}, got {self.length}"
+            raise ConfigError("length", told)
+        return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """Ways to train, checks by the updates behind them, and lengths of further tests."""
-    return {
-        "arm": np.array(list(_ARMS)),
-        "update": config.every * (np.arange(config.n_checks) + 1),
-        "test_length": np.array(config.test_lengths),
-    }
+    update = setting.every * (np.arange(setting.n_checks) + 1)
+    return {"arm": [*_ARMS], "update": update, "test_length": setting.test_lengths}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
     checks = ("arm", "update")
     told = "in the updates before the check; that of the last one where training has stopped"
@@ -134,57 +104,48 @@ def variables(config):
     }
 
 
-def draw(config, rate, seed):
-    """Draw weights and keys, the same for every setting and at every rate."""
-    from jax import random
-
-    keys = random.split(random.key(seed), 4)
-    n, beside = config.n_h, config.n_h * (_N_INPUTS + _N_CLASSES)
-    dense = random.normal(keys[0], (n, n))
+def shared(setting):
+    """Draw recurrent weights, dense and sparse, the other ones, and a key for the sequences."""
+    keys = jax.random.split(jax.random.key(setting.seed), 4)
+    n = setting.n_h
+    dense = jax.random.normal(keys[0], (n, n))
     sparse = rnnjax.cells.SparseRescaled(15, 0.95)(keys[1], n)
-    return {"rate": rate, "W": (dense, sparse), "beside": random.normal(keys[2], (beside,)),
-            "key": keys[3]}  # fmt: skip
+    return dense, sparse, jax.random.normal(keys[2], (n * (_N_INPUTS + _N_CLASSES),)), keys[3]
 
 
-def measure(config, drawn, setting):
+def measure(setting, shared):
     """Train one network by every arm, the arms one after the other, and test it."""
-    import jax
-    from jax import numpy as jnp
+    *numbers, key = shared
+    many = setting.shortest < setting.length
+    task = rnnjax.tasks.TemporalOrder(setting.length, setting.shortest if many else None)
+    activation = rnnjax.activation_named(_STARTS[setting.start][0])
+    cell = rnnjax.Vanilla(_N_INPUTS, setting.n_h, _N_CLASSES, activation=activation)
+    params, error_rate = _start(setting, *numbers), rnnjax.penalties.sgd_cr.error_rate
 
-    name, shortest, longest = _parts(setting)
-    start, many = _STARTS[name], shortest < longest
-    task = rnnjax.tasks.TemporalOrder(longest, shortest if many else None)
-    cell = rnnjax.Vanilla(
-        _N_INPUTS, config.n_h, _N_CLASSES, activation=rnnjax.activation_named(start.activation)
-    )
-    params = _start_weights(config, start, drawn)
+    def one_arm(arm):
+        trained, found = _trained(setting, cell, task, params, arm, key, stops=not many)
+        keys = jax.random.split(jax.random.fold_in(key, 1), 1 + len(setting.test_lengths))
+        error = error_rate(cell, task, trained, keys[0], n_sequences=setting.n_tested)
+        further = [
+            error_rate(cell, rnnjax.tasks.TemporalOrder(T), trained, key,
+                       n_sequences=setting.n_further)
+            for key, T in zip(keys[1:], setting.test_lengths, strict=True)
+        ]  # fmt: skip
+        return {**found, "error": error, "further_error": jnp.stack(further)}
 
-    def one_arm(settings):
-        trained, found = _trained(config, cell, task, params, drawn, *settings, stops=not many)
-        keys = jax.random.split(jax.random.fold_in(drawn["key"], 1), 1 + len(config.test_lengths))
-        found["error"] = _error(cell, task, trained, keys[0], config.n_tested)
-        found["further_error"] = jnp.stack([
-            _error(cell, rnnjax.tasks.TemporalOrder(T), trained, key, config.n_further)
-            for key, T in zip(keys[1:], config.test_lengths, strict=True)
-        ])  # fmt: skip
-        return found
-
-    thresholds = jnp.array([config.threshold if arm.clips else jnp.inf for arm in _ARMS.values()])
-    weights = jnp.array([config.penalty * arm.penalises for arm in _ARMS.values()])
-    found = jax.lax.map(one_arm, (thresholds, weights))
+    clips, penalises = jnp.array([*_ARMS.values()]).T
+    max_norms = jnp.where(clips == 1, setting.max_norm, jnp.inf)
+    found = jax.lax.map(one_arm, (max_norms, setting.penalty * penalises))
     # A network that has left the range of floats has no loss.
     lost = ("loss", "log_gradient", "radius")
     return found | {key: jnp.where(jnp.isnan(found[key]), jnp.inf, found[key]) for key in lost}
 
 
-def _start_weights(config, start, drawn):
-    from jax import numpy as jnp
-
-    n = config.n_h
-    dense, sparse = drawn["W"]
-    U, V = jnp.split(start.scale * drawn["beside"], [n * _N_INPUTS])
+def _start(setting, dense, sparse, beside):
+    n, (_, scale) = setting.n_h, _STARTS[setting.start]
+    U, V = jnp.split(scale * beside, [n * _N_INPUTS])
     return rnnjax.cells.VanillaParams(
-        W=sparse if start.sparse else start.scale * dense,
+        W=sparse if setting.start == "smart_tanh" else scale * dense,
         U=U.reshape(n, _N_INPUTS),
         b=jnp.zeros(n),
         V=V.reshape(_N_CLASSES, n),
@@ -192,261 +153,171 @@ def _start_weights(config, start, drawn):
     )
 
 
-def _trained(config, cell, task, params, drawn, threshold, weight, *, stops):
+def _trained(setting, cell, task, params, arm, key, *, stops):
     """Return the weights where training stopped or ended, and what was seen at the checks."""
-    import jax
-    import optax
-    from jax import numpy as jnp
+    max_norm, penalty = arm
+    sgd, sizes = rnnjax.penalties.sgd_cr, {"batch_size": setting.batch_size}
+    options = {"learning_rate": setting.learning_rate, "max_norm": max_norm, "penalty": penalty}
 
-    at_end = rnnjax.penalties.omega_at_end.gradient
+    def until_check(params, n):
+        keys = jax.random.split(jax.random.fold_in(key, n + 2), setting.every + 1)
+        params, loss, log_norm = sgd.descend(cell, task, params, keys[1:], **sizes, **options)
+        check = sgd.error_rate(cell, task, params, keys[0], n_sequences=setting.n_checked)
+        radius = jnp.exp(rnnjax.matrices.log_spectral_radius(params.W))
+        seen = {"loss": jnp.mean(loss), "log_gradient": jnp.max(log_norm), "radius": radius}
+        return params, seen | {"check": check}, stops & (check <= _STOPS_AT)
 
-    def update(params, key):
-        batch = jax.vmap(task.sample)(jax.random.split(key, config.batch))
-        loss, gradient, exponent = at_end(cell, params, batch, weight, _last(task, batch))
-        log_norm = exponent + jnp.log(optax.tree.norm(gradient))
-        # Before clipping the gradient may be larger than any float.
-        factor = jnp.exp(exponent + jnp.minimum(0, jnp.log(threshold) - log_norm))
-        step = drawn["rate"] * factor
-        params = jax.tree.map(lambda w, g: w - step * g, params, gradient)
-        return params, (loss, log_norm)
-
-    def until_check(state):
-        params, n, seen, _ = state
-        keys = jax.random.split(jax.random.fold_in(drawn["key"], n + 2), config.every + 1)
-        params, (loss, log_norm) = jax.lax.scan(update, params, keys[1:])
-        check = _error(cell, task, params, keys[0], config.n_checked)
-        now = {
-            "check": check,
-            "loss": jnp.mean(loss),
-            "log_gradient": jnp.max(log_norm),
-            "radius": jnp.exp(rnnjax.matrices.log_spectral_radius(params.W)),
-        }
-        seen = jax.tree.map(lambda a, value: a.at[n].set(value), seen, now)
-        return params, n + 1, seen, check <= _STOPS_AT
-
-    def goes_on(state):
-        _, n, _, solved = state
-        return (n < config.n_checks) & ~(stops & solved)
-
-    names = ("check", "loss", "log_gradient", "radius")
-    nothing = {name: jnp.zeros(config.n_checks) for name in names}
-    begin = (params, jnp.int32(0), nothing, jnp.zeros((), bool))
-    params, n, seen, _ = jax.lax.while_loop(goes_on, until_check, begin)
-    held = jnp.minimum(jnp.arange(config.n_checks), n - 1)
-    seen = {name: values[held] for name, values in seen.items()}
+    params, _, seen = rnnjax.train_in_pieces(until_check, params, n_pieces=setting.n_checks)
     reached = seen["check"] <= _STOPS_AT
-    at = config.every * (1.0 + jnp.argmax(reached))
+    at = setting.every * (1.0 + jnp.argmax(reached))
     return params, seen | {"solved_at": jnp.where(jnp.any(reached), at, jnp.inf)}
 
 
-def _error(cell, task, params, key, n):
-    """Return the share of wrong answers on n fresh sequences."""
-    import jax
-    from jax import numpy as jnp
-
-    piece = min(n, _PIECE)
-
-    def wrong(key):
-        batch = jax.vmap(task.sample)(jax.random.split(key, piece))
-        h = rnnjax.penalties.omega_at_end.states(cell, params, batch.x)
-        _, logits = rnnjax.penalties.omega_at_end.logits(params, h, _last(task, batch))
-        return jnp.mean(jnp.argmax(logits, axis=1) != jnp.argmax(batch.y[:, 0], axis=1))
-
-    return jnp.mean(jax.lax.map(wrong, jax.random.split(key, n // piece)))
+def _best(cube):
+    """The runs of each case and arm at the learning rate with most success, then least error."""
+    error = cube["error"]
+    score = 0.01 * error.mean("seed") - (error < _SOLVED).mean("seed")
+    return at_best(cube, score, "learning_rate")
 
 
-def _last(task, batch):
-    """Return the step at which each sequence of a batch ends, None where all have one length."""
-    from jax import numpy as jnp
-
-    return None if task.shortest is None else jnp.argmax(batch.mask, axis=1)
-
-
-def _runs(cube, setting, arm):
-    """Return the runs of an arm, (seed,), at the rate with most success, then least error."""
-    runs = cube.sel(setting=setting, arm=arm)
-    error = runs["error"].transpose("rate", "seed").values
-    score = np.mean(error < _SOLVED, axis=1) - 0.01 * np.mean(error, axis=1)
-    return runs.isel(rate=int(np.argmax(score)))
+def _cases(runs, start=None, length=None, many=False):
+    """The cases of one length, or of many, in order of length."""
+    chosen = (runs["shortest"] < runs["length"]) == many
+    for name, value in (("start", start), ("length", length)):
+        chosen &= True if value is None else runs[name] == value
+    return runs.isel(case=np.flatnonzero(chosen)).sortby("length")
 
 
-def _success(cube, setting, arm):
-    """Return the share of networks that got there, at the better rate."""
-    return float(np.mean(_runs(cube, setting, arm)["error"].values < _SOLVED))
+def _success(runs):
+    return (runs["error"] < _SOLVED).mean("seed")
 
 
-def _settings(cube, start):
-    """Return the settings of one length and a start by length, in order."""
-    found = {str(s): _parts(str(s)) for s in cube["setting"].values}
-    one = {longest: s for s, (name, shortest, longest) in found.items()
-           if name == start and shortest == longest}  # fmt: skip
-    return dict(sorted(one.items()))
-
-
-def _settings_of_many_lengths(cube):
-    return [str(s) for s in cube["setting"].values if "-" in str(s)]
+def _words(one):
+    return str(one["start"].values).replace("_", " ")
 
 
 def figure(cube):
     """Success over length by start and arm; what training looks like; longer sequences."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(rnnjax.figures.PAGE_WIDTH, 4.7))
-    panels = drawn.subplots(2, 3)
-    for ax, start in zip(panels[0], _STARTS, strict=True):
-        _draw_success(ax, cube, start)
-    shown = [T for start in _STARTS for T in _settings(cube, start)]
-    start = max(_STARTS, key=lambda name: max(_settings(cube, name), default=0))
-    start = "smart_tanh" if max(shown, default=0) in _settings(cube, "smart_tanh") else start
-    setting = _settings(cube, start).get(max(shown, default=0))
-    _draw_training(panels[1, 0], cube, setting, "log_gradient")
-    _draw_training(panels[1, 1], cube, setting, "radius")
-    _draw_further(panels[1, 2], cube)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=4)
-    rnnjax.figures.letter_panels(panels.flat)
-    return drawn
+    frame, runs = figures.Frame(2, 3, height=4.7), _best(cube)
+    for panel, start in zip(frame.rows[0], _STARTS, strict=True):
+        _draw_success(panel, runs, start)
+    gradients, radii, further = frame.rows[1]
+    _draw_training(gradients, _cases(runs), "log_gradient", "largest gradient norm")
+    _draw_training(radii, _cases(runs), "radius", r"spectral radius of $W$")
+    _draw_further(further, _cases(runs, many=True))
+    return frame.finished(figures.handles(_LOOKS))
 
 
-def _draw_success(ax, cube, start):
-    settings = _settings(cube, start)
-    for place, (name, arm) in enumerate(_ARMS.items()):
-        shares = [_success(cube, setting, name) for setting in settings.values()]
+def _draw_success(panel, runs, start):
+    success, every = _success(_cases(runs, start)), np.unique(_cases(runs)["length"])
+    for place, (arm, look) in enumerate(_LOOKS.items()):
         # A little apart, for lines that lie on one another.
         aside = place - 1.5
-        ax.plot(np.array(list(settings)) + 0.5 * aside, np.array(shares) - 0.01 * aside,
-                color=arm.colour,
-                marker=arm.marker, linestyle=arm.dashes, markersize=4, label=name)  # fmt: skip
-    every = sorted({T for one in _STARTS for T in _settings(cube, one)})
-    if every:
-        ax.set(xlim=(every[0] - 3, every[-1] + 3), xticks=every)
-    ax.set(xlabel="length $T$ (steps)", ylim=(-0.06, 1.06), title=_STARTS[start].words)
-    if start == next(iter(_STARTS)):
-        ax.set_ylabel("share of networks that learn it")
+        shares = success.sel(arm=arm).values - 0.01 * aside
+        panel.plot(success["length"].values + 0.5 * aside, shares, **look.line())
+    if len(every):
+        panel.set(xlim=(every[0] - 3, every[-1] + 3), xticks=every)
+    panel.set(xlabel="length $T$ (steps)", ylim=(-0.06, 1.06), title=start.replace("_", " "))
+    if start == "sigmoid":
+        panel.set_ylabel("share of networks that learn it")
 
 
-def _draw_training(ax, cube, setting, variable):
-    labels = {"log_gradient": "largest gradient norm", "radius": r"spectral radius of $W$"}
-    ax.set(xlabel="updates", ylabel=labels[variable])
-    if setting is None:
+def _draw_training(panel, runs, variable, ylabel):
+    """Draw a variable of the trainings on the longest sequences, from the smart start if any."""
+    panel.set(xlabel="updates", ylabel=ylabel)
+    if not runs.sizes["case"]:
         return
-    updates, tops = cube["update"].values, []
-    for name, arm in _ARMS.items():
-        values = _runs(cube, setting, name)[variable].transpose("seed", "update").values
-        values = np.exp(np.minimum(values, 80)) if variable == "log_gradient" else values
-        band = rnnjax.reductions.seed_band(values)
-        ax.plot(updates, band.median, color=arm.colour, linestyle=arm.dashes, linewidth=1.2)
-        ax.fill_between(updates, band.low, band.high, color=arm.colour, alpha=0.12, linewidth=0)
-        tops += [*band.high[np.isfinite(band.high)]]
-    ax.axhline(1, color="#b0b0b0", linewidth=0.6, zorder=0)
-    if variable == "radius":
-        ax.set_ylim(0, min(max(tops, default=2), 4) * 1.1)
-    else:
-        ax.set(yscale="log", ylim=(None, min(max(tops, default=1), 1e8) * 2))
-    start, _, T = _parts(setting)
-    ax.set_title(f"{_STARTS[start].words}, $T$ = {T}")
+    runs = _cases(runs, length=int(runs["length"].max()))
+    one = runs.isel(case=int(np.argmax(runs["start"].values == "smart_tanh")))
+    log = variable == "log_gradient"
+    values = np.exp(np.minimum(one[variable], 80)) if log else one[variable]
+    high = band(values)[2]
+    top = float(high.where(np.isfinite(high)).max())
+    figures.curves(
+        panel, values, over="update", each="arm", band="seed", looks=_LOOKS, level=1,
+        line={"linewidth": 1.2, "marker": ""}, xlabel="updates", ylabel=ylabel,
+        title=f"{_words(one)}, $T$ = {int(one['length'])}", yscale="log" if log else "linear",
+        ylim=(None, 2 * min(top, 1e8)) if log else (0, 1.1 * min(top, 4)),
+    )  # fmt: skip
 
 
-def _draw_further(ax, cube):
-    found = _settings_of_many_lengths(cube)
-    lengths = cube["test_length"].values
-    ax.axhline(0.75, color="#808080", linestyle=":", linewidth=0.8)
-    ax.set(xlabel="length of the test (steps)", ylabel="share of wrong answers", ylim=(-0.04, 0.82))
-    if not found:
+def _draw_further(panel, many):
+    figures.level(panel, y=0.75, color="#808080", linestyle=":", linewidth=0.8)
+    panel.set(xlabel="length of the test (steps)", ylabel="share of wrong answers")
+    panel.set_ylim(-0.04, 0.82)
+    if not many.sizes["case"]:
         return
-    _, shortest, longest = _parts(found[-1])
-    lengths = np.concatenate([[(shortest + longest) / 2], lengths])
-    ax.axvspan(shortest, longest, color="#e8e8e8", zorder=0)
-    for name, arm in _ARMS.items():
-        runs = _runs(cube, found[-1], name)
-        own = runs["error"].values[:, None]
-        values = np.hstack([own, runs["further_error"].transpose("seed", "test_length").values])
-        for one in values:
-            ax.plot(lengths, one, color=arm.colour, linewidth=0.4, alpha=0.6)
-        ax.plot(lengths, np.median(values, axis=0), color=arm.colour, linestyle=arm.dashes,
-                marker=arm.marker, markersize=4)  # fmt: skip
-    ax.set_title(f"trained on $T$ = {shortest} to {longest}")
+    one = many.isel(case=-1)
+    ends = int(one["shortest"]), int(one["length"])
+    panel.axvspan(*ends, color="#e8e8e8", zorder=0)
+    lengths = [np.mean(ends), *one["test_length"].values]
+    for arm, look in _LOOKS.items():
+        runs = one.sel(arm=arm)
+        further = runs["further_error"].transpose("test_length", "seed").values
+        values = np.vstack([runs["error"].values, further])
+        panel.plot(lengths, values, color=look.colour, linewidth=0.4, alpha=0.6)
+        panel.plot(lengths, np.median(values, axis=1), **look.line())
+    panel.set_title("trained on $T$ = {} to {}".format(*ends))
 
 
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    found = _of_solved(cube)
-    if config["every"] * config["n_checks"] < 2000:
-        return found
-    for start in ("basic_tanh", "smart_tanh"):
-        found += _of_tanh(cube, start)
-    return [*found, *_of_sigmoid(cube), *_of_penalty_alone(cube), *_of_many_lengths(cube)]
+def _gain_of_clipping(runs):
+    share = _success(runs)
+    return share.sel(arm=["SGD-C", "SGD-CR"]).max() - share.sel(arm="SGD")
 
 
-def _of_solved(cube):
-    """Return the claim on the spectral radius of networks that have learned, if there are any."""
-    solved = (cube["error"] < _SOLVED).values
-    radius = cube["radius"].isel(update=-1).transpose(*cube["error"].dims).values
-    if not np.any(solved):
-        return []
-    told = "networks that have learned: spectral radius, least"
-    source = f"{_PAPER}: more memory implies a larger spectral radius; above 1"
-    return [rnnjax.Claim(told, np.min(radius[solved]), 1.0, 0.0, source, "at_least")]
-
-
-def _of_tanh(cube, start):
-    """Return claims on short sequences, which are all learned, and on what clipping adds."""
-    found, settings, words = [], _settings(cube, start), _STARTS[start].words
-    if 20 in settings:
-        told = f"T = 20, {words}: success of SGD-CR, share of seeds"
-        share = _success(cube, settings[20], "SGD-CR")
-        found.append(rnnjax.Claim(told, share, 1.0, 0.0, f"{_PAPER}, figure 7"))
-    if 50 in settings:
-        share = {arm: _success(cube, settings[50], arm) for arm in _ARMS}
-        gain = max(share["SGD-C"], share["SGD-CR"]) - share["SGD"]
-        told = f"T = 50, {words}: success with clipping minus without, share of seeds"
-        found.append(rnnjax.Claim(told, gain, 0.4, 0.0, f"{_PAPER}, figure 7", "at_least"))
-    return found
-
-
-def _mean_success(cube, start, lengths, arms=tuple(_ARMS)):
-    settings = _settings(cube, start)
-    return np.mean([_success(cube, settings[T], arm) for T in lengths for arm in arms])
-
-
-def _of_sigmoid(cube):
-    common = set.intersection(*({*_settings(cube, start)} for start in _STARTS))
+def _sigmoid_beyond_tanh(runs):
+    success = {start: _success(_cases(runs, start)).swap_dims(case="length") for start in _STARTS}
+    common = set.intersection(*({*one["length"].values} for one in success.values()))
     if not common:
-        return []
-    worst = min(_mean_success(cube, start, common) for start in ("basic_tanh", "smart_tanh"))
-    told = "success of sigmoid minus that of the worse tanh start, mean of arms"
-    source = f"{_PAPER}, figure 7: sigmoid is the worst start"
-    measured = _mean_success(cube, "sigmoid", common) - worst
-    return [rnnjax.Claim(told, measured, 0.0, 0.0, source, "at_most")]
+        return None
+    mean = {start: float(one.sel(length=[*common]).mean()) for start, one in success.items()}
+    return mean["sigmoid"] - min(mean[start] for start in _TANH)
 
 
-def _of_penalty_alone(cube):
-    """Return the claim that the penalty without clipping fails more often than with it."""
-    lengths = {start: _settings(cube, start) for start in ("basic_tanh", "smart_tanh")}
-    if not all(lengths.values()):
-        return []
-    failures = {
-        arm: 1 - np.mean([_mean_success(cube, s, lengths[s], [arm]) for s in lengths])
-        for arm in ("SGD-R", "SGD-CR")
-    }
-    told = "failures of SGD-R minus those of SGD-CR, tanh starts, mean share"
-    source = f"{_PAPER}, footnote 4: without clipping it usually fails; at least a tenth more"
-    gap = failures["SGD-R"] - failures["SGD-CR"]
-    return [rnnjax.Claim(told, gap, 0.1, 0.0, source, "at_least")]
+def _failures_without_clipping(runs):
+    means = [_success(_cases(runs, start)).mean("case") for start in _TANH]
+    gaps = [float(one.sel(arm="SGD-CR") - one.sel(arm="SGD-R")) for one in means]
+    return None if np.isnan(gaps).any() else np.mean(gaps)
 
 
-def _of_many_lengths(cube):
-    """Return claims on one network: of those of SGD-CR the one with the fewest errors in checks."""
-    found = []
-    for setting in _settings_of_many_lengths(cube):
-        runs = _runs(cube, setting, "SGD-CR")
-        one = runs.isel(seed=int(np.argmin(runs["check"].isel(update=-1).values)))
-        start, shortest, longest = _parts(setting)
-        for T in cube["test_length"].values:
-            if T in (200, 500):
-                told = f"many lengths, {shortest} to {longest}, {_STARTS[start].words}: errors at"
-                source = f"{_PAPER}: 0 of 10,000 (T up to 5000); tolerance: what counts as learned"
-                error = one["further_error"].sel(test_length=T)
-                found.append(rnnjax.Claim(f"{told} T = {T}", error, 0.0, _SOLVED, source))
-    return found
+def _of_many_lengths(runs):
+    return {"case": _cases(runs, many=True)["case"].values, "test_length": (200, 500)}
+
+
+def _errors_of_one(runs):
+    """Of the networks of SGD-CR, the further errors of the one with the fewest in the checks."""
+    runs = runs.sel(arm="SGD-CR")
+    return runs["further_error"].isel(seed=int(runs["check"].isel(update=-1).argmin("seed")))
+
+
+CLAIMS = (
+    Row("networks that have learned: spectral radius, least",
+        lambda cube: smallest(cube["radius"].isel(update=-1), cube["error"] < _SOLVED),
+        at_least=1, when=lambda cube: bool((cube["error"] < _SOLVED).any()),
+        source=f"{_PAPER}: more memory implies a larger spectral radius; above 1"),
+    Group((
+        Group((
+            Row("T = 20, {words}: success of SGD-CR, share of seeds",
+                lambda runs: _success(runs).sel(arm="SGD-CR"), equals=1,
+                part=lambda runs, start: _cases(runs, start, 20)),
+            Row("T = 50, {words}: success with clipping minus without, share of seeds",
+                _gain_of_clipping, at_least=0.4,
+                part=lambda runs, start: _cases(runs, start, 50)),
+        ), for_each=({"start": "basic_tanh", "words": "basic tanh"},
+                     {"start": "smart_tanh", "words": "smart tanh"}),
+            source=f"{_PAPER}, figure 7",
+            reproduces=f"{_PAPER}, figure 7 (curves; margins are ours)"),
+        Row("success of sigmoid minus that of the worse tanh start, mean of arms",
+            _sigmoid_beyond_tanh, at_most=0,
+            source=f"{_PAPER}, figure 7: sigmoid is the worst start"),
+        Row("failures of SGD-R minus those of SGD-CR, tanh starts, mean share",
+            _failures_without_clipping, at_least=0.1,
+            source=f"{_PAPER}, footnote 4: without clipping it usually fails; at least a tenth"
+                   " more"),
+        Row(lambda one, test_length: f"many lengths, {int(one['shortest'])} to "
+            f"{int(one['length'])}, {_words(one)}: errors at T = {test_length}",
+            _errors_of_one, equals=0, tolerance=_SOLVED, for_each=_of_many_lengths,
+            source=f"{_PAPER}: 0 of 10,000 (T up to 5000); tolerance: what counts as learned",
+            reproduces=f"{_PAPER}, section 4.1.1"),
+    ), part=_best, when=lambda runs: runs.setting.every * runs.setting.n_checks >= 2000),
+)  # fmt: skip

@@ -15,453 +15,289 @@ Figure:    (a) the loss that each arm reaches at its best learning rate, over th
 Source:    C. Yuan, RNN (slides), 2022; Polyak 1964 (momentum); Riedmiller and Braun 1993 (Rprop).
 """
 
-import json
-from typing import Annotated, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
-from rnnjax.sweep import Axes as BaseAxes
-from rnnjax.sweep import Config as BaseConfig
-from rnnjax.sweep import Lane, Static, Variable
+from rnnjax import figures, sweep
+from rnnjax.claims import Group, Row
+from rnnjax.errors import ConfigError
+from rnnjax.figures import Look
+from rnnjax.lazy import jax, jnp, optax
+from rnnjax.reductions import at_best
+from rnnjax.sweep import ActivationName, Traced, Variable
 
 
 class Arm(NamedTuple):
-    """One way to train.
+    """The numbers of one way to train."""
 
-    Attributes:
-      words: for the figure.
-      decay: 0 without delta x, 1 with it.
-      ratio: 0 none, 1 literal, 2 safeguarded.
-      matched: whether the step is the plain one made as long as the scaled one.
-      momentum: of the optimiser; its rate is reduced by 1 - momentum.
-      rprop: whether Rprop takes the place of descent, its first step a tenth of the rate.
-      forward: whether delta x is the literal one, added to the output going forward.
-    """
-
-    words: str
-    decay: float = 1.0
-    ratio: int = 0
-    matched: bool = False
-    momentum: float = 0.0
-    rprop: bool = False
-    forward: bool = False
+    decay: float = 1  # 0 without delta x
+    ratio: float = 0  # 0 none, 1 literal, 2 safeguarded
+    matched: float = 0  # 1 if the step is the plain one, made as long as the scaled one
+    momentum: float = 0  # the learning rate is reduced by 1 - momentum
+    rprop: float = 0  # 1 for Rprop in place of descent, its first step a tenth of the rate
+    forward: float = 0  # 1 if delta x is the literal one, added to the output going forward
 
 
 _ARMS = {
-    "rnn": Arm("rnn (no delta x)", decay=0.0),
-    "et_literal": Arm("rnn + et, literal", decay=0.0, ratio=1),
-    "et_safe": Arm("rnn + et, safeguarded", decay=0.0, ratio=2),
-    "dx_literal": Arm("rnn + dx, literal", forward=True),
-    "dx": Arm("rnn + dx (BPTT)"),
-    "et_dx_both_literal": Arm("rnn + et + dx, both literal", ratio=1, forward=True),
-    "et_dx_literal": Arm("rnn + et + dx, et literal", ratio=1),
-    "et_dx_safe": Arm("rnn + et + dx, safeguarded", ratio=2),
-    "matched": Arm("BPTT, step as long as that", ratio=2, matched=True),
-    "momentum": Arm("BPTT, momentum 0.9", momentum=0.9),
-    "rprop": Arm("BPTT, Rprop", rprop=True),
+    "rnn": Arm(decay=0),
+    "et_literal": Arm(decay=0, ratio=1),
+    "et_safe": Arm(decay=0, ratio=2),
+    "dx_literal": Arm(forward=1),
+    "dx": Arm(),
+    "et_dx_both_literal": Arm(ratio=1, forward=1),
+    "et_dx_literal": Arm(ratio=1),
+    "et_dx_safe": Arm(ratio=2),
+    "matched": Arm(ratio=2, matched=1),
+    "momentum": Arm(momentum=0.9),
+    "rprop": Arm(rprop=1),
 }
-_RATES = np.array([0.1, 0.3, 1.0])
-_REFERENCE = "dx"
+_LITERAL = ("et_literal", "et_dx_both_literal", "et_dx_literal")  # ratios
+_LOOKS = {
+    "rnn": Look("rnn (no delta x)", "#000000", "o", hollow=True, size=7),
+    "et_literal": Look("rnn + et, literal", "#c2478f", "v", size=4),
+    "et_safe": Look("rnn + et, safeguarded", "#e08a1e", "^", size=4),
+    "dx_literal": Look("rnn + dx, literal", "#8a6d1d", "P", size=4),
+    "dx": Look("rnn + dx (BPTT)", "#23408f", "s", size=4),
+    "et_dx_both_literal": Look("rnn + et + dx, both literal", ""),  # in the matrix alone
+    "et_dx_literal": Look("rnn + et + dx, et literal", "#b02020", "X", size=4),
+    "et_dx_safe": Look("rnn + et + dx, safeguarded", "#2f9e77", "D", size=4),
+    "matched": Look("BPTT, step as long as that", "#56b4e9", "d", size=4),
+    "momentum": Look("BPTT, momentum 0.9", ""),
+    "rprop": Look("BPTT, Rprop", "#707070", "*", size=4),
+}
+_TASKS = {
+    "data_pairs": lambda T: rnnjax.decks.DataPairs(T),
+    "adding": lambda T: rnnjax.tasks.Adding(T),
+    "temporal_order": lambda T: rnnjax.tasks.TemporalOrder(T),
+    "digits": lambda T: rnnjax.tasks.Digits(by_rows=T == 8),
+}
+_CHANCE = {"adding": 1 / 6, "temporal_order": np.log(4), "digits": np.log(10)}  # best constant
+_LEARNING_RATES = [0.1, 0.3, 1.0]
 _LEARNT = 1e-6  # losses below count as this: what is left of them is rounding
-_JORDAN_TASK = "data_pairs"
+_LOST = 30.0  # over the loss of guessing: the top of panels b and c
 
 
-def _parts(setting):
-    """Task, length and activation of a setting."""
-    task, length, activation = setting.split("/")
-    return task, int(length), activation
+class Setting(sweep.Setting):
+    """A network, its task, and how long it is trained in every arm."""
 
-
-def _checked_setting(setting):
-    """Refuse a setting that is not task/length/activation."""
-    names = ("data_pairs", "adding", "temporal_order", "digits")
-    parts = setting.split("/")
-    known = rnnjax.catalog.activation_names()
-    if len(parts) != 3 or parts[0] not in names or not parts[1].isdigit() or parts[2] not in known:
-        raise ValueError(
-            f"expected TASK/LENGTH/ACTIVATION with a task of {', '.join(names)}, got {setting!r}"
-        )
-    least = {"temporal_order": 10}.get(parts[0], 2)
-    if int(parts[1]) < least or (parts[0] == "digits" and parts[1] not in ("8", "64")):
-        told = "8 or 64" if parts[0] == "digits" else f"at least {least}"
-        raise ValueError(f"expected a length of {told} for {parts[0]}, got {parts[1]}")
-    return setting
-
-
-class Axes(BaseAxes):
-    """The swept axes, in the order of the cube's dimensions."""
-
-    setting: Static[Annotated[str, AfterValidator(_checked_setting)]]
-    gain: Lane[PositiveFloat]
-    seed: Lane[int]
-
-
-class Config(BaseConfig):
-    """How large the networks are, and how long they are trained."""
-
-    axes: Axes
+    task: Literal["data_pairs", "adding", "temporal_order", "digits"] = "adding"
+    length: PositiveInt = Field(10, description="steps T")
+    activation: ActivationName = "tanh"
+    gain: PositiveFloat = Field(1.0, description="of the recurrent weights at the start")
+    seed: Traced[int] = 0
     n_h: PositiveInt = Field(8, description="units; the Jordan network of data_pairs has 4")
     n_sequences: PositiveInt = Field(16, description="sequences of training, all in every update")
     n_updates: PositiveInt = Field(150, description="updates of every arm and learning rate")
+    axes = (("case", "task", "length", "activation"), "gain", "seed")
+
+    @model_validator(mode="after")
+    def _task_has_the_length(self):
+        least = 10 if self.task == "temporal_order" else 2
+        told, fits = f"at least {least}", self.length >= least
+        if self.task == "digits":
+            told, fits = "8 or 64", self.length in (8, 64)
+        if not fits:
+            raise ConfigError("length", f"expected {told} for {self.task}, got {self.length}")
+        return self
 
 
-def coordinates(config):
+def coordinates(setting):
     """Arms and learning rates."""
-    return {"arm": np.array(list(_ARMS)), "rate": _RATES}
+    return {"arm": np.array([*_ARMS]), "learning_rate": np.array(_LEARNING_RATES)}
 
 
-def variables(config):
+def variables(setting):
     """What is measured in every cell of the sweep."""
+    dims = ("arm", "learning_rate")
     return {
-        "loss": Variable(("arm", "rate"), "mean loss after training, inf if lost"),
-        "held_out_loss": Variable(("arm", "rate"), "the same on other sequences, inf if lost"),
+        "loss": Variable(dims, "mean loss after training, inf if lost"),
+        "held_out_loss": Variable(dims, "the same on other sequences, inf if lost"),
         "start_loss": Variable((), "mean loss before training"),
     }
 
 
-def _task(setting):
-    task, length, _ = _parts(setting)
-    tasks = rnnjax.tasks
-    if task == "digits":
-        return tasks.Digits(by_rows=length == 8)
-    made = {
-        _JORDAN_TASK: rnnjax.decks.DataPairs,
-        "adding": tasks.Adding,
-        "temporal_order": tasks.TemporalOrder,
-    }
-    return made[task](length)
-
-
-def _cell(config, setting, gain=1.0):
-    task, _, activation = _parts(setting)
-    f = rnnjax.activation_named(activation)
-    if task == _JORDAN_TASK:
-        return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5, gain=gain, activation=f)
-    like = _task(setting)
-    return rnnjax.Vanilla(like.n_x, config.n_h, like.n_y, gain=gain, activation=f)
-
-
-def draw(config, gain, seed, setting):
-    """Draw a network, the sequences that it is trained on, and others."""
-    import jax
-    from jax import random
-
-    keys = random.split(random.key(seed), 3)
-    params, task = _cell(config, setting, gain).init(keys[0]), _task(setting)
-    if isinstance(task, rnnjax.decks.DataPairs):
-        return params, task.training(), task.held_out()
-    training, others = (
-        jax.vmap(task.sample)(random.split(key, n))
-        for key, n in ((keys[1], config.n_sequences), (keys[2], 4 * config.n_sequences))
-    )
-    return params, training, others
-
-
-def measure(config, drawn, setting):
+def measure(setting):
     """Train one network in every arm with every learning rate."""
-    from jax import numpy as jnp
+    task = _TASKS[setting.task](setting.length)
+    cell = _cell(setting, task)
+    params, training, held_out = _drawn(setting, cell, task)
 
-    params, training, others = drawn
-    cell, task = _cell(config, setting), _task(setting)
-    loss, held_out = _all_arms(config, cell, task, params, training, others)
-    return {
-        "loss": loss,
-        "held_out_loss": held_out,
-        "start_loss": _mean_loss(cell, task, params, training).astype(jnp.float32),
-    }
+    def losses(params):
+        return jnp.stack([_mean_loss(cell, task, params, b) for b in (training, held_out)])
+
+    def after(arm, learning_rate, rule):
+        rule, optimiser = _variant(rule(arm), arm), _optimiser(arm, learning_rate)
+        options = {"n_updates": setting.n_updates, "batch": training, "params": params}
+        return losses(rnnjax.fit(cell, task, rule, optimiser, jax.random.key(0), **options).params)
+
+    loss, held_out_loss = jnp.moveaxis(_by_arm(after), -1, 0)
+    start_loss = losses(params)[0].astype(jnp.float32)
+    return {"loss": loss, "held_out_loss": held_out_loss, "start_loss": start_loss}
 
 
-def _all_arms(config, cell, task, params, training, others):
-    """Losses after training, (arm, rate) each.
+def _cell(setting, task):
+    options = {"gain": setting.gain, "activation": rnnjax.activation_named(setting.activation)}
+    if setting.task == "data_pairs":
+        return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5, **options)
+    return rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, **options)
 
-    Arms that share a rule differ in numbers only, so each family is one program over its arms.
-    """
-    import jax
-    from jax import numpy as jnp
 
-    rows = {}
-    for forward in (False, True):
-        family = {name: arm for name, arm in _ARMS.items() if arm.forward == forward}
-        numbers = {
-            field: jnp.asarray([float(getattr(arm, field)) for arm in family.values()])
-            for field in ("decay", "ratio", "matched", "momentum", "rprop")
-        }
-
-        def one(numbers, rate, forward=forward):
-            trained = _trained(config, cell, task, params, training, numbers, rate, forward)
-            return tuple(_mean_loss(cell, task, trained, b) for b in (training, others))
-
-        over_rates = jax.vmap(one, (None, 0))
-        found = jax.vmap(over_rates, (0, None))(numbers, jnp.asarray(_RATES))
-        rows |= {name: [part[i] for part in found] for i, name in enumerate(family)}
-    return (jnp.stack([rows[name][part] for name in _ARMS]) for part in range(2))
+def _drawn(setting, cell, task):
+    """A network, the sequences that it is trained on, and others."""
+    keys = jax.random.split(jax.random.key(setting.seed), 3)
+    params, n = cell.init(keys[0]), setting.n_sequences
+    if setting.task == "data_pairs":
+        return params, task.training(), task.held_out()
+    sizes = zip(keys[1:], (n, 4 * n), strict=True)
+    return params, *(jax.vmap(task.sample)(jax.random.split(key, n)) for key, n in sizes)
 
 
 def _mean_loss(cell, task, params, sequences):
-    import jax
-    from jax import numpy as jnp
-
-    losses = jax.vmap(lambda b: rnnjax.sequence_loss(cell, task.loss, params, b))(sequences)
-    loss = jnp.mean(losses)
+    loss = rnnjax.mean_loss(cell, task.loss, params, sequences)
     return jnp.where(jnp.isfinite(loss), loss, jnp.inf)
 
 
-def _trained(config, cell, task, params, training, numbers, rate, forward):
-    """Parameters after training in one arm, given by its numbers."""
-    from jax import random
+def _by_arm(after):
+    """What is found after training by (arm, learning_rate, rule), (arm, learning rate, ...).
 
-    inner = rnnjax.decks.ForwardDeltaX() if forward else rnnjax.BPTT(decay=numbers["decay"])
-    rule = _variant(inner, numbers["ratio"], numbers["matched"])
-    return rnnjax.fit(
-        cell,
-        task,
-        rule,
-        _optimiser(rate, numbers["momentum"], numbers["rprop"]),
-        random.key(0),
-        n_updates=config.n_updates,
-        batch=training,
-        params=params,
-    ).params
+    Arms that share a rule differ in numbers only, so each family is one program over its arms.
+    """
+    rules = (lambda arm: rnnjax.BPTT(decay=arm.decay), lambda arm: rnnjax.decks.ForwardDeltaX())
+    found = {}
+    for forward, rule in enumerate(rules):
+        family = {name: arm for name, arm in _ARMS.items() if arm.forward == forward}
+        arms = jax.tree.map(lambda *numbers: jnp.array(numbers, float), *family.values())
+        by_rate = jax.vmap(lambda arm, rate, rule=rule: after(arm, rate, rule), (None, 0))
+        by_arm = jax.vmap(by_rate, (0, None))(arms, jnp.array(_LEARNING_RATES))
+        found |= dict(zip(family, by_arm, strict=True))
+    return jnp.stack([found[name] for name in _ARMS])
 
 
-def _variant(inner, ratio, matched):
+def _variant(inner, arm):
     """The rule of an arm: an eligibility ratio chosen by number, and its length on plain steps."""
-    from jax import numpy as jnp
-
     literal, safe = rnnjax.decks.ratios.Literal(), rnnjax.decks.ratios.Safeguarded()
 
     def chosen(newer, older):
-        scaled = jnp.where(ratio == 1, literal(newer, older), safe(newer, older))
-        return jnp.where(ratio == 0, 1.0, scaled)
+        scaled = jnp.where(arm.ratio == 1, literal(newer, older), safe(newer, older))
+        return jnp.where(arm.ratio == 0, 1.0, scaled)
 
-    return rnnjax.decks.MatchedLength(rnnjax.decks.EligibilityRatio(inner, chosen), matched)
-
-
-def _optimiser(rate, momentum, is_rprop):
-    """Descent with momentum or Rprop, chosen by number."""
-    import jax
-    import optax
-    from jax import numpy as jnp
-
-    descent = optax.chain(optax.trace(momentum), optax.scale(-(1 - momentum) * rate))
-    rprop = optax.rprop(0.1 * rate)
-
-    def init(params):
-        return descent.init(params), rprop.init(params)
-
-    def update(grads, state, params=None):
-        down, state_of_descent = descent.update(grads, state[0], params)
-        signs, state_of_rprop = rprop.update(grads, state[1], params)
-        chosen = jax.tree.map(lambda d, s: jnp.where(is_rprop == 1, s, d), down, signs)
-        return chosen, (state_of_descent, state_of_rprop)
-
-    return optax.GradientTransformation(init, update)
+    return rnnjax.decks.MatchedLength(rnnjax.decks.EligibilityRatio(inner, chosen), arm.matched)
 
 
-def figure(cube):
-    """A matrix of factors against BPTT, above the factors over gain and over length."""
-    from matplotlib.figure import Figure
-
-    figures = rnnjax.figures
-    drawn = Figure(figsize=(figures.PAGE_WIDTH, 6.0))
-    grid = drawn.add_gridspec(2, 2, height_ratios=(1.35, 1))
-    matrix, by_gain, by_length = (
-        drawn.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1])
-    )
-    _draw_matrix(drawn, matrix, cube)
-    _draw_by_gain(by_gain, cube)
-    _draw_by_length(by_length, cube)
-    figures.letter_panels([matrix, by_gain, by_length])
-    handles, labels = by_gain.get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7)
-    return drawn
+def _optimiser(arm, learning_rate):
+    """Descent with momentum, or Rprop."""
+    scale = optax.scale(-(1 - arm.momentum) * learning_rate)
+    descent = optax.chain(optax.trace(arm.momentum), scale)
+    return rnnjax.updates.chosen(arm.rprop, descent, optax.rprop(0.1 * learning_rate))
 
 
 def _median_loss(cube):
-    """Median over seeds at each arm's own best learning rate, (setting, gain, arm)."""
-    return np.maximum(cube["loss"].median("seed").min("rate"), _LEARNT)
+    """Median over seeds at each arm's own best learning rate, (case, gain, arm)."""
+    return np.maximum(cube["loss"].median("seed").min("learning_rate"), _LEARNT)
 
 
 def _factor(cube):
-    """log10 of the loss over that of the reference, (setting, gain, arm)."""
+    """log10 of the loss over that of plain backpropagation through time, (case, gain, arm)."""
     loss = np.log10(_median_loss(cube))
-    return loss - loss.sel(arm=_REFERENCE)
-
-
-def _at_best_rate(cube):
-    """Loss of every run at its arm's best learning rate, (setting, gain, seed, arm)."""
-    loss = cube["loss"]
-    best = loss.median("seed").fillna(np.inf).argmin("rate")
-    return loss.isel(rate=best)
+    return loss - loss.sel(arm="dx")
 
 
 def _lost(cube):
-    """Share of runs that end above their start, at the best rate, (setting, gain, arm)."""
-    return (_at_best_rate(cube) > cube["start_loss"]).mean("seed")
+    """Share of runs that end above their start, at the best learning rate, (case, gain, arm)."""
+    runs = at_best(cube["loss"], cube["loss"].median("seed"), "learning_rate")
+    return (runs > cube["start_loss"]).mean("seed")
 
 
-def _middle(gain):
-    """The gain nearest to 1."""
-    return float(gain[np.abs(np.log(gain)).argmin()])
+def _words(cube):
+    """Task, length and activation of every case, a line each."""
+    fields = (cube[name].values for name in ("case", "task", "length", "activation"))
+    return {
+        case: f"{task.replace('_', ' ')}\n$T$ = {length}\n{activation}"
+        for case, task, length, activation in zip(*fields, strict=True)
+    }
 
 
-def _title(setting):
-    task, length, activation = _parts(setting)
-    return f"{task.replace('_', ' ')}\n$T$ = {length}\n{activation}"
+def figure(cube):
+    """A matrix of factors against BPTT, above the losses over gain and over length."""
+    frame = figures.Frame(height=6.0, layout="aa;bc", height_ratios=(1.35, 1))
+    matrix, by_gain, by_length = frame.panels
+    middle = cube["gain"].values[np.abs(np.log(cube["gain"].values)).argmin()]  # nearest to 1
+    bar = frame.figure.colorbar(_draw_matrix(matrix, cube, middle), ax=matrix, pad=0.01)
+    bar.set_ticks([-1, 0, 1], labels=["0.1", "1", "10"])
+    bar.set_label(f"loss over that of BPTT, gain {middle:g}\n($\\dagger$: over 10 % of runs lost)")
+    at = (cube["task"] == "adding") & (cube["activation"] == "tanh")
+    shown = cube.isel(case=np.flatnonzero(at) if at.any() else [0]).sortby("length")
+    loss, words, one = _over_guessing(shown), [*_words(shown).values()], shown.sizes["case"] // 2
+    legend = _draw_lines(by_gain, loss.isel(case=one), "gain", words[one].split("\n"))
+    by_gain.set_xlabel("gain $g$ of the recurrent weights")
+    _draw_lines(by_length, loss.sel(gain=middle), "length", words[0].split("\n")[::2])
+    by_length.set_xlabel("sequence length $T$")
+    return frame.finished(legend, ncols=3, fontsize=7)
 
 
-def _draw_matrix(drawn, ax, cube):
-    gain = _middle(cube["gain"].values)
-    at = cube.sel(gain=gain)
-    factor = _factor(cube).sel(gain=gain).transpose("arm", "setting").values
-    lost = _lost(cube).sel(gain=gain).transpose("arm", "setting").values
-    settings = [str(setting) for setting in at["setting"].values]
-    image = ax.imshow(np.clip(factor, -1, 1), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(factor):
-        mark = "$^\\dagger$" if lost[row, column] > 0.1 else ""
-        bounded = "> 100" if value > 2 else "< 0.01" if value < -2 else f"{10**value:.2g}"
-        told = f"{bounded}{mark}"
-        colour = "#ffffff" if abs(value) > 0.6 else "#000000"
-        ax.text(column, row, told, ha="center", va="center", fontsize=6.5, color=colour)
-    ax.set_xticks(range(len(settings)), [_title(setting) for setting in settings], fontsize=6.5)
-    ax.set_yticks(range(len(_ARMS)), [arm.words for arm in _ARMS.values()])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    bar = drawn.colorbar(image, ax=ax, pad=0.01, ticks=[-1, 0, 1])
-    bar.ax.set_yticklabels(["0.1", "1", "10"])
-    bar.set_label(f"loss over that of BPTT, gain {gain:g}\n($\\dagger$: over 10 % of runs lost)")
+def _draw_matrix(panel, cube, gain):
+    factor, lost = (one(cube).sel(gain=gain).transpose("arm", "case") for one in (_factor, _lost))
+    image = figures.matrix(
+        panel, factor, rows="arm", columns="case", column_words=_words(cube), colours="RdBu_r",
+        row_words={arm: look.label for arm, look in _LOOKS.items()},
+        number=lambda v: "> 100" if v > 2 else "< 0.01" if v < -2 else f"{10**v:.2g}",
+    )  # fmt: skip
+    for row, column in np.argwhere(lost.values > 0.1):
+        colour = "#ffffff" if abs(factor.values[row, column]) > 0.6 else "#000000"
+        panel.text(column + 0.3, row - 0.05, r"$^\dagger$", va="center", fontsize=6.5, color=colour)
+    panel.tick_params(axis="x", labelsize=6.5)
+    panel.spines[:].set_visible(False)
+    return image
 
 
-_SHOWN = {
-    "rnn": ("#000000", "o"),
-    "et_literal": ("#c2478f", "v"),
-    "et_safe": ("#e08a1e", "^"),
-    "dx_literal": ("#8a6d1d", "P"),
-    "dx": ("#23408f", "s"),
-    "et_dx_literal": ("#b02020", "X"),
-    "et_dx_safe": ("#2f9e77", "D"),
-    "matched": ("#56b4e9", "d"),
-    "rprop": ("#707070", "*"),
-}
+def _over_guessing(cube):
+    """Loss over that of the best constant answer, or of the start where that is not known."""
+    start = cube["start_loss"].median(("gain", "seed"))
+    known = [_CHANCE.get(str(one["task"].values), float(one)) for one in start]
+    return np.minimum(_median_loss(cube) / start.copy(data=known), _LOST)
 
 
-def _draw_lines(ax, x, loss, chance):
-    """Loss over that of guessing, one line an arm, (x, arm); what was lost stands at the top."""
-    top = 30.0
-    for name, (colour, marker) in _SHOWN.items():
-        values = np.minimum(loss.sel(arm=name).values / chance, top)
-        hollow = {"markerfacecolor": "none", "markersize": 7} if name == "rnn" else {}
-        ax.plot(x, values, color=colour, marker=marker, linewidth=1.0, clip_on=False,
-                label=_ARMS[name].words, **{"markersize": 4, **hollow})  # fmt: skip
-    ax.axhline(1, color="#a0a0a0", linewidth=0.7, linestyle=":", zorder=0)
-    ax.text(x[-1], 0.55 * top, "lost", ha="right", va="top", color="#b02020", fontsize=7)
-    ax.set(xscale="log", yscale="log", ylabel="loss over that of guessing", ylim=(None, top))
-    ax.set_xticks(x, [f"{value:g}" for value in x])
-    ax.set_xticks([], minor=True)
+def _draw_lines(panel, loss, over, title):
+    looks = {arm: look for arm, look in _LOOKS.items() if look.marker}
+    lines = figures.curves(
+        panel, loss, over=over, each="arm", looks=looks, xscale="log", yscale="log",
+        line={"linewidth": 1.0, "clip_on": False}, title=", ".join(title),
+        ylabel="loss over that of guessing", ylim=(None, _LOST),
+    )  # fmt: skip
+    figures.level(panel, y=1, color="#a0a0a0", linewidth=0.7, linestyle=":")
+    place = {"ha": "right", "va": "top", "color": figures.FAILED, "fontsize": 7}
+    panel.text(loss[over].values[-1], 0.55 * _LOST, "lost", **place)
+    figures.ticks(panel, "x", loss[over].values)
+    return lines
 
 
-def _adding_settings(cube):
-    """Settings of tanh on the adding problem, by length; the first setting if there are none."""
-    parts = {str(setting): _parts(str(setting)) for setting in cube["setting"].values}
-    found = [s for s, (task, _, f) in parts.items() if task == "adding" and f == "tanh"]
-    return sorted(found, key=lambda setting: parts[setting][1]) or [str(cube["setting"].values[0])]
-
-
-def _draw_by_gain(ax, cube):
-    settings = _adding_settings(cube)
-    setting = settings[len(settings) // 2]
-    loss = _median_loss(cube).sel(setting=setting)
-    _draw_lines(ax, cube["gain"].values, loss, _chance(cube, setting))
-    ax.set(xlabel="gain $g$ of the recurrent weights", title=_title(setting).replace("\n", ", "))
-
-
-def _draw_by_length(ax, cube):
-    settings = _adding_settings(cube)
-    loss = _median_loss(cube).sel(setting=settings, gain=_middle(cube["gain"].values))
-    chances = np.array([_chance(cube, setting) for setting in settings])
-    lengths = np.array([_parts(setting)[1] for setting in settings])
-    _draw_lines(ax, lengths, loss, chances)
-    task, _, activation = _parts(settings[0])
-    ax.set(xlabel="sequence length $T$", title=f"{task.replace('_', ' ')}, {activation}")
-
-
-def _chance(cube, setting):
-    """The loss of the best constant answer where it is known, else that before training."""
-    known = {"adding": 1 / 6, "temporal_order": np.log(4), "digits": np.log(10)}
-    start = float(cube["start_loss"].sel(setting=setting).median())
-    return known.get(_parts(setting)[0], start)
-
-
-def claims(cube):
-    """Numbers that must hold, each with its source."""
-    config = json.loads(cube.attrs["config"])
-    if config["n_updates"] < 100:
-        return [_starts_agree(cube)]
-    factor = _factor(cube)
-    memory = [
-        s for s in cube["setting"].values if _parts(str(s))[0] in ("adding", "temporal_order")
-    ]
-    found = [_starts_agree(cube), _literal_harms(factor), _safe_is_a_longer_step(cube)]
-    if memory:
-        found.append(_delta_x_helps(factor.sel(setting=memory)))
-    return [*found, _rprop_wins(factor)]
-
-
-def _starts_agree(cube):
-    """A learning rate can only be judged from one start: the same for every arm."""
-    start = cube["start_loss"]
-    return rnnjax.Claim(
-        "share of starts with a finite loss",
-        float(np.isfinite(start).mean()),
-        1.0,
-        0.0,
-        "every arm begins from the same networks and sequences",
-    )
-
-
-def _literal_harms(factor):
-    literal = [name for name, arm in _ARMS.items() if arm.ratio == 1]
-    return rnnjax.Claim(
-        "literal ratio: least median factor on the loss over settings and gains, arm by arm",
-        float((10 ** factor.sel(arm=literal)).median(["setting", "gain"]).min()),
-        1.0,
-        0.0,
-        "against the slide's 'the next step will be accelerated'",
-        relation="at_least",
-    )
-
-
-def _safe_is_a_longer_step(cube):
+def _gap_to_matched(cube):
     loss = np.log10(_median_loss(cube))
-    gap = (loss.sel(arm="matched") - loss.sel(arm="et_dx_safe")).median()
-    return rnnjax.Claim(
-        "log10 loss of a plain step of the same length minus the safeguarded ratio's, median",
-        float(gap),
-        0.0,
-        0.05,
-        "control: what the ratio gains, a longer step gains",
-    )
+    return (loss.sel(arm="matched") - loss.sel(arm="et_dx_safe")).median()
 
 
-def _delta_x_helps(factor):
-    return rnnjax.Claim(
-        "rnn without delta x: median factor on the loss where memory is asked for",
-        float((10 ** factor.sel(arm="rnn")).median()),
-        1.0,
-        0.0,
-        "truncation at one step sees no lag",
-        relation="at_least",
-    )
+def _median_factor(arm):
+    return lambda cube: (10 ** _factor(cube).sel(arm=arm)).median()
 
 
-def _rprop_wins(factor):
-    return rnnjax.Claim(
-        "Rprop: median factor on the loss over settings and gains",
-        float((10 ** factor.sel(arm="rprop")).median()),
-        1.0,
-        0.0,
-        "Riedmiller and Braun 1993",
-        relation="at_most",
-    )
+CLAIMS = (
+    Row("share of starts with a finite loss", lambda cube: np.isfinite(cube["start_loss"]).mean(),
+        equals=1, source="every arm begins from the same networks and sequences"),
+    Group((
+        Row("literal ratio: least median factor on the loss over settings and gains, arm by arm",
+            lambda cube: (10 ** _factor(cube).sel(arm=[*_LITERAL])).median(["case", "gain"]).min(),
+            at_least=1, source="against the slide's 'the next step will be accelerated'"),
+        Row("log10 loss of a plain step of the same length minus the safeguarded ratio's, median",
+            _gap_to_matched, equals=0, tolerance=0.05,
+            source="control: what the ratio gains, a longer step gains"),
+        Row("rnn without delta x: median factor on the loss where memory is asked for",
+            _median_factor("rnn"), at_least=1,
+            at={"case": lambda case: case["task"].isin(["adding", "temporal_order"])},
+            source="truncation at one step sees no lag"),
+        Row("Rprop: median factor on the loss over settings and gains", _median_factor("rprop"),
+            at_most=1, source="Riedmiller and Braun 1993"),
+    ), when=lambda cube: cube.setting.n_updates >= 100),
+)  # fmt: skip

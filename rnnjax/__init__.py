@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         theory,
         train,
         train_online,
+        train_pieces,
         types,
         updates,
     )
@@ -69,8 +70,9 @@ if TYPE_CHECKING:
     from rnnjax.rules import BPTT, RTRL, EligibilityTrace
     from rnnjax.scaled import Scaled
     from rnnjax.scan import Trajectory, outputs, sequence_loss, unroll
-    from rnnjax.train import fit
+    from rnnjax.train import fit, mean_loss
     from rnnjax.train_online import fit_online
+    from rnnjax.train_pieces import train_in_pieces
     from rnnjax.types import Batch, RuleOut
 else:
     __getattr__, __dir__ = lazy.package(__name__)
@@ -122,6 +124,7 @@ __all__ = [
     "layers",
     "losses",
     "matrices",
+    "mean_loss",
     "monitor",
     "outputs",
     "parallel",
@@ -137,7 +140,9 @@ __all__ = [
     "tasks",
     "theory",
     "train",
+    "train_in_pieces",
     "train_online",
+    "train_pieces",
     "types",
     "unroll",
     "updates",

@@ -19,11 +19,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, masks, scaled, scan
+from rnnjax import masks, scaled, scan
 from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.real_view import RealView
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Tangents, Trajectory
+from rnnjax.scan import Trajectory
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 # (trajectory of a segment, its targets) -> g_t of its steps, value (S, n_h), exponent (S,)
@@ -50,7 +51,7 @@ def _unit_cotangent_of(cell: Cell, h: Array) -> Array:
 def scan_back(
     cell: Cell,
     params: Params,
-    tangents: Tangents,
+    residuals: Residuals,
     last: Scaled,
     source: Scaled | None,
     decay: Array | float = 1.0,
@@ -61,7 +62,7 @@ def scan_back(
     Args:
       cell: the cell.
       params: its parameters.
-      tangents: those of S steps (see `rnnjax.scan`).
+      residuals: those of S steps (see `scan.residuals`).
       last: what reaches the last state from later steps, value (n_h,).
       source: g_t of every step, value (S, n_h); None for pure transport.
       decay: factor of what a step sends back, J_{t+1}^T delta_{t+1} in equation (1), for rules that
@@ -76,25 +77,24 @@ def scan_back(
     by_step = decay if jnp.ndim(decay) else None
 
     def step(arriving: Scaled, at: Any) -> tuple[Scaled, Scaled]:
-        (local, exponent), g, own, goes_on = at
+        kept, g, own, goes_on = at
         delta = arriving if g is None else scaled.add_normal(arriving, g)
         factor = decay if own is None else own
-        v = factor * dynamics.pull(cell, params, local, delta.value)
-        before = scaled.normalise(v, delta.exponent + exponent)
+        v = kept.bound(cell, params).rmv(delta.value)
+        before = scaled.normalise(factor * v.value, delta.exponent + v.exponent)
         if goes_on is not None:
             before = jax.tree.map(partial(jnp.where, goes_on), before, delta)
         return before, delta
 
-    steps = (tangents, source, by_step, counts)
+    steps = (residuals, source, by_step, counts)
     first, deltas = jax.lax.scan(step, scaled.renormalise(last), steps, reverse=True)
     return deltas, first
 
 
-def pull_all(cell: Cell, params: Params, tangents: Tangents, v: Scaled) -> Scaled:
+def rmv_of_steps(cell: Cell, params: Params, residuals: Residuals, v: Scaled) -> Scaled:
     """Return J_t^T v_t of every step at once, value (S, n_h), exponent (S,)."""
-    locals_, exponent = tangents
-    pulled = jax.vmap(lambda local, v: dynamics.pull(cell, params, local, v))(locals_, v.value)
-    return scaled.normalise(pulled, v.exponent + exponent)
+    found = jax.vmap(lambda kept, v: kept.bound(cell, params).rmv(v))(residuals, v.value)
+    return scaled.normalise(found.value, v.exponent + found.exponent)
 
 
 def backward(
@@ -140,10 +140,10 @@ def backward(
     def segment_back(trajectory: Trajectory, last: Scaled, inputs: Any) -> tuple[Scaled, Any]:
         x, targets, counts = inputs
         g = None if source is None else source(trajectory, targets)
-        tangents = scan.tangents(cell, params, trajectory)
+        residuals = scan.residuals(cell, params, trajectory)
         # Where the losses of the steps are the source, nothing comes from behind the end.
         passes = counts if source is None else None
-        deltas, first = scan_back(cell, params, tangents, last, g, decay, passes)
+        deltas, first = scan_back(cell, params, residuals, last, g, decay, passes)
         return first, emit(trajectory, x, targets, deltas)
 
     def again(last: Scaled, at: Any) -> tuple[Scaled, Any]:
@@ -301,8 +301,8 @@ def by_lag(
     h = scaled.plain(jax.tree.map(lambda a: a[end][None], trajectory.states))
     g = last_step_cotangent(cell, loss, params, h, batch.y[end][None])
     # Moved to the end of the arrays, the way back needs no look at where the sequence ends.
-    tangents = masks.at_the_end(scan.tangents(cell, params, trajectory), batch.mask)
+    residuals = masks.at_the_end(scan.residuals(cell, params, trajectory), batch.mask)
     last = jax.tree.map(lambda a: a[0], g)
-    deltas, first = scan_back(cell, params, tangents, last, None)
+    deltas, first = scan_back(cell, params, residuals, last, None)
     before = keep(jax.tree.map(lambda a: a[None], first))
     return masks.up_to_length(jnp.concatenate([before, keep(deltas)])[::-1], batch.mask)

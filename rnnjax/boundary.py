@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import masks, real_view, state_dtype
+from rnnjax import dynamics, masks, real_view, state_dtype
 from rnnjax.cells import tree_shapes
 from rnnjax.errors import one_line
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -284,7 +284,7 @@ def _check_batch(cell: Any, batch: Batch, n_leading: int) -> tuple[Any, Any]:
             also = f"; {name} is transposed" if turned else ""
             raise ValueError(f"{name}: expected {steps[-1]} steps as in mask, got {told}{also}")
     inner = shapes["x"][len(steps) :]
-    if getattr(cell, "tokens", False):
+    if dynamics.traits(cell).tokens:
         _check_tokens(cell, batch.x, inner)
     elif n_x is not None and inner != (n_x,):
         kind = _kind(cell)

@@ -1,17 +1,21 @@
 """The names a config may use, found by reading files instead of importing them.
 
-Validation has to know every activation, task and experiment, yet must not pay for importing jax.
-The files themselves are the list: nothing is registered by hand.
+Validation has to know every activation, rule, task, cell and experiment, yet must not pay for
+importing jax. The files themselves are the list: nothing is registered by hand.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 PACKAGE = Path(__file__).resolve().parent
+Kind = Literal["rules", "tasks", "cells", "weights"]
 
 
 @cache
@@ -37,10 +41,92 @@ def _activations_assigned(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def task_names() -> tuple[str, ...]:
-    """Names of the files of tasks, one task a file: those of the field and those of the decks."""
-    folders = (PACKAGE / "tasks", PACKAGE / "decks" / "tasks")
-    return tuple(sorted(name for folder in folders for name in _modules_in(folder)))
+@dataclass(frozen=True)
+class Entry:
+    """A class or function of the package that a config may name.
+
+    Attributes:
+        name: its name.
+        module: the module that defines it, dotted.
+        fields: the fields of a class, each with whether its constructor needs a value of it.
+        is_class: whether the name stands for a value of the class, or for the function itself.
+    """
+
+    name: str
+    module: str
+    fields: Mapping[str, bool]
+    is_class: bool
+
+
+@cache
+def entries(kind: Kind) -> Mapping[str, Entry]:
+    """Everything public of a kind, by name: what has the methods that the kind is known by.
+
+    Args:
+        kind: "rules", "tasks", "cells", or "weights" (initial recurrent weights).
+    """
+    folders, belongs = _KINDS[kind]
+    found: dict[str, Entry] = {}
+    for folder in folders:
+        for path in sorted(PACKAGE.joinpath(folder).glob("*.py")):
+            module = ".".join(("rnnjax", *folder.split("/"), path.stem))
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if belongs(node):
+                    found[node.name] = _entry(node, module)  # type: ignore[attr-defined]
+    return dict(sorted(found.items()))
+
+
+def _has(*members: str) -> Callable[[ast.stmt], bool]:
+    def belongs(node: ast.stmt) -> bool:
+        return (
+            isinstance(node, ast.ClassDef)
+            and not node.name.startswith("_")
+            and {*members} <= {name for inner in node.body for name in _bound(inner)}
+        )
+
+    return belongs
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _draws_weights(node: ast.stmt) -> bool:
+    """Whether a function, or the values of a class, take (key, n)."""
+    if isinstance(node, ast.ClassDef):
+        calls = [inner for inner in node.body if _bound(inner) == ["__call__"]]
+        return any(_arguments(call) == ["self", "key", "n"] for call in calls)
+    return _arguments(node) == ["key", "n"]
+
+
+def _arguments(node: ast.stmt) -> list[str]:
+    return [a.arg for a in node.args.args] if isinstance(node, ast.FunctionDef) else []
+
+
+_KINDS: dict[Kind, tuple[tuple[str, ...], Callable[[ast.stmt], bool]]] = {
+    "rules": (("rules", "decks/rules"), _has("step_axis")),
+    "tasks": (("tasks", "decks/tasks"), _has("sample", "loss")),
+    "cells": (("cells",), _has("init", "initial_state", "step", "readout")),
+    "weights": (("cells",), _draws_weights),
+}
+
+
+def _entry(node: ast.stmt, module: str) -> Entry:
+    if isinstance(node, ast.ClassDef):
+        return Entry(node.name, module, dict(_fields(node)), is_class=True)
+    return Entry(node.name, module, {}, is_class=False)  # type: ignore[attr-defined]
+
+
+def _fields(node: ast.ClassDef) -> Iterator[tuple[str, bool]]:
+    for inner in node.body:
+        if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+            value = inner.value
+            declared = isinstance(value, ast.Call) and ast.unparse(value.func).startswith("fields.")
+            defaults = [k.arg for k in value.keywords] if isinstance(value, ast.Call) else []
+            yield inner.target.id, value is None or (declared and "default" not in defaults)
 
 
 def experiment_folders() -> tuple[Path, ...]:

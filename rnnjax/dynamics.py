@@ -1,42 +1,41 @@
-"""What the scans use of a cell, whether it offers much or only a `step`.
+"""The contract of a cell: what its scans, probes and rules ask of it.
 
-Beside `step` a cell may offer
+A cell is a step, and its linearisation is an operator. There are three tiers:
 
-  drive(params, x)          the part of the step that does not depend on h, (n_d,): computed for
-                            all t at once, outside the scan
-  advance(params, h, d)     h_t from h_{t-1} and the drive:
-                            step(p, h, x) = advance(p, h, drive(p, x))
-  homogeneous               True if advance(p, a h, a d) = a advance(p, h, d) for every a > 0: the
-                            forward pass then carries a power-of-two scale and cannot overflow
-  local(params, h, d)       what the step's Jacobian J = dh_t/dh_{t-1} needs, as (tree, exponent):
-                            J = 2^exponent x (the map that push and pull apply)
-  local_of_sum(params, z)   the same from z = W sent(h) + d alone (below): the forward pass then
-                            keeps z, and no product of the way there is computed again
-  graded_local(params, h, d)   the same with an exponent for each row: J = diag(2^exponents) x the
-                            map; for saturated networks, whose slopes no single exponent fits
-  push(params, local, v)    J v, without the exponent
-  push_columns(params, local, M)   J M for M (n_h, k), without the exponent: one product of matrices
-  pull(params, local, v)    J^T v, without the exponent
-  jacobian(params, local)   J as a matrix, without the exponent
-  diagonal(params, local)   the diagonal of J, where J has no other entries, without the exponent
-  output(params, h)         what a layer of this cell sends on to the next one, real (n_o,); the
-                            whole state if missing
+1. A cell (`rnnjax.types.Cell`) has `init`, `initial_state`, `step` and `readout`. It passes every
+   probe, and every rule that does not ask how weights act on the state.
+2. A pre-activation cell (`rnnjax.types.PreactivationCell`) also tells z_t = W s(h_{t-1}) + d_t and
+   h_t = g(h_{t-1}, z_t) by `drive`, `recurrent_weights`, `presynaptic` and
+   `step_from_preactivation`. Its forward pass keeps z_t, and no product is computed again on the
+   way back. No parameter has to have a certain name.
+3. Any cell is linearised by `rnnjax.tangents.linearize`: the Jacobian J_t = dh_t/dh_{t-1} is an
+   operator with `mv` (J v), `mm` (J M), `rmv` (J^T v) and `as_matrix`.
 
-and, for the rules that need to know how weights and units hang together,
+Beyond its tier a cell may define five members:
 
-  sent(h), from_sum(h, z)   advance(p, h, d) = from_sum(h, W sent(h) + d) with d = U x + b: the
-                            weights enter through one sum z, behind which each unit is alone
-  to_sum(params, local, v)  (dh_t/dz)^T v for these cells, without the exponent of `local`
-  finite_outputs            True if no state and no output leaves the range of the dtype: those of
-                            steps without weight need then not be kept from the loss
-  entries_per_unit          m: the state is m vectors of n_h / m units, one behind the other
-                            (an LSTM's [h, c] has m = 2); 1 if missing
-  n_unread                  state entries that no later step reads, such as an output that is kept
-                            for the readout: their columns of J are 0; 0 if missing
+=================================  =========================  ====================================
+member                             default                    the reason to define it
+=================================  =========================  ====================================
+drive(params, x)                   x                          the part of a step that does not
+                                                              depend on h, (n_d,), is computed for
+                                                              all t at once
+advance(params, h, d)              the pre-activation cell's  the rest of the step:
+                                   equations, or `step`       step(p, h, x) =
+                                                              advance(p, h, drive(p, x))
+linearize(params, at, *, by_row)   automatic differentiation  slopes that remain accurate under
+                                   of the step, or of what    saturation, a structure (diagonal,
+                                   is behind z_t              block-triangular) that others use
+output(params, h)                  h                          what a layer sends on to the next
+                                                              one, real (n_o,)
+traits                             `rnnjax.types.Traits()`    facts that the step does not say:
+                                                              homogeneous, bounded,
+                                                              entries_per_unit, n_unread, tokens
+=================================  =========================  ====================================
 
-Where a method is missing, automatic differentiation of the step takes its place. Its slopes are
-those of the dtype: s(z) (1 - s(z)) of a gate is 0 in float32 from z = 17, where a `local` of the
-cell's own would carry on.
+Inputs are compared with `n_x` where a cell has it, and a layer of a stack needs it.
+
+Slopes by automatic differentiation are those of the dtype: s(z) (1 - s(z)) of a gate is 0 in
+float32 from z = 17, where those of `rnnjax.tangents.leaky` carry on.
 """
 
 from collections.abc import Callable
@@ -45,12 +44,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax.types import Array, Cell, Params
+from rnnjax.types import Array, Cell, Params, Point, Traits
+
+_PREACTIVATION = ("drive", "recurrent_weights", "presynaptic", "step_from_preactivation")
+
+
+def traits(cell: Cell) -> Traits:
+    """Return what is known of a cell."""
+    found: Traits = getattr(cell, "traits", Traits())
+    return found
 
 
 def is_homogeneous(cell: Cell) -> bool:
     """Return whether the cell's step may be carried with a scale."""
-    return getattr(cell, "homogeneous", False)
+    return traits(cell).homogeneous
+
+
+def entries_per_unit(cell: Cell) -> int:
+    """Return m, the number of state entries of a unit; 1 where not all units have as many."""
+    return traits(cell).entries_per_unit or 1
+
+
+def has_preactivation(cell: Cell) -> bool:
+    """Return whether a cell is a pre-activation cell."""
+    return all(hasattr(cell, name) for name in _PREACTIVATION)
 
 
 def drive(cell: Cell, params: Params, x: Array) -> Array:
@@ -58,60 +75,45 @@ def drive(cell: Cell, params: Params, x: Array) -> Array:
     return cell.drive(params, x) if hasattr(cell, "drive") else x
 
 
+def preactivation(cell: Any, params: Params, h: Array, d: Array) -> Array:
+    """Return z_t = W s(h_{t-1}) + d_t, (n_z,), of a pre-activation cell."""
+    # Vectors stand on the left of products, see `rnnjax.cells.parts`.
+    return cell.presynaptic(h) @ cell.recurrent_weights(params).T + d
+
+
 def advance(cell: Cell, params: Params, h: Array, d: Array) -> Array:
     """Return h_t (n_h,) from h_{t-1} (n_h,) and the drive (n_d,)."""
-    return cell.advance(params, h, d) if hasattr(cell, "advance") else cell.step(params, h, d)
+    return advance_and_preactivation(cell, params, h, d)[0]
 
 
-def local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
-    """Return what `push` and `pull` need at a step, and the exponent of its Jacobian, int32 ()."""
-    if hasattr(cell, "local"):
-        return cell.local(params, h, d)
-    return (h, d), jnp.zeros((), jnp.int32)
+def advance_and_preactivation(
+    cell: Cell, params: Params, h: Array, d: Array
+) -> tuple[Array, Array | None]:
+    """Return h_t (n_h,), and z_t (n_z,) of a pre-activation cell, None of any other."""
+    whole: Any = cell
+    if has_preactivation(cell):
+        z = preactivation(cell, params, h, d)
+        return whole.step_from_preactivation(h, z), z
+    return (whole.advance if hasattr(cell, "advance") else cell.step)(params, h, d), None
 
 
-def advance_and_sum(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Array, Array | None]:
-    """Return h_t (n_h,), and the sums z_t (n_z,) of a cell whose Jacobian needs nothing else."""
-    if not hasattr(cell, "local_of_sum"):
-        return advance(cell, params, h, d), None
-    summing: Any = cell  # sent and from_sum come with local_of_sum
-    z = summing.sent(h) @ params.W.T + d
-    return summing.from_sum(h, z), z
-
-
-def graded_local(cell: Cell, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
-    """Return what `push` needs at a step, and the exponents of the rows of J, int32 (n_h,)."""
-    if hasattr(cell, "graded_local"):
-        return cell.graded_local(params, h, d)
-    at, exponent = local(cell, params, h, d)
-    return at, jnp.broadcast_to(exponent, h.shape)
-
-
-def jacobian(cell: Cell, params: Params, at: Any, like: Array) -> Array:
-    """Return J (n_h, n_h) without the exponent of `local`; `like` is any state (n_h,)."""
-    if hasattr(cell, "jacobian"):
-        return cell.jacobian(params, at)
-    if hasattr(cell, "diagonal"):
-        return jnp.diag(cell.diagonal(params, at))
-    eye = jnp.eye(like.size, dtype=like.dtype)
-    return push_columns(cell, params, at, eye)
-
-
-def entries_per_unit(cell: Cell) -> int:
-    """Return m, the number of state entries of a unit; 1 where not all units have as many."""
-    return getattr(cell, "entries_per_unit", 1) or 1
-
-
-def n_unread(cell: Cell) -> int:
-    """Return the number of state entries that no later step reads; twice as many in a real view."""
-    whole: Any = getattr(cell, "user_cell", cell)
-    n = getattr(whole, "n_unread", 0)
-    return n * (cell.initial_state().size // whole.initial_state().size) if n else 0
+def point(cell: Cell, params: Params, h: Array, d: Array, z: Array | None = None) -> Point:
+    """Return where a step is linearised; z_t is computed where it is missing."""
+    if z is None and has_preactivation(cell):
+        z = preactivation(cell, params, h, d)
+    return Point(h, d, z)
 
 
 def output(cell: Cell, params: Params, h: Array) -> Array:
     """Return what a layer of this cell sends on to the next one, (n_o,)."""
     return cell.output(params, h) if hasattr(cell, "output") else h
+
+
+def reads_out_its_state(cell: Cell, params: Params) -> bool:
+    """Return whether the readout of a state is the state itself."""
+    h = jax.eval_shape(cell.initial_state)
+    traced = jax.make_jaxpr(lambda p, h: cell.readout(p, h))(params, h).jaxpr
+    return traced.outvars[0] is traced.invars[-1]
 
 
 def inputs_read(function: Callable[..., Any], arguments: Any) -> set[int]:
@@ -124,25 +126,23 @@ def inputs_read(function: Callable[..., Any], arguments: Any) -> set[int]:
     return {i for i, v in enumerate(traced.invars) if id(v) in needed}
 
 
-def push(cell: Cell, params: Params, at: Any, v: Array) -> Array:
-    """Return J v (n_h,) for v (n_h,), without the exponent of `local`."""
-    if hasattr(cell, "push"):
-        return cell.push(params, at, v)
-    h, d = at
-    return jax.jvp(lambda h: advance(cell, params, h, d), (h,), (v.astype(h.dtype),))[1]
+def outputs_made_of(function: Callable[..., Any], arguments: Any) -> tuple[bool, ...]:
+    """Return which leaves of the value of a function depend on `arguments`, a leaf each."""
+    traced = jax.make_jaxpr(function)(arguments).jaxpr
+    made = {id(v) for v in traced.invars}
+    for equation in traced.eqns:
+        if any(id(v) in made for v in equation.invars):
+            made |= {id(v) for v in equation.outvars}
+    return tuple(id(v) in made for v in traced.outvars)
 
 
-def push_columns(cell: Cell, params: Params, at: Any, M: Array) -> Array:
-    """Return J M (n_h, k) for M (n_h, k), without the exponent of `local`."""
-    if hasattr(cell, "push_columns"):
-        return cell.push_columns(params, at, M)
-    return jax.vmap(lambda v: push(cell, params, at, v), 1, 1)(M)
+def is_affine(function: Callable[[Array], Array], x: Array) -> bool:
+    """Return whether a function is affine: its derivative does not depend on its argument."""
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        return False
+    like = jax.ShapeDtypeStruct(x.shape, x.dtype)
 
+    def derivative(at: tuple[Array, Array]) -> Array:
+        return jax.jvp(function, at[:1], at[1:])[1]
 
-def pull(cell: Cell, params: Params, at: Any, v: Array) -> Array:
-    """Return J^T v (n_h,) for v (n_h,), without the exponent of `local`."""
-    if hasattr(cell, "pull"):
-        return cell.pull(params, at, v)
-    h, d = at
-    new, pulled = jax.vjp(lambda h: advance(cell, params, h, d), h)
-    return pulled(v.astype(new.dtype))[0]
+    return 0 not in inputs_read(derivative, (like, like))

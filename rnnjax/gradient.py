@@ -18,9 +18,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, scaled, scan
+from rnnjax import dynamics, preactivation, scaled, scan
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Tangents, Trajectory
+from rnnjax.scan import Trajectory
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -31,7 +32,7 @@ def parameter_gradient(
     trajectory: Trajectory,
     batch: Batch,
     deltas: Scaled,
-    tangents: Tangents | None = None,
+    residuals: Residuals | None = None,
 ) -> Any:
     """Return dL/dparams, equation (1), over any number of steps.
 
@@ -42,14 +43,14 @@ def parameter_gradient(
       trajectory: of S steps (or of B x S steps, flattened).
       batch: inputs, targets and mask of these steps.
       deltas: delta_t, value (S, n_h), exponent (S,).
-      tangents: those of the steps, where they are known already.
+      residuals: of the tangents of the steps, where they are known already.
 
     Returns:
       a tree shaped as params, with `Scaled` leaves.
     """
     parts = [
         through_readout(cell, loss, params, trajectory.plain, batch),
-        through_steps(cell, params, trajectory, batch.x, deltas, tangents),
+        through_steps(cell, params, trajectory, batch.x, deltas, residuals),
     ]
     return as_params(params, *parts)
 
@@ -83,7 +84,7 @@ def through_steps(
     trajectory: Trajectory,
     x: Array,
     deltas: Scaled,
-    tangents: Tangents | None = None,
+    residuals: Residuals | None = None,
 ) -> dict[int, Scaled]:
     """Return sum_t (dh_t/dw)^T delta_t of equation (1), by equation (2).
 
@@ -93,65 +94,75 @@ def through_steps(
       trajectory: S steps.
       x: their inputs, (S, n_x).
       deltas: delta_t, value (S, n_h), exponent (S,).
-      tangents: those of the steps, where they are known already.
+      residuals: of the tangents of the steps, where they are known already.
 
     Returns:
       by number of leaf of params, those that the step uses.
     """
-    if hasattr(cell, "to_sum"):
-        tangents = tangents or scan.tangents(cell, params, trajectory)
-        parts = _through_sums(cell, params, trajectory, x, deltas, tangents)
-    else:
-        parts = _by_autodiff(cell, params, trajectory, x, deltas)
+    residuals = residuals or scan.residuals(cell, params, trajectory)
+    through = _through_preactivations if dynamics.has_preactivation(cell) else _by_autodiff
+    parts = through(cell, params, trajectory, x, deltas, residuals)
     return {
         i: functools.reduce(scaled.add, [part[i] for part in parts if i in part])
         for i in sorted({i for part in parts for i in part})
     }
 
 
-def _through_sums(
+def _through_preactivations(
     cell: Any,
     params: Params,
     trajectory: Trajectory,
     x: Array,
     deltas: Scaled,
-    tangents: Tangents,
+    residuals: Residuals,
 ) -> list[dict[int, Scaled]]:
-    """Return the parts of equation (2) by way of the sums z = W sent(h) + d of a step.
+    """Return the parts of equation (2) by way of the pre-activations z = W s + d of a step.
 
-    With e_t = (dh_t/dz_t)^T delta_t, which the slopes of the step give, and z linear in W, U and b,
-    the gradient is sum_t e_t (2^E sent(h_{t-1}), x_t, 1)^T: no step is run again.
+    With e_t = (dh_t/dz_t)^T delta_t, which is that by d_t, and d = U x + b affine in x, the
+    gradient by W, U and b is sum_t e_t (2^E s(h_{t-1}), x_t, 1)^T: no step is run again.
     """
-    local, exponent = tangents
-    errors = Scaled(
-        jax.vmap(lambda at, v: cell.to_sum(params, at, v))(local, deltas.value),
-        deltas.exponent + exponent,
-    )
-    sent = jax.vmap(cell.sent)(trajectory.h_prev)
-    driven = jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], axis=1)
+    errors = _by_drive(cell, params, deltas, residuals)
+    s = jax.vmap(cell.presynaptic)(trajectory.h_prev)
+    # Then U and b are one product, with W where both have the unit of the errors.
+    is_joint = len(x) > x[0].size and preactivation.is_affine(cell, params, x[0])
+    ones = jnp.ones((len(x), 1), s.dtype)
 
     def through_recurrence(p: Params) -> Array:
-        return sent @ p.W.T
+        return s @ cell.recurrent_weights(p).T
 
     def through_drive(p: Params) -> Array:
-        return driven @ jnp.concatenate([p.U, p.b[:, None]], axis=1).T
+        if not is_joint:
+            return jax.vmap(lambda x: cell.drive(p, x))(x)
+        _, U, b = preactivation.weights(cell, p, x[0])
+        return jnp.concatenate([x, ones], axis=1) @ jnp.concatenate([U, b[:, None]], axis=1).T
 
     def through_both(p: Params) -> Array:
-        joint = jnp.concatenate([p.W, p.U, p.b[:, None]], axis=1)
-        return jnp.concatenate([sent, driven], axis=1) @ joint.T
+        W, U, b = preactivation.weights(cell, p, x[0])
+        joint = jnp.concatenate([W, U, b[:, None]], axis=1)
+        return jnp.concatenate([s, x, ones], axis=1) @ joint.T
 
-    if dynamics.is_homogeneous(cell):
-        lifted = _lifted(errors, trajectory)
-        return [
-            _contract(through_recurrence, params, lifted),
-            _contract(through_drive, params, errors),
-        ]
-    # One product of matrices in place of three.
-    return [_contract(through_both, params, errors)]
+    if is_joint and not dynamics.is_homogeneous(cell):
+        return [_contract(through_both, params, errors)]
+    by_state = _lifted(errors, trajectory)
+    return [
+        _contract(through_recurrence, params, by_state),
+        _contract(through_drive, params, errors),
+    ]
+
+
+def _by_drive(cell: Cell, params: Params, deltas: Scaled, residuals: Residuals) -> Scaled:
+    """Return (dh_t/dd_t)^T delta_t, value (S, n_d), exponent (S,)."""
+    found = jax.vmap(lambda kept, v: kept.bound(cell, params).to_drive(v))(residuals, deltas.value)
+    return Scaled(found.value, deltas.exponent + found.exponent)
 
 
 def _by_autodiff(
-    cell: Cell, params: Params, trajectory: Trajectory, x: Array, deltas: Scaled
+    cell: Cell,
+    params: Params,
+    trajectory: Trajectory,
+    x: Array,
+    deltas: Scaled,
+    residuals: Residuals,
 ) -> list[dict[int, Scaled]]:
     """Return the parts of equation (2) by automatic differentiation of all steps at once."""
     h_prev, drive = trajectory.h_prev, trajectory.drive
@@ -162,15 +173,10 @@ def _by_autodiff(
     def drives(p: Params) -> Array:
         return jax.vmap(lambda x: dynamics.drive(cell, p, x))(x)
 
-    def pull_to_drive(h: Array, d: Array, v: Array) -> Array:
-        new, pulled = jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)
-        return pulled(v.astype(new.dtype))[0]
-
     lifted = _lifted(deltas, trajectory)
     parts = [_contract(advance, params, lifted)]
     if hasattr(cell, "drive"):
-        by_drive = jax.vmap(pull_to_drive)(h_prev, drive, deltas.value)
-        parts.append(_contract(drives, params, Scaled(by_drive, deltas.exponent)))
+        parts.append(_contract(drives, params, _by_drive(cell, params, deltas, residuals)))
     return parts
 
 
@@ -201,12 +207,12 @@ def gradient_of_deltas(
     trajectory: Trajectory,
     batch: Batch,
     deltas: Scaled,
-    tangents: Tangents | None = None,
+    residuals: Residuals | None = None,
     *,
     per_step: bool,
 ) -> Any:
     """Return the gradient of one sequence, summed over its steps or, per step, stacked (T, ...)."""
-    steps = (trajectory, batch, deltas, tangents)
+    steps = (trajectory, batch, deltas, residuals)
     if not per_step:
         return parameter_gradient(cell, loss, params, *steps)
     # Each step is a sequence of length 1: that axis is what the gradient sums over.

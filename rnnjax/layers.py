@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from rnnjax import adjoint, boundary, dynamics, scaled, scan
 from rnnjax.ranges import refusal
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Tangents, Trajectory
+from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -72,12 +72,14 @@ def of_trajectory(cell: Cell, params: Params, trajectory: Trajectory) -> list[La
     steps = jax.vmap(lambda h, d: stack.at_layers(params, h, d))(
         trajectory.h_prev, trajectory.drive
     )
+    homogeneous = dynamics.is_homogeneous(cell)
     found: list[Layer] = []
     for (own, own_params), at in zip(stack.seen(params), steps, strict=True):
         states = Scaled(at.h, trajectory.exponent)
-        states = scaled.renormalise(states) if stack.homogeneous else states
-        plain = scaled.plain(states) if stack.homogeneous else at.h
-        along = Trajectory(states, at.h_prev, at.drive, trajectory.exponent, plain)
+        states = scaled.renormalise(states) if homogeneous else states
+        plain = scaled.plain(states) if homogeneous else at.h
+        exponent, z = trajectory.exponent, at.preactivation
+        along = Trajectory(states, at.h_prev, at.drive, exponent, plain, z)
         found.append(Layer(own, own_params, along, _outputs(found[-1]) if found else None))
     return found
 
@@ -122,24 +124,21 @@ def back_through(layer: Layer, source: Scaled) -> Deltas:
     """Return dL/dh_t of one layer from all that reaches it from outside of it at the same step."""
     cell, params, along, _ = layer
     nothing = Scaled(jnp.zeros_like(source.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
-    tangents = scan.tangents(cell, params, along)
-    return Deltas(*adjoint.scan_back(cell, params, tangents, nothing, source))
+    residuals = scan.residuals(cell, params, along)
+    return Deltas(*adjoint.scan_back(cell, params, residuals, nothing, source))
 
 
 def to_input(layer: Layer, deltas: Scaled) -> Scaled:
     """Return dL/dx_t of one layer, value (T, n_x), from its dL/dh_t, value (T, n)."""
     cell, params, along, x = layer
-    tangents = scan.tangents(cell, params, along)
 
-    def one(h: Array, d: Array, x: Array, at: Tangents, v: Scaled) -> tuple[Array, Array]:
-        to_x = jax.vjp(lambda x: dynamics.drive(cell, params, x), x)[1]
-        if hasattr(cell, "to_sum"):  # its slopes are right for saturated units as well
-            return to_x(cell.to_sum(params, at[0], v.value).astype(d.dtype))[0], at[1]
-        new, to_drive = jax.vjp(lambda d: dynamics.advance(cell, params, h, d), d)
-        return to_x(to_drive(v.value.astype(new.dtype))[0])[0], jnp.zeros((), jnp.int32)
+    def one(at: Trajectory, x: Array, v: Array) -> Scaled:
+        by_drive = scan.linearize(cell, params, at).to_drive(v)
+        d, to_x = jax.vjp(lambda x: dynamics.drive(cell, params, x), x)
+        return Scaled(to_x(by_drive.value.astype(d.dtype))[0], by_drive.exponent)
 
-    value, exponent = jax.vmap(one)(along.h_prev, along.drive, x, tangents, deltas)
-    return scaled.normalise(value, deltas.exponent + exponent)
+    found = jax.vmap(one)(along, x, deltas.value)
+    return scaled.normalise(found.value, deltas.exponent + found.exponent)
 
 
 def to_state(layer: Layer, by_output: Scaled) -> Scaled:

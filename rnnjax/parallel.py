@@ -9,7 +9,7 @@ method, which replaces the step by its tangent at the trajectory h of the iterat
 At least one more step is right after every iteration, a linear cell is right after one, and where
 perturbations die out a handful is enough. Each costs T products of n_h x n_h matrices where the
 scan has T products with a vector: it pays on devices with more arithmetic than a scan can use. A
-cell with a `diagonal` (see `rnnjax.dynamics`) costs T products of vectors.
+cell whose tangents are `rnnjax.tangents.Diagonal` costs T products of vectors.
 
 Lim, Zhu, Selfridge and Kasim, Parallelizing non-linear sequential models over the sequence length,
 ICLR 2024. Blelloch, Prefix sums and their applications, 1990, for the scan.
@@ -20,9 +20,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import boundary, dynamics, real_view, scaled
+from rnnjax import boundary, dynamics, real_view, scaled, tangents
 from rnnjax.ranges import Number, arguments
-from rnnjax.types import Array, Cell, Params
+from rnnjax.scaled import Scaled
+from rnnjax.tangents import Tangent
+from rnnjax.types import Array, Cell, Params, Point
 
 _ROUNDINGS = 100  # how many of them a converged state may still move by
 
@@ -106,25 +108,25 @@ def _solved(cell: Cell, params: Params, x: Array, max_iterations: Array | int | 
 def _iteration(cell: Cell, params: Params, x: Array, start: Array, h: Array) -> Array:
     before = jnp.concatenate([start[None], h[:-1]])
 
-    def tangent(h: Array, x: Array) -> tuple[Array, Array]:
+    def linearized(h: Array, x: Array) -> tuple[Array, Array]:
         d = dynamics.drive(cell, params, x)
-        at, exponent = dynamics.local(cell, params, h, d)
-        J = _tangent(cell, params, at, h)
+        stepped, z = dynamics.advance_and_preactivation(cell, params, h, d)
+        J = _entries(tangents.linearize(cell, params, Point(h, d, z)))
         # At a solution the derivative of J is multiplied by 0, so it is not taken.
-        J = jax.lax.stop_gradient(J * scaled.power_of_two(exponent, h.real.dtype))
-        return J, dynamics.advance(cell, params, h, d)
+        factor = scaled.power_of_two(J.exponent, h.real.dtype)
+        return jax.lax.stop_gradient(J.value * factor), stepped
 
-    J, stepped = jax.vmap(tangent)(before, x)
+    J, stepped = jax.vmap(linearized)(before, x)
     new = linear_recurrence(J, stepped - _applied(J, before), start)
     # Where products of Jacobians leave the range, a plain step from the states before still helps.
     return jnp.where(jnp.isfinite(new), new, stepped)
 
 
-def _tangent(cell: Cell, params: Params, at: Any, h: Array) -> Array:
-    """Return J without its exponent, (n_h, n_h), or its diagonal, (n_h,), if that is all of it."""
-    if hasattr(cell, "diagonal"):
-        return cell.diagonal(params, at)
-    return dynamics.jacobian(cell, params, at, h)
+def _entries(tangent: Tangent) -> Scaled:
+    """Return J, value (n_h, n_h), or its diagonal, value (n_h,), if that is all of it."""
+    if isinstance(tangent, tangents.Diagonal):
+        return Scaled(tangent.entries, jnp.asarray(tangent.exponent, jnp.int32))
+    return tangent.as_matrix()
 
 
 def _applied(J: Array, v: Array) -> Array:

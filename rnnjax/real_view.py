@@ -14,16 +14,17 @@ form.
 """
 
 import functools
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import dynamics, fields
+from rnnjax import dynamics, fields, tangents
 from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
-from rnnjax.types import Array, Cell, Params
+from rnnjax.types import Array, Cell, Params, Point, Traits
 
 _N_TRIED = 4  # number of random states at which a step is tested for holomorphy
 _CLOSE = 1e-4
@@ -62,7 +63,7 @@ class RealView:
         return getattr(self.cell, "user_cell", self.cell)
 
     @property
-    def seen(self) -> "RealView":
+    def seen(self) -> Any:
         """The cell that a rule computes with: this view."""
         return self
 
@@ -133,35 +134,23 @@ class RealView:
         d = joined(d) if self.of_drive else d
         return self._seen(dynamics.advance(self.cell, self._outward(params), self.state(h), d))
 
-    @property
-    def homogeneous(self) -> bool:
-        """Whether the step is positively homogeneous in state and drive."""
-        return dynamics.is_homogeneous(self.cell)
-
-    def local(self, params: Params, h: Array, d: Array) -> tuple[Any, Array]:
-        """Return what the cell's Jacobian needs, and its exponent."""
-        d = joined(d) if self.of_drive else d
-        return dynamics.local(self.cell, self._outward(params), self.state(h), d)
-
-    def push(self, params: Params, at: Any, v: Array) -> Array:
-        """Return J v."""
-        return self._seen(dynamics.push(self.cell, self._outward(params), at, self.state(v)))
-
-    def pull(self, params: Params, at: Any, v: Array) -> Array:
-        """Return J^T v; for a complex J this is the adjoint, the cell's `pull` the transpose."""
-        v = self.state(v).conj()
-        return self._seen(dynamics.pull(self.cell, self._outward(params), at, v).conj())
+    def linearize(self, params: Params, at: Point, *, by_row: bool = False) -> Any:
+        """Return the Jacobian as a real matrix."""
+        d = joined(at.drive) if self.of_drive else at.drive
+        own, h = self._outward(params), self.state(at.h)
+        inner = dynamics.point(self.cell, own, h, d)
+        J = tangents.linearize(self.cell, own, inner, by_row=by_row)
+        return tangents.OfComplex(J, h.size, self.of_drive) if self.of_state else J
 
     @property
-    def entries_per_unit(self) -> int:
-        """The number of vectors in the state; the imaginary parts follow the real parts."""
-        return (1 + self.of_state) * dynamics.entries_per_unit(self.cell)
-
-    def __getattr__(self, name: str) -> Any:
-        # Attributes that rules read in addition to the step and that are the same for the view.
-        if name in ("leak", "state_is_output", "layers"):
-            return getattr(self.cell, name)
-        raise AttributeError(name)
+    def traits(self) -> Traits:
+        """Those of the cell; the imaginary parts of its vectors follow the real parts."""
+        known, n_parts = dynamics.traits(self.cell), 1 + self.of_state
+        return replace(
+            known,
+            entries_per_unit=n_parts * (known.entries_per_unit or 1),
+            n_unread=n_parts * known.n_unread,
+        )
 
     def _seen(self, h: Array) -> Array:
         return split(h) if self.of_state else h
@@ -186,7 +175,7 @@ def parts_together(cell: Cell, pattern: Any) -> Any:
 class Unchanged(NamedTuple):
     """The counterpart of `RealView` for a cell that needs no conversion; `seen` is that cell."""
 
-    seen: Cell
+    seen: Any
 
     def inward(self, params: Params) -> Params:
         """Return the parameters."""
@@ -228,7 +217,7 @@ def for_jacobians(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
     not changed either.
 
     Args:
-      cell: the cell; its attribute `holomorphic`, True or False, replaces the numerical test.
+      cell: the cell.
       params: its parameters.
       x: any input, (n_x,).
     """
@@ -245,9 +234,6 @@ def is_holomorphic(cell: Cell, params: Params, x: Array) -> bool:
       params: parameters; only their shapes matter.
       x: an input, (n_x,); only its shape matters.
     """
-    declared = getattr(cell, "holomorphic", None)
-    if declared is not None:
-        return bool(declared)
     leaves, structure = jax.tree.flatten((cell, params, cell.initial_state(), x))
     like = tuple(
         jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))

@@ -25,12 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from rnnjax import boundary, dynamics, masks, ranges, scaled, state_dtype
+from rnnjax import boundary, dynamics, masks, ranges, scaled, state_dtype, tangents
 from rnnjax.scaled import Scaled
-from rnnjax.types import Array, Batch, Cell, Params, StepLoss
-
-# What `push` and `pull` need for some steps, leaves (T, ...), and the exponents of J, int32 (T,).
-Tangents = tuple[Any, Array]
+from rnnjax.tangents import Residuals, Tangent
+from rnnjax.types import Array, Batch, Cell, Params, Point, StepLoss
 
 
 @struct.dataclass
@@ -44,8 +42,8 @@ class Trajectory:
       exponent: E of equation (3), int32 (T,).
       plain: h_1..h_T as plain numbers, (T, n_h): inf or 0 where out of range. Differentiation must
         go through these: the derivative of `states` is in units of their exponents.
-      sums: the sums z of the units, (T, n_z), for cells that define `local_of_sum` (see
-        `rnnjax.dynamics`), computed from the arguments of `advance`; None if not available.
+      preactivation: z_t of a pre-activation cell, (T, n_z), from the arguments of `advance`; None
+        if not available.
     """
 
     states: Scaled
@@ -53,7 +51,7 @@ class Trajectory:
     drive: Array
     exponent: Array
     plain: Array
-    sums: Array | None = None
+    preactivation: Array | None = None
 
 
 class Arguments(NamedTuple):
@@ -149,13 +147,13 @@ def _unroll_plain(
 ) -> Trajectory:
     def step(h: Array, at: tuple[Array, Array | None]) -> tuple[Array, tuple]:
         d, goes_on = at
-        new, z = dynamics.advance_and_sum(cell, params, h, d)
+        new, z = dynamics.advance_and_preactivation(cell, params, h, d)
         h = _unless_over(goes_on, new, h)
         return h, (h, z)
 
-    _, (h, sums) = jax.lax.scan(step, start.value, (d.value, counts))
+    _, (h, z) = jax.lax.scan(step, start.value, (d.value, counts))
     states = Scaled(h, d.exponent)
-    return Trajectory(states, _before(start, states).value, d.value, d.exponent, h, sums)
+    return Trajectory(states, _before(start, states).value, d.value, d.exponent, h, z)
 
 
 def _unless_over(goes_on: Array | None, new: Any, old: Any) -> Any:
@@ -193,23 +191,23 @@ def _carried(
     def step(h: Scaled, at: tuple[Scaled, Array | None]) -> tuple[Scaled, tuple]:
         d, goes_on = at
         given = arguments(h, d)
-        new, z = dynamics.advance_and_sum(cell, params, given.h, given.drive)
+        new, z = dynamics.advance_and_preactivation(cell, params, given.h, given.drive)
         h = _unless_over(goes_on, scaled.normalise(new, given.exponent), h)
         return h, (h, z)
 
-    _, (states, sums) = jax.lax.scan(step, start, (d, counts))
+    _, (states, z) = jax.lax.scan(step, start, (d, counts))
     at = arguments(_before(start, states), d)
-    return Trajectory(states, at.h, at.drive, at.exponent, scaled.plain(states), sums)
+    return Trajectory(states, at.h, at.drive, at.exponent, scaled.plain(states), z)
 
 
 @_carried.defjvp
-def _(rebuilt: Callable, primals: tuple, tangents: tuple) -> tuple[Trajectory, Trajectory]:
+def _(rebuilt: Callable, primals: tuple, directions: tuple) -> tuple[Trajectory, Trajectory]:
     arrays, params, start, d, counts = primals
-    d_arrays, d_params, d_start, d_drive, _ = tangents
+    d_arrays, d_params, d_start, d_drive, _ = directions
     run = _carried(rebuilt, *primals)
 
     def advance(arrays: list[Array], params: Params, h: Array, d: Array) -> Any:
-        return dynamics.advance_and_sum(rebuilt(arrays), params, h, d)
+        return dynamics.advance_and_preactivation(rebuilt(arrays), params, h, d)
 
     def step(dh: Array, at: Any) -> tuple[Array, Any]:
         h, drive, d_drive, weights_at, exponent, goes_on = at
@@ -225,7 +223,7 @@ def _(rebuilt: Callable, primals: tuple, tangents: tuple) -> tuple[Trajectory, T
     h_prev = jnp.concatenate([scaled.plain(start)[None], run.plain[:-1]])
     weights_at = _where_weights_act(run, h_prev, scaled.plain(d))
     steps = (run.h_prev, run.drive, d_drive, *weights_at, counts)
-    before, after, sums = jax.lax.scan(step, _plain_tangent(d_start, start), steps)[1]
+    before, after, z = jax.lax.scan(step, _plain_tangent(d_start, start), steps)[1]
     lowered = partial(scaled.shift, exponent=-run.exponent)
     return run, Trajectory(
         states=Scaled(scaled.shift(after, -scaled.unit_of(run.states.exponent)), _none(run)),
@@ -233,7 +231,7 @@ def _(rebuilt: Callable, primals: tuple, tangents: tuple) -> tuple[Trajectory, T
         drive=lowered(d_drive),
         exponent=_none(run),
         plain=after,
-        sums=None if sums is None else lowered(sums),
+        preactivation=None if z is None else lowered(z),
     )
 
 
@@ -265,21 +263,28 @@ def _before(start: Scaled, states: Scaled) -> Scaled:
     return jax.tree.map(lambda first, h: jnp.concatenate([first[None], h[:-1]]), start, states)
 
 
-def tangents(cell: Cell, params: Params, trajectory: Trajectory) -> Tangents:
-    """Return the data that products with the Jacobian of each step need."""
-    return jax.vmap(lambda at: tangent(cell, params, at))(trajectory)
+def residuals(
+    cell: Cell, params: Params, trajectory: Trajectory, *, by_row: bool = False
+) -> Residuals:
+    """Return what has to be stored of the tangents of all steps, leaves (T, ...)."""
+    return jax.vmap(lambda at: residuals_of_step(cell, params, at, by_row=by_row))(trajectory)
 
 
-def tangent(cell: Cell, params: Params, at: Trajectory) -> tuple[Any, Array]:
-    """Return the same for one step, leaves without T, computed from its sums if available."""
-    if at.sums is not None and hasattr(cell, "local_of_sum"):
-        return cell.local_of_sum(params, at.sums)
-    return dynamics.local(cell, params, at.h_prev, at.drive)
+def residuals_of_step(
+    cell: Cell, params: Params, at: Trajectory, *, by_row: bool = False
+) -> Residuals:
+    """Return the same for one step, leaves without T."""
+    return tangents.residuals(cell, params, point(cell, params, at), by_row=by_row)
 
 
-def sums(cell: Any, params: Params, at: Trajectory) -> Array:
-    """Return z of one step, (n_z,), of a cell with `sent` and `from_sum`."""
-    return cell.sent(at.h_prev) @ params.W.T + at.drive if at.sums is None else at.sums
+def linearize(cell: Cell, params: Params, at: Trajectory) -> Tangent:
+    """Return the tangent of one step, leaves without T."""
+    return tangents.linearize(cell, params, point(cell, params, at))
+
+
+def point(cell: Cell, params: Params, at: Trajectory) -> Point:
+    """Return where one step was taken, leaves without T."""
+    return dynamics.point(cell, params, at.h_prev, at.drive, at.preactivation)
 
 
 def step_losses(
@@ -303,9 +308,9 @@ def readouts(cell: Cell, params: Params, h: Array, mask: Array) -> Array:
     """Return readout(h_t), (T, n_y); steps without weight get the readout of another step.
 
     A step without weight must not affect the loss even if its state has overflowed: 0 inf is NaN.
-    Cells with `finite_outputs` keep the readout of every step.
+    Bounded cells keep the readout of every step.
     """
-    h = h if getattr(cell, "finite_outputs", False) else masks.of_weight(h, mask)
+    h = h if dynamics.traits(cell).bounded else masks.of_weight(h, mask)
     return jax.vmap(lambda h: cell.readout(params, h))(h)
 
 
@@ -342,7 +347,8 @@ def generate(
     Returns:
       symbols, int (T,).
     """
-    embeds, shape = getattr(cell, "tokens", False), getattr(cell, "x_shape", ())
+    embeds, n_x = dynamics.traits(cell).tokens, getattr(cell, "n_x", None)
+    shape = () if n_x is None else (n_x,)
     (n_symbols,) = jax.eval_shape(cell.readout, params, cell.initial_state()).shape
 
     def write(carry: tuple[Array, Array], chance: Array) -> tuple[tuple[Array, Array], Array]:

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import rules
+from rnnjax import rules, scan
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, KEY, arguments, refusal
-from rnnjax.types import Array, Batch, Cell, Params, Rule, Task
+from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled, optimisers
 
 _RULE = 3  # folded into the key for the random numbers of rules
@@ -138,3 +138,9 @@ def fit(
     steps = jnp.arange(n_updates).reshape(-1, every)
     (params, *_), (losses, seen) = jax.lax.scan(probed, start, steps)
     return Training(params, losses.reshape(-1), seen)
+
+
+def mean_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
+    """Return the mean of `rnnjax.sequence_loss` over sequences, leaves (B, T, ...), ()."""
+    losses = jax.vmap(lambda sequence: scan.sequence_loss(cell, loss, params, sequence))
+    return jnp.mean(losses(batch))

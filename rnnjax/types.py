@@ -17,6 +17,7 @@ Steps are numbered 1..T; ``h_0`` is the initial state and ``h_t = step(params, h
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -46,12 +47,49 @@ class Batch:
     counts: Any = None  # an array or None
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a cell that its step does not say; all as a cell says nothing by default.
+
+    Attributes:
+      homogeneous: whether the step is positively homogeneous in state and drive. The forward pass
+        then carries a power-of-two scale and cannot overflow.
+      bounded: whether no state and no readout leaves the range of the dtype. Those of steps without
+        weight are then not kept away from the loss.
+      entries_per_unit: m where the state is m vectors of n_h / m units, one behind the other (an
+        LSTM's [h, c] has m = 2); None if units have different numbers of entries.
+      n_unread: the number of state entries that no later step reads, such as an output that is kept
+        for the readout: their columns of the Jacobian are 0.
+      tokens: whether inputs are integers, which the cell embeds.
+    """
+
+    homogeneous: bool = False
+    bounded: bool = False
+    entries_per_unit: int | None = 1
+    n_unread: int = 0
+    tokens: bool = False
+
+
+class Point(NamedTuple):
+    """Where one step is linearised; for many steps, leaves (T, ...).
+
+    Attributes:
+      h: h_{t-1}, (n_h,).
+      drive: d_t, (n_d,), see `rnnjax.dynamics`.
+      preactivation: z_t, (n_z,), of a pre-activation cell; None of any other.
+    """
+
+    h: Array
+    drive: Array
+    preactivation: Array | None = None
+
+
 @runtime_checkable
 class Cell(Protocol):
-    """What every probe and rule needs of a recurrent cell.
+    """A step: what every probe and rule needs of a recurrent cell, and the body of any scan is one.
 
-    Only `step` is indispensable; `readout` is needed wherever a loss is. A cell may also offer the
-    methods listed in `rnnjax.dynamics`, which make it faster or keep its forward pass in range.
+    Only `step` is indispensable; `readout` is needed wherever a loss is. `rnnjax.dynamics` lists
+    what a cell may define in addition.
     """
 
     def init(self, key: Array) -> Params:
@@ -68,6 +106,34 @@ class Cell(Protocol):
 
     def readout(self, params: Params, h: Array) -> Array:
         """Map h_t (n_h,) to logits or values (n_y,)."""
+        ...
+
+
+@runtime_checkable
+class PreactivationCell(Cell, Protocol):
+    """A cell whose parameters act on the state through its pre-activations alone.
+
+      z_t = W s(h_{t-1}) + d_t,   h_t = g(h_{t-1}, z_t)                             (1)
+
+    `presynaptic` is s and `step_from_preactivation` g. Neither takes parameters: what a parameter
+    does to h_t it does through z_t, so that dh_t/dz_t and [s, x, 1] give the gradient, and no rule
+    needs the names of the parameters. `step` may be `rnnjax.cells.parts.step`.
+    """
+
+    def drive(self, params: Params, x: Array) -> Array:
+        """Return d_t, (n_z,), such as U x_t + b, from x_t, (n_x,)."""
+        ...
+
+    def recurrent_weights(self, params: Params) -> Array:
+        """Return W, (n_z, n_s)."""
+        ...
+
+    def presynaptic(self, h: Array) -> Array:
+        """Return what the units send through W, s (n_s,), from h_{t-1} (n_h,)."""
+        ...
+
+    def step_from_preactivation(self, h: Array, z: Array) -> Array:
+        """Return h_t (n_h,) from h_{t-1} (n_h,) and z_t (n_z,)."""
         ...
 
 

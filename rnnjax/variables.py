@@ -6,7 +6,7 @@ what it measures from here, `named("log_norm", "horizon")`, and adds its own. Im
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rnnjax.errors import one_of
@@ -63,6 +63,7 @@ VARIABLES: dict[str, Variable] = {
     "layer_of_exponent": Variable(("index",), "layer that an exponent belongs to, from 0"),
     "leading_direction": Variable(("entry",), "covariant direction of the largest exponent"),
     "kaplan_yorke_dimension": Variable((), "Kaplan-Yorke dimension"),
+    "mean_log_det": Variable((), "mean of ln |det J_t|", "nat/step"),
     "entropy_rate": Variable((), "sum of the positive exponents", "nat/step"),
     # States.
     "first_non_finite_step": Variable((), "first t with h_t not finite, -1 if none", "step"),
@@ -85,8 +86,12 @@ weights. What is measured at every point of a grid or for every pair of rules ha
 """
 
 
-def named(*names: str) -> dict[str, Variable]:
+def named(*names: str, before: tuple[str, ...] = ()) -> dict[str, Variable]:
     """The declarations of these variables.
+
+    Args:
+        *names: their names.
+        before: dims that come before their own, where they are measured several times.
 
     Raises:
         ValueError: there is none of a name.
@@ -94,4 +99,5 @@ def named(*names: str) -> dict[str, Variable]:
     for name in names:
         if name not in VARIABLES:
             raise ValueError(one_of(name, VARIABLES))
-    return {name: VARIABLES[name] for name in names}
+    found = {name: VARIABLES[name] for name in names}
+    return {name: replace(one, dims=(*before, *one.dims)) for name, one in found.items()}

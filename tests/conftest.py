@@ -1,5 +1,8 @@
 """Strictness for every test: float64 unless a test asks otherwise, and no silent broadcasting."""
 
+import contextlib
+import ctypes
+import gc
 import os
 from importlib import metadata
 from pathlib import Path
@@ -30,8 +33,16 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def memory_is_bounded():
     """Free compiled programs now and then: those of all files take several GB a process."""
     yield
-    if resident_bytes() > 2e9:
+    if resident_bytes() > 1.3e9:
         jax.clear_caches()
+        gc.collect()
+        give_back_memory()
+
+
+def give_back_memory():
+    """Return what is free to the system, which glibc does only when it is asked to."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident_bytes():
@@ -49,11 +60,20 @@ def float32():
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="run tests marked slow as well")
+    parser.addoption("--wide", action="store_true", help="run only the tests marked wide")
+    parser.addoption("--slow", action="store_true", help="run all tests, slow and wide ones too")
 
 
+# Last, because the conftest of a folder may add marks.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--slow"):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+    """Leave out the tests of other tiers: without an option those marked wide or slow."""
+    if config.getoption("--slow"):
+        return
+    chosen, left_out = [], []
+    for item in items:
+        tiers = {mark.name for mark in item.iter_markers()} & {"wide", "slow"}
+        wanted = {"wide"} if config.getoption("--wide") else set()
+        (chosen if tiers == wanted else left_out).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = chosen

@@ -1,42 +1,65 @@
-"""Parametrisation over long lists of subjects: some in every run, all of them with --slow."""
+"""Parametrisation over long lists of subjects: some in `make test`, more in wider runs.
+
+Subjects belong to one of three tiers: without a mark to `make test`, with the mark `wide` to what
+`make test-all` adds, with the mark `slow` to runs with --slow alone.
+"""
 
 import pytest
 
 
-def crossed(names, rows, columns, always=(), every=1, first=0):
+def crossed(names, rows, columns, always=(), every=1, first=0, wide=1, others=pytest.mark.slow):
     """Parametrise a test over pairs (row, column).
 
-    Every run has at least one pair for each n-th row, and for each column if enough rows are left;
-    all other pairs are marked slow.
+    `make test-all` runs at least one pair for each n-th row, and for each column if enough rows are
+    left; all other pairs are marked slow, or as `others`.
 
     Args:
       names: the names of the two arguments, as in `pytest.mark.parametrize`.
       rows: the longer list.
       columns: the shorter one.
-      always: rows that are paired with every column in every run.
+      always: rows that are paired with every column in `make test-all`.
       every: n, for a test whose rows other tests of the same run take as well.
       first: the first of these rows.
+      wide: m, of those pairs each m-th is for `make test`, the others are wide.
+      others: the mark of all other pairs.
     """
     rows, columns = list(rows), list(columns)
     assert len(rows) >= len(columns)
-    pairs = []
+    pairs, n_taken = [], 0
     for i, row in enumerate(rows, -first):
         for j, column in enumerate(columns):
             its_turn = i % every == 0 and j == i // every % len(columns)
-            marks = () if its_turn or row in always else pytest.mark.slow
-            name = f"{told(row)}-{told(column)}"
-            pairs.append(pytest.param(row, column, marks=marks, id=name))
+            taken = its_turn or row in always
+            marks = pytest.mark.wide if taken else others
+            if taken and n_taken % wide == 0:
+                marks = ()
+            n_taken += taken
+            pairs.append(pytest.param(row, column, marks=marks, id=f"{told(row)}-{told(column)}"))
     return pytest.mark.parametrize(names, pairs)
 
 
-def one_in(n, subjects, always=(), first=0):
-    """Return subjects as parameters: every n-th from the first on for every run, others slow."""
+def one_in(n, subjects, always=(), first=0, wide=1):
+    """Return subjects as parameters: every n-th from the first on, and those of always.
+
+    Of these each m-th, m = `wide`, is for `make test`, the others are marked wide; all others slow.
+    """
+    found, n_taken = [], 0
+    for i, subject in enumerate(subjects):
+        taken = i % n == first % n or subject in always
+        is_free = taken and n_taken % wide == 0
+        n_taken += taken
+        mark = pytest.mark.wide if taken else pytest.mark.slow
+        found.append(subject if is_free else pytest.param(subject, marks=mark))
+    return found
+
+
+def wide_but(kept, subjects):
+    """Return subjects as parameters: all wide but those of `kept`, and those marked before."""
     return [
-        subject
-        if i % n == first % n or subject in always
-        else pytest.param(subject, marks=pytest.mark.slow)
-        for i, subject in enumerate(subjects)
-    ]
+        s if isinstance(s, type(pytest.param())) or s in kept
+        else pytest.param(s, marks=pytest.mark.wide)
+        for s in subjects
+    ]  # fmt: skip
 
 
 _NAMES = ("__name__", "what", "name")

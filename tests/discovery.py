@@ -2,7 +2,9 @@
 
 import inspect
 import pkgutil
+from collections import UserDict
 from dataclasses import MISSING, fields, is_dataclass
+from functools import partial
 from importlib import import_module
 
 import jax
@@ -10,9 +12,21 @@ import jax.numpy as jnp
 from flax import linen, nnx
 
 import rnnjax
-from rnnjax import activations
+from rnnjax import activations, dynamics
 
 SIZES = {"n_x": 6, "n_h": 5, "n_y": 4, "n_units": 3, "n_hidden": 5, "n_projected": 2}
+
+
+class Found(UserDict):
+    """Values by name, of which a `partial` is made when it is first looked at.
+
+    Every process of a run collects all tests: names must not cost compiling what flax draws.
+    """
+
+    def __getitem__(self, name):
+        if isinstance(self.data[name], partial):
+            self.data[name] = self.data[name]()
+        return self.data[name]
 
 
 def activations_found():
@@ -48,17 +62,22 @@ def cells_found(**wanted):
     wide = {"param_dtype": jnp.float64}
     layer = rnnjax.Vanilla(n_x, n_h, activation=activations.relu, bias_gain=0.5)
     lstm, lru = rnnjax.LSTM(n_h, n_units), rnnjax.LRU(n_units, n_h, n_units)
-    return found | {
+    return Found(found) | {
         "Stack": rnnjax.Stack((rnnjax.Vanilla(n_x, n_h, gain=1.1), lstm), n_y),
         "Stack-relu": rnnjax.Stack((layer, layer.replace(n_x=n_h, leak=0.7)), n_y),
         "Stack-LSTM-LRU": rnnjax.Stack((rnnjax.LSTM(n_x, n_h), lstm, lru), n_y),
         "Vanilla-leak": rnnjax.Vanilla(n_x, n_h, n_y, leak=0.3, gain=1.5),
         "Vanilla-relu-leak": rnnjax.Vanilla(n_x, n_h, n_y, activation=activations.relu, leak=0.3),
         "Jordan-one-feedback": rnnjax.Jordan(n_x, n_hidden, n_y, feedback=(n_y // 2,), start=0.3),
-        "linen.GRUCell": rnnjax.from_linen(linen.GRUCell(n_h, **wide), n_x, n_y),
-        "nnx.LSTMCell": rnnjax.from_nnx(nnx.LSTMCell, n_x, n_units + 2, n_y, **wide),
-        "trained nnx.GRUCell": trained(n_x, n_units, n_y),
+        "linen.GRUCell": partial(rnnjax.from_linen, linen.GRUCell(n_h, **wide), n_x, n_y),
+        "nnx.LSTMCell": partial(rnnjax.from_nnx, nnx.LSTMCell, n_x, n_units + 2, n_y, **wide),
+        "trained nnx.GRUCell": partial(trained, n_x, n_units, n_y),
     }
+
+
+def homogeneous_found(cells):
+    """Names of the cells whose forward pass carries a scale: none of those of flax does."""
+    return [name for name, cell in cells.data.items() if dynamics.is_homogeneous(cell)]
 
 
 def trained(n_x, n_units, n_y):

@@ -30,11 +30,14 @@ def status_of(argv):
         return repr(error)
 
 
+@pytest.mark.parametrize(
+    "n_tried",
+    [20, pytest.param(80, marks=pytest.mark.wide), pytest.param(None, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda category: category.__name__)
-def test_a_bad_config_gets_one_line(category, request, tmp_path, monkeypatch, capsys):
+def test_a_bad_config_gets_one_line(category, n_tried, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    each = drawn(category) if request.config.getoption("--slow") else drawn(category)[:80]
-    for number, bad in enumerate(each):
+    for number, bad in enumerate(drawn(category)[:n_tried]):
         Path(CONFIG).unlink(missing_ok=True)
         if bad.text is not None:
             Path(CONFIG).write_bytes(bad.text + b"#" * bad.padding)

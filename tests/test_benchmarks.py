@@ -10,6 +10,8 @@ import pytest
 from benchmarks import WORKLOADS
 from rnnjax import catalog
 
+pytestmark = pytest.mark.wide  # programs as processes
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

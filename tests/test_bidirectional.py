@@ -52,6 +52,7 @@ def _is_none(node):
     return node is None
 
 
+@pytest.mark.wide
 def test_padding_changes_nothing():
     params, batch = TWO.init(KEY), padding(BATCH)
 

@@ -14,6 +14,7 @@ import rnnjax
 from rnnjax import catalog
 from rnnjax.cli import main
 from rnnjax.reports import Report
+from tests.crossed import wide_but
 from tests.importers import fixtures
 from tests.reports import datasets
 
@@ -56,6 +57,7 @@ def done(folder):
     )  # fmt: skip
 
 
+@pytest.mark.wide
 def test_a_report_is_printed_and_written(folder, done):
     assert done.returncode == 0, done.stderr
     out = folder / "new" / "one"
@@ -70,6 +72,7 @@ def test_a_report_is_printed_and_written(folder, done):
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.wide
 def test_what_is_printed_fits_the_terminal_and_has_no_colours(folder, done):
     report = Report.load(folder / "new" / "one" / "report.nc")
     lines = done.stdout.splitlines()
@@ -266,7 +269,7 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("kind", [*TARGETS, "none"])
-@pytest.mark.parametrize("as_mask", [True, False])
+@pytest.mark.parametrize("as_mask", wide_but([True], [True, False]))
 def test_the_loss_of_weights_and_sequences(here, asked, capsys, kind, as_mask):
     """Against the outputs of each sequence cut to its length."""
     y, told = TARGETS.get(kind, (None, "no targets: a fixed unit vector is carried back from the"))

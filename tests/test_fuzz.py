@@ -6,6 +6,8 @@ import pytest
 from rnnjax import masks
 from tests.fuzz.compare import cases
 
+pytestmark = pytest.mark.wide  # a wider sample
+
 # Programs of a few seconds: a rule, a probe and derivatives, a complex cell among them.
 QUICK = (3, 7, 13, 22)
 

@@ -93,8 +93,8 @@ def test_eligibility_traces_are_exact_when_the_learning_signal_is_the_total_deri
         h = scaled.plain(trajectory.states)
         _, g = rnnjax.adjoint.readout_source(cell, loss, p, h, batch.y, batch.mask)
         nothing = scaled.normalise(jnp.zeros_like(g.value[0]))
-        tangents = rnnjax.scan.tangents(cell, p, trajectory)
-        deltas, _ = rnnjax.adjoint.scan_back(cell, p, tangents, nothing, g)
+        residuals = rnnjax.scan.residuals(cell, p, trajectory)
+        deltas, _ = rnnjax.adjoint.scan_back(cell, p, residuals, nothing, g)
         return scaled.plain(deltas), h
 
     deltas, h = map(np.asarray, total(params))

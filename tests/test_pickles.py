@@ -6,6 +6,7 @@ import functools
 import pickle
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,15 @@ from flax import linen, nnx
 
 import rnnjax
 from rnnjax import activations, pickles
-from tests.discovery import activations_found, cells_found, dataclasses_found, example, rules_found
+from tests.crossed import wide_but
+from tests.discovery import (
+    Found,
+    activations_found,
+    cells_found,
+    dataclasses_found,
+    example,
+    rules_found,
+)
 
 WAYS = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),
@@ -48,21 +57,28 @@ def root(x):
 
 
 ROOT = rnnjax.Activation("root", root, jax.nn.relu, jax.nn.sigmoid, jnp.inf)
-VALUES = (
-    {name: example(name) for name in dataclasses_found()}
-    | {f"cell {name}": cell for name, cell in cells_found().items()}
+VALUES = Found(
+    {name: partial(example, name) for name in dataclasses_found()}
+    | {f"cell {name}": cell for name, cell in cells_found().data.items()}
     | {a.name: a for a in activations_found()}
     | {
         "own activation": ROOT,
         "with own activation": rnnjax.Vanilla(2, 3, activation=ROOT),
         "function of jax": rnnjax.Vanilla(2, 3, recurrent=jax.nn.relu),
         "sparse": rnnjax.Vanilla(2, 3, recurrent=rnnjax.cells.SparseRescaled(2)),
-        "linen with options": rnnjax.from_linen(
-            linen.GRUCell(3, activation_fn=jax.nn.relu, kernel_init=linen.initializers.zeros), 2
+        "linen with options": partial(
+            rnnjax.from_linen,
+            linen.GRUCell(3, activation_fn=jax.nn.relu, kernel_init=linen.initializers.zeros),
+            2,
         ),
-        "linen of linen": rnnjax.from_linen(Around(linen.OptimizedLSTMCell(3), 0.25), 2),
-        "nnx with options": rnnjax.from_nnx(
-            nnx.SimpleCell, 2, 3, activation_fn=jax.nn.relu, param_dtype=jnp.float64
+        "linen of linen": partial(rnnjax.from_linen, Around(linen.OptimizedLSTMCell(3), 0.25), 2),
+        "nnx with options": partial(
+            rnnjax.from_nnx,
+            nnx.SimpleCell,
+            2,
+            3,
+            activation_fn=jax.nn.relu,
+            param_dtype=jnp.float64,
         ),
         "with arrays": rnnjax.Vanilla(2, 3, gain=jnp.ones(2), leak=np.full(2, 0.5)),
         "feedback": rnnjax.rules.RFLO(jnp.ones((3, 2))),
@@ -127,7 +143,9 @@ def test_another_of_the_same_name_stays_another():
     assert WAYS["pickle"](mine) == mine != activations.tanh
 
 
-@pytest.mark.parametrize("name", ["Vanilla", "LSTM", "linen.GRUCell", "nnx.LSTMCell"])
+@pytest.mark.parametrize(
+    "name", wide_but(["Vanilla"], ["Vanilla", "LSTM", "linen.GRUCell", "nnx.LSTMCell"])
+)
 def test_a_copy_compiles_nothing(name):
     cell, n_traces = cells_found()[name], 0
     params = jax.jit(cell.init)(jax.random.key(0))

@@ -34,6 +34,7 @@ def called(name):
         "rnnjax.decks.ratios.step": (history, {}),
         "rnnjax.train.fit": (net, TRAINED),
         "rnnjax.train_online.fit_online": (net, {"n_sequences": 1}),
+        "rnnjax.train_pieces.train_in_pieces": ((None, None), {}),
         "rnnjax.decks.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
         "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
         "rnnjax.decks.tasks.dinner_calendar.DinnerCalendar.nights": ((decks.DinnerCalendar(),), {}),
@@ -43,10 +44,13 @@ def called(name):
     cell = rnnjax.Vanilla(2, 3)
     batch, params = tasks.Adding(4).sample(key), cell.init(key)
     on_batch = (cell, None, params, batch)
+    descent = {"batch_size": 2, "learning_rate": 1.0}
     good |= {
         "rnnjax.adjoint.adjoint": (on_batch, {}),
         "rnnjax.parallel.unroll": ((cell, params, batch.x), {}),
         "rnnjax.penalties.omega_at_end.gradient": ((cell, params, batch, 1.0), {}),
+        "rnnjax.penalties.sgd_cr.descend": ((cell, None, params, key), descent),
+        "rnnjax.penalties.sgd_cr.error_rate": ((cell, None, params, key), {"n_sequences": 2}),
         "rnnjax.rules.recurrent_weights.recurrent_gradient": ((None,) * 6, {}),
         "rnnjax.analysis.decay.horizon": ((batch.mask,), {}),
         "rnnjax.analysis.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
@@ -80,7 +84,15 @@ def test_arguments_are_found():
 
 
 def test_every_numeric_argument_of_what_builds_or_trains_declares_its_range():
-    rooms = ("updates", "train", "train_online", "cells.initial_weights", "ratios", "tasks")
+    rooms = (
+        "updates",
+        "train",
+        "train_online",
+        "train_pieces",
+        "cells.initial_weights",
+        "ratios",
+        "tasks",
+    )
     rooms += ("penalties", "probes", "parallel", "adjoint.adjoint", "scan")
     for name, function in functions_found().items():
         if not name.startswith(tuple(f"rnnjax.{room}" for room in rooms)):

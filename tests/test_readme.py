@@ -42,6 +42,7 @@ def commands():
     return [line.partition("#")[0].strip() for line in lines.splitlines()]
 
 
+@pytest.mark.wide
 def test_the_python_of_the_readme_runs_from_top_to_bottom(float32, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     names = {}

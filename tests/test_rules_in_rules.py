@@ -112,7 +112,7 @@ def assert_as_it_should_be(found, inside):
         assert gaps.max() < 1e-14
 
 
-@crossed("around, inside", AROUND, INSIDE)
+@crossed("around, inside", AROUND, INSIDE, wide=3)
 def test_within_sequences_it_goes_on_from_piece_to_piece_and_to_the_next(around, inside):
     """Two pieces in each of two sequences: what DNI has learned in one still counts in the next."""
 
@@ -127,7 +127,9 @@ def test_within_sequences_it_goes_on_from_piece_to_piece_and_to_the_next(around,
     assert_as_it_should_be(found, inside)
 
 
-@crossed("inside, around", INSIDE, ["EligibilityRatio", "MatchedLength", "Penalised", "own"])
+@crossed(
+    "inside, around", INSIDE, ["EligibilityRatio", "MatchedLength", "Penalised", "own"], wide=3
+)
 def test_it_goes_on_from_update_to_update(around, inside):
     def train(optimiser):
         task, rule = SameEverywhere(1), AROUND[around](INSIDE[inside])

@@ -7,6 +7,7 @@ import pytest
 import rnnjax
 from rnnjax import probes, tasks, updates
 from rnnjax.losses import squared_error
+from rnnjax.train import mean_loss
 
 TASK = tasks.Adding(length=8)
 CELL = rnnjax.Vanilla(2, 6, 1)
@@ -42,6 +43,20 @@ def test_training_is_the_plain_loop():
         np.testing.assert_allclose(got.loss[n], loss, rtol=1e-9)
     for a, b in zip(got.params, params, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-12)
+
+
+def test_the_mean_loss_of_a_batch_is_that_of_its_first_update():
+    batch = jax.vmap(TASK.sample)(jax.random.split(KEY, 5))
+    params = CELL.init(KEY)
+
+    @jax.jit
+    def both():
+        trained = fit(KEY, optax.sgd(0.1), batch=batch, batch_size=None, params=params)
+        return trained.loss[0], mean_loss(CELL, TASK.loss, params, batch)
+
+    first, alone = both()
+    np.testing.assert_allclose(alone, first, rtol=1e-12)
+    assert alone > 0
 
 
 def test_probes_run_every_k_updates_and_change_nothing():

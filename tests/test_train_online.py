@@ -29,7 +29,7 @@ def distance(a, b):
     return max(np.abs(x - y).max() for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
 
 
-@pytest.mark.parametrize("rule", [rules.RTRL(), rules.RFLO()])
+@pytest.mark.parametrize("rule", [rules.RTRL(), pytest.param(rules.RFLO(), marks=pytest.mark.wide)])
 def test_updating_at_every_step_differs_from_waiting_in_second_order_of_the_rate(rule):
     """The sum of the updates of a sequence is that of its gradient, up to rate squared."""
     gaps = []
@@ -88,6 +88,7 @@ def test_where_no_loss_falls_due_nothing_moves():
     np.testing.assert_allclose(distance(before, after), 0.1, rtol=1e-4)
 
 
+@pytest.mark.wide
 def test_what_a_rule_has_learned_stays_and_its_memory_does_not():
     rule = rules.DNI(rate=0.5)
     _, one, first = trained(rule, 0.0, n_sequences=1)
@@ -112,6 +113,7 @@ def test_counts_that_do_not_fit_are_refused(options, message):
         trained(rules.RTRL(), 0.1, **options)
 
 
+@pytest.mark.wide
 def test_passengers_see_every_batch_and_have_no_say():
     """They carry what they learn; the driver trains as if they were not there."""
 

@@ -1,13 +1,15 @@
 """What is read off arrays that were measured: decay curves, spectra, gradients of several rules."""
 
-from rnnjax.analysis.alignment import compared, mean_of, versus
+from rnnjax.analysis.alignment import compared, direction, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
 from rnnjax.analysis.motion import share_in_direction
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
+from rnnjax.analysis.strata import stratified
 
 __all__ = [
     "compared",
+    "direction",
     "e_folding",
     "entropy_rate",
     "horizon",
@@ -15,5 +17,6 @@ __all__ = [
     "log_margins",
     "mean_of",
     "share_in_direction",
+    "stratified",
     "versus",
 ]

@@ -93,6 +93,14 @@ def mean_of(draws: Scaled) -> Scaled:
     return scaled.divide(scaled.sum_over_leading(draws), len(draws.exponent))
 
 
+def direction(draws: Scaled) -> Array:
+    """Return the mean over draws as a unit vector, (n_weights,); NaN where it is 0 or infinite."""
+    mean = mean_of(draws)
+    log_norm = scaled.log_norm(mean)
+    unit = scaled.plain(scaled.times_exp(mean, -log_norm))
+    return jnp.where(jnp.isfinite(log_norm), unit, jnp.nan)
+
+
 def _difference(a: Scaled, b: Scaled) -> Scaled:
     """Return a - b for vectors, a stacked or not."""
     negative = Scaled(jnp.broadcast_to(-b.value, a.value.shape), b.exponent + 0 * a.exponent)

@@ -6,6 +6,7 @@ What adapts cells of flax is imported when it is asked for: linen and nnx take a
 from typing import TYPE_CHECKING
 
 from rnnjax import lazy
+from rnnjax.cells.by_name import named, weights_named
 from rnnjax.cells.chain import Chain, ChainParams
 from rnnjax.cells.diagonal import LRU, LRUParams
 from rnnjax.cells.gated import GRU, LSTM, GatedParams, GRUParams, MinimalGated
@@ -57,5 +58,7 @@ __all__ = [
     "from_nnx",
     "gaussian",
     "identity",
+    "named",
     "orthogonal",
+    "weights_named",
 ]

@@ -16,7 +16,8 @@ from rnnjax import activations, fields
 from rnnjax.activations import Activation, scaled_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.ranges import KEY, arguments
-from rnnjax.types import Array
+from rnnjax.tangents import Diagonal
+from rnnjax.types import Array, Point, Traits
 
 
 class ChainParams(NamedTuple):
@@ -68,9 +69,9 @@ class Chain:
         return params.w_3 * h
 
     @property
-    def homogeneous(self) -> bool:
-        """Whether the step is positively homogeneous in state and drive."""
-        return self.activation.homogeneous
+    def traits(self) -> Traits:
+        """What the activation says of the step."""
+        return Traits(homogeneous=self.activation.homogeneous)
 
     def drive(self, params: ChainParams, x: Array) -> Array:
         """Return w_x x, (1,)."""
@@ -80,16 +81,7 @@ class Chain:
         """Return h_t from h_{t-1} and the drive."""
         return self.activation(params.w_n * h + d)
 
-    def local(self, params: ChainParams, h: Array, d: Array) -> tuple[Array, Array]:
-        """Return the slope of equation (3) and its exponent."""
-        return scaled_slope(self.activation, params.w_n * h + d)
-
-    def state_slope(self, params: ChainParams, h: Array, d: Array) -> Array:
-        """Return f' of the neuron, (1,)."""
-        return self.activation.slope(params.w_n * h + d)
-
-    def push(self, params: ChainParams, slope: Array, v: Array) -> Array:
-        """Return J_t v, equation (3)."""
-        return slope * params.w_n * v
-
-    pull = push  # the transpose of a number is the number
+    def linearize(self, params: ChainParams, at: Point, *, by_row: bool = False) -> Diagonal:
+        """Return the derivative of a step, equation (3), accurate under saturation."""
+        slopes, exponent = scaled_slope(self.activation, params.w_n * at.h + at.drive)
+        return Diagonal(params.w_n[None], slopes, exponent)

@@ -11,7 +11,7 @@ Jacobian is diag(lambda).
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.ranges import KEY, arguments, refusal
-from rnnjax.types import Array
+from rnnjax.tangents import Diagonal
+from rnnjax.types import Array, Point, Traits
 
 
 class LRUParams(NamedTuple):
@@ -68,7 +69,7 @@ class LRU:
     r_min: Array | float = fields.number(default=0.9, at_least=0, below=1)
     r_max: Array | float = fields.number(default=0.999, above=0, at_most=1)
     max_phase: Array | float = fields.number(default=2 * math.pi, above=0)
-    homogeneous = True
+    traits = Traits(homogeneous=True)
 
     step = parts.step
 
@@ -119,16 +120,6 @@ class LRU:
         """Return h_t from h_{t-1} and the drive."""
         return self.eigenvalues(params) * h + d
 
-    def local(self, params: LRUParams, h: Array, d: Array) -> tuple[Any, Array]:
-        """Return nothing: the Jacobian is the same at every state."""
-        return (), jnp.zeros((), jnp.int32)
-
-    def push(self, params: LRUParams, local: Any, v: Array) -> Array:
-        """Return J v = lambda v."""
-        return self.eigenvalues(params) * v
-
-    pull = push  # a diagonal matrix is its own transpose
-
-    def diagonal(self, params: LRUParams, local: Any) -> Array:
-        """Return the diagonal of J: lambda, (n_h,)."""
-        return self.eigenvalues(params)
+    def linearize(self, params: LRUParams, at: Point, *, by_row: bool = False) -> Diagonal:
+        """Return J = diag(lambda), the same at every state."""
+        return Diagonal(self.eigenvalues(params))

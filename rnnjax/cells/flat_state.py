@@ -29,6 +29,7 @@ class FlatState(NamedTuple):
       entries_per_unit: see `carried_units.Layout`.
       output: the number of the array that is the output.
       real_output: whether the output is real, as that of a complex carry may be.
+      n_appended: the entries of an appended output, 0 without one.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -36,6 +37,7 @@ class FlatState(NamedTuple):
     entries_per_unit: int | None
     output: int
     real_output: bool = True
+    n_appended: int = 0
 
     def flat(self, arrays: Sequence[Array]) -> Array:
         """Return the state, (n_h,), of arrays in the order of their numbers."""

@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from rnnjax import fields
 from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
 from rnnjax.ranges import KEY, Kind, arguments
-from rnnjax.types import Array
+from rnnjax.types import Array, Traits
 
 
 class Backend(Protocol):
@@ -166,9 +166,9 @@ class FlaxCell:
         return self.initial_state().size
 
     @property
-    def entries_per_unit(self) -> int | None:
+    def traits(self) -> Traits:
         """Entries of the carry that a unit has, None where not all have as many."""
-        return _layout(self.backend).entries_per_unit
+        return Traits(entries_per_unit=_layout(self.backend).entries_per_unit)
 
     @arguments(key=KEY)
     def init(self, key: Array) -> FlaxParams:

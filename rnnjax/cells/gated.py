@@ -33,7 +33,7 @@ from jax.nn import sigmoid
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.ranges import KEY, arguments
-from rnnjax.types import Array
+from rnnjax.types import Array, Traits
 
 Scheme = Callable[[Array, int], Array]
 
@@ -102,12 +102,12 @@ class LSTM:
     recurrent: Scheme = fields.function(default=initial_weights.gaussian, form="(key, n) -> (n, n)")
     gain: Array | float = fields.number(default=1.0)
     forget_bias: Array | float = fields.number(default=1.0)
-    entries_per_unit = 2
-    finite_outputs = True
+    traits = Traits(bounded=True, entries_per_unit=2)
 
     initial_state = parts.initial_state
     step = parts.step
     drive = parts.drive
+    recurrent_weights = parts.recurrent_weights
 
     @property
     def n_h(self) -> int:
@@ -125,20 +125,16 @@ class LSTM:
         """Return V h + c from the h part of the state."""
         return params.V @ h[: self.n_units] + params.c
 
-    def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
-        """Return the new state from the old one and the drive."""
-        return self.from_sum(h, params.W @ self.sent(h) + d)
-
-    def sent(self, h: Array) -> Array:
+    def presynaptic(self, h: Array) -> Array:
         """Return what the units send one another through W: the h part of the state."""
         return h[: self.n_units]
 
     def output(self, params: GatedParams, h: Array) -> Array:
         """Return what a layer sends on to the next one: the h part of the state."""
-        return self.sent(h)
+        return self.presynaptic(h)
 
-    def from_sum(self, h: Array, z: Array) -> Array:
-        """Return the new state, equations (1) and (2), from the old one and the gates' sums."""
+    def step_from_preactivation(self, h: Array, z: Array) -> Array:
+        """Return the new state, equations (1) and (2), from the old one and i, f, g, o."""
         at = _let_through(z)
         memory = at["forget"] * h[self.n_units :] + at["input"] * at["candidate"]
         return jnp.concatenate([at["output"] * jnp.tanh(memory), memory])
@@ -155,7 +151,7 @@ class LSTM:
           (n_units,) each: "input" s(i), "forget" s(f) and "output" s(o) in (0, 1), and "candidate"
           tanh(g) in (-1, 1), of equations (1) and (2).
         """
-        return _let_through(params.W @ self.sent(h) + self.drive(params, x))
+        return _let_through(params.W @ self.presynaptic(h) + self.drive(params, x))
 
 
 def _let_through(z: Array) -> dict[str, Array]:
@@ -184,7 +180,7 @@ class GRU:
     gain: Array | float = fields.number(default=1.0)
     forget_bias: Array | float = fields.number(default=0.0)
 
-    finite_outputs = True
+    traits = Traits(bounded=True)
     initial_state = parts.initial_state
     step = parts.step
     drive = parts.drive
@@ -225,7 +221,7 @@ class MinimalGated:
     recurrent: Scheme = fields.function(default=initial_weights.gaussian, form="(key, n) -> (n, n)")
     gain: Array | float = fields.number(default=1.0)
 
-    finite_outputs = True
+    traits = Traits(bounded=True)
     initial_state = parts.initial_state
     step = parts.step
     drive = parts.drive

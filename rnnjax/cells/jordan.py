@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation, scaled_slope
+from rnnjax.activations import Activation
 from rnnjax.cells import initial_weights, parts
 from rnnjax.ranges import KEY, Kind, arguments, refusal
-from rnnjax.types import Array
+from rnnjax.tangents import Composed, leaky
+from rnnjax.types import Array, Point
 
 
 class JordanParams(NamedTuple):
@@ -72,7 +73,6 @@ class Jordan:
     start: Array | float = fields.number(default=0.0)
     spread: Array | float | None = fields.number(default=None, at_least=0, optional=True)
     layers = (("b", ("W", "b")), ("c", ("V", "c")))  # bias, parameters of its units
-    state_is_output = True
 
     step = parts.step
 
@@ -125,27 +125,11 @@ class Jordan:
     def _slots(self) -> Array:
         return jnp.array(self.fed_back, dtype=int)
 
-    def local(self, params: JordanParams, h: Array, d: Array) -> tuple[tuple[Array, Array], Array]:
-        """Return the slopes of both layers and the exponent of the Jacobian, equation (3)."""
-        z = params.W[:, self.n_x :] @ h[self._slots] + d
-        inner, inner_exponent = scaled_slope(self.activation, z)
-        outer, outer_exponent = scaled_slope(
-            self.activation, params.V @ self.activation(z) + params.c
-        )
-        return (inner, outer), inner_exponent + outer_exponent
-
-    def state_slope(self, params: JordanParams, h: Array, d: Array) -> Array:
-        """Return s' of the output units, (n_y,)."""
-        z = params.W[:, self.n_x :] @ h[self._slots] + d
-        return self.activation.slope(params.V @ self.activation(z) + params.c)
-
-    def push(self, params: JordanParams, slopes: tuple[Array, Array], v: Array) -> Array:
-        """Return J_t v, equation (3)."""
-        inner, outer = slopes
-        return outer * (params.V @ (inner * (params.W[:, self.n_x :] @ v[self._slots])))
-
-    def pull(self, params: JordanParams, slopes: tuple[Array, Array], v: Array) -> Array:
-        """Return J_t^T v, equation (3)."""
-        inner, outer = slopes
-        back = (((outer * v) @ params.V) * inner) @ params.W[:, self.n_x :]
-        return jnp.zeros_like(v).at[self._slots].add(back)
+    def linearize(self, params: JordanParams, at: Point, *, by_row: bool = False) -> Composed:
+        """Return J_t, equation (3), accurate under saturation."""
+        W = params.W[:, self.n_x :]
+        of_state = jnp.zeros((len(W), self.n_y), W.dtype).at[:, self._slots].add(W)
+        z = W @ at.h[self._slots] + at.drive
+        inner = leaky(self.activation, of_state, z)
+        z = params.V @ self.activation(z) + params.c
+        return Composed((inner, leaky(self.activation, params.V, z, by_row=by_row)))

@@ -34,7 +34,7 @@ def as_real(h: Array) -> Array:
 
 def entries_per_unit(cell: Any) -> int | None:
     """Return the entries of the real state that a unit has; None if not all have as many."""
-    m = getattr(cell, "entries_per_unit", 1)
+    m = dynamics.traits(cell).entries_per_unit
     is_complex = jnp.issubdtype(jax.eval_shape(cell.initial_state).dtype, jnp.complexfloating)
     return m and m * (1 + is_complex)
 

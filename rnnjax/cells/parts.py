@@ -11,6 +11,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from rnnjax import dynamics
 from rnnjax.types import Array
 
 
@@ -21,7 +22,7 @@ def initial_state(self: Any) -> Array:
 
 def step(self: Any, params: Any, h: Array, x: Array) -> Array:
     """Return h_t (n_h,) from h_{t-1} (n_h,) and x_t (n_x,)."""
-    return self.advance(params, h, self.drive(params, x))
+    return dynamics.advance(self, params, h, dynamics.drive(self, params, x))
 
 
 def drive(self: Any, params: Any, x: Array) -> Array:
@@ -32,3 +33,9 @@ def drive(self: Any, params: Any, x: Array) -> Array:
 def readout(self: Any, params: Any, h: Array) -> Array:
     """Return V h + c, (n_y,)."""
     return h @ params.V.T + params.c
+
+
+def recurrent_weights(self: Any, params: Any) -> Array:
+    """Return W, (n_z, n_s)."""
+    W: Array = params.W
+    return W

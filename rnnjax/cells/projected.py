@@ -18,7 +18,7 @@ from jax.nn import sigmoid
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.ranges import KEY, arguments
-from rnnjax.types import Array
+from rnnjax.types import Array, Traits
 
 
 class ProjectedParams(NamedTuple):
@@ -60,8 +60,8 @@ class ProjectedLSTM:
     n_y: int = fields.count(default=1)
     gain: Array | float = fields.number(default=1.0)
     forget_bias: Array | float = fields.number(default=1.0)
-    entries_per_unit = None  # R mixes the units: no entry of h belongs to one of c
-    finite_outputs = True
+    # R mixes the units: no entry of h belongs to one of c.
+    traits = Traits(bounded=True, entries_per_unit=None)
 
     initial_state = parts.initial_state
     step = parts.step

@@ -17,7 +17,7 @@ from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.gated import GatedParams, stacked
 from rnnjax.ranges import KEY, arguments
-from rnnjax.types import Array
+from rnnjax.types import Array, Traits
 
 
 @fields.dataclass
@@ -42,7 +42,7 @@ class ResetBeforeGRU:
     gain: Array | float = fields.number(default=1.0)
     forget_bias: Array | float = fields.number(default=0.0)
 
-    finite_outputs = True
+    traits = Traits(bounded=True)
     initial_state = parts.initial_state
     step = parts.step
     drive = parts.drive

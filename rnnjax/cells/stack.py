@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields
+from rnnjax import dynamics, fields, tangents
 from rnnjax.cells import initial_weights, layered, parts
 from rnnjax.ranges import KEY, arguments, refusal
-from rnnjax.types import Array
+from rnnjax.tangents import block_triangular
+from rnnjax.types import Array, Point, Traits
 
 
 class StackParams(NamedTuple):
@@ -47,11 +48,13 @@ class AtLayer(NamedTuple):
       h_prev: its state before the step, (n,).
       drive: its drive, (n_d,).
       h: its state after the step, (n,).
+      preactivation: z_t, (n_z,), of a pre-activation cell; None of any other.
     """
 
     h_prev: Array
     drive: Array
     h: Array
+    preactivation: Array | None
 
 
 @fields.dataclass
@@ -88,20 +91,15 @@ class Stack:
         return sum(self._sizes())
 
     @property
-    def entries_per_unit(self) -> int | None:
-        """Entries of the state that a unit has; None where not all have as many."""
-        found = {layered.entries_per_unit(cell) for cell in self.cells}
-        return found.pop() if len(found) == 1 else None
-
-    @property
-    def homogeneous(self) -> bool:
-        """Whether the step of every layer is positively homogeneous in state and drive."""
-        return all(dynamics.is_homogeneous(cell) for cell in self.cells)
-
-    @property
-    def finite_outputs(self) -> bool:
-        """Whether no state leaves the range of its dtype."""
-        return all(getattr(cell, "finite_outputs", False) for cell in self.cells)
+    def traits(self) -> Traits:
+        """What holds for every layer."""
+        found = [dynamics.traits(cell) for cell in self.cells]
+        entries = {layered.entries_per_unit(cell) for cell in self.cells}
+        return Traits(
+            homogeneous=all(known.homogeneous for known in found),
+            bounded=all(known.bounded for known in found),
+            entries_per_unit=entries.pop() if len(entries) == 1 else None,
+        )
 
     @arguments(key=KEY)
     def init(self, key: Array) -> StackParams:
@@ -134,7 +132,7 @@ class Stack:
         """
         (cell, own), *_ = seen = self.seen(params)
         first = dynamics.drive(cell, own, x)
-        if not self.homogeneous:
+        if not self.traits.homogeneous:
             return first
         silent = self.split(jnp.zeros_like(self.initial_state()))
         between = zip(seen, seen[1:], silent, strict=False)
@@ -153,12 +151,29 @@ class Stack:
         for i, ((cell, own), before) in enumerate(zip(seen, self.split(h), strict=True)):
             if i == 0:
                 drive = drives[0]
-            elif self.homogeneous:
+            elif self.traits.homogeneous:
                 drive = _linear_part(seen[i - 1], seen[i], found[-1].h) + drives[i]
             else:
                 drive = _drive_from_below(seen[i - 1], seen[i], found[-1].h)
-            found.append(AtLayer(before, drive, dynamics.advance(cell, own, before, drive)))
+            h, z = dynamics.advance_and_preactivation(cell, own, before, drive)
+            found.append(AtLayer(before, drive, h, z))
         return tuple(found)
+
+    def linearize(
+        self, params: StackParams, at: Point, *, by_row: bool = False
+    ) -> tangents.BlockTriangular:
+        """Return the Jacobian of a step from those of the layers."""
+        seen, steps = self.seen(params), self.at_layers(params, at.h, at.drive)
+        points = [Point(step.h_prev, step.drive, step.preactivation) for step in steps]
+        blocks = [
+            tangents.linearize(cell, own, point, by_row=by_row)
+            for (cell, own), point in zip(seen, points, strict=True)
+        ]
+        pairs = zip(seen, seen[1:], steps, strict=False)
+        between = [tangents.between(lower, upper, step.h) for lower, upper, step in pairs]
+        sizes, m = tuple(self._sizes()), dynamics.entries_per_unit(self)
+        driven = tuple(d.size for d in self._own_drives(seen, at.drive))
+        return tangents.BlockTriangular(tuple(blocks), tuple(between), sizes, m, driven, by_row)
 
     def seen(self, params: StackParams) -> list[tuple[Any, Any]]:
         """Return every layer with its parameters; a complex one as a real one of twice the size."""
@@ -166,14 +181,11 @@ class Stack:
 
     def split(self, h: Array) -> tuple[Array, ...]:
         """Return the states of the layers, of the whole state (n_h,)."""
-        m = self.entries_per_unit or 1
-        rows, ends = h.reshape(m, -1), [0, *itertools.accumulate(n // m for n in self._sizes())]
-        return tuple(rows[:, a:b].reshape(-1) for a, b in itertools.pairwise(ends))
+        return block_triangular.split(h, self._sizes(), dynamics.entries_per_unit(self))
 
     def joined(self, states: Sequence[Array]) -> Array:
         """Return the whole state (n_h,), of the states of the layers."""
-        m = self.entries_per_unit or 1
-        return jnp.concatenate([h.reshape(m, -1) for h in states], axis=1).reshape(-1)
+        return block_triangular.joined(states, dynamics.entries_per_unit(self))
 
     def _sizes(self) -> list[int]:
         def state(cell: Any) -> Any:
@@ -183,7 +195,7 @@ class Stack:
 
     def _own_drives(self, seen: list[tuple[Any, Any]], d: Array) -> list[Array]:
         """Return the parts of the drive, one a layer where the layers are homogeneous."""
-        if not self.homogeneous:
+        if not self.traits.homogeneous:
             return [d]
         xs = [jnp.zeros(cell.n_x) for cell in self.cells]
         sizes = [

@@ -18,7 +18,7 @@ from rnnjax.cells import trained_checks as checks
 from rnnjax.cells.flat_state import FlatState, arranged
 from rnnjax.cells.trained_parts import Part, TrainedParams
 from rnnjax.ranges import KEY, Kind, arguments
-from rnnjax.types import Array, Params
+from rnnjax.types import Array, Params, Traits
 
 _PART = Kind(lambda value: value is None or hasattr(value, "apply"), "a part of a network or None")
 _CELL = Kind(lambda value: hasattr(value, "carry"), "a part of a network that has a carry")
@@ -70,15 +70,10 @@ class TrainedCell:
         return int(jax.eval_shape(self.readout, self.trained, self.initial_state()).size)
 
     @property
-    def entries_per_unit(self) -> int | None:
-        """Entries of the state that a unit has, None where not all have as many."""
-        return self.state.entries_per_unit
-
-    @property
-    def n_unread(self) -> int:
-        """Entries of an output that is appended to the state, which no later step reads."""
-        n_carry = len(jax.tree.leaves(self._carry()))
-        return sum(math.prod(shape) for shape in self.state.shapes[n_carry:])
+    def traits(self) -> Traits:
+        """What the arrangement says: no later step reads an output that is appended."""
+        m, n_unread = self.state.entries_per_unit, self.state.n_appended
+        return Traits(entries_per_unit=m, n_unread=n_unread, tokens=self.tokens)
 
     @arguments(key=KEY)
     def init(self, key: Array) -> TrainedParams:
@@ -163,7 +158,11 @@ def assembled(
     d_like = checks.embedded(embed, params, constants, x_like)
     traced = checks.step_of(cell, params, constants, d_like, name)
     state = _arrangement(cell, _like((params, constants)), d_like, traced)
-    state = state._replace(real_output=jnp.issubdtype(traced.y.dtype, jnp.floating))
+    n_carry = len(jax.tree.leaves(traced.carry))
+    state = state._replace(
+        real_output=jnp.issubdtype(traced.y.dtype, jnp.floating),
+        n_appended=sum(math.prod(shape) for shape in state.shapes[n_carry:]),
+    )
     checks.check_head(head, params, constants, traced.y)
     tokens = not jnp.issubdtype(x_like.dtype, jnp.inexact)
     return TrainedCell(

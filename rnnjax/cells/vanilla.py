@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation, graded_slope, scaled_slope
+from rnnjax.activations import Activation
 from rnnjax.cells import initial_weights, parts
 from rnnjax.ranges import KEY, arguments
-from rnnjax.types import Array
+from rnnjax.tangents import Leaky, leaky
+from rnnjax.types import Array, Point, Traits
 
 
 class VanillaParams(NamedTuple):
@@ -74,6 +75,7 @@ class Vanilla:
     initial_state = parts.initial_state
     step = parts.step
     drive = parts.drive
+    recurrent_weights = parts.recurrent_weights
     readout = parts.readout
 
     @arguments(key=KEY)
@@ -92,81 +94,21 @@ class Vanilla:
         )
 
     @property
-    def homogeneous(self) -> bool:
-        """Whether the step is positively homogeneous in state and drive."""
-        return self.activation.homogeneous
+    def traits(self) -> Traits:
+        """What the activation says of the step."""
+        return Traits(homogeneous=self.activation.homogeneous, bounded=self.activation.bounded)
 
-    @property
-    def finite_outputs(self) -> bool:
-        """Whether no state leaves the range of its dtype."""
-        return self.activation.bounded
-
-    def advance(self, params: VanillaParams, h: Array, d: Array) -> Array:
-        """Return h_t from h_{t-1} and the drive."""
-        return self.from_sum(h, self.sent(h) @ params.W.T + d)
-
-    def sent(self, h: Array) -> Array:
+    def presynaptic(self, h: Array) -> Array:
         """Return what the units send one another through W: their state."""
         return h
 
-    def from_sum(self, h: Array, z: Array) -> Array:
-        """Return h_t, equation (2), from h_{t-1} and the sums z_t."""
+    def step_from_preactivation(self, h: Array, z: Array) -> Array:
+        """Return h_t, equation (2), from h_{t-1} and z_t."""
         f = self.activation(z)
-        return self.leak * f + (1 - self.leak) * h if self._may_leak else f
+        leaks = not (isinstance(self.leak, (int, float)) and self.leak == 1)
+        return self.leak * f + (1 - self.leak) * h if leaks else f
 
-    def local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
-        """Return the slopes of equation (4) and the exponent of the Jacobian."""
-        return self.local_of_sum(params, h @ params.W.T + d)
-
-    def local_of_sum(self, params: VanillaParams, z: Array) -> tuple[Any, Array]:
-        """Return the same from the sums z_t."""
-        slope, exponent = scaled_slope(self.activation, z)
-        if not self._may_leak:
-            return slope, exponent
-        # Beside (1 - a) I slopes below rounding do not matter, so no exponent is taken out.
-        leaky = self.leak != 1
-        slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
-        return slope, jnp.where(leaky, 0, exponent)
-
-    def graded_local(self, params: VanillaParams, h: Array, d: Array) -> tuple[Any, Array]:
-        """Return the slopes of equation (4), and an exponent for each."""
-        z = h @ params.W.T + d
-        slope, exponent = graded_slope(self.activation, z)
-        if not self._may_leak:
-            return slope, exponent
-        leaky = self.leak != 1
-        slope = self.leak * jnp.where(leaky, self.activation.slope(z), slope)
-        return slope, jnp.where(leaky, 0, exponent)
-
-    def state_slope(self, params: VanillaParams, h: Array, d: Array) -> Array:
-        """Return f' of the units, (n_h,): the slope of the state where nothing leaks."""
-        return self.activation.slope(h @ params.W.T + d)
-
-    def push(self, params: VanillaParams, slope: Array, v: Array) -> Array:
-        """Return J_t v, equation (4)."""
-        return self._beside_leak(v, slope * (v @ params.W.T))
-
-    def push_columns(self, params: VanillaParams, slope: Array, M: Array) -> Array:
-        """Return J_t M."""
-        return self._beside_leak(M, slope[:, None] * (params.W @ M))
-
-    def pull(self, params: VanillaParams, slope: Array, v: Array) -> Array:
-        """Return J_t^T v, equation (4)."""
-        return self._beside_leak(v, self.to_sum(params, slope, v) @ params.W)
-
-    def to_sum(self, params: VanillaParams, slope: Array, v: Array) -> Array:
-        """Return (dh_t/dz_t)^T v."""
-        return slope * v
-
-    def jacobian(self, params: VanillaParams, slope: Array) -> Array:
-        """Return J_t, (n_h, n_h), equation (4)."""
-        return self._beside_leak(jnp.eye(self.n_h, dtype=slope.dtype), slope[:, None] * params.W)
-
-    @property
-    def _may_leak(self) -> bool:
-        """Whether a is anything but a plain 1."""
-        return not (isinstance(self.leak, (int, float)) and self.leak == 1)
-
-    def _beside_leak(self, v: Array, new: Array) -> Array:
-        """Return (1 - a) v + new."""
-        return (1 - self.leak) * v + new if self._may_leak else new
+    def linearize(self, params: VanillaParams, at: Point, *, by_row: bool = False) -> Leaky:
+        """Return J_t, equation (4), accurate under saturation."""
+        z: Any = at.preactivation
+        return leaky(self.activation, params.W, z, self.leak, by_row=by_row)

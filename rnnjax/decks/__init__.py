@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         two_steps,
         worked_example,
     )
+    from rnnjax.decks.feedback import feedback
+    from rnnjax.decks.multipliers import literal_multipliers
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
     from rnnjax.decks.rules.matched_length import MatchedLength
@@ -58,9 +60,11 @@ __all__ = [
     "chain_coefficients",
     "descend",
     "eligibility_ratio",
+    "feedback",
     "first_step",
     "gradients_by_length",
     "late_rate",
+    "literal_multipliers",
     "loss_gradients",
     "printed_table",
     "ratios",

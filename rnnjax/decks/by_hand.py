@@ -57,8 +57,7 @@ def away(
     value = jnp.sum(jnp.where(right, of_pizza, 0), -1)
     margin = value - jnp.max(jnp.where(right, -jnp.inf, of_pizza), -1)
     rounding = _N_ROUNDINGS * jnp.finfo(o.dtype).eps * jnp.max(jnp.abs(of_pizza), -1)
-    k, b = jnp.asarray(gain), jnp.asarray(bias)
-    log_margin = analysis.log_margins(activation, k, b, n_nights)
+    log_margin = analysis.log_margins(activation, jnp.asarray(gain), jnp.asarray(bias), n_nights)
     return o, log_margin, first_night(margin <= rounding)
 
 

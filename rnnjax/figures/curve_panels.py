@@ -73,7 +73,8 @@ def curves(
             the attributes long_name and units.
 
     Returns:
-        Legend entries: the curves, then the theories.
+        Legend entries: the curves, then the theories. A legend of the panel itself needs them only
+        for theories of each curve: `panel.legend(handles=...)`; it knows all others.
 
     Raises:
         ValueError: dims and arguments do not match, or there are more than 3 theories.
@@ -151,7 +152,7 @@ def _draw_theory(
     x = _numbers(predicted[over])
     if each not in predicted.dims:
         expect_dims(predicted, predicted[over].dims, f"theory {words!r}")
-        draw_theory(ax, x, _numbers(predicted), THEORY, number)
+        draw_theory(ax, x, _numbers(predicted), THEORY, number, words)
         return theory_handle(words, THEORY, number)
     expect_dims(predicted, (*predicted[over].dims, each), f"theory {words!r}")
     for value, look in looks.items():

@@ -38,7 +38,9 @@ def draw_median(ax: Axes, x: Floats, median: Floats, **line: Any) -> Line2D:
     return drawn
 
 
-def draw_theory(ax: Axes, x: Floats, values: Floats, colour: str, number: int) -> None:
+def draw_theory(
+    ax: Axes, x: Floats, values: Floats, colour: str, number: int, label: str = ""
+) -> None:
     """Draws a theory line, dashed by its number; it breaks where it is not finite."""
     ax.plot(
         x,
@@ -47,6 +49,7 @@ def draw_theory(ax: Axes, x: Floats, values: Floats, colour: str, number: int) -
         linestyle=THEORY_DASHES[number],
         linewidth=_THEORY_WIDTH,
         zorder=3,
+        label=label or "_theory",  # an underscore keeps it out of legends
     )
 
 

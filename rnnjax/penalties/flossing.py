@@ -35,7 +35,7 @@ class Flossing:
         view = real_view.for_jacobians(cell, params, batch.x[0])
         cell, params = view.seen, view.inward(params)
         k = self.n_exponents
-        if unread := dynamics.n_unread(cell):
+        if unread := dynamics.traits(cell).n_unread:
             n_kept = cell.initial_state().size - unread
             if k > n_kept:
                 raise ValueError(f"n_exponents: expected at most the {n_kept} finite ones, got {k}")

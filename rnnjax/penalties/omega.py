@@ -11,13 +11,12 @@ the weights in J_t is taken: states, slopes and delta_t are constants. On the di
 recurrent neural networks, ICML 2013.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan
 from rnnjax.scaled import LOG_2
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _ACTIVE = -10 * 2.302585092994046  # ln of the least |delta_t| that counts in equation (2)
@@ -40,20 +39,20 @@ class Omega:
         trajectory = scan.of_batch(cell, fixed, batch)
         _, g = adjoint.readout_source(cell, loss, fixed, trajectory.plain, batch.y, batch.mask)
         nothing = scaled.normalise(jnp.zeros_like(g.value[0]))
-        tangents = scan.tangents(cell, fixed, trajectory)
-        deltas, _ = adjoint.scan_back(cell, fixed, tangents, nothing, g)
+        residuals = scan.residuals(cell, fixed, trajectory)
+        deltas, _ = adjoint.scan_back(cell, fixed, residuals, nothing, g)
         # The first state is drawn, not computed: its Jacobian carries nothing on.
-        (locals_, exponents), deltas = jax.tree.map(lambda a: a[1:], (tangents, deltas))
+        residuals, deltas = jax.tree.map(lambda a: a[1:], (residuals, deltas))
 
-        def log_ratio(local: Any, exponent: Array, delta: Array) -> Array:
-            carried = dynamics.pull(cell, params, local, delta)
-            return 0.5 * (_log_square(carried) - _log_square(delta)) + exponent * LOG_2
+        def log_ratio(kept: Residuals, delta: Array) -> Array:
+            v = kept.bound(cell, params).rmv(delta)
+            return 0.5 * (_log_square(v.value) - _log_square(delta)) + v.exponent * LOG_2
 
         log_norms = scaled.log_norm(deltas)
         inactive = log_norms <= (_ACTIVE if self.as_released else -jnp.inf)  # NaN is not inactive
         # In place of 0, of whose logarithm the derivative would be NaN even where it is not used.
         v = jnp.where(inactive[:, None], 1, deltas.value)
-        log_ratios = jax.vmap(log_ratio)(locals_, exponents, v)
+        log_ratios = jax.vmap(log_ratio)(residuals, v)
         power = 2 if self.as_released else 1
         terms = jnp.where(inactive, 0, (jnp.exp(power * log_ratios) - 1) ** 2)
         if not self.as_released:

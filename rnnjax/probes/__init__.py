@@ -2,6 +2,7 @@
 
 from rnnjax.probes.adjoint import log_norm_by_lag, log_norm_by_length
 from rnnjax.probes.contributions import step_contributions
+from rnnjax.probes.determinant import mean_log_det
 from rnnjax.probes.horizon import gradient_horizon
 from rnnjax.probes.jacobian import leading_directions, log_singular_values
 from rnnjax.probes.layers import log_norm_by_layer_and_lag, lyapunov_spectra_of_layers
@@ -21,6 +22,7 @@ __all__ = [
     "log_singular_values",
     "lyapunov_spectra_of_layers",
     "lyapunov_spectrum",
+    "mean_log_det",
     "plane",
     "step_contributions",
 ]

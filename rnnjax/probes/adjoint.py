@@ -11,7 +11,7 @@ step whose mask is not 0.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, real_view, scaled, scan
+from rnnjax import adjoint, boundary, real_view, scaled, scan
 from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -66,18 +66,18 @@ def log_norm_by_length(
     cell, params = view.seen, view.inward(params)
     trajectory = scan.of_batch(cell, params, batch)
     ends = adjoint.last_step_cotangent(cell, loss, params, trajectory.plain, batch.y)
-    tangents = scan.tangents(cell, params, trajectory)
+    residuals = scan.residuals(cell, params, trajectory)
 
     # g_t^T M_t = (J_t^T g_t)^T M_{t-1}: all J_t^T g_t are one product ahead of the scan.
-    pulled = adjoint.pull_all(cell, params, tangents, ends)
+    pulled = adjoint.rmv_of_steps(cell, params, residuals, ends)
 
     def step(M: Scaled, at: tuple) -> tuple[Scaled, Scaled]:
-        (local, exponent), v = at
+        kept, v = at
         arriving = Scaled(v.value @ M.value, M.exponent + v.exponent)
-        pushed = dynamics.push_columns(cell, params, local, M.value)
-        return scaled.normalise(pushed, M.exponent + exponent), arriving
+        moved = kept.bound(cell, params).mm(M.value)
+        return scaled.normalise(moved.value, M.exponent + moved.exponent), arriving
 
     start = scaled.normalise(jnp.eye(trajectory.h_prev.shape[1], dtype=trajectory.h_prev.dtype))
-    _, arriving = jax.lax.scan(step, start, (tangents, pulled))
+    _, arriving = jax.lax.scan(step, start, (residuals, pulled))
     log_norm = jnp.where(batch.counts, scaled.log_norm(arriving), jnp.nan)
     return {"log_norm_by_length": log_norm}

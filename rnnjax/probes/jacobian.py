@@ -19,9 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import boundary, dynamics, masks, matrices, real_view, scaled, scan
+from rnnjax import boundary, masks, matrices, real_view, scaled, scan, tangents
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.scaled import Scaled
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -117,27 +118,25 @@ def _by_lag(
     view = real_view.for_jacobians(cell, params, batch.x[0])
     cell, params = view.seen, view.inward(params)
     trajectory = scan.of_batch(cell, params, batch)
-    locals_ = scan.tangents(cell, params, trajectory)
+    residuals = scan.residuals(cell, params, trajectory)
     n_lags = n_steps // every
     length = masks.length(batch.mask)
     lags = jnp.arange(n_lags * every, dtype=jnp.int32)
     backward = jax.tree.map(
         lambda a: a[jnp.maximum(length - 1 - lags, 0)].reshape((n_lags, every, *a.shape[1:])),
-        locals_,
+        residuals,
     )
 
-    def one_step(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], None]:
+    def one_step(carry: tuple[Array, Scaled], at: Residuals) -> tuple[tuple[Array, Scaled], None]:
         Q, rows = carry
-        local, exponent = at
-        columns = jax.vmap(lambda v: dynamics.pull(cell, params, local, v), in_axes=1, out_axes=1)(
-            Q
-        )
-        scale = scaled.normalise(columns)
+        J = at.bound(cell, params)
+        columns = tangents.rmm(J, Q)
+        scale = scaled.normalise(columns.value)
         Q, r = jnp.linalg.qr(scale.value)
         rows = _times_graded(_without_rounding(r), rows)
-        return (Q, Scaled(rows.value, rows.exponent + scale.exponent + exponent)), None
+        return (Q, Scaled(rows.value, rows.exponent + scale.exponent + columns.exponent)), None
 
-    def one_lag(carry: tuple[Array, Scaled], at: tuple) -> tuple[tuple[Array, Scaled], Any]:
+    def one_lag(carry: tuple[Array, Scaled], at: Residuals) -> tuple[tuple[Array, Scaled], Any]:
         carry, _ = jax.lax.scan(one_step, carry, at)
         return carry, read(carry[1])
 

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan
+from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan, tangents
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
@@ -76,7 +76,7 @@ def lyapunov_spectrum(
         raise ValueError(f"n_exponents: expected a number between 1 and n_h = {n_h}, got {k}")
     check_discarded(n_discarded, batch)
     # QR would make directions of rounding of those that a step loses by construction.
-    n_kept = min(k, n_h - dynamics.n_unread(cell))
+    n_kept = min(k, n_h - dynamics.traits(cell).n_unread)
     found = growth(cell, params, batch, n_kept, n_discarded)
     exponents = found.mean()
     order = jnp.argsort(-exponents)
@@ -209,18 +209,16 @@ def growth_along(
     every: int | None = None,
 ) -> Growth:
     """Return the same along a trajectory; `counts` are the steps of the sequence, bool (T,)."""
-    locals_ = jax.vmap(lambda h, d: dynamics.graded_local(cell, params, h, d))(
-        trajectory.h_prev, trajectory.drive
-    )
+    residuals = scan.residuals(cell, params, trajectory, by_row=True)
     t = jnp.arange(len(counts))
     planned = t < _LEARNING if every is None else (t + 1) % every == 0
     always = planned | (t == n_discarded - 1) | (t == masks.last(counts))
 
     def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, tuple]:
         A, age, fastest = carry
-        (local, exponents), always, goes_on = at
-        pushed = dynamics.push_columns(cell, params, local, A.value)
-        rows = Scaled(pushed, exponents + A.exponent)
+        kept, always, goes_on = at
+        moved = tangents.at_rows(kept.bound(cell, params).mm(A.value))
+        rows = Scaled(moved.value, moved.exponent + A.exponent)
         age = age + 1
         due = lanes.in_any(always | (age >= _wait(fastest))) if every is None else always
         new, logs = jax.lax.cond(due, _decomposed, _left, rows)
@@ -234,7 +232,7 @@ def growth_along(
         jnp.int32(0),
         jnp.zeros((), state.real.dtype),
     )
-    (A, _, _), (logs, due) = jax.lax.scan(step, start, (locals_, always, counts))
+    (A, _, _), (logs, due) = jax.lax.scan(step, start, (residuals, always, counts))
     counted = counts & (t >= n_discarded)
     return Growth(logs, due, counted, A.value, scan.first_non_finite_step(trajectory.states))
 

@@ -2,6 +2,7 @@
 
 from rnnjax.rules.base import batch_gradient
 from rnnjax.rules.bptt import BPTT
+from rnnjax.rules.by_name import named
 from rnnjax.rules.cost import state_bytes
 from rnnjax.rules.dni import DNI
 from rnnjax.rules.eligibility_trace import EligibilityTrace
@@ -37,6 +38,7 @@ __all__ = [
     "TruncatedBPTT",
     "batch_gradient",
     "gradient_by_lag",
+    "named",
     "random_feedback",
     "recurrent_gradient",
     "state_bytes",

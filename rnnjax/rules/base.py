@@ -66,15 +66,20 @@ def without_state(
 RULE = ("init", "step_axis", "stochastic", "__call__")  # what is asked of a rule inside another
 
 
-def require(cell: Cell, attribute: str, rule: Rule, reason: str) -> None:
+def require(applies: bool, cell: Cell, rule: Rule, needed: str, reason: str) -> None:
     """Refuse a cell to which a rule does not apply.
 
+    Args:
+      applies: whether it does.
+      cell: the cell.
+      rule: the rule.
+      needed: what the cell has to have.
+      reason: why this one has it not.
+
     Raises:
-      ValueError: the cell lacks the attribute.
+      ValueError: the rule does not apply.
     """
-    # Not tested for truth: what is asked for may be a number that is swept.
-    found = getattr(cell, attribute, None)
-    if found is None or found is False:
+    if not applies:
         kind, name = type(rule).__name__, type(getattr(cell, "user_cell", cell)).__name__
         reason = "whose numbers are complex" if isinstance(cell, RealView) else reason
-        raise ValueError(f"{kind}: expected a cell with {attribute}, got {name}, {reason}")
+        raise ValueError(f"{kind}: expected a cell with {needed}, got {name}, {reason}")

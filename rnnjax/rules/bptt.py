@@ -18,12 +18,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
 from rnnjax.ranges import is_exactly
 from rnnjax.rules.base import mean_of_sequences, without_state
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Tangents, Trajectory
+from rnnjax.scan import Trajectory
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -108,17 +109,17 @@ class BPTT:
 
     def _steps(
         self, cell: Cell, loss: StepLoss, params: Params, batch: Batch
-    ) -> tuple[Array, tuple[Trajectory, Batch, Scaled, Tangents]]:
+    ) -> tuple[Array, tuple[Trajectory, Batch, Scaled, Residuals]]:
         """Return the losses of a sequence, and what `parameter_gradient` takes."""
         trajectory = scan.of_batch(cell, params, batch)
         h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
-        tangents = scan.tangents(cell, params, trajectory)
+        residuals = scan.residuals(cell, params, trajectory)
         if self.window is not None and self.window < len(losses):
-            deltas = _windowed(cell, params, tangents, g, self.window, self.decay)
+            deltas = _windowed(cell, params, residuals, g, self.window, self.decay)
         else:
-            deltas, _ = adjoint.scan_back(cell, params, tangents, _nothing(g), g, self.decay)
-        return losses, (trajectory, batch, deltas, tangents)
+            deltas, _ = adjoint.scan_back(cell, params, residuals, _nothing(g), g, self.decay)
+        return losses, (trajectory, batch, deltas, residuals)
 
     def _segmented(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> RuleOut:
         def source(trajectory: Trajectory, targets: Any) -> Scaled:
@@ -155,18 +156,17 @@ def _nothing(like: Scaled) -> Scaled:
 def _windowed(
     cell: Cell,
     params: Params,
-    tangents: Tangents,
+    residuals: Residuals,
     g: Scaled,
     window: int,
     decay: Array | float,
 ) -> Scaled:
     """Return delta_t of equation (1), all t at once, one lag after the other."""
-    locals_, exponent = tangents
 
     def one_lag(carry: tuple[Scaled, Scaled], _: None) -> tuple[tuple[Scaled, Scaled], None]:
         term, total = carry
-        v = jax.vmap(lambda at, v: dynamics.pull(cell, params, at, v))(locals_, term.value)
-        pulled = scaled.normalise(decay * v, term.exponent + exponent)
+        v = jax.vmap(lambda kept, v: kept.bound(cell, params).rmv(v))(residuals, term.value)
+        pulled = scaled.normalise(decay * v.value, term.exponent + v.exponent)
         # What step t+1 sends back arrives at t; nothing arrives at T.
         term = jax.tree.map(lambda a, z: jnp.concatenate([a[1:], z[None]]), pulled, _nothing(term))
         return (term, scaled.add(total, term)), None

@@ -15,15 +15,16 @@ every step of a recurrent network: Marschall, Cho and Savin, Journal of Machine 
 size of the state.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields, scaled, scan
+from rnnjax import fields, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scan import Trajectory
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -31,8 +32,7 @@ class Prepared(NamedTuple):
     """What a step needs: f_t, J_t, the step with its input, g_t."""
 
     features: Array
-    local: Any
-    exponent: Array
+    residuals: Residuals
     at: Trajectory
     x: Array
     g: scaled.Scaled
@@ -73,8 +73,8 @@ class DNI:
         """Return what a step needs."""
         at = moment.trajectory
         now = _features(at.plain, moment.batch)
-        local, exponent = scan.tangent(cell, params, at)
-        return Prepared(now, local, exponent, at, moment.batch.x, moment.g)
+        residuals = scan.residuals_of_step(cell, params, at)
+        return Prepared(now, residuals, at, moment.batch.x, moment.g)
 
     def step(
         self,
@@ -86,15 +86,14 @@ class DNI:
     ) -> tuple[tuple[Array, Array], Blocks]:
         """Return A after equation (3) and f_t, and the gradient of the step, equation (2)."""
         A, before = memory
-        now, local, exponent, at, x, g = prepared
+        now, residuals, at, x, g = prepared
 
         def delta(A: Array) -> scaled.Scaled:
             return scaled.add(g, scaled.normalise(A @ now))
 
         sent = delta(A)
-        target = scaled.shift(
-            dynamics.pull(cell, params, local, sent.value), sent.exponent + exponent
-        )
+        back = residuals.bound(cell, params).rmv(sent.value)
+        target = scaled.shift(back.value, sent.exponent + back.exponent)
         size = jnp.sum(before**2)
         rate = jnp.where(size > 0, self.rate / jnp.where(size > 0, size, 1), 0)
         A = A - rate * jnp.outer(A @ before - target, before)

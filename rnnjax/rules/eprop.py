@@ -11,7 +11,7 @@ dilemma for recurrent networks of spiking neurons, Nature Communications, 2020.
 
 from typing import Any
 
-from rnnjax import fields
+from rnnjax import dynamics, fields
 from rnnjax.rules import online, unit_trace
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -26,8 +26,8 @@ class EProp:
 
     Attributes:
       autapse: whether a unit's weight onto itself counts as its own, static. Without it (as in the
-        networks of the paper) the cell must offer `from_sum`, and on a leaky vanilla network e-prop
-        is `RFLO`; with it, it is `SnAp` 1 wherever a unit has one state entry.
+        networks of the paper) the cell must have pre-activations, and on a leaky vanilla network
+        e-prop is `RFLO`; with it, it is `SnAp` 1 wherever a unit has one state entry.
       feedback: F, (n_h, n_y), see `rnnjax.rules.random_feedback`; None for the readout's own.
     """
 
@@ -54,12 +54,13 @@ class EProp:
         self._require_units(cell)
         if self.autapse:
             return unit_trace.of_jacobian(cell, params, at)
-        require(cell, "from_sum", self, "so only autapse=True can tell what is a unit's own")
-        return unit_trace.behind_the_sum(cell, params, at)
+        reason = "so only autapse=True can tell what is a unit's own"
+        require(dynamics.has_preactivation(cell), cell, self, "pre-activations", reason)
+        return unit_trace.beside_preactivation(cell, params, at)
 
     def _require_units(self, cell: Any) -> None:
         whole = getattr(cell, "user_cell", cell)
-        if getattr(whole, "entries_per_unit", 1) is None:
+        if dynamics.traits(whole).entries_per_unit is None:
             raise ValueError(
                 "EProp: expected a cell whose units have one number of state entries, got "
                 f"{type(whole).__name__}, whose layers differ in it"

@@ -19,10 +19,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, fields, matrices, scaled, scan
+from rnnjax import adjoint, boundary, fields, matrices, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -70,23 +71,24 @@ class ForwardErrors:
           trajectory: T steps.
           g: dl_t/dh_t, value (T, n_h).
         """
-        locals_, exponents = scan.tangents(cell, params, trajectory)
+        residuals = scan.residuals(cell, params, trajectory)
         like = trajectory.h_prev[0]
 
-        def jacobian(local: Any, exponent: Array) -> Scaled:
-            return self._number(dynamics.jacobian(cell, params, local, like), exponent)
+        def jacobian(kept: Residuals) -> Scaled:
+            J = kept.bound(cell, params).as_matrix()
+            return self._number(J.value, J.exponent)
 
         def accumulate(carry: tuple[Scaled, Scaled], at: Any) -> tuple[tuple, None]:
             S, total = carry
-            local, exponent, g = at
-            J = jacobian(local, exponent)
+            kept, g = at
+            J = jacobian(kept)
             S = self._number(J.value @ S.value, J.exponent + S.exponent)
             part = self._number(S.value.T @ g.value, S.exponent + g.exponent)
             return (S, self._sum(total, part)), None
 
         def onward(delta: Scaled, at: Any) -> tuple[Scaled, Scaled]:
-            local, exponent, g_before = at
-            J = jacobian(local, exponent)
+            kept, g_before = at
+            J = jacobian(kept)
             rest = self._sum(delta, Scaled(-g_before.value, g_before.exponent))
             value = matrices.solve(J.value.T, rest.value)
             delta = self._number(value, rest.exponent - J.exponent)
@@ -95,10 +97,10 @@ class ForwardErrors:
         g = jax.vmap(self._number)(g.value, g.exponent)
         first, behind = (jax.tree.map(lambda a, cut=cut: a[cut], g) for cut in (0, slice(1, None)))
         before = jax.tree.map(lambda a: a[:-1], g)
-        at = jax.tree.map(lambda a: a[1:], (locals_, exponents))
+        later = jax.tree.map(lambda a: a[1:], residuals)
         start = self._number(jnp.eye(len(like), dtype=like.dtype), jnp.int32(0))
-        (_, delta_1), _ = jax.lax.scan(accumulate, (start, first), (*at, behind))
-        _, deltas = jax.lax.scan(onward, delta_1, (*at, before))
+        (_, delta_1), _ = jax.lax.scan(accumulate, (start, first), (later, behind))
+        _, deltas = jax.lax.scan(onward, delta_1, (later, before))
         stacked = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), delta_1, deltas)
         return scaled.renormalise(stacked)
 

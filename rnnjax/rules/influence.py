@@ -139,5 +139,5 @@ def transported(J: Scaled, blocks: Blocks) -> Blocks:
 
 def jacobian(cell: Cell, params: Params, at: Trajectory) -> Scaled:
     """Return J_t, value (n_h, n_h), exponent ()."""
-    local, exponent = scan.tangent(cell, params, at)
-    return scaled.normalise(dynamics.jacobian(cell, params, local, at.h_prev), exponent)
+    J = scan.linearize(cell, params, at).as_matrix()
+    return scaled.normalise(J.value, J.exponent)

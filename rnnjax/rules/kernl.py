@@ -31,6 +31,7 @@ from rnnjax import dynamics, fields, scaled, scan
 from rnnjax.rules import immediate, online, unit_trace
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _ALPHA = 0.8  # the rates at the start, as in the implementation of Marschall, Cho and Savin
@@ -57,8 +58,7 @@ class Prepared(NamedTuple):
 
     D: Any
     g: Scaled
-    local: Any
-    exponent: Array
+    residuals: Residuals
     zeta: Array
     x: Array
 
@@ -107,9 +107,9 @@ class KeRNL:
     ) -> Prepared:
         """Return what a step needs."""
         at = moment.trajectory
-        local, exponent = scan.tangent(cell, params, at)
+        residuals = scan.residuals_of_step(cell, params, at)
         D = immediate.direct(cell, params, at, moment.batch.x)
-        return Prepared(D, moment.g, local, exponent, moment.noise, moment.batch.x)
+        return Prepared(D, moment.g, residuals, moment.noise, moment.batch.x)
 
     def step(
         self,
@@ -137,9 +137,9 @@ class KeRNL:
         """Return equation (4) and the true effect u_t."""
         afresh = before.age == self.horizon
         u, Omega, Gamma = (jnp.where(afresh, 0, a) for a in (before.u, before.Omega, before.Gamma))
-        u = scaled.shift(dynamics.push(cell, params, prepared.local, u), prepared.exponent)
+        moved = prepared.residuals.bound(cell, params).mv(u)
         return Perturbation(
-            u=u + prepared.zeta,
+            u=scaled.shift(moved.value, moved.exponent) + prepared.zeta,
             Omega=kappa * Omega + prepared.zeta,
             Gamma=kappa * Gamma - Omega,
             age=jnp.where(afresh, 1, before.age + 1),

@@ -1,6 +1,7 @@
 """KF-RTRL and its reverse: unbiased estimates of the influence as a Kronecker product.
 
-Where weights act through one sum z_t = W s_{t-1} + U x_t + b, the direct influence is a product,
+Where weights act through pre-activations z_t = W s_{t-1} + U x_t + b alone, the direct influence is
+a product,
 
   D_t = L_t (x) a_t,   L_t = dh_t/dz_t (n_h, n_z),   a_t = [s_{t-1}, x_t, 1]           (1)
 
@@ -24,7 +25,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields, scaled, scan
+from rnnjax import dynamics, fields, preactivation, scaled, scan
+from rnnjax.preactivation import Weights
 from rnnjax.rules import influence, online
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -33,18 +35,17 @@ from rnnjax.scaled import Scaled
 from rnnjax.scan import Trajectory
 from rnnjax.types import Array, Cell, Params, StepLoss
 
-_WEIGHTS = ("W", "U", "b")
 _ALL = "all"
-_WHY = "because its weights do not act through one sum"
 
 
 class Prepared(NamedTuple):
-    """What a step needs: J_t, the new term of each factor, the sign of the old ones, g_t."""
+    """What a step needs: J_t, the new term of each factor, the sign of the old ones, g_t, x_t."""
 
     J: Scaled
     new: Any
     sign: Array
     g: Scaled
+    x: Array
 
 
 class Kronecker(NamedTuple):
@@ -61,7 +62,7 @@ class Kronecker(NamedTuple):
 
 @fields.dataclass
 class KFRTRL:
-    """Equations (1) to (4), for cells that offer `from_sum`.
+    """Equations (1) to (4), for pre-activation cells.
 
     Attributes:
       signs: nu of every step, (T, 2), in place of random ones.
@@ -82,10 +83,10 @@ class KFRTRL:
 
     def begin(self, cell: Any, params: Params, x: Array, learned: Any) -> Kronecker:
         """Return factors of 0."""
-        require(cell, "from_sum", self, _WHY)
+        _require(self, cell, params, x)
         h = cell.initial_state()
-        A = {name: _zero(v.shape, h.dtype) for name, v in _presynaptic(cell, params, h, x).items()}
-        return Kronecker(A, _zero((h.size, len(params.b)), h.dtype))
+        A = {name: _zero(v.shape, h.dtype) for name, v in _presynaptic(cell, h, x).items()}
+        return Kronecker(A, _zero((h.size, len(cell.recurrent_weights(params))), h.dtype))
 
     def prepare(self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment) -> Prepared:
         """Return the terms of equations (2) and (3) that are new in a step."""
@@ -94,7 +95,7 @@ class KFRTRL:
         sign = moment.noise
         new = Kronecker(_times(times_exp(a, p_1), sign[1]), _times(times_exp(L, -p_1), sign[1]))
         J = influence.jacobian(cell, params, moment.trajectory)
-        return Prepared(J, new, sign[0], moment.g)
+        return Prepared(J, new, sign[0], moment.g, moment.batch.x)
 
     def step(
         self,
@@ -110,12 +111,12 @@ class KFRTRL:
         p_0 = log_balance(moved, memory.A)
         A = scaled.add_trees(_times(times_exp(memory.A, p_0), sign), prepared.new.A)
         B = scaled.add(_times(scaled.times_exp(moved, -p_0), sign), prepared.new.B)
-        return Kronecker(A, B), _outer(params, _of_rows(prepared.g, B), A)
+        return Kronecker(A, B), _outer(cell, params, prepared.x, _of_rows(prepared.g, B), A)
 
 
 @fields.dataclass
 class ReverseKFRTRL:
-    """Equations (1), (5) and (6), for cells that offer `from_sum`.
+    """Equations (1), (5) and (6), for pre-activation cells.
 
     Attributes:
       signs: nu of every step, (T, n_z), in place of random ones.
@@ -130,19 +131,18 @@ class ReverseKFRTRL:
     learned = online.nothing_learned
     __call__ = online.over_sequence
 
-    def noise(self, cell: Cell, params: Any, key: Array, n_steps: int) -> Array:
+    def noise(self, cell: Any, params: Params, key: Array, n_steps: int) -> Array:
         """Return nu of every step, (T, n_z)."""
-        require(cell, "from_sum", self, _WHY)
-        shape = (n_steps, len(params.b))
+        shape = (n_steps, len(cell.recurrent_weights(params)))
         return signs_of(self.signs, key, shape, cell.initial_state().dtype)
 
     def begin(self, cell: Any, params: Params, x: Array, learned: Any) -> Kronecker:
         """Return factors of 0."""
-        require(cell, "from_sum", self, _WHY)
+        _require(self, cell, params, x)
         h = cell.initial_state()
-        presynaptic = _presynaptic(cell, params, h, x)
-        B = {name: _zero((h.size, *v.shape), h.dtype) for name, v in presynaptic.items()}
-        return Kronecker(_zero(params.b.shape, h.dtype), B)
+        parts = _presynaptic(cell, h, x)
+        B = {name: _zero((h.size, *v.shape), h.dtype) for name, v in parts.items()}
+        return Kronecker(_zero((len(cell.recurrent_weights(params)),), h.dtype), B)
 
     def prepare(self, cell: Any, loss: StepLoss, params: Params, moment: online.Moment) -> Prepared:
         """Return the terms of equations (5) and (6) that are new in a step."""
@@ -153,7 +153,7 @@ class ReverseKFRTRL:
         p_1 = log_balance(new, nu)
         both = Kronecker(scaled.times_exp(nu, p_1), times_exp(new, -p_1))
         J = influence.jacobian(cell, params, moment.trajectory)
-        return Prepared(J, both, jnp.ones((), J.value.dtype), moment.g)
+        return Prepared(J, both, jnp.ones((), J.value.dtype), moment.g, moment.batch.x)
 
     def step(
         self,
@@ -172,15 +172,23 @@ class ReverseKFRTRL:
         A = scaled.add(scaled.times_exp(memory.A, p_0), prepared.new.A)
         B = scaled.add_trees(times_exp(moved, -p_0), prepared.new.B)
         met = {name: _of_rows(prepared.g, block) for name, block in B.items()}
-        return Kronecker(A, B), _outer(params, A, met)
+        return Kronecker(A, B), _outer(cell, params, prepared.x, A, met)
+
+
+def _require(rule: Any, cell: Cell, params: Params, x: Array) -> None:
+    reason = "because its weights do not act through one sum"
+    require(dynamics.has_preactivation(cell), cell, rule, "pre-activations", reason)
+    reason = "whose drive is no affine function of its input"
+    is_affine = preactivation.is_affine(cell, params, x)
+    require(is_affine, cell, rule, "a drive U x + b", reason)
 
 
 def _parts(cell: Any, params: Params, moment: online.Moment) -> tuple[Scaled, dict[str, Scaled]]:
     """Return L_t and a_t of equation (1)."""
     at = moment.trajectory
-    z = scan.sums(cell, params, at)
-    L = scaled.normalise(jax.jacrev(lambda z: cell.from_sum(at.h_prev, z))(z))
-    a = _presynaptic(cell, params, at.h_prev, moment.batch.x)
+    z = scan.point(cell, params, at).preactivation
+    L = scaled.normalise(jax.jacrev(lambda z: cell.step_from_preactivation(at.h_prev, z))(z))
+    a = _presynaptic(cell, at.h_prev, moment.batch.x)
     return L, {name: scaled.normalise(v, _level(name, at)) for name, v in a.items()}
 
 
@@ -189,9 +197,9 @@ def _level(name: str, at: Trajectory) -> Array:
     return at.exponent if name == "W" else jnp.zeros_like(at.exponent)
 
 
-def _presynaptic(cell: Any, params: Params, h: Array, x: Array) -> dict[str, Array]:
+def _presynaptic(cell: Any, h: Array, x: Array) -> dict[str, Array]:
     """Return a_t as one vector, or by weight where the states have no bound."""
-    parts = dict(zip(_WEIGHTS, (cell.sent(h), x, jnp.ones(1, h.dtype)), strict=True))
+    parts = dict(zip(Weights._fields, (cell.presynaptic(h), x, jnp.ones(1, h.dtype)), strict=True))
     return parts if dynamics.is_homogeneous(cell) else {_ALL: jnp.concatenate([*parts.values()])}
 
 
@@ -214,17 +222,38 @@ def _of_rows(g: Scaled, block: Scaled) -> Scaled:
     return scaled.normalise(g.value @ block.value, g.exponent + block.exponent)
 
 
-def _outer(params: Any, post: Scaled, pre: dict[str, Scaled]) -> Blocks:
-    """Return post (x) pre as blocks."""
+def _outer(cell: Any, params: Any, x: Array, post: Scaled, pre: dict[str, Scaled]) -> Blocks:
+    """Return post (x) pre as blocks: W, U and b are functions of the parameters, whatever these."""
     products = {name: _product(post, v) for name, v in pre.items()}
+    numbers = influence.read(cell, params, x)
+    leaves, structure = jax.tree.flatten(params)
+
+    def of_read(some: list[Array]) -> Weights:
+        chosen = dict(zip(numbers, some, strict=True))
+        own = [chosen.get(i, leaf) for i, leaf in enumerate(leaves)]
+        return preactivation.weights(cell, jax.tree.unflatten(structure, own), x)
+
+    like, to_leaves = jax.vjp(of_read, [leaves[i] for i in numbers])
     if _ALL in products:
-        whole = products[_ALL]
-        ends = [params.W.shape[1], params.W.shape[1] + params.U.shape[1]]
-        parts = [part.reshape(-1) for part in jnp.split(whole.value, ends, axis=1)]
-        return {influence.ALL: Scaled(jnp.concatenate(parts), whole.exponent)}
-    return {
-        params._fields.index(name): Scaled(
-            product.value.reshape(getattr(params, name).shape), product.exponent
-        )
-        for name, product in products.items()
-    }
+        n_s, n_x = like.W.shape[1], like.U.shape[1]
+        W, U, b = jnp.split(products[_ALL].value, [n_s, n_s + n_x], axis=1)
+        (found,) = to_leaves(Weights(W, U, b[:, 0]))
+        by_leaf = dict(zip(numbers, found, strict=True))
+        (whole,) = influence.grouped(cell, by_leaf).values()
+        return {influence.ALL: Scaled(whole, products[_ALL].exponent)}
+    return _sum_by_leaf(numbers, like, to_leaves, products)
+
+
+def _sum_by_leaf(
+    numbers: list[int], like: Weights, to_leaves: Any, products: dict[str, Scaled]
+) -> Blocks:
+    """Return the products at the leaves, one of W, U and b after the other: their units differ."""
+    nothing = jax.tree.map(jnp.zeros_like, like)
+    found: Blocks = {}
+    for name, product in products.items():
+        own = product.value.reshape(getattr(like, name).shape)
+        (parts,) = to_leaves(nothing._replace(**{name: own}))
+        for i, part in zip(numbers, parts, strict=True):
+            new = scaled.normalise(part, product.exponent)
+            found[i] = scaled.add(found[i], new) if i in found else new
+    return found

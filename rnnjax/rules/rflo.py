@@ -11,9 +11,7 @@ learning in recurrent networks with random feedback, eLife, 2019.
 
 from typing import Any
 
-import jax.numpy as jnp
-
-from rnnjax import dynamics, fields, scaled
+from rnnjax import dynamics, fields
 from rnnjax.rules import online, unit_trace
 from rnnjax.rules.base import require
 from rnnjax.rules.influence import Blocks
@@ -24,7 +22,7 @@ from rnnjax.types import Array, Cell, Params
 
 @fields.dataclass
 class RFLO:
-    """Equations (1) and (2), for cells with a `leak`.
+    """Equations (1) and (2), for pre-activation cells: 1 - a is dh_t/dh_{t-1} at a fixed z_t.
 
     Attributes:
       feedback: F, (n_h, n_y), see `rnnjax.rules.random_feedback`; None for the readout's own.
@@ -44,13 +42,14 @@ class RFLO:
 
     def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> Blocks:
         """Return P_0."""
-        require(cell, "leak", self, "because the leak is all that the trace remembers by")
+        self._require(cell)
         return unit_trace.begin(cell, params, x)
 
     def kept(self, cell: Any, params: Params, at: Trajectory) -> Scaled:
         """Return 1 - a of every unit and entry, value (m, m, n)."""
-        require(cell, "leak", self, "because the leak is all that the trace remembers by")
-        m = dynamics.entries_per_unit(cell)
-        keeps = jnp.asarray(1 - cell.leak, at.h_prev.dtype)
-        keeps = jnp.broadcast_to(keeps, at.h_prev.shape).reshape(m, -1)
-        return scaled.normalise(jnp.eye(m, dtype=keeps.dtype)[:, :, None] * keeps[:, None])
+        self._require(cell)
+        return unit_trace.beside_preactivation(cell, params, at)
+
+    def _require(self, cell: Cell) -> None:
+        reason = "and the leak beside them is all that the trace remembers by"
+        require(dynamics.has_preactivation(cell), cell, self, "pre-activations", reason)

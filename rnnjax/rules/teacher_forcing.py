@@ -46,7 +46,10 @@ class TeacherForcing:
         Raises:
           ValueError: the cell's state is not its output.
         """
-        require(cell, "state_is_output", self, "because a target is no state of it")
+        is_output = dynamics.reads_out_its_state(cell, params)
+        require(
+            is_output, cell, self, "its state as its output", "because a target is no state of it"
+        )
         h_prev = jnp.concatenate([cell.initial_state()[None], batch.y[:-1]])
         d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(batch.x)
         h = jax.vmap(lambda h, d: dynamics.advance(cell, params, h, d))(h_prev, d)

@@ -12,12 +12,13 @@ Over a whole sequence with fixed weights (1) need not be carried at all: the rig
 the same sum, for the price of a filter on the learning signals and one contraction.
 """
 
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import boundary, dynamics, scaled, scan
+from rnnjax import boundary, dynamics, scaled, scan, tangents
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules import immediate, influence, online, structure
 from rnnjax.rules.influence import Blocks
@@ -51,22 +52,21 @@ class KeepsOwn(Protocol):
 
 def of_jacobian(cell: Cell, params: Params, at: Trajectory) -> Scaled:
     """Return the own part of J_t: value (m, m, n), [a, b, u] = dh_t[a, u] / dh_{t-1}[b, u]."""
-    m = dynamics.entries_per_unit(cell)
-    local, exponent = scan.tangent(cell, params, at)
-    J = dynamics.jacobian(cell, params, local, at.h_prev)
-    by_unit = J.reshape(m, len(J) // m, m, len(J) // m)
-    return scaled.normalise(jnp.diagonal(by_unit, axis1=1, axis2=3), exponent)
+    J = scan.linearize(cell, params, at)
+    own = tangents.within_units(J, dynamics.entries_per_unit(cell))
+    return scaled.normalise(own.value, own.exponent)
 
 
-def behind_the_sum(cell: Any, params: Params, at: Trajectory) -> Scaled:
-    """Return the own part of J_t with the sums z_t held fixed: no weight of a unit onto itself."""
+def beside_preactivation(cell: Any, params: Params, at: Trajectory) -> Scaled:
+    """Return the own part of J_t with z_t held fixed: no weight of a unit onto itself."""
     m = dynamics.entries_per_unit(cell)
-    z = scan.sums(cell, params, at)
+    z = scan.point(cell, params, at).preactivation
     n = at.h_prev.size // m
 
     def by_entry(own: Array) -> Array:
         direction = jnp.repeat(own, n)
-        h = jax.jvp(lambda h: cell.from_sum(h, z), (at.h_prev,), (direction,))[1]
+        step = partial(cell.step_from_preactivation, z=z)
+        h = jax.jvp(step, (at.h_prev,), (direction,))[1]
         return h.reshape(m, n)
 
     return scaled.normalise(jax.vmap(by_entry, out_axes=1)(jnp.eye(m, dtype=at.h_prev.dtype)))

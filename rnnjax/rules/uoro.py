@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, fields, scaled, scan
+from rnnjax import fields, scaled, scan
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.scaled import Scaled
+from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Cell, Params, StepLoss
 
 
 class Prepared(NamedTuple):
     """What a step needs: J_t, and the new part of each factor."""
 
-    local: Any
-    exponent: Array
+    residuals: Residuals
     nu: Scaled
     new: Blocks
     g: Scaled
@@ -66,11 +66,11 @@ class UORO:
     ) -> Prepared:
         """Return J_t, rho_1 nu_t, nu_t^T D_t / rho_1 and g_t."""
         at, nu = moment.trajectory, scaled.normalise(moment.noise)
-        local, exponent = scan.tangent(cell, params, at)
+        residuals = scan.residuals_of_step(cell, params, at)
         new = influence.pull(cell, params, at, moment.batch.x, nu)
         rho_1 = log_balance(new, nu)
         nu, new = scaled.times_exp(nu, rho_1), times_exp(new, -rho_1)
-        return Prepared(local, exponent, nu, new, moment.g)
+        return Prepared(residuals, nu, new, moment.g)
 
     def step(
         self,
@@ -82,9 +82,8 @@ class UORO:
     ) -> tuple[tuple[Scaled, Blocks], Blocks]:
         """Return s_t and theta_t, and equation (5)."""
         s, theta = memory
-        moved = scaled.normalise(
-            dynamics.push(cell, params, prepared.local, s.value), s.exponent + prepared.exponent
-        )
+        moved = prepared.residuals.bound(cell, params).mv(s.value)
+        moved = scaled.normalise(moved.value, s.exponent + moved.exponent)
         rho_0 = log_balance(theta, moved)
         s = scaled.add(scaled.times_exp(moved, rho_0), prepared.nu)
         theta = scaled.add_trees(times_exp(theta, -rho_0), prepared.new)

@@ -6,19 +6,34 @@ called.
 
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.in_python import run, zipped
-from rnnjax.sweep.setting import ActivationName, NameOf, Setting, Static, TaskName, Traced
+from rnnjax.sweep.setting import (
+    ActivationName,
+    CellName,
+    Named,
+    NameOf,
+    RuleName,
+    Setting,
+    Static,
+    TaskName,
+    Traced,
+    WeightsName,
+)
 from rnnjax.variables import VARIABLES, Variable, named
 
 __all__ = [
     "VARIABLES",
     "ActivationName",
+    "CellName",
     "ConfigError",
     "NameOf",
+    "Named",
+    "RuleName",
     "Setting",
     "Static",
     "TaskName",
     "Traced",
     "Variable",
+    "WeightsName",
     "named",
     "run",
     "zipped",

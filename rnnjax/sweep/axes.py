@@ -20,6 +20,7 @@ from rnnjax.errors import shown
 
 MAX_VALUES = 1_000_000
 GRAMMAR = "a list, lin(a,b,n), log(a,b,n), intlog(a,b,n) or range(n)"
+_COMMA = re.compile(r",(?![^()]*\))")  # outside of round brackets
 _CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*", re.ASCII)
 
 Number = int | float
@@ -69,7 +70,7 @@ def _values(given: object, item: type) -> Values:
         return (given,)
     if not isinstance(given, str):
         raise ValueError(f"expected {GRAMMAR}, got {shown(given)}")
-    call = _CALL.fullmatch(given)
+    call = _CALL.fullmatch(given) if item is not str else None
     return _spaced(given, call[1], call[2]) if call else _listed(given, item)
 
 
@@ -79,7 +80,7 @@ def _listed(text: str, item: type) -> Values:
         inner = inner[1:-1]
     if inner.count(",") >= MAX_VALUES:
         raise ValueError(f"expected at most {MAX_VALUES} values, got {inner.count(',') + 1}")
-    parts = [part.strip() for part in inner.split(",")] if inner.strip() else []
+    parts = [part.strip() for part in _COMMA.split(inner)] if inner.strip() else []
     if item is str:
         return tuple(part.strip("\"'") for part in parts)
     if item is bool:

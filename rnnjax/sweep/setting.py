@@ -28,7 +28,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from rnnjax import catalog
+from rnnjax import catalog, names
 from rnnjax.errors import one_of
 
 T = TypeVar("T")
@@ -68,8 +68,34 @@ class NameOf:
         return name
 
 
+@dataclass(frozen=True)
+class Named:
+    """Marks a string as a name with values of fields, such as ``BPTT(window=10)``.
+
+    Args:
+        kind: what is named: "rules", "tasks", "cells" or "weights".
+        words: those that the experiment gives values for (see `rnnjax.names`).
+    """
+
+    kind: catalog.Kind
+    words: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """The schema of the string, with its normal form after it."""
+        return core_schema.no_info_after_validator_function(self.checked, handler(source))
+
+    def checked(self, text: str) -> str:
+        """The text in its normal form; see `rnnjax.names.checked` for the errors."""
+        return names.checked(self.kind, text, self.words)
+
+
 ActivationName = Annotated[str, NameOf(catalog.activation_names)]
-TaskName = Annotated[str, NameOf(catalog.task_names)]
+RuleName = Annotated[str, Named("rules")]
+TaskName = Annotated[str, Named("tasks")]
+CellName = Annotated[str, Named("cells")]
+WeightsName = Annotated[str, Named("weights")]
 
 
 class Setting(BaseModel):

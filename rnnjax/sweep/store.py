@@ -204,7 +204,7 @@ class Store:
             told: list[dict[str, str]] = []
             shards = ((group, self._heard(group, told)) for group in done)
             cube = assemble(axes, self.groups, shards, failed)
-            cube = with_members(cube, self.spec["config"]["axes"])
+            cube = with_members(cube, self.spec["config"].get("axes", {}))
             for key, value in {**own, **merged(told)}.items():
                 plain = type(value) in (str, int, float)
                 cube.attrs[key] = value if plain else json.dumps(value, sort_keys=True)

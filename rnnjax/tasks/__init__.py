@@ -2,6 +2,7 @@
 
 from rnnjax.tasks.add_task import AddTask
 from rnnjax.tasks.adding import Adding
+from rnnjax.tasks.by_name import named
 from rnnjax.tasks.copy import Copy
 from rnnjax.tasks.delayed_xor import DelayedXOR
 from rnnjax.tasks.digits import Digits
@@ -20,4 +21,5 @@ __all__ = [
     "TemporalOrder",
     "TemporalXOR",
     "WhiteNoise",
+    "named",
 ]

@@ -99,3 +99,9 @@ def test_every_pair_of_rules_at_once():
     # Draws of a stochastic rule differ, those of another do not.
     assert len(np.unique(draws["c"].value[:, 0])) > 1
     assert len(np.unique(draws["b"].value[:, 0])) == 1
+
+
+def test_a_direction_is_the_unit_vector_of_the_mean_at_any_scale():
+    draws = vectors([[3.0, 0.0], [3.0, 8.0]], [900, 900])
+    np.testing.assert_allclose(analysis.direction(draws), [0.6, 0.8], rtol=1e-12)
+    assert np.isnan(analysis.direction(vectors([[1.0, 0.0], [-1.0, 0.0]], [3, 3]))).all()

@@ -29,7 +29,9 @@ def assert_close(got, expected, tolerance=1e-12):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
 
 
-@pytest.mark.parametrize("name", one_in(4, list(MODELS), always=("linen.GRUCell", "own nnx")))
+@pytest.mark.parametrize(
+    "name", one_in(4, list(MODELS), always=("linen.GRUCell", "own nnx"), wide=3)
+)
 def test_outputs_and_gradients_are_those_of_flax(name):
     cell, x, program = model(name)
 
@@ -55,7 +57,7 @@ RULES = [rules.RTRL(), rules.SnAp(1), rules.SnAp(9), rules.EProp(), rules.UORO()
 OF_EACH_KIND = ["linen.LSTMCell", "own linen", "own nnx"]
 
 
-@pytest.mark.parametrize("rule", one_in(4, RULES), ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("rule", one_in(4, RULES, wide=3), ids=lambda rule: type(rule).__name__)
 def test_rules_work_or_refuse(rule):
     """Exact rules give the gradient of autodiff through embedding and head."""
     cell, x, _ = model("own linen" if rule.exact else "nnx tied")
@@ -115,7 +117,7 @@ def test_jacobians_lags_and_spectra(name):
     np.testing.assert_allclose(values[known], expected[known], atol=1e-8)
     # The growth of volumes of as many directions as the carry has entries.
     np.testing.assert_allclose(np.sum(spectrum[:n_carry]), volume / T, rtol=1e-10)
-    assert np.all(np.isneginf(spectrum[n_carry:])) and cell.n_unread == n - n_carry
+    assert np.all(np.isneginf(spectrum[n_carry:])) and cell.traits.n_unread == n - n_carry
 
 
 def test_states_are_the_carries_of_flax():
@@ -136,7 +138,7 @@ def test_states_are_the_carries_of_flax():
 def test_an_output_that_is_in_the_carry_adds_nothing_to_the_state():
     for name, n_h in {"linen.LSTMCell": 2 * N, "linen.GRUCell": N, "remat": 2 * N}.items():
         assert model(name)[0].n_h == n_h
-    assert model("linen.LSTMCell")[0].entries_per_unit == 2
+    assert model("linen.LSTMCell")[0].traits.entries_per_unit == 2
 
 
 @pytest.mark.parametrize("name", ["linen.GRUCell", "own nnx"])
@@ -188,6 +190,7 @@ def test_networks_of_one_architecture_share_a_program():
     assert np.any(last(a, a.trained) != last(b, b.trained)) and n_traces == 1
 
 
+@pytest.mark.wide
 def test_constants_have_no_derivative_and_the_object_stays_as_it_is():
     gru = nnx.GRUCell(3, N, **F64, rngs=nnx.Rngs(0))
     head = nnx.Sequential(nnx.BatchNorm(N, **F64, rngs=nnx.Rngs(0)), nnx.Dropout(0.5))

@@ -11,6 +11,7 @@ import pytest
 import rnnjax
 from rnnjax import boundary, decks, parallel, probes, rules
 from rnnjax.losses import cross_entropy, squared_error
+from tests.crossed import crossed, wide_but
 from tests.discovery import penalties_found, probes_found, rules_found
 from tests.rules.test_contract import cell_of, rule_named
 
@@ -63,8 +64,7 @@ BATCHES = {
 }
 
 
-@pytest.mark.parametrize("case", BATCHES)
-@pytest.mark.parametrize("name", SUBJECTS)
+@crossed("name, case", SUBJECTS, BATCHES, others=pytest.mark.wide)
 def test_a_batch_that_does_not_fit(name, case):
     _, params, call = subject(name)
     start, batch = BATCHES[case]
@@ -103,7 +103,7 @@ def test_pure_transport_is_for_probes_alone(name):
     refused("loss", lambda: call(None, params, GOOD))
 
 
-@pytest.mark.parametrize("name", sorted(NEEDS_LOSS))
+@pytest.mark.parametrize("name", wide_but(["BPTT", "RTRL"], sorted(NEEDS_LOSS)))
 def test_targets_that_would_be_broadcast(name):
     _, params, call = subject(name)
     for y in (Y[:, :1], Y[:, None], jnp.ones(6)):
@@ -192,6 +192,7 @@ def test_the_check_is_made_once_for_each_combination_of_shapes(monkeypatch):
     assert len(seen) == 1 and run._cache_size() == 1
 
 
+@pytest.mark.wide
 def test_batches_of_rules_are_looked_at_too():
     params = CELL.init(KEY)
     batches = jax.tree.map(lambda a: jnp.stack([a, a]), GOOD)

@@ -62,7 +62,7 @@ def oracle(kind):
     return params, jax.jit(jax.value_and_grad(loss))(params)
 
 
-@crossed("name, kind", rules_found(), CELLS, always=("RTRL",), every=2)
+@crossed("name, kind", rules_found(), CELLS, always=("RTRL",), every=2, wide=6)
 def test_a_rule_on_a_complex_network(name, kind):
     rule, cell, batch = made(name), CELLS[kind], BATCH
     params, (loss, grads) = oracle(kind)
@@ -110,7 +110,8 @@ def test_the_published_case():
         np.testing.assert_allclose(got, 53 + 159j, rtol=1e-12)
 
 
-@pytest.mark.parametrize("kind", one_in(2, CELLS))
+@pytest.mark.wide
+@pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_unbiased_rules_are_exact_in_the_mean(kind):
     """Over all signs of one step of two entries: UORO and the rule that tries noise."""
     cell = type(CELLS[kind])(2, 1, 2)
@@ -130,7 +131,7 @@ def test_unbiased_rules_are_exact_in_the_mean(kind):
     assert error(mean, exact) < 1e-12
 
 
-@pytest.mark.parametrize("kind", one_in(2, CELLS))
+@pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_norms_by_length_are_those_of_separate_gradients(kind):
     cell = CELLS[kind]
     params = cell.init(KEY)
@@ -151,7 +152,7 @@ def test_norms_by_length_are_those_of_separate_gradients(kind):
     np.testing.assert_allclose(*both(), rtol=1e-10)
 
 
-@pytest.mark.parametrize("kind", one_in(2, CELLS))
+@pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_spectra_are_those_of_the_real_jacobian(kind):
     cell = CELLS[kind]
     params = cell.init(KEY)
@@ -187,7 +188,8 @@ def test_a_step_is_holomorphic_or_not():
         assert real_view.is_holomorphic(cell, params, BATCH.x[0]) == (kind != "not holomorphic")
 
 
-@pytest.mark.parametrize("kind", one_in(2, CELLS))
+@pytest.mark.wide
+@pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_newtons_method_gives_the_states_of_the_scan(kind):
     cell = CELLS[kind]
     params = cell.init(KEY)
@@ -229,7 +231,7 @@ class Fixed:
     loss = staticmethod(squared_error)
 
 
-@pytest.mark.parametrize("wrapping", one_in(2, WRAPPINGS))
+@pytest.mark.parametrize("wrapping", one_in(2, WRAPPINGS, wide=3))
 def test_training_goes_down_along_the_conjugate_gradient(wrapping):
     """The first update of plain descent is against steepest ascent, in fit and fit_online."""
     cell = CELLS["complex weights"]
@@ -255,6 +257,7 @@ def test_training_learns():
     assert trained.loss[-1] < 0.1 * trained.loss[0]
 
 
+@pytest.mark.wide
 def test_signs_of_a_complex_gradient_agree_with_themselves():
     cell = CELLS["complex weights"]
     params, _ = oracle("complex weights")
@@ -268,6 +271,7 @@ def test_signs_of_a_complex_gradient_agree_with_themselves():
     assert analysis.versus(draws, turned)["sign_agreement"] == 0.5
 
 
+@pytest.mark.wide
 def test_slopes_of_the_surface_are_derivatives_along_complex_directions():
     cell = CELLS["complex weights"]
     params, (loss, _) = oracle("complex weights")
@@ -287,6 +291,7 @@ def test_slopes_of_the_surface_are_derivatives_along_complex_directions():
     np.testing.assert_allclose(jax.grad(total)(0.0), norm, rtol=1e-10)
 
 
+@pytest.mark.wide
 def test_a_ratio_of_each_complex_weight():
     """Equation (1) of the rule as it stands, from the gradients of the steps."""
     cell = CELLS["complex weights"]

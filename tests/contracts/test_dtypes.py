@@ -50,7 +50,7 @@ def of_rule(name):
     return cell.init(KEY), run
 
 
-@crossed("name, dtype", rules_found(), DTYPES, always=("RTRL",), every=2, first=1)
+@crossed("name, dtype", rules_found(), DTYPES, always=("RTRL",), every=2, first=1, wide=5)
 def test_a_rule_in_another_precision(name, dtype):
     """The same numbers in float64, to the rounding of float32, whatever the program's default."""
     if rule_named(name).stochastic and name != "KeRNL":
@@ -65,7 +65,7 @@ def test_a_rule_in_another_precision(name, dtype):
     assert_close(got, expected, 1e-3)
 
 
-@crossed("name, dtype", probes_found(), DTYPES, every=2, first=1)
+@crossed("name, dtype", probes_found(), DTYPES, every=2, first=1, wide=3)
 def test_a_probe_in_another_precision(name, dtype):
     cell = rnnjax.LSTM(2, 2, 2)
     given = narrowed((cell.init(KEY), sequence()), dtype)
@@ -76,6 +76,7 @@ def test_a_probe_in_another_precision(name, dtype):
             assert_close(got[key], expected[key], 2e-2 if key == "curvature" else 2e-3)
 
 
+@pytest.mark.wide
 def test_the_published_case():
     """The gradient of bfloat16 parameters is that of plain `jax.grad` to its own rounding."""
     cell = rnnjax.Vanilla(2, 3, 2)
@@ -93,6 +94,7 @@ def test_the_published_case():
     assert_close(got, jax.grad(plain)(params), 0.05)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("dtype", one_in(3, DTYPES), ids=lambda d: d.__name__)
 def test_training_keeps_the_dtype_of_the_parameters(dtype):
     params = narrowed(CELL.init(KEY), dtype)
@@ -112,6 +114,7 @@ def test_training_keeps_the_dtype_of_the_parameters(dtype):
     assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(online.params))
 
 
+@pytest.mark.wide
 def test_a_cell_that_steps_in_half_precision():
     """An own cell with a cast in it: its state begins and goes on in that dtype."""
 
@@ -138,7 +141,7 @@ def test_a_cell_that_steps_in_half_precision():
     assert norm.dtype == W.dtype and np.all(np.isfinite(norm))
 
 
-@pytest.mark.parametrize("name", probes_found())
+@pytest.mark.parametrize("name", one_in(1, probes_found(), wide=4))
 def test_integer_inputs_and_targets(name):
     params = CELL.init(KEY)
     x = jnp.arange(12).reshape(6, 2) % 3
@@ -147,7 +150,7 @@ def test_integer_inputs_and_targets(name):
     assert_close(run(whole), run(widened(whole)), 1e-12)
 
 
-@pytest.mark.parametrize("name", one_in(5, rules_found(), always=["RTRL"], first=3))
+@pytest.mark.parametrize("name", one_in(5, rules_found(), always=["RTRL"], first=3, wide=3))
 def test_a_rule_on_integers(name):
     rule = rule_named(name)
     cell = cell_of(rule)
@@ -164,6 +167,7 @@ def test_a_rule_on_integers(name):
     assert_close(run(whole), run(widened(whole)), 1e-12)
 
 
+@pytest.mark.wide
 def test_labels():
     """Integer classes give the cross-entropy of their one-hot vectors; any other class is NaN."""
     cell = rnnjax.Vanilla(2, 3, 4)

@@ -73,7 +73,7 @@ def of_rule(name):
     return run(cut), jax.vmap(lambda fill: run(padded(cut, fill)))(FILLS)
 
 
-@pytest.mark.parametrize("name", one_in(4, rules_found(), always=["RTRL"], first=1))
+@pytest.mark.parametrize("name", one_in(4, rules_found(), always=["RTRL"], first=1, wide=4))
 def test_a_rule_sees_nothing_of_padding(name):
     if name == "TeacherForcing":
         return  # its state is the target of the step before, which is needed
@@ -86,7 +86,7 @@ def test_a_rule_sees_nothing_of_padding(name):
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(behind))
 
 
-@crossed("name, loss", probes_found(), [squared_error, None], every=2)
+@crossed("name, loss", probes_found(), [squared_error, None], every=2, wide=3)
 def test_a_probe_sees_nothing_of_padding(name, loss):
     probe = probes_found()[name]
     if loss is None and name in ("step_contributions", "curvature_along_gradient"):
@@ -121,6 +121,7 @@ def test_a_penalty_and_its_gradient_see_nothing_of_padding(name, cell):
     assert_same(filled, run(params, batch), 1e-9)
 
 
+@pytest.mark.wide
 def test_segments_of_a_padded_sequence():
     params, batch = RELU.init(KEY), sequence()
     run = jax.jit(lambda b, rule: rule(RELU, squared_error, params, b), static_argnums=1)
@@ -145,6 +146,7 @@ class Padded:
     loss = staticmethod(squared_error)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "rule", [rules.BPTT(), rules.RTRL(), rules.KeRNL()], ids=lambda r: type(r).__name__
 )
@@ -157,6 +159,7 @@ def test_training_sees_nothing_of_padding(rule):
     assert_same(trained(Padded(jnp.nan)).params, trained(Padded(0, L)).params, 1e-9)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "rule", [rules.RTRL(), rules.DNI(), rules.TruncatedBPTT(3), rules.BPTT()],
     ids=lambda r: type(r).__name__,
@@ -190,6 +193,7 @@ def test_a_piece_without_a_weight_is_not_the_end_of_the_sequence():
     np.testing.assert_allclose(trained.loss[0, -1], last, rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_lags_of_alignment_count_from_the_last_weight():
     params, batch = VANILLA.init(KEY), sequence()
     for rule in (rules.BPTT(), rules.RTRL()):
@@ -204,6 +208,7 @@ def test_lags_of_alignment_count_from_the_last_weight():
                     jax.vmap(scaled.shift)(cut.value, cut.exponent))  # fmt: skip
 
 
+@pytest.mark.wide
 def test_lengths_differ_between_sequences_under_vmap():
     params = VANILLA.init(KEY)
     x = jax.random.normal(KEY, (3, T, 2))
@@ -220,6 +225,7 @@ def test_lengths_differ_between_sequences_under_vmap():
         assert np.all(np.isnan(got[n + 1 :]))
 
 
+@pytest.mark.wide
 def test_the_published_case():
     """A padded sequence of 21 steps, of which the norms were those of its padding."""
     cell = rnnjax.Vanilla(1, 8, gain=0.5)

@@ -41,7 +41,7 @@ def test_an_activation_and_its_slopes(activation):
     assert all(np.all(np.isnan(value)) for value in given)
 
 
-@pytest.mark.parametrize("name", one_in(2, CELLS))
+@pytest.mark.parametrize("name", one_in(2, CELLS, wide=2))
 def test_spectra(name):
     """The exponents of a trajectory that is none, also where no slope looks at the state."""
     cell = CELLS[name]
@@ -53,7 +53,7 @@ def test_spectra(name):
 # What tells of the steps before, of itself, or of the weights alone.
 MAY_BE_FINITE = {
     "first_non_finite_step", "layer_of_exponent", "log_norm_by_length", "leading_direction",
-    "exponents_error",
+    "exponents_error", "is_silent",
 }  # fmt: skip
 
 
@@ -109,6 +109,7 @@ def test_comparisons_of_rules():
     assert found["reason"] == 3
 
 
+@pytest.mark.wide
 def test_random_chains():
     cell = rnnjax.Chain(activation=rnnjax.activations.relu)
     x = jax.random.normal(KEY, (5, 6)).at[0, 2].set(jnp.nan)
@@ -117,7 +118,7 @@ def test_random_chains():
     assert np.isnan(found["growth_rate_random"])
 
 
-@pytest.mark.parametrize("name", one_in(2, CELLS))
+@pytest.mark.parametrize("name", one_in(2, CELLS, wide=2))
 def test_losses_gradients_and_penalties(name):
     cell = CELLS[name]
     params = cell.init(KEY)
@@ -129,6 +130,7 @@ def test_losses_gradients_and_penalties(name):
         assert np.isnan(penalty(cell, squared_error, params, batch())), penalty
 
 
+@pytest.mark.wide
 def test_newtons_method_does_not_call_it_converged():
     cell = CELLS["tanh"]
     params = cell.init(KEY)

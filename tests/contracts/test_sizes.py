@@ -11,7 +11,7 @@ from flax import linen
 import rnnjax
 from rnnjax import probes, rules, scaled
 from rnnjax.losses import squared_error
-from tests.crossed import crossed, one_in
+from tests.crossed import crossed, wide_but
 from tests.discovery import cells_found, probes_found, rules_found
 from tests.fuzz.cells import ThreeEntries
 from tests.rules.test_contract import rule_named
@@ -44,7 +44,7 @@ def assert_close(got, expected, tolerance=1e-11):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
 
 
-@crossed("name, kind", rules_found(), SEVERAL, every=2, first=1)
+@crossed("name, kind", rules_found(), SEVERAL, every=2, first=1, wide=5)
 def test_steps_of_a_rule_sum_to_the_whole(name, kind):
     """The filter and the carried trace of a rule are one gradient, whatever a unit is made of."""
     rule, cell = rule_named(name), SEVERAL[kind]
@@ -68,7 +68,7 @@ def test_steps_of_a_rule_sum_to_the_whole(name, kind):
 
 
 @pytest.mark.parametrize("name", ["RFLO", "EProp", "SnAp"])
-@pytest.mark.parametrize("kind", ["two", "three"])
+@pytest.mark.parametrize("kind", wide_but(["two"], ["two", "three"]))
 def test_local_traces_are_those_of_dense_jacobians(name, kind):
     """M_t = S (D_t + K_t M_{t-1}) with K and S written out, see `tests.fuzz.subjects`."""
     from tests.fuzz import oracles
@@ -87,7 +87,7 @@ def test_local_traces_are_those_of_dense_jacobians(name, kind):
 RULES = {"BPTT": rules.BPTT(), "RTRL": rules.RTRL(), "SnAp": rules.SnAp(1)}
 
 
-@crossed("name, rule", cells_found(), [*RULES, "segments"], every=2)
+@crossed("name, rule", cells_found(), [*RULES, "segments"], every=2, wide=5)
 def test_one_unit_and_one_step(name, rule):
     sizes = {"n_x": 1, "n_h": 1, "n_y": 1, "n_units": 1, "n_hidden": 1}
     cell = cells_found(**sizes)[name]
@@ -103,7 +103,7 @@ def test_one_unit_and_one_step(name, rule):
     assert_close(*both(params))
 
 
-@pytest.mark.parametrize("n_steps", [1, 2])
+@pytest.mark.parametrize("n_steps", wide_but([1], [1, 2]))
 @pytest.mark.parametrize("name", probes_found())
 def test_a_probe_of_one_step(name, n_steps):
     cell = rnnjax.Vanilla(2, 1, 2)
@@ -158,10 +158,10 @@ def renumbered(params, order):
     return params._replace(cell=cell, V=params.V[:, order])
 
 
-@pytest.mark.parametrize("kind", one_in(2, [linen.LSTMCell, linen.GRUCell]))
+@pytest.mark.parametrize("kind", wide_but([linen.GRUCell], [linen.LSTMCell, linen.GRUCell]))
 def test_numbers_of_units_mean_nothing_between_layers(kind):
     cell = rnnjax.from_linen(Stacked((kind, kind)), 2, 2)
-    assert cell.entries_per_unit == (2 if kind is linen.LSTMCell else 1)
+    assert cell.traits.entries_per_unit == (2 if kind is linen.LSTMCell else 1)
     params, batch = cell.init(KEY), sequence()
     other = renumbered(params, np.array([2, 0, 1]))
     for rule in (rules.EProp(), rules.SnAp(1), rules.BPTT()):
@@ -170,9 +170,10 @@ def test_numbers_of_units_mean_nothing_between_layers(kind):
         assert_close(found[1].cell["first"], found[0].cell["first"])
 
 
+@pytest.mark.wide
 def test_layers_of_different_units_are_refused_where_units_matter():
     cell = rnnjax.from_linen(Stacked((linen.GRUCell, linen.LSTMCell)), 2, 2)
-    assert cell.entries_per_unit is None
+    assert cell.traits.entries_per_unit is None
     params, batch = cell.init(KEY), sequence()
     with pytest.raises(ValueError, match=r"^EProp: expected a cell whose units have one number"):
         rules.EProp()(cell, squared_error, params, batch)
@@ -200,6 +201,7 @@ def silent(cell, params, x):
     return probes.is_silent(cell, None, params, rnnjax.Batch(x, x, jnp.ones(len(x))))["is_silent"]
 
 
+@pytest.mark.wide
 def test_a_network_without_recurrence_is_silent_whatever_its_bias():
     cell = rnnjax.Vanilla(1, 3, bias_gain=1.0)
     params = cell.init(KEY)

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import activations, dynamics, penalties, probes, rules, scaled
+from rnnjax import activations, penalties, probes, rules, scaled
 from rnnjax.losses import squared_error
 from rnnjax.scaled import Scaled
-from tests.crossed import crossed
-from tests.discovery import activations_found, cells_found
+from tests.crossed import crossed, wide_but
+from tests.discovery import activations_found, cells_found, homogeneous_found
 
 KEY = jax.random.key(1)
-CELLS = {name: c for name, c in cells_found(n_h=3, n_units=2).items() if dynamics.is_homogeneous(c)}
+FOUND = cells_found(n_h=3, n_units=2)
+CELLS = {name: FOUND[name] for name in homogeneous_found(FOUND)}
 SECOND = {
     "forward over reverse": lambda f: jax.jacfwd(jax.jacrev(f)),
     "reverse over forward": lambda f: jax.jacrev(jax.jacfwd(f)),
@@ -101,7 +102,7 @@ WITHOUT = {
 }  # fmt: skip
 
 
-@crossed("name, order", OF_ZERO, ORDERS)
+@crossed("name, order", OF_ZERO, ORDERS, wide=2)
 def test_scaled_numbers_have_the_derivatives_of_plain_ones(name, order):
     own, plain = OF_ZERO[name]
     for x in (jnp.zeros(2), jnp.array([0.0, 1.5])):
@@ -125,7 +126,7 @@ def test_the_derivative_of_clipping_at_zero():
     assert jax.grad(clipped)(0.0) == jax.jacfwd(clipped)(0.0) == 7
 
 
-@crossed("activation, order", activations_found(), [0, 1, 2])
+@crossed("activation, order", activations_found(), [0, 1, 2], wide=4)
 def test_slopes_have_the_derivatives_of_the_activation(activation, order):
     """At 0, where |x| and maxima have none, at infinity's side of branches, and in between."""
     points = np.array([0.0, -0.0, 1e-300, 0.7, -0.7, 2**0.5, 3.0, -3.0, -29.9, -30.1, 25.0])
@@ -170,7 +171,7 @@ def pulse():
     return jnp.asarray(x)
 
 
-@crossed("order, name", ["reverse", "forward", *SECOND], CELLS)
+@crossed("order, name", ["reverse", "forward", *SECOND], CELLS, wide=4)
 def test_outputs_of_a_homogeneous_cell_have_the_derivatives_of_the_plain_pass(name, order):
     cell = CELLS[name]
     params, x = cell.init(KEY), pulse()[:, : cell.n_x]
@@ -206,7 +207,7 @@ def test_the_published_case():
     np.testing.assert_allclose(by_params.b, [-0.70595, 0.62033, 1.79557], atol=1e-5)
 
 
-@pytest.mark.parametrize("gain", [0.5, 2.0])
+@pytest.mark.parametrize("gain", wide_but([0.5], [0.5, 2.0]))
 def test_derivatives_of_states_that_no_float32_holds(gain, float32):
     """The state after a pulse is 2^-299, or 2^99: dy_t/dx_t is 1 all the same."""
     cell = rnnjax.Chain(gain=gain)
@@ -221,7 +222,7 @@ def test_derivatives_of_states_that_no_float32_holds(gain, float32):
     np.testing.assert_allclose(by_w, sum(k * gain ** (k - 1) for k in range(n)), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["identity", "relu", "tanh"])
+@pytest.mark.parametrize("name", wide_but(["relu"], ["identity", "relu", "tanh"]))
 def test_the_gradient_of_a_rule_can_be_differentiated_where_it_is_zero(name):
     """At a perfect fit every delta is 0, and its derivative is not: a product with the Hessian."""
     cell = rnnjax.Vanilla(2, 3, 2, activation=activations.activation_named(name))
@@ -237,6 +238,7 @@ def test_the_gradient_of_a_rule_can_be_differentiated_where_it_is_zero(name):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_norms_by_lag_can_be_differentiated_through_steps_without_a_gradient():
     """A loss at the last step alone: all other sources of the way back are exactly 0."""
     cell = rnnjax.Vanilla(2, 3, 2, activation=activations.identity)
@@ -258,7 +260,7 @@ def test_norms_by_lag_can_be_differentiated_through_steps_without_a_gradient():
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("as_released", [False, True])
+@pytest.mark.parametrize("as_released", wide_but([False], [False, True]))
 def test_omega_where_no_gradient_arrives(as_released):
     cell = rnnjax.Vanilla(2, 3, 2)
     params, x = cell.init(KEY), jnp.zeros((4, 2))

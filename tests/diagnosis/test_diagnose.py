@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import rnnjax
 from tests.diagnosis import small
@@ -30,6 +31,7 @@ def test_report_of_a_small_network():
     np.testing.assert_allclose(data["log_norm_gradient"], norms, rtol=0, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_first_non_finite_step_backward_where_the_forward_pass_is_finite():
     def loss(params, x):
         def step(h, x):
@@ -64,6 +66,7 @@ def test_first_non_finite_step_backward_where_the_forward_pass_is_finite():
     assert any("step" in f.statement and f.alarm for f in report.findings)
 
 
+@pytest.mark.wide
 def test_remedies_of_an_lstm_that_forgets():
     loss, params = small.lstm(forget_bias=-3.0, dtype=jnp.float64)
     x = small.sequences(2, 60, dtype=jnp.float64)

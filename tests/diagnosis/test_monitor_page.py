@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import rnnjax
 from tests.diagnosis.test_monitor import NAMES
@@ -11,6 +12,7 @@ from tests.diagnosis.test_monitor import NAMES
 PAGE = Path(rnnjax.__file__).parent.parent / "docs" / "monitor.md"
 
 
+@pytest.mark.wide
 def test_the_page_runs_and_names_every_key(float32):
     text = PAGE.read_text()
     names = {}

@@ -17,8 +17,8 @@ def cube(tmp_path_factory):
 
 
 def test_dims_and_status(cube):
-    assert cube["log_norm"].dims == ("cell", "bias", "gain", "seed", "initial", "lag")
-    assert cube["renewal_time"].dims == ("cell", "bias", "gain", "seed", "unit")
+    assert cube["log_norm"].dims == ("cell", "forget_bias", "gain", "seed", "initial", "lag")
+    assert cube["renewal_time"].dims == ("cell", "forget_bias", "gain", "seed", "unit")
     for name in cube.data_vars:
         if name.endswith("_status"):
             assert set(np.unique(cube[name])) == {1}, name
@@ -30,8 +30,8 @@ def test_every_claim_holds(cube):
 
 
 def test_closed_gates_have_the_mean_that_their_bias_says(cube):
-    expected = gates.log_forget_factor(cube["bias"].values)
-    shut = cube["gate_rate"].sel(gain=0.0).transpose(..., "bias")
+    expected = gates.log_forget_factor(cube["forget_bias"].values)
+    shut = cube["gate_rate"].sel(gain=0.0).transpose(..., "forget_bias")
     np.testing.assert_allclose(shut, np.broadcast_to(expected, shut.shape), rtol=1e-12)
 
 
@@ -47,8 +47,11 @@ def plus(name, amount, **where):
 @pytest.mark.parametrize(
     ("claim", "spoil"),
     [
-        ("lstm, g = 0, b = 1: half", plus("rate", 1e-4, cell="lstm", bias=1.0, gain=0.0, seed=1)),
-        ("gru, g = 0, b = 5: half", plus("rate", 1e-7, cell="gru", bias=5.0, gain=0.0)),
+        (
+            "lstm, g = 0, b = 1: half",
+            plus("rate", 1e-4, cell="lstm", forget_bias=1.0, gain=0.0, seed=1),
+        ),
+        ("gru, g = 0, b = 5: half", plus("rate", 1e-7, cell="gru", forget_bias=5.0, gain=0.0)),
         ("lstm, g = 0: fall", plus("log_norm", 1e-6, cell="lstm", gain=0.0, lag=20)),
         ("gru, g = 0: fall", plus("log_norm", 1e-6, cell="gru", gain=0.0, lag=20)),
         ("chrono, g = 0", plus("renewal_time", 1e-6)),
@@ -70,7 +73,7 @@ def test_a_gradient_that_does_not_grow_fails_its_claim(cube):
 
 
 def test_claims_and_figure_stand_on_other_axes(cube):
-    some = cube.sel(cell=["gru"], gain=[1.0], bias=[3.0]).isel(seed=[0])
+    some = cube.sel(cell=["gru"], gain=[1.0], forget_bias=[3.0]).isel(seed=[0])
     assert set(verdicts(NAME, some)) == {"gru, g >= 1: mean ln of the gate minus ln s(b), largest"}
     load(NAME).figure(some)
     load(NAME).figure(cube.sel(gain=[0.0]))

@@ -1,6 +1,7 @@
 """Online training in quick mode, and its claims against cubes that are wrong."""
 
 import json
+import tomllib
 from types import SimpleNamespace
 
 import jax
@@ -8,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from rnnjax.sweep.spec import parse_config
 
 import rnnjax
 from rnnjax.cli import main
@@ -22,18 +22,13 @@ FINAL_LOSS = {"add": 0.47, "digits": 0.6, "delayed_xor": 0.1}
 TASKS = tuple(FINAL_LOSS)
 
 
-def load_config(experiment, **fields):
-    axes = {"setting": ["copy/tbptt_4"], "rate": [0.01], "seed": [0]}
-    return parse_config(experiment.config, {"axes": axes, **fields})
-
-
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory):
     return quick_cube(NAME, tmp_path_factory.mktemp("sweep") / "out")
 
 
 def as_it_should_be(**changed):
-    """A cube of a whole sweep: RTRL and BPTT learn, RFLO does not; `changed` by setting."""
+    """A cube of a whole sweep: RTRL and BPTT learn, RFLO does not; `changed` by case."""
     loss, solved = {}, {}
     for rule in ("bptt", "rtrl", "rflo", "tbptt_1"):
         behind = rule not in ("bptt", "rtrl")
@@ -42,28 +37,32 @@ def as_it_should_be(**changed):
         loss[f"copy/{rule}"], solved[f"copy/{rule}"] = 0.1, 2.0 if behind else 8.0
     loss |= {name: value for name, value in changed.items() if name in loss}
     solved |= {name: value for name, value in changed.items() if name.startswith("copy")}
-    settings = list(loss)
+    cases = list(loss)
     # Of two rates the second is the worse one, and no claim may take it.
     worse = np.array([0.0, 1.0])[None, :, None]
     seeds = np.arange(3) * 1e-4
-    by_run = np.array([loss[name] for name in settings])[:, None, None] + worse + seeds
-    delays = np.array([solved.get(name, 0.0) for name in settings])[:, None, None] - worse
-    axes = ("setting", "rate", "seed")
+    by_run = np.array([loss[name] for name in cases])[:, None, None] + worse + seeds
+    delays = np.array([solved.get(name, 0.0) for name in cases])[:, None, None] - worse
+    axes = ("case", "learning_rate", "seed")
     curves = np.repeat(by_run[..., None], 8, axis=3)
-    config = {"n_points": 8, "longer": 5, "leak": 1.0, "batch": 4}
+    config = {"n_points": 8, "longer": 5, "leak": 1.0, "batch_size": 4}
     return xr.Dataset(
         {
             "loss": ((*axes, "point"), curves),
             "delay": ((*axes, "point"), np.ones_like(curves)),
             "solved": (axes, np.broadcast_to(delays, by_run.shape)),
         },
-        coords={"setting": settings},
+        coords={
+            "case": cases,
+            "task": ("case", [name.split("/")[0] for name in cases]),
+            "rule": ("case", [name.split("/")[1] for name in cases]),
+        },
         attrs={"config": json.dumps(config)},
     )
 
 
 def test_every_claim_holds(cube):
-    assert cube["loss"].dims == ("setting", "rate", "seed", "point")
+    assert cube["loss"].dims == ("case", "learning_rate", "seed", "point")
     assert len(verdicts(NAME, cube)) == 1
     assert not failed(NAME, cube)
 
@@ -90,13 +89,11 @@ def test_the_delay_of_copy_grows_by_a_step_when_the_last_one_is_solved(ability, 
     assert found["solved"] == min(ability, 24)
 
 
-def test_every_setting_of_copy_can_be_traced():
+def test_copy_can_be_traced():
     """The curriculum with a network and a rule, without running it."""
     experiment = load(NAME)
-    config = load_config(experiment, n_points=2, n_h=3)
-    out = jax.eval_shape(
-        lambda: experiment.measure(config, experiment.draw(config, 0.01, 0), "copy/tbptt_4")
-    )
+    setting = experiment.setting(task="copy", rule="tbptt_4", n_points=2, n_h=3)
+    out = jax.eval_shape(lambda: experiment.measure(setting, experiment.shared(setting)))
     assert {name: leaf.shape for name, leaf in out.items()} == {
         "loss": (2,), "delay": (2,), "solved": ()
     }  # fmt: skip
@@ -114,7 +111,7 @@ def test_the_start_of_a_network_is_scaled_as_that_of_its_cell():
 
 def test_losses_are_those_of_the_steps_that_count(cube):
     """Before anything is learned the loss is near chance, ln 2."""
-    first = cube["loss"].sel(setting="delayed_xor/rflo").isel(point=0)
+    first = cube["loss"].sel(case="delayed_xor/rflo").isel(point=0)
     np.testing.assert_allclose(first, np.log(2), atol=0.15)
 
 
@@ -147,28 +144,29 @@ def test_the_figure_has_a_panel_for_every_task_of_the_cube():
     experiment, cube = load(NAME), as_it_should_be()
     with styled():
         whole = experiment.figure(cube)
-        part = experiment.figure(cube.sel(setting=["add/rtrl", "copy/rtrl", "copy/rflo"]))
+        part = experiment.figure(cube.sel(case=["add/rtrl", "copy/rtrl", "copy/rflo"]))
     assert [len(drawn.axes) for drawn in (whole, part)] == [4, 2]
     assert [len(ax.lines) for ax in part.axes] == [4, 2]  # curves and floors
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("task", "rule", "key", "message"),
     [
-        ("add", "expected TASK/RULE"),
-        ("adding/rtrl", "expected TASK/RULE with a task of add, copy"),
-        ("add/rtrll", "expected a rule of bptt, rtrl"),
-        ("add/tbptt_5", "expected a window that divides T = 16"),
+        ("adding", "rtrl", "task", "expected 'add', 'copy'"),
+        ("add", "rtrll", "rule", "expected one of bptt, rtrl"),
+        ("digits", "tbptt_16", "rule", "expected a window that divides T = 8"),
     ],
 )
-def test_a_setting_that_cannot_be_is_one_line(setting, message, capsys):
-    assert main(["plan", NAME, "--axes.setting", setting]) == 2
+def test_a_case_that_cannot_be_is_one_line(task, rule, key, message, capsys):
+    flags = ["--axes.case.task", task, "--axes.case.rule", rule]
+    assert main(["plan", NAME, *flags]) == 2
     told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "axes.setting" in told and message in told
+    assert told.count("\n") == 1 and key in told and message in told
 
 
 def test_the_standard_sweep_has_every_rule():
     experiment = load(NAME)
-    standard = experiment.toml().read_text()
-    arms = experiment.measure.__globals__["_ARMS"]
-    assert all(f'"delayed_xor/{rule}"' in standard for rule in arms)
+    case = tomllib.loads(experiment.toml().read_text())["axes"]["case"]
+    cases = {*zip(case["task"], case["rule"], strict=True)}
+    rules = {rule for rule in experiment.measure.__globals__["_ARMS"] if "tbptt" not in rule}
+    assert cases >= {("delayed_xor", rule) for rule in rules}

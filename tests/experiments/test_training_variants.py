@@ -33,11 +33,11 @@ def test_every_claim_holds(cube):
     assert not failed(NAME, cube)
 
 
-def test_every_arm_trains_every_setting_from_one_start(cube):
-    assert cube["loss"].dims == ("setting", "gain", "seed", "arm", "rate")
-    least = cube["loss"].min("rate").sel(arm="dx")
+def test_every_arm_trains_every_case_from_one_start(cube):
+    assert cube["loss"].dims == ("case", "gain", "seed", "arm", "learning_rate")
+    least = cube["loss"].min("learning_rate").sel(arm="dx")
     assert bool((least < cube["start_loss"]).all())
-    at = cube["loss"].isel(setting=0, gain=0, seed=0, rate=0)
+    at = cube["loss"].isel(case=0, gain=0, seed=0, learning_rate=0)
     apart = at.sel(arm=["rnn", "dx", "et_dx_safe", "matched", "momentum", "rprop"]).values
     assert len(np.unique(apart)) == len(apart)
     # Where only the last step has a loss, the local rule has one step and nothing to scale.
@@ -59,19 +59,22 @@ def test_each_claim_can_fail(cube, claim, factors):
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("case", "key", "message"),
     [
-        ("adding/10", "expected TASK/LENGTH/ACTIVATION"),
-        ("adding/10/tahn", "expected TASK/LENGTH/ACTIVATION"),
-        ("adding/1/tanh", "at least 2"),
-        ("temporal_order/9/tanh", "at least 10"),
-        ("digits/10/tanh", "8 or 64"),
+        (("addding", "10", "tanh"), "case.task", "expected 'data_pairs', 'adding'"),
+        (("adding", "ten", "tanh"), "case.length", "expected a list"),
+        (("adding", "10", "tahn"), "case.activation", "(did you mean 'tanh'?)"),
+        (("adding", "1", "tanh"), "length", "at least 2"),
+        (("temporal_order", "9", "tanh"), "length", "at least 10"),
+        (("digits", "10", "tanh"), "length", "8 or 64"),
     ],
 )
-def test_a_setting_that_cannot_be_is_one_line(setting, message, capsys):
-    assert main(["plan", NAME, "--axes.setting", setting]) == 2
+def test_a_case_that_cannot_be_is_one_line(case, key, message, capsys):
+    names = ("task", "length", "activation")
+    flags = [f"--axes.case.{name}={value}" for name, value in zip(names, case, strict=True)]
+    assert main(["plan", NAME, *flags]) == 2
     told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "axes.setting" in told and message in told
+    assert told.count("\n") == 1 and key in told and message in told
 
 
 def test_the_arms_are_those_of_the_slides_and_their_controls():

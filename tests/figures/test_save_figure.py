@@ -43,6 +43,7 @@ def two_builds(tmp_path_factory):
     return folder / "a", folder / "b", told
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["figure.pdf", "figure.png"])
 def test_two_fresh_processes_write_the_same_bytes(two_builds, name):
     first, second, _ = two_builds

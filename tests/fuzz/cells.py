@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from rnnjax.types import Traits
+
 
 def _complex(key, *shape):
     return jax.random.normal(key, shape) + 1j * jax.random.normal(jax.random.fold_in(key, 1), shape)
@@ -75,7 +77,7 @@ class ThreeEntries:
     n_units: int = struct.field(pytree_node=False)
     n_y: int = struct.field(pytree_node=False)
     leak: float = 0.4
-    entries_per_unit = 3
+    traits = Traits(entries_per_unit=3)
 
     @property
     def n_h(self):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnjax
-from rnnjax import decks, probes, rules, scaled
+from rnnjax import decks, dynamics, probes, rules, scaled
 from rnnjax.losses import cross_entropy, squared_error
 from tests.fuzz import cells, oracles
 
@@ -136,7 +136,7 @@ def _of_leak(cell: Any, params: Any, J: Any) -> tuple[Any, Any]:
 
 
 def _of_units(cell: Any, params: Any, J: Any) -> tuple[Any, Any]:
-    m = getattr(cell, "entries_per_unit", 1)
+    m = dynamics.entries_per_unit(cell)
     own = jnp.tile(jnp.eye(len(J) // m), (m, m))
     return own * J, _ones(params, len(J))
 
@@ -154,7 +154,7 @@ def _is_real(cell: Any, n_steps: int) -> bool:
 
 
 def _has_leak(cell: Any, n_steps: int) -> bool:
-    return hasattr(cell, "leak")
+    return dynamics.has_preactivation(cell) and hasattr(cell, "leak")
 
 
 def _lag_norms(given: bool) -> Subject:
@@ -443,7 +443,7 @@ def _not_jordan(cell: Any, n_steps: int) -> bool:
 
 
 def _sums(cell: Any, n_steps: int) -> bool:
-    return hasattr(cell, "from_sum")
+    return dynamics.has_preactivation(cell)
 
 
 SUBJECTS: dict[str, Subject] = {

@@ -25,7 +25,7 @@ def imported(kind, shape):
     ), arrays
 
 
-@crossed("kind, shape", KINDS, SHAPES, always=["lstm"])
+@crossed("kind, shape", KINDS, SHAPES, always=["lstm"], wide=4)
 def test_outputs_and_gradients_are_those_of_keras(kind, shape):
     cell, params, arrays = imported(kind, shape)
     errors = largest_error(cell, params, arrays)

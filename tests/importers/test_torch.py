@@ -20,7 +20,7 @@ def imported(kind, shape):
     return *rnnjax.from_torch(weights, nonlinearity=NONLINEARITY.get(kind)), arrays
 
 
-@crossed("kind, shape", KINDS, SHAPES, always=["lstm"])
+@crossed("kind, shape", KINDS, SHAPES, always=["lstm"], wide=4)
 def test_outputs_and_gradients_are_those_of_torch(kind, shape):
     cell, params, arrays = imported(kind, shape)
     errors = largest_error(cell, params, arrays)

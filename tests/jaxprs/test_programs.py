@@ -26,7 +26,7 @@ ALWAYS = (
     "reversed_scan",
     "before_the_step",
 )
-every_program = pytest.mark.parametrize("name", one_in(len(MAKERS), MAKERS, always=ALWAYS))
+every_program = pytest.mark.parametrize("name", one_in(len(MAKERS), MAKERS, always=ALWAYS, wide=3))
 
 
 @functools.cache

@@ -41,6 +41,7 @@ def close(left, right):
     np.testing.assert_allclose(left[counted], right[counted], rtol=1e-9)
 
 
+@pytest.mark.wide
 @settings(fixed, max_examples=2)
 @given(SPECS)
 def test_some_programs(spec):

@@ -21,7 +21,10 @@ def made(activation, shortest, gain):
     return cell, task, drawn
 
 
-@pytest.mark.parametrize(("activation", "shortest"), [("sigmoid", None), ("tanh", 10)])
+@pytest.mark.parametrize(
+    ("activation", "shortest"),
+    [("sigmoid", None), pytest.param("tanh", 10, marks=pytest.mark.wide)],
+)
 def test_it_is_what_the_rule_with_the_penalty_gives(activation, shortest):
     """On sequences of one and of many lengths."""
     cell, task, drawn = made(activation, shortest, 1.3)

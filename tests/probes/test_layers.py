@@ -8,7 +8,7 @@ import pytest
 import rnnjax
 from rnnjax import activations, layers, probes, scaled, scan
 from rnnjax.losses import squared_error
-from tests.crossed import one_in
+from tests.crossed import one_in, wide_but
 
 KEY = jax.random.key(0)
 RELU = rnnjax.Vanilla(2, 3, activation=activations.relu, gain=1.5, bias_gain=1.0)
@@ -70,6 +70,7 @@ def test_norms_by_lag_are_those_of_the_last_loss(name):
     assert np.all(np.isnan(got[:, 7:]))
 
 
+@pytest.mark.wide
 def test_no_layer_underflows_beside_another(float32):
     """Scalar layers: dh^2_T/dh^2_{T-k} = b^k, dh^2_T/dh^1_{T-k} = sum_j a^j b^(k-j)."""
     a, b, n = 0.9, 0.1, 300
@@ -98,7 +99,7 @@ def test_a_cell_that_is_no_stack_is_its_own_layer():
         np.testing.assert_array_equal(spectra["exponents"], whole["exponents"])
 
 
-@pytest.mark.parametrize("name", ["several kinds", "homogeneous"])
+@pytest.mark.parametrize("name", wide_but(["homogeneous"], ["several kinds", "homogeneous"]))
 def test_the_exponents_of_the_layers_are_those_of_the_stack(name):
     """Exactly in sum, which is the mean log determinant, and one by one as the sequence grows."""
     stack = STACKS[name]

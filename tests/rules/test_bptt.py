@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,14 +32,16 @@ def plain_gradient(window=None, batch=BATCH, per_step=False, decay=1.0, segment=
     return run(PARAMS, batch)
 
 
-TABLE = by_loss_and_use(CELL, PARAMS, BATCH)
+@functools.cache
+def table_by_autodiff():
+    return by_loss_and_use(CELL, PARAMS, BATCH)
 
 
 @pytest.mark.parametrize("window", range(1, T + 3))
 def test_a_window_keeps_exactly_the_lags_below_it(window):
     lag = np.subtract.outer(np.arange(T), np.arange(T))
     seen = (lag >= 0) & (lag < window)
-    for got, table in zip(plain_gradient(window), TABLE, strict=True):
+    for got, table in zip(plain_gradient(window), table_by_autodiff(), strict=True):
         expected = np.einsum("ts...,ts->...", np.asarray(table), seen)
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
 
@@ -46,7 +50,7 @@ def test_a_window_keeps_exactly_the_lags_below_it(window):
 def test_steps_are_split_by_the_step_of_use(window):
     lag = np.subtract.outer(np.arange(T), np.arange(T))
     seen = (lag >= 0) & (lag < (window or T))
-    for got, table in zip(plain_gradient(window, per_step=True), TABLE, strict=True):
+    for got, table in zip(plain_gradient(window, per_step=True), table_by_autodiff(), strict=True):
         expected = np.einsum("ts...,ts->s...", np.asarray(table), seen)
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
 
@@ -57,7 +61,7 @@ def test_a_lag_counts_with_the_power_of_the_decay(window, decay):
     seen = (lag >= 0) & (lag < (window or T))
     weight = np.where(seen, decay ** np.maximum(lag, 0), 0)
     got = plain_gradient(window, per_step=True, decay=decay)
-    for leaf, table in zip(got, TABLE, strict=True):
+    for leaf, table in zip(got, table_by_autodiff(), strict=True):
         expected = np.einsum("ts...,ts->s...", np.asarray(table), weight)
         np.testing.assert_allclose(leaf, expected, rtol=1e-11, atol=1e-14)
 

@@ -63,7 +63,7 @@ def goes_on_in_batches(rule):
 
 @pytest.fixture(
     scope="module",
-    params=one_in(3, rules_found(), always=["BPTT", "RTRL", "SnAp"]),
+    params=one_in(3, rules_found(), always=["BPTT", "RTRL", "SnAp"], wide=3),
 )
 def seen(request):
     """One compiled program of everything that is asked of a rule."""
@@ -157,6 +157,7 @@ def test_with_one_step_every_rule_is_jax_grad(seen):
     assert_close(out["one step"], out["oracle of one step"])
 
 
+@pytest.mark.wide
 def test_a_refusal_is_about_the_cell():
     for name in rules_found():
         told = [refusal(name, number) for number in range(len(CELLS))]

@@ -236,10 +236,10 @@ def test_each_refusal_names_the_rule_the_cell_and_the_reason():
     cell = rnnjax.GRU(N_X, N_H, N_Y)
     params = cell.init(jax.random.key(0))
     for rule, lacks in (
-        (rules.RFLO(), "leak"),
-        (rules.KFRTRL(), "from_sum"),
-        (rules.ReverseKFRTRL(), "from_sum"),
-        (rules.EProp(autapse=False), "from_sum"),
+        (rules.RFLO(), "pre-activations"),
+        (rules.KFRTRL(), "pre-activations"),
+        (rules.ReverseKFRTRL(), "pre-activations"),
+        (rules.EProp(autapse=False), "pre-activations"),
     ):
         state = rule.init(cell, params, BATCH, jax.random.key(0))
         told = f"{type(rule).__name__}: expected a cell with {lacks}, got GRU, "

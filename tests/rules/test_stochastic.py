@@ -11,6 +11,7 @@ import pytest
 import rnnjax
 from rnnjax import rules, scaled
 from rnnjax.losses import squared_error
+from tests.crossed import wide_but
 
 T, N = 3, 2
 RNG = np.random.default_rng(4)
@@ -45,7 +46,7 @@ def all_gradients(cell, make):
     return jax.tree.map(np.asarray, run(jax.random.key(6)))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", wide_but(["leaky"], CELLS))
 @pytest.mark.parametrize("name", ESTIMATES)
 def test_the_mean_over_all_sign_sequences_is_rtrl(name, cell):
     assert SIGNS.shape == (64, T, N)

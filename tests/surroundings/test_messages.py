@@ -4,6 +4,8 @@ import pytest
 
 from tests.surroundings.situation import Situation, check
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 AXES = b'[axes]\r\nactivation = "tanh"\r\ngain = 1\r\nseed = 1\r\n'
 EXAMPLE = r'activation = \["identity", "tanh"\], gain = "lin\(0\.5, 2, 16\)", seed = "range\(8\)"'
 FILES = {

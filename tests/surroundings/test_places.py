@@ -10,6 +10,8 @@ from rnnjax.sweep import files
 from rnnjax.sweep.store import Store
 from tests.surroundings.situation import TOY, Situation, check
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 LONG = "$(printf 'x%.0s' {1..300})"
 SWEEP = r"expected the folder of a sweep, with sweep\.json or cube\.nc"
 NEITHER = f"{SWEEP}; it has neither"

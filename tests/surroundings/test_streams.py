@@ -8,6 +8,8 @@ import pytest
 from rnnjax.cli import streams
 from tests.surroundings.situation import Situation, check
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 FULL = "rnnjax: standard output: No space left on device: some of the output is lost"
 ASCII = {"PYTHONIOENCODING": "ascii"}
 WITHOUT_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -15,6 +15,8 @@ from rnnjax.cli.interrupt import Interrupts
 from rnnjax.sweep.presence import at_work, is_at_work
 from tests.surroundings.situation import FLAGS, Situation, check, environment
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 
 def test_a_second_process_says_that_it_is_the_second(here):
     told = "rnnjax: done: another process is at work here too; both may go on"

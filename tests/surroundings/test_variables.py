@@ -9,6 +9,8 @@ import pytest
 from rnnjax.sweep.cube import read_cube
 from tests.surroundings.situation import FLAGS, ROOT, Situation, check, run
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 RUN = "$R run $TOY --out new"
 
 

@@ -70,7 +70,7 @@ def config_stays(edit):
     return edit.what != "a default of Setting"
 
 
-@pytest.mark.parametrize("edit", one_in(5, EDITS), ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(5, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_run_and_resume_refuse_cells_of_other_code_alone(there, capsys, edit):
     own, out = there
     edit.make(own)
@@ -90,7 +90,7 @@ def test_run_and_resume_refuse_cells_of_other_code_alone(there, capsys, edit):
         assert code[CELLS] == Store.open(out).spec["code"]["cells"]
 
 
-@pytest.mark.parametrize("edit", one_in(6, EDITS), ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(6, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit):
     own, out = there
     edit.make(own)
@@ -104,7 +104,7 @@ def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit)
     assert (status, f"{edit.names} changed since" in shown) == (0, other)
 
 
-@pytest.mark.parametrize("edit", one_in(6, EDITS), ids=lambda edit: edit.what)
+@pytest.mark.parametrize("edit", one_in(6, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_cells_of_other_code_are_neither_reused_nor_merged(
     there, tmp_path, monkeypatch, capsys, edit
 ):
@@ -124,7 +124,7 @@ def test_cells_of_other_code_are_neither_reused_nor_merged(
         assert (tmp_path / "both").exists() != other
 
 
-@crossed("edit, command", EDITS, ["run", "resume"], every=3)
+@crossed("edit, command", EDITS, ["run", "resume"], every=3, wide=len(EDITS))
 def test_force_drops_cells_of_other_code_alone(there, monkeypatch, capsys, command, edit):
     own, out = there
     edit.make(own)
@@ -142,6 +142,7 @@ def test_force_drops_cells_of_other_code_alone(there, monkeypatch, capsys, comma
     assert store.spec["code"] == load(str(own / MAIN)).code.told
 
 
+@pytest.mark.wide
 def test_force_computes_again_and_gives_the_bits_of_a_new_folder(
     there, rnnjax, tmp_path, computed, monkeypatch, capsys
 ):
@@ -162,6 +163,7 @@ def test_force_computes_again_and_gives_the_bits_of_a_new_folder(
     assert told(capsys, "run", own / MAIN, "--out", out, "--force")[0] == 1  # nothing is dropped
 
 
+@pytest.mark.wide
 def test_code_that_is_edited_while_the_sweep_runs_is_not_taken_for_what_ran(
     computed, start, folder, tmp_path, capsys
 ):
@@ -173,7 +175,7 @@ def test_code_that_is_edited_while_the_sweep_runs_is_not_taken_for_what_ran(
         assert process.poll() is None, process.communicate()
     for edit in [edit for edit in EDITS if edit.what in ("measure", "a module of a module")]:
         edit.make(own)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 0, err
     assert read_cube(tmp_path / "out").identical(read_cube(computed[1]).assign_attrs(
         experiment=str(own / MAIN), config_hash=Store.open(tmp_path / "out").spec["config_hash"]
@@ -243,6 +245,7 @@ def aged(out, new):
     return store
 
 
+@pytest.mark.wide
 def test_results_of_unknown_code_stay_readable(there, tmp_path, capsys):
     own, out = there
     store = aged(out, tmp_path / "old")
@@ -259,6 +262,7 @@ def test_results_of_unknown_code_stay_readable(there, tmp_path, capsys):
     assert "does not tell the code it was computed with" in err
 
 
+@pytest.mark.wide
 def test_cells_of_unknown_code_are_reused_by_force_alone(there, rnnjax, tmp_path, capsys):
     own, out = there
     old = aged(out, tmp_path / "old").out
@@ -279,6 +283,7 @@ def test_cells_of_unknown_code_are_reused_by_force_alone(there, rnnjax, tmp_path
     assert "measure changed; run without --reuse" in told(capsys, *other, "--force")[2]
 
 
+@pytest.mark.wide
 def test_a_sweep_of_unknown_code_goes_on_and_says_so(there, rnnjax, tmp_path, capsys):
     own, out = there
     store = aged(out, tmp_path / "old")
@@ -313,6 +318,7 @@ def with_other_library(out, new, group):
     return store
 
 
+@pytest.mark.wide
 def test_another_library_is_told_by_resume_reuse_and_merge(
     there, rnnjax, tmp_path, monkeypatch, capsys
 ):

@@ -15,6 +15,8 @@ from rnnjax.sweep.progress import Lines
 from rnnjax.sweep.request import request_of
 from rnnjax.sweep.store import Store, StoreError
 
+pytestmark = pytest.mark.wide  # a cluster of processes
+
 TOY = Path(__file__).with_name("toy_experiment.py")
 SWEEP = ("run", TOY, "--axes.activation", '["tanh", "relu", "sigmoid", "erf", "softplus"]')
 ON_TWO = ("--cluster", "2")

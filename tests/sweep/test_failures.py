@@ -9,6 +9,8 @@ from rnnjax.cli import main
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.store import Store
 
+pytestmark = pytest.mark.wide  # a sweep as a process
+
 TOY = Path(__file__).with_name("toy_experiment.py")
 
 

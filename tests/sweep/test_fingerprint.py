@@ -14,6 +14,7 @@ from rnnjax.sweep.fingerprint import SHOWING, code_of
 from rnnjax.sweep.library import fingerprint_of
 from rnnjax.sweep.same_code import changed
 from rnnjax.sweep.sources import read_sources
+from tests.crossed import one_in
 from tests.sweep.changing import EDITS, write
 
 EXPERIMENTS = sorted((catalog.PACKAGE.parent / "experiments").glob("*.py"))
@@ -45,7 +46,7 @@ def test_an_edit_changes_what_it_says(tmp_path, edit):
         assert (before.shown != after.shown) == (edit.changes == "shown")
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", one_in(1, EXPERIMENTS, wide=6), ids=lambda path: path.stem)
 def test_experiments_written_anew_have_the_same_code(tmp_path, path):
     """Without comments, formatting and docstrings, at another place."""
     copy, before = tmp_path / "other.py", code_in(path)
@@ -55,7 +56,7 @@ def test_experiments_written_anew_have_the_same_code(tmp_path, path):
     assert not {*SHOWING} & {*before.definitions}
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", one_in(1, EXPERIMENTS, wide=6), ids=lambda path: path.stem)
 def test_changes_of_definitions_are_noticed_by_their_names(tmp_path, path):
     tree, before = ast.parse(path.read_text()), code_in(path)
     copy, functions = tmp_path / "other.py", (ast.FunctionDef, ast.ClassDef)
@@ -185,6 +186,7 @@ def test_a_table_of_claims_is_shown_and_computes_nothing(tmp_path):
     assert before.cells == after.cells and before.shown != after.shown
 
 
+@pytest.mark.wide
 def test_the_code_of_the_library_counts_where_it_computes(tmp_path):
     copy = tmp_path / "rnnjax"
     shutil.copytree(catalog.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))

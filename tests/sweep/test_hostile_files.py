@@ -41,6 +41,7 @@ def looked_at(capsys, *arguments):
     return status, told
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("key", ["experiment", "config", "jax_version", "title"])
 def test_html_and_escape_codes_in_attributes_are_text(lone, capsys, key):
     out, cube = lone

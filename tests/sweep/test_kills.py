@@ -9,6 +9,8 @@ import pytest
 
 from rnnjax import catalog
 
+pytestmark = pytest.mark.wide  # sweeps that are killed
+
 N_HUNTERS = 2
 
 

@@ -15,6 +15,8 @@ from rnnjax.sweep.differences import differences
 from rnnjax.sweep.store import Store
 from tests.sweep.test_store import AXES, IDS, fill, make_shard, make_spec
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 TOY = Path(__file__).with_name("toy_experiment.py")
 GAINS = ("--axes.gain", "[0.25,0.5,1.0,2.0]", "--axes.seed", "range(5)")
 

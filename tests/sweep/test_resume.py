@@ -14,6 +14,8 @@ from rnnjax.cli.interrupt import PATIENCE
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.store import Store
 
+pytestmark = pytest.mark.wide  # sweeps killed and resumed
+
 TOY = Path(__file__).with_name("toy_experiment.py")
 GROUPS = ("activation=tanh", "activation=relu")
 # The second group is never compiled, so that the first is all there is at whatever speed.

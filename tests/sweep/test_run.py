@@ -53,25 +53,26 @@ def test_the_cube_tells_where_it_comes_from(plain):
 def test_every_cell_is_what_its_labels_say(plain):
     """Against the same lane computed alone, eagerly."""
     import jax
-    from rnnjax.sweep.spec import parse_config
 
+    from rnnjax.sweep.config import parse_config
     from rnnjax.sweep.experiment import load
 
     toy, cube = load(str(TOY)), read_cube(plain)
-    config = parse_config(toy.config, json.loads(cube.attrs["config"]))
+    config = parse_config(toy.setting, json.loads(cube.attrs["config"]))
     with jax.enable_x64(False):
         for activation, gain, seed in [("tanh", 0.5, 0), ("relu", 2.0, 2), ("tanh", 1.0, 1)]:
-            drawn = toy.draw(config, np.float32(gain), np.int32(seed))
-            alone = toy.measure(config, drawn, activation=activation)
+            values = {"activation": activation, "gain": np.float32(gain), "seed": np.int32(seed)}
+            setting = config.setting(values)
+            alone = toy.measure(setting, toy.shared(setting))
             cell = cube.sel(activation=activation, gain=gain, seed=seed)
             np.testing.assert_allclose(cell.log_norm, alone["log_norm"], atol=1e-5)
             assert float(cell.horizon) == float(alone["horizon"])
 
 
-def test_one_program_a_static_value_and_one_of_draws(finished):
+def test_one_program_a_static_value_and_one_of_what_they_share(finished):
     names = re.findall(r"Compiling jit\((\w+)\)", finished.stderr)
     assert names.count("rnnjax_measure") == 2
-    assert names.count("rnnjax_draw") == 1
+    assert names.count("rnnjax_shared") == 1
 
 
 def test_a_run_ends_by_telling_what_there_is(finished, plain):

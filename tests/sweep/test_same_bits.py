@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 TOY = Path(__file__).with_name("toy_experiment.py")
 
 

@@ -181,6 +181,7 @@ def test_killed_between_the_receipt_of_the_first_cube_and_the_cube(tmp_path, mac
     assert problems_in(store) == []
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("has_receipt", [True, False])
 def test_killed_while_other_code_begins_again(tmp_path, machine, has_receipt):
     """No state in between passes for a sound one with cells of both codes."""

@@ -122,6 +122,7 @@ def write_all(out, host, start):
     store.collect(AXES)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("number", [2, 4])
 def test_processes_on_one_store_commit_every_group_once(tmp_path, number):
     context = multiprocessing.get_context("spawn")

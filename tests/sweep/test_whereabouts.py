@@ -10,6 +10,8 @@ from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.store import Store
 from tests.sweep.changing import TOY
 
+pytestmark = pytest.mark.wide  # sweeps as processes
+
 LOOKS = ("check", "figure", "papers", "resume")
 SENTINEL = "raise SystemExit('executed')\n"
 
@@ -54,7 +56,7 @@ def test_from_another_folder(project, capsys, command):
 
 def test_from_another_folder_though_it_has_changed(project, capsys):
     path = project / "mine.py"
-    path.write_text(path.read_text().replace("config.shift", "config.shift + 1"))
+    path.write_text(path.read_text().replace("setting.shift", "setting.shift + 1"))
     for command in LOOKS:
         status, _, err = told(capsys, command, project / "results")
         assert (status, err.count("\n")) == (2 if command == "resume" else 0, 1)
@@ -100,7 +102,7 @@ def test_a_new_place_is_remembered_once_it_is_named(project, tmp_path, capsys):
     assert (project / "results" / "cube.nc").read_bytes() == before
     for command in LOOKS:
         assert told(capsys, command, project / "results")[::2] == (0, ""), command
-    path.write_text(path.read_text().replace("config.shift", "config.shift + 1"))
+    path.write_text(path.read_text().replace("setting.shift", "setting.shift + 1"))
     assert told(capsys, "run", path, "--out", project / "results")[0] == 3
 
 
@@ -125,3 +127,11 @@ def test_no_path_of_the_machine_is_in_what_is_published(made, folder):
     assert str(folder).encode() not in (out / "cube.nc").read_bytes()
     assert all(str(folder) not in str(value) for value in read_cube(out).attrs.values())
     assert Store.open(out).spec["experiment"] == "project/mine.py"
+
+
+@pytest.mark.parametrize("command", ["check", "figure", "resume"])
+def test_a_file_that_has_moved_is_named(project, tmp_path, capsys, command):
+    moved = tmp_path / "moved.py"
+    (project / "mine.py").rename(moved)
+    assert told(capsys, command, project / "results")[0] == 2
+    assert told(capsys, command, project / "results", "--experiment", moved)[::2] == (0, "")

@@ -99,7 +99,7 @@ def fit_online(optimiser):
 TRAININGS = pytest.mark.parametrize("train", [fit, fit_online])
 
 
-@crossed("name, train", TAKEN, [fit, fit_online], every=3)
+@crossed("name, train", TAKEN, [fit, fit_online], every=3, wide=3)
 def test_it_trains(name, train):
     out = jax.tree.map(np.asarray, jax.jit(lambda: train(TAKEN[name]))())
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(out))

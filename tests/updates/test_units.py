@@ -30,7 +30,7 @@ def axes_by_leaf(params):
     return jax.tree.structure(params).flatten_up_to(axes)
 
 
-@pytest.mark.parametrize("name", one_in(3, CELLS))
+@pytest.mark.parametrize("name", one_in(3, CELLS, wide=3))
 def test_a_unit_is_one_unit_of_the_cell(name):
     """No group holds weights of two units of the state, nor of two outputs."""
     cell = CELLS[name]
@@ -78,7 +78,7 @@ def test_weights_of_one_sum_are_one_group(name):
         assert len(kernels) == 6 and all(found[at] == n for at in kernels)
 
 
-@crossed("name, exponent", CELLS, [0, 1500], every=3)
+@crossed("name, exponent", CELLS, [0, 1500], every=3, wide=4)
 def test_every_group_is_clipped_by_itself(name, exponent):
     """By hand, group after group; a gradient of any size."""
     cell = CELLS[name]
@@ -118,6 +118,7 @@ def test_what_stands_deeper_in_a_tree_says_where_its_units_are_too():
     assert gru.V == (1,) and gru.cell["hr"]["kernel"] == (0,) and gru.cell["ir"]["bias"] == ()
 
 
+@pytest.mark.wide
 def test_a_chain_with_its_scalars_trains():
     """The case that asked for the length of a number."""
     task = rnnjax.tasks.TemporalXOR(2, 8)

@@ -16,16 +16,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, fields, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan, tangents
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.scaled import Scaled
+from rnnjax.tangents import Residuals
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
 
 @fields.dataclass
 class SlopelessDeltaX:
-    """Equation (2), for cells whose state is f(z): they offer `state_slope(params, h_prev, d)`."""
+    """Equation (2), for cells whose state is f(z): their tangents have a `tangents.slope`."""
 
     step_axis = "use"
     init = without_state
@@ -48,26 +49,29 @@ class SlopelessDeltaX:
         Raises:
           ValueError: the cell's state is not f(z).
         """
-        require(cell, "state_slope", self, "because its state is no activation of a sum")
         trajectory = scan.of_batch(cell, params, batch)
         h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
-        deltas = _deltas(cell, params, trajectory, g)
+        deltas = _deltas(self, cell, params, trajectory, g)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())
 
 
-def _deltas(cell: Any, params: Params, trajectory: scan.Trajectory, g: Scaled) -> Scaled:
+def _deltas(rule: Any, cell: Any, params: Params, trajectory: scan.Trajectory, g: Scaled) -> Scaled:
     """Return delta_t of equation (2), value (T, n_h), exponent (T,)."""
-    at = (trajectory.h_prev, trajectory.drive)
-    locals_ = scan.tangents(cell, params, trajectory)
-    slopes = jax.vmap(lambda h, d: cell.state_slope(params, h, d))(*at)
 
-    def step(dx: Scaled, at: Any) -> tuple[Scaled, Scaled]:
-        (local, exponent), slope, g = at
-        delta = scaled.add(scaled.normalise(dx.value / slope, dx.exponent), g)
-        v = dynamics.pull(cell, params, local, delta.value)
-        return scaled.normalise(v, delta.exponent + exponent), delta
+    def step(dx: Scaled, at: tuple[Residuals, Scaled]) -> tuple[Scaled, Scaled]:
+        kept, g = at
+        J = kept.bound(cell, params)
+        slope: Any = tangents.slope(J)
+        reason = "because its state is no activation of a sum"
+        require(slope is not None, cell, rule, "slopes f'(z) of its state", reason)
+        shifted = scaled.normalise(dx.value / slope.value, dx.exponent - slope.exponent)
+        delta = scaled.add(shifted, g)
+        v = J.rmv(delta.value)
+        return scaled.normalise(v.value, delta.exponent + v.exponent), delta
 
     nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
-    return jax.lax.scan(step, nothing, (locals_, slopes, g), reverse=True)[1]
+    return jax.lax.scan(step, nothing, (scan.residuals(cell, params, trajectory), g), reverse=True)[
+        1
+    ]

@@ -50,11 +50,11 @@ class StaleDeltaX:
         h = trajectory.plain
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = scaled.add(g, state)
-        tangents = scan.tangents(cell, params, trajectory)
+        residuals = scan.residuals(cell, params, trajectory)
         grads = gradient_of_deltas(
-            cell, loss, params, trajectory, batch, deltas, tangents, per_step=per_step
+            cell, loss, params, trajectory, batch, deltas, residuals, per_step=per_step
         )
-        sent = adjoint.pull_all(cell, params, tangents, deltas)
+        sent = adjoint.rmv_of_steps(cell, params, residuals, deltas)
         nothing = self.init(cell, params, jax.tree.map(lambda a: a[:1], batch))
         arriving = jax.tree.map(lambda a, z: jnp.concatenate([a[1:], z]), sent, nothing)
         return RuleOut(jnp.sum(losses), grads, arriving)

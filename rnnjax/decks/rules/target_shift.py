@@ -46,7 +46,10 @@ class TargetShift:
         Raises:
           ValueError: the cell's state is not its output.
         """
-        require(cell, "state_is_output", self, "because its state is not its output")
+        is_output = dynamics.reads_out_its_state(cell, params)
+        require(
+            is_output, cell, self, "its state as its output", "because its state is not its output"
+        )
         trajectory = scan.of_batch(cell, params, batch)
         h = trajectory.plain
 

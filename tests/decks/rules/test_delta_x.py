@@ -135,9 +135,9 @@ def test_the_stale_form_works_far_below_the_range_of_floats(float32):
 @pytest.mark.parametrize(
     ("rule", "needed"),
     [
-        (decks.SlopelessDeltaX(), "state_slope"),
-        (decks.TargetShift(), "state_is_output"),
-        (rules.TeacherForcing(), "state_is_output"),
+        (decks.SlopelessDeltaX(), r"slopes f'\(z\) of its state"),
+        (decks.TargetShift(), "its state as its output"),
+        (rules.TeacherForcing(), "its state as its output"),
     ],
 )
 def test_a_cell_to_which_a_rule_does_not_apply_is_refused(rule, needed):

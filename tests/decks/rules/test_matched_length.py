@@ -4,12 +4,13 @@ import pytest
 
 import rnnjax
 from rnnjax import decks, rules, scaled
+from tests.crossed import wide_but
 
 TASK = decks.DataPairs()
 CELL = rnnjax.Jordan(2, 3, 2, feedback=(1,), start=0.1, spread=1.5)
 
 
-@pytest.mark.parametrize("matched", [0.0, 1.0])
+@pytest.mark.parametrize("matched", wide_but([1.0], [0.0, 1.0]))
 def test_the_plain_direction_has_the_length_of_the_ratio(matched):
     ratio = rnnjax.decks.EligibilityRatio()
 

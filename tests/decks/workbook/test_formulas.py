@@ -128,7 +128,7 @@ def numeric(cells):
     return {a for a, value in cells.items() if isinstance(value, int | float)}
 
 
-@crossed("case, sheet", CASES, TRAINING)
+@crossed("case, sheet", CASES, TRAINING, wide=4)
 def test_every_number_of_a_sheet_of_training(books, case, sheet):
     cells = books[0][case][sheet]
     expected = numbers(sheet, *CASES[case])

@@ -1,0 +1,89 @@
+"""What the output that a Jordan network feeds back does to its gradient.
+
+  loop gain  g_t = |d o_t / d o_{t-1}| of the output fed back             (1)
+  sent       di3_t = dE / do_{t-1} through step t alone                   (2)
+
+di3 is what step t of C. Yuan's slides (2022) sends back as the delta x of step t - 1. A step
+multiplies two slopes of the logistic function, at most 1/4 each, so
+
+  g_t <= sum_j |V_Rj W_jR| / 16                                           (3)
+
+with R the output that is fed back. By (3) the loop of a network with small weights hardly counts.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import adjoint, scaled, scan
+from rnnjax.cells.jordan import Jordan, JordanParams
+from rnnjax.ranges import refusal
+from rnnjax.types import Array, Batch, StepLoss
+
+
+class Feedback(NamedTuple):
+    """What `feedback` returns.
+
+    Attributes:
+      loop_gain: equation (1), (T,).
+      bound: equation (3), ().
+      sent: equation (2) of the backward pass, (T,).
+      expected: the same by automatic differentiation, (T,).
+    """
+
+    loop_gain: Array
+    bound: Array
+    sent: Array
+    expected: Array
+
+
+def feedback(cell: Jordan, loss: StepLoss, params: JordanParams, batch: Batch) -> Feedback:
+    """Measure equations (1) to (3) on one sequence.
+
+    Args:
+      cell: a logistic network that feeds back one output.
+      loss: of a step.
+      params: its parameters.
+      batch: one sequence, leaves (T, ...).
+
+    Raises:
+      ValueError: it feeds back more or fewer outputs, or its units are not logistic.
+    """
+    if len(cell.fed_back) != 1 or cell.activation.name != "sigmoid":
+        told = f"{len(cell.fed_back)} outputs fed back, units {cell.activation.name}"
+        raise refusal("cell", "one output fed back and sigmoid units", told, shown_by=str)
+    (out,) = cell.fed_back
+    trajectory = scan.unroll(cell, params, batch.x)
+    jacobian = jax.vmap(lambda h, x: jax.jacobian(cell.step, 1)(params, h, x))
+    loop_gain = jnp.abs(jacobian(trajectory.h_prev, batch.x)[:, out, out])
+    bound = jnp.abs(params.V[out]) @ jnp.abs(params.W[:, cell.n_x]) / 16
+    return Feedback(loop_gain, bound, *_sent(cell, loss, params, batch, trajectory, out))
+
+
+def _sent(
+    cell: Jordan,
+    loss: StepLoss,
+    params: JordanParams,
+    batch: Batch,
+    trajectory: scan.Trajectory,
+    out: int,
+) -> tuple[Array, Array]:
+    """Equation (2), by the backward pass and by automatic differentiation of the plain scan."""
+
+    def total(nudges: Array) -> Array:
+        def step(o: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
+            x, nudge = at
+            o = cell.step(params, o + nudge, x)
+            return o, o
+
+        _, o = jax.lax.scan(step, cell.initial_state(), (batch.x, nudges))
+        return jnp.sum(jax.vmap(loss)(o, batch.y))
+
+    h = scaled.plain(trajectory.states)
+    _, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+    nothing = scaled.normalise(jnp.zeros(cell.n_y))
+    residuals = scan.residuals(cell, params, trajectory)
+    deltas, _ = adjoint.scan_back(cell, params, residuals, nothing, g)
+    sent = scaled.plain(adjoint.rmv_of_steps(cell, params, residuals, deltas))[:, out]
+    return sent, jax.grad(total)(jnp.zeros_like(batch.y))[:, out]

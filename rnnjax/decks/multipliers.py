@@ -1,0 +1,64 @@
+"""The literal eligibility ratios of a training that does not use them.
+
+Along plain gradient descent the ratios d_n / d_{n-1} that `rnnjax.decks.EligibilityRatio` would
+multiply with are taken of each weight and of each unit's delta from step to step of a sequence,
+and of each weight from training cycle to training cycle. Readings: docs/decks.md.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import scaled
+from rnnjax.ranges import COUNT, Number, arguments
+from rnnjax.rules.bptt import BPTT
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+
+
+@arguments(learning_rate=Number(), n_cycles=COUNT)
+def literal_multipliers(
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    *,
+    learning_rate: Array | float,
+    n_cycles: int,
+) -> dict[str, Array]:
+    """Measure the multipliers over cycles of descent on the mean loss of always the same sequences.
+
+    The gradient is that of each step by itself, `BPTT(window=1)`.
+
+    Args:
+      cell: a cell with `layers`, which name the bias of each layer.
+      loss: of a step.
+      params: the start.
+      batch: sequences, leaves (B, T, ...).
+      learning_rate: of the descent.
+      n_cycles: training cycles, of which the last one is followed by no ratio.
+
+    Returns:
+      ``each_weight``, (n_cycles, T - 2, n_weights), of the average over sequences; ``each_unit``,
+      (n_cycles, B, T - 2, n_units); ``cycles``, (n_cycles - 2, n_weights).
+    """
+    rule = BPTT(window=1)
+
+    def of_sequence(params: Params, sequence: Batch) -> Any:
+        return scaled.plain(rule(cell, loss, params, sequence, (), per_step=True).grads)
+
+    def cycle(params: Params, _: None) -> tuple[Params, tuple[Array, Array]]:
+        each = jax.vmap(lambda sequence: of_sequence(params, sequence))(batch)
+        steps = jax.tree.map(lambda g: jnp.mean(g, axis=0), each)
+        params = jax.tree.map(lambda p, g: p - learning_rate * jnp.sum(g, axis=0), params, steps)
+        flat = jnp.concatenate([g.reshape(len(g), -1) for g in jax.tree.leaves(steps)], axis=1)
+        deltas = [getattr(each, bias) for bias, _ in cell.layers]  # type: ignore[attr-defined]
+        return params, (flat, jnp.concatenate(deltas, axis=-1))
+
+    _, (weights, units) = jax.lax.scan(cycle, params, None, length=n_cycles)
+    cycles = jnp.sum(weights, axis=1)
+    return {
+        "each_weight": weights[:, 1:-1] / weights[:, :-2],
+        "each_unit": units[:, :, 1:-1] / units[:, :, :-2],
+        "cycles": cycles[1:-1] / cycles[:-2],
+    }

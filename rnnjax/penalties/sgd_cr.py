@@ -1,0 +1,119 @@
+"""Stochastic gradient descent on networks that answer at the end, clipped and penalised (SGD-CR).
+
+  w <- w - learning_rate min(1, max_norm / |g|) g,   g = dL/dw + penalty dOmega/dw     (1)
+
+Without the penalty it is SGD-C, with max_norm = inf SGD-R, without both SGD: Pascanu, Mikolov and
+Bengio, On the difficulty of training recurrent neural networks, ICML 2013. L is the mean
+cross-entropy of a fresh batch, of a task such as `rnnjax.tasks.TemporalOrder`, and Omega that of
+`rnnjax.penalties.omega_at_end`.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rnnjax.cells import Vanilla, VanillaParams
+from rnnjax.penalties import omega_at_end
+from rnnjax.ranges import COUNT, Number, arguments
+from rnnjax.types import Array, Batch, Task
+
+
+class Descent(NamedTuple):
+    """What `descend` returns.
+
+    Attributes:
+      params: the parameters after the last update.
+      loss: L of each update before it, (n_updates,).
+      log_norm: ln |g| of each update, before clipping, (n_updates,).
+    """
+
+    params: VanillaParams
+    loss: Array
+    log_norm: Array
+
+
+@arguments(
+    batch_size=COUNT,
+    learning_rate=Number(above=0),
+    max_norm=Number(above=0, infinite=True),
+    penalty=Number(at_least=0),
+)
+def descend(
+    cell: Vanilla,
+    task: Task,
+    params: VanillaParams,
+    keys: Array,
+    *,
+    batch_size: int,
+    learning_rate: Array | float,
+    max_norm: Array | float = jnp.inf,
+    penalty: Array | float = 0.0,
+) -> Descent:
+    """Make updates by equation (1).
+
+    Args:
+      cell: a network of tanh or sigmoid units that do not leak.
+      task: its only loss falls due at the last step of a sequence.
+      params: the start.
+      keys: one for the sequences of each update, (n_updates,).
+      batch_size: sequences of an update.
+      learning_rate: of equation (1).
+      max_norm: norm to which gradients are clipped; inf for no clipping.
+      penalty: weight of Omega.
+
+    Returns:
+      see `Descent`.
+    """
+
+    def update(params: VanillaParams, key: Array) -> tuple[VanillaParams, tuple[Array, Array]]:
+        batch = jax.vmap(task.sample)(jax.random.split(key, batch_size))
+        found = omega_at_end.gradient(cell, params, batch, penalty, _last(task, batch))
+        log_norm = found.exponent + jnp.log(optax.tree.norm(found.gradient))
+        # Before clipping the gradient may be larger than any float.
+        factor = jnp.exp(found.exponent + jnp.minimum(0, jnp.log(max_norm) - log_norm))
+        step = learning_rate * factor
+        params = jax.tree.map(lambda w, g: w - step * g, params, found.gradient)
+        return params, (found.loss, log_norm)
+
+    params, (loss, log_norm) = jax.lax.scan(update, params, keys)
+    return Descent(params, loss, log_norm)
+
+
+@arguments(n_sequences=COUNT, batch_size=COUNT)
+def error_rate(
+    cell: Vanilla,
+    task: Task,
+    params: VanillaParams,
+    key: Array,
+    *,
+    n_sequences: int,
+    batch_size: int = 500,
+) -> Array:
+    """Measure the share of wrong answers on fresh sequences, ().
+
+    Args:
+      cell: see `descend`.
+      task: see `descend`.
+      params: its parameters.
+      key: of the sequences.
+      n_sequences: sequences; what is left over of whole batches is left out.
+      batch_size: sequences that are computed side by side, or all where they are fewer.
+    """
+    batch_size = min(n_sequences, batch_size)
+
+    def wrong(key: Array) -> Array:
+        batch = jax.vmap(task.sample)(jax.random.split(key, batch_size))
+        h = omega_at_end.states(cell, params, batch.x)
+        _, logits = omega_at_end.logits(params, h, _last(task, batch))
+        return jnp.mean(jnp.argmax(logits, axis=1) != jnp.argmax(batch.y[:, 0], axis=1))
+
+    return jnp.mean(jax.lax.map(wrong, jax.random.split(key, n_sequences // batch_size)))
+
+
+def _last(task: Task, batch: Batch) -> Array | None:
+    """Return the step at which each sequence of a batch ends, None where all have one length."""
+    if getattr(task, "shortest", None) is None:
+        return None
+    return jnp.argmax(batch.mask, axis=1)

@@ -1,0 +1,31 @@
+"""Linearised steps as operators: what products with a Jacobian need, one structure a file."""
+
+from rnnjax.tangents.autodiff import Autodiff, BehindPreactivation
+from rnnjax.tangents.block_triangular import Between, BlockTriangular, between
+from rnnjax.tangents.composed import Composed
+from rnnjax.tangents.diagonal import Diagonal
+from rnnjax.tangents.leaky import Leaky, leaky
+from rnnjax.tangents.linearize import Residuals, linearize, residuals
+from rnnjax.tangents.real import OfComplex
+from rnnjax.tangents.tangent import Tangent, at_rows, rmm, slope, within_units
+
+__all__ = [
+    "Autodiff",
+    "BehindPreactivation",
+    "Between",
+    "BlockTriangular",
+    "Composed",
+    "Diagonal",
+    "Leaky",
+    "OfComplex",
+    "Residuals",
+    "Tangent",
+    "at_rows",
+    "between",
+    "leaky",
+    "linearize",
+    "residuals",
+    "rmm",
+    "slope",
+    "within_units",
+]

@@ -1,0 +1,54 @@
+"""Training piece by piece, with a look at the network after each, until it has learned enough."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax.ranges import COUNT, arguments
+from rnnjax.types import Array
+
+
+@arguments(n_pieces=COUNT)
+def train_in_pieces(
+    piece: Callable[[Any, Array], tuple[Any, Any, Array]], start: Any, *, n_pieces: int
+) -> tuple[Any, Array, Any]:
+    """Run pieces of a training until one of them says that it was the last, or all are done.
+
+    Mapped by `jax.vmap`, trainings that have stopped wait for the others and do not change.
+
+    Args:
+      piece: (state, number of the piece) -> (state after it, what was seen, whether to stop); the
+        shapes of state and of what was seen are the same in all pieces.
+      start: the state before the first piece, such as parameters and state of an optimiser.
+      n_pieces: the most pieces.
+
+    Returns:
+      the state after the last piece, the number of pieces that ran, int32 (), and what was seen,
+      leaves (n_pieces, ...); where training had stopped, that of its last piece.
+
+    Example:
+      >>> def halve(x, n):
+      ...     return x / 2, x / 2, x / 2 < 0.2
+      >>> state, n, seen = train_in_pieces(halve, jnp.float32(1), n_pieces=5)
+      >>> int(n), seen.tolist()
+      (3, [0.5, 0.25, 0.125, 0.125, 0.125])
+    """
+    shapes = jax.eval_shape(piece, start, jnp.int32(0))[1]
+    nothing = jax.tree.map(lambda a: jnp.zeros((n_pieces, *a.shape), a.dtype), shapes)
+
+    def run(carry: tuple) -> tuple:
+        state, n, seen, _ = carry
+        state, now, stops = piece(state, n)
+        seen = jax.tree.map(lambda a, value: a.at[n].set(value), seen, now)
+        return state, n + 1, seen, jnp.asarray(stops)
+
+    def goes_on(carry: tuple) -> Array:
+        _, n, _, stopped = carry
+        return (n < n_pieces) & ~stopped
+
+    begin = (start, jnp.int32(0), nothing, jnp.zeros((), bool))
+    state, n, seen, _ = jax.lax.while_loop(goes_on, run, begin)
+    held = jnp.minimum(jnp.arange(n_pieces), n - 1)
+    return state, n, jax.tree.map(lambda a: a[held], seen)

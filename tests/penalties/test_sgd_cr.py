@@ -1,0 +1,77 @@
+"""Descent with clipping and penalty, against the plain loop of the rule that it stands for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax.penalties import Omega, Penalised, sgd_cr
+from rnnjax.rules import BPTT, batch_gradient
+from rnnjax.tasks import TemporalOrder
+
+CELL = rnnjax.Vanilla(6, 5, 4, gain=1.5)
+BATCH = {"batch_size": 6, "learning_rate": 0.3}
+
+
+def plain_loop(task, params, keys, max_norm, penalty):
+    """Equation (1) with the rule and the penalty, one update after the other."""
+    rule = Penalised(BPTT(), Omega(), penalty)
+    seen = []
+    for key in keys:
+        batch = jax.vmap(task.sample)(jax.random.split(key, BATCH["batch_size"]))
+        out = batch_gradient(rule, CELL, task.loss, params, batch, ())
+        gradient = rnnjax.scaled.plain(out.grads)
+        norm = optax.tree.norm(gradient)
+        step = BATCH["learning_rate"] * jnp.minimum(1, max_norm / norm)
+        params = jax.tree.map(lambda w, g, step=step: w - step * g, params, gradient)
+        seen.append((out.loss, jnp.log(norm)))
+    return params, jnp.array(seen)
+
+
+@pytest.mark.parametrize(
+    ("shortest", "max_norm", "penalty"), [(None, jnp.inf, 0.0), (None, 0.2, 0.7), (10, 0.2, 0.7)]
+)
+def test_it_is_the_plain_loop(shortest, max_norm, penalty):
+    task = TemporalOrder(14, shortest)
+
+    @jax.jit
+    def both(key):
+        params, keys = CELL.init(key), jax.random.split(key, 3)
+        options = {**BATCH, "max_norm": max_norm, "penalty": penalty}
+        mine = sgd_cr.descend(CELL, task, params, keys, **options)
+        return mine, plain_loop(task, params, keys, max_norm, penalty)
+
+    (params, loss, log_norm), (expected, seen) = both(jax.random.key(3))
+    np.testing.assert_allclose(jnp.stack([loss, log_norm], 1), seen, rtol=1e-9)
+    for one, other in zip(params, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-13)
+
+
+@pytest.mark.parametrize("shortest", [None, 10])
+def test_the_error_rate_is_that_of_the_answers_at_the_ends(shortest):
+    """Two batches of the outputs of the plain scan, read where the mask says."""
+    task, n = TemporalOrder(14, shortest), 64
+
+    @jax.jit
+    def both(key):
+        params = CELL.init(key)
+        rate = sgd_cr.error_rate(CELL, task, params, key, n_sequences=2 * n + 1, batch_size=n)
+        keys = jnp.concatenate([jax.random.split(one, n) for one in jax.random.split(key)])
+        batch = jax.vmap(task.sample)(keys)
+        ends = jnp.argmax(batch.mask, axis=1)
+        answers = jax.vmap(lambda x, end: rnnjax.outputs(CELL, params, x)[end])(batch.x, ends)
+        wrong = jnp.argmax(answers, axis=1) != jnp.argmax(batch.y[:, 0], axis=1)
+        return rate, jnp.mean(wrong)
+
+    rate, expected = both(jax.random.key(1))
+    assert rate == expected
+    assert 0.4 < rate < 1
+
+
+def test_fewer_sequences_than_a_batch_are_all_measured():
+    rate = sgd_cr.error_rate(
+        CELL, TemporalOrder(10), CELL.init(jax.random.key(0)), jax.random.key(1), n_sequences=3
+    )
+    np.testing.assert_allclose(3 * rate, np.round(3 * rate), atol=1e-6)

@@ -1,0 +1,43 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rnnjax.train_pieces import train_in_pieces
+
+
+def doubling(stops_at):
+    """The state doubles in every piece; what is seen is the state, and twice its number."""
+
+    def piece(x, n):
+        return 2 * x, {"x": 2 * x, "twice": 2 * n}, 2 * x >= stops_at
+
+    return piece
+
+
+def test_it_stops_after_the_piece_that_says_so_and_repeats_what_that_has_seen():
+    x, n, seen = jax.jit(lambda: train_in_pieces(doubling(4), jnp.float32(1), n_pieces=5))()
+    assert (x, n) == (4, 2)
+    np.testing.assert_array_equal(seen["x"], [2, 4, 4, 4, 4])
+    np.testing.assert_array_equal(seen["twice"], [0, 2, 2, 2, 2])
+
+
+def test_without_a_stop_all_pieces_run():
+    x, n, seen = jax.jit(lambda: train_in_pieces(doubling(jnp.inf), jnp.float32(1), n_pieces=3))()
+    assert (x, n) == (8, 3)
+    np.testing.assert_array_equal(seen["x"], [2, 4, 8])
+
+
+def test_side_by_side_each_stops_for_itself():
+    def run(stops_at):
+        return train_in_pieces(doubling(stops_at), jnp.float32(1), n_pieces=4)
+
+    x, n, seen = jax.jit(jax.vmap(run))(jnp.array([2.0, 8.0, jnp.inf]))
+    np.testing.assert_array_equal(n, [1, 3, 4])
+    np.testing.assert_array_equal(x, [2, 8, 16])
+    np.testing.assert_array_equal(seen["x"], [[2, 2, 2, 2], [2, 4, 8, 8], [2, 4, 8, 16]])
+
+
+def test_there_has_to_be_a_piece():
+    with pytest.raises(ValueError, match="n_pieces"):
+        train_in_pieces(doubling(4), jnp.float32(1), n_pieces=0)
