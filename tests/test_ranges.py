@@ -37,6 +37,7 @@ def called(name):
         "rnnjax.train_pieces.train_in_pieces": ((None, None), {}),
         "rnnjax.decks.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
         "rnnjax.decks.updates.on_quadratic.over_step_sizes": (((sgd,), None, 3), {}),
+        "rnnjax.updates.minimise.minimise": ((abs, 1.0, sgd), {}),
         "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
         "rnnjax.decks.tasks.dinner_calendar.DinnerCalendar.nights": ((decks.DinnerCalendar(),), {}),
         "rnnjax.decks.tasks.two_points.TwoPoints.grid": ((decks.TwoPoints(), 2), {}),
