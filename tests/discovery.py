@@ -121,7 +121,7 @@ def rules_found():
 def modules_found():
     """Every module of the package's mathematics: what commands, files and sheets need is apart."""
     apart = ("claims", "cli", "cluster", "cube_setting", "experiments", "figures", "reductions",
-             "reports", "sweep", "theory", "workbook")  # fmt: skip
+             "reports", "sweep", "theory", "variables", "workbook")  # fmt: skip
     for info in pkgutil.walk_packages(rnnjax.__path__, "rnnjax."):
         if not {*info.name.split(".")} & {*apart}:
             yield import_module(info.name)

@@ -56,7 +56,7 @@ def test_plan_tells_programs_and_sizes_and_writes_nothing(capsys, here):
     assert main(["plan", str(TOY), "--devices", "2"]) == 0
     told = capsys.readouterr().out
     assert "cells       18 = activation 2 x gain 3 x seed 3, 7 values each" in told
-    assert "3 to compile: 2 swept and 1 of draws" in told
+    assert "programs    2 to compile, and those of what cells share" in told
     assert "chunks      3 of 4 lanes in each group (9 lanes), 2 at a time" in told
     assert "output      630 bytes before compression, in results/toy_experiment" in told
     assert list(here.iterdir()) == []
@@ -65,8 +65,8 @@ def test_plan_tells_programs_and_sizes_and_writes_nothing(capsys, here):
 def test_help_of_an_experiment_lists_its_keys(capsys, here):
     assert main(["run", str(TOY), "--help"]) == 0
     told = capsys.readouterr().out
-    assert "--axes.gain           lane axis of float > 0 (required)" in told
-    assert "--n-h                 int > 0 <= 1024; state size (default 8)" in told
+    assert "--gain                traced float > 0, an axis of every cube (default 1.0)" in told
+    assert "--n-h                 static int > 0 <= 1024; state size (default 8)" in told
     assert "|tanh" in told
 
 

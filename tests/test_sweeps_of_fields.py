@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import decks, rules, scaled, tasks
+from rnnjax import decks, scaled, tasks
 from rnnjax.ranges import Number
 from tests.crossed import one_in, wide_but
 from tests.discovery import cells_found, dataclasses_found, example, rules_found
@@ -119,14 +119,3 @@ def test_every_rule_sweeps_the_fields_of_its_cell(name):
         lambda number: gradient(example(name), fitting.replace(**{field: number})), [0.3, 0.8]
     )
     assert differ(found)
-
-
-def test_a_cell_may_lack_by_false_and_none_what_it_has_by_zero():
-    class Own:
-        leak = 0.0
-
-    rules.base.require(Own(), "leak", rules.RFLO(), "")
-    for lacking in (None, False):
-        Own.leak = lacking
-        with pytest.raises(ValueError, match="RFLO: expected a cell with leak, got Own"):
-            rules.base.require(Own(), "leak", rules.RFLO(), "")

@@ -170,7 +170,7 @@ def test_a_function_takes_a_new_folder_alone(tmp_path):
         (power, {"base": [1.0]}, "measure: fails: AttributeError: 'Setting' object has no attr"),
         (lambda setting: {}, {"base": 1.0}, "measure: expected a dict of arrays, got an empty one"),
         (lambda setting: {"a": 1j * setting.base}, {"base": 1.0},
-         "measure: expected a dict of arrays of real numbers, got 'a': an array of complex64"),
+         "measure: expected a dict of arrays of real numbers, got 'a': an array of complex"),
         (power, {"case": sweep.zipped(base=[1.0], exponent=[1, 2])},
          "axes.case.exponent: expected 1 values, as many as base has, got 2"),
     ],
