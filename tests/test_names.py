@@ -188,7 +188,7 @@ def test_names_are_validated_without_jax():
 def test_words_are_those_that_an_experiment_gives_values_for():
     named = Named("rules", ("random",))
     assert named.checked("EProp(feedback=random)") == "EProp(feedback=random)"
-    with pytest.raises(ValueError, match=r"feedback: expected one of random, got randm \(did"):
+    with pytest.raises(ValueError, match=r"feedback: expected one of random, got 'randm' \(did"):
         named.checked("EProp(feedback=randm)")
 
 

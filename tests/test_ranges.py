@@ -39,6 +39,9 @@ def called(name):
         "rnnjax.decks.updates.on_quadratic.over_step_sizes": (((sgd,), None, 3), {}),
         "rnnjax.updates.minimise.minimise": ((abs, 1.0, sgd), {}),
         "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
+        "rnnjax.analysis.rounding.error_growth": ((None, None, None), {}),
+        "rnnjax.matrices.products.growth_of_directions": ((None,), {"n": 2, "n_factors": 2}),
+        "rnnjax.matrices.products.norms_of_products": ((None,), {"n": 2, "n_factors": 2}),
         "rnnjax.decks.tasks.dinner_calendar.DinnerCalendar.nights": ((decks.DinnerCalendar(),), {}),
         "rnnjax.decks.tasks.two_points.TwoPoints.grid": ((decks.TwoPoints(), 2), {}),
         "rnnjax.updates.scaled_gradient.plain": ((sgd,), {}),
@@ -104,8 +107,10 @@ def test_every_numeric_argument_of_what_builds_or_trains_declares_its_range():
         if not name.startswith(tuple(f"rnnjax.{room}" for room in rooms)):
             continue
         for argument, parameter in inspect.signature(function).parameters.items():
-            # Indices may be traced and take what is beyond as the last; per_step is a rule's own.
-            free = "Array | int" in str(parameter.annotation) or argument == "per_step"
+            # Indices may be traced and take what is beyond as the last; per_step is a rule's own,
+            # by_row a cell's (`linearize`).
+            free = "Array | int" in str(parameter.annotation)
+            free |= argument in ("per_step", "by_row")
             if is_numeric(parameter.annotation) and not free:
                 assert argument in getattr(function, "ranges", {}), f"{name}({argument})"
 

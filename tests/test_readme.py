@@ -67,7 +67,7 @@ def test_commands_of_the_readme_are_understood(command, tmp_path):
     words = shlex.split(command)[1:]
     if words[0] in ("resume", "status", "verify"):
         words = [words[0], "--help"]
-    if words[0] == "workbook":
+    if words[0] in ("workbook", "new"):
         words[1] = str(tmp_path / words[1])
     if "--config" in words and not (ROOT / words[words.index("--config") + 1]).exists():
         words[words.index("--config") + 1] = str(tmp_path / "my_sweep.toml")
