@@ -94,6 +94,8 @@ def test_every_function_of_matrices():
         "departure_from_normality": lambda: matrices.departure_from_normality(A, jnp.ones(3)),
         "numerical_abscissa": lambda: matrices.numerical_abscissa(A),
         "participation_ratio": lambda: matrices.participation_ratio(A[1]),
+        "growth_of_directions": lambda: matrices.growth_of_directions(lambda t: A, 3, 2),
+        "norms_of_products": lambda: matrices.norms_of_products(lambda t: A, 3, 2)["log_norm"],
     }
     public = {n for n in matrices.__all__ if inspect.isfunction(getattr(matrices, n))}
     assert public == set(calls)

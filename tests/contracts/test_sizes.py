@@ -19,14 +19,8 @@ from tests.rules.test_contract import rule_named
 KEY = jax.random.key(4)
 
 
-class LeakyLSTM(rnnjax.LSTM):
-    """An LSTM that names a leak, as a cell with two entries a unit may."""
-
-    leak = 0.3
-
-
 SEVERAL = {
-    "two": LeakyLSTM(2, 3, 2),
+    "two": rnnjax.LSTM(2, 3, 2),
     "three": ThreeEntries(2, 2, 2),
     "one": rnnjax.Vanilla(2, 1, 2, leak=0.4),
     "one and its gates": rnnjax.LSTM(2, 1, 2),
@@ -78,6 +72,10 @@ def test_local_traces_are_those_of_dense_jacobians(name, kind):
     cell, batch = SEVERAL[kind], sequence()
     params = cell.init(KEY)
     subject = SUBJECTS[key]
+    if not subject.fits(cell, 5):
+        with pytest.raises(ValueError, match="expected a cell with pre-activations"):
+            subject.run(cell, squared_error, params, batch)
+        return
     table = jax.jit(lambda: oracles.table(cell, squared_error, params, batch))()
     expected = jax.jit(lambda: subject.expected(cell, squared_error, params, batch, table))()
     got = jax.jit(lambda: subject.run(cell, squared_error, params, batch))()

@@ -70,6 +70,10 @@ OF_ZERO = {
         lambda x: plain_of(scaled.add_trees([normal(x)], [normal(x * x)]))[0],
         lambda x: x + x * x,
     ),
+    "subtract": (
+        lambda x: plain_of(scaled.subtract(normal(A * x, 4), normal(B * x, -1))),
+        lambda x: 16 * A * x - B * x / 2,
+    ),
     "divide": (lambda x: plain_of(scaled.divide(normal(x, 5), 4)), lambda x: 8 * x),
     "times_exp": (
         lambda x: plain_of(scaled.times_exp(normal(x, 2), jnp.log(3.0))),

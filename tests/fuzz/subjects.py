@@ -99,7 +99,7 @@ def _local(rule: Any, kept: Callable[..., Any], fits: Callable[..., bool]) -> Su
         for t in range(n):
             x = jnp.where(t < table.length, batch.x[t], 0)
             D = oracles.direct(cell, params, h, x)
-            K, S = kept(cell, params, table.jacobians[t])
+            K, S = kept(cell, params, table.jacobians[t], h, x)
             M = jax.tree.map(lambda D, M, S, K=K: S * (D + jnp.tensordot(K, M, 1)), D, M, S)
             h = table.states[t]
             weighs = batch.mask[t] != 0
@@ -131,17 +131,19 @@ def _ones(params: Any, n: int) -> Any:
     return jax.tree.map(lambda p: jnp.ones((n, *[1] * p.ndim)), params)
 
 
-def _of_leak(cell: Any, params: Any, J: Any) -> tuple[Any, Any]:
-    return (1 - cell.leak) * jnp.eye(len(J)), _ones(params, len(J))
+def _beside_preactivation(cell: Any, params: Any, J: Any, h: Any, x: Any) -> tuple[Any, Any]:
+    z = cell.recurrent_weights(params) @ cell.presynaptic(h) + cell.drive(params, x)
+    K = jax.jacfwd(lambda h: cell.step_from_preactivation(h, z))(h)
+    return K, _ones(params, len(J))
 
 
-def _of_units(cell: Any, params: Any, J: Any) -> tuple[Any, Any]:
+def _of_units(cell: Any, params: Any, J: Any, h: Any, x: Any) -> tuple[Any, Any]:
     m = dynamics.entries_per_unit(cell)
     own = jnp.tile(jnp.eye(len(J) // m), (m, m))
     return own * J, _ones(params, len(J))
 
 
-def _of_pattern(cell: Any, params: Any, J: Any) -> tuple[Any, Any]:
+def _of_pattern(cell: Any, params: Any, J: Any, *_: Any) -> tuple[Any, Any]:
     rng = np.random.default_rng(1)
     small = jax.tree.map(lambda p: jnp.asarray(rng.uniform(0.05, 0.1, p.shape)), params)
     h = jnp.asarray(rng.uniform(0.05, 0.1, len(J)))
@@ -153,8 +155,8 @@ def _is_real(cell: Any, n_steps: int) -> bool:
     return not is_complex(cell)
 
 
-def _has_leak(cell: Any, n_steps: int) -> bool:
-    return dynamics.has_preactivation(cell) and hasattr(cell, "leak")
+def _has_preactivation(cell: Any, n_steps: int) -> bool:
+    return dynamics.has_preactivation(cell)
 
 
 def _lag_norms(given: bool) -> Subject:
@@ -457,7 +459,7 @@ SUBJECTS: dict[str, Subject] = {
     "TruncatedBPTT 2": _by_lags(rules.TruncatedBPTT(2), _blocks(2)),
     "EProp": _local(rules.EProp(), _of_units, _is_real),
     "SnAp 1": _local(rules.SnAp(1), _of_pattern, _is_real),
-    "RFLO": _local(rules.RFLO(), _of_leak, _has_leak),
+    "RFLO": _local(rules.RFLO(), _beside_preactivation, _has_preactivation),
     "norms of a loss": _lag_norms(True),
     "norms of transport": _lag_norms(False),
     "contributions": _contributions(),
