@@ -191,7 +191,7 @@ def _measured(
     rows: dict[str, list[np.ndarray]] = {name: [] for name in programs.plan.variables}
     shared, measure = programs.of(group, coming, lambda: tick(None))
     if shared is not None:
-        shared.compute(lanes)
+        programs.compute_shared(shared, lanes)
     pending: deque[dict[str, jax.Array]] = deque()
     n_steps = programs.n_steps(len(lanes))
     for step in range(n_steps):

@@ -26,6 +26,7 @@ from rnnjax.sweep.shared import SharedPart, SharedResults, traced_part
 
 Program = Callable[[Any], Any]
 _GLANCE = 0.2  # seconds
+_MOST_KEPT = 1e9  # bytes of shared results
 _AXIS = "device"  # of the mesh
 _COMPILER: dict[str, dict[str, Any]] = {
     "well": {},
@@ -159,6 +160,15 @@ class Programs:
             for leaf in (part.leaves if part else ())
         ]
         return self.plan.program_values(np.zeros(shape, int)), leaves
+
+    def compute_shared(self, shared: SharedResults, lanes: np.ndarray) -> None:
+        """Compute the results that these lanes share; those of other parts go if memory asks."""
+        shared.compute(lanes)
+        self._shared.remove(shared)
+        self._shared.append(shared)  # in the order of their last use
+        for other in self._shared[:-1]:
+            if sum(one.n_bytes for one in self._shared) > _MOST_KEPT:
+                other.forget()
 
     def close(self) -> None:
         """Give up what was to be compiled and is not needed any more."""

@@ -145,6 +145,15 @@ class SharedResults:
         ]
         self._numbers = numbers
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the results that are kept."""
+        return sum(leaf.nbytes for leaf in self._kept)
+
+    def forget(self) -> None:
+        """Keep no results."""
+        self._numbers, self._kept = self._numbers[:0], []
+
     def at(self, lanes: np.ndarray) -> list[Any]:
         """The leaves of the results at lanes (n_devices, chunk), which `compute` has been given."""
         if not self.part.is_kept:

@@ -180,3 +180,16 @@ def test_what_cannot_be_used_is_told_in_one_line(what, fields, message):
         sweep.run(what, progress=False, **fields)
     assert str(caught.value).startswith(message)
     assert str(caught.value).isprintable()
+
+
+def test_shared_results_are_forgotten_where_memory_asks(monkeypatch):
+    def measure(setting, shared):
+        return {"scaled": setting.factor * shared}
+
+    def shared(setting):
+        return jax.random.normal(jax.random.key(setting.seed), (setting.n_h,)).sum()
+
+    axes = {"word": ["a", "b"], "n_h": [3, 4], "factor": [1.0, 2.0, 3.0], "seed": range(2)}
+    whole = sweep.run(measure, shared=shared, progress=False, **axes)
+    monkeypatch.setattr("rnnjax.sweep.programs._MOST_KEPT", 0)
+    assert sweep.run(measure, shared=shared, progress=False, **axes).identical(whole)
