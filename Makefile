@@ -38,7 +38,7 @@ demo: $(installed) ## the gradient over lag and gain, on digits and on white noi
 	$(rnnjax) run gradient_norms --task white_noise --out results/demo/white_noise
 	$(python) examples/characters.py results/demo/characters.html
 
-test: $(installed) ## run the tests, in about five minutes on 2 cores (WORKERS=2 processes)
+test: $(installed) ## run the tests that every change needs (WORKERS=2 processes)
 	$(python) -m pytest -n $(WORKERS) --dist loadfile
 
 test-all: test ## the tests, then real sweeps, kills, clusters, benchmarks and wider samples
