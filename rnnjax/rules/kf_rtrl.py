@@ -231,9 +231,10 @@ def _outer(cell: Any, params: Any, x: Array, post: Scaled, pre: dict[str, Scaled
     if numbers is None:
         return _sum_by_leaf(cell, params, x, products)
     shapes = [leaf.shape for leaf in jax.tree.leaves(params)]
+    # By name: jax returns dicts in the order of their keys.
     return {
-        i: Scaled(product.value.reshape(shapes[i]), product.exponent)
-        for i, product in zip(numbers, products.values(), strict=True)
+        i: Scaled(products[name].value.reshape(shapes[i]), products[name].exponent)
+        for i, name in zip(numbers, Weights._fields, strict=True)
     }
 
 

@@ -7,7 +7,6 @@ are one or many of them, and so are the bits.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -23,6 +22,7 @@ from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.setting import register
 from rnnjax.sweep.shared import SharedPart, SharedResults, traced_part
+from rnnjax.sweep.surroundings import xla_flags
 
 Program = Callable[[Any], Any]
 _GLANCE = 0.2  # seconds
@@ -232,7 +232,7 @@ def _compiler(how: str) -> dict[str, Any]:
     options = _COMPILER[how]
     if metadata.version("jaxlib").startswith("0.10."):
         options = options | _WITHOUT_FUSIONS
-    flags = os.environ.get("XLA_FLAGS", "")
+    flags = xla_flags()
     return {name: value for name, value in options.items() if name not in flags}
 
 

@@ -7,7 +7,6 @@ kind of machine give byte-identical files.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from rnnjax.catalog import PACKAGE
 from rnnjax.lazy import jax
 from rnnjax.sweep.library import library_code
 from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
+from rnnjax.sweep.surroundings import xla_flags
 
 KEYS = (
     CELLS,
@@ -58,7 +58,7 @@ def provenance(precision: str, cells_code: str) -> dict[str, str]:
         "cpu_flags": cpu_flags_hash(),
         "device_platform": device.platform,
         "device_kind": device.device_kind,
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "xla_flags": xla_flags(),
         "precision": precision,
     }
 

@@ -23,7 +23,7 @@ def slices(cube: xr.Dataset, setting: type[Setting]) -> Iterator[tuple[str, xr.D
         config has these values in the place of the axes. The whole cube, named "", if there are
         none.
     """
-    config = json.loads(str(cube.attrs["config"]))
+    config = _config(cube)
     usual = {name_of(axis) for axis in setting.axes}
     others = [name for name in config["axes"] if name not in usual and name in cube.dims]
     if not usual or not others:
@@ -34,6 +34,16 @@ def slices(cube: xr.Dataset, setting: type[Setting]) -> Iterator[tuple[str, xr.D
         name = " ".join(f"{axis}={cube[axis].values[index]}" for axis, index in at.items())
         part = cube.isel(at).drop_vars([n for n in others if n in cube.coords])
         yield name, part.assign_attrs(config=json.dumps(_fixed(config, at), sort_keys=True))
+
+
+def _config(cube: xr.Dataset) -> dict[str, Any]:
+    """The config of a cube; one without axes where the attribute is no config."""
+    try:
+        config = json.loads(str(cube.attrs.get("config", "{}")))
+    except ValueError:
+        config = {}
+    axes = config.get("axes") if isinstance(config, dict) else None
+    return {**config, "axes": axes} if isinstance(axes, dict) else {"axes": {}}
 
 
 def _fixed(config: Mapping[str, Any], at: Mapping[str, int]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from tests.surroundings.situation import Situation, check
 pytestmark = pytest.mark.wide  # sweeps as processes
 
 AXES = b'[axes]\r\nactivation = "tanh"\r\ngain = 1\r\nseed = 1\r\n'
-EXAMPLE = r'activation = \["identity", "tanh"\], gain = "lin\(0\.5, 2, 16\)", seed = "range\(8\)"'
 FILES = {
     "my.txt": b"",
     "mark.toml": b"\xef\xbb\xbf" + AXES,
@@ -28,22 +27,15 @@ def refused(name, arguments, told):
 MESSAGES = [
     refused("a misspelt switch", "$TOY --qick", r"qick: .* \(did you mean '--quick'\?\)"),
     refused("a misspelt option", "$TOY --confg x", r"confg: .* \(did you mean '--config'\?\)"),
-    refused("an axis without its table", "$TOY --gain 1", r"gain: .*mean 'axes\.gain'\?\)"),
     refused("a text", "my.txt", r"experiment: expected a name .*, or a file that ends in \.py, .*"),
     refused("a path of a text", "./my.txt", r"experiment: .* that ends in \.py, got .*"),
     refused("a config for an experiment", "empty.toml", r"experiment: expected a name .*"),
     refused("a folder", "./", "experiment: expected a file that exists, got './'"),
     refused("an experiment that leaves", "./leaving.py", ".*: leaving.py line 1: SystemExit.*"),
-    refused("no axes", "$TOY --config empty.toml", rf"axes: .*; as in: \[axes\] {EXAMPLE}"),
-    refused(
-        "one axis is missing",
-        "$TOY --config empty.toml --axes.gain 1 --axes.activation tanh",
-        r'axes\.seed: expected a value, got nothing; as in: \[axes\] seed = "range\(8\)"',
-    ),
     refused(
         "a foreign TOML",
         "$TOY --config foreign.toml",
-        r"foreign\.toml: expected the config of .*, with keys like axes, .*, got 'project'",
+        r"foreign\.toml: expected the config of .*, with keys like activation, .*, got 'project'",
     ),
     refused("UTF-16", "$TOY --config wide.toml", "wide.toml: .* UTF-8, got byte 0xff .*"),
     refused("bytes", "$TOY --config bytes.toml", "bytes.toml: .* UTF-8, got byte 0x80 .*"),
