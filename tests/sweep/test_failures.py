@@ -18,9 +18,10 @@ TOY = Path(__file__).with_name("toy_experiment.py")
 def variant(folder):
     """The toy experiment with a cell that is NaN where none may be, and a group that raises."""
     text = TOY.read_text()
-    lost = "jax.numpy.where((gain == 2) & (seed == 1), np.nan, gain)"
+    here = "(setting.gain == 2) & (setting.seed == 1)"
     changes = {
-        "return gain * noise": f"return {lost} * noise",
+        "return setting.gain * noise": f"""\
+return jax.numpy.where({here}, np.nan, setting.gain) * noise""",
         '"log of the norm", "nat"': '"log of the norm", "nat", finite=True',
         "    function = rnnjax.activation": """\
     if activation == "relu":
