@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from rnnjax.diagnosis.monitor import monitor
     from rnnjax.importers import from_keras, from_torch
     from rnnjax.jaxprs.recurrences import recurrences
-    from rnnjax.rules import BPTT, RTRL, EligibilityTrace
+    from rnnjax.rules import BPTT, RTRL, DiscountedRTRL
     from rnnjax.scaled import Scaled
     from rnnjax.scan import Trajectory, outputs, sequence_loss, unroll
     from rnnjax.train import fit, mean_loss
@@ -90,7 +90,7 @@ __all__ = [
     "Bidirectional",
     "Chain",
     "Claim",
-    "EligibilityTrace",
+    "DiscountedRTRL",
     "Jordan",
     "MinimalGated",
     "ProjectedLSTM",

@@ -6,7 +6,7 @@
 n counts steps of time within a sequence (`rnnjax.decks.EligibilityRatio`) or training cycles
 (`rnnjax.decks.eligibility_ratio`). The history a is the gradient d as it came, or, recursively,
 the scaled u. C. Yuan's slides on RNNs (2022) write dw_3 (dw_2 / dw_1) and call it an eligibility
-trace; it has no memory that decays and is no trace (see `rnnjax.rules.EligibilityTrace`).
+trace; it has no memory that decays and is no trace (see `rnnjax.rules.DiscountedRTRL`).
 
 What the ratio is taken of is a choice of its own: each weight, each unit, or the whole gradient.
 Multipliers and these choices are values, so that every reading is a product of them.

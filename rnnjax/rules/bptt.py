@@ -37,7 +37,7 @@ class BPTT:
       segment: steps kept in memory at once (see `rnnjax.adjoint`), static; None for all. Only
         without a window.
       decay: factor of a gradient for each step that it goes back, may be traced: 0 is a window of
-        1, and what is between has the sum of `rnnjax.rules.EligibilityTrace` with this decay.
+        1, and what is between has the sum of `rnnjax.rules.DiscountedRTRL` with this decay.
     """
 
     window: int | None = fields.count(default=None, optional=True)

@@ -53,7 +53,7 @@ def test_outputs_and_gradients_are_those_of_flax(name):
 
 
 RULES = [rules.RTRL(), rules.SnAp(1), rules.SnAp(9), rules.EProp(), rules.UORO(), rules.KFRTRL(),
-         rules.RFLO(), rules.TruncatedBPTT(T), rules.EligibilityTrace()]  # fmt: skip
+         rules.RFLO(), rules.TruncatedBPTT(T), rules.DiscountedRTRL()]  # fmt: skip
 OF_EACH_KIND = ["linen.LSTMCell", "own linen", "own nnx"]
 
 
