@@ -21,6 +21,7 @@ from rnnjax.rules.product import Product
 from rnnjax.rules.signals import Exact
 from rnnjax.rules.transports import Fixed
 from rnnjax.types import Array
+from tests.crossed import wide_but
 
 CELLS = {
     "leaky": rnnjax.Vanilla(2, 3, 2, leak=0.4, gain=1.5),
@@ -83,7 +84,7 @@ def dense(cell, params, batch, transport, keep=None, feedback=None):
 def gradient(rule, cell, params, batch, key=None):
     state = rule.init(cell, params, batch, key)
     whole = rules.recurrent_gradient(rule, cell, squared_error, params, batch, state)
-    return rnnjax.scaled.plain(whole)
+    return rnnjax.scaled.plain(whole)[0]
 
 
 def within_units(cell):
@@ -96,7 +97,7 @@ def assert_same(got, expected):
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", wide_but(["two entries a unit"], CELLS))
 def test_every_influence_with_every_transport_is_that_of_dense_products(kind):
     cell = CELLS[kind]
     batch = sequence(cell, 5)
@@ -144,9 +145,9 @@ class _OwnPartOf:
             return self.whole
 
 
-@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("kind", wide_but(["two entries a unit"], SMALL))
 @pytest.mark.parametrize("name", ["RankOne", "Kronecker", "ReverseKronecker"])
-def test_the_mean_over_all_signs_is_the_whole_influence_with_every_transport(name, kind):
+def test_the_mean_over_all_signs_is_the_whole_influence(name, kind):
     cell, n_steps = SMALL[kind], 2
     batch, n_h = sequence(cell, n_steps), cell.initial_state().size
     n_z = len(jax.eval_shape(lambda key: cell.recurrent_weights(cell.init(key)), KEY))
@@ -158,7 +159,8 @@ def test_the_mean_over_all_signs_is_the_whole_influence_with_every_transport(nam
     def program(key):
         params = cell.init(key)
         found = {}
-        for of, transport in transports_of(cell).items():
+        for of in ("Jacobian", "Fixed"):
+            transport = transports_of(cell)[of]
             whole = gradient(rules.Forward(transport=transport), cell, params, batch)
 
             def drawn(signs, transport=transport):
