@@ -20,8 +20,8 @@ import jax.numpy as jnp
 
 from rnnjax import dynamics, preactivation, scaled, scan
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import Residuals
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from rnnjax import adjoint, boundary, dynamics, scaled, scan
 from rnnjax.ranges import refusal
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import dynamics, fields, tangents
+from rnnjax import dynamics, fields, scaled, tangents
 from rnnjax.dynamics import Traits
 from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
@@ -92,7 +92,7 @@ class RealView:
           grads: tree of `Scaled`, value (*leading, 2, *leaf) where the leaf is complex.
           n_leading: the number of leading axes.
         """
-        leaves, structure = jax.tree.flatten(grads, is_leaf=lambda node: isinstance(node, Scaled))
+        leaves, structure = jax.tree.flatten(grads, is_leaf=scaled.is_scaled)
         wholes = self.gradient_by_leaf(dict(enumerate(leaves)), n_leading)
         return jax.tree.unflatten(structure, wholes.values())
 

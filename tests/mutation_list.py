@@ -81,7 +81,7 @@ MUTATIONS = [
     Mutation(
         "tanh's log-slope is computed with cancellation",
         "activations.py",
-        "log_slope=lambda x: math.log(4) + _log_bell(2 * x)",
+        "log_slope=lambda x: math.log(4) + slopes.log_bell(2 * x)",
         "log_slope=lambda x: jnp.log(1 - jnp.tanh(x) ** 2)",
         "test_activations.py::test_log_slope_survives_saturation_in_float32[tanh]",
     ),
@@ -108,14 +108,14 @@ MUTATIONS = [
     ),
     Mutation(
         "clipping forgets half of the tree's norm",
-        "scaled.py",
+        "scaled/geometry.py",
         "squares = _dot(values, values, 0)",
         "squares = _dot(values[:1], values[:1], 0)",
         "test_scaled.py::test_clipping_keeps_the_direction_at_e400",
     ),
     Mutation(
         "a sum ignores that exponents differ",
-        "scaled.py",
+        "scaled/arithmetic.py",
         "normalise(jnp.sum(in_unit(number, top), axis=0), top[0])",
         "normalise(jnp.sum(number.value, axis=0), top[0])",
         "test_scaled.py::test_sum_over_leading_cancels_as_it_should",
@@ -318,7 +318,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the sign is left among the bits of a magnitude",
-        "scaled.py",
+        "scaled/number.py",
         " & jnp.iinfo(integer).max",
         "",
         "test_scaled.py::test_sum_over_leading_cancels_as_it_should",
@@ -353,7 +353,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a change of unit has the derivative of its factor",
-        "scaled.py",
+        "scaled/number.py",
         "shift(tangents[0], unit_of(old) - unit_of(new))",
         "_times(tangents[0], primals[1])",
         "contracts/test_zeros.py::test_the_derivative_of_clipping_at_zero",
@@ -395,7 +395,7 @@ MUTATIONS = [
     ),
     Mutation(
         "targets are broadcast",
-        "boundary.py",
+        "shape_checks.py",
         "if not fits and _broadcast(y.shape, shape):",
         "if False:",
         "contracts/test_boundary.py::test_targets_that_would_be_broadcast[BPTT]",

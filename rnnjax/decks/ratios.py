@@ -20,7 +20,8 @@ import jax.numpy as jnp
 
 from rnnjax import fields, scaled
 from rnnjax.ranges import COUNT, Flag, Kind, arguments, refusal
-from rnnjax.scaled import Array, Scaled
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array
 
 # (a_{n-1}, a_{n-2}) in one unit -> m, elementwise
 Multiplier = Callable[[Array, Array], Array]
@@ -223,16 +224,12 @@ def _require_real(multiplier: Multiplier, tree: Any) -> None:
         )
 
 
-def _is_scaled(node: Any) -> bool:
-    return isinstance(node, Scaled)
-
-
 def _is_pair(node: Any) -> bool:
     return isinstance(node, Pair)
 
 
 def _map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    return jax.tree.map(function, tree, *others, is_leaf=_is_scaled)
+    return jax.tree.map(function, tree, *others, is_leaf=scaled.is_scaled)
 
 
 def _rows(bias: Scaled, n_axes: int) -> Scaled:

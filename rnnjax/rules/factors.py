@@ -6,7 +6,7 @@ from rnnjax import scaled
 from rnnjax.rules.online import ObservedStep
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch
 
 

@@ -18,7 +18,7 @@ from rnnjax.rules import influence, structure
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from rnnjax import adjoint, gradient, losses, matrices, scaled, scan, tangents
 from rnnjax.rules.forward_errors import ForwardErrors
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params
 
 Precision = Literal["float32", "float64"]

@@ -22,17 +22,12 @@ import jax.numpy as jnp
 from rnnjax import dynamics, gradient, scaled
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Cell
 
 # By index of the leaf in params, or all leaves in one vector under `ALL`.
 Blocks = dict[int, Scaled]
 ALL = -1
-
-
-def is_scaled(node: Any) -> bool:
-    """Return whether a node of a tree is a `Scaled`."""
-    return isinstance(node, Scaled)
 
 
 def pull(problem: Problem, at: Trajectory, x: Array, v: Scaled) -> Blocks:
@@ -63,7 +58,9 @@ def rows(problem: Problem, at: Trajectory, x: Array, directions: Array) -> Block
         value = jax.vmap(_pull_of_vector(problem, at, x))(directions)
         return {ALL: scaled.normalise(value)}
     each = jax.vmap(lambda v: pull(problem, at, x, scaled.normalise(v)))(directions)
-    return jax.tree.map(lambda row: scaled.normalise(*scaled.common(row)), each, is_leaf=is_scaled)
+    return jax.tree.map(
+        lambda row: scaled.normalise(*scaled.common(row)), each, is_leaf=scaled.is_scaled
+    )
 
 
 def nothing(problem: Problem, x: Array, leading: tuple[int, ...]) -> Blocks:

@@ -41,7 +41,7 @@ def run(rule: Any, problem: Problem, batch: Batch, state: Any, per_step: bool) -
     if not per_step:
         own, readout = scaled.sum_over_leading((own, readout))
     own = influence.by_leaf(problem, batch.x[0], own)
-    own = jax.tree.map(scaled.renormalise, own, is_leaf=influence.is_scaled)
+    own = jax.tree.map(scaled.renormalise, own, is_leaf=scaled.is_scaled)
     like = _stacked(problem.params, len(batch.x)) if per_step else problem.params
     grads = gradient.as_params(like, own, readout)
     return RuleOut(jnp.sum(losses), grads, online.Carried(later, rule.learned(carry[1])))
@@ -96,7 +96,7 @@ def _zero(like: Any) -> Any:
     return jax.tree.map(
         lambda s: scaled.normalise(jnp.zeros(s.value.shape, s.value.dtype)),
         like,
-        is_leaf=influence.is_scaled,
+        is_leaf=scaled.is_scaled,
     )
 
 

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from rnnjax import scan
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import Residuals, Tangent
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Params, StepLoss
 
 

@@ -52,7 +52,7 @@ def recurrent_gradient(
 
     def one(state: Any) -> Scaled:
         grads = rule(cell, loss, params, batch, state).grads
-        leaves = jax.tree.leaves(grads, is_leaf=influence.is_scaled)
+        leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
         return _as_vector(
             [leaves[i] for i in influence.read(Problem(cell, loss, params), batch.x[0])]
         )
@@ -119,7 +119,7 @@ def _by_use(
     edges: Sequence[int],
 ) -> Scaled:
     grads = rule(cell, loss, params, batch, state, per_step=True).grads
-    leaves = jax.tree.leaves(grads, is_leaf=influence.is_scaled)
+    leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
     read = influence.read(Problem(cell, loss, params), batch.x[0])
     steps = jax.vmap(lambda *leaves: _as_vector(leaves))(*[leaves[i] for i in read])
     lag = masks.last(batch.counts) - jnp.arange(len(batch.x))

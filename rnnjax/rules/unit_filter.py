@@ -17,7 +17,7 @@ from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.influences.within_units import own_part
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Batch, RuleOut
 
 

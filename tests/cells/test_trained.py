@@ -238,7 +238,7 @@ def test_tokens_give_what_one_hot_inputs_give(embeds):
 def test_a_trained_language_model_writes():
     cell, _, _ = model("nnx tied")
     chances = jax.random.uniform(KEY, (5,))
-    got = rnnjax.scan.generate(cell, cell.trained, 2, chances)
+    got = rnnjax.generate.generate(cell, cell.trained, 2, chances)
     h, symbol = cell.initial_state(), jnp.array(2)
     for chance, found in zip(chances, got, strict=True):
         h = cell.step(cell.trained, h, symbol)

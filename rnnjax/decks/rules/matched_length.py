@@ -74,7 +74,7 @@ class MatchedLength(Wrapper):
             lambda p, o: _chosen(self.matched, scaled.times_exp(p, log_factor), o),
             plain,
             other,
-            is_leaf=lambda node: isinstance(node, Scaled),
+            is_leaf=scaled.is_scaled,
         )
         return out._replace(grads=grads)
 

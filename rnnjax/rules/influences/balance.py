@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
-from rnnjax.rules import influence
 from rnnjax.types import Array
 
 
@@ -34,7 +33,7 @@ def log_balance(a: Any, b: Any) -> Array:
 
 def _log_length(tree: Any) -> Array:
     """Return the log-norm of a tree; a single array is not brought to order 1 a second time."""
-    leaves = jax.tree.leaves(tree, is_leaf=influence.is_scaled)
+    leaves = jax.tree.leaves(tree, is_leaf=scaled.is_scaled)
     if len(leaves) > 1:
         return scaled.log_norm(tree)
     (only,) = leaves
@@ -45,5 +44,5 @@ def _log_length(tree: Any) -> Array:
 def times_exp(tree: Any, log_factor: Array) -> Any:
     """Return a tree of `Scaled` times e^log_factor."""
     return jax.tree.map(
-        lambda leaf: scaled.times_exp(leaf, log_factor), tree, is_leaf=influence.is_scaled
+        lambda leaf: scaled.times_exp(leaf, log_factor), tree, is_leaf=scaled.is_scaled
     )

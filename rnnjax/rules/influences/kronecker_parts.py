@@ -19,7 +19,7 @@ from rnnjax.rules.influence import Blocks
 from rnnjax.rules.online import ObservedStep
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array
 
 _ALL = "all"
@@ -90,7 +90,7 @@ def zero(shape: tuple[int, ...], dtype: Any) -> Scaled:
 def times(tree: Any, sign: Array) -> Any:
     """Return a tree of `Scaled` times a sign."""
     return jax.tree.map(
-        lambda s: Scaled(sign * s.value, s.exponent), tree, is_leaf=influence.is_scaled
+        lambda s: Scaled(sign * s.value, s.exponent), tree, is_leaf=scaled.is_scaled
     )
 
 

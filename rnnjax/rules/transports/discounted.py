@@ -7,8 +7,8 @@ from rnnjax.ranges import is_exactly
 from rnnjax.rules.factors import Transport
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import within_units
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array
 
 

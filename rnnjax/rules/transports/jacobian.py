@@ -5,8 +5,8 @@ from typing import Any
 from rnnjax import fields
 from rnnjax.rules.factors import Transport
 from rnnjax.rules.problem import Problem
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import Residuals
+from rnnjax.trajectory import Trajectory
 
 
 @fields.dataclass

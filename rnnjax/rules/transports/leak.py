@@ -17,7 +17,7 @@ from rnnjax.rules.factors import Transport
 from rnnjax.rules.problem import Problem
 from rnnjax.rules.transports.unit_blocks import UnitBlocks
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array
 
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.rules.factors import Transport
 from rnnjax.rules.problem import Problem
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import Diagonal
+from rnnjax.trajectory import Trajectory
 
 
 @fields.dataclass

@@ -4,7 +4,7 @@ from rnnjax import dynamics, fields, tangents
 from rnnjax.rules.factors import Transport
 from rnnjax.rules.problem import Problem
 from rnnjax.rules.transports.unit_blocks import UnitBlocks
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 
 
 @fields.dataclass
