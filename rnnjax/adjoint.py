@@ -176,7 +176,7 @@ def backward(
 def readout_source(
     cell: Cell, loss: StepLoss, params: Params, h: Array, y: Array, mask: Array
 ) -> tuple[Array, Scaled]:
-    """Return the losses of some steps and their derivatives by the states.
+    """Return the losses of some steps and their derivatives with respect to the states.
 
     Args:
       cell: the cell.

@@ -27,7 +27,7 @@ class Backward(NamedTuple):
 
     Attributes:
       deltas: value (n, T, n_h), of n masks.
-      W: gradient by the weights, value (n, ...).
+      W: gradient with respect to the weights, value (n, ...).
     """
 
     deltas: Scaled

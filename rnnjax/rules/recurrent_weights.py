@@ -1,7 +1,7 @@
-"""The gradient of a rule by the recurrent weights as one vector, whole or by the lag of use.
+"""The gradient of the recurrent weights by a rule, as one vector: whole, or by the lag of use.
 
-The recurrent weights are those that the step reads: the gradient by the readout is the same in
-every rule and would make each look better than it is. For the same reason there is
+The recurrent weights are those that the step reads: the gradient with respect to the readout is the
+same in every rule and would make each look better than it is. For the same reason there is
 `gradient_by_lag`: nearly all of a gradient may come from lag 0, where every rule is exact.
 `rnnjax.analysis.compared` takes what these functions return.
 """
@@ -33,7 +33,7 @@ def recurrent_gradient(
     *,
     n_draws: int = 1,
 ) -> Scaled:
-    """Return the gradient of a rule by the recurrent weights, on one sequence.
+    """Return the gradient of a rule with respect to the recurrent weights, on one sequence.
 
     Args:
       rule: the learning rule.
