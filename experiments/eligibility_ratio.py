@@ -153,7 +153,7 @@ def _arm(setting):
     arm, local, descent = setting.arm, rnnjax.BPTT(window=1), optax.sgd(setting.learning_rate)
     if arm not in _CONTROLS:
         return rnnjax.decks.readings.with_ratio(arm, local, descent, rnnjax.Jordan.layers)
-    rule = rnnjax.EligibilityTrace(0.5) if arm == "trace" else local
+    rule = rnnjax.DiscountedRTRL(0.5) if arm == "trace" else local
     return rule, _CONTROLS[arm][1](setting.learning_rate)
 
 

@@ -69,12 +69,13 @@ if TYPE_CHECKING:
     from rnnjax.diagnosis.monitor import monitor
     from rnnjax.importers import from_keras, from_torch
     from rnnjax.jaxprs.recurrences import recurrences
-    from rnnjax.rules import BPTT, RTRL, EligibilityTrace
+    from rnnjax.rules import BPTT, RTRL, DiscountedRTRL
     from rnnjax.scaled import Scaled
-    from rnnjax.scan import Trajectory, outputs, sequence_loss, unroll
+    from rnnjax.scan import outputs, sequence_loss, unroll
     from rnnjax.train import fit, mean_loss
     from rnnjax.train_online import fit_online
     from rnnjax.train_pieces import train_in_pieces
+    from rnnjax.trajectory import Trajectory
     from rnnjax.types import Batch, RuleOut
 else:
     __getattr__, __dir__ = lazy.package(__name__)
@@ -90,7 +91,7 @@ __all__ = [
     "Bidirectional",
     "Chain",
     "Claim",
-    "EligibilityTrace",
+    "DiscountedRTRL",
     "Jordan",
     "MinimalGated",
     "ProjectedLSTM",

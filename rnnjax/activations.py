@@ -15,29 +15,20 @@ A positively homogeneous f, with f(a x) = a f(x) for a > 0, lets the forward pas
 At a kink the slope is the one that automatic differentiation of `fn` gives.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import erf as _erf
-from jax.scipy.special import log_ndtr
 
-from rnnjax import fields
+from rnnjax import fields, slopes
 from rnnjax.errors import shown
 from rnnjax.ranges import Kind
 
 Array = jax.Array
-_LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
-# The only root of the slope of gelu: Phi(x) + x phi(x) = 0.
-_GELU_MINIMUM = -0.7517915246935645
 _LEAK = 0.01
-_LINEAR = 37.0  # from here on softplus is x to the rounding of float64
-# Half of what a scaled number can hold (see rnnjax.scaled).
-_LARGEST_EXPONENT = 2.0**27
 
 
 @fields.value
@@ -89,89 +80,6 @@ class Activation:
         return self
 
 
-@jax.custom_jvp
-def _log_bell(x: Array) -> Array:
-    """Return log e / (1 + e)^2, e = exp(-|x|): the log of the slope of the logistic function."""
-    x = jnp.abs(x)
-    return -x - 2 * jnp.log1p(jnp.exp(-x))
-
-
-# |x| has no derivative at 0, the bell has all of them.
-_log_bell.defjvps(lambda dx, _, x: -jnp.tanh(x / 2) * dx)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
-    """Return height e / (1 + e)^2, e = exp(-|x|), as `scaled_slope` does: one exponential a unit.
-
-    With m = min |x|, e / 2^exponent = exp(m - |x|) exp(-m) / 2^exponent: the first factor is 1 for
-    some unit, and the rest is one number.
-    """
-    x = jnp.abs(x)
-    least = jnp.min(x)
-    least = jnp.where(jnp.isfinite(least), least, 0)
-    exponent = jnp.clip(-jnp.floor(least / math.log(2)), -_LARGEST_EXPONENT, 0)
-    above = jnp.exp(least - x)
-    size = height * jnp.exp(-(least + exponent * math.log(2)))
-    slope = size * above / (1 + jnp.exp(-least) * above) ** 2
-    return slope.astype(x.dtype), exponent.astype(jnp.int32)
-
-
-@_scaled_bell.defjvp
-def _(height: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Any, Any]:
-    (x,), (dx,) = primals, tangents
-    slope, exponent = _scaled_bell(x, height)
-    none = np.zeros(exponent.shape, jax.dtypes.float0)
-    return (slope, exponent), (-jnp.tanh(x / 2) * slope * dx, none)
-
-
-def _step(x: Array, where: Array, above: float, below: float) -> Array:
-    """Return one of two slopes, NaN at NaN: a comparison alone would turn it into a number."""
-    return jnp.where(jnp.isnan(x), x, jnp.where(where, above, below)).astype(x.dtype)
-
-
-@jax.custom_jvp
-def _log_gelu_slope(x: Array) -> Array:
-    # Phi + x phi = phi (x + R) with R = Phi/phi, Mills' ratio: for x < 0 both terms underflow,
-    # their quotient by phi does not. Beyond -30 R is its asymptotic series, since the logarithms of
-    # Phi and phi leave float32 where R is still an ordinary number.
-    near = jnp.clip(x, -30.0, 0.0)
-    mills = jnp.exp(log_ndtr(near) + 0.5 * near * near + _LOG_SQRT_2_PI)
-    far = 1 / jnp.minimum(x, -30.0)
-    series = -far * (1 - far**2 * (1 - 3 * far**2 * (1 - 5 * far**2)))
-    log_phi = _log_phi(x)
-    below = log_phi + jnp.log(jnp.abs(jnp.minimum(x, 0.0) + jnp.where(x < -30, series, mills)))
-    right = jnp.maximum(x, 0.0)
-    above = jnp.log(jnp.exp(log_ndtr(right)) + right * jnp.exp(jnp.where(x > 0, log_phi, 0.0)))
-    return jnp.where(x < 0, below, above)
-
-
-@jax.custom_jvp
-def _gelu_slope(x: Array) -> Array:
-    return _gelu_sign(x) * jnp.exp(_log_gelu_slope(x))
-
-
-def _gelu_sign(x: Array) -> Array:
-    return jnp.sign(x - _GELU_MINIMUM)
-
-
-def _log_phi(x: Array) -> Array:
-    return -0.5 * x * x - _LOG_SQRT_2_PI
-
-
-# The slope Phi + x phi has the slope (2 - x^2) phi; the branches above are not differentiated.
-_gelu_slope.defjvps(lambda dx, _, x: (2 - x * x) * jnp.exp(_log_phi(x)) * dx)
-_log_gelu_slope.defjvps(
-    lambda dx, log, x: (2 - x * x) * _gelu_sign(x) * jnp.exp(_log_phi(x) - log) * dx
-)
-
-
-def _softplus(x: Array) -> Array:
-    # log(1 + e^x) as it is written has all of its derivatives; max(x, 0) + log(1 + e^-|x|) has none
-    # at 0, and a rule of its own is lost where JAX takes jvp of grad of a scan.
-    return jnp.where(x > _LINEAR, x, jnp.log1p(jnp.exp(jnp.minimum(x, _LINEAR))))
-
-
 identity = Activation(
     "identity",
     fn=lambda x: x,
@@ -184,26 +92,26 @@ identity = Activation(
 tanh = Activation(
     "tanh",
     fn=jnp.tanh,
-    slope=lambda x: 4 * jnp.exp(_log_bell(2 * x)),
-    log_slope=lambda x: math.log(4) + _log_bell(2 * x),
+    slope=lambda x: 4 * jnp.exp(slopes.log_bell(2 * x)),
+    log_slope=lambda x: math.log(4) + slopes.log_bell(2 * x),
     max_slope=1.0,
-    scaled=lambda x: _scaled_bell(2 * x, 4.0),
+    scaled=lambda x: slopes.scaled_bell(2 * x, 4.0),
     bounded=True,
 )
 sigmoid = Activation(
     "sigmoid",
     fn=jax.nn.sigmoid,
-    slope=lambda x: jnp.exp(_log_bell(x)),
-    log_slope=_log_bell,
+    slope=lambda x: jnp.exp(slopes.log_bell(x)),
+    log_slope=slopes.log_bell,
     max_slope=0.25,
-    scaled=lambda x: _scaled_bell(x, 1.0),
+    scaled=lambda x: slopes.scaled_bell(x, 1.0),
     bounded=True,
 )
 relu = Activation(
     "relu",
     fn=lambda x: jnp.where(x <= 0, jnp.zeros_like(x), x),  # NaN stays NaN
-    slope=lambda x: _step(x, x > 0, 1.0, 0.0),
-    log_slope=lambda x: _step(x, x > 0, 0.0, -math.inf),
+    slope=lambda x: slopes.step(x, x > 0, 1.0, 0.0),
+    log_slope=lambda x: slopes.step(x, x > 0, 0.0, -math.inf),
     max_slope=1.0,
     homogeneous=True,
     piecewise_linear=True,
@@ -211,8 +119,8 @@ relu = Activation(
 leaky_relu = Activation(
     "leaky_relu",
     fn=lambda x: jnp.where(x >= 0, x, _LEAK * x),
-    slope=lambda x: _step(x, x >= 0, 1.0, _LEAK),
-    log_slope=lambda x: _step(x, x >= 0, 0.0, math.log(_LEAK)),
+    slope=lambda x: slopes.step(x, x >= 0, 1.0, _LEAK),
+    log_slope=lambda x: slopes.step(x, x >= 0, 0.0, math.log(_LEAK)),
     max_slope=1.0,
     homogeneous=True,
     piecewise_linear=True,
@@ -220,15 +128,15 @@ leaky_relu = Activation(
 hard_tanh = Activation(
     "hard_tanh",
     fn=jax.nn.hard_tanh,
-    slope=lambda x: _step(x, jnp.abs(x) <= 1, 1.0, 0.0),
-    log_slope=lambda x: _step(x, jnp.abs(x) <= 1, 0.0, -math.inf),
+    slope=lambda x: slopes.step(x, jnp.abs(x) <= 1, 1.0, 0.0),
+    log_slope=lambda x: slopes.step(x, jnp.abs(x) <= 1, 0.0, -math.inf),
     max_slope=1.0,
     piecewise_linear=True,
     bounded=True,
 )
 softplus = Activation(
     "softplus",
-    fn=_softplus,
+    fn=slopes.softplus,
     slope=jax.nn.sigmoid,
     log_slope=jax.nn.log_sigmoid,
     max_slope=1.0,
@@ -246,10 +154,10 @@ erf = Activation(
 gelu = Activation(
     "gelu",
     fn=lambda x: jax.nn.gelu(x, approximate=False),
-    slope=_gelu_slope,
-    log_slope=_log_gelu_slope,
+    slope=slopes.gelu_slope,
+    log_slope=slopes.log_gelu_slope,
     max_slope=0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi),
-    slope_sign=_gelu_sign,
+    slope_sign=slopes.gelu_sign,
 )
 
 
@@ -306,7 +214,7 @@ def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
     log_slope = activation.log_slope(x)
     top = jnp.max(log_slope)
     exponent = jnp.where(jnp.isfinite(top), jnp.ceil(top / math.log(2)), 0.0)
-    exponent = jnp.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+    exponent = jnp.clip(exponent, -slopes.LARGEST_EXPONENT, slopes.LARGEST_EXPONENT)
     slope = jnp.exp(log_slope - exponent * math.log(2))
     if activation.slope_sign is not None:
         slope = slope * activation.slope_sign(x)
@@ -326,7 +234,7 @@ def graded_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
     log_slope = activation.log_slope(x) / math.log(2)
     alive = ~jnp.isneginf(log_slope)  # NaN is no slope of 0
     exponent = jnp.where(alive, jnp.floor(log_slope), 0.0)
-    exponent = jnp.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+    exponent = jnp.clip(exponent, -slopes.LARGEST_EXPONENT, slopes.LARGEST_EXPONENT)
     slope = jnp.where(alive, jnp.exp2(jnp.where(alive, log_slope - exponent, 0.0)), 0.0)
     if activation.slope_sign is not None:
         slope = slope * activation.slope_sign(x)

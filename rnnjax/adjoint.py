@@ -19,12 +19,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import masks, scaled, scan
+from rnnjax import masks, scaled, scan, segments
 from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.real_view import RealView
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import Residuals
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 # (trajectory of a segment, its targets) -> g_t of its steps, value (S, n_h), exponent (S,)
@@ -157,15 +157,15 @@ def backward(
     start = scan.initial(cell, params)
     if n_whole == 1 and not n_rest:
         trajectory = run(start, inputs)
-        first, out = segment_back(trajectory, end(_last(trajectory)), inputs)
+        first, out = segment_back(trajectory, end(segments.last(trajectory)), inputs)
         return [jax.tree.map(lambda a: a[None], out)], first
 
-    whole, rest = _split(inputs, n_whole, size)
-    after, starts = jax.lax.scan(lambda h, inputs: (_last(run(h, inputs)), h), start, whole)
+    whole, rest = segments.split(inputs, n_whole, size)
+    after, starts = jax.lax.scan(lambda h, inputs: (segments.last(run(h, inputs)), h), start, whole)
     tail = []
     if n_rest:
         trajectory = run(after, rest)
-        last, out = segment_back(trajectory, end(_last(trajectory)), rest)
+        last, out = segment_back(trajectory, end(segments.last(trajectory)), rest)
         tail = [jax.tree.map(lambda a: a[None], out)]
     else:
         last = end(after)
@@ -173,33 +173,10 @@ def backward(
     return [out, *tail], first
 
 
-def _last(trajectory: Trajectory) -> Scaled:
-    return jax.tree.map(lambda s: s[-1], trajectory.states)
-
-
-def _split(tree: Any, n_whole: int, segment: int) -> tuple[Any, Any]:
-    """Return (n_whole, segment, ...) and what is left behind it."""
-    n = n_whole * segment
-    whole = jax.tree.map(lambda a: a[:n].reshape((n_whole, segment, *a.shape[1:])), tree)
-    return whole, jax.tree.map(lambda a: a[n:], tree)
-
-
-def join(pieces: list[Any]) -> Any:
-    """Return the pieces of `backward` joined along time: leaves (segments, S, ...) to (T, ...)."""
-    flat = [jax.tree.map(lambda a: a.reshape((-1, *a.shape[2:])), piece) for piece in pieces]
-    return jax.tree.map(lambda *a: jnp.concatenate(a), *flat)
-
-
-def total(pieces: list[Any]) -> Any:
-    """Return the sum over segments of pieces that hold trees of `Scaled`."""
-    sums = [scaled.sum_over_leading(piece) for piece in pieces]
-    return sums[0] if len(sums) == 1 else scaled.add_trees(*sums)
-
-
 def readout_source(
     cell: Cell, loss: StepLoss, params: Params, h: Array, y: Array, mask: Array
 ) -> tuple[Array, Scaled]:
-    """Return the losses of some steps and their derivatives by the states.
+    """Return the losses of some steps and their derivatives with respect to the states.
 
     Args:
       cell: the cell.
@@ -278,7 +255,9 @@ def adjoint(
     y = batch.y[masks.last(counts)][None]
     # Within a segment "deltas" are those of h_t; the loss at the end enters through `end`.
     pieces, first = backward(cell, params, batch.x, end, emit, segment=segment, counts=counts)
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), keep(one(first)), join(pieces))
+    return jax.tree.map(
+        lambda a, b: jnp.concatenate([a, b]), keep(one(first)), segments.join(pieces)
+    )
 
 
 def by_lag(

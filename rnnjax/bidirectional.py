@@ -189,7 +189,7 @@ class Bidirectional:
     def _of_both_ends(
         self, loss: StepLoss | None, params: BidirectionalParams, batch: Batch, sent: Array
     ) -> Scaled:
-        """Return the derivative of the loss of Y by what the last layer sends, (T, n_s)."""
+        """Return d loss / d (what the last layer sends), (T, n_s), the loss being that of Y."""
         y = batch.y[masks.last(batch.mask != 0)]
         if loss is None:
             g = adjoint.unit_cotangent(sent)

@@ -92,6 +92,15 @@ def _bound(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
+def _is_rule(node: ast.stmt) -> bool:
+    """Whether a class of values is called with a state, runs forward in time, or is a product."""
+    if not isinstance(node, ast.ClassDef) or not node.decorator_list:
+        return False
+    called = [_arguments(inner) for inner in node.body if _bound(inner) == ["__call__"]]
+    bases = {ast.unparse(base) for base in node.bases}
+    return any("state" in names for names in called) or _has("point")(node) or "OnlineRule" in bases
+
+
 def _draws_weights(node: ast.stmt) -> bool:
     """Whether a function, or the values of a class, take (key, n)."""
     if isinstance(node, ast.ClassDef):
@@ -105,7 +114,7 @@ def _arguments(node: ast.stmt) -> list[str]:
 
 
 _KINDS: dict[Kind, tuple[tuple[str, ...], Callable[[ast.stmt], bool]]] = {
-    "rules": (("rules", "decks/rules"), _has("step_axis")),
+    "rules": (("rules", "decks/rules"), _is_rule),
     "tasks": (("tasks", "decks/tasks"), _has("sample", "loss")),
     "cells": (("cells",), _has("init", "initial_state", "step", "readout")),
     "weights": (("cells",), _draws_weights),

@@ -79,9 +79,9 @@ def flag(*, default: Any = _MISSING) -> Any:
     return declared(Flag(), default=default, static=True)
 
 
-def array(*axes: str, default: None) -> Any:
-    """Declare an optional array with these axes."""
-    return declared(Entries(axes), default=default, static=False)
+def array(*axes: str, default: Any = _MISSING) -> Any:
+    """Declare an array with these axes; it may be None if that is its default."""
+    return declared(Entries(axes, optional=default is None), default=default, static=False)
 
 
 def function(*, default: Any = _MISSING, form: str) -> Any:

@@ -3,8 +3,8 @@
   dL/dw = sum_t (dh_t/dw)^T delta_t + sum_t dl_t/dw  (through the readout)        (1)
 
 With the drive d_t apart from the rest of the step, h_t = advance(w, h_{t-1}, d_t(w)), and states
-carried as 2^E h (see `rnnjax.scan`), the derivative by the weights inside `advance` grows with 2^E
-and the one by the drive does not:
+carried as 2^E h (see `rnnjax.scan`), the derivative with respect to the weights inside `advance`
+grows with 2^E and the one with respect to the drive does not:
 
   (dh_t/dw)^T delta = 2^E (d advance/dw)^T delta + (dd_t/dw)^T (d advance/dd)^T delta   (2)
 
@@ -20,8 +20,8 @@ import jax.numpy as jnp
 
 from rnnjax import dynamics, preactivation, scaled, scan
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import Residuals
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from rnnjax import adjoint, boundary, dynamics, scaled, scan
 from rnnjax.ranges import refusal
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -108,8 +108,8 @@ def back(layers: Sequence[Layer], sources: Sequence[Scaled]) -> list[Deltas]:
 
     Args:
       layers: the layers.
-      sources: the derivatives of the losses by the states of each layer that the readout sees,
-        value (T, n), exponent (T,); 0 behind the end of the sequence.
+      sources: the derivatives of the losses with respect to the states of each layer that the
+        readout sees, value (T, n), exponent (T,); 0 behind the end of the sequence.
     """
     found: list[Deltas] = []
     from_above = None
@@ -142,7 +142,7 @@ def to_input(layer: Layer, deltas: Scaled) -> Scaled:
 
 
 def to_state(layer: Layer, by_output: Scaled) -> Scaled:
-    """Return dL/dh_t, value (T, n), from the derivative by what the layer sends on, (T, n_o)."""
+    """Return dL/dh_t, value (T, n), from dL/d(what the layer sends on), (T, n_o)."""
     cell, params, along, _ = layer
 
     def one(h: Array, v: Array) -> Array:
@@ -160,8 +160,8 @@ def deltas(cell: Cell, params: Params, trajectory: Trajectory, source: Scaled) -
       cell: the cell.
       params: its parameters.
       trajectory: T steps.
-      source: the derivatives of the losses of the steps by their states, value (T, n_h); 0 behind
-        the end of the sequence.
+      source: the derivatives of the losses of the steps with respect to their states, value (T,
+        n_h); 0 behind the end of the sequence.
     """
     parts = jax.vmap(lambda g: split(cell, g))(source.value)
     sources = [scaled.normalise(part, source.exponent) for part in parts]

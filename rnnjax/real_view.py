@@ -4,13 +4,14 @@
 
 A step that is not a holomorphic function of its state (modReLU, or anything that takes a real part)
 has no complex Jacobian: its linearisation consists of four real blocks, which only a holomorphic
-step can combine into one complex matrix. The same holds for the derivative of a state by a weight.
-In the real view every derivative is an ordinary real one, and rules that run forward in time need
-no special treatment of complex numbers. For a holomorphic step with Jacobian J + i K the view
-carries the blocks [[J, -K], [K, J]], which costs as many real products as the complex matrix.
+step can combine into one complex matrix. The same holds for the derivative of a state with respect
+to a weight. In the real view every derivative is an ordinary real one, and rules that run forward
+in time need no special treatment of complex numbers. For a holomorphic step with Jacobian J + i K
+the view carries the blocks [[J, -K], [K, J]], which costs as many real products as the complex
+matrix.
 
-JAX's gradient of a real loss by w is dL/du - i dL/dv; gradients of the view are recombined in this
-form.
+JAX's gradient of a real loss with respect to w is dL/du - i dL/dv; gradients of the view are
+recombined in this form.
 """
 
 import functools
@@ -21,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import dynamics, fields, tangents
+from rnnjax import dynamics, fields, scaled, tangents
 from rnnjax.dynamics import Traits
 from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
@@ -86,13 +87,13 @@ class RealView:
         return jax.tree.unflatten(structure, wholes)
 
     def gradient(self, grads: Any, n_leading: int = 0) -> Any:
-        """Convert a gradient by the view's parameters to JAX's gradient by the cell's parameters.
+        """Convert a gradient of the view's parameters to JAX's gradient of the cell's parameters.
 
         Args:
           grads: tree of `Scaled`, value (*leading, 2, *leaf) where the leaf is complex.
           n_leading: the number of leading axes.
         """
-        leaves, structure = jax.tree.flatten(grads, is_leaf=lambda node: isinstance(node, Scaled))
+        leaves, structure = jax.tree.flatten(grads, is_leaf=scaled.is_scaled)
         wholes = self.gradient_by_leaf(dict(enumerate(leaves)), n_leading)
         return jax.tree.unflatten(structure, wholes.values())
 

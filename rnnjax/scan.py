@@ -18,48 +18,17 @@ of the dtype invalidates no derivative.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
-from rnnjax import boundary, dynamics, masks, ranges, scaled, state_dtype, tangents
+from rnnjax import boundary, dynamics, masks, scaled, state_dtype, tangents
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals, Tangent
+from rnnjax.trajectory import Trajectory, arguments
 from rnnjax.types import Array, Batch, Cell, Params, Point, StepLoss
-
-
-@struct.dataclass
-class Trajectory:
-    """The states of one sequence and the arguments of each of its steps: all leaves (T, ...).
-
-    Attributes:
-      states: h_1..h_T, value (T, n_h), exponent (T,) (zeros unless the cell is homogeneous).
-      h_prev: h_{t-1} as passed to `advance`, (T, n_h).
-      drive: the drive as passed to `advance`, (T, n_d).
-      exponent: E of equation (3), int32 (T,).
-      plain: h_1..h_T as plain numbers, (T, n_h): inf or 0 where out of range. Differentiation must
-        go through these: the derivative of `states` is in units of their exponents.
-      preactivation: z_t of a pre-activation cell, (T, n_z), from the arguments of `advance`; None
-        if not available.
-    """
-
-    states: Scaled
-    h_prev: Array
-    drive: Array
-    exponent: Array
-    plain: Array
-    preactivation: Array | None = None
-
-
-class Arguments(NamedTuple):
-    """State and drive at a common exponent, ready for `advance`."""
-
-    h: Array
-    drive: Array
-    exponent: Array
 
 
 def initial(cell: Cell, params: Params) -> Scaled:
@@ -75,13 +44,6 @@ def drives(cell: Cell, params: Params, x: Array) -> Scaled:
     d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(x)
     exponent = jnp.zeros(d.shape[0], jnp.int32)
     return scaled.normalise(d, exponent) if dynamics.is_homogeneous(cell) else Scaled(d, exponent)
-
-
-def arguments(h: Scaled, d: Scaled) -> Arguments:
-    """Return state and drive at the larger of their exponents, E, equation (3); stacked or not."""
-    top = jnp.maximum(h.exponent, d.exponent)
-    top = jnp.where(scaled.is_zero(top), 0, top)
-    return Arguments(scaled.in_unit(h, top), scaled.in_unit(d, top), top)
 
 
 def unroll(cell: Cell, params: Params, x: Array, start: Scaled | None = None) -> Trajectory:
@@ -128,12 +90,6 @@ def steps(
 def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
     """Run a cell over one sequence that `rnnjax.masks.cut` has cut to its length."""
     return steps(cell, params, batch.x, counts=batch.counts)
-
-
-def plain_trajectory(h: Array, h_prev: Array, drive: Array) -> Trajectory:
-    """Return a trajectory of plain numbers, (T, n_h), (T, n_h) and (T, n_d)."""
-    level = jnp.zeros(len(h), jnp.int32)
-    return Trajectory(Scaled(h, level), h_prev, drive, level, h)
 
 
 def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Scaled:
@@ -325,45 +281,6 @@ def outputs(cell: Cell, params: Params, x: Array) -> Array:
     return jax.vmap(lambda h: cell.readout(params, h))(steps(cell, params, x).plain)
 
 
-@ranges.arguments(rarest=ranges.Number(at_least=0, at_most=1))
-def generate(
-    cell: Cell,
-    params: Params,
-    first: Array | int,
-    chances: Array,
-    rarest: Array | float = 0.0,
-) -> Array:
-    """Return a sequence of symbols sampled from a cell, each the input of the next step.
-
-    Args:
-      cell: a cell whose inputs are one-hot, or tokens that it embeds, and whose outputs are logits
-        of the same symbols.
-      params: its parameters.
-      first: the symbol that precedes the first sampled one.
-      chances: uniform random numbers in [0, 1), one for each sampled symbol, (T,).
-      rarest: symbols of a smaller probability are never sampled; at most 1/n_y (Hewitt, Manning and
-        Liang, Truncation sampling as language model desmoothing, Findings of EMNLP 2022).
-
-    Returns:
-      symbols, int (T,).
-    """
-    embeds, n_x = dynamics.traits(cell).tokens, getattr(cell, "n_x", None)
-    shape = () if n_x is None else (n_x,)
-    (n_symbols,) = jax.eval_shape(cell.readout, params, cell.initial_state()).shape
-
-    def write(carry: tuple[Array, Array], chance: Array) -> tuple[tuple[Array, Array], Array]:
-        h, symbol = carry
-        x = symbol.reshape(shape) if embeds else jax.nn.one_hot(symbol, n_symbols)
-        h = cell.step(params, h, x)
-        share = jax.nn.softmax(cell.readout(params, h))
-        below = jnp.cumsum(jnp.where(share < rarest, 0, share))
-        symbol = jnp.sum(chance * below[-1] >= below[:-1])
-        return (h, symbol), symbol
-
-    start = (cell.initial_state(), jnp.asarray(first, int))
-    return jax.lax.scan(write, start, chances)[1]
-
-
 def sequence_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
     """Return the loss of one sequence, (), by a plain scan of equations (1) and (2).
 
@@ -380,13 +297,3 @@ def sequence_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> A
     start = cell.initial_state().astype(like.dtype)
     _, h = jax.lax.scan(step, start, (batch.x, batch.counts))
     return jnp.sum(step_losses(cell, loss, params, h, batch.y, batch.mask))
-
-
-def first_non_finite_step(states: Scaled) -> Array:
-    """Return the first t with an entry of h_t that is not finite, int32 (); -1 if there is none.
-
-    Args:
-      states: h_1..h_T as `Trajectory.states`.
-    """
-    bad = ~jnp.all(jnp.isfinite(states.value), axis=-1)
-    return jnp.where(jnp.any(bad), jnp.argmax(bad) + 1, -1).astype(jnp.int32)

@@ -14,6 +14,7 @@ import optax
 from rnnjax import boundary, gradient, masks, real_view, rules, scaled
 from rnnjax.ranges import COUNT, KEY, arguments, refusal
 from rnnjax.rules import influence, online
+from rnnjax.rules.problem import Problem
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled, optimisers
 
@@ -140,11 +141,11 @@ class _StepByStep(NamedTuple):
         """Return the memory at the start of each sequence, and its steps with their noise."""
         params = boundary.wide(params)
         view = real_view.of(self.cell, params, batch.x[0, 0])
-        cell, params = view.seen, view.inward(params)
+        problem = Problem(view.seen, self.loss, view.inward(params))
 
         def one(batch: Batch, state: Any) -> Any:
-            carry, key, later = online.start(self.rule, cell, params, batch.x[0], state)
-            noise = self.rule.noise(cell, params, key, len(batch.x))
+            carry, key, later = online.start(self.rule, problem, batch.x[0], state)
+            noise = self.rule.noise(problem, key, len(batch.x))
             return (carry, later), (batch, noise)
 
         return jax.vmap(one)(batch, state)
@@ -154,19 +155,17 @@ class _StepByStep(NamedTuple):
         carry, later = memory
         params = boundary.wide(params)
         view = real_view.of(self.cell, params, piece[0].x[0, 0])
-        cell, params = view.seen, view.inward(params)
+        problem = Problem(view.seen, self.loss, view.inward(params))
 
         def one(carry: Any, batch: Batch, noise: Any) -> Any:
-            carry, (moments, own) = online.advance(
-                self.rule, cell, self.loss, params, carry, batch, noise
-            )
-            readout = online.through_readout(cell, self.loss, params, moments, per_step=False)
-            return carry, moments.loss, (_summed(own), readout)
+            carry, (observed, own) = online.advance(self.rule, problem, carry, batch, noise)
+            readout = online.through_readout(problem, observed, per_step=False)
+            return carry, observed.loss, (_summed(own), readout)
 
         carry, losses, grads = jax.vmap(one)(carry, *piece)
         own, readout = _summed(grads, divisor=len(losses))
-        own = influence.by_leaf(cell, params, piece[0].x[0, 0], own)
-        grads = view.gradient(gradient.as_params(params, own, readout))
+        own = influence.by_leaf(problem, piece[0].x[0, 0], own)
+        grads = view.gradient(gradient.as_params(problem.params, own, readout))
         return (carry, later), jnp.mean(losses, axis=0), grads
 
     def end(self, memory: Any) -> online.Carried:

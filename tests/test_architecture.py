@@ -1,4 +1,4 @@
-"""The shape of the package, read from its imports: lower rooms never look into higher ones."""
+"""The shape of the package, read from its imports: no package imports from a higher layer."""
 
 import ast
 import inspect
@@ -13,18 +13,21 @@ from rnnjax import catalog, lazy
 
 PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
-# Each room may import from rooms of a lower floor and from itself.
-FLOORS = [
+# Each package may import from those of a lower layer and from itself.
+LAYERS = [
     {"errors", "catalog", "lazy", "pickles", "types", "atomic_file"},
     {"ranges", "cube_setting", "names", "variables", "reductions"},
     {"fields", "claims"},
-    {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
+    {"scaled", "lanes", "slopes"},
+    {"activations", "losses", "masks", "figures", "theory"},
     {"matrices", "dynamics", "reports"},
     {"preactivation", "tangents"},
     {"real_view"},
     {"analysis", "cells", "tasks", "state_dtype"},
+    {"shape_checks"},
     {"boundary"},
-    {"scan"},
+    {"trajectory", "generate"},
+    {"scan", "segments"},
     {"adjoint", "gradient", "parallel", "jaxprs"},
     {"layers"},
     {"directions"},
@@ -40,11 +43,11 @@ FLOORS = [
     {"cluster"},
     {"cli"},
 ]
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 
 
-def room_of(path):
+def package_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -89,15 +92,15 @@ def test_imports_stand_at_the_top(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_down(path):
-    room = room_of(path)
+    package = package_of(path)
     for name in imports_of(path):
         parts = name.split(".")
-        if parts[0] == "rnnjax" and parts[1:] and parts[1] in FLOOR and parts[1] != room:
-            assert FLOOR[parts[1]] < FLOOR[room], f"{room} imports {parts[1]}"
+        if parts[0] == "rnnjax" and parts[1:] and parts[1] in LAYER and parts[1] != package:
+            assert LAYER[parts[1]] < LAYER[package], f"{package} imports {parts[1]}"
 
 
-def test_every_module_has_a_floor():
-    assert {room_of(path) for path in MODULES} == set(FLOOR)
+def test_every_module_has_a_layer():
+    assert {package_of(path) for path in MODULES} == set(LAYER)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -106,7 +109,7 @@ def test_only_commands_and_their_backend_configure_jax(path):
         ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
     ]  # fmt: skip
-    may = room_of(path) == "cli" or path.relative_to(PACKAGE) == Path("sweep/backend.py")
+    may = package_of(path) == "cli" or path.relative_to(PACKAGE) == Path("sweep/backend.py")
     assert may or "jax.config.update" not in calls
 
 

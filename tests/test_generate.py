@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnjax
-from rnnjax.scan import generate
+from rnnjax.generate import generate
 
 N = 40000
 

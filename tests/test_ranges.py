@@ -66,7 +66,7 @@ def called(name):
         "rnnjax.probes.lyapunov.growth": ((cell, params, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.growth_along": ((cell, params, None, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.log_growth": ((cell, params, batch.x, 2), {"n_discarded": 0}),
-        "rnnjax.scan.generate": ((cell, params, 0, None), {}),
+        "rnnjax.generate.generate": ((cell, params, 0, None), {}),
     }
     if ".probes." in name and name not in good:
         return on_batch, {}

@@ -119,7 +119,7 @@ def test_passengers_see_every_batch_and_have_no_say():
 
     def fit(passengers):
         def probe(cell, loss, params, batch, states=None):
-            return {"A": jnp.zeros(()) if states is None else states["dni"].learned}
+            return {"A": jnp.zeros(()) if states is None else states["dni"].learned.signal}
 
         return rnnjax.fit(
             CELL,

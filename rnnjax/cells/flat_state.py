@@ -4,8 +4,8 @@
 
 The output y_t is computed within step t. Where it is an array of the new carry (h of an LSTM), that
 part of the state is the output, and nothing is added to the state. Otherwise y_t is appended to the
-state, and no later step reads it: the derivative of a loss by y_t is then that of the state of
-step t, and rows of the Jacobian, but no columns, belong to it.
+state, and no later step reads it: the derivative of a loss with respect to y_t is then that of the
+state of step t, and rows of the Jacobian, but no columns, belong to it.
 """
 
 import math

@@ -25,7 +25,7 @@ from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import Experiment, line_in
 from rnnjax.sweep.export import export
-from rnnjax.sweep.plan import safe_name
+from rnnjax.sweep.group_names import safe_name
 from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
 from rnnjax.sweep.slices import slices
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from rnnjax import scan
 from rnnjax.decks.tasks.childrens_book import ChildrensBook
+from rnnjax.generate import generate
 from rnnjax.types import Array, Cell, Params
 
 
@@ -34,7 +35,7 @@ def read_and_written(
     return {
         "book_loss": jax.vmap(jax.vmap(task.loss))(y, texts.y).mean(),
         "sees_itself": jnp.sum(X * after_verb, -1).mean(),
-        "text": scan.generate(cell, params, stop, chances, rarest),
+        "text": generate(cell, params, stop, chances, rarest),
     }
 
 

@@ -170,7 +170,7 @@ def loss_gradients(
         sizes = jnp.abs(by_input) / jnp.where(largest > 0, largest, 1)
         return jnp.sum(sizes[:n_oldest]) / jnp.maximum(jnp.sum(sizes), 1)
 
-    gradient = jax.tree.map(of_loss, by_length, is_leaf=lambda node: isinstance(node, Scaled))
+    gradient = jax.tree.map(of_loss, by_length, is_leaf=scaled.is_scaled)
     clipped = scaled.clip_norm(gradient, max_norm)
     return {
         "log_weight_gradient": log_gradient,

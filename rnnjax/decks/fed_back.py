@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from rnnjax import adjoint, scaled, scan
 from rnnjax.cells.jordan import Jordan, JordanParams
 from rnnjax.ranges import refusal
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, StepLoss
 
 
@@ -66,7 +67,7 @@ def _sent(
     loss: StepLoss,
     params: JordanParams,
     batch: Batch,
-    trajectory: scan.Trajectory,
+    trajectory: Trajectory,
     out: int,
 ) -> tuple[Array, Array]:
     """Equation (2), by the backward pass and by automatic differentiation of the plain scan."""

@@ -6,7 +6,7 @@
 n counts steps of time within a sequence (`rnnjax.decks.EligibilityRatio`) or training cycles
 (`rnnjax.decks.eligibility_ratio`). The history a is the gradient d as it came, or, recursively,
 the scaled u. C. Yuan's slides on RNNs (2022) write dw_3 (dw_2 / dw_1) and call it an eligibility
-trace; it has no memory that decays and is no trace (see `rnnjax.rules.EligibilityTrace`).
+trace; it has no memory that decays and is no trace (see `rnnjax.rules.DiscountedRTRL`).
 
 What the ratio is taken of is a choice of its own: each weight, each unit, or the whole gradient.
 Multipliers and these choices are values, so that every reading is a product of them.
@@ -20,7 +20,8 @@ import jax.numpy as jnp
 
 from rnnjax import fields, scaled
 from rnnjax.ranges import COUNT, Flag, Kind, arguments, refusal
-from rnnjax.scaled import Array, Scaled
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array
 
 # (a_{n-1}, a_{n-2}) in one unit -> m, elementwise
 Multiplier = Callable[[Array, Array], Array]
@@ -223,16 +224,12 @@ def _require_real(multiplier: Multiplier, tree: Any) -> None:
         )
 
 
-def _is_scaled(node: Any) -> bool:
-    return isinstance(node, Scaled)
-
-
 def _is_pair(node: Any) -> bool:
     return isinstance(node, Pair)
 
 
 def _map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    return jax.tree.map(function, tree, *others, is_leaf=_is_scaled)
+    return jax.tree.map(function, tree, *others, is_leaf=scaled.is_scaled)
 
 
 def _rows(bias: Scaled, n_axes: int) -> Scaled:

@@ -1,8 +1,8 @@
 """Which weights of a scan multiply its state, and their orthogonal factors.
 
-The derivative of a step by a matrix that multiplies the state alone is an outer product with the
-state: it is 0 where the state is 0. A matrix of n rows or columns, n the size of a leaf of the
-carry, with this property is recurrent; gates side by side in it are blocks of n.
+The derivative of a step with respect to a matrix that multiplies the state alone is an outer
+product with the state: it is 0 where the state is 0. A matrix of n rows or columns, n the size of a
+leaf of the carry, with this property is recurrent; gates side by side in it are blocks of n.
 """
 
 import jax

@@ -70,7 +70,8 @@ def shifted_gates(r: Recurrence) -> Callable[[Array, Array], Array]:
 def _signs(r: Recurrence, shift: Array) -> list[Array]:
     """Return for each activation what to add to its argument: the shift of the gate that it is.
 
-    The derivative of keep_i by the value of the gate is 1 or -1 (a gate that closes to keep).
+    The derivative of keep_i with respect to the value of the gate is 1 or -1 (a gate that closes to
+    keep).
     """
     h, t = r.states[0], jnp.zeros((), jnp.int32)
     sites = evaluated(r.cell, r.params, h, t)[1]

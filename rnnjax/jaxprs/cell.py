@@ -112,5 +112,5 @@ def cell_of(
 
 
 def sent_back(y_hat: Array, y: Array) -> Array:
-    """Return y.y_hat, the step loss whose derivative by the state is y: what the program sends."""
+    """Return y.y_hat, the step loss whose gradient with respect to the state is y."""
     return jnp.sum(y * y_hat).real

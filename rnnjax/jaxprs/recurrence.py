@@ -73,7 +73,8 @@ class Recurrence:
 
     @property
     def loss(self) -> StepLoss:
-        """The step loss whose derivative by h_t is what the program sends back into h_t."""
+        """The step loss whose derivative with respect to h_t is what the program sends back into
+        h_t."""
         return sent_back
 
     def split(self, vector: Array) -> list[Array]:

@@ -37,7 +37,7 @@ class Site(NamedTuple):
 
     @property
     def slope(self) -> Array:
-        """The derivative of the value by the argument."""
+        """The derivative of the value with respect to the argument."""
         y = self.after
         if self.kind == "tanh":
             return 1 - y**2

@@ -26,7 +26,8 @@ class Outputs(NamedTuple):
     """How the outputs of a step that matter depend on its new carry.
 
     Attributes:
-      sent: the numbers of the outputs that something behind the scan has a derivative by.
+      sent: the numbers of the outputs that something behind the scan has a derivative with respect
+        to.
       places: where they stand among the leaves of the new carry that have derivatives; None where
         one of them is no such leaf.
     """

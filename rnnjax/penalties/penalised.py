@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import jax
 
 from rnnjax import fields, rules, scaled
-from rnnjax.rules.base import RULE
+from rnnjax.rules.wrapper import RULE, Wrapper
 from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
@@ -25,7 +25,7 @@ class Penalty(Protocol):
 
 
 @fields.dataclass
-class Penalised:
+class Penalised(Wrapper):
     """Equation (1).
 
     Attributes:
@@ -39,21 +39,6 @@ class Penalised:
         needs=("__call__",), expected="a penalty such as rnnjax.penalties.Omega()"
     )
     weight: Array | float = fields.number(default=1.0)
-    exact = False
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether the rule inside is."""
-        return self.rule.stochastic
-
-    @property
-    def step_axis(self) -> str:
-        """How the rule inside splits its steps; the penalty has none."""
-        return self.rule.step_axis
-
-    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Any:
-        """Return the state of the rule inside."""
-        return self.rule.init(cell, params, batch, key)
 
     def __call__(
         self,

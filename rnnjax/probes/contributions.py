@@ -10,7 +10,6 @@ import jax
 
 from rnnjax import boundary, scaled
 from rnnjax.rules.bptt import BPTT
-from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -31,7 +30,7 @@ def step_contributions(
       ``log_contribution_NAME`` for each parameter (W, U, ...).
     """
     grads = BPTT()(cell, loss, params, batch, per_step=True).grads
-    leaves, _ = jax.tree.flatten_with_path(grads, is_leaf=lambda node: isinstance(node, Scaled))
+    leaves, _ = jax.tree.flatten_with_path(grads, is_leaf=scaled.is_scaled)
     by_leaf = {
         "log_contribution_" + jax.tree_util.keystr(path, simple=True, separator="_"): leaf
         for path, leaf in leaves

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from rnnjax import boundary, dynamics, real_view, scan
 from rnnjax.probes.lyapunov import check_discarded, growth_along
 from rnnjax.ranges import COUNT_OR_ZERO, arguments
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from rnnjax import adjoint, boundary, layers, masks, real_view, scaled, scan
 from rnnjax.probes import lyapunov
 from rnnjax.ranges import COUNT_OR_ZERO, arguments
+from rnnjax.trajectory import first_non_finite_step
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -91,5 +92,5 @@ def lyapunov_spectra_of_layers(
         "exponents": exponents[order],
         "layer_of_exponent": jnp.concatenate(number)[order],
         "exponents_error": jnp.concatenate([one.standard_error() for one in found])[order],
-        "first_non_finite_step": scan.first_non_finite_step(trajectory.states),
+        "first_non_finite_step": first_non_finite_step(trajectory.states),
     }

@@ -24,7 +24,7 @@ import numpy as np
 from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan, tangents
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, arguments
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory, first_non_finite_step
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _LONGEST = 64  # maximum number of steps between two decompositions
@@ -234,7 +234,7 @@ def growth_along(
     )
     (A, _, _), (logs, due) = jax.lax.scan(step, start, (residuals, always, counts))
     counted = counts & (t >= n_discarded)
-    return Growth(logs, due, counted, A.value, scan.first_non_finite_step(trajectory.states))
+    return Growth(logs, due, counted, A.value, first_non_finite_step(trajectory.states))
 
 
 def _decomposed(rows: Scaled) -> tuple[Scaled, Array]:

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from rnnjax import boundary, scaled, scan
+from rnnjax.trajectory import first_non_finite_step
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
@@ -25,7 +26,7 @@ def first_non_finite(
       ``first_non_finite_step``: int32 (), in 1..T; -1 if every state is finite.
     """
     states = scan.of_batch(cell, params, batch).states
-    return {"first_non_finite_step": scan.first_non_finite_step(states)}
+    return {"first_non_finite_step": first_non_finite_step(states)}
 
 
 @boundary.of_probe

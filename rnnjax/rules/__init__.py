@@ -4,18 +4,19 @@ from rnnjax.rules.base import batch_gradient
 from rnnjax.rules.bptt import BPTT
 from rnnjax.rules.by_name import named
 from rnnjax.rules.cost import state_bytes
+from rnnjax.rules.discounted_rtrl import DiscountedRTRL
 from rnnjax.rules.dni import DNI
-from rnnjax.rules.eligibility_trace import EligibilityTrace
 from rnnjax.rules.eprop import EProp
+from rnnjax.rules.forward import Forward
 from rnnjax.rules.forward_errors import ForwardErrors
 from rnnjax.rules.in_arithmetic import backward_passes, inverse_growth
 from rnnjax.rules.kernl import KeRNL
 from rnnjax.rules.kf_rtrl import KFRTRL, ReverseKFRTRL
 from rnnjax.rules.node_perturbation import NodePerturbation
-from rnnjax.rules.online import random_feedback
 from rnnjax.rules.recurrent_weights import gradient_by_lag, recurrent_gradient
 from rnnjax.rules.rflo import RFLO
 from rnnjax.rules.rtrl import RTRL
+from rnnjax.rules.signals.feedback import random_feedback
 from rnnjax.rules.snap import SnAp
 from rnnjax.rules.taught import taught
 from rnnjax.rules.teacher_forcing import TeacherForcing
@@ -29,8 +30,9 @@ __all__ = [
     "RFLO",
     "RTRL",
     "UORO",
+    "DiscountedRTRL",
     "EProp",
-    "EligibilityTrace",
+    "Forward",
     "ForwardErrors",
     "KeRNL",
     "NodePerturbation",

@@ -63,9 +63,6 @@ def without_state(
     return ()
 
 
-RULE = ("init", "step_axis", "stochastic", "__call__")  # what is asked of a rule inside another
-
-
 def require(applies: bool, cell: Cell, rule: Rule, needed: str, reason: str) -> None:
     """Refuse a cell to which a rule does not apply.
 

@@ -18,13 +18,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, fields, scaled, scan
+from rnnjax import adjoint, boundary, fields, scaled, scan, segments
 from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
 from rnnjax.ranges import is_exactly
 from rnnjax.rules.base import mean_of_sequences, without_state
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
 from rnnjax.tangents import Residuals
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -37,7 +37,7 @@ class BPTT:
       segment: steps kept in memory at once (see `rnnjax.adjoint`), static; None for all. Only
         without a window.
       decay: factor of a gradient for each step that it goes back, may be traced: 0 is a window of
-        1, and what is between has the sum of `rnnjax.rules.EligibilityTrace` with this decay.
+        1, and what is between has the sum of `rnnjax.rules.DiscountedRTRL` with this decay.
     """
 
     window: int | None = fields.count(default=None, optional=True)
@@ -145,7 +145,7 @@ class BPTT:
         )
         losses, grads = zip(*pieces, strict=True)
         total = functools.reduce(operator.add, [jnp.sum(part) for part in losses])
-        return RuleOut(total, adjoint.total(list(grads)), ())
+        return RuleOut(total, segments.total(list(grads)), ())
 
 
 def _nothing(like: Scaled) -> Scaled:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from rnnjax import boundary, real_view, scan
+from rnnjax.rules.problem import Problem, no_loss
 from rnnjax.types import Batch, Cell, Params, Rule
 
 
@@ -36,7 +37,8 @@ def state_bytes(rule: Rule, cell: Cell, params: Params, batch: Batch) -> int:
 def _memory(rule: Any, cell: Cell, params: Params, batch: Batch) -> Any:
     state = rule.init(cell, params, batch, jax.random.key(0))
     view = real_view.of(cell, params, batch.x[0])
-    return rule.begin(view.seen, view.inward(params), batch.x[0], state.learned)
+    problem = Problem(view.seen, no_loss, view.inward(params))
+    return rule.begin(problem, batch.x[0], state.learned)
 
 
 def _bytes(tree: Any) -> int:

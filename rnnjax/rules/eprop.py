@@ -9,20 +9,18 @@ exact where no unit hears another (diagonal recurrence). Bellec et al., A soluti
 dilemma for recurrent networks of spiking neurons, Nature Communications, 2020.
 """
 
-from typing import Any
-
-from rnnjax import dynamics, fields
-from rnnjax.rules import online, unit_trace
-from rnnjax.rules.base import require
-from rnnjax.rules.influence import Blocks
-from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
-from rnnjax.types import Array, Cell, Params
+from rnnjax import fields
+from rnnjax.rules.factors import Factors
+from rnnjax.rules.influences import WithinUnits
+from rnnjax.rules.product import Product
+from rnnjax.rules.signals.feedback import through
+from rnnjax.rules.transports import Leak, OwnPart
+from rnnjax.types import Array
 
 
 @fields.dataclass
-class EProp:
-    """Equations (1) and (2).
+class EProp(Product):
+    """The influence within units, their own part of J_t or the leak, a signal through feedback.
 
     Attributes:
       autapse: whether a unit's weight onto itself counts as its own, static. Without it (as in the
@@ -33,35 +31,9 @@ class EProp:
 
     autapse: bool = fields.flag(default=True)
     feedback: Array | None = fields.array("n_h", "n_y", default=None)
-    step_axis = "loss"
-    exact = False
-    stochastic = False
-    init = online.init
-    untaught = online.untaught
-    learned = online.nothing_learned
-    noise = online.no_noise
-    prepare = unit_trace.prepare
-    step = unit_trace.step
-    __call__ = unit_trace.filtered
 
-    def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> Blocks:
-        """Return P_0."""
-        self._require_units(cell)
-        return unit_trace.begin(cell, params, x)
-
-    def kept(self, cell: Any, params: Params, at: Trajectory) -> Scaled:
-        """Return K_t, value (m, m, n)."""
-        self._require_units(cell)
-        if self.autapse:
-            return unit_trace.of_jacobian(cell, params, at)
-        reason = "so only autapse=True can tell what is a unit's own"
-        require(dynamics.has_preactivation(cell), cell, self, "pre-activations", reason)
-        return unit_trace.beside_preactivation(cell, params, at)
-
-    def _require_units(self, cell: Any) -> None:
-        whole = getattr(cell, "user_cell", cell)
-        if dynamics.traits(whole).entries_per_unit is None:
-            raise ValueError(
-                "EProp: expected a cell whose units have one number of state entries, got "
-                f"{type(whole).__name__}, whose layers differ in it"
-            )
+    @property
+    def point(self) -> Factors:
+        """The factors."""
+        transport = OwnPart() if self.autapse else Leak()
+        return Factors(WithinUnits(), transport, through(self.feedback))

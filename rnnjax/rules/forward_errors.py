@@ -24,6 +24,7 @@ from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -62,7 +63,7 @@ class ForwardErrors:
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())
 
-    def errors(self, cell: Cell, params: Params, trajectory: scan.Trajectory, g: Scaled) -> Scaled:
+    def errors(self, cell: Cell, params: Params, trajectory: Trajectory, g: Scaled) -> Scaled:
         """Return delta_t of t = 1..T, value (T, n_h), exponent (T,).
 
         Args:

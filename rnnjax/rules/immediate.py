@@ -16,9 +16,10 @@ import numpy as np
 from rnnjax import dynamics
 from rnnjax.rules import influence, structure
 from rnnjax.rules.influence import Blocks
+from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
-from rnnjax.types import Array, Cell, Params
+from rnnjax.trajectory import Trajectory
+from rnnjax.types import Array
 
 
 class Compact(NamedTuple):
@@ -27,41 +28,39 @@ class Compact(NamedTuple):
     rows: Blocks
 
 
-def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> Compact | Blocks:
+def direct(problem: Problem, at: Trajectory, x: Array) -> Compact | Blocks:
     """Return D_t of every recurrent leaf, equation (1): compact, or in full, blocks (n_h, *leaf).
 
     Args:
-      cell: the cell.
-      params: its parameters.
+      problem: the network.
       at: one step, leaves without T.
       x: its input, (n_x,).
     """
-    if structure.units(cell, params, x) is None:
-        return influence.direct(cell, params, at, x)
-    m, n_h = dynamics.entries_per_unit(cell), at.h_prev.size
+    if structure.units(problem.cell, problem.params, x) is None:
+        return influence.direct(problem, at, x)
+    m, n_h = dynamics.entries_per_unit(problem.cell), at.h_prev.size
     entries = jnp.repeat(jnp.eye(m, dtype=at.h_prev.dtype), n_h // m, axis=1)
-    return Compact(influence.rows(cell, params, at, x, entries))
+    return Compact(influence.rows(problem, at, x, entries))
 
 
-def spread(cell: Cell, params: Params, x: Array, by_unit: Array) -> dict[int, Array]:
+def spread(problem: Problem, x: Array, by_unit: Array) -> dict[int, Array]:
     """Return what each unit has, (..., n), at every weight that acts on it: (..., *leaf).
 
     Args:
-      cell: a cell each of whose weights acts on one unit alone.
-      params: its parameters.
+      problem: a network each of whose weights acts on one unit alone.
       x: an input, (n_x,); only its shape matters.
       by_unit: (..., n).
 
     Returns:
       arrays by leaf, as the cell's blocks are kept.
     """
-    leading, leaves = by_unit.shape[:-1], jax.tree.leaves(params)
-    units = structure.units(cell, params, x) or {}
+    leading, leaves = by_unit.shape[:-1], jax.tree.leaves(problem.params)
+    units = structure.units(problem.cell, problem.params, x) or {}
     found = {
         i: jnp.broadcast_to(_taken(by_unit, unit), (*leading, *leaves[i].shape))
         for i, unit in units.items()
     }
-    return influence.grouped(cell, found, len(leading))
+    return influence.grouped(problem.cell, found, len(leading))
 
 
 def _taken(by_unit: Array, unit: np.ndarray) -> Array:
@@ -71,13 +70,13 @@ def _taken(by_unit: Array, unit: np.ndarray) -> Array:
     return by_unit[..., unit]
 
 
-def in_full(cell: Cell, params: Params, x: Array, D: Compact | Blocks) -> Blocks:
+def in_full(problem: Problem, x: Array, D: Compact | Blocks) -> Blocks:
     """Return D_t with an axis of all n_h state entries in front; x as in `spread`."""
     if not isinstance(D, Compact):
         return D
-    m = dynamics.entries_per_unit(cell)
-    n = cell.initial_state().size // m
-    here = spread(cell, params, x, jnp.eye(n, dtype=bool))
+    m = dynamics.entries_per_unit(problem.cell)
+    n = problem.cell.initial_state().size // m
+    here = spread(problem, x, jnp.eye(n, dtype=bool))
 
     def one(rows: Scaled, here: Array) -> Scaled:
         full = jnp.where(here[None], rows.value[:, None], 0)

@@ -16,7 +16,7 @@ import numpy as np
 from rnnjax import adjoint, gradient, losses, matrices, scaled, scan, tangents
 from rnnjax.rules.forward_errors import ForwardErrors
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params
 
 Precision = Literal["float32", "float64"]
@@ -27,7 +27,7 @@ class Backward(NamedTuple):
 
     Attributes:
       deltas: value (n, T, n_h), of n masks.
-      W: gradient by the weights, value (n, ...).
+      W: gradient with respect to the weights, value (n, ...).
     """
 
     deltas: Scaled

@@ -19,68 +19,67 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import dynamics, gradient, scaled, scan
+from rnnjax import dynamics, gradient, scaled
+from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.scan import Trajectory
-from rnnjax.types import Array, Cell, Params
+from rnnjax.trajectory import Trajectory
+from rnnjax.types import Array, Cell
 
 # By index of the leaf in params, or all leaves in one vector under `ALL`.
 Blocks = dict[int, Scaled]
 ALL = -1
 
 
-def is_scaled(node: Any) -> bool:
-    """Return whether a node of a tree is a `Scaled`."""
-    return isinstance(node, Scaled)
-
-
-def pull(cell: Cell, params: Params, at: Trajectory, x: Array, v: Scaled) -> Blocks:
+def pull(problem: Problem, at: Trajectory, x: Array, v: Scaled) -> Blocks:
     """Return v^T D_t, each block shaped as its leaf.
 
     Args:
-      cell: the cell.
-      params: its parameters.
+      problem: the network.
       at: one step, leaves without T.
       x: its input, (n_x,).
       v: value (n_h,).
     """
-    if not dynamics.is_homogeneous(cell):
-        return {ALL: scaled.normalise(_pull_of_vector(cell, params, at, x)(v.value), v.exponent)}
+    if not dynamics.is_homogeneous(problem.cell):
+        return {ALL: scaled.normalise(_pull_of_vector(problem, at, x)(v.value), v.exponent)}
 
     steps = jax.tree.map(lambda a: a[None], (at, x, v))
-    return gradient.through_steps(cell, params, *steps)
+    return gradient.through_steps(problem.cell, problem.params, *steps)
 
 
-def direct(cell: Cell, params: Params, at: Trajectory, x: Array) -> Blocks:
+def direct(problem: Problem, at: Trajectory, x: Array) -> Blocks:
     """Return D_t of equation (1), blocks (n_h, *leaf)."""
     h = at.states.value
-    return rows(cell, params, at, x, jnp.eye(len(h), dtype=h.dtype))
+    return rows(problem, at, x, jnp.eye(len(h), dtype=h.dtype))
 
 
-def rows(cell: Cell, params: Params, at: Trajectory, x: Array, directions: Array) -> Blocks:
+def rows(problem: Problem, at: Trajectory, x: Array, directions: Array) -> Blocks:
     """Return v^T D_t for every row v of directions (r, n_h), blocks (r, *leaf) of one exponent."""
-    if not dynamics.is_homogeneous(cell):
-        value = jax.vmap(_pull_of_vector(cell, params, at, x))(directions)
+    if not dynamics.is_homogeneous(problem.cell):
+        value = jax.vmap(_pull_of_vector(problem, at, x))(directions)
         return {ALL: scaled.normalise(value)}
-    each = jax.vmap(lambda v: pull(cell, params, at, x, scaled.normalise(v)))(directions)
-    return jax.tree.map(lambda row: scaled.normalise(*scaled.common(row)), each, is_leaf=is_scaled)
+    each = jax.vmap(lambda v: pull(problem, at, x, scaled.normalise(v)))(directions)
+    return jax.tree.map(
+        lambda row: scaled.normalise(*scaled.common(row)), each, is_leaf=scaled.is_scaled
+    )
 
 
-def nothing(cell: Cell, params: Params, x: Array, leading: tuple[int, ...]) -> Blocks:
+def nothing(problem: Problem, x: Array, leading: tuple[int, ...]) -> Blocks:
     """Return blocks of zeros, (*leading, *leaf); x is any input (n_x,)."""
-    h = cell.initial_state()
-    leaves = jax.tree.leaves(params)
+    h = problem.cell.initial_state()
+    leaves = jax.tree.leaves(problem.params)
     blocks = {
         i: jnp.zeros((*leading, *leaves[i].shape), jnp.result_type(h.dtype, leaves[i].dtype))
-        for i in read(cell, params, x)
+        for i in read(problem, x)
     }
-    return {i: scaled.normalise(block) for i, block in grouped(cell, blocks, len(leading)).items()}
+    by_block = grouped(problem.cell, blocks, len(leading))
+    return {i: scaled.normalise(block) for i, block in by_block.items()}
 
 
-def read(cell: Cell, params: Params, x: Array) -> list[int]:
+def read(problem: Problem, x: Array) -> list[int]:
     """Return the indices of the leaves of params that the step reads; x is any input (n_x,)."""
+    cell = problem.cell
     h = cell.initial_state()
-    return gradient.leaves_read(lambda p: cell.step(p, h, x), params)
+    return gradient.leaves_read(lambda p: cell.step(p, h, x), problem.params)
 
 
 def grouped(cell: Cell, by_leaf: dict[int, Any], n_leading: int = 0) -> dict[int, Any]:
@@ -91,13 +90,13 @@ def grouped(cell: Cell, by_leaf: dict[int, Any], n_leading: int = 0) -> dict[int
     return {ALL: jnp.concatenate(flat, axis=-1)}
 
 
-def by_leaf(cell: Cell, params: Params, x: Array, blocks: Blocks) -> Blocks:
+def by_leaf(problem: Problem, x: Array, blocks: Blocks) -> Blocks:
     """Return blocks (*leading, ...) by index of the leaf; their largest entries are of any size."""
     if ALL not in blocks:
         return blocks
-    leaves, whole = jax.tree.leaves(params), blocks[ALL]
+    leaves, whole = jax.tree.leaves(problem.params), blocks[ALL]
     found, start = {}, 0
-    for i in read(cell, params, x):
+    for i in read(problem, x):
         part = whole.value[..., start : start + leaves[i].size]
         shape = (*whole.value.shape[:-1], *leaves[i].shape)
         found[i] = Scaled(part.reshape(shape), whole.exponent)
@@ -105,10 +104,11 @@ def by_leaf(cell: Cell, params: Params, x: Array, blocks: Blocks) -> Blocks:
     return found
 
 
-def _pull_of_vector(cell: Cell, params: Params, at: Trajectory, x: Array) -> Any:
+def _pull_of_vector(problem: Problem, at: Trajectory, x: Array) -> Any:
     """Return the function v -> v^T D_t, with the recurrent weights as one vector."""
-    leaves, structure = jax.tree.flatten(params)
-    numbers = read(cell, params, x)
+    cell = problem.cell
+    leaves, structure = jax.tree.flatten(problem.params)
+    numbers = read(problem, x)
 
     def step(vector: Array) -> Array:
         own, start = list(leaves), 0
@@ -135,9 +135,3 @@ def transported(J: Scaled, blocks: Blocks) -> Blocks:
         i: Scaled(jnp.tensordot(J.value, M.value, 1), M.exponent + J.exponent)
         for i, M in blocks.items()
     }
-
-
-def jacobian(cell: Cell, params: Params, at: Trajectory) -> Scaled:
-    """Return J_t, value (n_h, n_h), exponent ()."""
-    J = scan.linearize(cell, params, at).as_matrix()
-    return scaled.normalise(J.value, J.exponent)

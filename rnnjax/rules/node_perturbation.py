@@ -18,10 +18,13 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import dynamics, fields, scaled
-from rnnjax.rules import influence, online
+from rnnjax.rules import influence
 from rnnjax.rules.influence import Blocks
+from rnnjax.rules.online import ObservedStep
+from rnnjax.rules.online_rule import OnlineRule
+from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
-from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+from rnnjax.types import Array, Batch
 
 
 class Prepared(NamedTuple):
@@ -35,7 +38,7 @@ class Prepared(NamedTuple):
 
 
 @fields.dataclass
-class NodePerturbation:
+class NodePerturbation(OnlineRule):
     """Equations (1) to (3), for any cell; the perturbed states are plain numbers.
 
     Attributes:
@@ -48,16 +51,11 @@ class NodePerturbation:
     sigma: Array | float = fields.number(default=1e-2, above=0)
     xi: Array | None = fields.array("T", "n_h", default=None)
     step_axis = "loss"
-    exact = False
     stochastic = True
-    init = online.init
-    untaught = online.untaught
-    learned = online.nothing_learned
-    __call__ = online.over_sequence
 
-    def noise(self, cell: Cell, params: Params, key: Array, n_steps: int) -> Array:
+    def noise(self, problem: Problem, key: Any, n_steps: int) -> Array:
         """Return xi of every step, (T, n_h)."""
-        h = cell.initial_state()
+        h = problem.cell.initial_state()
         shape = (n_steps, h.size)
         if self.xi is None:
             return jax.random.normal(key, shape, h.dtype)
@@ -65,29 +63,23 @@ class NodePerturbation:
             raise ValueError(f"xi: expected shape {shape}, got {jnp.shape(self.xi)}")
         return jnp.asarray(self.xi, h.dtype)
 
-    def begin(self, cell: Cell, params: Params, x: Array, learned: Any) -> tuple[Array, Blocks]:
+    def begin(self, problem: Problem, x: Array, learned: Any) -> tuple[Array, Blocks]:
         """Return h'_0 = h_0 and Z_0 = 0."""
-        return cell.initial_state(), influence.nothing(cell, params, x, ())
+        return problem.cell.initial_state(), influence.nothing(problem, x, ())
 
-    def prepare(
-        self, cell: Cell, loss: StepLoss, params: Params, moment: online.Moment
-    ) -> Prepared:
+    def prepare(self, problem: Problem, observed: ObservedStep) -> Prepared:
         """Return xi_t^T D_t, and what the perturbed step and its loss need."""
-        at, noise = moment.batch, moment.noise
+        at, noise = observed.batch, observed.noise
         xi = scaled.normalise(noise)
-        new = influence.pull(cell, params, moment.trajectory, at.x, xi)
-        drive = dynamics.drive(cell, params, at.x)
-        return Prepared(new, drive, noise, at, moment.loss)
+        new = influence.pull(problem, observed.trajectory, at.x, xi)
+        drive = dynamics.drive(problem.cell, problem.params, at.x)
+        return Prepared(new, drive, noise, at, observed.loss)
 
     def step(
-        self,
-        cell: Cell,
-        loss: StepLoss,
-        params: Params,
-        memory: tuple[Array, Blocks],
-        prepared: Prepared,
+        self, problem: Problem, memory: tuple[Array, Blocks], prepared: Prepared
     ) -> tuple[tuple[Array, Blocks], Blocks]:
         """Return h'_t and Z_t, and equation (3)."""
+        cell, loss, params = problem
         h, Z = memory
         h = dynamics.advance(cell, params, h, prepared.drive) + self.sigma * prepared.xi
         Z = scaled.add_trees(Z, prepared.new)

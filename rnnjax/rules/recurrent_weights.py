@@ -1,7 +1,7 @@
-"""The gradient of a rule by the recurrent weights as one vector, whole or by the lag of use.
+"""The gradient of the recurrent weights by a rule, as one vector: whole, or by the lag of use.
 
-The recurrent weights are those that the step reads: the gradient by the readout is the same in
-every rule and would make each look better than it is. For the same reason there is
+The recurrent weights are those that the step reads: the gradient with respect to the readout is the
+same in every rule and would make each look better than it is. For the same reason there is
 `gradient_by_lag`: nearly all of a gradient may come from lag 0, where every rule is exact.
 `rnnjax.analysis.compared` takes what these functions return.
 """
@@ -17,6 +17,7 @@ from rnnjax import boundary, masks, real_view, scaled
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
+from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
 
@@ -32,7 +33,7 @@ def recurrent_gradient(
     *,
     n_draws: int = 1,
 ) -> Scaled:
-    """Return the gradient of a rule by the recurrent weights, on one sequence.
+    """Return the gradient of a rule with respect to the recurrent weights, on one sequence.
 
     Args:
       rule: the learning rule.
@@ -51,8 +52,10 @@ def recurrent_gradient(
 
     def one(state: Any) -> Scaled:
         grads = rule(cell, loss, params, batch, state).grads
-        leaves = jax.tree.leaves(grads, is_leaf=influence.is_scaled)
-        return _as_vector([leaves[i] for i in influence.read(cell, params, batch.x[0])])
+        leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
+        return _as_vector(
+            [leaves[i] for i in influence.read(Problem(cell, loss, params), batch.x[0])]
+        )
 
     if not rule.stochastic:
         return jax.tree.map(lambda a: jnp.broadcast_to(a, (n_draws, *a.shape)), one(state))
@@ -116,8 +119,8 @@ def _by_use(
     edges: Sequence[int],
 ) -> Scaled:
     grads = rule(cell, loss, params, batch, state, per_step=True).grads
-    leaves = jax.tree.leaves(grads, is_leaf=influence.is_scaled)
-    read = influence.read(cell, params, batch.x[0])
+    leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
+    read = influence.read(Problem(cell, loss, params), batch.x[0])
     steps = jax.vmap(lambda *leaves: _as_vector(leaves))(*[leaves[i] for i in read])
     lag = masks.last(batch.counts) - jnp.arange(len(batch.x))
 
@@ -147,14 +150,14 @@ def _since(
     n_steps, x = len(batch.x), batch.x[0]
     end = masks.last(batch.counts)
     view = real_view.of(cell, params, x)
-    cell, params = view.seen, view.inward(params)
-    (h, fresh), key, _ = online.start(rule, cell, params, x, state)
-    noise = rule.noise(cell, params, key, n_steps)
-    _, moments = online.observe(rule, cell, loss, params, h, batch, noise)
-    prepared = jax.vmap(lambda moment: rule.prepare(cell, loss, params, moment))(moments)
+    problem = Problem(view.seen, loss, view.inward(params))
+    (h, fresh), key, _ = online.start(rule, problem, x, state)
+    noise = rule.noise(problem, key, n_steps)
+    _, observed = online.observe(rule, problem, h, batch, noise)
+    prepared = jax.vmap(lambda at: rule.prepare(problem, at))(observed)
 
     def advance(memory: Any, at: Any) -> tuple[Any, Blocks]:
-        return rule.step(cell, loss, params, memory, at)
+        return rule.step(problem, memory, at)
 
     _, like = jax.eval_shape(advance, fresh, jax.tree.map(lambda a: a[0], prepared))
     nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like)
@@ -162,7 +165,7 @@ def _since(
     def run(length: Array) -> Scaled:
         def step(carry: tuple, at: tuple) -> tuple[tuple, None]:
             t, now = at
-            begins = rule.begin(cell, params, x, rule.learned(carry[0]))
+            begins = rule.begin(problem, x, rule.learned(carry[0]))
             memory = jax.tree.map(
                 lambda new, old: jnp.where(t == end + 1 - length, new, old), begins, carry[0]
             )
@@ -170,7 +173,7 @@ def _since(
             return jax.tree.map(stays, advance(memory, now), carry), None
 
         (_, grads), _ = jax.lax.scan(step, (fresh, nothing), (jnp.arange(n_steps), prepared))
-        found = influence.by_leaf(cell, params, x, grads)
+        found = influence.by_leaf(problem, x, grads)
         return _as_vector(list(view.gradient_by_leaf(found).values()))
 
     return jax.vmap(run)(lengths)

@@ -15,9 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, fields, scan
+from rnnjax import adjoint, boundary, dynamics, fields
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
+from rnnjax.trajectory import plain_trajectory
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -54,6 +55,6 @@ class TeacherForcing:
         d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(batch.x)
         h = jax.vmap(lambda h, d: dynamics.advance(cell, params, h, d))(h_prev, d)
         losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
-        trajectory = scan.plain_trajectory(h, h_prev, d)
+        trajectory = plain_trajectory(h, h_prev, d)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, g, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())

@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from rnnjax.errors import ConfigError, shown
-from rnnjax.sweep import config_errors
+from rnnjax.sweep import config_errors, json_values
 from rnnjax.sweep.axes import Values, check_values, expand
 from rnnjax.sweep.axis import Axis, joint_values, listed
 from rnnjax.sweep.setting import (
@@ -47,8 +47,6 @@ from rnnjax.sweep.setting import (
     names_in,
 )
 
-_DEEPEST = 20  # levels of lists and tables in one value
-_MOST_BITS = 10_000  # of an integer: Python writes no more than 4300 digits
 _MOST_CHECKED = 100_000  # settings that are validated one by one
 
 
@@ -100,10 +98,10 @@ class _AxisOf:
     ) -> CoreSchema:
         """The schema of the tuple, with the grammar before it and the checks after it."""
         item = item_type(source.__args__[0])
-        within = _nested if item is object else tuple
+        within = json_values.as_tuples if item is object else tuple
 
         def check(values: Values) -> Values:
-            values = _in_range(values) if self.kind == "traced" else values
+            values = json_values.in_range(values) if self.kind == "traced" else values
             return check_values(values) if self.distinct else values
 
         return core_schema.no_info_after_validator_function(
@@ -149,7 +147,7 @@ def parse_config(setting: type[Setting], data: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: naming the first key that is wrong.
     """
-    _refuse_what_json_lacks(data)
+    json_values.refuse_what_json_lacks(data)
     given = data.get("axes", {})
     if not isinstance(given, Mapping):
         raise ConfigError("axes", f"expected a table, got {shown(given)}")
@@ -299,45 +297,3 @@ def _product(axes: tuple[Axis, ...], number: int) -> Iterator[dict[str, Any]]:
     for index in range(len(axes[number])):
         for rest in _product(axes, number + 1):
             yield axes[number].at(index) | rest
-
-
-def _in_range(values: Values) -> Values:
-    for value in values:
-        if isinstance(value, float) and value and not 1e-37 <= math.fabs(value) <= 3e38:
-            raise ValueError(f"expected 0 or a size within 1e-37..3e38, got {shown(value)}")
-        if isinstance(value, int) and not -(2**31) <= value < 2**31:
-            raise ValueError(f"expected an integer of 32 bits, got {shown(value)}")
-    return values
-
-
-def _nested(value: Any) -> Any:
-    """Tuples for lists: behind a function of ours strict validation takes no lists for them."""
-    return tuple(map(_nested, value)) if isinstance(value, list | tuple) else value
-
-
-def _refuse_what_json_lacks(data: Mapping[str, Any], path: tuple[str, ...] = ()) -> None:
-    """Raise ConfigError for numbers of thousands of digits and very deep nesting."""
-    for name, value in data.items():
-        here = (*path, str(name))
-        if isinstance(value, Mapping) and here == ("axes",):
-            _refuse_what_json_lacks(value, here)
-            continue
-        level, depth = [value], 0
-        while level:
-            depth += 1
-            if wrong := [value for value in level if _is_too_long(value)]:
-                told = f"expected fewer digits, got {shown(wrong[0])}"
-                raise ConfigError(".".join(here), told)
-            if depth > _DEEPEST:
-                raise ConfigError(".".join(here), f"expected at most {_DEEPEST} levels, got more")
-            level = [v for holder in level for v in _members(holder)]
-
-
-def _is_too_long(value: Any) -> bool:
-    return isinstance(value, int) and value.bit_length() > _MOST_BITS
-
-
-def _members(holder: Any) -> Iterable[Any]:
-    if isinstance(holder, Mapping):
-        return holder.values()
-    return holder if isinstance(holder, list | tuple) else ()

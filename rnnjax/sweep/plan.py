@@ -9,11 +9,9 @@ together changes the last bits of float32. A *group* is one combination of the s
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,12 +26,12 @@ from rnnjax.sweep.axis import Axis
 from rnnjax.sweep.config import Config
 from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.group_names import group_id
 from rnnjax.variables import Variable
 
 MAX_GROUPS = 50_000
 MAX_CELLS = 100_000_000
 MAX_VALUES = 1_000_000_000
-_UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]")
 
 
 @dataclass(frozen=True)
@@ -206,23 +204,6 @@ def make_plan(experiment: Experiment, config: Config) -> Plan:
     plan = Plan(config, coordinates, variables, _groups(statics, n_lanes, config))
     _check_values(plan)
     return plan
-
-
-def group_id(static: Mapping[str, Any]) -> str:
-    """The id of a group: ``name=value`` joined by ``+``, and a short hash where that was unsafe.
-
-    Capitals count as unsafe too: some file systems do not tell them apart.
-    """
-    plain = "+".join(f"{name}={value}" for name, value in static.items()) or "all"
-    safe = safe_name(plain)[:90]
-    if safe == plain and plain == plain.lower():
-        return plain
-    return f"{safe}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
-
-
-def safe_name(text: str) -> str:
-    """Text as a part of a file name."""
-    return _UNSAFE.sub("_", text)
 
 
 def _groups(static: dict[str, Values], n_lanes: int, config: Config) -> tuple[Group, ...]:

@@ -69,6 +69,5 @@ def _(tangent: Diagonal) -> Scaled | None:
 
 @within_units.register
 def _(tangent: Diagonal, m: int) -> Scaled:
-    if m == 1:
-        return tangent._scaled(tangent.entries[None, None])
-    return within_units.dispatch(object)(tangent, m)
+    own = jnp.eye(m, dtype=tangent.entries.dtype)[:, :, None] * tangent.entries.reshape(1, m, -1)
+    return tangent._scaled(own)

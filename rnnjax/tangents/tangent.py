@@ -2,7 +2,8 @@
 
   J_t = dh_t/dh_{t-1},   dh_t/dd_t                                               (1)
 
-The derivative by the drive is that by the pre-activations z_t = W s + d_t, where a cell has them.
+The derivative with respect to the drive is that with respect to the pre-activations z_t = W s +
+d_t, where a cell has them.
 
 The results are `Scaled`: the slopes of a saturated unit are as small as e^-100, so that no product
 with J_t need lie in the range of the dtype. They are not normalised; their exponent is that of the

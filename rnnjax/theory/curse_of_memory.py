@@ -94,7 +94,7 @@ def normalised_sensitivity_variance(decay: float, correlation: float) -> float:
     """
     short = 1 - decay**2
     state = state_variance(decay, correlation)
-    # The derivative of ln E h^2 by l.
+    # The derivative of ln E h^2 with respect to l.
     growth = 2 * correlation / (1 - (decay * correlation) ** 2) + 2 * decay / short
     through_state = short * sensitivity_variance(decay, correlation)
     return through_state - decay * growth * state + decay**2 * state / short

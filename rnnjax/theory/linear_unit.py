@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 
 class Power(NamedTuple):
-    """h_T and its first two derivatives by the weight, equation (1)."""
+    """h_T and its first two derivatives with respect to the weight, equation (1)."""
 
     value: float
     first: float

@@ -127,7 +127,7 @@ def _fed_by(
                 "grads: expected the scaled gradient of a rule, got plain arrays, because "
                 "clipping must be outermost: clip_by_norm(c, optax.chain(...))"
             )
-        grads = jax.tree.map(_ascent, grads, is_leaf=lambda node: isinstance(node, Scaled))
+        grads = jax.tree.map(_ascent, grads, is_leaf=scaled.is_scaled)
         found = convert(grads, params) if with_params else convert(grads)
         if params is not None:
             found = jax.tree.map(lambda g, p: g.astype(jnp.result_type(p)), found, params)

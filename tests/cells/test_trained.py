@@ -53,7 +53,7 @@ def test_outputs_and_gradients_are_those_of_flax(name):
 
 
 RULES = [rules.RTRL(), rules.SnAp(1), rules.SnAp(9), rules.EProp(), rules.UORO(), rules.KFRTRL(),
-         rules.RFLO(), rules.TruncatedBPTT(T), rules.EligibilityTrace()]  # fmt: skip
+         rules.RFLO(), rules.TruncatedBPTT(T), rules.DiscountedRTRL()]  # fmt: skip
 OF_EACH_KIND = ["linen.LSTMCell", "own linen", "own nnx"]
 
 
@@ -238,7 +238,7 @@ def test_tokens_give_what_one_hot_inputs_give(embeds):
 def test_a_trained_language_model_writes():
     cell, _, _ = model("nnx tied")
     chances = jax.random.uniform(KEY, (5,))
-    got = rnnjax.scan.generate(cell, cell.trained, 2, chances)
+    got = rnnjax.generate.generate(cell, cell.trained, 2, chances)
     h, symbol = cell.initial_state(), jnp.array(2)
     for chance, found in zip(chances, got, strict=True):
         h = cell.step(cell.trained, h, symbol)

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import rnnjax
-from rnnjax import boundary, decks, parallel, probes, rules
+from rnnjax import boundary, decks, parallel, probes, rules, shape_checks
 from rnnjax.losses import cross_entropy, squared_error
 from tests.crossed import crossed, wide_but
 from tests.discovery import penalties_found, probes_found, rules_found
@@ -181,8 +181,10 @@ KEY_FREE = jnp.ones(2)
 
 def test_the_check_is_made_once_for_each_combination_of_shapes(monkeypatch):
     seen = []
-    whole = boundary._check
-    monkeypatch.setattr(boundary, "_check", lambda *asked: (seen.append(asked), whole(*asked))[1])
+    whole = shape_checks.check
+    monkeypatch.setattr(
+        shape_checks, "check", lambda *asked: (seen.append(asked), whole(*asked))[1]
+    )
     boundary._check_once.cache_clear()
     params = CELL.init(KEY)
     run = jax.jit(lambda p, b: rules.BPTT()(CELL, squared_error, p, b).loss)

@@ -31,7 +31,7 @@ BATCH = rnnjax.Batch(
     jnp.array([1.0, 0.5, 0.0, 2.0, 1.0]),
 )
 # Exact on these, whether or not they are called so.
-EXACT = {"BPTT", "RTRL", "EligibilityTrace", "ForwardErrors", "SnAp", "TruncatedBPTT"}
+EXACT = {"BPTT", "RTRL", "DiscountedRTRL", "ForwardErrors", "SnAp", "TruncatedBPTT"}
 # The recurrent weights have no ratio each: at the first step, from h_0 = 0, their gradient is 0.
 WITH_RATIO = decks.EligibilityRatio(of=ratios.norms)
 OPTIONS = {

@@ -19,7 +19,7 @@ from rnnjax.figures import rule_label
         ("NodePerturbation(sigma=0.01)", "node perturbation, sigma 0.01"),
         ("EProp(autapse=False)", "e-prop"),
         ("RFLO(feedback=random)", "RFLO, random feedback"),
-        ("EligibilityTrace(decay=0.5)", "eligibility trace, decay 0.5"),
+        ("DiscountedRTRL(decay=0.5)", "discounted RTRL, decay 0.5"),
         ("TruncatedBPTT(window=10, carries=False)", "truncated BPTT, window 10"),
     ],
 )

@@ -454,7 +454,7 @@ SUBJECTS: dict[str, Subject] = {
     "BPTT, window 2": _by_lags(rules.BPTT(window=2), _causal(lambda lag: (lag < 2) * 1.0)),
     "BPTT, decay 0.6": _by_lags(rules.BPTT(decay=0.6), _causal(lambda lag: 0.6**lag)),
     "RTRL": _by_lags(rules.RTRL(), _causal(np.ones_like)),
-    "EligibilityTrace 0.6": _by_lags(rules.EligibilityTrace(0.6), _causal(lambda lag: 0.6**lag)),
+    "DiscountedRTRL 0.6": _by_lags(rules.DiscountedRTRL(0.6), _causal(lambda lag: 0.6**lag)),
     "SnAp 20": _by_lags(rules.SnAp(20), _causal(np.ones_like)),
     "TruncatedBPTT 2": _by_lags(rules.TruncatedBPTT(2), _blocks(2)),
     "EProp": _local(rules.EProp(), _of_units, _is_real),

@@ -165,6 +165,6 @@ def test_bad_windows_are_refused(fields, message):
 
 @pytest.mark.parametrize("one", [1, 1.0, np.float32(1), np.ones(2), jnp.ones(())])
 def test_a_decay_of_one_is_exact_however_it_is_given(one):
-    assert rnnjax.BPTT(decay=one).exact and rnnjax.EligibilityTrace(decay=one).exact
+    assert rnnjax.BPTT(decay=one).exact and rnnjax.DiscountedRTRL(decay=one).exact
     assert not rnnjax.BPTT(decay=one * 0.5).exact
     assert not jax.eval_shape(lambda d: jnp.zeros(2 * rnnjax.BPTT(decay=d).exact), one).size

@@ -162,8 +162,8 @@ def numbers(fractions):
 
 EXAMPLES = {
     "RTRL": (rules.RTRL(), by_trace(whole)),
-    "EligibilityTrace": (
-        rules.EligibilityTrace(float(DECAY)),
+    "DiscountedRTRL": (
+        rules.DiscountedRTRL(float(DECAY)),
         by_trace(lambda s, i, j: DECAY * whole(s, i, j)),
     ),
     "SnAp-1": (rules.SnAp(1), by_trace(own)),
@@ -172,7 +172,7 @@ EXAMPLES = {
     "e-prop": (rules.EProp(autapse=False), by_trace(leak)),
     "RFLO": (rules.RFLO(), by_trace(leak)),
     "RFLO, fed back": (rules.RFLO(numbers([[f] for f in FEEDBACK])), by_trace(leak, FEEDBACK)),
-    "KeRNL, untaught": (
+    "KeRNL at the start": (
         rules.KeRNL(rate=0.0),
         by_trace(lambda s, i, j: F(1, 5) * (i == j)),
     ),

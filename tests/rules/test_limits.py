@@ -117,7 +117,7 @@ def test_the_pattern_of_snap_grows_with_n():
     ring = params._replace(W=1.1 * jnp.roll(jnp.eye(N_H), 1, axis=0))
     shares = []
     for n in (2, 3, 4):
-        (S,) = rules.SnAp(n).init(LEAKY, ring, BATCH).learned.values()
+        (S,) = rules.SnAp(n).init(LEAKY, ring, BATCH).learned.influence.values()
         shares.append(np.asarray(S))
     assert all(np.all(b | ~a) for a, b in itertools.pairwise(shares))
     assert [s.mean() for s in shares] == [2 / N_H, 3 / N_H, 1.0]

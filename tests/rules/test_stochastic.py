@@ -11,6 +11,7 @@ import pytest
 import rnnjax
 from rnnjax import rules, scaled
 from rnnjax.losses import squared_error
+from rnnjax.rules.problem import Problem
 from tests.crossed import wide_but
 
 T, N = 3, 2
@@ -77,7 +78,8 @@ def test_random_signs_are_signs_and_new_in_every_sequence():
     cell = CELLS["leaky"]
     params = cell.init(jax.random.key(0))
     for rule in (rules.UORO(), rules.KFRTRL(), rules.ReverseKFRTRL()):
-        noise = rule.noise(cell, params, jax.random.key(1), 50)
+        problem = Problem(cell, squared_error, params)
+        noise = rule.noise(problem, jax.random.key(1), 50).influence
         assert set(np.unique(noise)) == {-1.0, 1.0} and abs(float(noise.mean())) < 0.5
     rule = rules.UORO()
     long = jax.tree.map(lambda a: jnp.tile(a, (8,) + (1,) * (a.ndim - 1)), BATCH)
@@ -106,7 +108,7 @@ def test_kernl_learns_the_kernel_of_a_network_that_has_one():
         taught = rule(cell, squared_error, params, long, state).state
         grads = [rule(cell, squared_error, params, BATCH, s).grads for s in (state, taught)]
         exact = rules.RTRL()(cell, squared_error, params, BATCH).grads
-        return taught.learned, [scaled.plain(g).U for g in (*grads, exact)]
+        return taught.learned.transport, [scaled.plain(g).U for g in (*grads, exact)]
 
     kernel, (before, after, exact) = run(jax.random.key(0))
     np.testing.assert_allclose(kernel.A, np.eye(4), atol=1e-3)

@@ -10,8 +10,9 @@ import pytest
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.experiment import load
+from rnnjax.sweep.group_names import group_id
 from rnnjax.sweep.manifest import SAFE_ID
-from rnnjax.sweep.plan import group_id, make_plan
+from rnnjax.sweep.plan import make_plan
 from rnnjax.sweep.provenance import git_state
 
 TOY = Path(__file__).with_name("toy_experiment.py")

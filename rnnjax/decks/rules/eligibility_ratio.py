@@ -26,13 +26,14 @@ import jax.numpy as jnp
 from rnnjax import boundary, fields, scaled
 from rnnjax.decks import ratios
 from rnnjax.decks.ratios import Literal, Multiplier, Of, each_weight
-from rnnjax.rules.base import RULE, batch_gradient, mean_of_sequences
+from rnnjax.rules.base import batch_gradient, mean_of_sequences
 from rnnjax.rules.bptt import BPTT
+from rnnjax.rules.wrapper import RULE, Wrapper
 from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
 @fields.dataclass
-class EligibilityRatio:
+class EligibilityRatio(Wrapper):
     """A rule whose steps are scaled by equation (1).
 
     Attributes:
@@ -53,21 +54,6 @@ class EligibilityRatio:
     of: Of = fields.function(default=each_weight, form="(newer, older) -> pairs")
     recursive: bool = fields.flag(default=False)
     mean_first: bool = fields.flag(default=True)
-    exact = False
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether the rule inside is."""
-        return self.rule.stochastic
-
-    @property
-    def step_axis(self) -> str:
-        """How steps are split: as by the rule inside."""
-        return self.rule.step_axis
-
-    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Any:
-        """Return the state of the rule inside."""
-        return self.rule.init(cell, params, batch, key)
 
     @boundary.of_rule
     def __call__(

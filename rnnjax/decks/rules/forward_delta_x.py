@@ -14,9 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import boundary, dynamics, fields, scaled, scan
+from rnnjax import boundary, dynamics, fields, scaled
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
+from rnnjax.trajectory import plain_trajectory
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -70,7 +71,7 @@ class ForwardDeltaX:
         h_0 = cell.initial_state()
         _, (losses, g, h_prev, d, o) = jax.lax.scan(step, (h_0, jnp.zeros_like(h_0)), batch)
         level = jnp.zeros(len(losses), jnp.int32)
-        trajectory = scan.plain_trajectory(o, h_prev, d)
+        trajectory = plain_trajectory(o, h_prev, d)
         grads = gradient_of_deltas(
             cell,
             loss,

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 from rnnjax import boundary, fields, scaled
 from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.rules.base import batch_gradient
+from rnnjax.rules.wrapper import Wrapper
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
 @fields.dataclass
-class MatchedLength:
+class MatchedLength(Wrapper):
     """Equation (1).
 
     Attributes:
@@ -33,21 +34,6 @@ class MatchedLength:
         expected="a rule such as rnnjax.decks.EligibilityRatio()",
     )
     matched: Array | float = fields.number(default=1.0, at_least=0, at_most=1)
-    exact = False
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether the rule inside is."""
-        return self.rule.stochastic
-
-    @property
-    def step_axis(self) -> str:
-        """How steps are split: as by the rule inside."""
-        return self.rule.step_axis
-
-    def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Any:
-        """Return the state of the rule inside."""
-        return self.rule.init(cell, params, batch, key)
 
     @boundary.of_rule
     def __call__(
@@ -88,7 +74,7 @@ class MatchedLength:
             lambda p, o: _chosen(self.matched, scaled.times_exp(p, log_factor), o),
             plain,
             other,
-            is_leaf=lambda node: isinstance(node, Scaled),
+            is_leaf=scaled.is_scaled,
         )
         return out._replace(grads=grads)
 

@@ -21,6 +21,7 @@ from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Batch, Cell, Params, RuleOut, StepLoss
 
 
@@ -57,7 +58,7 @@ class SlopelessDeltaX:
         return RuleOut(jnp.sum(losses), grads, ())
 
 
-def _deltas(rule: Any, cell: Any, params: Params, trajectory: scan.Trajectory, g: Scaled) -> Scaled:
+def _deltas(rule: Any, cell: Any, params: Params, trajectory: Trajectory, g: Scaled) -> Scaled:
     """Return delta_t of equation (2), value (T, n_h), exponent (T,)."""
 
     def step(dx: Scaled, at: tuple[Residuals, Scaled]) -> tuple[Scaled, Scaled]:

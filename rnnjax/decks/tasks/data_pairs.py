@@ -65,7 +65,7 @@ class DataPairs:
         return jax.tree.map(lambda a: a[n], training)
 
     def loss(self, y_hat: Array, y: Array) -> Array:
-        """Return half the squared distance, whose derivative by the output is the error."""
+        """Return half the squared distance: its gradient with respect to y_hat is the error."""
         return 0.5 * jnp.sum((y_hat - y) ** 2)
 
 

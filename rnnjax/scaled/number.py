@@ -22,9 +22,7 @@ the plain function.
 Half precision. A mantissa has at least 32 bits: bfloat16 and float16 values become float32.
 """
 
-import functools
 import math
-import operator
 from typing import Any
 
 import jax
@@ -40,7 +38,7 @@ _RANGE_BITS = 29
 ZERO_EXPONENT = -(2**_RANGE_BITS)
 _TOP_EXPONENT = 2 ** (_RANGE_BITS - 1) - 1
 _BOTTOM_EXPONENT = -(2 ** (_RANGE_BITS - 1))
-_LOWEST = 2 * ZERO_EXPONENT
+LOWEST = 2 * ZERO_EXPONENT
 _INTEGER = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}
 
 
@@ -58,13 +56,14 @@ class Scaled:
     exponent: Array
 
 
-def _is_scaled(node: Any) -> bool:
+def is_scaled(node: Any) -> bool:
+    """Return whether a node of a tree is a `Scaled`."""
     return isinstance(node, Scaled)
 
 
 def is_scaled_tree(tree: Any) -> bool:
     """Return whether every leaf of a tree is a `Scaled`."""
-    return all(_is_scaled(leaf) for leaf in jax.tree.leaves(tree, is_leaf=_is_scaled))
+    return all(is_scaled(leaf) for leaf in jax.tree.leaves(tree, is_leaf=is_scaled))
 
 
 def _real(dtype: Any) -> jnp.finfo:
@@ -117,11 +116,11 @@ def lower(value: Array, exponent: Array) -> Array:
       exponent: int32, (*leading,).
     """
     factor = power_of_two(exponent, value.dtype)
-    return _change_of_unit(value, factor, exponent, jnp.zeros_like(exponent))
+    return change_of_unit(value, factor, exponent, jnp.zeros_like(exponent))
 
 
 @jax.custom_jvp
-def _change_of_unit(value: Array, factor: Array, old: Array, new: Array) -> Array:
+def change_of_unit(value: Array, factor: Array, old: Array, new: Array) -> Array:
     """Return value x factor, where the factor is 2^(old - new), or 0 where that counts as 0.
 
     The derivative is computed from the units, not the factor, so that it is defined where the value
@@ -130,10 +129,10 @@ def _change_of_unit(value: Array, factor: Array, old: Array, new: Array) -> Arra
     return _times(value, factor)
 
 
-@_change_of_unit.defjvp
+@change_of_unit.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     _, _, old, new = primals
-    return _change_of_unit(*primals), shift(tangents[0], unit_of(old) - unit_of(new))
+    return change_of_unit(*primals), shift(tangents[0], unit_of(old) - unit_of(new))
 
 
 def in_unit(number: Scaled, exponent: Array) -> Array:
@@ -148,7 +147,7 @@ def in_unit(number: Scaled, exponent: Array) -> Array:
     """
     exponent = jnp.broadcast_to(jnp.asarray(exponent, jnp.int32), number.exponent.shape)
     factor = power_of_two(number.exponent - exponent, number.value.dtype)
-    return _change_of_unit(number.value, factor, number.exponent, exponent)
+    return change_of_unit(number.value, factor, number.exponent, exponent)
 
 
 @jax.custom_jvp
@@ -193,7 +192,8 @@ def _bits_of_magnitude(value: Array) -> Array:
     return jax.lax.bitcast_convert_type(value, integer) & jnp.iinfo(integer).max
 
 
-def _inner_axes(value: Array, n_leading: int) -> tuple[int, ...]:
+def inner_axes(value: Array, n_leading: int) -> tuple[int, ...]:
+    """Return the axes behind the leading ones."""
     return tuple(range(n_leading, value.ndim))
 
 
@@ -208,7 +208,7 @@ def exponent_of(value: Array, n_leading: int = 0) -> Array:
       int32, (*leading,); 0 where the value is not finite.
     """
     bits = _bits_of_magnitude(jax.lax.stop_gradient(value))
-    largest = jnp.max(bits, axis=_inner_axes(value, n_leading), initial=0)
+    largest = jnp.max(bits, axis=inner_axes(value, n_leading), initial=0)
     info = _real(value.dtype)
     biased = (largest >> info.nmant).astype(jnp.int32)
     exponent = jax.lax.select(
@@ -235,7 +235,7 @@ def normalise(value: Array, exponent: Array | int = 0) -> Scaled:
     nothing = jnp.where(own == ZERO_EXPONENT, ZERO_EXPONENT + unit_of(exponent), ZERO_EXPONENT)
     total = jnp.where((own == ZERO_EXPONENT) | is_zero(total), nothing, total)
     factor = jnp.where(is_zero(total), 0, power_of_two(-taken, value.dtype))
-    return Scaled(_change_of_unit(value, factor, exponent, total), total)
+    return Scaled(change_of_unit(value, factor, exponent, total), total)
 
 
 def renormalise(number: Scaled) -> Scaled:
@@ -250,7 +250,7 @@ def normalise_tree(tree: Any, exponent: Array | int = 0) -> Any:
 
 def plain(tree: Any) -> Any:
     """Return the plain arrays of a `Scaled` or a tree of them: inf or 0 where out of range."""
-    return jax.tree.map(lambda s: shift(s.value, s.exponent), tree, is_leaf=_is_scaled)
+    return jax.tree.map(lambda s: shift(s.value, s.exponent), tree, is_leaf=is_scaled)
 
 
 def common(number: Scaled) -> tuple[Array, Array]:
@@ -264,153 +264,13 @@ def common(number: Scaled) -> tuple[Array, Array]:
     Returns:
       value (*leading, *inner) and a scalar exponent.
     """
-    top = jnp.max(_size(number), initial=_LOWEST)
+    top = jnp.max(size_of(number), initial=LOWEST)
     return in_unit(number, top), top
 
 
-def _size(number: Scaled) -> Array:
+def size_of(number: Scaled) -> Array:
     """Return the exponent of the largest entry, whatever the number's own exponent, (*leading,)."""
     own = exponent_of(number.value, number.exponent.ndim)
     size = own + number.exponent
     nothing = jnp.where(own == ZERO_EXPONENT, unit_of(number.exponent), 0) + ZERO_EXPONENT
     return jnp.where((own == ZERO_EXPONENT) | is_zero(size), nothing, size)
-
-
-def add(a: Scaled, b: Scaled) -> Scaled:
-    """Return a + b for a and b of equal shape."""
-    return renormalise(add_normal(a, b))
-
-
-def subtract(a: Scaled, b: Scaled) -> Scaled:
-    """Return a - b for a and b of equal shape."""
-    return add(a, Scaled(-b.value, b.exponent))
-
-
-def add_normal(a: Scaled, b: Scaled) -> Scaled:
-    """Return a + b for equal shapes, both with largest entries in [1, 2) or zero.
-
-    Unlike in `add`, the sum is not normalised: its largest entry is below 4, and far below 1 where
-    the two cancel.
-    """
-    top = jnp.maximum(a.exponent, b.exponent)
-    return Scaled(in_unit(a, top) + in_unit(b, top), top)
-
-
-def add_raw(raw: Scaled, b: Scaled) -> Scaled:
-    """Return raw + b, where the largest entry of `raw` may be of any size.
-
-    This replaces `add` for arrays so large that every pass over them is costly: `raw` is scanned
-    once for its largest entry and not rewritten. The largest entry of the sum is below 4, and may
-    be far below 1 where the two cancel; `normalise` corrects that.
-    """
-    size = _size(raw)
-    top = jnp.maximum(size, b.exponent)
-    factor = jnp.where(is_zero(size), 0, power_of_two(raw.exponent - top, raw.value.dtype))
-    own = _change_of_unit(raw.value, factor, raw.exponent, top)
-    return Scaled(own + in_unit(b, top), top)
-
-
-def add_trees(a: Any, b: Any) -> Any:
-    """Return the leafwise sum of two trees of `Scaled`."""
-    return jax.tree.map(add, a, b, is_leaf=_is_scaled)
-
-
-def divide(tree: Any, divisor: int | float) -> Any:
-    """Return a tree of `Scaled` divided by a number of moderate magnitude."""
-    return jax.tree.map(
-        lambda s: normalise(s.value / divisor, s.exponent), tree, is_leaf=_is_scaled
-    )
-
-
-def from_log(log: Array) -> Scaled:
-    """Return e^log as a `Scaled` (), 0 for -inf."""
-    exponent = jnp.where(jnp.isfinite(log), jnp.floor(log / LOG_2), 0)
-    return normalise(jnp.exp(log - exponent * LOG_2), exponent.astype(jnp.int32))
-
-
-def times_exp(number: Scaled, log_factor: Array) -> Scaled:
-    """Return a `Scaled`, stacked or not, times e^log_factor, log_factor ().
-
-    The largest entry stays of order 1, below 4 for one that was below 2.
-    """
-    factor = from_log(log_factor)
-    exponent = jnp.maximum(number.exponent + factor.exponent, _LOWEST)
-    return Scaled(number.value * factor.value, exponent)
-
-
-def sum_over_leading(tree: Any) -> Any:
-    """Return a tree of stacked `Scaled` leaves summed over the first leading axis."""
-
-    def one_sum(number: Scaled) -> Scaled:
-        top = jnp.max(number.exponent, axis=0, keepdims=True)
-        return normalise(jnp.sum(in_unit(number, top), axis=0), top[0])
-
-    return jax.tree.map(one_sum, tree, is_leaf=_is_scaled)
-
-
-def _aligned(tree: Any) -> tuple[list[Array], Array]:
-    """Return a tree's leaves as plain arrays at one exponent, largest near 1, and the exponent."""
-    leaves = [renormalise(leaf) for leaf in jax.tree.leaves(tree, is_leaf=_is_scaled)]
-    top = jnp.max(jnp.stack([leaf.exponent for leaf in leaves]), axis=0)
-    return [in_unit(leaf, top) for leaf in leaves], top
-
-
-def _dot(a: list[Array], b: list[Array], n_leading: int) -> Array:
-    products = [
-        jnp.sum((x * y.conj()).real, axis=_inner_axes(x, n_leading))
-        for x, y in zip(a, b, strict=True)
-    ]
-    return functools.reduce(operator.add, products)
-
-
-def log_norm(tree: Any) -> Array:
-    """Return the natural log of the Euclidean norm of a `Scaled` or of a tree of them.
-
-    Args:
-      tree: leaves with equal leading axes.
-
-    Returns:
-      (*leading,), -inf for zero.
-    """
-    values, top = _aligned(tree)
-    squares = _dot(values, values, top.ndim)
-    # Inside the logarithm no zero either: its derivative would be NaN even where it is not chosen.
-    nothing = squares == 0
-    length = 0.5 * jnp.log(jnp.where(nothing, 1, squares)) + top * LOG_2
-    return jnp.where(nothing, -jnp.inf, length)
-
-
-def cosine(a: Any, b: Any) -> Array:
-    """Return the cosine of the angle between two trees of `Scaled`.
-
-    Returns:
-      (*leading,), NaN where either is zero: the angle to a zero vector is undefined, not 0.
-    """
-    (left, top), (right, _) = _aligned(a), _aligned(b)
-    squares = _dot(left, left, top.ndim) * _dot(right, right, top.ndim)
-    return _dot(left, right, top.ndim) / jnp.sqrt(squares)
-
-
-def clip_norm(tree: Any, max_norm: Array | float) -> Any:
-    """Return a tree of `Scaled` as plain arrays, scaled down to norm `max_norm` if above it.
-
-    The direction is correct at any magnitude: at a norm of e^400 plain float32 would divide inf by
-    inf. Below `max_norm` nothing changes. Pascanu, Mikolov and Bengio (ICML 2013), algorithm 1.
-
-    Args:
-      tree: leaves without leading axes.
-      max_norm: the threshold, > 0.
-    """
-    values, top = _aligned(tree)
-    squares = _dot(values, values, 0)
-    # No zero within the root or the logarithm: their derivatives there would be NaN or inf.
-    lengths = jnp.where(squares == 0, 1, squares)
-    log_norm = 0.5 * jnp.log(lengths) + top * LOG_2
-    too_long = (squares != 0) & (log_norm > jnp.log(max_norm))
-    factor = max_norm / jnp.sqrt(lengths)
-    leaves, structure = jax.tree.flatten(plain(tree))
-    clipped = [
-        jnp.where(too_long, v * factor, p).astype(p.dtype)
-        for v, p in zip(values, leaves, strict=True)
-    ]
-    return jax.tree.unflatten(structure, clipped)

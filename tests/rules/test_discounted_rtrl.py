@@ -37,7 +37,7 @@ def test_a_lag_counts_with_the_power_of_the_decay(decay):
 
     @jax.jit
     def run(decay):
-        rule = rnnjax.EligibilityTrace(decay)
+        rule = rnnjax.DiscountedRTRL(decay)
         grads = rule(CELL, squared_error, PARAMS, BATCH, (), per_step=True).grads
         return scaled.plain(grads)
 
@@ -54,7 +54,7 @@ def test_without_decay_it_is_jax_grad(name):
     @jax.jit
     def run(key):
         params = cell.init(key)
-        trace = rnnjax.EligibilityTrace()(cell, squared_error, params, batch)
+        trace = rnnjax.DiscountedRTRL()(cell, squared_error, params, batch)
         loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch)  # noqa: E731
         return (trace.loss, scaled.plain(trace.grads)), jax.value_and_grad(loss)(params)
 
@@ -70,7 +70,7 @@ def test_it_carries_on_where_floats_end(float32):
     params = rnnjax.cells.ChainParams(jnp.float32(10), jnp.ones(1), jnp.float32(1))
     batch = rnnjax.Batch(jnp.ones((n, 1)), jnp.zeros((n, 1)), jnp.zeros(n).at[-1].set(1.0))
     run = jax.jit(
-        lambda p: rnnjax.EligibilityTrace()(cell, lambda y_hat, y: jnp.sum(y_hat), p, batch).grads
+        lambda p: rnnjax.DiscountedRTRL()(cell, lambda y_hat, y: jnp.sum(y_hat), p, batch).grads
     )
     got = scaled.log_norm(run(params).w_n)
     expected = np.log(float(sum(k * 10 ** (k - 1) for k in range(1, n))))
@@ -78,5 +78,5 @@ def test_it_carries_on_where_floats_end(float32):
 
 
 def test_only_an_undecayed_trace_calls_itself_exact():
-    assert rnnjax.EligibilityTrace().exact
-    assert not rnnjax.EligibilityTrace(0.5).exact
+    assert rnnjax.DiscountedRTRL().exact
+    assert not rnnjax.DiscountedRTRL(0.5).exact

@@ -1,0 +1,105 @@
+"""Slopes of activations that keep their digits where they are tiny, with their own derivatives."""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import log_ndtr
+
+Array = jax.Array
+# Half of what a scaled number can hold (see rnnjax.scaled).
+LARGEST_EXPONENT = 2.0**27
+_LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
+# The only root of the slope of gelu: Phi(x) + x phi(x) = 0.
+_GELU_MINIMUM = -0.7517915246935645
+_LINEAR = 37.0  # from here on softplus is x to the rounding of float64
+
+
+@jax.custom_jvp
+def log_bell(x: Array) -> Array:
+    """Return log e / (1 + e)^2, e = exp(-|x|): the log of the slope of the logistic function."""
+    x = jnp.abs(x)
+    return -x - 2 * jnp.log1p(jnp.exp(-x))
+
+
+# |x| has no derivative at 0, the bell has all of them.
+log_bell.defjvps(lambda dx, _, x: -jnp.tanh(x / 2) * dx)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
+    """Return height e / (1 + e)^2, e = exp(-|x|), as `scaled_slope` does: one exponential a unit.
+
+    With m = min |x|, e / 2^exponent = exp(m - |x|) exp(-m) / 2^exponent: the first factor is 1 for
+    some unit, and the rest is one number.
+    """
+    x = jnp.abs(x)
+    least = jnp.min(x)
+    least = jnp.where(jnp.isfinite(least), least, 0)
+    exponent = jnp.clip(-jnp.floor(least / math.log(2)), -LARGEST_EXPONENT, 0)
+    above = jnp.exp(least - x)
+    size = height * jnp.exp(-(least + exponent * math.log(2)))
+    slope = size * above / (1 + jnp.exp(-least) * above) ** 2
+    return slope.astype(x.dtype), exponent.astype(jnp.int32)
+
+
+@scaled_bell.defjvp
+def _(height: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    slope, exponent = scaled_bell(x, height)
+    none = np.zeros(exponent.shape, jax.dtypes.float0)
+    return (slope, exponent), (-jnp.tanh(x / 2) * slope * dx, none)
+
+
+def step(x: Array, where: Array, above: float, below: float) -> Array:
+    """Return one of two slopes, NaN at NaN: a comparison alone would turn it into a number."""
+    return jnp.where(jnp.isnan(x), x, jnp.where(where, above, below)).astype(x.dtype)
+
+
+@jax.custom_jvp
+def log_gelu_slope(x: Array) -> Array:
+    """Return log |Phi(x) + x phi(x)|."""
+    # Phi + x phi = phi (x + R) with R = Phi/phi, Mills' ratio: for x < 0 both terms underflow,
+    # their quotient by phi does not. Beyond -30 R is its asymptotic series, since the logarithms of
+    # Phi and phi leave float32 where R is still an ordinary number.
+    near = jnp.clip(x, -30.0, 0.0)
+    mills = jnp.exp(log_ndtr(near) + 0.5 * near * near + _LOG_SQRT_2_PI)
+    far = 1 / jnp.minimum(x, -30.0)
+    series = -far * (1 - far**2 * (1 - 3 * far**2 * (1 - 5 * far**2)))
+    log_phi = _log_phi(x)
+    below = log_phi + jnp.log(jnp.abs(jnp.minimum(x, 0.0) + jnp.where(x < -30, series, mills)))
+    right = jnp.maximum(x, 0.0)
+    above = jnp.log(jnp.exp(log_ndtr(right)) + right * jnp.exp(jnp.where(x > 0, log_phi, 0.0)))
+    return jnp.where(x < 0, below, above)
+
+
+@jax.custom_jvp
+def gelu_slope(x: Array) -> Array:
+    """Return Phi(x) + x phi(x)."""
+    return gelu_sign(x) * jnp.exp(log_gelu_slope(x))
+
+
+def gelu_sign(x: Array) -> Array:
+    """Return the sign of the slope of gelu."""
+    return jnp.sign(x - _GELU_MINIMUM)
+
+
+def _log_phi(x: Array) -> Array:
+    return -0.5 * x * x - _LOG_SQRT_2_PI
+
+
+# The slope Phi + x phi has the slope (2 - x^2) phi; the branches above are not differentiated.
+gelu_slope.defjvps(lambda dx, _, x: (2 - x * x) * jnp.exp(_log_phi(x)) * dx)
+log_gelu_slope.defjvps(
+    lambda dx, log, x: (2 - x * x) * gelu_sign(x) * jnp.exp(_log_phi(x) - log) * dx
+)
+
+
+def softplus(x: Array) -> Array:
+    """Return log(1 + e^x)."""
+    # log(1 + e^x) as it is written has all of its derivatives; max(x, 0) + log(1 + e^-|x|) has none
+    # at 0, and a rule of its own is lost where JAX takes jvp of grad of a scan.
+    return jnp.where(x > _LINEAR, x, jnp.log1p(jnp.exp(jnp.minimum(x, _LINEAR))))

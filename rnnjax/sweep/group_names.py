@@ -1,0 +1,27 @@
+"""Names of groups, safe as names of files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]")
+
+
+def group_id(static: Mapping[str, Any]) -> str:
+    """The id of a group: ``name=value`` joined by ``+``, and a short hash where that was unsafe.
+
+    Capitals count as unsafe too: some file systems do not tell them apart.
+    """
+    plain = "+".join(f"{name}={value}" for name, value in static.items()) or "all"
+    safe = safe_name(plain)[:90]
+    if safe == plain and plain == plain.lower():
+        return plain
+    return f"{safe}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
+
+
+def safe_name(text: str) -> str:
+    """Text as a part of a file name."""
+    return _UNSAFE.sub("_", text)

@@ -1,0 +1,243 @@
+"""Forward rules as products: every influence with every transport and signal, against dense ones.
+
+On a leaky network, and on an LSTM, whose units have two state entries each.
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import dynamics, fields, rules, scan
+from rnnjax.losses import squared_error
+from rnnjax.rules import influences, signals, transports
+from rnnjax.rules.factors import Factors
+from rnnjax.rules.influences import WithinUnits
+from rnnjax.rules.problem import Problem
+from rnnjax.rules.product import Product
+from rnnjax.rules.signals import Exact
+from rnnjax.rules.transports import Fixed
+from rnnjax.types import Array
+from tests.crossed import wide_but
+
+CELLS = {
+    "leaky": rnnjax.Vanilla(2, 3, 2, leak=0.4, gain=1.5),
+    "two entries a unit": rnnjax.LSTM(2, 2, 2),
+}
+SMALL = {
+    "leaky": rnnjax.Vanilla(1, 2, 2, leak=0.4, gain=1.5),
+    "two entries a unit": rnnjax.LSTM(1, 1, 2),
+}
+KEY = jax.random.key(3)
+
+
+def transports_of(cell):
+    """One of each transport that learns nothing."""
+    kappa = jnp.linspace(0.2, 0.9, cell.initial_state().size)
+    given = {"Discounted": {"decay": 0.6}, "Fixed": {"kappa": kappa}}
+    every = {name: getattr(transports, name) for name in transports.__all__}
+    return {name: kind(**given.get(name, {})) for name, kind in every.items() if not kind.learns}
+
+
+def sequence(cell, n_steps):
+    keys = jax.random.split(KEY)
+    x, y = jax.random.normal(keys[0], (n_steps, cell.n_x)), jax.random.normal(keys[1], (n_steps, 2))
+    return rnnjax.Batch(x, y, jnp.ones(n_steps))
+
+
+def dense(cell, params, batch, transport, keep=None, feedback=None):
+    """sum_t s_t M_t, M_t = keep o (T_t M_{t-1} + D_t), from matrices as autodiff makes them."""
+    problem = Problem(cell, squared_error, params)
+    run = scan.unroll(cell, params, batch.x)
+
+    def matrix(at):
+        T = transport.tangent(problem, at).as_matrix()
+        return rnnjax.scaled.plain(T)
+
+    T = jax.vmap(matrix)(run)
+    leaves, structure = jax.tree.flatten(params)
+    n_read = sum(1 for leaf in leaves) - 2  # all but the readout's two
+    sizes = [leaf.size for leaf in leaves[:n_read]]
+
+    def step(w, h, x):
+        parts = jnp.split(w, np.cumsum(sizes)[:-1])
+        own = [p.reshape(leaf.shape) for p, leaf in zip(parts, leaves, strict=False)]
+        return cell.step(jax.tree.unflatten(structure, own + leaves[n_read:]), h, x)
+
+    w = jnp.concatenate([leaf.reshape(-1) for leaf in leaves[:n_read]])
+    D = jax.vmap(jax.jacrev(step), in_axes=(None, 0, 0))(w, run.h_prev, batch.x)
+    y_hat = jax.vmap(lambda h: cell.readout(params, h))(run.plain)
+    errors = jax.vmap(jax.grad(squared_error))(y_hat, batch.y)
+    V = jax.vmap(jax.jacrev(lambda h: cell.readout(params, h)))(run.plain)
+    s = jnp.einsum("ty,tyh->th", errors, V) if feedback is None else errors @ feedback.T
+    M, total = jnp.zeros_like(D[0]), 0.0
+    for t in range(len(batch.x)):
+        M = T[t] @ M + D[t]
+        M = M if keep is None else keep * M
+        total += s[t] @ M
+    return total, D
+
+
+def gradient(rule, cell, params, batch, key=None):
+    state = rule.init(cell, params, batch, key)
+    whole = rules.recurrent_gradient(rule, cell, squared_error, params, batch, state)
+    return rnnjax.scaled.plain(whole)[0]
+
+
+def within_units(cell):
+    """Which pairs of state entries belong to one unit."""
+    m = dynamics.entries_per_unit(cell)
+    return np.tile(np.eye(cell.initial_state().size // m), (m, m))
+
+
+def assert_same(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", wide_but(["two entries a unit"], CELLS))
+def test_every_influence_with_every_transport_is_that_of_dense_products(kind):
+    cell = CELLS[kind]
+    batch = sequence(cell, 5)
+
+    @jax.jit
+    def program(key):
+        params = cell.init(key)
+        found = {}
+        for name, transport in transports_of(cell).items():
+            whole, D = dense(cell, params, batch, transport)
+            once = jnp.any(D != 0, axis=0)
+            own = _OwnPartOf(transport, within_units(cell))
+            pairs = {
+                "Full": (influences.Full(), whole),
+                "Pattern(5)": (influences.Pattern(5), whole),
+                "Pattern(1)": (
+                    influences.Pattern(1),
+                    dense(cell, params, batch, transport, once)[0],
+                ),
+                "WithinUnits": (influences.WithinUnits(), dense(cell, params, batch, own)[0]),
+            }
+            for kept, (influence, expected) in pairs.items():
+                rule = rules.Forward(influence, transport)
+                found[name, kept] = gradient(rule, cell, params, batch), expected
+        return found
+
+    for _, (got, expected) in sorted(program(KEY).items()):
+        assert_same(got, expected)
+
+
+class _OwnPartOf:
+    """A transport without what leads from one unit to another, as a matrix."""
+
+    def __init__(self, transport, mask):
+        self.transport, self.mask = transport, mask
+
+    def tangent(self, problem, at):
+        return self._Masked(self.transport.tangent(problem, at).as_matrix(), self.mask)
+
+    class _Masked:
+        def __init__(self, whole, mask):
+            self.whole = rnnjax.scaled.Scaled(whole.value * mask, whole.exponent)
+
+        def as_matrix(self):
+            return self.whole
+
+
+@pytest.mark.parametrize("kind", wide_but(["two entries a unit"], SMALL))
+@pytest.mark.parametrize("name", ["RankOne", "Kronecker", "ReverseKronecker"])
+def test_the_mean_over_all_signs_is_the_whole_influence(name, kind):
+    cell, n_steps = SMALL[kind], 2
+    batch, n_h = sequence(cell, n_steps), cell.initial_state().size
+    n_z = len(jax.eval_shape(lambda key: cell.recurrent_weights(cell.init(key)), KEY))
+    width = {"RankOne": n_h, "Kronecker": 2, "ReverseKronecker": n_z}[name]
+    every = jnp.asarray(list(itertools.product((-1.0, 1.0), repeat=n_steps * width)))
+    signs = every.reshape(-1, n_steps, width)
+
+    @jax.jit
+    def program(key):
+        params = cell.init(key)
+        found = {}
+        for of in ("Jacobian", "Fixed"):
+            transport = transports_of(cell)[of]
+            whole = gradient(rules.Forward(transport=transport), cell, params, batch)
+
+            def drawn(signs, transport=transport):
+                rule = rules.Forward(getattr(influences, name)(signs), transport)
+                return gradient(rule, cell, params, batch, KEY)
+
+            found[of] = jnp.mean(jax.vmap(drawn)(signs), axis=0), whole
+        return found
+
+    for got, expected in program(KEY).values():
+        assert_same(got, expected)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_feedback_takes_the_place_of_the_readout(kind):
+    cell = CELLS[kind]
+    batch, params = sequence(cell, 4), cell.init(KEY)
+    F = rules.random_feedback(KEY, cell, params)
+    rule = rules.Forward(signal=signals.Feedback(F))
+    expected, _ = dense(cell, params, batch, transports.Jacobian(), feedback=F)
+    assert_same(gradient(rule, cell, params, batch), expected)
+
+
+def test_the_named_rules_say_which_point_they_are():
+    assert rules.RTRL().point == rules.Forward().point
+    assert rules.Forward().exact and not rules.Forward(influences.Pattern(2)).exact
+    assert rules.Forward(transport=transports.Discounted(1.0)).exact
+    assert rules.Forward(influences.RankOne()).stochastic
+    assert rules.DNI().step_axis == "use" and rules.RTRL().step_axis == "loss"
+
+
+def test_two_factors_that_draw_have_keys_of_their_own():
+    cell = CELLS["leaky"]
+    rule = rules.Forward(influences.RankOne(), transports.Kernel())
+    noise = rule.noise(Problem(cell, squared_error, cell.init(KEY)), KEY, 40)
+    signs = np.sign(noise.transport)
+    assert 0.2 < np.mean(signs == noise.influence) < 0.8
+    batch = sequence(cell, 6)
+    assert np.all(np.isfinite(gradient(rule, cell, cell.init(KEY), batch, KEY)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            rules.Forward(signal=signals.Predicted()),
+            r"influence: expected Immediate\(\), because the signal Predicted\(\) already holds "
+            "what later losses send back, got Full",
+        ),
+        (
+            rules.Forward(transport=transports.Fixed(jnp.ones(2))),
+            r"kappa: expected shape \(3,\), got \(2,\)",
+        ),
+    ],
+    ids=["prediction", "kappa"],
+)
+def test_points_that_are_none_are_refused_in_one_line(rule, message):
+    cell = CELLS["leaky"]
+    with pytest.raises(ValueError, match=message):
+        rule(cell, squared_error, cell.init(KEY), sequence(cell, 3))
+
+
+@fields.dataclass
+class OwnLeaks(Product):
+    """RFLO whose trace has a time constant of its own for every state entry: 1 - leak."""
+
+    leak: Array = fields.array("n_h")
+
+    @property
+    def point(self):
+        return Factors(WithinUnits(), Fixed(1 - self.leak), Exact())
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_new_point_is_a_class_of_a_few_lines(kind):
+    cell = CELLS[kind]
+    batch, params = sequence(cell, 5), cell.init(KEY)
+    leak = jax.random.uniform(KEY, cell.initial_state().shape)
+    expected, _ = dense(cell, params, batch, transports.Fixed(1 - leak))
+    assert_same(gradient(OwnLeaks(leak), cell, params, batch), expected)
