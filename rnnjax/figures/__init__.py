@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from rnnjax import lazy
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from rnnjax.figures.colours import ordered_colours
     from rnnjax.figures.curve_panels import curves
     from rnnjax.figures.dots import dot_rows, scatter
@@ -62,6 +64,7 @@ __all__ = [
     "SKY",
     "THEORY",
     "VERMILION",
+    "Axes",
     "Frame",
     "Look",
     "cell_edges",
