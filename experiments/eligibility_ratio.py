@@ -30,7 +30,7 @@ from rnnjax import decks, figures, sweep
 from rnnjax.claims import Group, Row, every_run, swept
 from rnnjax.decks import readings
 from rnnjax.figures import Look
-from rnnjax.lazy import jax, jnp, matplotlib, xr
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import largest, tabulate
 from rnnjax.sweep import NameOf, Traced, Variable
 
@@ -150,7 +150,7 @@ def _or_inf(value: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(value), value, jnp.inf)
 
 
-def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Rates on a quadratic, the cycle of six, learning curves, and where every arm ends."""
     words = readings.arm_words()
     rows = 0.15 * cube.sizes["arm"]

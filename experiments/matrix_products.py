@@ -26,7 +26,7 @@ import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.figures import BLUE, GREEN, VERMILION, Look
-from rnnjax.lazy import jax, jnp, matplotlib, xr
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import largest, median, shares_below, tabulate
 from rnnjax.sweep import Traced, Variable
 
@@ -123,7 +123,7 @@ def _new(setting: Setting, key: jax.Array, n: int, number: jax.Array | int) -> j
     return rnnjax.matrices.graded_qr(rnnjax.Scaled(W, jnp.zeros(n, jnp.int32)))[0]
 
 
-def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Exponents, growth of norms, and participation."""
     frame = figures.Frame(1, 3, height=2.8, width_ratios=(1.25, 1, 1))
     cube = cube.isel(gain=int(abs(np.log(cube["gain"])).argmin("gain")))

@@ -25,7 +25,7 @@ import rnnjax
 from rnnjax import decks, figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.figures import BLACK, BLUE, GREEN, PINK, THEORY, VERMILION, Look
-from rnnjax.lazy import jax, jnp, matplotlib, xr
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import gap, largest, tabulate
 from rnnjax.sweep import ActivationName, Traced, Variable
 from rnnjax.theory import scalar_chain
@@ -119,7 +119,7 @@ def measure(setting: Setting, x: jax.Array) -> dict[str, jax.Array]:
     }
 
 
-def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Coefficients by lag, one panel an activation, above what they make of inputs and losses."""
     cube, names = _beside_theory(cube.sortby("w_n")), cube["activation"].values.tolist()
     frame = figures.Frame(

@@ -19,7 +19,7 @@ from pydantic import Field, PositiveFloat
 import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
-from rnnjax.lazy import jax, jnp, matplotlib, xr
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import largest
 from rnnjax.sweep import Traced, Variable
 
@@ -69,7 +69,7 @@ def measure(setting: Setting, shared: tuple[jax.Array, jax.Array]) -> dict[str, 
     }
 
 
-def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Growth of typical chains and of their mean square."""
     frame = figures.Frame(height=2.8, width=0.6 * figures.PAGE_WIDTH)
     (panel,) = frame.panels
