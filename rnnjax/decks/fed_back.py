@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from rnnjax import adjoint, scaled, scan
 from rnnjax.cells.jordan import Jordan, JordanParams
-from rnnjax.ranges import refusal
+from rnnjax.ranges import COUNT, arguments, refusal
 from rnnjax.rules import batch_gradient
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
 
@@ -85,6 +85,7 @@ def feedback_statistics(
     }
 
 
+@arguments(n_cycles=COUNT)
 def errors_by_cycle(
     rule: Rule,
     cell: Cell,
