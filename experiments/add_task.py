@@ -23,19 +23,21 @@ Source:    Pitis, Recurrent neural networks in Tensorflow I, r2rt.com, 2016 (tas
            training recurrent neural networks, Journal of Machine Learning Research, 2020.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
 from rnnjax import figures, names, sweep
-from rnnjax.claims import Group, Row, swept
+from rnnjax.claims import Group, Row, every_run, swept
 from rnnjax.errors import ConfigError
-from rnnjax.figures import Frame, Look, rule_label
-from rnnjax.lazy import jax, jnp, optax
-from rnnjax.reductions import at_best, largest
+from rnnjax.figures import Look, rule_label
+from rnnjax.lazy import jax, jnp, optax, xr
+from rnnjax.reductions import at_best
 from rnnjax.sweep import Named, Traced, Variable
 
 COMPILE = "quickly"
@@ -43,6 +45,7 @@ COMPILE = "quickly"
 _THEORY = rnnjax.theory.add_task
 _PLATEAUS = _THEORY.plateaus()
 _PASTS = ("00", "01", "10", "11")  # (x at lag_1, x at lag_2)
+_LAGS = ("lag_1", "lag_2")
 _PROBABILITIES = tuple(_THEORY.probability(float(first), float(second)) for first, second in _PASTS)
 _N_HELD_OUT = 16  # streams
 _HELD_OUT_LENGTH = 400  # steps that count, in each of them
@@ -95,12 +98,12 @@ class Setting(sweep.Setting):
         return self
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, Any]:
     """The four pasts, as the inputs at lag_1 and lag_2."""
-    return {"past": np.array(_PASTS)}
+    return {"past": _PASTS}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     return {
         "cross_entropy": Variable((), "against the exact probabilities, on fresh streams", "nat"),
@@ -109,21 +112,21 @@ def variables(setting):
     }
 
 
-def _task(setting, length, drawn=True):
+def _task(setting: Setting, length: int, drawn: bool = True) -> Any:
     return rnnjax.tasks.AddTask(setting.lag_1, setting.lag_2, length, drawn)
 
 
-def _cell(setting):
+def _cell(setting: Setting) -> Any:
     return rnnjax.Vanilla(2, setting.n_h, 2, leak=setting.leak, gain=setting.gain, bias_gain=0.1)
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple[Any, jax.Array]:
     """Draw weights and keys, the same for every rule and learning rate."""
     key, *keys = jax.random.split(jax.random.key(setting.seed), 4)
     return _cell(setting).init(key), keys
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
     """Train one network by a rule, and ask it about fresh streams."""
     params, (key_training, key_rule, key_held_out) = shared
     if setting.recurrence == "none":
@@ -134,7 +137,7 @@ def measure(setting, shared):
     return _asked(_cell(setting), _task(setting, length, drawn=False), trained, keys)
 
 
-def _trained(setting, params, key_training, key_rule):
+def _trained(setting: Setting, params: Any, key_training: jax.Array, key_rule: jax.Array) -> Any:
     """Parameters after training; the learning rate is lowered along a cosine."""
     cell = _cell(setting)
     random = rnnjax.rules.random_feedback(key_rule, cell, params)
@@ -156,7 +159,7 @@ def _trained(setting, params, key_training, key_rule):
     ).params  # fmt: skip
 
 
-def _asked(cell, task, params, keys):
+def _asked(cell: Any, task: Any, params: Any, keys: jax.Array) -> dict[str, jax.Array]:
     """Cross-entropy with its error, and the answers.
 
     Every past, with x_t behind it, has its exact share: an eighth. A network without memory is then
@@ -179,35 +182,32 @@ def _asked(cell, task, params, keys):
     }
 
 
-def _best(cube):
+def _best(cube: xr.Dataset) -> xr.Dataset:
     """The cube at every rule's learning rate of the least median cross-entropy."""
     return at_best(cube, cube["cross_entropy"].median("seed"), "learning_rate")
 
 
-def _effects(cube):
-    """Share of the effect of either lag that the answers have, by (case, seed) each."""
-    signs = np.array([[-1, -1, 1, 1], [-1, 1, -1, 1]])  # of the pasts, for lag_1 and lag_2
-    answer = cube["answer"]
-    return [
-        (answer * answer["past"].copy(data=sign)).sum("past", skipna=False)
-        / np.sum(sign * _PROBABILITIES)
-        for sign in signs
-    ]
+def _effects(cube: xr.Dataset) -> xr.DataArray:
+    """Return the share of the effect of either lag that the answers have, over (lag, ...)."""
+    signs = np.array([[-1, -1, 1, 1], [-1, 1, -1, 1]])  # of the pasts
+    signs = xr.DataArray(signs, {"lag": [*_LAGS], "past": [*_PASTS]})
+    law = xr.DataArray([*_PROBABILITIES], {"past": [*_PASTS]})
+    return (signs * cube["answer"]).sum("past", skipna=False) / (signs * law).sum("past")
 
 
-def _window(case):
+def _window(case: str) -> int:
     """The window of truncated backpropagation, 0 for other rules."""
     call = names.parsed(case.partition("/")[0])
     return call.fields["window"] if call.name == "TruncatedBPTT" else 0
 
 
-def _words(case):
+def _words(case: str) -> str:
     rule, _, recurrence = case.partition("/")
     words = f"truncated BPTT, $K$ = {_window(case)}" if _window(case) else rule_label(rule)
     return _CONTROLS.get(recurrence, words)
 
 
-def _kind(case):
+def _kind(case: str) -> Look:
     """The look of the kind that a case belongs to."""
     rule, _, recurrence = case.partition("/")
     known = {name: look for look, rules in _KINDS.items() for name in rules}
@@ -215,13 +215,13 @@ def _kind(case):
     return known.get(name) or known[names.parsed(rule).name]
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Cross-entropies by rule, what of the lags is in the answers, and the window."""
-    best, lags = _best(cube), [cube.setting.lag_1, cube.setting.lag_2]
+    best, lags = _best(cube), [getattr(cube.setting, lag) for lag in _LAGS]
     order = best["cross_entropy"].median("seed").sortby("case")
     order = order.sortby(order)["case"].values.tolist()
     looks = {case: replace(_kind(case), label=_words(case), size=3) for case in order}
-    frame = Frame(1, 3, height=1.9 + 0.155 * len(order), width_ratios=(1.6, 0.8, 1.0))
+    frame = figures.Frame(1, 3, height=1.9 + 0.155 * len(order), width_ratios=(1.6, 0.8, 1.0))
     by_rule, by_lag, by_window = frame.panels
     figures.dot_rows(by_rule, best["cross_entropy"], rows="case", looks=looks, spread=0,
                      median=True, dots={"alpha": 0.45, "markeredgewidth": 0}, xlim=(0.44, 0.69),
@@ -237,12 +237,11 @@ def figure(cube):
     return frame.finished([kind.handle(linestyle="", markersize=4.5) for kind in kinds])
 
 
-def _draw_effects(panel, best, lags):
-    rows = np.arange(best.sizes["case"])
+def _draw_effects(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> None:
+    rows, median = np.arange(best.sizes["case"]), _effects(best).median("seed").clip(-0.1, 1.2)
     looks = (Look("", "#23408f", "o", size=3.8), Look("", "#eaa12f", "D", hollow=True, size=3.8))
-    for lag, share, look in zip(lags, _effects(best), looks, strict=True):
-        median = np.clip(share.median("seed"), -0.1, 1.2)
-        panel.plot(median, rows, **look.dots(label=f"lag {lag}"))
+    for lag, share, look in zip(lags, median, looks, strict=True):
+        panel.plot(share, rows, **look.dots(label=f"lag {lag}"))
     for share in (0, 1):
         figures.level(panel, x=share, linewidth=0.7)
     panel.set(xlabel="share of the effect", xlim=(-0.12, 1.22), ylim=(len(rows) - 0.5, -0.5))
@@ -251,75 +250,63 @@ def _draw_effects(panel, best, lags):
                  handletextpad=0.1, columnspacing=0.8, borderpad=0.1)  # fmt: skip
 
 
-def _draw_windows(panel, best, lags):
-    """Cross-entropy over the window K, one dot a seed, with the lags behind which it must see."""
-    windows = sorted((window, case) for case in best["case"].values if (window := _window(case)))
-    K, cases = zip(*windows, strict=True) if windows else ((), ())
-    values = best["cross_entropy"].sel(case=list(cases)).transpose("case", "seed")
+def _draw_windows(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> None:
+    """Draw the cross-entropy over the window K, with the lags behind which it must see."""
+    window = xr.DataArray([_window(case) for case in best["case"].values], dims="case")
+    runs = best["cross_entropy"].assign_coords(window=window)[window.values > 0].sortby("window")
     look = _kind("TruncatedBPTT(window=1)/trained")
-    panel.plot(K, values, **look.dots(markersize=3, alpha=0.45, markeredgewidth=0))
-    panel.plot(K, values.median("seed"), color=look.colour)
+    figures.scatter(panel, runs["window"], runs, looks=replace(look, size=3),
+                    dots={"alpha": 0.45, "markeredgewidth": 0})  # fmt: skip
+    panel.plot(runs["window"], runs.median("seed"), color=look.colour)
     for lag in lags:
         figures.level(panel, x=lag, color="#909090", linewidth=0.8, dashes=":", text=f"lag {lag}")
     panel.set(xlabel="window $K$ (steps)", ylabel="cross-entropy (nat)", ylim=(0.44, 0.69),
-              xlim=(0, max([*K, *lags]) + 1))  # fmt: skip
+              xlim=(0, max([*runs["window"].values, *lags]) + 1))  # fmt: skip
 
 
-def _reaching(cube):
-    """The cases that must reach the last plateau, but for BPTT and RTRL."""
+def _reaching(cube: xr.Dataset) -> dict[str, list[str]]:
+    """Return the cases that must reach the last plateau, but for BPTT and RTRL."""
     longest = max(cube.setting.lag_1, cube.setting.lag_2)
     cases = cube["case"].values
     return {"case": [c for c in cases if _window(c) > longest or c == "SnAp(n=2)/trained"]}
 
 
-def _median(one):
-    return one["cross_entropy"].median()
-
-
-def _least(one):
-    return one["cross_entropy"].min()
-
-
-def _two_names(cube):
-    values = cube["cross_entropy"]
-    return largest(abs(values.sel(case=_RFLO) - values.sel(case=_EPROP)))
-
-
-def _forgets(cube):
-    """Whether a network with its initial recurrent weights keeps little of lag_1."""
+def _forgets(cube: xr.Dataset) -> bool:
+    """Return whether a network with its initial recurrent weights keeps little of lag_1."""
     return cube.setting.gain <= 0.5 and cube.setting.leak == 1 and cube.setting.lag_1 >= 3
 
 
 _PITIS = "Pitis 2016; Marschall, Cho and Savin 2020, add task"
 _ROUNDING = "tolerance: float32 rounding"
 _REACHES = Row(
-    lambda one, case: f"{_words(case)}: cross-entropy, median over seeds, nat", _median,
-    equals=_PLATEAUS.both_lags, tolerance=0.01,
+    lambda one, case: f"{_words(case)}: cross-entropy, median over seeds, nat",
+    lambda one: one["cross_entropy"].median(), equals=_PLATEAUS.both_lags, tolerance=0.01,
     source="the entropy of the task: Pitis 2016 (window 10); closed form (rnnjax.theory.add_task)",
 )  # fmt: skip
 CLAIMS = (
-    Row("least cross-entropy of any run, nat", _least, at_least=_PLATEAUS.both_lags, tolerance=1e-5,
+    every_run("least cross-entropy of any run, nat", "cross_entropy", tolerance=1e-5,
+        at_least=_PLATEAUS.both_lags,
         source=f"exact: no predictor beats the entropy; {_ROUNDING}"),
     Group((_REACHES,), part=_best, for_each={"case": ["BPTT/trained", _RTRL]}, reproduces=_PITIS),
     Group((_REACHES,), part=_best, for_each=_reaching),
-    Group((
-        Row("RTRL: share of the effect of lag {cube.setting.lag_1} in the answers, median",
-            lambda one: _effects(one)[0].median(), equals=1),
-        Row("RTRL: share of the effect of lag {cube.setting.lag_2} in the answers, median",
-            lambda one: _effects(one)[1].median(), equals=1),
-    ), part=_best, at={"case": _RTRL}, tolerance=0.2,
+    Row(lambda one, lag: f"RTRL: share of the effect of lag {getattr(one.setting, lag)} in the "
+        "answers, median", lambda one, lag: _effects(one).sel(lag=lag).median(), equals=1,
+        for_each={"lag": _LAGS}, part=_best, at={"case": _RTRL}, tolerance=0.2,
         source="the law of the task; tolerance: 0.01 nat is a share of 0.4 at the lag worth less"),
-    Row("RFLO against e-prop without autapses: largest difference of a run, nat", _two_names,
+    every_run("RFLO against e-prop without autapses: largest difference of a run, nat",
+        lambda cube: abs(cube["cross_entropy"].sel(case=[_RFLO, _EPROP]).diff("case")),
         equals=0, tolerance=1e-4, when=swept(case=(_RFLO, _EPROP)), source="exact: one trace under "
         "two names where no unit hears itself (Murray 2019; Bellec 2020)"),
     Group((
-        Row("memoryless: least cross-entropy of any run, nat", _least, tolerance=1e-5,
-            at_least=_PLATEAUS.no_memory, source=f"exact: x_t says nothing of y_t; {_ROUNDING}"),
-        Row("memoryless: cross-entropy, median, nat", _median, equals=_PLATEAUS.no_memory,
-            tolerance=0.005, source="the entropy of the mean answer: Pitis 2016; tolerance: "
-            "training"),
+        every_run("memoryless: least cross-entropy of any run, nat", "cross_entropy",
+            at_least=_PLATEAUS.no_memory, tolerance=1e-5,
+            source=f"exact: x_t says nothing of y_t; {_ROUNDING}"),
+        Row("memoryless: cross-entropy, median, nat", lambda one: one["cross_entropy"].median(),
+            equals=_PLATEAUS.no_memory, tolerance=0.005,
+            source="the entropy of the mean answer: Pitis 2016; tolerance: training"),
     ), at={"case": "RFLO/none"}, reproduces=_PITIS),
-    Row("readout only: least cross-entropy of a seed, nat", _least, at_least=_PLATEAUS.first_lag,
-        part=_best, at={"case": "RFLO/fixed"}, when=_forgets, source="control: what a rule gains "
-        "beyond the first lag is not in the network from the start"),
+    every_run("readout only: least cross-entropy of a seed, nat", "cross_entropy",
+        at_least=_PLATEAUS.first_lag, part=_best, at={"case": "RFLO/fixed"}, when=_forgets,
+        source="control: what a rule gains beyond the first lag is not in the network from the "
+        "start"),
 )  # fmt: skip

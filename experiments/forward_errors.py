@@ -13,23 +13,25 @@ Figure:    Forward propagation computes delta_{t+1} = J^-T (delta_t - g_t): back
 Source:    Zucchet, Pourcel and Ernoult, Forward propagation of errors through time, 2026.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
 from rnnjax import figures, sweep
-from rnnjax.claims import Row
-from rnnjax.lazy import jax, jnp
-from rnnjax.reductions import cells, largest, median, smallest
+from rnnjax.claims import Row, every_run
+from rnnjax.figures import BLUE, VERMILION, Look
+from rnnjax.lazy import jax, jnp, xr
+from rnnjax.reductions import cells, largest, median
 from rnnjax.sweep import ActivationName, Traced, Variable
 
 PRECISION = "float64"
 _DUE = ("every step", "last step")
-_EVERY, _LAST = _DUE
 _EPSILON = {"float32": 2.0**-24, "float64": 2.0**-53}
 _PAPER = "Zucchet, Pourcel and Ernoult 2026"
 _LINEAR_SCALE = 1e-5  # of inputs that leave tanh linear to 1e-9
@@ -39,10 +41,10 @@ _FEWEST_STEPS = 5
 _GREY = 12.0  # binary orders about the end of the range in which entries of S differ
 Arithmetic = Literal["float32", "float64", "float32_scale_free", "float64_scale_free"]
 _LOOKS = {
-    "float32": figures.Look("float32", "#D55E00", "o", size=2.5),
-    "float64": figures.Look("float64", "#0072B2", "s", size=2.5),
-    "float32_scale_free": figures.Look("float32 scale free", "#D55E00", "o", hollow=True, size=5),
-    "float64_scale_free": figures.Look("float64 scale free", "#0072B2", "s", hollow=True, size=5),
+    "float32": Look("float32", VERMILION, "o", size=2.5),
+    "float64": Look("float64", BLUE, "s", size=2.5),
+    "float32_scale_free": Look("float32 scale free", VERMILION, "o", hollow=True, size=5),
+    "float64_scale_free": Look("float64 scale free", BLUE, "s", hollow=True, size=5),
 }
 
 
@@ -64,12 +66,12 @@ class Setting(sweep.Setting):
     axes = ("arithmetic", "length", "input_scale", "gain", "seed")
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, Any]:
     """When the loss falls due, and how far through the sequence a step is."""
-    return {"due": np.array(_DUE), "part": np.linspace(0, 1, setting.n_parts)}
+    return {"due": _DUE, "part": np.linspace(0, 1, setting.n_parts)}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep; errors are against BPTT in float64."""
     of_errors = sweep.named(
         "share_finite", "error_slope", "half_digits_step", "all_digits_step", "predicted_step"
@@ -88,12 +90,12 @@ def variables(setting):
     }
 
 
-def _cell(setting, **fields):
+def _cell(setting: Setting, **fields: Any) -> rnnjax.Vanilla:
     weights = getattr(rnnjax.cells, setting.weights)
     return rnnjax.Vanilla(setting.n_x, setting.n_h, 1, recurrent=weights, **fields)
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple[Any, jax.Array, rnnjax.Batch]:
     """Weights, ln of the smallest singular value of W, and a sequence: of any length the start."""
     key = jax.random.key(setting.seed)
     params = _cell(setting, gain=setting.gain).init(jax.random.fold_in(key, 0))
@@ -104,7 +106,7 @@ def shared(setting):
     return params, jnp.log(jnp.linalg.svd(params.W, compute_uv=False)[-1]), batch
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple[Any, ...]) -> dict[str, jax.Array]:
     """Carry errors forward through one network, in one arithmetic, and compare with BPTT."""
     params, log_smallest, batch = shared
     n_steps, kind = setting.length, setting.arithmetic.removesuffix("_scale_free")
@@ -132,50 +134,49 @@ def measure(setting, shared):
     }
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Alignment over the recurrent strength, growth of the error, and what scaling can save."""
     frame = figures.Frame(2, 3, height=5.0)
     cube = cube.sortby(["length", "gain", "input_scale"])
-    _draw_alignments(frame.rows[0][:2], cube)
-    *_, prediction = _draw_errors(frame.panels[2], cube)
-    _draw_horizons(frame.panels[3], cube.sel(due=_EVERY))
-    linear = _linear(cube)
-    _draw_slopes(frame.panels[4], linear.sel(due=_EVERY))
-    _draw_rescues(frame.panels[5], linear.sel(due=_LAST))
+    every, last = cube.sel(due=_DUE[0]), _linear(cube).sel(due=_DUE[1])
+    # The panels that show one input scale show the second smallest.
+    usual = every.isel(input_scale=min(1, cube.sizes["input_scale"] - 1))
+    plain, scaled, errors, horizons, slopes, rescues = frame.panels
+    _draw_alignments({"float32": plain, "float64": scaled}, usual)
+    *_, prediction = _draw_errors(errors, usual)
+    figures.scatter(
+        horizons, every["predicted_step"], every["all_digits_step"], each="arithmetic",
+        looks=_LOOKS, diagonal=True, dots={"alpha": 0.6, "markeredgewidth": 0.4}, xscale="log",
+        yscale="log", xlabel="predicted step", ylabel="step with no digit left",
+    )  # fmt: skip
+    _draw_slopes(slopes, _linear(every))
+    _draw_rescues(rescues, last)
     dots = figures.handles(_LOOKS, cube["arithmetic"].values, linestyle="none")
     return frame.finished([*dots, prediction], ncols=5)
 
 
-def _usual(cube):
-    """Return the networks of the panels that show one input scale: the second smallest."""
-    return cube.isel(input_scale=min(1, cube.sizes["input_scale"] - 1)).sel(due=_EVERY)
-
-
-def _draw_alignments(panels, cube):
+def _draw_alignments(panels: dict[str, figures.Axes], some: xr.Dataset) -> None:
     """Draw the cosine over the gain, one panel a precision; scale-free as circles."""
-    some, label = _usual(cube), "$T$ = {}"
-    circles = figures.ordered_looks(
-        cube["length"].values, label, marker="o", dashes="none", hollow=True, size=4
-    )
-    for panel, kind in zip(panels, _EPSILON, strict=True):
-        told = {"title": f"{kind}, inputs {some['input_scale']:g}", "ylim": (-0.45, 1.05)}
-        told |= {"xlabel": "recurrent strength $g$", "ylabel": "", "level": 0}
-        for name in _names(cube):
-            at = {"over": "gain", "each": "length", "label": label, **told}
-            cosine = some["cosine"].sel(arithmetic=name)
-            if name == kind:
-                figures.curves(panel, cosine, band="seed", line={"linewidth": 1.2}, **at)
-                panel.legend(loc="lower center", ncols=2, fontsize=7)
-            elif _kind(name) == kind:
-                line = {"clip_on": False}
-                figures.curves(panel, median(cosine), looks=circles, line=line, **at)
-    panels[0].set_ylabel(r"cosine of $\mathrm{d}L/\mathrm{d}W$ with BPTT's")
+    lengths, at = some["length"].values, {"over": "gain", "each": "length", "level": 0}
+    at |= {"label": "$T$ = {}", "xlabel": "recurrent strength $g$", "ylim": (-0.45, 1.05)}
+    circles = {"marker": "o", "dashes": "none", "hollow": True, "size": 4}
+    for name in _names(some):
+        panel, cosine = panels[_kind(name)], some["cosine"].sel(arithmetic=name)
+        if name == _kind(name):
+            figures.curves(panel, cosine, band="seed", line={"linewidth": 1.2}, ylabel="", **at)
+            panel.legend(loc="lower center", ncols=2, fontsize=7)
+        else:
+            looks = figures.ordered_looks(lengths, "$T$ = {}", **circles)
+            figures.curves(panel, median(cosine), looks=looks, line={"clip_on": False}, **at)
+    for kind, panel in panels.items():
+        panel.set(title=f"{kind}, inputs {some['input_scale']:g}", ylabel="")
+    panels["float32"].set_ylabel(r"cosine of $\mathrm{d}L/\mathrm{d}W$ with BPTT's")
 
 
-def _draw_errors(panel, cube):
+def _draw_errors(panel: figures.Axes, some: xr.Dataset) -> list[Any]:
     """Draw the relative error over the steps of the most precise arithmetic, one line a gain."""
-    name = _names(cube)[-1]
-    one = _usual(cube).sel(arithmetic=name).isel(length=min(1, cube.sizes["length"] - 1))
+    name = _names(some)[-1]
+    one = some.sel(arithmetic=name).isel(length=min(1, some.sizes["length"] - 1))
     length, epsilon = int(one["length"]), _EPSILON[_kind(name)]
     one = one.assign_coords(step=1 + one["part"] * (length - 1))
     growth = one["log_growth"].median("seed") + math.log(epsilon)
@@ -191,16 +192,7 @@ def _draw_errors(panel, cube):
     return legend
 
 
-def _draw_horizons(panel, cube):
-    """Draw the step without a right digit over the prediction, every network."""
-    figures.scatter(
-        panel, cube["predicted_step"], cube["all_digits_step"], each="arithmetic", looks=_LOOKS,
-        diagonal=True, dots={"alpha": 0.6, "markeredgewidth": 0.4}, xscale="log", yscale="log",
-        xlabel="predicted step", ylabel="step with no digit left",
-    )  # fmt: skip
-
-
-def _draw_slopes(panel, linear):
+def _draw_slopes(panel: figures.Axes, linear: xr.Dataset) -> None:
     """Draw the slope of the error over -ln g in the linear regime."""
     expected = -np.log(linear["gain"])
     top = 1.1 * max([0.5, *expected.values])
@@ -211,7 +203,7 @@ def _draw_slopes(panel, linear):
     )  # fmt: skip
 
 
-def _draw_rescues(panel, linear):
+def _draw_rescues(panel: figures.Axes, linear: xr.Dataset) -> None:
     """Draw the share of networks with the right gradient over T, loss at the last step alone."""
     right, lengths = linear["cosine"] > _RIGHT, linear["length"].values
     if right.size:
@@ -224,15 +216,15 @@ def _draw_rescues(panel, linear):
     figures.ticks(panel, "x", lengths)
 
 
-def _names(cube):
-    return [str(name) for name in cube["arithmetic"].values]
+def _names(cube: xr.Dataset) -> list[str]:
+    return cube["arithmetic"].values.tolist()
 
 
-def _kind(name):
+def _kind(name: str) -> str:
     return name.removesuffix("_scale_free")
 
 
-def _linear(cube):
+def _linear(cube: xr.Dataset) -> xr.Dataset:
     """Return the networks that are linear to 1e-9 and contract: all singular values are g."""
     setting = cube.setting
     if setting.weights != "orthogonal" or setting.activation not in ("tanh", "identity"):
@@ -241,12 +233,12 @@ def _linear(cube):
     return cube.isel(input_scale=np.flatnonzero(small), gain=np.flatnonzero(cube["gain"] <= 1))
 
 
-def _is_long(cube):
+def _is_long(cube: xr.Dataset) -> xr.DataArray:
     """Return where the error grows by enough for its slope to be told to 2 %."""
     return cube["slope_steps"] * -np.log(cube["gain"]) >= _MIN_RISE
 
 
-def _slope_over_theory(linear):
+def _slope_over_theory(linear: xr.Dataset) -> float | None:
     """Return the worst slope of the error over -ln g, as every |J^-1 v| is |v|/g."""
     long = _is_long(linear)
     # Where the rise is too small the slope says nothing; elsewhere a NaN must fail the claim.
@@ -254,24 +246,20 @@ def _slope_over_theory(linear):
     return 1 + largest(gaps, long) if long.any() else None
 
 
-def _over_prediction(every):
+def _over_prediction(every: xr.Dataset) -> xr.DataArray | None:
     measured, predicted = every["all_digits_step"], every["predicted_step"]
     both = np.isfinite(measured) & np.isfinite(predicted) & (predicted >= _FEWEST_STEPS)
     return (measured / predicted).where(both).median() if both.any() else None
 
 
-def _least_exponent(arithmetic):
-    return np.log2(np.finfo(arithmetic).tiny)
-
-
-def _lost_where_powers_underflow(last, arithmetic):
-    exponent, least = (last["length"] - 1) * np.log2(last["gain"]), _least_exponent(arithmetic)
+def _lost_where_powers_underflow(last: xr.Dataset, least: float) -> float | None:
+    exponent = (last["length"] - 1) * np.log2(last["gain"])
     clear = abs(exponent - least) > _GREY
     right = last["cosine"].isnull() == (exponent < least)
     return cells(right, clear).mean() if clear.any() else None
 
 
-def _free_over_plain(every):
+def _free_over_plain(every: xr.Dataset) -> float | None:
     steps, names = every["all_digits_step"], _names(every)
     pairs = [(n, _kind(n)) for n in names if _kind(n) != n and _kind(n) in names]
     ratios = [(steps.sel(arithmetic=a) / steps.sel(arithmetic=b)).values for a, b in pairs]
@@ -279,50 +267,47 @@ def _free_over_plain(every):
     return np.median(known) if known.size else None
 
 
-def _cosine_without_digits(free):
+def _cosine_without_digits(free: xr.Dataset) -> float | None:
     gone = free["predicted_step"] < free["length"] / 3
     return np.median(cells(abs(free["cosine"]), gone)) if gone.any() else None
-
-
-def _slope_row(told, at):
-    return Row(
-        f"{told}: slope of the error over -ln g, worst", _slope_over_theory, part=_linear,
-        at=at | _AT_EVERY, equals=1, tolerance=0.02, reproduces=f"{_PAPER}, error growth",
-        source=f"{_PAPER}: an error in delta_0 becomes lambda^-T eps",
-    )  # fmt: skip
 
 
 _EXACT = "exact arithmetic gives 1; tolerance: rounding"
 _PLAIN = {"arithmetic": lambda names: ~names.str.endswith("_scale_free")}
 _FREE = {"arithmetic": lambda names: names.str.endswith("_scale_free")}
-_AT_EVERY, _AT_LAST = {"due": _EVERY}, {"due": _LAST}
+_AT_EVERY, _AT_LAST = {"due": _DUE[0]}, {"due": _DUE[1]}
+_SMALLEST = (  # the exponents of the least normal numbers
+    {"arithmetic": "float32", "least": np.log2(np.finfo("float32").tiny)},
+    {"arithmetic": "float64", "least": np.log2(np.finfo("float64").tiny)},
+)
 CLAIMS = (
-    _slope_row("plain", _PLAIN),
-    _slope_row("scale-free", _FREE),
-    Row("growth of u over its bound",
-        lambda cube: largest(cube["growth_rate"] - cube["growth_bound"]), unit="nat/step",
-        at_most=0, tolerance=1e-5,
+    Row("{told}: slope of the error over -ln g, worst", _slope_over_theory,
+        for_each=({"told": "plain", "kinds": _PLAIN}, {"told": "scale-free", "kinds": _FREE}),
+        part=lambda cube, kinds: _linear(cube).isel(
+            arithmetic=np.flatnonzero(kinds["arithmetic"](cube["arithmetic"]))),
+        at=_AT_EVERY, equals=1, tolerance=0.02, reproduces=f"{_PAPER}, error growth",
+        source=f"{_PAPER}: an error in delta_0 becomes lambda^-T eps"),
+    every_run("growth of u over its bound", lambda cube: cube["growth_rate"] - cube["growth_bound"],
+        unit="nat/step", at_most=0, tolerance=1e-5,
         source="exact: |J^-T v| <= |v| / (g min f'); tolerance: float32 weights"),
     Row("step with no digit left over its prediction, median", _over_prediction, at=_AT_EVERY,
         equals=1, tolerance=0.1,
         source="delta_1 off by eps, and J^-T from there; tolerance: a few rounding errors"),
     Row("{arithmetic}, loss at T: gradient lost exactly where g^(T-1) underflows, share",
-        _lost_where_powers_underflow, for_each={"arithmetic": tuple(_EPSILON)}, part=_linear,
-        at=_AT_LAST, equals=1, source=lambda last, arithmetic:
-            f"closed form: S_T = (g Q)^(T-1) against 2^{_least_exponent(arithmetic):.0f}"),
-    Row("scale-free, loss at T, linear regime: worst cosine", lambda one: smallest(one["cosine"]),
-        part=_linear, at=_FREE | _AT_LAST, at_least=_RIGHT, source=_EXACT),
-    Row("scale-free: least share of finite delta_t", lambda one: smallest(one["share_finite"]),
-        at=_FREE, at_least=1, source="exact"),
+        _lost_where_powers_underflow, for_each=_SMALLEST, part=_linear, at=_AT_LAST, equals=1,
+        source="closed form: S_T = (g Q)^(T-1) against 2^{least:.0f}"),
+    every_run("scale-free, loss at T, linear regime: worst cosine", "cosine", part=_linear,
+        at=_FREE | _AT_LAST, at_least=_RIGHT, source=_EXACT),
+    every_run("scale-free: least share of finite delta_t", "share_finite", at=_FREE, at_least=1,
+        source="exact"),
     Row("step with no digit left, scale-free over plain, median", _free_over_plain, at=_AT_EVERY,
         equals=1, tolerance=0.05, source="an exponent adds range, not digits; "
         "tolerance: rounding differs"),
     Row("scale-free, no digit left for 2/3 of T: |cosine|, median", _cosine_without_digits,
         at=_FREE | _AT_EVERY, equals=0, tolerance=0.2,
         source="a gradient of rounding errors has no direction; tolerance: chance"),
-    Row("BPTT in the same arithmetic: worst cosine", lambda cube: smallest(cube["cosine_bptt"]),
-        at_least=1 - 1e-5, source=_EXACT),
-    Row("g = 1, linear regime: worst cosine, any T and arithmetic",
-        lambda one: smallest(one["cosine"]), part=_linear, at={"gain": 1}, at_least=_RIGHT,
+    every_run("BPTT in the same arithmetic: worst cosine", "cosine_bptt", at_least=1 - 1e-5,
         source=_EXACT),
+    every_run("g = 1, linear regime: worst cosine, any T and arithmetic", "cosine", part=_linear,
+        at={"gain": 1}, at_least=_RIGHT, source=_EXACT),
 )  # fmt: skip

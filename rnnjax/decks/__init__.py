@@ -29,8 +29,12 @@ if TYPE_CHECKING:
         two_steps,
         worked_example,
     )
-    from rnnjax.decks.fed_back import feedback
-    from rnnjax.decks.multipliers import literal_multipliers, multiplier_statistics
+    from rnnjax.decks.fed_back import errors_by_cycle, feedback, feedback_statistics
+    from rnnjax.decks.multipliers import (
+        literal_multipliers,
+        multiplier_statistics,
+        multipliers_over_time,
+    )
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
     from rnnjax.decks.rules.matched_length import MatchedLength
@@ -70,13 +74,16 @@ __all__ = [
     "chain_coefficients",
     "descend",
     "eligibility_ratio",
+    "errors_by_cycle",
     "feedback",
+    "feedback_statistics",
     "first_step",
     "gradients_by_length",
     "late_rate",
     "literal_multipliers",
     "loss_gradients",
     "multiplier_statistics",
+    "multipliers_over_time",
     "over_step_sizes",
     "printed_table",
     "ratios",

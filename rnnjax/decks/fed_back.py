@@ -11,16 +11,17 @@ multiplies two slopes of the logistic function, at most 1/4 each, so
 with R the output that is fed back. By (3) the loop of a network with small weights hardly counts.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rnnjax import adjoint, scaled, scan
 from rnnjax.cells.jordan import Jordan, JordanParams
-from rnnjax.ranges import refusal
+from rnnjax.ranges import COUNT, arguments, refusal
+from rnnjax.rules import batch_gradient
 from rnnjax.trajectory import Trajectory
-from rnnjax.types import Array, Batch, StepLoss
+from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
 
 
 class Feedback(NamedTuple):
@@ -60,6 +61,65 @@ def feedback(cell: Jordan, loss: StepLoss, params: JordanParams, batch: Batch) -
     loop_gain = jnp.abs(jacobian(trajectory.h_prev, batch.x)[:, out, out])
     bound = jnp.abs(params.V[out]) @ jnp.abs(params.W[:, cell.n_x]) / 16
     return Feedback(loop_gain, bound, *_sent(cell, loss, params, batch, trajectory, out))
+
+
+def feedback_statistics(
+    cell: Jordan, loss: StepLoss, params: JordanParams, batch: Batch
+) -> dict[str, Array]:
+    """Summarise equations (1) to (3) over sequences.
+
+    Args:
+      cell: see `feedback`.
+      loss: of a step.
+      params: its parameters.
+      batch: sequences, leaves (B, T, ...).
+
+    Returns:
+      ``loop_gain``, mean of equation (1); ``loop_gain_over_bound``, the largest over (3);
+      ``sent_error``, the largest distance of (2) from automatic differentiation; () each.
+    """
+    found = jax.vmap(lambda one: feedback(cell, loss, params, one))(batch)
+    return {
+        "loop_gain": jnp.mean(found.loop_gain),
+        "loop_gain_over_bound": jnp.max(found.loop_gain / found.bound[:, None]),
+        "sent_error": jnp.max(jnp.abs(found.sent - found.expected)),
+    }
+
+
+@arguments(n_cycles=COUNT)
+def errors_by_cycle(
+    rule: Rule,
+    cell: Cell,
+    loss: StepLoss,
+    params: Params,
+    batch: Batch,
+    exact: Any,
+    n_cycles: int = 1,
+) -> tuple[Array, Array]:
+    """Compare the gradient of a rule, cycle after cycle with frozen weights, to the exact one.
+
+    Args:
+      rule: keeps its state from cycle to cycle.
+      cell: the network.
+      loss: of a step.
+      params: its parameters.
+      batch: the sequences of a cycle, leaves (B, T, ...).
+      exact: the gradient of the mean loss, a tree of `Scaled`.
+      n_cycles: how often the sequences are shown.
+
+    Returns:
+      ||g - g_exact|| / ||g_exact|| and the cosine of both, (n_cycles,) each.
+    """
+
+    def one(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
+        out = batch_gradient(rule, cell, loss, params, batch, state)
+        gap = jax.tree.map(jnp.subtract, scaled.plain(out.grads), scaled.plain(exact))
+        norms = (jnp.exp(scaled.log_norm(tree)) for tree in (scaled.normalise_tree(gap), exact))
+        return out.state, (jnp.divide(*norms), scaled.cosine(out.grads, exact))
+
+    state = jax.vmap(lambda sequence: rule.init(cell, params, sequence))(batch)
+    found: tuple[Array, Array] = jax.lax.scan(one, state, None, length=n_cycles)[1]
+    return found
 
 
 def _sent(

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
+from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.rules.bptt import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -64,6 +65,17 @@ def literal_multipliers(
         "each_unit": units[:, :, 1:-1] / units[:, :, :-2],
         "cycles": cycles[1:-1] / cycles[:-2],
     }
+
+
+def multipliers_over_time(rule: EligibilityRatio, d: Array) -> Array:
+    """Return u_t / d_t: by how much a ratio over time multiplies each step of a sequence.
+
+    Args:
+      rule: the ratio.
+      d: steps, none of them 0, (T,).
+    """
+    u = rule.scale_steps(scaled.normalise(d, jnp.zeros(len(d), jnp.int32)))
+    return scaled.plain(u) / d
 
 
 def multiplier_statistics(multipliers: dict[str, Array]) -> dict[str, Array]:

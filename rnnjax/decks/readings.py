@@ -3,6 +3,7 @@
 Names and words need no JAX; what they stand for is loaded when it is asked for.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,15 @@ _MULTIPLIERS: Mapping[str, Callable[[], Any]] = {
     "literal": lambda: decks.ratios.Literal(),
     "safe": lambda: decks.ratios.Safeguarded(),
 }
+_ACCELERATED: Mapping[str, tuple[str, Callable[[float], Any]]] = {
+    "plain": ("plain descent", lambda rate: optax.sgd(rate)),
+    "faster": (r"plain, rate $\times$ 1.75", lambda rate: optax.sgd(1.75 * rate)),
+    "trace": ("true trace, decay 0.5", lambda rate: optax.sgd(rate)),
+    "aitken": ("Aitken, every 20 cycles", lambda rate: optax.chain(_aitken(), optax.sgd(rate))),
+    "momentum": (r"momentum 0.9, rate $\times$ 0.2", lambda rate: optax.sgd(0.2 * rate, 0.9)),
+    "quickprop": ("Quickprop", lambda rate: rnnjax.updates.quickprop(rate)),
+    "rprop": ("Rprop", lambda rate: optax.rprop(0.05)),
+}
 _DELTA_X: Mapping[str, Callable[[], Any]] = {
     "none": lambda: rnnjax.rules.BPTT(window=1),
     "exact": lambda: rnnjax.rules.BPTT(),
@@ -43,6 +53,38 @@ _DELTA_X: Mapping[str, Callable[[], Any]] = {
 }
 DELTA_X = tuple(_DELTA_X)
 """Names of the readings of o_t = o_t + delta x_{t-1}."""
+
+
+_ON_A_QUADRATIC: Mapping[str, Callable[[], Any]] = {
+    "plain": lambda: optax.sgd(1.0),
+    "literal": lambda: _over_cycles(),
+    "recursive": lambda: _over_cycles(recursive=True),
+    "safe": lambda: _over_cycles(decks.ratios.Safeguarded()),
+    "aitken": lambda: _over_cycles(decks.ratios.Extrapolated(), every=3),
+    "momentum": lambda: optax.sgd(1.0, momentum=0.8),
+    "quickprop": lambda: rnnjax.updates.quickprop(1.0),
+    "quickprop_unlimited": lambda: rnnjax.updates.quickprop(1.0, math.inf),
+}
+ON_A_QUADRATIC = tuple(_ON_A_QUADRATIC)
+"""Names of descents with and without the ratio over cycles, for `decks.descend`."""
+
+
+def descent(name: str) -> Any:
+    """Return an optimiser whose rate is 1, with or without the ratio over cycles.
+
+    Args:
+      name: one of `ON_A_QUADRATIC`.
+
+    Raises:
+      ValueError: there is no such descent.
+    """
+    if name not in _ON_A_QUADRATIC:
+        raise ValueError(one_of(name, ON_A_QUADRATIC))
+    return _ON_A_QUADRATIC[name]()
+
+
+def _over_cycles(*multiplier: Any, **options: Any) -> Any:
+    return optax.chain(decks.eligibility_ratio(*multiplier, **options), optax.sgd(1.0))
 
 
 def ratio_words() -> dict[str, str]:
@@ -85,6 +127,42 @@ def with_ratio(name: str, rule: Any, optimiser: Any, layers: Any) -> tuple[Any, 
     if reading.startswith("cycles"):
         return rule, optax.chain(decks.eligibility_ratio(multiplier, **chosen), optimiser)
     return decks.EligibilityRatio(rule, multiplier, **chosen), optimiser
+
+
+def arm_words() -> dict[str, str]:
+    """Return words for each arm of a comparison, controls before readings of the ratio, by name.
+
+    Example:
+      >>> arm_words()["trace"]
+      'true trace, decay 0.5'
+    """
+    return {name: words for name, (words, _) in _ACCELERATED.items()} | ratio_words()
+
+
+def arm(name: str, learning_rate: float, layers: Any) -> tuple[Any, Any]:
+    """Return the learning rule and the optimiser of an arm of a comparison.
+
+    Args:
+      name: one of `arm_words`: a reading of the ratio on plain descent, or a control that is known
+        to accelerate.
+      learning_rate: of every arm but Rprop, whose first step is 0.05.
+      layers: see `with_ratio`.
+
+    Raises:
+      ValueError: there is no such arm.
+    """
+    if name not in arm_words():
+        raise ValueError(one_of(name, arm_words()))
+    local = rnnjax.rules.BPTT(window=1)
+    if name not in _ACCELERATED:
+        return with_ratio(name, local, optax.sgd(learning_rate), layers)
+    rule = rnnjax.rules.EligibilityTrace(0.5) if name == "trace" else local
+    return rule, _ACCELERATED[name][1](learning_rate)
+
+
+def _aitken() -> Any:
+    extrapolated, of = decks.ratios.Extrapolated(50.0), decks.ratios.projection
+    return decks.eligibility_ratio(extrapolated, of, every=20)
 
 
 def delta_x(name: str) -> Any:

@@ -28,6 +28,7 @@ def dot_rows(
     median: bool = False,
     beyond: float | None = None,
     count: str = "",
+    coloured: bool = False,
     dots: Mapping[str, Any] | None = None,
     **axes: Any,
 ) -> None:
@@ -44,6 +45,7 @@ def dot_rows(
         median: whether a bar marks the median of a row, with infinities ranked.
         beyond: where runs that are not finite stand, as crosses; by default they are left out.
         count: heading of the number of finite runs at the right of each row; none if empty.
+        coloured: whether the label of a row has its colour, for panels beside that have no legend.
         dots: arguments of all dots for matplotlib.
         axes: what `Axes.set` takes, such as xlabel and xlim.
 
@@ -65,6 +67,9 @@ def dot_rows(
     if count:
         panel.set_title(count, loc="right", fontsize=8)
     panel.set_yticks(range(len(shown)), [look.label for look in shown.values()])
+    if coloured:
+        for tick, look in zip(panel.get_yticklabels(), shown.values(), strict=True):
+            tick.set_color(look.colour)
     dress(panel, axes, xlabel=axis_label(values), ylim=(len(shown) - 0.5, -0.5))
 
 

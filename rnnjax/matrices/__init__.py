@@ -7,14 +7,21 @@ from rnnjax.matrices.non_normal import (
     numerical_abscissa,
     participation_ratio,
 )
-from rnnjax.matrices.products import growth_of_directions, norms_of_products
+from rnnjax.matrices.products import (
+    exponents_of_products,
+    growth_of_directions,
+    log_eigenvalues,
+    norms_of_products,
+)
 from rnnjax.matrices.qr import graded_qr
 from rnnjax.matrices.spectral import log_spectral_norm, log_spectral_radius
 
 __all__ = [
     "departure_from_normality",
+    "exponents_of_products",
     "graded_qr",
     "growth_of_directions",
+    "log_eigenvalues",
     "log_singular_values",
     "log_spectral_norm",
     "log_spectral_radius",

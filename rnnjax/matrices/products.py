@@ -36,6 +36,39 @@ def growth_of_directions(factor: Factor, n: int, n_factors: int) -> Array:
 
 
 @arguments(n=COUNT, n_factors=COUNT)
+def exponents_of_products(factor: Factor, n: int, n_factors: int) -> tuple[Array, Array]:
+    """Return the Lyapunov exponents of a product of independent matrices, and standard errors.
+
+    The errors are those of a mean of independent growths: they hold for factors that do not know
+    the directions before them, as Gaussian ones do not.
+
+    Args:
+      factor: the matrices, at least two.
+      n: their size.
+      n_factors: how many.
+
+    Returns:
+      mean of equation (1) and its standard error, nats a factor, (n,) each.
+    """
+    logs = growth_of_directions(factor, n, n_factors)
+    return jnp.mean(logs, axis=0), jnp.std(logs, axis=0) / (n_factors - 1) ** 0.5
+
+
+@arguments(n_factors=COUNT)
+def log_eigenvalues(W: Array, n_factors: int) -> Array:
+    """Return ln |eigenvalue|, descending, (n,): the exponents of powers of W, by equation (1).
+
+    They are exact to a few nats over the number of factors, of which the first quarter is left out.
+
+    Args:
+      W: (n, n).
+      n_factors: how many times W is applied.
+    """
+    logs = growth_of_directions(lambda t: W, len(W), n_factors)
+    return -jnp.sort(-jnp.mean(logs[n_factors // 4 :], axis=0))
+
+
+@arguments(n=COUNT, n_factors=COUNT)
 def norms_of_products(factor: Factor, n: int, n_factors: int) -> dict[str, Array]:
     """Return the norms and moments of equation (2) after each factor, as plain numbers.
 

@@ -8,15 +8,17 @@ cross-entropy of a fresh batch, of a task such as `rnnjax.tasks.TemporalOrder`, 
 `rnnjax.penalties.omega_at_end`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from rnnjax.cells import Vanilla, VanillaParams
+from rnnjax.matrices import log_spectral_radius
 from rnnjax.penalties import omega_at_end
 from rnnjax.ranges import COUNT, Number, arguments
+from rnnjax.train_pieces import train_in_pieces
 from rnnjax.types import Array, Batch, Task
 
 
@@ -110,6 +112,51 @@ def error_rate(
         return jnp.mean(jnp.argmax(logits, axis=1) != jnp.argmax(batch.y[:, 0], axis=1))
 
     return jnp.mean(jax.lax.map(wrong, jax.random.split(key, n_sequences // batch_size)))
+
+
+@arguments(n_checks=COUNT, every=COUNT, n_checked=COUNT, stops_at=Number())
+def train(
+    cell: Vanilla,
+    task: Task,
+    params: VanillaParams,
+    key: Array,
+    *,
+    n_checks: int,
+    every: int,
+    n_checked: int,
+    stops_at: float,
+    **options: Any,
+) -> tuple[VanillaParams, dict[str, Array]]:
+    """Train with a check of fresh sequences every so many updates, until few answers are wrong.
+
+    Args:
+      cell: see `descend`.
+      task: see `descend`.
+      params: the start.
+      key: of all sequences.
+      n_checks: checks of a whole training.
+      every: updates between two checks.
+      n_checked: fresh sequences of a check.
+      stops_at: share of wrong answers at which training stops; below 0 it never does.
+      options: those of `descend`.
+
+    Returns:
+      the parameters where training stopped or ended, and what was seen at the checks, where
+      training had stopped that of the last one: ``check``, the share of wrong answers; of the
+      updates before it ``loss``, their mean, and ``log_gradient``, ln of the largest |g|;
+      ``radius``, the spectral radius of W; (n_checks,) each.
+    """
+
+    def until_check(params: VanillaParams, n: Array) -> tuple[VanillaParams, Any, Array]:
+        keys = jax.random.split(jax.random.fold_in(key, n + 2), every + 1)
+        params, loss, log_norm = descend(cell, task, params, keys[1:], **options)
+        check = error_rate(cell, task, params, keys[0], n_sequences=n_checked)
+        radius = jnp.exp(log_spectral_radius(params.W))
+        seen = {"loss": jnp.mean(loss), "log_gradient": jnp.max(log_norm), "radius": radius}
+        return params, seen | {"check": check}, check <= stops_at
+
+    params, _, seen = train_in_pieces(until_check, params, n_pieces=n_checks)
+    return params, seen
 
 
 def _last(task: Task, batch: Batch) -> Array | None:

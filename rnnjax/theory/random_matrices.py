@@ -41,7 +41,7 @@ Communications in Mathematical Physics, 1996 (X).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,9 +64,9 @@ class Chain(NamedTuple):
       log_mean_square: ln E (h_T / h_0)^2, equation (9), nats.
     """
 
-    mean_log: float
-    variance_log: float
-    log_mean_square: float
+    mean_log: Any
+    variance_log: Any
+    log_mean_square: Any
 
 
 def digamma(x: ArrayLike) -> NDArray[np.float64]:
@@ -112,30 +112,34 @@ def fuss_catalan(n_factors: int, order: int) -> int:
     return math.comb(n_factors * order + order, order) // (n_factors * order + 1)
 
 
-def largest_singular_value(n_factors: int) -> float:
-    """Return ||P||_2 of a product of L matrices of g = 1, equation (6); for others times g^L."""
+def largest_singular_value(n_factors: Any) -> Any:
+    """Return ||P||_2 of a product of L matrices of g = 1, equation (6); for others times g^L.
+
+    Args:
+      n_factors: L, a number or an array.
+    """
     L = n_factors
-    return math.exp(0.5 * ((L + 1) * math.log(L + 1) - (L * math.log(L) if L else 0.0)))
+    return np.exp(0.5 * ((L + 1) * np.log(L + 1) - L * np.log(np.maximum(L, 1))))
 
 
-def largest_singular_value_spread(n_factors: int, n: int) -> tuple[float, float]:
+def largest_singular_value_spread(n_factors: Any, n: int) -> tuple[Any, Any]:
     """Return mean and standard deviation of ||P||_2 / equation (6) - 1 for finite matrices.
 
     To leading order, n^(-2/3); simulated means are a quarter further below at n = 64.
 
     Args:
-      n_factors: L.
+      n_factors: L, a number or an array.
       n: size of the matrices.
     """
     scale = 0.5 * n_factors * (2 * n_factors + 2) ** (-1 / 3) * n ** (-2 / 3)
     return _EDGE_MEAN * scale, _EDGE_DEVIATION * scale
 
 
-def mean_largest_singular_value(n_factors: int, n: int) -> float:
+def mean_largest_singular_value(n_factors: Any, n: int) -> Any:
     """Return the mean of ||P||_2 for finite matrices: at n = 400 and L = 5 it is 2.4 % below (6).
 
     Args:
-      n_factors: L.
+      n_factors: L, a number or an array.
       n: size of the matrices.
     """
     shift, _ = largest_singular_value_spread(n_factors, n)
@@ -155,17 +159,17 @@ def second_moment(n_factors: int, n: int) -> float:
     return a / n
 
 
-def scalar_chain(deviation: float, n_steps: int) -> Chain:
+def scalar_chain(deviation: Any, n_steps: int) -> Chain:
     """Return equations (8) and (9).
 
     Args:
-      deviation: s, > 0.
+      deviation: s, > 0, a number or an array.
       n_steps: T.
     """
     return Chain(
-        mean_log=n_steps * (math.log(deviation) + _MEAN_LOG_NORMAL),
+        mean_log=n_steps * (np.log(deviation) + _MEAN_LOG_NORMAL),
         variance_log=n_steps * math.pi**2 / 8,
-        log_mean_square=2 * n_steps * math.log(deviation),
+        log_mean_square=2 * n_steps * np.log(deviation),
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax.decks import DataPairs, feedback
+from rnnjax.decks import DataPairs, errors_by_cycle, feedback, feedback_statistics
 
 TASK = DataPairs(4)
 
@@ -60,3 +60,31 @@ def test_other_networks_are_refused(fields, told):
     with pytest.raises(ValueError, match="cell: expected one output fed back and sigmoid") as error:
         feedback(cell, TASK.loss, cell.init(jax.random.key(0)), pair)
     assert told in str(error.value)
+
+
+def test_statistics_are_those_of_all_sequences():
+    cell = jordan(gain=2.0)
+    params, found = measured(cell)
+    told = jax.jit(lambda: feedback_statistics(cell, TASK.loss, params, TASK.training()))()
+    np.testing.assert_allclose(told["loop_gain"], np.mean(found.loop_gain), rtol=1e-12)
+    bound = np.asarray(found.bound)[:, None]
+    np.testing.assert_allclose(
+        told["loop_gain_over_bound"], np.max(found.loop_gain / bound), rtol=1e-12
+    )
+    assert float(told["sent_error"]) < 1e-12
+
+
+def test_a_longer_window_is_less_wrong_and_the_exact_rule_not_at_all():
+    cell, pairs = jordan(gain=3.0), TASK.training()
+    params = cell.init(jax.random.key(0))
+    exact = rnnjax.scaled.normalise_tree(
+        jax.grad(lambda p: rnnjax.mean_loss(cell, TASK.loss, p, pairs))(params)
+    )
+
+    def found(rule):
+        return jax.jit(lambda: errors_by_cycle(rule, cell, TASK.loss, params, pairs, exact, 2))()
+
+    errors = [found(rnnjax.BPTT(window=K)) for K in (1, 2, 4)]
+    assert float(errors[0][0][0]) > float(errors[1][0][0]) > 1e-6
+    np.testing.assert_allclose(errors[2][0], [0, 0], atol=1e-12)
+    np.testing.assert_allclose(errors[2][1], [1, 1], rtol=1e-12)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnjax
+from rnnjax import decks
 from rnnjax.decks import DataPairs, literal_multipliers, multiplier_statistics
 
 TASK = DataPairs(5)
@@ -57,3 +58,12 @@ def test_statistics_of_known_multipliers():
     np.testing.assert_allclose(found["multiplier_negative"], [0.25, 0])
     np.testing.assert_allclose(found["multiplier_above"], [0.25, 2 / 3])
     np.testing.assert_allclose(found["multiplier_largest"], [2, 4])
+
+
+def test_recursive_multipliers_of_a_geometric_sequence_have_the_period_six():
+    d = jnp.asarray(1.25) ** jnp.arange(1.0, 9)
+    found = decks.multipliers_over_time(decks.EligibilityRatio(recursive=True), d)
+    expected = [1, 1, 1.25, 1.25**2, 1.25**2, 1.25, 1, 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    raw = decks.multipliers_over_time(decks.EligibilityRatio(), d)
+    np.testing.assert_allclose(raw, [1, 1, *[1.25] * 6], rtol=1e-5)

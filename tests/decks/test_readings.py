@@ -54,8 +54,33 @@ def test_a_ratio_scales_the_rule_or_the_optimiser(name):
     assert rule.mean_first == (not name.startswith(("each_unit", "each_pair")))
 
 
+def test_every_arm_has_a_rule_and_an_optimiser():
+    layers = rnnjax.Jordan.layers
+    arms = {name: readings.arm(name, 0.1, layers) for name in readings.arm_words()}
+    assert set(readings.ratio_words()) < set(arms)
+    rules = {name: rule for name, (rule, _) in arms.items() if name not in readings.ratio_words()}
+    assert rules.pop("trace") == rnnjax.EligibilityTrace(0.5)
+    assert set(map(repr, rules.values())) == {repr(rnnjax.BPTT(window=1))}
+    assert all(hasattr(optimiser, "update") for _, optimiser in arms.values())
+
+
+def test_descents_on_a_quadratic_are_those_of_their_names():
+    """At a = 0.05 plain descent shrinks by 0.95, and a single secant step solves the parabola."""
+    paths = {
+        name: decks.descend(readings.descent(name), 0.05, 4) for name in readings.ON_A_QUADRATIC
+    }
+    assert abs(float(paths["plain"][2]) - 0.95**2) < 1e-6
+    assert abs(float(paths["quickprop_unlimited"][3])) < 1e-6
+    assert abs(float(paths["aitken"][3])) < 1e-6
+    assert len({float(path[-1]) for path in paths.values()}) > 5
+
+
 def test_an_unknown_reading_is_one_line():
     with pytest.raises(ValueError, match="did you mean 'stale'"):
         readings.delta_x("stael")
+    with pytest.raises(ValueError, match="did you mean 'momentum'"):
+        readings.arm("momentun", 0.1, rnnjax.Jordan.layers)
+    with pytest.raises(ValueError, match="did you mean 'aitken'"):
+        readings.descent("aitkin")
     with pytest.raises(ValueError, match="did you mean 'norms_safe'"):
         readings.with_ratio("norm_safe", rnnjax.BPTT(), SGD, ())

@@ -25,7 +25,7 @@ def test_dims_and_status(cube):
 
 
 def test_every_claim_holds(cube):
-    assert len(verdicts(NAME, cube)) == 17
+    assert len(verdicts(NAME, cube)) == 13
     assert not failed(NAME, cube)
 
 
@@ -61,16 +61,10 @@ def plus(name, amount, weights="gaussian"):
         ("orthogonal: largest |exponent", plus("exponents", 1e-4, "orthogonal")),
         ("orthogonal: largest |ln of", plus("log_norm", 1e-3, "orthogonal")),
         ("orthogonal: departure", plus("departure", 0.01, "orthogonal")),
-        ("scalar chains: rate minus", plus("mean_log", 0.05)),
-        ("scalar chains: variance", plus("variance_log", 0.1)),
-        ("scalar chains: rate of the root", plus("log_mean_square", 0.2)),
-        ("s between 1 and 1.887", plus("mean_log", 0.5)),
     ],
 )
 def test_each_claim_can_fail(cube, claim, spoil):
-    # Where weights play no part, the claims read the first of them.
-    first = cube.sortby("weights")
-    assert any(name.startswith(claim) for name in failed(NAME, spoil(first)))
+    assert any(name.startswith(claim) for name in failed(NAME, spoil(cube)))
 
 
 def test_wide_matrices_are_held_to_the_limit(cube):
@@ -91,6 +85,10 @@ def test_wide_matrices_are_held_to_the_limit(cube):
 
 
 def test_claims_and_figure_stand_on_other_axes(cube):
-    for some in (cube.sel(weights=["orthogonal"]), cube.sel(weights=["gaussian"]).isel(seed=[0])):
-        assert 5 < len(verdicts(NAME, some)) < 17
-        load(NAME).figure(some)
+    some = {"orthogonal": cube.sel(weights=["orthogonal"]),
+            "gaussian": cube.sel(weights=["gaussian"]).isel(seed=[0])}  # fmt: skip
+    assert {name: len(verdicts(NAME, one)) for name, one in some.items()} == {
+        "orthogonal": 3, "gaussian": 10
+    }  # fmt: skip
+    for one in some.values():
+        load(NAME).figure(one)

@@ -80,6 +80,14 @@ def test_dot_rows_have_every_run_in_the_order_of_the_looks(ax):
     assert ax.get_ylim() == (1.5, -0.5) and ax.get_xlabel() == "n"
 
 
+def test_labels_of_rows_have_their_colours_on_request(ax):
+    runs = table([[3, 1], [5, 6]], cell=["gru", "lstm"], seed=[0, 1])
+    for coloured in (False, True):
+        dot_rows(ax, runs, rows="cell", looks=LOOKS, coloured=coloured)
+        colours = [tick.get_color() for tick in ax.get_yticklabels()]
+        assert (colours == [look.colour for look in LOOKS.values()][: len(colours)]) == coloured
+
+
 def test_runs_that_are_not_finite_are_left_out_unless_they_have_a_place(ax):
     dot_rows(ax, table([[1, inf]], cell=["gru"], seed=[0, 1]), rows="cell")
     assert [[*line.get_xdata()] for line in ax.lines] == [[1]]

@@ -75,3 +75,27 @@ def test_fewer_sequences_than_a_batch_are_all_measured():
         CELL, TemporalOrder(10), CELL.init(jax.random.key(0)), jax.random.key(1), n_sequences=3
     )
     np.testing.assert_allclose(3 * rate, np.round(3 * rate), atol=1e-6)
+
+
+def test_training_looks_at_fresh_sequences_and_stops_where_few_are_wrong():
+    """Its first check is that of `descend` and `error_rate`; once stopped, nothing changes."""
+    task, key, params = TemporalOrder(14), jax.random.key(5), CELL.init(jax.random.key(3))
+    sizes = {"n_checks": 3, "every": 2, "n_checked": 40, **BATCH}
+
+    @jax.jit
+    def found(stops_at):
+        keys = jax.random.split(jax.random.fold_in(key, 2), 3)
+        once, loss, log_norm = sgd_cr.descend(CELL, task, params, keys[1:], **BATCH)
+        first = sgd_cr.error_rate(CELL, task, once, keys[0], n_sequences=40)
+        expected = {"check": first, "loss": jnp.mean(loss), "log_gradient": jnp.max(log_norm)}
+        return once, expected, sgd_cr.train(CELL, task, params, key, stops_at=stops_at, **sizes)
+
+    once, expected, (trained, seen) = found(1.0)
+    for one, other in zip(trained, once, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(seen[name], [value] * 3)
+    *_, (trained, seen) = found(-1.0)
+    assert len(set(seen["loss"].tolist())) == 3 and seen["loss"][0] == expected["loss"]
+    radius = rnnjax.matrices.log_spectral_radius(trained.W)
+    np.testing.assert_allclose(seen["radius"][-1], jnp.exp(radius), rtol=1e-9)
