@@ -5,7 +5,7 @@ dims: `curves`, `maps`, `dot_rows`, `outcome_rows`, `scatter` and `matrix`; `lev
 `direct_labels` add marks. A `Look` is the label, colour and marker of one value of an axis.
 Anything else is drawn by hand on a panel, which is an Axes of matplotlib.
 
-`styled` sets the house style; `save_figure` writes PDF and PNG with reproducible bytes.
+`Axes` and `Figure` are those of matplotlib, for annotations. `styled` sets the house style; `save_figure` writes PDF and PNG with reproducible bytes.
 
 What draws is loaded when it is first used, so that claims are checked without matplotlib. No module
 here has the name of a function: once imported, it would take the function's place.
@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 from rnnjax import lazy
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from rnnjax.figures.colours import ordered_colours
     from rnnjax.figures.curve_panels import curves
     from rnnjax.figures.dots import dot_rows, scatter
@@ -62,6 +65,8 @@ __all__ = [
     "SKY",
     "THEORY",
     "VERMILION",
+    "Axes",
+    "Figure",
     "Frame",
     "Look",
     "cell_edges",
