@@ -15,7 +15,8 @@ PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each room may import from rooms of a lower floor and from itself.
 FLOORS = [
-    {"errors", "catalog", "lazy", "pickles", "types", "atomic_file"},
+    {"lazy"},
+    {"errors", "catalog", "pickles", "types", "atomic_file"},
     {"ranges", "cube_setting", "names", "variables", "reductions"},
     {"fields", "claims"},
     {"scaled", "lanes", "activations", "losses", "masks", "figures", "theory"},
