@@ -98,9 +98,9 @@ def shared(setting: Setting) -> dict[str, jax.Array]:
     """The curvatures, which depend on the teachers alone."""
     # A response of e^-40 is behind the last digit of the sum of squares.
     n_steps = round(-20 / np.log(max(setting.teachers))) + 2
-    l, curvature = jnp.asarray(setting.teachers), rnnjax.probes.one_number.curvature
-    by_l = jax.vmap(lambda l: curvature(_chain, l, n_steps))
-    by_v = jax.vmap(lambda v: curvature(_lru, v, n_steps))
+    l, one_number = jnp.asarray(setting.teachers), rnnjax.probes.one_number
+    by_l = jax.vmap(lambda l: one_number.curvature_at_teacher(_chain, l, n_steps))
+    by_v = jax.vmap(lambda v: one_number.curvature_at_teacher(_lru, v, n_steps))
     return {"curvature": by_l(l), "reparametrised_curvature": by_v(jnp.log(-jnp.log(l)))}
 
 

@@ -84,7 +84,7 @@ def _followed(unit: Unit, a: Array, h: Array, tangent: Array, x: Array) -> tuple
     return found
 
 
-def curvature(unit: Unit, a: Array, n_steps: int) -> Array:
+def curvature_at_teacher(unit: Unit, a: Array, n_steps: int) -> Array:
     """Measure the curvature (3) of the loss at a = a*, ().
 
     Args:

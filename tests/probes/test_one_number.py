@@ -48,5 +48,5 @@ def test_units_beside_others_see_the_same_inputs():
 
 
 def test_curvature_of_a_student_at_its_teacher():
-    found = in_float64(lambda decay: one_number.curvature(chain, decay, 400), 0.9)
+    found = in_float64(lambda decay: one_number.curvature_at_teacher(chain, decay, 400), 0.9)
     np.testing.assert_allclose(found, theory.curvature(0.9), rtol=1e-12)
