@@ -175,6 +175,10 @@ def _draw(panel: figures.Axes, values: xr.DataArray, theory: xr.DataArray, **cur
     panel.xaxis.set_minor_formatter("")
 
 
+def _moments(cube: xr.Dataset) -> list[dict]:
+    return [{"moment": name, "symbol": _MEASURED[name][1]} for name in _WITH_ERRORS]
+
+
 def _off_theory(cube: xr.Dataset, moment: str) -> float:
     return largest(relative_gap(cube[moment], _expected(cube, moment)))
 
@@ -202,7 +206,7 @@ CLAIMS = (
                 _FIGURE if moment in ("state", "sensitivity") else ""),
         Row("{symbol} against theory, standard errors, worst", _off_theory_in_errors, equals=0,
             tolerance=5, source="closed form; the errors are those between sequences"),
-    ), for_each=[{"moment": name, "symbol": _MEASURED[name][1]} for name in _WITH_ERRORS]),
+    ), for_each=_moments),
     Group((
         Row("l = {decay:g}, r = {correlation:g}: E h^2", lambda one: one["state"],
             equals="state", tolerance=lambda one, state: 0.02 * state),
