@@ -72,7 +72,7 @@ def entries(kind: Kind) -> Mapping[str, Entry]:
             module = ".".join(("rnnjax", *folder.split("/"), path.stem))
             for node in lazy.syntax_tree(path.read_text(encoding="utf-8")).body:
                 if belongs(node):
-                    found[node.name] = _entry(node, module)  # type: ignore[attr-defined]
+                    found[node.name] = _entry(node, module)
     return dict(sorted(found.items()))
 
 

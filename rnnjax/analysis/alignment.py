@@ -107,7 +107,7 @@ def beside(
       exact gradient, (); ``cosine_by_lag`` and ``log_norm_by_lag``, (n_window,).
     """
     whole = versus(draws, exact)
-    of_W = [scaled.renormalise(d.replace(value=d.value[:, :n_W])) for d in (draws, exact)]
+    of_W = [scaled.renormalise(Scaled(d.value[:, :n_W], d.exponent)) for d in (draws, exact)]
     return {
         **whole,
         "direction": direction(draws),

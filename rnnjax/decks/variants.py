@@ -98,4 +98,4 @@ def _optimiser(arm: Arm, learning_rate: Array) -> optax.GradientTransformation:
     """Return descent with momentum, or Rprop."""
     scale = optax.scale(-(1 - arm.momentum) * learning_rate)
     descent = optax.chain(optax.trace(arm.momentum), scale)
-    return updates.chosen(arm.rprop, descent, optax.rprop(0.1 * learning_rate))
+    return updates.chosen(jnp.asarray(arm.rprop), descent, optax.rprop(0.1 * learning_rate))

@@ -15,7 +15,6 @@ which for linear units is that of the mean squared difference under white inputs
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -54,10 +53,8 @@ def mean_squares(
         x, followed, sums = carry
         noise = jax.random.normal(jax.random.fold_in(key, t), x.shape)
         x = correlation * x + jnp.sqrt(1 - correlation**2) * noise
-        followed = [
-            jax.vmap(partial(_followed, unit, a))(*state, x)
-            for (unit, a), state in zip(units, followed, strict=True)
-        ]
+        pairs = zip(units, followed, strict=True)
+        followed = [_followed(unit, a, state, x) for (unit, a), state in pairs]
         values = [part.real[:, 0] ** 2 for state in followed for part in state]
         counts = t >= n_discarded
         sums = [s + jnp.where(counts, v, 0) for s, v in zip(sums, values, strict=True)]
@@ -73,15 +70,19 @@ def mean_squares(
     return list(zip(means[::2], means[1::2], strict=True))
 
 
-def _followed(unit: Unit, a: Array, h: Array, tangent: Array, x: Array) -> tuple[Array, Array]:
-    """Step a unit and its derivative, equation (2)."""
+def _followed(unit: Unit, a: Array, state: tuple, x: Array) -> tuple[Array, Array]:
+    """Step a unit and its derivative in every sequence, equation (2)."""
 
-    def step(a: Array, h: Array) -> Array:
-        cell, params = unit(a)
-        return cell.step(params, h, x)
+    def one(h: Array, tangent: Array, x: Array) -> tuple[Array, Array]:
+        def step(a: Array, h: Array) -> Array:
+            cell, params = unit(a)
+            return cell.step(params, h, x)
 
-    found: tuple[Array, Array] = jax.jvp(step, (a, h), (jnp.ones(()), tangent))
-    return found
+        found: tuple[Array, Array] = jax.jvp(step, (a, h), (jnp.ones(()), tangent))
+        return found
+
+    h, tangent = state
+    return jax.vmap(one)(h, tangent, x)
 
 
 def curvature_at_teacher(unit: Unit, a: Array, n_steps: int) -> Array:
