@@ -12,6 +12,8 @@ Source:    Zucchet and Orvieto, Recurrent neural networks: vanishing and explodi
            networks for long sequences, ICML 2023 (the linear recurrent unit).
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Self
 
 import numpy as np
@@ -21,7 +23,7 @@ import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.errors import ConfigError
-from rnnjax.lazy import jax, jnp
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import largest, relative_gap, tabulate
 from rnnjax.sweep import Traced, Variable
 
@@ -62,47 +64,29 @@ class Setting(sweep.Setting):
         return self
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """The teachers."""
     return {"teacher": np.array(setting.teachers)}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     found = {name: Variable((), symbol) for name, (_, symbol) in _MEASURED.items()}
+    for name in _WITH_ERRORS:
+        found[f"{name}_error"] = Variable((), f"standard error of {_MEASURED[name][1]}")
     told = "second derivative of the loss at the teacher"
-    return {
-        **found,
-        **{
-            f"{n}_error": Variable((), f"standard error of {_MEASURED[n][1]}") for n in _WITH_ERRORS
-        },
-        "curvature": Variable(("teacher",), f"{told}, by l"),
-        "reparametrised_curvature": Variable(("teacher",), f"{told}, normalised, by v"),
-    }
+    found["curvature"] = Variable(("teacher",), f"{told}, by l")
+    found["reparametrised_curvature"] = Variable(("teacher",), f"{told}, normalised, by v")
+    return found
 
 
-def shared(setting):
-    """The curvatures, which depend on the teachers alone."""
-    return _curvatures(setting.teachers)
-
-
-def measure(setting, shared):
-    """Run many sequences through a chain and a linear recurrent unit, with their derivatives."""
-    found, decay = {}, setting.decay
-    for name, squares in _mean_squares(setting).items():
-        found[name] = jnp.mean(squares)
-        found[f"{name}_error"] = jnp.std(squares) / (setting.n_sequences - 1) ** 0.5
-    reparametrised = found["normalised_sensitivity"] * (decay * jnp.log(decay)) ** 2
-    return {**found, "reparametrised_sensitivity": reparametrised, **shared}
-
-
-def _chain(decay):
+def _chain(decay: jax.Array) -> tuple:
     """Return a chain and its parameters."""
     params = rnnjax.cells.ChainParams(decay, jnp.ones(1), jnp.ones(()))
     return rnnjax.Chain(1, rnnjax.activation_named("identity")), params
 
 
-def _lru(v):
+def _lru(v: jax.Array) -> tuple:
     """Return a linear recurrent unit of phase 0 whose input is normalised, l = exp(-exp(v))."""
     one, phase = jnp.array([1.0, 0.0])[:, None, None], jnp.full(1, -jnp.inf)
     log_gamma = 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(v)))
@@ -110,158 +94,110 @@ def _lru(v):
     return rnnjax.LRU(1, 1), params
 
 
-def _mean_squares(setting):
-    """Return the mean squares over time of states and sensitivities, (n_sequences,) each."""
-    decay, r, n = setting.decay, setting.correlation, setting.n_sequences
-    key, v = jax.random.key(setting.seed), jnp.log(-jnp.log(decay))
-
-    def followed(unit, at, h, tangent, x):
-        """Step a unit and its derivative by the one number that sets its memory."""
-
-        def step(at, h):
-            cell, params = unit(at)
-            return cell.step(params, h, x)
-
-        return jax.jvp(step, (at, h), (jnp.ones(()), tangent))
-
-    def step(carry, t):
-        x, plain, normalised, sums = carry
-        noise = jax.random.normal(jax.random.fold_in(key, t), x.shape)
-        x = r * x + jnp.sqrt(1 - r**2) * noise
-        plain = jax.vmap(lambda s, x: followed(_chain, decay, *s, x))(plain, x)
-        normalised = jax.vmap(lambda s, x: followed(_lru, v, *s, x))(normalised, x)
-        values = [*plain, *(a.real for a in normalised)]
-        counts = t >= setting.n_discarded
-        sums = [s + jnp.where(counts, a[:, 0] ** 2, 0) for s, a in zip(sums, values, strict=True)]
-        return (x, plain, normalised, sums), None
-
-    steps = jnp.arange(setting.n_discarded + setting.n_steps)
-    x = jax.random.normal(jax.random.fold_in(key, len(steps)), (n, 1))
-    zero = (jnp.zeros((n, 1)),) * 2
-    start = (x, zero, (jnp.zeros((n, 1), complex),) * 2, [jnp.zeros(n)] * 4)
-    h, dh, u, du_dv = (s / setting.n_steps for s in jax.lax.scan(step, start, steps)[0][3])
-    du = du_dv / (decay * jnp.log(decay)) ** 2
-    return dict(zip(_WITH_ERRORS, (h, dh, u, du), strict=True))
-
-
-def _curvatures(teachers):
-    """Differentiate the loss twice: with white inputs it is that of the impulse responses."""
+def shared(setting: Setting) -> dict[str, jax.Array]:
+    """The curvatures, which depend on the teachers alone."""
     # A response of e^-40 is behind the last digit of the sum of squares.
-    n_steps = round(-20 / np.log(max(teachers))) + 2
-    impulse = (jnp.arange(n_steps) == 0).astype(float)[:, None]
-
-    def derivative(function):
-        return lambda at: jax.jvp(function, (at,), (jnp.ones(()),))[1]
-
-    def second(unit, at):
-        target = jax.lax.stop_gradient(rnnjax.outputs(*unit(at), impulse))
-        batch = rnnjax.Batch(impulse, target, jnp.ones(n_steps))
-
-        def loss(at):
-            cell, params = unit(at)
-            squared = rnnjax.losses.squared_error
-            return 0.5 * rnnjax.sequence_loss(cell, squared, params, batch)
-
-        return derivative(derivative(loss))(at)
-
-    l = jnp.asarray(teachers)
-    by_v = jax.vmap(lambda v: second(_lru, v))
-    return {
-        "curvature": jax.vmap(lambda l: second(_chain, l))(l),
-        "reparametrised_curvature": by_v(jnp.log(-jnp.log(l))),
-    }
+    n_steps = round(-20 / np.log(max(setting.teachers))) + 2
+    l, one_number = jnp.asarray(setting.teachers), rnnjax.probes.one_number
+    by_l = jax.vmap(lambda l: one_number.curvature_at_teacher(_chain, l, n_steps))
+    by_v = jax.vmap(lambda v: one_number.curvature_at_teacher(_lru, v, n_steps))
+    return {"curvature": by_l(l), "reparametrised_curvature": by_v(jnp.log(-jnp.log(l)))}
 
 
-def figure(cube):
+def measure(setting: Setting, shared: dict) -> dict[str, jax.Array]:
+    """Run many sequences through a chain and a linear recurrent unit, with their derivatives."""
+    found, decay, key = {}, setting.decay, jax.random.key(setting.seed)
+    units, by_v = [(_chain, decay), (_lru, jnp.log(-jnp.log(decay)))], decay * jnp.log(decay)
+    sizes = {name: getattr(setting, name) for name in ("n_sequences", "n_steps", "n_discarded")}
+    moments = rnnjax.probes.one_number.mean_squares
+    (h, dh), (u, du_dv) = moments(units, key, setting.correlation, **sizes)
+    for name, squares in zip(_WITH_ERRORS, (h, dh, u, du_dv / by_v**2), strict=True):
+        found[name] = jnp.mean(squares)
+        found[f"{name}_error"] = jnp.std(squares) / (setting.n_sequences - 1) ** 0.5
+    reparametrised = found["normalised_sensitivity"] * by_v**2
+    return {**found, "reparametrised_sensitivity": reparametrised, **shared}
+
+
+_MOMENTS = {
+    "state": r"$\mathrm{E}\,h^2$",
+    "sensitivity": r"$\mathrm{E}\,(\mathrm{d}h/\mathrm{d}l)^2$",
+    "reparametrised_sensitivity": r"$\mathrm{E}\,(\mathrm{d}u/\mathrm{d}v)^2$, normalised",
+}
+_BY_L = figures.Look("by $l$", figures.VERMILION, "o", "none")
+_BY_V = figures.Look("normalised, by $v$", figures.BLUE, "s", "none")
+_CURVATURES = {
+    "curvature": (_THEORY.curvature, _BY_L),
+    "reparametrised_curvature": (_THEORY.normalised_curvature, _BY_V),
+}
+
+
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Moments of state, sensitivity and their cure over the memory; the loss's curvature."""
     frame, cube = figures.Frame(2, 2, height=4.6), cube.sortby("decay")
     *moments, curvature = frame.panels
-    labels = {
-        "state": r"$\mathrm{E}\,h^2$",
-        "sensitivity": r"$\mathrm{E}\,(\mathrm{d}h/\mathrm{d}l)^2$",
-        "reparametrised_sensitivity": r"$\mathrm{E}\,(\mathrm{d}u/\mathrm{d}v)^2$, normalised",
-    }
-    for panel, (name, label) in zip(moments, labels.items(), strict=True):
-        _draw_moment(panel, cube, name, label)
+    style = {"marker": "o", "dashes": "none", "size": 4}
+    looks = figures.ordered_looks(cube["correlation"].values, "$r$ = {:g}", **style)
+    for panel, (name, label) in zip(moments, _MOMENTS.items(), strict=True):
+        theory = _expected(cube, name, decay=_fine(cube["decay"]))
+        _draw(panel, cube[name], theory, looks=looks, each="correlation", ylabel=label,
+              xlabel="memory $1 / (1 - l)$ (steps)")  # fmt: skip
     top = max(moments[1].get_ylim()[1], 10.0)
     for panel in moments:
         panel.set(ylim=(0.05, top))
     moments[0].legend(loc="upper left", title="correlation of inputs")
-    _draw_curvatures(curvature, cube)
+    one, fine = cube.isel(decay=0, correlation=0), _fine(cube["teacher"])
+    for name, (theory, look) in _CURVATURES.items():
+        _draw(curvature, one[name], tabulate(theory, teacher=fine), looks=look,
+              xlabel="memory of the teacher $1 / (1 - l^*)$ (steps)",
+              ylabel="curvature of the loss")  # fmt: skip
+    curvature.legend(loc="upper left")
     return frame.finished()
 
 
-def _expected(cube, name, decay=None):
+def _expected(cube: xr.Dataset, name: str, **decay: np.ndarray) -> xr.DataArray:
     """Return a moment by theory, at the swept memories or at others."""
-    decay = cube["decay"] if decay is None else decay
-    return tabulate(_MEASURED[name][0], decay=decay, correlation=cube["correlation"])
+    places = {"decay": cube["decay"], "correlation": cube["correlation"], **decay}
+    return tabulate(_MEASURED[name][0], **places)
 
 
-def _fine(memory):
+def _fine(memory: xr.DataArray) -> np.ndarray:
     """Return values of l for a smooth line."""
     return 1 - np.geomspace(1 - memory.min().item(), 1 - memory.max().item(), 60)
 
 
-def _over_memory(panel, values, theory, of, **curves):
+def _draw(panel: figures.Axes, values: xr.DataArray, theory: xr.DataArray, **curves) -> None:
     """Draw points over the memory 1 / (1 - l), from one step on; whole decades are labelled."""
+    of = theory.dims[0]
     values, theory = (one.assign_coords(memory=1 / (1 - one[of])) for one in (values, theory))
-    figures.curves(
-        panel, values, over="memory", theory={"theory": theory}, xscale="log", yscale="log",
-        xlim=(1, 1.2 * max(values["memory"].max().item(), 10)), **curves,
-    )  # fmt: skip
+    xlim = (1, 1.2 * max(values["memory"].max().item(), 10))
+    figures.curves(panel, values, over="memory", theory={"theory": theory}, xscale="log",
+                   yscale="log", xlim=xlim, **curves)  # fmt: skip
     panel.xaxis.set_minor_formatter("")
 
 
-def _draw_moment(panel, cube, name, label):
-    """Draw one moment over the memory, on a scale that all panels share."""
-    style = {"marker": "o", "dashes": "none", "size": 4}
-    looks = figures.ordered_looks(cube["correlation"].values, "$r$ = {:g}", **style)
-    _over_memory(
-        panel, cube[name], _expected(cube, name, _fine(cube["decay"])), "decay", looks=looks,
-        each="correlation", xlabel="memory $1 / (1 - l)$ (steps)", ylabel=label,
-    )  # fmt: skip
+def _moments(cube: xr.Dataset) -> list[dict]:
+    return [{"moment": name, "symbol": _MEASURED[name][1]} for name in _WITH_ERRORS]
 
 
-def _draw_curvatures(panel, cube):
-    one, fine = cube.isel(decay=0, correlation=0), _fine(cube["teacher"])
-    for name, theory, look in (
-        ("curvature", _THEORY.curvature, figures.Look("by $l$", figures.VERMILION, "o", "none")),
-        ("reparametrised_curvature", _THEORY.normalised_curvature,
-         figures.Look("normalised, by $v$", figures.BLUE, "s", "none")),
-    ):  # fmt: skip
-        _over_memory(
-            panel, one[name], tabulate(theory, teacher=fine), "teacher", looks=look,
-            xlabel="memory of the teacher $1 / (1 - l^*)$ (steps)", ylabel="curvature of the loss",
-        )  # fmt: skip
-    panel.legend(loc="upper left")
-
-
-def _off_theory(cube, moment):
+def _off_theory(cube: xr.Dataset, moment: str) -> float:
     return largest(relative_gap(cube[moment], _expected(cube, moment)))
 
 
-def _off_theory_in_errors(cube, moment):
+def _off_theory_in_errors(cube: xr.Dataset, moment: str) -> float:
     return largest(abs(cube[moment] - _expected(cube, moment)) / cube[f"{moment}_error"])
 
 
-def _off_normalised(cube):
+def _off_normalised(cube: xr.Dataset) -> float:
     expected = tabulate(_THEORY.normalised_curvature, teacher=cube["teacher"])
     return largest(relative_gap(cube["reparametrised_curvature"], expected))
 
 
-# Of a unit: (l, r, E h^2, E (dh/dl)^2); of a teacher: (l, curvature of the loss, digits given).
 _UNITS = (
-    (0.9, 0.0, 5.26316, 263.88686),
-    (0.9, 0.5, 13.87560, 778.11743),
-    (0.95, 0.9, 131.21132, 34815.1247),
-    (0.9, 0.99, 91.30855, 8732.84887),
+    {"decay": 0.9, "correlation": 0.0, "state": 5.26316, "sensitivity": 263.88686},
+    {"decay": 0.9, "correlation": 0.5, "state": 13.87560, "sensitivity": 778.11743},
+    {"decay": 0.95, "correlation": 0.9, "state": 131.21132, "sensitivity": 34815.1247},
+    {"decay": 0.9, "correlation": 0.99, "state": 91.30855, "sensitivity": 8732.84887},
 )
-_TEACHERS = ((0.9, 263.89, 0.005), (0.99, 251262.6, 0.05), (0.999, 2.50125e8, 500.0))
-_PRINTED = [
-    {"decay": l, "correlation": r, "moment": name, "symbol": _MEASURED[name][1], "value": value}
-    for l, r, *values in _UNITS
-    for name, value in zip(("state", "sensitivity"), values, strict=True)
-]
 _FIGURE = f"{_PAPER}, figure 1"
 CLAIMS = (
     Group((
@@ -270,17 +206,23 @@ CLAIMS = (
                 _FIGURE if moment in ("state", "sensitivity") else ""),
         Row("{symbol} against theory, standard errors, worst", _off_theory_in_errors, equals=0,
             tolerance=5, source="closed form; the errors are those between sequences"),
-    ), for_each=[{"moment": name, "symbol": _MEASURED[name][1]} for name in _WITH_ERRORS]),
-    Row("l = {decay:g}, r = {correlation:g}: {symbol}", lambda one, moment: one[moment],
-        for_each=_PRINTED, equals="value", tolerance=lambda one, value: 0.02 * value,
-        source=f"{_PAPER}: closed form, checked by double sums; 2 %", reproduces=_FIGURE),
+    ), for_each=_moments),
+    Group((
+        Row("l = {decay:g}, r = {correlation:g}: E h^2", lambda one: one["state"],
+            equals="state", tolerance=lambda one, state: 0.02 * state),
+        Row("l = {decay:g}, r = {correlation:g}: E (dh/dl)^2", lambda one: one["sensitivity"],
+            equals="sensitivity", tolerance=lambda one, sensitivity: 0.02 * sensitivity),
+    ), for_each=_UNITS, reproduces=_FIGURE,
+       source=f"{_PAPER}: closed form, checked by double sums; 2 %"),
     Row("white inputs: largest E (du/dv)^2", lambda one: largest(one["reparametrised_sensitivity"]),
         at={"correlation": 0.0}, at_most=0.25, tolerance=0.005,
         source=f"closed form: (m / (2 sinh m))^2, m = -ln l; idea of {_PAPER}; 2 %"),
     Group((
         Row("curvature of the loss at l = l* = {teacher:g}", lambda one: one["curvature"],
-            for_each=[{"teacher": l, "value": c, "digits": d} for l, c, d in _TEACHERS],
             equals="value", tolerance="digits", reproduces=_FIGURE,
+            for_each=({"teacher": 0.9, "value": 263.89, "digits": 0.005},
+                      {"teacher": 0.99, "value": 251262.6, "digits": 0.05},
+                      {"teacher": 0.999, "value": 2.50125e8, "digits": 500.0}),
             source=f"{_PAPER}: (1 + l^2) / (1 - l^2)^3, to the digits given"),
         Row("curvature, normalised and by v, relative, worst", _off_normalised, equals=0,
             tolerance=1e-9, source="closed form: (m / (2 sinh m))^2, m = -ln l*, at most 1/4"),

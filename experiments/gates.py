@@ -16,6 +16,8 @@ Source:    Hochreiter and Schmidhuber, Long short-term memory, Neural Computatio
            Ollivier, Can recurrent neural networks warp time?, ICLR 2018 (chrono).
 """
 
+from __future__ import annotations
+
 import math
 from typing import Literal
 
@@ -25,7 +27,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
-from rnnjax.lazy import jax, jnp
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import largest, median, tabulate
 from rnnjax.sweep import Traced, Variable
 
@@ -52,7 +54,7 @@ class Setting(sweep.Setting):
     axes = ("cell", "forget_bias", "gain", "seed")
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Lags 0..T, units, and both ways to choose the biases."""
     return {
         "lag": np.arange(setting.length + 1),
@@ -61,7 +63,7 @@ def coordinates(setting):
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     rate = "nat/step"
     return {
@@ -73,14 +75,14 @@ def variables(setting):
     }
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """Inputs, chrono biases and the key of the weights, the same at every bias and gain."""
     keys = jax.random.split(jax.random.key(setting.seed), 3)
     batch = rnnjax.tasks.WhiteNoise(setting.length, setting.n_x).sample(keys[0])
     return batch, rnnjax.cells.chrono(keys[1], setting.n_units, setting.t_max), keys[2]
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Measure transport through the memory with shared and with chrono biases."""
     batch, chrono, key = shared
     biases = jnp.stack([jnp.full_like(chrono, setting.forget_bias), chrono])
@@ -97,7 +99,7 @@ def measure(setting, shared):
     }
 
 
-def _transport(setting, bias, batch, key):
+def _transport(setting: Setting, bias: jax.Array, batch: rnnjax.Batch, key: jax.Array) -> tuple:
     """Return ln |dL/dc_i| by lag, (T + 1, n_units), and ln of the gates that keep, (T, n_units)."""
     n, gated = setting.n_units, {"lstm": rnnjax.LSTM, "gru": rnnjax.GRU}[setting.cell]
     cell = gated(setting.n_x, n, gain=setting.gain, forget_bias=bias)
@@ -113,32 +115,29 @@ def _transport(setting, bias, batch, key):
     return log_sizes[::-1, -n:], jax.nn.log_sigmoid(sums[:, n : 2 * n])
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Decay by bias, rates by bias and by gain, and chrono initialisation."""
-    cube = cube.sortby(["forget_bias", "gain"])
-    frame = figures.Frame(2, 2, height=5.0)
-    _draw_decay(frame.panels[0], cube)
-    _draw_rates(frame.panels[1], cube)
-    _draw_memory(frame.panels[2], cube)
-    _draw_chrono(frame.panels[3], cube)
+    frame, cube = figures.Frame(2, 2, height=5.0), cube.sortby(["forget_bias", "gain"])
+    draws = (_draw_decay, _draw_rates, _draw_memory, _draw_chrono)
+    for draw, panel in zip(draws, frame.panels, strict=True):
+        draw(panel, cube)
     return frame.finished()
 
 
-def _log_factor(cube):
+def _log_factor(cube: xr.Dataset) -> xr.DataArray:
     """Return ln s(b) by bias."""
     return tabulate(_THEORY.log_forget_factor, forget_bias=cube["forget_bias"])
 
 
-def _decay(cube, initial):
+def _decay(cube: xr.Dataset, initial: str) -> xr.DataArray:
     """Return the norm by lag from lag 1 on, over that of lag 1, where gates listen least."""
     log_norm = cube["log_norm"].isel(cell=0, gain=0, lag=slice(1, None)).sel(initial=initial)
     values = median(log_norm)
     return np.exp(values - values.isel(lag=0, drop=True))
 
 
-def _draw_decay(panel, cube):
-    lag, first = cube["lag"][1:], cube.isel(cell=0, gain=0)
-    name, gain = first["cell"].item(), first["gain"].item()
+def _draw_decay(panel: figures.Axes, cube: xr.Dataset) -> None:
+    lag, name, gain = cube["lag"][1:], cube["cell"].item(0), cube["gain"].item(0)
     figures.curves(
         panel, _decay(cube, "shared"), over="lag", each="forget_bias", label="$b$ = {:g}",
         theory={"$s(b)^k$": np.exp((lag - 1) * _log_factor(cube))}, yscale="log", ylim=(1e-6, 100),
@@ -148,7 +147,9 @@ def _draw_decay(panel, cube):
     panel.legend(loc="upper right", ncols=3)
 
 
-def _draw_by_cell(panel, values, over, each, label="", **axes):
+def _draw_by_cell(
+    panel: figures.Axes, values: xr.DataArray, over: str, each: str, label: str = "", **axes
+) -> list:
     """Draw curves for each value of an axis with the marks of each cell; return the first ones."""
     drawn = []
     for cell in values["cell"].values:
@@ -159,20 +160,19 @@ def _draw_by_cell(panel, values, over, each, label="", **axes):
     return drawn[0]
 
 
-def _draw_rates(panel, cube):
+def _draw_rates(panel: figures.Axes, cube: xr.Dataset) -> None:
     legend = _draw_by_cell(
         panel, median(cube["rate"]) / _log_factor(cube), "forget_bias", "gain", "$g$ = {:g}",
         level=0, xlabel="forget bias $b$", ylabel=r"rate of the whole gradient $/ \ln s(b)$",
     )  # fmt: skip
-    for cell in cube["cell"].values:
-        dashes, marker = _MARKS[str(cell)]
-        legend.append(figures.Look(str(cell), figures.GREY, marker, dashes).handle())
+    looks = {cell: figures.Look(cell, figures.GREY, *_MARKS[cell][::-1]) for cell in _MARKS}
+    legend += figures.handles(looks, cube["cell"].values)
     low, high = panel.get_ylim()
     panel.set_ylim(low, high + 0.4 * (high - low))
     panel.legend(handles=legend, loc="upper left", ncols=4, fontsize=7)
 
 
-def _draw_memory(panel, cube):
+def _draw_memory(panel: figures.Axes, cube: xr.Dataset) -> None:
     _draw_by_cell(
         panel, -math.log(2) / cube["gate_rate"].mean("seed"), "gain", "forget_bias", yscale="log",
         xlabel="gain $g$ of gates and recurrence", ylabel="half-life of the memory alone (steps)",
@@ -181,7 +181,7 @@ def _draw_memory(panel, cube):
         figures.level(panel, y=_THEORY.half_life(b), color="black", dashes=":", linewidth=0.8)
 
 
-def _draw_chrono(panel, cube):
+def _draw_chrono(panel: figures.Axes, cube: xr.Dataset) -> None:
     t_max, lag = cube.setting.t_max, cube["lag"][1:]
     shared, chrono = _decay(cube, "shared"), _decay(cube, "chrono").isel(forget_bias=0)
     figures.curves(panel, shared, over="lag", each="forget_bias", line={"linewidth": 0.8})
@@ -198,21 +198,21 @@ def _draw_chrono(panel, cube):
     panel.legend(handles=legend, loc="lower left")
 
 
-def _worst_half_life(one, half_life):
+def _worst_half_life(one: xr.Dataset, half_life: float) -> float:
     halves = -math.log(2) / one["rate"].values
     return halves.flat[np.argmax(np.abs(halves - half_life))]
 
 
-def _fall_off_bias(shut):
+def _fall_off_bias(shut: xr.Dataset) -> float:
     falls = shut["log_norm"].sel(initial="shared").diff("lag").isel(lag=slice(1, None))
     return largest(abs(falls - _log_factor(shut)))
 
 
-def _times(shut):
+def _times(shut: xr.Dataset) -> xr.DataArray:
     return shut["chrono_time"].isel(cell=0, forget_bias=0)
 
 
-def _at_largest(cube):
+def _at_largest(cube: xr.Dataset) -> list[dict]:
     """Return the LSTM at the largest bias and gain."""
     return [{"cell": "lstm", **{name: cube[name].values.max() for name in ("forget_bias", "gain")}}]
 

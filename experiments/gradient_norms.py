@@ -13,6 +13,8 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
            dependencies with gradient descent is difficult, IEEE Trans. Neural Networks, 1994.
 """
 
+from __future__ import annotations
+
 import math
 from importlib.util import find_spec
 from typing import Literal, Self
@@ -24,7 +26,7 @@ import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.errors import ConfigError
-from rnnjax.lazy import jax, jnp
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import (
     crossing,
     evenly,
@@ -85,12 +87,12 @@ class Setting(sweep.Setting):
         return self.length or _TASK_LENGTH[self.task]
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Lags 0..T and lengths 1..T."""
     return {"lag": np.arange(setting.n_steps + 1), "length": np.arange(1, setting.n_steps + 1)}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     return {
         **sweep.named("log_norm", "log_norm_by_length", "horizon", "growth_rate"),
@@ -102,17 +104,17 @@ def variables(setting):
     }
 
 
-def _task(setting):
+def _task(setting: Setting) -> rnnjax.types.Task:
     if setting.task == "digits":
         return rnnjax.tasks.Digits()
     return rnnjax.tasks.WhiteNoise(length=setting.n_steps)
 
 
-def _cell(setting, task, **fields):
+def _cell(setting: Setting, task: rnnjax.types.Task, **fields) -> rnnjax.Vanilla:
     return rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, **fields)
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """Weights and one sequence of the seed, the same for every activation."""
     key, task = jax.random.key(setting.seed), _task(setting)
     weights = getattr(rnnjax.cells, setting.weights)
@@ -126,7 +128,7 @@ def shared(setting):
     return params, task.sample(jax.random.fold_in(key, 1)), of_weights
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Probe one network on one sequence."""
     params, batch, of_weights = shared
     f, task = rnnjax.activation_named(setting.activation), _task(setting)
@@ -149,7 +151,7 @@ _NORM = r"$\log_{10}\|\mathrm{d}L_T/\mathrm{d}h_{T-k}\|$"
 _LINE, _BOUND = r"$k\,\log_{10} g$", r"bound $k\,\log_{10}(\gamma\|W\|)$"
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Maps of the norm over lag and gain, one an activation, above decay curves at five gains."""
     n, lag = cube.sizes["activation"], cube["lag"]
     log10, line = cube["log_norm"] / math.log(10), lag * np.log10(cube["gain"])
@@ -169,44 +171,44 @@ def figure(cube):
     return frame.finished([*legend, figures.not_finite_handle()])
 
 
-def _bound_per_step(cube):
+def _bound_per_step(cube: xr.Dataset) -> xr.DataArray:
     """Return the bound on the growth of the norm in a step, by activation, gain and seed."""
     leak = cube.setting.leak
     return (1 - leak) + leak * (cube["max_slope"] * cube["largest_singular_value"])
 
 
-def _excess_over_bound(cube):
+def _excess_over_bound(cube: xr.Dataset) -> float:
     excess = rise(cube["log_norm"], "lag") - np.log(_bound_per_step(cube))
     return largest(excess, finite_states(cube))
 
 
-def _backward_against_forward(cube):
+def _backward_against_forward(cube: xr.Dataset) -> float:
     # A norm that is exactly 0 (a dead relu) must be 0 on both ways; anything else must be finite.
     by_lag, by_length = cube["log_norm"].isel(lag=-1), cube["log_norm_by_length"].isel(length=-1)
     return largest(relative_gap(by_length, by_lag, least=1), finite_states(cube))
 
 
-def _differences_over_gains(linear):
+def _differences_over_gains(linear: xr.Dataset) -> float:
     later = linear["log_norm"].isel(lag=slice(1, None))
     rest = later - np.log(linear["gain"]) * later["lag"]
     return largest(abs(rest - rest.isel(gain=0)) / later["lag"])
 
 
-def _late_growth_off_radius(linear):
+def _late_growth_off_radius(linear: xr.Dataset) -> xr.DataArray:
     """Return the growth over the later half of the lags off ln rho(W), at one gain."""
     last = linear.isel(gain=-1)  # the others are its copies
     late = slope(last["log_norm"], "lag", start=(linear.sizes["lag"] - 1) // 2)
     return abs(late - np.log(last["spectral_radius"])).median()
 
 
-def _mean_field_applies(cube):
+def _mean_field_applies(cube: xr.Dataset) -> bool:
     setting, gain = cube.setting, cube["gain"]
     defaults = setting.weights == "gaussian" and setting.leak == 1 and setting.n_h >= 32
     covered = gain.min() <= 1.5 and gain.max() >= 2 and len(gain) >= 11
     return setting.task == "white_noise" and defaults and covered
 
 
-def _critical_gain(cube):
+def _critical_gain(cube: xr.Dataset) -> float:
     theory = rnnjax.theory.mean_field
     return theory.critical_gain(np.tanh, theory.tanh_slope, 1 + cube.setting.bias**2)
 

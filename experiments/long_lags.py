@@ -14,6 +14,8 @@ Source:    Hochreiter and Schmidhuber, Long short-term memory, Neural Computatio
            (checked at every point of the curve) with a small mean error; 2560 others are the test.
 """
 
+from __future__ import annotations
+
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,7 +24,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
-from rnnjax.lazy import jax, jnp, optax
+from rnnjax.lazy import jax, jnp, optax, xr
 from rnnjax.reductions import at_best
 from rnnjax.sweep import Traced, Variable
 
@@ -69,12 +71,12 @@ class Setting(sweep.Setting):
     axes = ("task", "cell", "learning_rate", "seed")
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Points of a training, as the share of it that is behind."""
     return {"point": (np.arange(setting.n_points) + 1) / setting.n_points}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     told = "of the sequences before the point; of the last ones where training has stopped"
     return {
@@ -86,18 +88,18 @@ def variables(setting):
     }
 
 
-def _task(setting):
+def _task(setting: Setting) -> rnnjax.types.Task:
     return getattr(rnnjax.tasks, _PROBLEMS[setting.task].task)(setting.length)
 
 
-def shared(setting):
+def shared(setting: Setting) -> dict[str, jax.Array]:
     """Keys and chrono biases of a seed, the same for every cell and at every learning rate."""
     keys = jax.random.split(jax.random.key(setting.seed), 3)
     biases = rnnjax.cells.chrono(keys[0], setting.n_units, setting.t_max)
     return {"biases": biases, "start": keys[1], "data": keys[2]}
 
 
-def _network(setting, shared):
+def _network(setting: Setting, shared: dict) -> tuple:
     """Return a cell and its weights; what a gate of the LSTM keeps, it does not let in anew."""
     task, biases = _task(setting), shared["biases"]
     sizes, key = (task.n_x, setting.n_units, task.n_y), shared["start"]
@@ -110,34 +112,35 @@ def _network(setting, shared):
     return cell, params
 
 
-def _per_point(setting):
+def _per_point(setting: Setting) -> int:
     """Return the updates between two points of the curve."""
     published = _PROBLEMS[setting.task].published
     return max(1, int(setting.budget * published / (setting.batch_size * setting.n_points)))
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: dict) -> dict[str, jax.Array]:
     """Train one network until it is right 2000 times in a row, and test it."""
     network, params = _network(setting, shared)
     trained, n, reached, seen = _trained(setting, network, params, shared["data"])
     per_point = setting.batch_size * _per_point(setting)
     fresh = _sequences(setting, jax.random.fold_in(shared["data"], 0), setting.n_tested)
     right = _answered(setting, network, trained, fresh)[1]["right"]
-    held = jnp.minimum(jnp.arange(setting.n_points), n - 1)
     return {
         "n_sequences": jnp.where(reached, n * float(per_point), jnp.inf),
         "n_budget": jnp.asarray(float(per_point * setting.n_points)),
         "test_error": jnp.mean(~right),
-        "wrong": 1 - seen["right"][held],
-        "error": seen["error"][held],
+        "wrong": 1 - seen["right"],
+        "error": seen["error"],
     }
 
 
-def _sequences(setting, key, n):
+def _sequences(setting: Setting, key: jax.Array, n: int) -> rnnjax.Batch:
     return jax.vmap(_task(setting).sample)(jax.random.split(key, n))
 
 
-def _answered(setting, network, params, batch):
+def _answered(
+    setting: Setting, network: rnnjax.types.Cell, params: tuple, batch: rnnjax.Batch
+) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return the mean loss of a batch, and of every sequence whether it is right and its error."""
     task, close = _task(setting), _PROBLEMS[setting.task].close
 
@@ -152,7 +155,9 @@ def _answered(setting, network, params, batch):
     return jnp.mean(loss), {"right": right, "error": jnp.mean(gaps**2, axis=1)}
 
 
-def _trained(setting, network, params, key_data):
+def _trained(
+    setting: Setting, network: rnnjax.types.Cell, params: tuple, key_data: jax.Array
+) -> tuple:
     """Return weights, points passed, whether it was stopped as solved, and the curves."""
     clip, adam = optax.clip_by_global_norm(setting.max_norm), optax.adam(setting.learning_rate)
     optimiser = optax.chain(clip, adam)
@@ -171,33 +176,27 @@ def _trained(setting, network, params, key_data):
         means = jax.tree.map(lambda a: jnp.mean(a.astype(float)), seen)
         return (optax.apply_updates(params, steps), state, streak, level), means
 
-    def to_next_point(state):
-        carry, n, curves = state
-        keys = jax.random.split(jax.random.fold_in(key_data, n + 1), _per_point(setting))
-        carry, seen = jax.lax.scan(update, carry, keys)
-        curves = {name: curve.at[n].set(jnp.mean(seen[name])) for name, curve in curves.items()}
-        return carry, n + 1, curves
-
     def solved(carry):
         return (carry[2] >= setting.streak) & (carry[3] < _PROBLEMS[setting.task].small)
 
-    def goes_on(state):
-        return (state[1] < setting.n_points) & ~solved(state[0])
+    def to_next_point(carry, n):
+        keys = jax.random.split(jax.random.fold_in(key_data, n + 1), _per_point(setting))
+        carry, seen = jax.lax.scan(update, carry, keys)
+        return carry, jax.tree.map(jnp.mean, seen), solved(carry)
 
     begin = (params, optimiser.init(params), jnp.int32(0), jnp.full((), jnp.inf))
-    curves = {name: jnp.zeros(setting.n_points) for name in ("right", "error")}
-    carry, n, curves = jax.lax.while_loop(goes_on, to_next_point, (begin, jnp.int32(0), curves))
+    carry, n, curves = rnnjax.train_in_pieces(to_next_point, begin, n_pieces=setting.n_points)
     return carry[0], n, solved(carry), curves
 
 
-def _at_best_rate(cube):
+def _at_best_rate(cube: xr.Dataset) -> xr.Dataset:
     """Return the runs of each cell at the rate with most solved, then fewest sequences."""
     n = cube["n_sequences"]
     seen = n.where(np.isfinite(n), 2 * cube["n_budget"])
     return at_best(cube, seen.mean("seed"), "learning_rate")
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Sequences until solved by cell, beside the published count; errors over the sequences."""
     runs = _at_best_rate(cube)
     frame = figures.Frame(cube.sizes["task"], 2, height=0.7 + 2.2 * cube.sizes["task"])
@@ -205,22 +204,24 @@ def figure(cube):
         one, problem = runs.sel(task=task), _PROBLEMS[task]
         budget, published = float(one["n_budget"].max()) / 1000, problem.published / 1000
         told = {"title": problem.words, "xlim": (0, 1.08 * max(budget, published))}
-        figures.dot_rows(
-            counts, one["n_sequences"] / 1000, rows="cell", looks=_LOOKS, beyond=budget,
-            count="solved", xlabel="sequences until solved (thousands)", **told,
-        )  # fmt: skip
-        figures.curves(
-            errors, one["error"].assign_coords(seen=one["point"] * budget), over="seen",
-            each="cell", band="seed", looks=_LOOKS, line={"marker": ""}, yscale="log",
-            xlabel="sequences seen (thousands)", ylabel="mean squared error", **told,
-        )  # fmt: skip
+        figures.dot_rows(counts, one["n_sequences"] / 1000, rows="cell", looks=_LOOKS,
+                         beyond=budget, count="solved", **told,
+                         xlabel="sequences until solved (thousands)")  # fmt: skip
+        error = one["error"].assign_coords(seen=one["point"] * budget)
+        figures.curves(errors, error, over="seen", each="cell", band="seed", looks=_LOOKS,
+                       line={"marker": ""}, yscale="log", xlabel="sequences seen (thousands)",
+                       ylabel="mean squared error", **told)  # fmt: skip
         for panel in (counts, errors):
             figures.level(panel, x=published, color="black", dashes="--", label="first LSTM, 1997")
         errors.legend(loc="center")
     return frame.finished()
 
 
-def _experiment(runs, task, cell):
+def _problems(cube: xr.Dataset) -> list[dict]:
+    return [{**problem._asdict(), "task": name} for name, problem in _PROBLEMS.items()]
+
+
+def _experiment(runs: xr.Dataset, task: str, cell: str) -> str:
     """Return the experiment of the paper; its cell is the LSTM."""
     number = {"temporal_order": "6a", "adding": "4"}[task]
     return f"{_PAPER}, experiment {number}" if cell == "lstm" else ""
@@ -244,6 +245,6 @@ CLAIMS = (
             lambda runs: np.isfinite(runs["n_sequences"]).mean(), at={"cell": "vanilla"}, equals=0,
             source=f"{_PAPER}: lags beyond a conventional network; at the budget of the others"),
     ), part=_at_best_rate,
-       for_each=[{**problem._asdict(), "task": name} for name, problem in _PROBLEMS.items()],
+       for_each=_problems,
        when=lambda runs: runs.setting.length == 100 and runs.setting.budget >= 1),
 )  # fmt: skip

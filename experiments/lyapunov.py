@@ -15,23 +15,21 @@ Source:    Molgedey, Schuchhardt and Schuster, Suppressing chaos in neural netwo
            neural networks, preprint, 2026 (the spectrum at n_h = 4096).
 """
 
+from __future__ import annotations
+
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
-from rnnjax.lazy import jax, jnp
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import evenly, largest
 from rnnjax.sweep import ActivationName, Traced, Variable
 from rnnjax.theory import wide_networks
 
 # Dimension and entropy rate per unit, by gain, at n_h = 4096.
-_PUBLISHED = {
-    1.5: (0.165113, 0.0027729),
-    3.0: (0.287168, 0.0251060),
-    5.0: (0.245943, 0.0389117),
-}
+_PUBLISHED = {1.5: (0.165113, 0.0027729), 3.0: (0.287168, 0.0251060), 5.0: (0.245943, 0.0389117)}
 _COLOURS = (figures.BLUE, figures.VERMILION, figures.GREEN)
 _WIDE = 500  # units from which finite-size effects stay within the tolerances
 _SMALLEST = 200  # units of a limit
@@ -53,19 +51,19 @@ class Setting(sweep.Setting):
     axes = ("activation", "gain", "seed")
 
     @model_validator(mode="after")
-    def _no_size_twice(self):
+    def _no_size_twice(self) -> Setting:
         if len(set(self.sizes)) < len(self.sizes):
             raise ValueError(f"sizes: expected each once, got {self.sizes}")
         return self
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Which exponent, and the sizes of the further networks."""
     found = {"index": np.arange(1, setting.n_h + 1)}
     return {**found, "size": np.array(setting.sizes)} if setting.sizes else found
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     rate, silent = "nat/step", "; -inf where a direction is lost for good"
     found = {
@@ -83,7 +81,7 @@ def variables(setting):
     return found
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """Weights of gain 1 of every size, and ln |det W| of the first."""
     key = jax.random.key(setting.seed)
     sizes = (setting.n_h, *setting.sizes)
@@ -91,7 +89,7 @@ def shared(setting):
     return nets, jnp.linalg.slogdet(nets[0].W)[1]
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Measure the whole spectrum of one network and the largest exponents of the others."""
     nets, log_det = shared
     params, *further = (net._replace(W=setting.gain * net.W) for net in nets)
@@ -116,7 +114,9 @@ def measure(setting, shared):
     return measured
 
 
-def _followed(setting, params, n_steps, n_exponents=None):
+def _followed(
+    setting: Setting, params: tuple, n_steps: int, n_exponents: int | None = None
+) -> tuple[rnnjax.Vanilla, rnnjax.Batch, dict[str, jax.Array]]:
     """Return a cell, its inputs and its exponents; only the first input is not 0."""
     f = rnnjax.activation_named(setting.activation)
     cell = rnnjax.Vanilla(1, len(params.W), 1, activation=f)
@@ -126,10 +126,9 @@ def _followed(setting, params, n_steps, n_exponents=None):
     return cell, batch, rnnjax.probes.lyapunov_spectrum(cell, None, params, batch, **options)
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """The largest exponent, spectra, dimension and entropy rate over the gain."""
-    cube = cube.sortby("gain")
-    frame = figures.Frame(2, 2, height=4.6)
+    frame, cube = figures.Frame(2, 2, height=4.6), cube.sortby("gain")
     a, b, c, d = frame.panels
     _draw_largest(a, cube)
     _draw_spectra(b, cube)
@@ -138,19 +137,17 @@ def figure(cube):
     return frame.finished()
 
 
-def _draw_over_gain(panel, values, **axes):
+def _draw_over_gain(panel: figures.Axes, values: xr.DataArray, **axes) -> list:
     """Draw a curve for each activation, with a band of all networks."""
     names = map(str, values["activation"].values)
     looks = {n: figures.Look(n, c, "o", size=3) for n, c in zip(names, _COLOURS, strict=False)}
-    drawn = figures.curves(
-        panel, values, over="gain", each="activation", band="seed", edges="extremes", looks=looks,
-        xlabel="gain $g$", **axes,
-    )  # fmt: skip
+    drawn = figures.curves(panel, values, over="gain", each="activation", band="seed", looks=looks,
+                           edges="extremes", xlabel="gain $g$", **axes)  # fmt: skip
     panel.margins(x=0.03)
     return drawn
 
 
-def _draw_largest(panel, cube):
+def _draw_largest(panel: figures.Axes, cube: xr.Dataset) -> None:
     label = r"largest exponent $\lambda_1$ (nat/step)"
     drawn = _draw_over_gain(panel, cube["largest_exponent"], level=0, ylabel=label)
     gain, known = cube["gain"].values, np.isin(cube["activation"], wide_networks.ACTIVATIONS)
@@ -162,7 +159,7 @@ def _draw_largest(panel, cube):
     panel.legend(handles=[*drawn, theory.handle(linewidth=0.9)], loc="upper left")
 
 
-def _draw_spectra(panel, cube):
+def _draw_spectra(panel: figures.Axes, cube: xr.Dataset) -> None:
     """Draw exponents over their rank, the median over seeds, of the first activation."""
     one, n_h = evenly(cube.isel(activation=0), "gain", 5), cube.sizes["index"]
     spectrum = one["spectrum"].median("seed").assign_coords(rank=(cube["index"] - 0.5) / n_h)
@@ -174,7 +171,9 @@ def _draw_spectra(panel, cube):
     panel.legend(loc="lower left")
 
 
-def _draw_per_unit(panel, cube, variable, place, label):
+def _draw_per_unit(
+    panel: figures.Axes, cube: xr.Dataset, variable: str, place: int, label: str
+) -> None:
     _draw_over_gain(panel, cube[variable] / cube.sizes["index"], ylabel=label)
     gain = cube["gain"]
     if "tanh" in cube["activation"].values:
@@ -185,27 +184,27 @@ def _draw_per_unit(panel, cube, variable, place, label):
     panel.legend(loc="best")
 
 
-def _sum_rule(cube):
+def _sum_rule(cube: xr.Dataset) -> float:
     """Return how far all exponents are from adding up to the mean of ln |det J_t|, a unit."""
     gap = abs(cube["spectrum"].sum("index") - cube["mean_log_det"]) / cube.sizes["index"]
     known = np.isfinite(cube["mean_log_det"])
     return largest(gap, known) if known.any() else 0.0
 
 
-def _mean_by_size(one):
+def _mean_by_size(one: xr.Dataset) -> xr.DataArray:
     return one["exponent_by_size"].mean("seed").isel(size=one["size"].argsort())
 
 
-def _mean_field(one, gain):
+def _mean_field(one: xr.Dataset, gain: float) -> float:
     return wide_networks.largest_exponent("tanh", gain)
 
 
-def _extrapolated(one):
+def _extrapolated(one: xr.Dataset) -> float:
     by_size = _mean_by_size(one)
     return np.polyfit(1 / by_size["size"].values, by_size.values, 1)[1]
 
 
-def _per_unit(name, place, share):
+def _per_unit(name: str, place: int, share: float) -> Row:
     """Return the row on a variable per unit; just above g = 1 some networks come near a cycle."""
     return Row(
         f"tanh, g = {{gain:g}}: {name.replace('_', ' ')} / n_h",

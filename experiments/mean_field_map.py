@@ -12,13 +12,17 @@ Source:    Molgedey, Schuchhardt and Schuster, Suppressing chaos in neural netwo
            networks, ibid., 1988.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
-from rnnjax.lazy import jax, jnp
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import crossing, largest, median, tabulate
 from rnnjax.sweep import ActivationName, Traced, Variable
 from rnnjax.theory import wide_networks
@@ -45,12 +49,12 @@ class Setting(sweep.Setting):
     axes = ("activation", "noise", "gain", "seed")
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, jax.Array]:
     """No inner dimensions."""
     return {}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     return {
         "largest_exponent": Variable((), "largest Lyapunov exponent", "nat/step"),
@@ -59,7 +63,7 @@ def variables(setting):
     }
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """Weights of gain 1 and noise of scale 1, which all networks of a seed have."""
     key = jax.random.key(setting.seed)
     params = rnnjax.Vanilla(1, setting.n_h, 1).init(jax.random.fold_in(key, 0))
@@ -67,7 +71,7 @@ def shared(setting):
     return params, jax.random.normal(jax.random.fold_in(key, 1), (n_steps, setting.n_h))
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Measure the largest exponent of one network, and the variance of what its units receive."""
     params, noise = shared
     params = params._replace(W=setting.gain * params.W, U=jnp.eye(setting.n_h))
@@ -88,7 +92,7 @@ def measure(setting, shared):
     }
 
 
-def _predicted(cube, theory):
+def _predicted(cube: xr.Dataset, theory: Callable[..., float | None]) -> xr.DataArray:
     """Return what a theory says at every gain and noise of one activation, or of each."""
     name = cube["activation"]
     if not name.ndim:
@@ -99,12 +103,12 @@ def _predicted(cube, theory):
     )  # fmt: skip
 
 
-def _known(cube):
+def _known(cube: xr.Dataset) -> xr.Dataset:
     """Return the networks whose activation has a theory."""
     return cube.sel(activation=np.isin(cube["activation"], wide_networks.ACTIVATIONS))
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Maps of the largest exponent, simulated and by theory; all networks; the variance."""
     cube = cube.sortby(["gain", "noise"])
     known = _known(cube)
@@ -128,7 +132,7 @@ def figure(cube):
     return frame.finished()
 
 
-def _draw_maps(panels, one, has_theory):
+def _draw_maps(panels: list[figures.Axes], one: xr.Dataset, has_theory: bool) -> None:
     """Draw the largest exponent, simulated and by theory, with the line chi = 1 on both."""
     maps = {"simulated": median(one["largest_exponent"])}
     if has_theory:
@@ -144,22 +148,22 @@ def _draw_maps(panels, one, has_theory):
     figures.colour_bar(meshes, panels, label=r"largest exponent $\lambda_1$ (nat/step)")
 
 
-def _covered(cube):
+def _covered(cube: xr.Dataset) -> xr.Dataset:
     """Return the mean over seeds at the noises at which networks are wide enough for the theory."""
     least = 0 if cube.setting.n_h >= _WIDEST else _WEAK
     cube = cube.sortby(["gain", "noise"])
     return cube.isel(noise=np.flatnonzero(cube["noise"] > least)).mean("seed")
 
 
-def _off_theory(one):
+def _off_theory(one: xr.Dataset) -> float:
     return largest(abs(one["largest_exponent"] - _predicted(one, wide_networks.largest_exponent)))
 
 
-def _variance_over_theory(one):
+def _variance_over_theory(one: xr.Dataset) -> float:
     return 1 + largest(abs(one["variance"] / _predicted(one, wide_networks.variance) - 1))
 
 
-def _crossings(one, activation):
+def _crossings(one: xr.Dataset, activation: str) -> list[dict]:
     """Return the noises at which theory has a critical gain among those that were swept."""
     low, high = one["gain"].values[[0, -1]]
     found = [

@@ -9,14 +9,16 @@ Source:    The slides "RNN: simple RNN" (two radar points on a grid of cells; a 
            end up the wrong direction").
 """
 
+from __future__ import annotations
+
 import numpy as np
 from pydantic import Field
 
 import rnnjax
 from rnnjax import decks, figures, sweep
-from rnnjax.claims import Group, every_run
+from rnnjax.claims import Group, Row, every_run
 from rnnjax.figures import BLUE, GREEN, VERMILION
-from rnnjax.lazy import jax, jnp, optax
+from rnnjax.lazy import jax, jnp, optax, xr
 from rnnjax.reductions import median
 from rnnjax.sweep import Traced, Variable
 from rnnjax.theory import nowcasting
@@ -35,12 +37,12 @@ class Setting(sweep.Setting):
     axes = ("seed",)
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Grids, and what networks are shown of them."""
     return {"border": np.array(BORDERS), "view": np.array(list(VIEWS))}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured for every seed."""
     cell = ("border", "view")
     return {
@@ -49,17 +51,17 @@ def variables(setting):
     }
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """The first weights."""
     _, key, *_ = jax.random.split(jax.random.key(setting.seed), 6)
     return _network(setting).init(key)
 
 
-def _network(setting):
+def _network(setting: Setting) -> rnnjax.Vanilla:
     return rnnjax.Vanilla(2 * _SIDE**2, setting.n_h, _SIDE**2)
 
 
-def measure(setting, start):
+def measure(setting: Setting, start: tuple) -> dict[str, jax.Array]:
     """Train a network on every line of either grid, by what it is shown, and ask it for all."""
     task, two = decks.GridSteps(_SIDE, torus=True), decks.two_inputs
     every, cell = task.sequences(), _network(setting)
@@ -83,7 +85,7 @@ def measure(setting, start):
     }
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """The share of right cells on both grids, and what the best guess would reach."""
     frame = figures.Frame(height=2.4, width=figures.COLUMN_WIDTH)
     (panel,) = frame.panels
@@ -102,13 +104,13 @@ def figure(cube):
     return frame.finished(panel.get_legend_handles_labels()[0], ncols=3)
 
 
-def _best_guess(border):
+def _best_guess(border: str) -> tuple[float, float]:
     """Accuracy and cross-entropy of the best guess without order."""
     lines = nowcasting.straight_lines(_SIDE, border == "torus").tolist()
     return nowcasting.best_guess([frozenset(line[:2]) for line in lines], [x[2] for x in lines])
 
 
-def _claims(border):
+def _claims(border: str) -> tuple[Row, ...]:
     share, surprise = _best_guess(border)
     blind = {"border": border, "view": "order-blind"}
     return (

@@ -12,6 +12,10 @@ Source:    Shi et al., Convolutional LSTM network, NIPS 2015, and Ayzel, Scheffe
            "RNN: simple RNN" ("sequential" data and model).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
@@ -19,7 +23,7 @@ import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, every_run
 from rnnjax.figures import BLUE, GREEN, GREY, PINK, VERMILION, Look
-from rnnjax.lazy import jax, jnp, optax
+from rnnjax.lazy import jax, jnp, optax, xr
 from rnnjax.sweep import ActivationName, Traced, Variable
 from rnnjax.theory import nowcasting
 
@@ -65,7 +69,7 @@ class Setting(sweep.Setting):
 _MOTION = ("whole_steps", "wander", "growth", "n_blobs", "length", "side", "width", "noise")
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Forecasts, and the pixels of an example."""
     return {
         "forecast": np.array(list(LOOKS)),
@@ -76,7 +80,7 @@ def coordinates(setting):
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     forecast = ("forecast",)
     return {
@@ -87,18 +91,18 @@ def variables(setting):
     }
 
 
-def _blobs(setting):
+def _blobs(setting: Setting) -> rnnjax.tasks.MovingBlobs:
     return rnnjax.tasks.MovingBlobs(**{name: getattr(setting, name) for name in _MOTION})
 
 
-def _network(setting):
+def _network(setting: Setting) -> rnnjax.Vanilla:
     n_pixels, activation = setting.side**2, rnnjax.activation_named(setting.activation)
     # Inputs are scaled up because a frame is nearly empty.
     gains = {"gain": 0.5, "input_gain": 3.0, "readout_gain": 0.1}
     return rnnjax.Vanilla(n_pixels, setting.n_h, n_pixels, activation=activation, **gains)
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """The first weights, the key of the training, and frames to test on."""
     keys = jax.random.split(jax.random.key(setting.seed), 6)
     keys_test, blobs = jax.random.split(keys[5], setting.n_test), _blobs(setting)
@@ -110,7 +114,7 @@ def shared(setting):
     return _network(setting).init(keys[2]), keys[4], test
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Train the RNN and score all forecasts."""
     start, key, test = shared
     cell, blobs = _network(setting), rnnjax.tasks.moving_blobs
@@ -138,7 +142,7 @@ def measure(setting, shared):
     }
 
 
-def _films(setting, x, y, told):
+def _films(setting: Setting, x: jax.Array, y: jax.Array, told: jax.Array) -> jax.Array:
     """The films of the one example that stays farthest from the border of its frames."""
     advected, side = rnnjax.tasks.moving_blobs.advected, setting.side
     x, y, told = (a[_EXAMPLE::_N_VELOCITIES] for a in (x, y, told))
@@ -151,19 +155,19 @@ def _films(setting, x, y, told):
     return films.reshape(len(FILMS), -1, side, side)
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Films of an example, beside the scores of all forecasts."""
     frame = figures.Frame(height=3.8, layout="ab;ac;ad", width_ratios=[2.3, 1])
     films, *scores, handles = *frame.panels, None
     _draw_films(films, cube["example"].sel(noise=float(cube["noise"].min())).isel(seed=0))
     cube = cube.sortby("noise")
-    directed = [name for name in LOOKS if name not in _UNDIRECTED]
     limits = {"xlabel": "", "ylim": (-0.04, 1.04)}
     names = (("frame_error", {"ylabel": "squared error", "xlabel": ""}),
              ("success_index", {"ylabel": "success index", **limits}),
              ("frame_direction", {"ylabel": "right direction", **limits}))  # fmt: skip
     for panel, (name, axes) in zip(scores, names, strict=True):
-        looks = {k: LOOKS[k] for k in (directed if name == "frame_direction" else LOOKS)}
+        hidden = _UNDIRECTED if name == "frame_direction" else ()
+        looks = {forecast: look for forecast, look in LOOKS.items() if forecast not in hidden}
         drawn = figures.curves(panel, cube[name], over="noise", each="forecast", band="seed",
                                looks=looks, line={"linewidth": 1.2}, **axes)  # fmt: skip
         handles = handles or drawn
@@ -173,7 +177,7 @@ def figure(cube):
     return frame.finished(handles, handlelength=2.8)
 
 
-def _draw_films(ax, shown):
+def _draw_films(ax: figures.Axes, shown: xr.DataArray) -> None:
     """Truth and forecasts of the last frames, a row a film, with the truth as a contour."""
     shown = shown.isel(frame=slice(-5, None)).transpose("film", "row", "frame", "column")
     # One picture of all, with a gap of a pixel around each frame.
@@ -194,14 +198,14 @@ def _draw_films(ax, shown):
     ax.spines[:].set_visible(False)
 
 
-def _is_in_theory(cube):
+def _is_in_theory(cube: xr.Dataset) -> bool:
     """Whether the errors of the simple forecasts have a closed form."""
     s = cube.setting
     uniform = s.whole_steps and not (s.wander or s.growth) and s.n_blobs == 1
     return uniform and s.n_test % _N_VELOCITIES == 0 and 0.8 <= s.width <= s.side / 8
 
 
-def _theory(cube):
+def _theory(cube: xr.Dataset) -> tuple[dict[str, float], float]:
     """The closed forms of this motion, by forecast."""
     s, steps = cube.setting, [v for v in np.ndindex(5, 5) if v != (2, 2)]
     velocities = np.array(steps) - 2
@@ -209,13 +213,13 @@ def _theory(cube):
     return errors, nowcasting.persistence_success(velocities, s.width)
 
 
-def _ratio(name, other):
+def _ratio(name: str, other: str) -> Callable[[xr.Dataset], xr.DataArray]:
     return lambda cube: (
         cube["frame_error"].sel(forecast=name) / cube["frame_error"].sel(forecast=other)
     )
 
 
-def _is_trained(cube):
+def _is_trained(cube: xr.Dataset) -> bool:
     return cube.setting.n_updates >= 300 and not (cube.setting.wander or cube.setting.growth)
 
 

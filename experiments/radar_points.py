@@ -10,14 +10,16 @@ Source:    The slides "RNN: simple RNN" (two radar points; a dense network "migh
            direction").
 """
 
+from __future__ import annotations
+
 import numpy as np
 from pydantic import Field
 
 import rnnjax
 from rnnjax import decks, figures, sweep
-from rnnjax.claims import Group, every_run
+from rnnjax.claims import Group, Row, every_run
 from rnnjax.figures import BLUE, GREEN, PINK, VERMILION, Look
-from rnnjax.lazy import jax, jnp, optax
+from rnnjax.lazy import jax, jnp, optax, xr
 from rnnjax.reductions import median
 from rnnjax.sweep import Traced, Variable
 
@@ -47,7 +49,7 @@ class Setting(sweep.Setting):
     axes = ("seed",)
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Networks, and what they are asked."""
     return {
         "net": np.array(list(NETS)),
@@ -57,7 +59,7 @@ def coordinates(setting):
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured for every seed."""
     net = ("net",)
     return {
@@ -72,18 +74,18 @@ def variables(setting):
     }
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """Pairs to train on, and the first weights of the dense networks."""
     key_weights, _, _, key_pairs, *_ = jax.random.split(jax.random.key(setting.seed), 6)
     keys = jax.random.split(key_pairs, setting.n_pairs)
     return jax.vmap(decks.TwoPoints().sample)(keys), _dense(setting).init(key_weights)
 
 
-def _dense(setting):
+def _dense(setting: Setting) -> rnnjax.Vanilla:
     return rnnjax.Vanilla(2, setting.n_h, 1)
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Train every network, and ask it for third points."""
     pairs, start = shared
     task, test = decks.TwoPoints(), decks.TwoPoints().grid(32)
@@ -112,7 +114,7 @@ def measure(setting, shared):
     }
 
 
-def _families(setting, pairs, start):
+def _families(setting: Setting, pairs: rnnjax.Batch, start: tuple) -> tuple:
     """The dense networks and the one neuron: cell, start, optimiser, updates, views with pairs."""
     blind, ordered = decks.two_inputs.order_blind, decks.two_inputs.at_once
     low, high = jnp.min(pairs.x, axis=1), jnp.max(pairs.x, axis=1)
@@ -129,7 +131,7 @@ def _families(setting, pairs, start):
     )  # fmt: skip
 
 
-def _scores(test, answers, swapped):
+def _scores(test: rnnjax.Batch, answers: jax.Array, swapped: jax.Array) -> dict[str, jax.Array]:
     """Scores of the answers (net, B) to the test pairs, and to the same pairs swapped."""
     last, step = test.x[:, 1, 0], test.x[:, 1, 0] - test.x[:, 0, 0]
     square, moved = (answers - test.y[:, -1, 0]) ** 2, (answers - last)[..., None]
@@ -141,7 +143,7 @@ def _scores(test, answers, swapped):
     }
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Errors and directions of all networks, beside the grid of the slides."""
     frame = figures.Frame(1, 3, height=2.4, width_ratios=[1.5, 0.8, 1.8])
     errors, directions, grid = frame.panels
@@ -163,7 +165,7 @@ def figure(cube):
     return frame.finished()
 
 
-def _draw_grid(ax, answers):
+def _draw_grid(ax: figures.Axes, answers: xr.DataArray) -> None:
     """The grid of the slides, and where three of the networks see the next point."""
     ax.set(xlim=(-0.5, 4.5), ylim=(3.5, -0.5), aspect="equal", xticks=[], yticks=[])
     ax.set_title("the slides' grid", fontsize=8)
@@ -192,17 +194,17 @@ _GRID = "tolerance: grid of test pairs"
 _9V2 = 9 * _MEAN_SQUARE_SPEED
 
 
-def _of(net, name, variable, source, **more):
+def _of(net: str, name: str, variable: str, source: str, **more) -> Row:
     """A claim on every run of a network."""
     return every_run(f"{net}: {name}", variable, at={"net": net}, source=source, **more)
 
 
-def _coefficient(name, net, point, expected):
+def _coefficient(name: str, net: str, point: str, expected: float) -> Row:
     return every_run(name, "coefficient", at={"net": net, "point": point}, equals=expected,
                      tolerance=5e-5, source=_EXACT)  # fmt: skip
 
 
-def _cells(name, net, deck, expected):
+def _cells(name: str, net: str, deck: str, expected: float) -> Row:
     return every_run(name, "deck_answer", at={"net": net, "deck": deck}, equals=expected,
                      tolerance=1e-4, source=_SLIDES)  # fmt: skip
 

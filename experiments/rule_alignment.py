@@ -17,8 +17,10 @@ Source:    Marschall, Cho and Savin, A unified framework of online learning algo
            rules measured passively on one trajectory; no table of values was published).
 """
 
-import itertools
-from typing import Annotated
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -27,7 +29,7 @@ import rnnjax
 from rnnjax import figures, names, sweep
 from rnnjax.claims import Row, swept
 from rnnjax.figures import Look, rule_label
-from rnnjax.lazy import jax, jnp, matplotlib, optax
+from rnnjax.lazy import jax, jnp, optax, xr
 from rnnjax.reductions import largest
 from rnnjax.sweep import ActivationName, Named, Traced, Variable
 
@@ -74,7 +76,7 @@ class Setting(sweep.Setting):
     axes = ("activation", "rule", "gain", "seed")
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """The updates before which rules are compared, windows by their first lag, and the weights."""
     return {
         "update": np.arange(0, setting.n_updates, setting.every),
@@ -83,23 +85,19 @@ def coordinates(setting):
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
-    at, by_lag, whole = ("update",), ("update", "first_lag"), "gradient by W, U and b"
+    at, cosines = ("update",), ("cosine", "mean_cosine", "sign_agreement", "reason")
+    by_lag = ("cosine_by_lag", "log_norm_by_lag")
     return {
-        **sweep.named("cosine", "mean_cosine", "sign_agreement", "reason", before=at),
-        **sweep.named("log_gradient_norm", "log_bias", "log_spread", before=at),
-        "direction": Variable((*at, "weight"), f"{whole}, mean over draws, as a unit vector"),
-        "cosine_of_W": Variable(at, "cosine with the exact gradient, W alone"),
-        "log_ratio": Variable(at, "ln of that norm over the exact one's"),
-        "cosine_by_lag": Variable(by_lag, "cosine with the exact gradient by lag of use"),
-        "log_norm_by_lag": Variable(by_lag, "ln of the norm of the gradient by lag of use"),
+        **sweep.named(*cosines, "log_gradient_norm", "log_bias", "log_spread", before=at),
+        **sweep.named("direction", "cosine_of_W", "log_ratio", *by_lag, before=at),
         "silent": Variable(at, "whether no unit moves along the sequence"),
         "loss": Variable(at, "cross-entropy a step, mean over the updates that follow", "nat"),
     }
 
 
-def _network(setting):
+def _network(setting: Setting) -> tuple:
     activation = rnnjax.activation_named(setting.activation)
     cell = rnnjax.Vanilla(
         2, setting.n_h, 2, activation, gain=setting.gain, leak=setting.leak, bias_gain=setting.bias
@@ -107,7 +105,7 @@ def _network(setting):
     return cell, rnnjax.tasks.AddTask(setting.lag_1, setting.lag_2, setting.length)
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """Train one network exactly; give weights and exact gradients before some of the updates."""
     cell, task = _network(setting)
     key_train, key_feedback, key_batch, key_rule = jax.random.split(jax.random.key(setting.seed), 4)
@@ -117,20 +115,15 @@ def shared(setting):
         n_updates=setting.n_updates, batch_size=setting.batch_size, every=setting.every,
         probe=lambda cell, loss, params, batch: {"params": params},
     )  # fmt: skip
-    n_due = setting.length - max(setting.lag_1, setting.lag_2)
-    batch, params = task.sample(key_batch), training.probes["params"]
+    params, batch = training.probes["params"], task.sample(key_batch)
     exact = jax.vmap(lambda p: _gradients(setting, rnnjax.BPTT(), p, batch, ()))(params)
-    return {
-        "params": params,
-        "exact": exact,
-        "batch": batch,
-        "feedback": rnnjax.rules.random_feedback(key_feedback, cell, training.params),
-        "key": key_rule,
-        "loss": jnp.mean(training.loss.reshape(-1, setting.every), axis=1) / n_due,
-    }
+    feedback = rnnjax.rules.random_feedback(key_feedback, cell, training.params)
+    n_due = setting.length - max(setting.lag_1, setting.lag_2)
+    loss = jnp.mean(training.loss.reshape(-1, setting.every), axis=1) / n_due
+    return params, exact, batch, feedback, key_rule, loss
 
 
-def _gradients(setting, rule, params, batch, state):
+def _gradients(setting: Setting, rule: Any, params: Any, batch: rnnjax.Batch, state: Any) -> tuple:
     """The gradient of a rule as a whole, draw by draw, and by lag."""
     cell, task = _network(setting)
     at = (rule, cell, task.loss, params, batch, state)
@@ -138,96 +131,73 @@ def _gradients(setting, rule, params, batch, state):
     return whole, rnnjax.rules.gradient_by_lag(*at, setting.edges)
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Compare one rule with exact backpropagation on the way of the training."""
-    (cell, task), key, batch = _network(setting), shared["key"], shared["batch"]
-    words = {"random": shared["feedback"], "safeguarded": rnnjax.decks.ratios.Safeguarded()}
-    rules = rnnjax.rules
+    params, exact, batch, feedback, key, loss = shared
+    (cell, task), rules = _network(setting), rnnjax.rules
+    words = {"random": feedback, "safeguarded": rnnjax.decks.ratios.Safeguarded()}
     rule = rules.named(setting.rule, words)
-    learns = isinstance(rule, rules.KeRNL | rules.DNI)
 
     def at_update(at):
         params, exact = at
         state = rule.init(cell, params, batch, key)
-        if learns:
+        if isinstance(rule, rules.KeRNL | rules.DNI):
             state = rules.taught(rule, cell, task, params, key, n_sequences=setting.n_taught)
         own = _gradients(setting, rule, params, batch, state)
         silent = rnnjax.probes.is_silent(cell, None, params, batch)["is_silent"]
-        return _compare(own, exact, silent, setting.n_h**2)
+        found = rnnjax.analysis.beside(*own, *exact, silent, n_W=setting.n_h**2)
+        return {**found, "silent": silent}
 
-    seen = jax.lax.map(at_update, (shared["params"], shared["exact"]))
-    return {**seen, "loss": shared["loss"]}
-
-
-def _compare(own, exact, silent, n_W):
-    """What one rule's gradient says beside the exact one."""
-    scaled, analysis = rnnjax.scaled, rnnjax.analysis
-    (draws, lags), (exact_draws, exact_lags) = own, exact
-    whole, norm = analysis.versus(draws, exact_draws), scaled.log_norm
-    of_W = [scaled.renormalise(d.replace(value=d.value[:, :n_W])) for d in (draws, exact_draws)]
-    return {
-        **whole,
-        "direction": analysis.direction(draws),
-        "cosine_of_W": analysis.versus(*of_W)["cosine"],
-        "reason": jnp.where(silent, analysis.alignment.SILENT, whole["reason"]),
-        "log_ratio": whole["log_gradient_norm"] - norm(analysis.mean_of(exact_draws)),
-        "cosine_by_lag": jax.vmap(scaled.cosine)(lags, exact_lags),
-        "log_norm_by_lag": jax.vmap(norm)(lags),
-        "silent": silent,
-    }
+    return {**jax.lax.map(at_update, (params, exact)), "loss": loss}
 
 
-def pairwise(cube):
+def _pairs(cube: xr.Dataset) -> xr.DataArray:
     """The cosine of the gradients of every pair of rules, dims rule and other."""
     direction = cube["direction"]
     # NaN, not 0, where one of them is undefined: the sum must not skip it.
     return (direction * direction.rename(rule="other")).sum("weight", skipna=False)
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """The alignment matrix, alignment by lag, and alignment against gain."""
-    n_rule, last = cube.sizes["rule"], cube.isel(update=-1)
-    height = 1.3 + 0.155 * n_rule
-    drawn = matplotlib.figure.Figure(figsize=(figures.PAGE_WIDTH, height + 2.6))
-    upper, lower = drawn.subfigures(2, 1, height_ratios=(height, 2.6))
-    matrix, lags = upper.subplots(1, 2, width_ratios=(n_rule, 0.55 * n_rule))
-    panels = lower.subplots(1, cube.sizes["activation"], sharey=True, squeeze=False)[0]
-    upper.colorbar(_draw_matrices(matrix, lags, last), ax=lags, label="cosine", shrink=0.9)
+    n_rule, last, gains = cube.sizes["rule"], cube.isel(update=-1), cube["gain"].values
+    heights, widths = (1.3 + 0.155 * n_rule, 2.6), (n_rule, 0.55 * n_rule)
+    frame = figures.Frame(widths=(widths, (1,) * cube.sizes["activation"]), height=sum(heights),
+                          height_ratios=heights)  # fmt: skip
+    (matrix, lags), panels = frame.rows
+    image = _draw_matrices(matrix, lags, last)
+    matrix.figure.colorbar(image, ax=lags, label="cosine", shrink=0.9)
+    looks = {rule: Look(rule_label(rule), colour, dashes=dashes)
+             for rule, (colour, dashes) in _CURVES.items()}  # fmt: skip
     curves = figures.curves(
         panels, last["mean_cosine"].median("seed"), over="gain", each="rule", panels="activation",
-        looks={rule: Look(rule_label(rule), *look[:1], dashes=look[1])
-               for rule, look in _CURVES.items()}, level=0,
-        line={"linewidth": 1.1}, xscale="log", xlabel="gain $g$", ylim=(-0.15, 1.05),
-        ylabel="cosine with exact gradient",
+        looks=looks, level=0, line={"linewidth": 1.1}, xscale="log", xlabel="gain $g$",
+        ylim=(-0.15, 1.05), ylabel="cosine with exact gradient",
     )  # fmt: skip
     for panel in panels:
-        gains = cube["gain"].values
         figures.ticks(panel, "x", gains, [f"{g:.2g}" for g in gains])
-    lower.legend(handles=curves, loc="outside right center", fontsize=6.5)
-    figures.letter_panels([matrix, lags, *panels])
-    return drawn
+        panel.tick_params(labelleft=panel is panels[0])
+    panels[0].figure.legend(handles=curves, loc="outside right center", fontsize=6.5)
+    return frame.finished()
 
 
-def _draw_matrices(matrix, lags, last):
+def _draw_matrices(matrix: figures.Axes, lags: figures.Axes, last: xr.Dataset) -> Any:
     """Show tanh at the first gain above 1, as medians over seeds of what is defined."""
     activation = "tanh" if "tanh" in last["activation"] else last["activation"].values[0]
     above = last["gain"].values[last["gain"].values > 1]
     gain = above.min() if above.size else last["gain"].values[-1]
     sheet = last.sel(activation=activation, gain=gain)
     words = {rule: rule_label(rule) for rule in last["rule"].values.tolist()}
-    figures.matrix(
-        matrix, pairwise(sheet).median("seed"), rows="rule", columns="other", row_words=words,
-        column_words=words,
-    )  # fmt: skip
+    figures.matrix(matrix, _pairs(sheet).median("seed"), rows="rule", columns="other",
+                   row_words=words, column_words=words)  # fmt: skip
     title = f"cosine of every pair of gradients\n{activation}, gain {gain:.3g}, means over draws"
     matrix.set_title(title, fontsize=7.5)
-    lags_of = sheet["first_lag"].values.tolist()
-    spans = {a: f"{a}-{b - 1}" if b > a + 1 else f"{a}" for a, b in itertools.pairwise(lags_of)}
-    spans[lags_of[-1]] = f"{lags_of[-1]} on"
-    image = figures.matrix(
-        lags, sheet["cosine_by_lag"].median("seed"), rows="rule", columns="first_lag",
-        row_words={}, column_words=spans, xlabel="lag of use (steps)",
-    )  # fmt: skip
+    first = sheet["first_lag"].values.tolist()
+    spans = {a: f"{a}-{b - 1}" if b > a + 1 else f"{a}" for a, b in pairwise(first)}
+    spans[first[-1]] = f"{first[-1]} on"
+    image = figures.matrix(lags, sheet["cosine_by_lag"].median("seed"), rows="rule",
+                           columns="first_lag", row_words={}, column_words=spans,
+                           xlabel="lag of use (steps)")  # fmt: skip
     lags.set_title("with the exact gradient, by lag\nhatched: no gradient at all", fontsize=7.5)
     for panel in (matrix, lags):
         panel.tick_params(axis="x", rotation=90)
@@ -235,31 +205,31 @@ def _draw_matrices(matrix, lags, last):
     return image
 
 
-def _both(cube, one, two):
+def _both(cube: xr.Dataset, one: str, two: str) -> bool:
     return swept(rule=(one, two))(cube)
 
 
-def _largest_angle(cube, one, two):
-    return largest(1 - pairwise(cube).sel(rule=one, other=two), skip_nan=True)
+def _largest_angle(cube: xr.Dataset, one: str, two: str) -> float:
+    return largest(1 - _pairs(cube).sel(rule=one, other=two), skip_nan=True)
 
 
-def _gap(cube, one, two):
+def _gap(cube: xr.Dataset, one: str, two: str) -> xr.DataArray:
     cosine = cube["mean_cosine"]
     return (cosine.sel(rule=one) - cosine.sel(rule=two)).median()
 
 
-def _at_once(one):
+def _at_once(one: xr.Dataset) -> xr.DataArray | float:
     at_0 = one["cosine_by_lag"].sel(first_lag=0)
     return (1 - at_0).median() if one.setting.edges[1] == 1 else np.nan
 
 
-def _nothing_beyond(one, rule):
+def _nothing_beyond(one: xr.Dataset, rule: str) -> xr.DataArray | float:
     window = names.parsed(rule).fields["window"]
     beyond = one["log_norm_by_lag"].where(one["first_lag"] >= window, drop=True)
     return np.isneginf(beyond).mean() if beyond.size else 1.0
 
 
-def _in_errors(one):
+def _in_errors(one: xr.Dataset) -> xr.DataArray:
     """The bias of a mean of n draws, in its standard errors."""
     log_ratio = (one["log_bias"] - one["log_spread"]).isel(update=0)
     return (np.exp(log_ratio) * one.setting.n_draws**0.5).median()

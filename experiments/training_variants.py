@@ -15,7 +15,10 @@ Figure:    (a) the loss that each arm reaches at its best learning rate, over th
 Source:    C. Yuan, RNN (slides), 2022; Polyak 1964 (momentum); Riedmiller and Braun 1993 (Rprop).
 """
 
-from typing import Literal, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -25,35 +28,10 @@ from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.errors import ConfigError
 from rnnjax.figures import Look
-from rnnjax.lazy import jax, jnp, optax
+from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import at_best
 from rnnjax.sweep import ActivationName, Traced, Variable
 
-
-class Arm(NamedTuple):
-    """The numbers of one way to train."""
-
-    decay: float = 1  # 0 without delta x
-    ratio: float = 0  # 0 none, 1 literal, 2 safeguarded
-    matched: float = 0  # 1 if the step is the plain one, made as long as the scaled one
-    momentum: float = 0  # the learning rate is reduced by 1 - momentum
-    rprop: float = 0  # 1 for Rprop in place of descent, its first step a tenth of the rate
-    forward: float = 0  # 1 if delta x is the literal one, added to the output going forward
-
-
-_ARMS = {
-    "rnn": Arm(decay=0),
-    "et_literal": Arm(decay=0, ratio=1),
-    "et_safe": Arm(decay=0, ratio=2),
-    "dx_literal": Arm(forward=1),
-    "dx": Arm(),
-    "et_dx_both_literal": Arm(ratio=1, forward=1),
-    "et_dx_literal": Arm(ratio=1),
-    "et_dx_safe": Arm(ratio=2),
-    "matched": Arm(ratio=2, matched=1),
-    "momentum": Arm(momentum=0.9),
-    "rprop": Arm(rprop=1),
-}
 _LITERAL = ("et_literal", "et_dx_both_literal", "et_dx_literal")  # ratios
 _LOOKS = {
     "rnn": Look("rnn (no delta x)", "#000000", "o", hollow=True, size=7),
@@ -94,7 +72,7 @@ class Setting(sweep.Setting):
     axes = (("case", "task", "length", "activation"), "gain", "seed")
 
     @model_validator(mode="after")
-    def _task_has_the_length(self):
+    def _task_has_the_length(self) -> Self:
         least = 10 if self.task == "temporal_order" else 2
         told, fits = f"at least {least}", self.length >= least
         if self.task == "digits":
@@ -104,12 +82,12 @@ class Setting(sweep.Setting):
         return self
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Arms and learning rates."""
-    return {"arm": np.array([*_ARMS]), "learning_rate": np.array(_LEARNING_RATES)}
+    return {"arm": np.array([*_LOOKS]), "learning_rate": np.array(_LEARNING_RATES)}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     dims = ("arm", "learning_rate")
     return {
@@ -119,33 +97,34 @@ def variables(setting):
     }
 
 
-def measure(setting):
+def measure(setting: Setting) -> dict[str, jax.Array]:
     """Train one network in every arm with every learning rate."""
     task = _TASKS[setting.task](setting.length)
     cell = _cell(setting, task)
     params, training, held_out = _drawn(setting, cell, task)
 
     def losses(params):
-        return jnp.stack([_mean_loss(cell, task, params, b) for b in (training, held_out)])
+        each = [rnnjax.mean_loss(cell, task.loss, params, batch) for batch in (training, held_out)]
+        return jnp.stack([jnp.where(jnp.isfinite(loss), loss, jnp.inf) for loss in each])
 
-    def after(arm, learning_rate, rule):
-        rule, optimiser = _variant(rule(arm), arm), _optimiser(arm, learning_rate)
+    def after(rule, optimiser):
         options = {"n_updates": setting.n_updates, "batch": training, "params": params}
         return losses(rnnjax.fit(cell, task, rule, optimiser, jax.random.key(0), **options).params)
 
-    loss, held_out_loss = jnp.moveaxis(_by_arm(after), -1, 0)
+    by_arm = rnnjax.decks.variants.by_arm(after, _LEARNING_RATES)
+    loss, held_out_loss = jnp.moveaxis(by_arm, -1, 0)
     start_loss = losses(params)[0].astype(jnp.float32)
     return {"loss": loss, "held_out_loss": held_out_loss, "start_loss": start_loss}
 
 
-def _cell(setting, task):
+def _cell(setting: Setting, task: Any) -> Any:
     options = {"gain": setting.gain, "activation": rnnjax.activation_named(setting.activation)}
     if setting.task == "data_pairs":
         return rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5, **options)
     return rnnjax.Vanilla(task.n_x, setting.n_h, task.n_y, **options)
 
 
-def _drawn(setting, cell, task):
+def _drawn(setting: Setting, cell: Any, task: Any) -> tuple:
     """A network, the sequences that it is trained on, and others."""
     keys = jax.random.split(jax.random.key(setting.seed), 3)
     params, n = cell.init(keys[0]), setting.n_sequences
@@ -155,63 +134,24 @@ def _drawn(setting, cell, task):
     return params, *(jax.vmap(task.sample)(jax.random.split(key, n)) for key, n in sizes)
 
 
-def _mean_loss(cell, task, params, sequences):
-    loss = rnnjax.mean_loss(cell, task.loss, params, sequences)
-    return jnp.where(jnp.isfinite(loss), loss, jnp.inf)
-
-
-def _by_arm(after):
-    """What is found after training by (arm, learning_rate, rule), (arm, learning rate, ...).
-
-    Arms that share a rule differ in numbers only, so each family is one program over its arms.
-    """
-    rules = (lambda arm: rnnjax.BPTT(decay=arm.decay), lambda arm: rnnjax.decks.ForwardDeltaX())
-    found = {}
-    for forward, rule in enumerate(rules):
-        family = {name: arm for name, arm in _ARMS.items() if arm.forward == forward}
-        arms = jax.tree.map(lambda *numbers: jnp.array(numbers, float), *family.values())
-        by_rate = jax.vmap(lambda arm, rate, rule=rule: after(arm, rate, rule), (None, 0))
-        by_arm = jax.vmap(by_rate, (0, None))(arms, jnp.array(_LEARNING_RATES))
-        found |= dict(zip(family, by_arm, strict=True))
-    return jnp.stack([found[name] for name in _ARMS])
-
-
-def _variant(inner, arm):
-    """The rule of an arm: an eligibility ratio chosen by number, and its length on plain steps."""
-    literal, safe = rnnjax.decks.ratios.Literal(), rnnjax.decks.ratios.Safeguarded()
-
-    def chosen(newer, older):
-        scaled = jnp.where(arm.ratio == 1, literal(newer, older), safe(newer, older))
-        return jnp.where(arm.ratio == 0, 1.0, scaled)
-
-    return rnnjax.decks.MatchedLength(rnnjax.decks.EligibilityRatio(inner, chosen), arm.matched)
-
-
-def _optimiser(arm, learning_rate):
-    """Descent with momentum, or Rprop."""
-    scale = optax.scale(-(1 - arm.momentum) * learning_rate)
-    descent = optax.chain(optax.trace(arm.momentum), scale)
-    return rnnjax.updates.chosen(arm.rprop, descent, optax.rprop(0.1 * learning_rate))
-
-
-def _median_loss(cube):
+def _median_loss(cube: xr.Dataset) -> xr.DataArray:
     """Median over seeds at each arm's own best learning rate, (case, gain, arm)."""
     return np.maximum(cube["loss"].median("seed").min("learning_rate"), _LEARNT)
 
 
-def _factor(cube):
+def _factor(cube: xr.Dataset) -> xr.DataArray:
     """log10 of the loss over that of plain backpropagation through time, (case, gain, arm)."""
     loss = np.log10(_median_loss(cube))
     return loss - loss.sel(arm="dx")
 
 
-def _lost(cube):
+def _lost(cube: xr.Dataset) -> xr.DataArray:
     """Share of runs that end above their start, at the best learning rate, (case, gain, arm)."""
     runs = at_best(cube["loss"], cube["loss"].median("seed"), "learning_rate")
     return (runs > cube["start_loss"]).mean("seed")
 
 
-def _words(cube):
+def _words(cube: xr.Dataset) -> dict[str, str]:
     """Task, length and activation of every case, a line each."""
     fields = (cube[name].values for name in ("case", "task", "length", "activation"))
     return {
@@ -220,7 +160,7 @@ def _words(cube):
     }
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """A matrix of factors against BPTT, above the losses over gain and over length."""
     frame = figures.Frame(height=6.0, layout="aa;bc", height_ratios=(1.35, 1))
     matrix, by_gain, by_length = frame.panels
@@ -238,7 +178,7 @@ def figure(cube):
     return frame.finished(legend, ncols=3, fontsize=7)
 
 
-def _draw_matrix(panel, cube, gain):
+def _draw_matrix(panel: figures.Axes, cube: xr.Dataset, gain: float) -> Any:
     factor, lost = (one(cube).sel(gain=gain).transpose("arm", "case") for one in (_factor, _lost))
     image = figures.matrix(
         panel, factor, rows="arm", columns="case", column_words=_words(cube), colours="RdBu_r",
@@ -253,14 +193,14 @@ def _draw_matrix(panel, cube, gain):
     return image
 
 
-def _over_guessing(cube):
+def _over_guessing(cube: xr.Dataset) -> xr.DataArray:
     """Loss over that of the best constant answer, or of the start where that is not known."""
     start = cube["start_loss"].median(("gain", "seed"))
     known = [_CHANCE.get(str(one["task"].values), float(one)) for one in start]
     return np.minimum(_median_loss(cube) / start.copy(data=known), _LOST)
 
 
-def _draw_lines(panel, loss, over, title):
+def _draw_lines(panel: figures.Axes, loss: xr.DataArray, over: str, title: list[str]) -> list:
     looks = {arm: look for arm, look in _LOOKS.items() if look.marker}
     lines = figures.curves(
         panel, loss, over=over, each="arm", looks=looks, xscale="log", yscale="log",
@@ -274,12 +214,12 @@ def _draw_lines(panel, loss, over, title):
     return lines
 
 
-def _gap_to_matched(cube):
+def _gap_to_matched(cube: xr.Dataset) -> xr.DataArray:
     loss = np.log10(_median_loss(cube))
     return (loss.sel(arm="matched") - loss.sel(arm="et_dx_safe")).median()
 
 
-def _median_factor(arm):
+def _median_factor(arm: str) -> Callable[[xr.Dataset], xr.DataArray]:
     return lambda cube: (10 ** _factor(cube).sel(arm=arm)).median()
 
 

@@ -15,17 +15,19 @@ Source:    C. Yuan, slides on RNNs, 2022: sheets, first set from a feedforward p
            (rnnjax.decks.DataPairs); counts as in Yuan and Lee, IEEE Access 8, 2020.
 """
 
+from __future__ import annotations
+
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat
 
-import rnnjax
 from rnnjax import decks, figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.decks import printed_table as table
 from rnnjax.figures import BLUE, GREEN, VERMILION, Look
-from rnnjax.lazy import jax, jnp, matplotlib
+from rnnjax.lazy import jax, jnp, matplotlib, xr
 from rnnjax.reductions import band
 from rnnjax.sweep import Traced, Variable
 
@@ -39,6 +41,9 @@ LOOKS = {
 }
 _STARTS = {"random": Look("from random weights", "#404040", "", "--"),
            "first_set": Look("from a first set, trained feedforward", "#404040")}  # fmt: skip
+_TITLES = {"training_error": "27 pairs used for training", "held_out_error": "54 pairs held out"}
+_ACTIVATIONS = {table.logistic: Look("logistic", BLUE), np.tanh: Look("tanh", VERMILION, "", "--"),
+                table.relu: Look("relu", GREEN, "", "-.")}  # fmt: skip
 
 
 class Setting(sweep.Setting):
@@ -55,22 +60,19 @@ class Setting(sweep.Setting):
     axes = ("sheet", "seed")
 
 
-def _recorded(setting):
+def _recorded(setting: Setting) -> tuple[int, ...]:
     """The cycles at which errors are recorded: 0, then 1, 2, 3, 5, 7 of each decade."""
     each = {k * 10**n for k in (1, 2, 3, 5, 7) for n in range(7)}
     return (0, *sorted(n for n in each if n < setting.n_updates), setting.n_updates)
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Starts, recorded cycles, and the inputs that are removed."""
-    return {
-        "start": np.array(list(_STARTS)),
-        "update": np.array(_recorded(setting)),
-        "removed": np.array(list(_REMOVED)),
-    }
+    names = {"start": [*_STARTS], "update": _recorded(setting), "removed": [*_REMOVED]}
+    return {dim: np.array(values) for dim, values in names.items()}
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     told, by_update = "mean over pairs of sum over t of half the squared error", ("start", "update")
     return {
@@ -82,7 +84,7 @@ def variables(setting):
     }
 
 
-def shared(setting):
+def shared(setting: Setting) -> tuple:
     """Random weights, and the first set that is trained from them; the same for every sheet."""
     workbook, task = decks.workbook, decks.DataPairs()
     cell, pairs = workbook.network(spread=setting.spread), task.training()
@@ -93,23 +95,21 @@ def shared(setting):
     return starts, jax.vmap(lambda p: workbook.forced_error(cell, task.loss, p, pairs))(starts)
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     """Train on one sheet from both starts, and from the random one without each kind of input."""
-    starts, forced_error = shared
-    random = jax.tree.map(lambda a: a[0], starts)
+    (starts, forced_error), workbook = shared, decks.workbook
+    random, first = (jax.tree.map(lambda a, n=n: a[n], starts) for n in range(2))
     rates = jax.tree.map(lambda w: jnp.full_like(w, setting.learning_rate), random)
-    runs = [(jax.tree.map(lambda a, n=n: a[n], starts), rates) for n in range(2)]
-    # An input says nothing if its weights are 0 and stay 0.
-    runs += [(_without(random, k), _without(rates, k)) for k in range(3)]
-    rule, cell, task = _rule(setting.sheet), decks.workbook.network(), decks.DataPairs()
+    rule, cell, task = workbook.rule_of(setting.sheet), workbook.network(), decks.DataPairs()
+    # Without a rate the weights of an input stay 0.
+    without = [[workbook.without_input(one, k) for one in (random, rates)] for k in range(3)]
+    runs = [(random, rates), (first, rates), *map(tuple, without)]
 
-    def errors(run):
-        params, eta = run
-        options = {"eta": eta, "cycles": _recorded(setting)}
-        return decks.workbook.errors(cell, task, rule, params, **options)
+    def errors(params, eta):
+        cycles = _recorded(setting)
+        return workbook.errors(cell, task, rule, params, eta=eta, cycles=cycles)
 
-    runs = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
-    training, held_out = jax.vmap(errors)(runs)
+    training, held_out = jax.vmap(errors)(*jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs))
     ends = np.array([0, 2, 3, 4])
     return {
         "training_error": training[:2],
@@ -120,26 +120,15 @@ def measure(setting, shared):
     }
 
 
-def _without(params, k):
-    return params._replace(W=params.W.at[:, k].set(0))
-
-
-def _rule(sheet):
-    inner = rnnjax.BPTT() if sheet.endswith("+dx") else rnnjax.BPTT(window=1)
-    return decks.EligibilityRatio(rule=inner) if "+et" in sheet else inner
-
-
-def figure(cube):
+def figure(cube: xr.Dataset) -> figures.Figure:
     """Error over cycles, used and held out; the inputs removed; the printed table."""
     frame = figures.Frame(2, 2, height=5.6)
     a, b, c, d = frame.panels
     b.sharey(a)
-    medians = [cube[name].median("seed").values for name in ("training_error", "held_out_error")]
-    shown = np.concatenate([m[np.isfinite(m) & (m > 0)] for m in medians])
-    for panel, name, title in (
-        (a, "training_error", "27 pairs used for training"),
-        (b, "held_out_error", "54 pairs held out"),
-    ):
+    medians = [cube[name].median("seed").values.ravel() for name in _TITLES]
+    shown = np.concatenate(medians)
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    for panel, (name, title) in zip((a, b), _TITLES.items(), strict=True):
         for start, look in _STARTS.items():
             figures.curves(
                 panel, cube[name].sel(start=start), over="update", each="sheet", band="seed",
@@ -150,68 +139,53 @@ def figure(cube):
         panel.set(xlim=(0, cube["update"].values[-1]), ylim=(0.6 * shown.min(), 2 * shown.max()))
     _draw_removed(c, cube)
     _draw_table(d)
-    entries = figures.handles(LOOKS, cube["sheet"].values)
-    for entry in entries:
-        sheet = entry.get_label()
+    looks = []
+    for sheet in cube["sheet"].values:
         worse = _is_worse(cube, sheet)
         told = f"{worse.sum().item()} of {worse.size} random starts end worse"
-        entry.set_label(f"sheet {sheet}: {told}")
-    entries += figures.handles(_STARTS)
+        looks.append(replace(LOOKS[sheet], label=f"sheet {sheet}: {told}"))
+    entries = [look.handle() for look in (*looks, *_STARTS.values())]
     return frame.finished(entries, loc="outside upper center", ncols=2)
 
 
-def _is_worse(cube, sheet):
+def _is_worse(cube: xr.Dataset, sheet: str) -> xr.DataArray:
     """Which seeds end worse than they began, from random weights."""
     error = cube["training_error"].sel(sheet=sheet, start="random")
     return error.isel(update=-1) >= error.isel(update=0)
 
 
-def _draw_removed(panel, cube):
+def _draw_removed(panel: figures.Axes, cube: xr.Dataset) -> None:
     """The error after training without each kind of input, used and held out."""
     sheet = "rnn" if "rnn" in cube["sheet"].values else str(cube["sheet"].values[0])
-    places = np.arange(len(_REMOVED))
-    for name, label, shift in (("training", "used", -0.1), ("held_out", "held out", 0.1)):
-        errors = cube[f"removed_{name}_error"].sel(sheet=sheet)
-        low, middle, high = (np.minimum(edge.values, 10**3) for edge in band(errors))
-        look = Look(f"pairs {label}", LOOKS[sheet].colour, LOOKS[sheet].marker)
-        face = look.colour if name == "training" else "white"
-        panel.errorbar(places + shift, middle, (middle - low, high - middle), label=look.label,
-                       linewidth=0.9, **look.dots(markersize=5, markerfacecolor=face))  # fmt: skip
+    places, own = np.arange(len(_REMOVED)), LOOKS[sheet]
+    for name, label, face, shift in (("training", "pairs used", own.colour, -0.1),
+                                     ("held_out", "pairs held out", "white", 0.1)):  # fmt: skip
+        errors = band(cube[f"removed_{name}_error"].sel(sheet=sheet))
+        low, middle, high = (np.minimum(edge.values, 10**3) for edge in errors)
+        panel.errorbar(places + shift, middle, (middle - low, high - middle), label=label,
+                       linewidth=0.9, **own.dots(markersize=5, markerfacecolor=face))  # fmt: skip
     figures.ticks(panel, "x", places, list(_REMOVED.values()))
-    panel.set(ylabel="error $E$ after training", xlabel="input that says nothing", ylim=(0, None))
-    panel.set(xlim=(-0.5, len(_REMOVED) - 0.5), title=f"sheet {sheet}, random weights")
+    panel.set(ylabel="error $E$ after training", xlabel="input that says nothing", ylim=(0, None),
+              xlim=(-0.5, len(_REMOVED) - 0.5), title=f"sheet {sheet}, random weights")  # fmt: skip
     panel.legend(loc="upper left")
 
 
-def _draw_table(panel):
+def _draw_table(panel: figures.Axes) -> None:
     """The printed cells of outo over neto as boxes, and the activations through them."""
     x = np.linspace(-3.6, 1.1, 200)
-    for function, look in (
-        (table.logistic, Look("logistic", BLUE)),
-        (np.tanh, Look("tanh", VERMILION, "", "--")),
-        (table.relu, Look("relu", GREEN, "", "-.")),
-    ):
+    for function, look in _ACTIVATIONS.items():
         label = f"{look.label}: {table.outputs_that_fit(function)} of 12"
         panel.plot(x, function(x), label=label, **look.line(linewidth=1.2))
     for row in table.intervals():
         for neto, outo in ((row[0], row[2]), (row[1], row[3])):
             size = np.diff([neto, outo]).ravel()
             panel.add_patch(matplotlib.patches.Rectangle((neto[0], outo[0]), *size, fill=False))
-    panel.set(xlabel="neto as printed", ylabel="outo as printed", xlim=(x[0], x[-1]))
-    panel.set(ylim=(-1.05, 1.05), title="the printed table, boxes: rounding")
+    panel.set(xlabel="neto as printed", ylabel="outo as printed", xlim=(x[0], x[-1]),
+              ylim=(-1.05, 1.05), title="the printed table, boxes: rounding")  # fmt: skip
     panel.legend(loc="upper left", title="passes through", alignment="left")
 
 
-def _printed(what, count, expected):
-    return Row(f"printed cells of outo that {what}", lambda _: count(), equals=expected)
-
-
-def _least_reproduced(cube):
-    both = [(net, delta_x) for net in table.NETWORKS for delta_x in (False, True)]
-    return min(table.cells_reproduced(net, delta_x=delta_x) for net, delta_x in both)
-
-
-def _of_first_set(rnn):
+def _of_first_set(rnn: xr.Dataset) -> xr.DataArray | None:
     """The error from the first set over that from random weights, its cycles counted."""
     spent, first = rnn.setting.n_updates, rnn.setting.n_first_updates
     if first < 100 or spent - first not in rnn["update"].values:
@@ -221,11 +195,11 @@ def _of_first_set(rnn):
     return _ratio(with_first_set, error.sel(start="random", update=spent))
 
 
-def _held_out(one, *removed):
+def _held_out(one: xr.Dataset, *removed: str) -> list[xr.DataArray]:
     return [one["removed_held_out_error"].sel(removed=name) for name in removed]
 
 
-def _ratio(above, below):
+def _ratio(above: xr.DataArray, below: xr.DataArray) -> xr.DataArray:
     return (above / below).median()
 
 
@@ -235,14 +209,16 @@ _FASTER = "'the next step will be accelerated'"
 _NO_DESCENT = f"against {_SLIDES}, {_FASTER}: dw' is no descent direction"
 CLAIMS = (
     Group((
-        _printed("fit the logistic function", lambda: table.outputs_that_fit(table.logistic), 12),
-        _printed("round right by the logistic function",
-                 lambda: table.outputs_that_round(table.logistic), 10),
-        _printed("round right by tanh", lambda: table.outputs_that_round(np.tanh), 0),
-        _printed("round right by relu", lambda: table.outputs_that_round(table.relu), 2),
-        Row("printed cells of 78 that each of 3 unlike networks reproduces", _least_reproduced,
-            equals=78, source=f"{_SLIDES}, printed table: it fixes neither the weights nor the "
-            "sign of the error"),
+        Row("printed cells of outo that fit the logistic function",
+            lambda _: table.outputs_that_fit(table.logistic), equals=12),
+        Row("printed cells of outo that round right by {name}",
+            lambda _, of: table.outputs_that_round(of), equals="expected",
+            for_each=({"name": "the logistic function", "of": table.logistic, "expected": 10},
+                      {"name": "tanh", "of": np.tanh, "expected": 0},
+                      {"name": "relu", "of": table.relu, "expected": 2})),
+        Row("printed cells of 78 that each of 3 unlike networks reproduces",
+            lambda _: table.least_reproduced(), equals=78, source=f"{_SLIDES}, printed table: it "
+            "fixes neither the weights nor the sign of the error"),
     ), source=f"{_SLIDES}, printed table"),
     Row("rnn: runs that end worse than they began", lambda cube: _is_worse(cube, "rnn").sum(),
         when=lambda cube: "rnn" in cube["sheet"].values, equals=0,
@@ -257,8 +233,7 @@ CLAIMS = (
         # Each kind of input carries what the outputs depend on, so nothing else replaces it.
         Row("rnn: error held out without {without}, over that with all",
             lambda one, without: _ratio(*_held_out(one, without, "nothing")),
-            at_least=1, source=_KINDS,
-            for_each={"without": ("i1", "i2", "i3")}),
+            at_least=1, source=_KINDS, for_each={"without": ("i1", "i2", "i3")}),
     ), at={"sheet": "rnn"}, when=lambda cube: cube.setting.n_updates >= 500),
     Row("{name}: share of runs that end worse than they began",
         lambda cube, name: _is_worse(cube, name).mean(), at_least=0.5,

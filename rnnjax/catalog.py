@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from rnnjax import lazy
+
 PACKAGE = Path(__file__).resolve().parent
 Kind = Literal["rules", "tasks", "cells", "weights"]
 
@@ -23,7 +25,7 @@ def activation_names() -> tuple[str, ...]:
     path = PACKAGE / "activations.py"
     if not path.is_file():
         return ()
-    statements = ast.parse(path.read_text(encoding="utf-8")).body
+    statements = lazy.syntax_tree(path.read_text(encoding="utf-8")).body
     return tuple(name for node in statements for name in _activations_assigned(node))
 
 
@@ -68,9 +70,9 @@ def entries(kind: Kind) -> Mapping[str, Entry]:
     for folder in folders:
         for path in sorted(PACKAGE.joinpath(folder).glob("*.py")):
             module = ".".join(("rnnjax", *folder.split("/"), path.stem))
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for node in lazy.syntax_tree(path.read_text(encoding="utf-8")).body:
                 if belongs(node):
-                    found[node.name] = _entry(node, module)  # type: ignore[attr-defined]
+                    found[node.name] = _entry(node, module)
     return dict(sorted(found.items()))
 
 
@@ -184,7 +186,7 @@ def described(path: Path) -> dict[str, str]:
 
 
 def _docstring(path: Path) -> str:
-    return ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    return ast.get_docstring(lazy.syntax_tree(path.read_bytes())) or ""
 
 
 def _modules_in(folder: Path) -> dict[str, Path]:

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,12 +65,14 @@ __all__ = [
     "package",
     "plt",
     "rich",
+    "syntax_tree",
     "xr",
     "zarr",
 ]
 
 # `ast.PyCF_ONLY_AST`; the module `ast` takes longer to import than a file to parse.
 _ONLY_AST = 0x400
+_PARSING = Lock()
 
 
 class Module(ModuleType):
@@ -162,6 +165,16 @@ def _loaded(package: str, source: Source) -> Any:
     return import_module(f"{source.module}.{source.name}")
 
 
+def syntax_tree(text: str | bytes, name: str = "<text>", mode: str = "exec") -> Any:
+    """Parse a text, in one thread at a time.
+
+    Threads that trace programs side by side parse names of rules. Python 3.11 counts the depth of
+    a tree for all threads together, and raises SystemError where two are built at once.
+    """
+    with _PARSING:
+        return compile(text, name, mode, _ONLY_AST)
+
+
 @cache
 def sources(module: str) -> dict[str, Source]:
     """Return the names that a module imports below ``if TYPE_CHECKING:``, and where they are from.
@@ -175,7 +188,7 @@ def sources(module: str) -> dict[str, Source]:
         raise ImportError(f"expected the source of {module}, which says what it loads later")
     # Bytes, because a loader decodes text by `tokenize`, which takes longer to import than to use.
     text = read(spec.origin)
-    tree: Any = compile(text, module, "exec", _ONLY_AST)
+    tree = syntax_tree(text, module)
     return {bound: source for node in _for_checkers(tree.body) for bound, source in _bound(node)}
 
 

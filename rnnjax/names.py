@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from rnnjax import catalog
+from rnnjax import catalog, lazy
 from rnnjax.catalog import Entry, Kind
 from rnnjax.errors import one_of, shown
 
@@ -57,7 +57,7 @@ def parsed(text: str) -> Call:
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise wrong
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        node = lazy.syntax_tree(text.strip(), mode="eval").body
         call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
         fields = {str(k.arg): _value(k.value) for k in call.keywords}
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""Training piece by piece, with a look at the network after each, until it has learned enough."""
+"""Training piece by piece: until enough was learned, or at levels that rise when one is solved."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,3 +52,38 @@ def train_in_pieces(
     state, n, seen, _ = jax.lax.while_loop(goes_on, run, begin)
     held = jnp.minimum(jnp.arange(n_pieces), n - 1)
     return state, n, jax.tree.map(lambda a: a[held], seen)
+
+
+@arguments(last=COUNT)
+def train_in_levels(
+    piece: Callable[[Any, Array, Array], tuple[Any, Array]],
+    start: Any,
+    keys: Array,
+    *,
+    solved: Array | float,
+    last: int,
+) -> tuple[Any, Array, Array, Array]:
+    """Train at a level, such as a delay, that rises by one after each piece that was solved.
+
+    Args:
+      piece: (state, level, key) -> (state after the piece, its loss).
+      start: the state before the first piece, such as parameters.
+      keys: a key for each piece.
+      solved: the loss below which a piece was solved.
+      last: the highest level; the first is 1.
+
+    Returns:
+      the state after the last piece; loss and level of each piece, (n_pieces,); and the highest
+      level solved, 0 for none, int32 ().
+    """
+
+    def step(carry: tuple, key: Array) -> tuple[tuple, tuple[Array, Array]]:
+        state, level, best = carry
+        state, loss = piece(state, level, key)
+        done = loss < solved
+        later = jnp.minimum(level + done, last)
+        return (state, later, jnp.where(done, level, best)), (loss, level)
+
+    begin = (start, jnp.int32(1), jnp.int32(0))
+    (state, _, best), (losses, levels) = jax.lax.scan(step, begin, keys)
+    return state, losses, levels, best

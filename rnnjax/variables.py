@@ -76,6 +76,11 @@ VARIABLES: dict[str, Variable] = {
     "log_bias": Variable((), "natural log of |mean of draws - reference|", "nat"),
     "log_spread": Variable((), "natural log of the standard deviation over draws", "nat"),
     "reason": Variable((), "why a cosine is undefined, 0 if it is not"),
+    "direction": Variable(("weight",), "gradient by W, U and b, mean over draws, as a unit vector"),
+    "cosine_of_W": Variable((), "cosine with the exact gradient, W alone"),
+    "log_ratio": Variable((), "ln of that norm over the exact one's"),
+    "cosine_by_lag": Variable(("first_lag",), "cosine with the exact gradient by lag of use"),
+    "log_norm_by_lag": Variable(("first_lag",), "ln of the norm of the gradient by lag of use"),
     # Rounding of a gradient that is carried through time.
     "log_error": Variable(("step",), "natural log of |error of delta_t| over |delta_t|", "nat"),
     "share_finite": Variable((), "share of the delta_t that are finite numbers"),

@@ -15,7 +15,8 @@ PACKAGE = Path(rnnjax.__file__).parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each package may import from those of a lower layer and from itself.
 LAYERS = [
-    {"errors", "catalog", "lazy", "pickles", "types", "atomic_file"},
+    {"lazy"},
+    {"errors", "catalog", "pickles", "types", "atomic_file"},
     {"ranges", "cube_setting", "names", "variables", "reductions"},
     {"fields", "claims"},
     {"scaled", "lanes", "slopes"},

@@ -5,6 +5,7 @@ import pickle
 import pkgutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,9 @@ def test_a_type_checker_knows_every_public_name(tmp_path):
         assert expected in line and 'is "Any"' not in line
     errors = [line for line in done.stdout.splitlines() if " error: " in line]
     assert len(errors) == 2 and all('has no attribute "nonsense"' in line for line in errors)
+
+
+def test_texts_are_parsed_in_several_threads():
+    with ThreadPoolExecutor(4) as pool:
+        trees = [*pool.map(lambda n: lazy.syntax_tree(f"a = {n}"), range(20))]
+    assert [tree.body[0].value.value for tree in trees] == [*range(20)]

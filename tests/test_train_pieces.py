@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.train_pieces import train_in_pieces
+from rnnjax.train_pieces import train_in_levels, train_in_pieces
 
 
 def doubling(stops_at):
@@ -41,3 +41,18 @@ def test_side_by_side_each_stops_for_itself():
 def test_there_has_to_be_a_piece():
     with pytest.raises(ValueError, match="n_pieces"):
         train_in_pieces(doubling(4), jnp.float32(1), n_pieces=0)
+
+
+def test_levels_rise_where_the_last_one_was_solved():
+    """Each piece solves levels up to the number of pieces before it."""
+
+    def piece(n, level, key):
+        return n + 1, jnp.where(level <= n, 0.1, 0.9)
+
+    keys = jax.random.split(jax.random.key(0), 5)
+    n, losses, levels, best = jax.jit(
+        lambda keys: train_in_levels(piece, jnp.int32(0), keys, solved=0.5, last=3)
+    )(keys)
+    np.testing.assert_array_equal(levels, [1, 1, 2, 3, 3])
+    np.testing.assert_allclose(losses, [0.9, 0.1, 0.1, 0.1, 0.1])
+    assert (n, best) == (5, 3)

@@ -1,6 +1,6 @@
 """What is read off arrays that were measured: decay curves, spectra, gradients of several rules."""
 
-from rnnjax.analysis.alignment import compared, direction, mean_of, versus
+from rnnjax.analysis.alignment import beside, compared, direction, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
 from rnnjax.analysis.motion import share_in_direction
@@ -9,6 +9,7 @@ from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
 from rnnjax.analysis.strata import stratified
 
 __all__ = [
+    "beside",
     "compared",
     "direction",
     "e_folding",

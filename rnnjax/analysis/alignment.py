@@ -82,6 +82,43 @@ def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
     }
 
 
+def beside(
+    draws: Scaled,
+    by_lag: Scaled,
+    exact: Scaled,
+    exact_by_lag: Scaled,
+    silent: Array,
+    *,
+    n_W: int,
+) -> dict[str, Array]:
+    """Measure one rule against the exact gradient: as a whole, by W alone, and by lag.
+
+    Args:
+      draws: of the rule, (n_draws, n_weights).
+      by_lag: of the rule, by the lag of use, (n_window, n_weights).
+      exact: of an exact rule, as draws.
+      exact_by_lag: of an exact rule, as by_lag.
+      silent: whether no unit moves, bool ().
+      n_W: number of recurrent weights, which are the first ones.
+
+    Returns:
+      those of `versus`, ``reason`` with SILENT; ``direction``: the mean over draws as a unit
+      vector, (n_weights,); ``cosine_of_W``, (); ``log_ratio``: ln of the norm over that of the
+      exact gradient, (); ``cosine_by_lag`` and ``log_norm_by_lag``, (n_window,).
+    """
+    whole = versus(draws, exact)
+    of_W = [scaled.renormalise(Scaled(d.value[:, :n_W], d.exponent)) for d in (draws, exact)]
+    return {
+        **whole,
+        "direction": direction(draws),
+        "cosine_of_W": versus(*of_W)["cosine"],
+        "reason": jnp.where(silent, SILENT, whole["reason"]),
+        "log_ratio": whole["log_gradient_norm"] - scaled.log_norm(mean_of(exact)),
+        "cosine_by_lag": jax.vmap(scaled.cosine)(by_lag, exact_by_lag),
+        "log_norm_by_lag": jax.vmap(scaled.log_norm)(by_lag),
+    }
+
+
 def _signs(v: Scaled) -> Array:
     """Return the signs of a vector's entries; of complex ones those of both parts."""
     value = v.value

@@ -113,3 +113,20 @@ class Vanilla:
         """Return J_t, equation (4), accurate under saturation."""
         z: Any = at.preactivation
         return leaky(self.activation, params.W, z, self.leak, by_row=by_row)
+
+
+def params_of_numbers(cell: Vanilla, numbers: Array) -> VanillaParams:
+    """Cut parameters out of normal numbers, scaled as those of `init` by default; biases are 0.
+
+    Programs for networks of several sizes that share their numbers need no generator of their own,
+    which takes longer to compile than to run.
+
+    Args:
+      cell: the network.
+      numbers: standard normal, (n_h, n_h + 2 n) with n at least n_x and n_y.
+    """
+    n_x, n_h, n_y = cell.n_x, cell.n_h, cell.n_y
+    W, U, V = jnp.split(numbers, [n_h, n_h + numbers[:, n_h:].shape[1] // 2], axis=1)
+    U, V = U[:, :n_x] / n_x**0.5, V[:, :n_y].T / n_h**0.5
+    b, c = jnp.zeros(n_h), jnp.zeros(n_y)
+    return VanillaParams(W=W / n_h**0.5, U=U, b=b, V=V, c=c)

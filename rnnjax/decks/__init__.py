@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         step_weights,
         tasks,
         two_inputs,
+        variants,
         workbook,
     )
     from rnnjax.decks.chain import (
@@ -93,6 +94,7 @@ __all__ = [
     "tasks",
     "two_inputs",
     "two_steps",
+    "variants",
     "workbook",
     "worked_example",
 ]

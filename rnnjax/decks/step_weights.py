@@ -17,6 +17,7 @@ import optax
 from rnnjax import rules, scaled, scan
 from rnnjax.cells import Chain, Jordan
 from rnnjax.cells.chain import ChainParams
+from rnnjax.cells.jordan import JordanParams
 from rnnjax.decks.ratios import Multiplier
 from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.types import Array, Batch, Params, Rule, StepLoss
@@ -44,6 +45,17 @@ def alike(
     start = jnp.broadcast_to(cell.initial_state(), batch.y[:, 0].shape)
     fixed = jax.lax.fori_loop(0, _N_SETTLE, lambda _, o: settle(o, inputs[:, 0]), start)
     return Batch(inputs, jnp.full_like(batch.y, y), batch.mask), fixed
+
+
+def with_loop(params: JordanParams, factor: float) -> JordanParams:
+    """Return a network whose loop through the fed-back output is positive on every path.
+
+    Args:
+      params: of a Jordan network that feeds its last output back through the last input weights.
+      factor: of these weights, whose signs become those of the weights of that output.
+    """
+    loop = factor * jnp.abs(params.W[:, -1]) * jnp.sign(params.V[-1])
+    return params._replace(W=params.W.at[:, -1].set(loop))
 
 
 def shares(grads: Any) -> Array:

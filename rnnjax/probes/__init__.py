@@ -1,5 +1,6 @@
 """Probes: functions (cell, loss, params, batch) -> dict of arrays, each from one pass."""
 
+from rnnjax.probes import one_number as one_number
 from rnnjax.probes.adjoint import log_norm_by_lag, log_norm_by_length
 from rnnjax.probes.contributions import step_contributions
 from rnnjax.probes.determinant import mean_log_det

@@ -1,5 +1,9 @@
 """A normal form of code, and its hash, independent of comments, formatting and docstrings.
 
+The annotations of the parameters and of the result of a function are left out as well: they say
+what the function takes and returns, and it computes the same without them. Those in the body of a
+class stay, because they decide what its fields are.
+
 The hash is computed by a separate traversal of the syntax tree: the output of `ast.dump` and
 `ast.unparse` differs between versions of Python, and a stored hash must not.
 """
@@ -11,6 +15,11 @@ import hashlib
 from collections.abc import Iterator
 
 _LEFT_OUT = ("ctx", "kind", "type_comment")
+_OF_SIGNATURES = {
+    ast.arg: "annotation",
+    ast.FunctionDef: "returns",
+    ast.AsyncFunctionDef: "returns",
+}
 _HEX = 16  # digits of a hash
 
 
@@ -46,11 +55,12 @@ class _Mark(str):
 
 
 def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
+    left_out = (*_LEFT_OUT, _OF_SIGNATURES.get(type(node)))
     for name in node._fields:
         value = getattr(node, name, None)
         if isinstance(value, list):
             value = [item for item in value if not (is_text(item) or _is_empty(node, item))]
-        if name not in _LEFT_OUT and value not in (None, []):
+        if name not in left_out and value not in (None, []):
             yield name, value
 
 

@@ -62,6 +62,8 @@ def statements_in(data: bytes) -> list[Statement]:
 
 
 def _statements(node: ast.stmt) -> list[Statement]:
+    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+        return []  # of what is left of it, only how annotations are evaluated, it decides nothing
     if isinstance(node, ast.Import | ast.ImportFrom):
         return [_imported(node, alias) for alias in node.names]
     names, plain = _bound(node)

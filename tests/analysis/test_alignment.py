@@ -105,3 +105,17 @@ def test_a_direction_is_the_unit_vector_of_the_mean_at_any_scale():
     draws = vectors([[3.0, 0.0], [3.0, 8.0]], [900, 900])
     np.testing.assert_allclose(analysis.direction(draws), [0.6, 0.8], rtol=1e-12)
     assert np.isnan(analysis.direction(vectors([[1.0, 0.0], [-1.0, 0.0]], [3, 3]))).all()
+
+
+def test_a_rule_beside_the_exact_one():
+    exact = vectors([[3.0, 4.0, 0.0]], [0]), vectors([[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]], [0, 0])
+    own = vectors([[3.0, 0.0, 4.0]], [1]), vectors([[0.0, 0.0, 0.0], [0.0, 2.0, 0.0]], [0, 0])
+    beside = jax.jit(lambda silent: analysis.beside(*own, *exact, silent, n_W=2))
+    found = beside(False)
+    np.testing.assert_allclose(found["direction"], [0.6, 0.0, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(found["cosine_of_W"], 0.6, rtol=1e-6)
+    np.testing.assert_allclose(found["log_ratio"], np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(found["cosine_by_lag"], [np.nan, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(found["log_norm_by_lag"], [-np.inf, np.log(2)], rtol=1e-6)
+    assert found["reason"] == alignment.DEFINED
+    assert beside(True)["reason"] == alignment.SILENT

@@ -136,3 +136,13 @@ def test_the_forget_bias_of_the_gru_is_that_of_the_gate_that_keeps():
     kept = rnnjax.GRU(1, 2, forget_bias=3.0).init(jax.random.key(0)).b
     h = rnnjax.GRU(1, 2).step(params._replace(b=kept), jnp.array([0.5, -1.0]), jnp.zeros(1))
     np.testing.assert_allclose(h, 0.9525741 * np.array([0.5, -1.0]), rtol=1e-6)
+
+
+def test_parameters_cut_out_of_numbers_are_scaled_as_those_that_are_drawn():
+    cell = rnnjax.Vanilla(4, 100, 6)
+    numbers = np.random.default_rng(0).normal(size=(100, 120))
+    params = rnnjax.cells.vanilla.params_of_numbers(cell, jnp.asarray(numbers))
+    like = jax.jit(cell.init)(jax.random.key(1))
+    for one, other in zip(params, like, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(np.std(one), np.std(other), rtol=0.15)

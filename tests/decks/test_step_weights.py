@@ -91,3 +91,11 @@ def test_shares_of_a_linear_chain_are_the_closed_forms(w_n):
     np.testing.assert_allclose(equal, scalar_chain.step_shares(w_n, 5), rtol=1e-9)
     last = step_weights.chain_shares(w_n, jnp.zeros(10).at[-1].set(1))
     np.testing.assert_allclose(last, scalar_chain.input_shares(w_n, 10), rtol=1e-9)
+
+
+def test_every_path_of_the_loop_is_positive(pairs):
+    cell, params, batch, start = pairs
+    loop = step_weights.with_loop(params, 6.0)
+    np.testing.assert_allclose(np.abs(loop.W[:, -1]), 6 * np.abs(params.W[:, -1]))
+    assert (loop.W[:, -1] * loop.V[-1] > 0).all()
+    assert by_step(cell, rnnjax.BPTT(window=1), loop, batch, start)["loop_gain"] > 0

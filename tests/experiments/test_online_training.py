@@ -2,7 +2,6 @@
 
 import json
 import tomllib
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import rnnjax
 from rnnjax.cli import main
 from rnnjax.figures import styled
 from rnnjax.sweep.experiment import load
@@ -80,11 +78,11 @@ def test_the_delay_of_copy_grows_by_a_step_when_the_last_one_is_solved(ability, 
         loss = jnp.where(solved, 0.103, 0.105) * jnp.ones((n, 2))  # 0.15 bit is 0.10397 nat
         return OnlineTraining(params, loss)
 
-    setting = SimpleNamespace(n_points=n_points)
-    curriculum = load(NAME).measure.__globals__["_curriculum"]
-    found = jax.jit(lambda key: curriculum(setting, train, jnp.zeros(1), key, 3))(jax.random.key(0))
-    np.testing.assert_array_equal(found["delay"], delays)
-    assert found["solved"] == min(ability, 24)
+    by_delay = load(NAME).measure.__globals__["_by_delay"]
+    keys = jax.random.split(jax.random.key(0), n_points)
+    _, delay, solved = jax.jit(lambda keys: by_delay(train, jnp.zeros(1), keys, 3))(keys)
+    np.testing.assert_array_equal(delay, delays)
+    assert solved == min(ability, 24)
 
 
 def test_copy_can_be_traced():
@@ -95,16 +93,6 @@ def test_copy_can_be_traced():
     assert {name: leaf.shape for name, leaf in out.items()} == {
         "loss": (2,), "delay": (2,), "solved": ()
     }  # fmt: skip
-
-
-def test_the_start_of_a_network_is_scaled_as_that_of_its_cell():
-    start = load(NAME).measure.__globals__["_start"]
-    cell = rnnjax.Vanilla(4, 100, 6)
-    numbers = np.random.default_rng(0).normal(size=(100, 120))
-    params, like = start(cell, jnp.asarray(numbers)), jax.jit(cell.init)(jax.random.key(1))
-    for one, other in zip(params, like, strict=True):
-        assert one.shape == other.shape
-        np.testing.assert_allclose(np.std(one), np.std(other), rtol=0.15)
 
 
 def test_losses_are_those_of_the_steps_that_count(cube):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rnnjax import decks
 from rnnjax.cli import main
 from rnnjax.sweep.experiment import load
 from tests.experiments.quick import failed, quick_cube, verdicts
@@ -79,4 +80,5 @@ def test_a_case_that_cannot_be_is_one_line(case, key, message, capsys):
 
 def test_the_arms_are_those_of_the_slides_and_their_controls():
     arms = load(NAME).coordinates(None)["arm"]
+    assert [*arms] == [*decks.variants.ARMS]
     assert {"rnn", "et_literal", "dx", "et_dx_safe", "matched", "momentum", "rprop"} <= set(arms)

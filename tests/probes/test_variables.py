@@ -15,7 +15,7 @@ from rnnjax.variables import VARIABLES, named
 # T = 6 steps, two layers, 3 + 2 state entries.
 SIZES = {
     "lag": 7, "length": 6, "step": 6, "product_lag": 6, "turn": 5, "index": 5, "entry": 5,
-    "layer": 2, "axis": 2,
+    "layer": 2, "axis": 2, "first_lag": 3, "weight": 9,
 }  # fmt: skip
 GRID, N_RULES = (3, 4), 2
 # What is measured for every point of a grid or every pair of rules; one-sided results lack a rule.
@@ -25,6 +25,7 @@ CELL = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.Vanilla(3, 2)), 1)
 KEY = jax.random.key(0)
 PARAMS = CELL.init(KEY)
 DRAWS = rnnjax.Scaled(jnp.ones((4, 9)), jnp.zeros(4, jnp.int32))
+BY_LAG = rnnjax.Scaled(jnp.ones((3, 9)), jnp.zeros(3, jnp.int32))
 DELTAS = rnnjax.Scaled(jnp.ones((6, 5)), jnp.zeros(6, jnp.int32))
 ARGUMENTS = {
     "cell": CELL,
@@ -41,6 +42,7 @@ ARGUMENTS = {
 OWN_ARGUMENTS = {
     "compared": {"draws": {"a": DRAWS, "b": DRAWS}, "reference": "a"},
     "versus": {"reference": DRAWS},
+    "beside": {"by_lag": BY_LAG, "exact": DRAWS, "exact_by_lag": BY_LAG, "silent": False, "n_W": 4},
     "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
     "log_margins": {"activation": rnnjax.activations.tanh, "gain": 2.0, "bias": 0.0, "n_steps": 6},
 }

@@ -12,6 +12,7 @@ import pytest
 from rnnjax import catalog
 from rnnjax.sweep.fingerprint import SHOWING, code_of
 from rnnjax.sweep.library import fingerprint_of
+from rnnjax.sweep.normal_form import normalised
 from rnnjax.sweep.same_code import changed
 from rnnjax.sweep.sources import read_sources
 from tests.crossed import one_in
@@ -73,6 +74,21 @@ def test_changes_of_definitions_are_noticed_by_their_names(tmp_path, path):
     copy.write_text(ast.unparse(tree))
     now, old = code_in(copy).definitions, before.definitions
     assert {name for name in old if old[name] != now[name]} == {node.name for node in computing}
+
+
+@pytest.mark.parametrize(("bare", "annotated", "same"), [
+    ("def f(a, /, b=1, *c, d, **e): pass",
+     "def f(a: int, /, b: A = 1, *c: 'B', d: int, **e: C) -> list[A]: pass", True),
+    ("async def f(a): pass", "async def f(a: int) -> None: pass", True),
+    ("def f():\n def g(a): pass", "def f():\n def g(a: int) -> int: pass", True),
+    ("class A:\n def f(self): pass", "class A:\n def f(self) -> int: pass", True),
+    ("class A:\n a = 1", "class A:\n a: int = 1", False),
+    ("class A:\n a: int", "class A:\n a: float", False),
+    ("a = 1", "a: int = 1", False),
+])  # fmt: skip
+def test_annotations_of_signatures_do_not_count(bare, annotated, same):
+    forms = [normalised(ast.parse(text)) for text in (bare, annotated)]
+    assert (forms[0] == forms[1]) == same
 
 
 COMPUTES = "def measure(config, drawn):\n    return {}\n"
@@ -177,7 +193,7 @@ def test_deep_and_odd_code_has_a_fingerprint(tmp_path):
 def test_every_version_of_python_makes_the_same_fingerprint(tmp_path):
     """As found by Python 3.11, 3.12 and 3.13; these texts have differed between their trees."""
     text = 'A = f"{1!r:>{2}}  {3:.{4}} b" "c"\ndef measure(a, /, *b: int, c=1e999) -> int: A\n'
-    assert code_of_text(tmp_path, text).cells == "1-11ecd9cdc423da89"
+    assert code_of_text(tmp_path, text).cells == "2-51a6b8e514089547"
 
 
 def test_a_table_of_claims_is_shown_and_computes_nothing(tmp_path):

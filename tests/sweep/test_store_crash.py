@@ -9,13 +9,14 @@ import pytest
 
 from rnnjax.sweep import files, netcdf
 from rnnjax.sweep.cube import read_cube
+from rnnjax.sweep.fingerprint import SCHEME
 from rnnjax.sweep.store import Store, StoreError
 from rnnjax.sweep.verify import notes_in, problems_in
 from tests.sweep.test_store import AXES, IDS, fill, make_shard, make_spec, pack_once
 
 OPERATIONS = ("make_folder", "create", "write", "sync", "link", "replace", "unlink")
 FIRST, SECOND = IDS[:2]
-OLD_CODE, CODE = ({"cells": f"1-{n}", "definitions": {"measure": n}} for n in ("old", "new"))
+OLD_CODE, CODE = ({"cells": f"{SCHEME}-{n}", "definitions": {"measure": n}} for n in ("old", "new"))
 
 
 class Killed(BaseException):

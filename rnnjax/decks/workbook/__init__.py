@@ -6,7 +6,15 @@ parameters, and one sheet for each way to train. Needs the extra `xlsx` (openpyx
 
 from rnnjax.decks.workbook.db import Table, from_task, read_table
 from rnnjax.decks.workbook.parameters import Setting, network, read_weights
-from rnnjax.decks.workbook.training import errors, first_set, forced_error, train, with_first_set
+from rnnjax.decks.workbook.training import (
+    errors,
+    first_set,
+    forced_error,
+    rule_of,
+    train,
+    with_first_set,
+    without_input,
+)
 from rnnjax.decks.workbook.write import write_workbook
 
 __all__ = [
@@ -19,7 +27,9 @@ __all__ = [
     "network",
     "read_table",
     "read_weights",
+    "rule_of",
     "train",
     "with_first_set",
+    "without_input",
     "write_workbook",
 ]

@@ -12,10 +12,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import rules, scaled, scan
+from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
 from rnnjax.decks.tasks.data_pairs import DataPairs
 from rnnjax.decks.workbook.db import Table
 from rnnjax.decks.workbook.parameters import Setting
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
+
+
+def rule_of(sheet: str) -> Rule:
+    """Return the rule of a sheet: "rnn", with "+et" under a ratio, with "+dx" through time."""
+    inner = rules.BPTT() if sheet.endswith("+dx") else rules.BPTT(window=1)
+    return EligibilityRatio(rule=inner) if "+et" in sheet else inner
+
+
+def without_input(params: Params, k: int) -> Params:
+    """Return the parameters with weights of 0 for input k, which then says nothing."""
+    return params._replace(W=params.W.at[:, k].set(0))
 
 
 def train(

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from rnnjax.decks import printed_table
-from rnnjax.decks.theory.printed_table import NETWORKS, cells, cells_reproduced, intervals, table_of
+from rnnjax.decks.theory.printed_table import (
+    NETWORKS,
+    cells,
+    cells_reproduced,
+    intervals,
+    least_reproduced,
+    table_of,
+)
 
 
 def test_the_table_is_six_rows_of_thirteen_cells():
@@ -71,3 +78,7 @@ def test_the_deltas_are_derivatives_of_the_error():
     derivative = error(1j * tiny).imag / tiny
     assert abs(table_of(network, delta_x=True)[1, 12] - derivative) < 1e-15
     assert abs(table_of(network, delta_x=False)[1, 12] - derivative) > 1e-6
+
+
+def test_every_network_reproduces_all_cells():
+    assert least_reproduced() == 78

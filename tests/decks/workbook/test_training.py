@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from rnnjax import Jordan, rules, scaled, scan
-from rnnjax.decks import DataPairs
+from rnnjax.decks import DataPairs, EligibilityRatio
 from rnnjax.decks.tasks.data_pairs import START
 from rnnjax.decks.workbook import (
     Setting,
@@ -19,8 +19,10 @@ from rnnjax.decks.workbook import (
     from_task,
     network,
     read_weights,
+    rule_of,
     train,
     with_first_set,
+    without_input,
     write_workbook,
 )
 from rnnjax.rules import BPTT
@@ -187,3 +189,22 @@ def test_errors_are_those_of_the_weights_after_each_cycle():
     assert np.isinf(thrown).all()
     forced = jax.jit(lambda p: forced_error(cell, task.loss, p, task.training()))(params)
     assert 0 < float(forced) != float(used[0])
+
+
+@pytest.mark.parametrize(
+    ("sheet", "window", "ratio"),
+    [("rnn", 1, False), ("rnn+et", 1, True), ("rnn+et+dx", None, True)],
+)
+def test_the_rule_of_a_sheet(sheet, window, ratio):
+    rule = rule_of(sheet)
+    assert isinstance(rule, EligibilityRatio) == ratio
+    assert (rule.rule if ratio else rule).window == window
+
+
+def test_an_input_without_weights_says_nothing():
+    cell, pair = network(), jax.tree.map(lambda a: a[0], DataPairs().training())
+    params = without_input(cell.init(jax.random.key(0)), 1)
+    other = pair.x.at[:, 1].add(1.0)
+    np.testing.assert_array_equal(
+        scan.outputs(cell, params, pair.x), scan.outputs(cell, params, other)
+    )
