@@ -52,7 +52,7 @@ _HELD_OUT_LENGTH = 400  # steps that count, in each of them
 _KINDS = {
     Look("exact", "#000000", "o"): ("BPTT", "RTRL", "SnAp(n=2)"),
     Look("truncated BPTT, state carried", "#23408f", "s"): ("TruncatedBPTT",),
-    Look("exact with a decay", "#56b4e9", "h"): ("EligibilityTrace",),
+    Look("exact with a decay", "#56b4e9", "h"): ("DiscountedRTRL",),
     Look("unbiased, random", "#2f9e77", "^"):
         ("UORO", "KFRTRL", "ReverseKFRTRL", "NodePerturbation"),
     Look("learned model of the future", "#c2478f", "D"): ("KeRNL", "DNI"),

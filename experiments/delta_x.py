@@ -128,7 +128,7 @@ def shared(setting: Setting) -> tuple[dict[str, Any], dict[str, jax.Array]]:
     cell, task = _cell_and_task(setting, "jordan")
 
     def error_of_trace(decay: jax.Array) -> jax.Array:
-        trace = rnnjax.EligibilityTrace(decay)
+        trace = rnnjax.DiscountedRTRL(decay)
         return decks.errors_by_cycle(trace, cell, task.loss, *drawn["jordan"])[0][0]
 
     params, pairs, _ = drawn["jordan"]

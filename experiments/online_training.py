@@ -89,7 +89,7 @@ _ARMS = {  # the rule, and the colour and dashes of its curve
     "eprop": ("EProp(feedback=random)", "#8a6d1d", _DOTTED),
     "kernl": ("KeRNL", "#c2478f", "-"),
     "dni": ("DNI", "#c2478f", _DASHED),
-    "trace_0.7": ("EligibilityTrace(decay=0.7)", "#56b4e9", "-"),
+    "trace_0.7": ("DiscountedRTRL(decay=0.7)", "#56b4e9", "-"),
     "node_perturbation": ("NodePerturbation", "#909090", "-"),
 }
 

@@ -156,7 +156,7 @@ def arm(name: str, learning_rate: float, layers: Any) -> tuple[Any, Any]:
     local = rnnjax.rules.BPTT(window=1)
     if name not in _ACCELERATED:
         return with_ratio(name, local, optax.sgd(learning_rate), layers)
-    rule = rnnjax.rules.EligibilityTrace(0.5) if name == "trace" else local
+    rule = rnnjax.rules.DiscountedRTRL(0.5) if name == "trace" else local
     return rule, _ACCELERATED[name][1](learning_rate)
 
 

@@ -59,7 +59,7 @@ def test_every_arm_has_a_rule_and_an_optimiser():
     arms = {name: readings.arm(name, 0.1, layers) for name in readings.arm_words()}
     assert set(readings.ratio_words()) < set(arms)
     rules = {name: rule for name, (rule, _) in arms.items() if name not in readings.ratio_words()}
-    assert rules.pop("trace") == rnnjax.EligibilityTrace(0.5)
+    assert rules.pop("trace") == rnnjax.DiscountedRTRL(0.5)
     assert set(map(repr, rules.values())) == {repr(rnnjax.BPTT(window=1))}
     assert all(hasattr(optimiser, "update") for _, optimiser in arms.values())
 
