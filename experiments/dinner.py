@@ -1,106 +1,71 @@
-"""How long does a network remember last night's dinner, and who saw whom?
+"""How long does a network remember last night's dinner?
 
 Command:   rnnjax run dinner
-Run time:  about 45 seconds on 2 cores, compiling included.
+Run time:  about 20 seconds on 2 cores, compiling included.
 Figure:    Top: dinner is pizza, sushi, waffles, pizza and so on; only the pizza of night 0 is
            known, and from then on every prediction stands in for what was missed. The network
            built by hand, o_t = f(k P (dinner_{t-1} + o_{t-1})), fades at k < 1 and latches at
-           k > 1, as a trained one does. Middle: its margin over the gain k: memory needs squashing,
-           and a loop gain above 1 where the squashing is steepest. Networks that write a book for
-           children: one that sees a single word writes "Doug saw Doug." in every third sentence of
-           three words, LSTM and GRU never. Bottom: the gates of the LSTM along its own text.
+           k > 1, as a trained one does. Bottom: its margin over the gain k: memory needs squashing,
+           and a loop gain above 1 where the squashing is steepest.
 Source:    Brandon Rohrer, How recurrent neural networks and long short-term memory work,
            e2eml.school, 2017, on which the slides "RNN" (C. Yuan, 2022) draw: "What's for dinner?",
-           "Unrolled predictions", "The structure of RNN", "Continous with LSTM".
+           "Unrolled predictions", "The structure of RNN".
 """
 
+from __future__ import annotations
+
 import math
-from collections import Counter
-from decimal import Decimal
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
 
 import rnnjax
 from rnnjax import decks, figures, sweep
-from rnnjax.claims import Group, Row
-from rnnjax.decks import sentences
+from rnnjax.claims import Group, Row, every_run
+from rnnjax.decks import ring
 from rnnjax.figures import BLUE, GREEN, PINK, VERMILION, Look
-from rnnjax.lazy import jax, jnp, optax
-from rnnjax.reductions import largest, smallest
+from rnnjax.lazy import jax, jnp, matplotlib, optax, xr
+from rnnjax.reductions import largest, slope, smallest, tabulate
 from rnnjax.sweep import Traced, Variable
 from rnnjax.sweep.axes import check_values, expand
 
 _DINNERS = ("pizza", "sushi", "waffles")
 _N_UNROLLED = 16  # nights; two weeks of missed ones end on night 15
-_N_TRAINING = 6  # nights of a sequence to learn from: at most five in a row are missed
-# f(z) of the network built by hand: activation, steepness, bias, and bias for each unit of gain.
-_SQUASHINGS = {
-    "tanh(kz)": ("tanh", 1.0, 0.0, 0.0),
-    "logistic(6k(z - 1/2))": ("sigmoid", 6.0, 0.0, -3.0),
-    "logistic(6kz - 3)": ("sigmoid", 6.0, -3.0, 0.0),
-    "logistic(kz)": ("sigmoid", 1.0, 0.0, 0.0),
-}
+_COLOURS = dict(zip(ring.SQUASHINGS, (BLUE, PINK, GREEN, VERMILION), strict=True))
 _INPUTS = ("calendar", "calendar and last night")
-_CELLS = ("one word", "vanilla", "GRU", "LSTM")
-_GATES = ("forget", "input", "output")
-_N_SHOWN = 20  # words
-_SHADES = {"limits": (0, 1), "colours": "viridis"}
-_DASHED = (0, (3, 1.5))
-# By kind of sentence; the rates are those of one who writes by the odds of single words.
-_MISTAKES = {
-    "sees itself": Look("X saw X.", VERMILION, "D"),
-    "runs on": Look("X saw Y saw Z ...", BLUE, "^"),
-    "fragment": Look("X.", GREEN, "o"),
-}
-_RATES = {"sees itself": 1 / 3, "runs on": 1 / 4, "fragment": 1 / 2}
 Gains = Annotated[tuple[PositiveFloat, ...], BeforeValidator(expand), AfterValidator(check_values)]
 
 
 class Setting(sweep.Setting):
     """What is built by hand, and how the others are trained."""
 
-    seed: Traced[int] = Field(0, description="of initial weights and of the choice of words")
-    gains: Gains = Field(
-        "lin(0.5, 4.5, 81)", description="feedback gains k of the network built by hand"
-    )
+    seed: Traced[int] = Field(0, description="of initial weights")
+    gains: Gains = Field("lin(0.5, 4.5, 81)", description="k of the network built by hand")
     n_nights: int = Field(200, ge=_N_UNROLLED, le=10**5, description="the longest time away")
-    n_h: int = Field(8, ge=1, le=256, description="units of the networks that read the book")
     n_updates: int = Field(1000, ge=1, le=10**6, description="updates of every training")
     learning_rate: PositiveFloat = Field(0.05, description="of Adam")
-    n_words: int = Field(4000, ge=100, le=10**6, description="words that every network writes")
-    rarest: float = Field(
-        0.01, ge=0, le=0.2, description="words of a smaller probability are not written"
-    )
     axes = ("seed",)
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Names and numbers of what is measured."""
     return {
         "gain": np.array(setting.gains),
-        "squashing": np.array(list(_SQUASHINGS)),
+        "squashing": np.array(list(ring.SQUASHINGS)),
         "night": np.arange(1, _N_UNROLLED + 1),
         "late_night": np.array([_N_UNROLLED - 1, setting.n_nights]),
         "last_known": np.array(_DINNERS),
         "dinner": np.array(_DINNERS),
         "inputs": np.array(_INPUTS),
-        "cell": np.array(_CELLS),
-        "word": np.arange(setting.n_words),
-        "read": np.arange(_N_SHOWN),
-        "gate": np.array(_GATES),
-        "unit": np.arange(setting.n_h),
-        "entry": np.arange(3),
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured for every seed; what is built by hand is the same for all of them."""
     by_gain, inputs, late = ("squashing", "gain"), ("inputs",), f"in {setting.n_nights} nights"
     margin, none = "natural log of right dinner minus best other one", "no margin but rounding"
-    unrolled, texts = ("last_known", "night", "dinner"), "texts of 4 sentences"
+    unrolled = ("last_known", "night", "dinner")
     return {
         "prediction": Variable(("gain", *unrolled), "o_t of f = tanh"),
         "log_margin": Variable((*by_gain, "late_night"), margin, "nat"),
@@ -110,336 +75,114 @@ def variables(setting):
         "spectral_radius": Variable((), "largest |eigenvalue| of W after training on dinners"),
         "calendar_accuracy": Variable(inputs, "share of the nights of 21 years"),
         "calendar_loss": Variable(inputs, "cross-entropy over these nights", "nat"),
-        "book_loss": Variable(("cell",), f"cross-entropy over all {texts}", "nat/word"),
-        "sees_itself": Variable(("cell",), f"probability of X after 'X saw' in all {texts}"),
-        "text": Variable(("cell", "word"), "words written: 0..4 for Doug, Jane, Spot, saw, stop"),
-        "gate_value": Variable(("read", "gate", "unit"), "gates of the LSTM as it reads its text"),
-        "gate_demo": Variable(("entry",), "memory 0.8, 0.8, 0.8 behind forget gates 1, 0.5, 0"),
     }
 
 
-def _cells(setting):
-    n_words, n_inputs = len(sentences.WORDS), decks.DinnerCalendar.n_x
-    return {
-        "dinner": rnnjax.Vanilla(3, 3, 3),
-        "calendar": rnnjax.Vanilla(n_inputs, 8, 3),
-        "vanilla": rnnjax.Vanilla(n_words, setting.n_h, n_words),
-        "GRU": rnnjax.GRU(n_words, setting.n_h, n_words),
-        "LSTM": rnnjax.LSTM(n_words, setting.n_h, n_words),
-    }
+def shared(setting: Setting) -> Any:
+    """The initial weights of the recurrent network and of the dense one."""
+    key = jax.random.fold_in(jax.random.key(setting.seed), 0)
+    return rnnjax.cells.initial_weights.of_cells(key, decks.dinner_networks.cells())
 
 
-def shared(setting):
-    """The initial weights of all networks, and the chances by which they choose words."""
-    key, cells = jax.random.key(setting.seed), _cells(setting)
-    key_weights, key_words = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
-    starts = rnnjax.cells.initial_weights.of_cells(key_weights, list(cells.values()))
-    chances = jax.random.uniform(key_words, (setting.n_words,))
-    return dict(zip(cells, starts, strict=True)), chances
-
-
-def measure(setting, shared):
-    """Unroll the network built by hand; train the others on dinners, a calendar and a book."""
-    starts, chances = shared
-    cells = _cells(setting)
-    return {
-        **_built_by_hand(setting),
-        **_on_dinners(setting, cells["dinner"], starts["dinner"]),
-        **_on_calendar(setting, cells["calendar"], starts["calendar"]),
-        **_on_book(setting, cells, starts, chances),
-        "gate_demo": decks.by_hand.forgotten(),
-    }
-
-
-def _built_by_hand(setting):
-    gains, found = jnp.array(setting.gains), []
-    for name, *row in _SQUASHINGS.values():
-        of_gain = partial(_away, setting, rnnjax.activation_named(name), *row)
-        found.append(jax.vmap(of_gain)(gains))
-    (o, *_), log_margin, forgotten = zip(*found, strict=True)  # of tanh, which is the first one
-    late_nights = coordinates(setting)["late_night"] - 1
+def measure(setting: Setting, shared: Any) -> dict[str, jax.Array]:
+    """Unroll the network built by hand; train the others on dinners and on a calendar."""
+    (recurrent, dense), networks = shared, decks.dinner_networks
+    training = optax.adam(setting.learning_rate), setting.n_updates
+    gains = jnp.array(setting.gains)
+    o, log_margin, forgotten = decks.by_hand.away_by_gain(gains, setting.n_nights)
+    params = networks.trained_on_dinners(recurrent, *training)
+    probabilities, wrong = networks.away(params, setting.n_nights)
+    on_calendar = jax.vmap(lambda yesterday: networks.on_calendar(dense, yesterday, *training))
+    accuracy, loss = on_calendar(jnp.array([0.0, 1.0]))
     return {
         "prediction": o[:, :, :_N_UNROLLED],
-        "log_margin": jnp.stack(log_margin)[..., late_nights],
-        "forgotten": jnp.stack(forgotten),
-    }
-
-
-def _away(setting, activation, steepness, bias, of_gain, gain):
-    b = bias + of_gain * gain
-    return decks.by_hand.away(activation, steepness * gain, b, setting.n_nights)
-
-
-def _trained(setting, start, mean_loss):
-    """The parameters after full-batch training with Adam."""
-    adam = optax.adam(setting.learning_rate)
-    return rnnjax.updates.minimise(mean_loss, start, adam, n_updates=setting.n_updates)[0]
-
-
-def _mean_loss(cell, task, batch):
-    def of_params(params):
-        of_one = jax.vmap(lambda one: rnnjax.sequence_loss(cell, task.loss, params, one))
-        return of_one(batch).mean()
-
-    return of_params
-
-
-def _outputs(cell, params, x):
-    return jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(x)
-
-
-def _on_dinners(setting, cell, start):
-    task = decks.Dinner(length=_N_TRAINING)
-    params = _trained(setting, start, _mean_loss(cell, task, task.every_sequence()))
-    away = jax.vmap(decks.Dinner(length=setting.n_nights).away)(jnp.arange(3))
-    y = _outputs(cell, params, away.x)
-    wrong = jnp.argmax(y, -1) != jnp.argmax(away.y, -1)
-    return {
-        "trained": jax.nn.softmax(y[:, :_N_UNROLLED]),
-        "trained_wrong": jnp.min(decks.by_hand.first_night(wrong)),
+        "log_margin": log_margin[..., coordinates(setting)["late_night"] - 1],
+        "forgotten": forgotten,
+        "trained": probabilities[:, :_N_UNROLLED],
+        "trained_wrong": wrong,
         "spectral_radius": jnp.exp(rnnjax.matrices.log_spectral_radius(params.W)),
+        "calendar_accuracy": accuracy,
+        "calendar_loss": loss,
     }
 
 
-def _on_calendar(setting, cell, start):
-    """Train the dense network that one step of a recurrent network is."""
-
-    def of_inputs(yesterday):
-        task = decks.DinnerCalendar(yesterday=yesterday)
-        seen, nights = task.nights(every=7), task.nights()
-        params = _trained(setting, start, _mean_loss(cell, task, seen))
-        said = jnp.argmax(_outputs(cell, params, nights.x), -1)
-        right = said == jnp.argmax(nights.y, -1)
-        return right.mean(), _mean_loss(cell, task, nights)(params)
-
-    accuracy, loss = jax.vmap(of_inputs)(jnp.array([0.0, 1.0]))
-    return {"calendar_accuracy": accuracy, "calendar_loss": loss}
-
-
-def _on_book(setting, cells, starts, chances):
-    task, networks = decks.ChildrensBook(n_sentences=3), decks.book_networks
-
-    def of_cell(name, limited=lambda params: params):
-        mean_loss = _mean_loss(cells[name], task, task.every_text())
-        params = _trained(setting, starts[name], lambda params: mean_loss(limited(params)))
-        params = limited(params)
-        return params, networks.read_and_written(cells[name], params, chances, setting.rarest)
-
-    def of_plain(memory):
-        return of_cell("vanilla", lambda params: params._replace(W=memory * params.W))[1]
-
-    # Without recurrent weights the vanilla network sees one word.
-    plain = jax.vmap(of_plain)(jnp.array([0.0, 1.0]))
-    (_, of_gru), (params, of_lstm) = of_cell("GRU"), of_cell("LSTM")
-    found = jax.tree.map(lambda two, *one: jnp.stack([*two, *one]), plain, of_gru, of_lstm)
-    shown = of_lstm["text"][:_N_SHOWN]
-    return {**found, "gate_value": networks.gates_along(cells["LSTM"], params, shown, _GATES)}
-
-
-def figure(cube):
-    """Unrolled predictions; margins, sentences and losses; the gates of the LSTM over a text."""
-    frame = figures.Frame(
-        height=6.4, layout="aaaabbbbcccc;ddddddeeefff;gggggggggggg", height_ratios=[0.6, 1.5, 1.4]
-    )
-    *strips, margins, kinds, losses, gates = frame.panels
-    image = _draw_strips(strips, cube)
-    bar = {"pad": 0.01, "label": "prediction", "aspect": 8, "ticks": [0, 0.5, 1]}
-    frame.figure.colorbar(image, ax=strips, **bar)
-    _draw_margins(margins, cube.sortby("gain").isel(seed=0))
-    _draw_kinds(kinds, cube)
-    _draw_losses(losses, cube)
-    image = _draw_gates(gates, cube)
-    frame.figure.colorbar(image, ax=gates, label="gate", aspect=16, pad=0.01)
+def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
+    """Unrolled predictions above the margins over the gain."""
+    one = cube.sortby("gain").isel(seed=0)
+    frame = figures.Frame(height=3.7, layout="abc;ddd", height_ratios=[0.6, 1.5])
+    *strips, margins = frame.panels
+    image = _draw_strips(strips, one.sel(last_known="pizza"))
+    frame.figure.colorbar(image, ax=strips, pad=0.01, label="prediction", aspect=8)
+    _draw_margins(margins, one)
     return frame.finished()
 
 
-def _draw_strips(panels, cube):
-    first, gain = cube.isel(seed=0).sel(last_known="pizza"), cube["gain"].values
+def _draw_strips(panels: list[Any], one: xr.Dataset) -> matplotlib.image.AxesImage:
     # One gain below 1 and one above, where there are such.
-    shown = (int(np.argmin(np.abs(gain - near))) for near in (0.9, 2))
-    strips = [(f"by hand, $k$ = {gain[i]:g}", first["prediction"].isel(gain=i)) for i in shown]
-    for panel, (title, values) in zip(
-        panels, [*strips, ("trained", first["trained"])], strict=True
-    ):
-        image = figures.matrix(
-            panel, values, rows="dinner", columns="night", title=title, **_SHADES
-        )
-        panel.set(xlabel="night", yticklabels=_DINNERS if panel is panels[0] else [])
+    shown = [one["prediction"].sel(gain=near, method="nearest") for near in (0.9, 2)]
+    titles = [*(f"by hand, $k$ = {values['gain']:g}" for values in shown), "trained"]
+    for panel, values, title in zip(panels, [*shown, one["trained"]], titles, strict=True):
+        image = figures.matrix(panel, values, rows="dinner", columns="night", limits=(0, 1),
+                               colours="viridis", title=title, xlabel="night")  # fmt: skip
+        panel.set_yticklabels(_DINNERS if panel is panels[0] else [])
         figures.ticks(panel, "x", [0, 4, 9, 14], ["1", "5", "10", "15"])
     return image
 
 
-def _draw_margins(panel, one):
+def _draw_margins(panel: matplotlib.axes.Axes, one: xr.Dataset) -> None:
     margins, (two_weeks, late) = np.exp(one["log_margin"].astype(float)), one["late_night"].values
-    for name, colour in zip(_SQUASHINGS, (BLUE, PINK, GREEN, VERMILION), strict=True):
-        looks = {two_weeks: Look("", colour, "", _DASHED), late: Look(name, colour)}
-        figures.curves(
-            panel, margins.sel(squashing=name), over="gain", each="late_night", looks=looks
-        )
+    earlier = {f"night {two_weeks}": margins.sel(late_night=two_weeks),
+               f"no squashing, night {two_weeks}": one["gain"] ** two_weeks}  # fmt: skip
+    looks = {name: Look(name, colour) for name, colour in _COLOURS.items()}
+    legend = figures.curves(
+        panel, margins.sel(late_night=late), over="gain", each="squashing", looks=looks,
+        theory=earlier, xlabel="feedback gain $k$", ylim=(-0.03, 1.05),
+        ylabel=f"margin of the right dinner, night {late}",
+    )  # fmt: skip
     figures.level(panel, x=1)
-    panel.plot(one["gain"], one["gain"] ** two_weeks, color="#808080", linewidth=0.9, linestyle=":")
-    for label, dashes in ((f"night {late}", "-"), (f"night {two_weeks}", _DASHED),
-                          (f"no squashing, night {two_weeks}", ":")):  # fmt: skip
-        panel.plot([], [], **Look(label, "#404040", "", dashes).line(label=label, linewidth=0.9))
     panel.set_xscale("log", base=2)
     figures.ticks(panel, "x", [0.5, 1, 2, 4])
-    panel.set(xlabel="feedback gain $k$", ylabel="margin of the right dinner", ylim=(-0.03, 1.05))
-    panel.legend(loc="center right", fontsize=7, handlelength=1.5, bbox_to_anchor=(1, 0.4))
+    panel.legend(handles=legend, loc="center right", fontsize=7, bbox_to_anchor=(1, 0.4))
 
 
-def _draw_kinds(panel, cube):
-    rates = [sentences.mistake_rates(_kinds(cube, cell)) for cell in cube["cell"].values]
-    for shift, (kind, look) in enumerate(_MISTAKES.items(), -1):
-        panel.axhline(_RATES[kind], color=look.colour, linewidth=0.8, linestyle=_DASHED)
-        places, values = np.arange(len(rates)) + 0.2 * shift, [rate[kind][0] for rate in rates]
-        panel.plot(places, values, label=look.label, **look.dots(markersize=4))
-    panel.set(ylabel="rate of mistakes", ylim=(-0.03, 0.85))
-    _name_cells(panel, cube)
-    panel.legend(loc="upper right", fontsize=7)
-
-
-def _draw_losses(panel, cube):
-    for n_before, label in ((1, "one word seen"), (2, "two words seen")):
-        floor = sentences.entropy(n_before)
-        panel.axhline(floor, color="#404040", linewidth=0.8, linestyle=_DASHED)
-        panel.text(3.45, floor + 0.015, label, ha="right", va="bottom", fontsize=7)
-    panel.plot(
-        cube["book_loss"].transpose("cell", "seed"), **Look("", BLUE, "o").dots(markersize=4)
-    )
-    panel.set(ylabel="cross-entropy (nat/word)", ylim=(0, 1.05))
-    _name_cells(panel, cube)
-
-
-def _name_cells(panel, cube):
-    names = cube["cell"].values
-    figures.ticks(panel, "x", range(len(names)), names, rotation=30, ha="right",
-                  rotation_mode="anchor")  # fmt: skip
-    panel.set_xlim(-0.5, len(names) - 0.5)
-
-
-def _draw_gates(panel, cube):
-    texts = _words(cube, "LSTM")[:, :_N_SHOWN]
-    # The first text whose first words have all names: some have not.
-    seed = int(np.argmax([len(set(text)) for text in texts]))
-    gates = cube["gate_value"].isel(seed=seed).stack(row=("gate", "unit"))
-    image = figures.matrix(panel, gates, rows="row", columns="read", row_words={}, **_SHADES)
-    edges = np.arange(len(_GATES) + 1) * cube.sizes["unit"] - 0.5
-    panel.hlines(edges[1:-1], -0.5, _N_SHOWN - 0.5, color="white", linewidth=2)
-    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    figures.ticks(panel, "x", range(_N_SHOWN), texts[seed], **turned)
-    figures.ticks(panel, "y", (edges[1:] + edges[:-1]) / 2, [f"{gate} gate" for gate in _GATES])
-    panel.set_xlabel("word read")
-    return image
-
-
-def _words(cube, cell):
-    """The words that a cell wrote, (seed, word)."""
-    text = cube["text"]
-    written = text.sel(cell=cell) if "cell" in text.dims else text
-    return np.array(sentences.WORDS)[written.transpose("seed", "word").values]
-
-
-def _kinds(cube, cell=""):
-    """The number of sentences of each kind that a cell wrote, over all seeds."""
-    return sum((Counter(sentences.count_kinds(list(t))) for t in _words(cube, cell)), Counter())
+def _wrong(cube: xr.Dataset) -> xr.DataArray:
+    """Whether what is said is wrong, by seed, gain, last known dinner and night."""
+    said, last_known = cube["prediction"].argmax("dinner", skipna=False), cube["last_known"]
+    return said != (last_known.copy(data=np.arange(3)) + cube["night"]) % 3
 
 
 _ROHRER = "B. Rohrer, How RNNs and LSTM work, e2eml.school, 2017"
 _CHAIN = "one neuron, m = tanh(k m) from m = 1, in double precision"
-_ODDS = "chain with the odds of the book"
 _COPRIME = "365, 7 and 3 coprime: all dates and weekdays meet all dinners; tolerance: "
-# Lambert's W(1/e): (1 - r) logit(r), the slope of logistic(k z) at its fixed point, is never more.
-_STEEPEST = 0.2784645427610738
-# Margins of tanh on nights 15 and 200 by gain, each right to half a unit in its last place.
-_MARGINS = {0.5: ("2.8e-5", "6e-61"), 0.9: ("0.106", "4e-10"), 1.0: ("0.298", "0.086"),
-            1.1: ("0.513", "0.503"), 2.0: ("0.958", "0.958")}  # fmt: skip
-
-
-def _said(cube):
-    """What is said and whether it is wrong, (seed, gain, last known, night)."""
-    values = cube["prediction"].transpose("seed", "gain", "last_known", "night", "dinner").values
-    said = np.argmax(values, -1)
-    return said, said != (np.arange(3)[:, None] + cube["night"].values) % 3
-
-
-def _known_margins(cube):
-    """The gains and nights of `_MARGINS`, in log10, with half a unit of the last place."""
-    cases = []
-    for gain, texts in _MARGINS.items():
-        for night, text in zip((15, 200), texts, strict=True):
-            expected, last_place = float(text), 10.0 ** Decimal(text).as_tuple().exponent
-            slack = last_place / 2 / expected / math.log(10)
-            cases.append({"gain": gain, "late_night": night, "text": text,
-                          "expected": math.log10(expected), "slack": slack})  # fmt: skip
-    return cases
-
-
-def _off_the_chain(one):
-    """The largest distance of ln margins from those of one neuron with w_n = k."""
-    logs, off = one["log_margin"].transpose("gain", "late_night"), []
-    for (at_gain, at_night), log_margin in np.ndenumerate(logs.values.astype(float)):
-        m, k = 1.0, logs["gain"].values[at_gain]
-        for _ in range(int(logs["late_night"].values[at_night])):
-            m = math.tanh(k * m)
-        off.append(abs(log_margin - math.log(m)))
-    return max(off)
-
-
-def _rate(one):
-    """The largest growth of ln margin a night."""
-    logs = one["log_margin"].astype(float)
-    nights = one["late_night"].values
-    return largest(logs.isel(late_night=1) - logs.isel(late_night=0)) / (nights[1] - nights[0])
-
-
-def _wrong_kinds(one, cell):
-    kinds = _kinds(one, cell)
-    return kinds.total() - kinds["in the book"]
-
-
-def _mistakes(one, kind):
-    """The rate of a kind of mistake of the network that sees one word."""
-    return sentences.mistake_rates(_kinds(one))[kind][0]
-
-
-def _errors_of(one, kind):
-    """Four standard errors of this rate."""
-    n = sentences.mistake_rates(_kinds(one))[kind][1]
-    return 4 * math.sqrt(_RATES[kind] * (1 - _RATES[kind]) / max(1, n))
-
-
-_ENTROPY = "entropy of the book, counted: {formula}"
-_SEEN = ({"cell": "one word", "n": 1, "formula": "ln(6)/2"},
-         {"cell": "vanilla", "n": 2, "formula": "ln(3)/4"},
-         {"cell": "GRU", "n": 2, "formula": "ln(3)/4"},
-         {"cell": "LSTM", "n": 2, "formula": "ln(3)/4"})  # fmt: skip
 CLAIMS = (
     # All gains and seeds, every dinner as the last known one.
     Group((
-        Row("dinner from last night's, wrong", lambda cube: _said(cube)[1][..., 0].sum(), equals=0),
-        Row("dinner from that of two nights ago, wrong",
-            lambda cube: _said(cube)[1][..., 1].sum(), equals=0),
-        Row("dinners of nights 1 to 16 away, wrong", lambda cube: _said(cube)[1].sum(), equals=0),
+        Row("dinner from {asked}, wrong", lambda one: _wrong(one).sum(), equals=0,
+            for_each=({"night": 1, "asked": "last night's"},
+                      {"night": 2, "asked": "that of two nights ago"})),
+        Row("dinners of nights 1 to 16 away, wrong", lambda cube: _wrong(cube).sum(), equals=0),
         Row("14 missed nights after pizza: share of pizza",
-            lambda cube: np.mean(_said(cube)[0][:, :, 0, 14] == 0), equals=1),
+            lambda cube: 1 - _wrong(cube).sel(last_known="pizza", night=15).mean(), equals=1),
     ), source=f"{_ROHRER}: pizza, sushi, waffles, pizza"),
     Group((
-        Row("tanh, gain {gain:g}: log10 margin on night {late_night}",
-            lambda one: one["log_margin"].item() / math.log(10), for_each=_known_margins,
-            equals="expected", tolerance="slack", source=f"{_CHAIN}: {{text}}"),
-        Row("tanh: ln margin against one neuron with w_n = k, worst", _off_the_chain, equals=0,
-            tolerance=1e-3, source=f"{_CHAIN}; tolerance: rounding"),
-        Row("tanh, gain above 1: first night forgotten, least",
-            lambda one: smallest(one["forgotten"]), at={"gain": lambda gain: gain > 1},
-            at_least=lambda one: one.setting.n_nights,
-            source="m = tanh(k m) has a stable root m > 0 for k > 1"),
-    ), part=lambda cube: cube.isel(seed=0), at={"squashing": "tanh(kz)"}),
-    Group((
-        Row("logistic(kz): ln margin a night, most at any gain", _rate,
-            at={"squashing": "logistic(kz)"}, at_most=math.log(_STEEPEST), tolerance=1e-3,
+        Group((
+            Row("tanh, gain {gain:g}: log10 margin on night {late_night}",
+                lambda one: one["log_margin"].item() / math.log(10), equals="expected",
+                tolerance="slack", for_each=ring.known_margins(), source=f"{_CHAIN}: {{text}}"),
+            Row("tanh: ln margin against one neuron with w_n = k, worst",
+                lambda one: largest(abs(one["log_margin"].astype(float) - tabulate(
+                    ring.log_margin, gain=one["gain"], late_night=one["late_night"]))),
+                equals=0, tolerance=1e-3, source=f"{_CHAIN}; tolerance: rounding"),
+            every_run("tanh, gain above 1: first night forgotten, least", "forgotten",
+                at_least=lambda one: one.setting.n_nights, at={"gain": lambda gain: gain > 1},
+                source="m = tanh(k m) has a stable root m > 0 for k > 1"),
+        ), at={"squashing": "tanh(kz)"}),
+        every_run("logistic(kz): ln margin a night, most at any gain",
+            lambda one: slope(one["log_margin"].astype(float), "late_night"), tolerance=1e-3,
+            at={"squashing": "logistic(kz)"}, at_most=math.log(ring.MOST_LOGISTIC_SLOPE),
             source="slope at the fixed point is at most W(1/e), closed form; tolerance: transient"),
-        Row("logistic(kz), gain 0.9 to 4.5: last night with any margin",
-            lambda one: largest(one["forgotten"]) - 1, at_most=60,
+        every_run("logistic(kz), gain 0.9 to 4.5: last night with any margin",
+            lambda one: one["forgotten"] - 1, at_most=60,
             at={"squashing": "logistic(kz)", "gain": lambda gain: (gain >= 0.9) & (gain <= 4.5)},
             source="every start goes to one fixed point"),
         Row("logistic(6z - 3): margin on late nights, least",
@@ -447,43 +190,21 @@ CLAIMS = (
             at={"squashing": "logistic(6kz - 3)", "gain": 1.0},
             source="root of m = tanh(1.5 m): logistic(6z - 3) is tanh about 1/2"),
     ), part=lambda cube: cube.isel(seed=0)),
-    Row("trained: first night that is wrong, least", lambda cube: smallest(cube["trained_wrong"]),
-        at_least=lambda cube: cube.setting.n_nights, source=_ROHRER),
-    Row("trained: probability of pizza after 14 missed nights, least", lambda cube: smallest(
-        cube["trained"].sel(last_known="pizza", dinner="pizza", night=15)), at_least=1,
-        tolerance=0.1, source=_ROHRER),
-    Row("trained: spectral radius of W, least", lambda cube: smallest(cube["spectral_radius"]),
-        at_least=1, source="memory needs gain above 1"),
-    Row("from weekday, month and meeting: |accuracy - 1/3|, worst",
-        lambda one: largest(abs(one["calendar_accuracy"] - 1 / 3)), at={"inputs": _INPUTS[0]},
-        equals=0, tolerance=1e-3, source=f"{_COPRIME}near ties"),
-    Row("from weekday, month and meeting: cross-entropy, least",
-        lambda one: smallest(one["calendar_loss"]), at={"inputs": _INPUTS[0]},
-        at_least=math.log(3), tolerance=1e-5, source=f"{_COPRIME}rounding"),
-    Row("with last night's dinner: accuracy, least",
-        lambda one: smallest(one["calendar_accuracy"]), at={"inputs": _INPUTS[1]}, equals=1,
-        source=_ROHRER),
     Group((
-        Row("{cell}: loss, least", lambda one: smallest(one["book_loss"]), tolerance=1e-5,
-            at_least=lambda one, n: sentences.entropy(n), source=_ENTROPY),
-        Row("{cell}: loss, most", lambda one: largest(one["book_loss"]), tolerance=0.01,
-            at_most=lambda one, n: sentences.entropy(n), source=_ENTROPY),
-    ), for_each=_SEEN),
+        every_run("trained: first night that is wrong, least", "trained_wrong",
+            at_least=lambda cube: cube.setting.n_nights),
+        every_run("trained: probability of pizza after 14 missed nights, least", "trained",
+            at={"last_known": "pizza", "dinner": "pizza", "night": 15}, at_least=1, tolerance=0.1),
+        every_run("trained: spectral radius of W, least", "spectral_radius", at_least=1,
+            source="memory needs gain above 1"),
+    ), source=_ROHRER),
     Group((
-        Row(lambda one, cell: f"{cell}: not in the book, of {_kinds(one).total()} sentences",
-            _wrong_kinds, equals=0,
-            source=f"{_ROHRER}; words below {{cube.setting.rarest:g}} are not written"),
-        Row("{cell}: chance of X after 'X saw', most", lambda one: largest(one["sees_itself"]),
-            equals=0, tolerance=0.01, source=_ROHRER),
-    ), for_each={"cell": _CELLS[1:]}, when=lambda one: one.setting.rarest > 0),
-    Group((
-        Row("one word: chance of X after 'X saw'", lambda one: one["sees_itself"].mean(),
-            equals=1 / 3, tolerance=0.01, source=_ODDS),
-        Row(lambda one, kind: f"one word: rate of '{_MISTAKES[kind].label}'", _mistakes,
-            equals=lambda one, kind: _RATES[kind], tolerance=_errors_of,
-            for_each={"kind": tuple(_MISTAKES)}, source=f"{_ODDS}; tolerance: 4 standard errors"),
-    ), at={"cell": "one word"}),
-    Row("(0.8, 0.8, 0.8) behind gates (1, 0.5, 0) minus (0.8, 0.4, 0), worst",
-        lambda cube: np.max(np.abs(cube["gate_demo"].values - [0.8, 0.4, 0.0])), equals=0,
-        tolerance=1e-6, source=f"{_ROHRER}; rounding"),
+        Row("from weekday, month and meeting: |accuracy - 1/3|, worst",
+            lambda one: largest(abs(one["calendar_accuracy"] - 1 / 3)), equals=0, tolerance=1e-3,
+            source=f"{_COPRIME}near ties"),
+        every_run("from weekday, month and meeting: cross-entropy, least", "calendar_loss",
+                  at_least=math.log(3), tolerance=1e-5, source=f"{_COPRIME}rounding"),
+    ), at={"inputs": _INPUTS[0]}),
+    every_run("with last night's dinner: accuracy, least", "calendar_accuracy", equals=1,
+              at={"inputs": _INPUTS[1]}, source=_ROHRER),
 )  # fmt: skip

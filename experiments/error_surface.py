@@ -14,26 +14,28 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
            descent learning, 1993.
 """
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 import rnnjax
 from rnnjax import figures, sweep
-from rnnjax.claims import Group, Row
-from rnnjax.figures import BLUE, GREEN, THEORY, VERMILION, Look
-from rnnjax.lazy import jax, jnp, optax, xr
+from rnnjax.claims import Group, Row, set_to
+from rnnjax.figures import BLACK, BLUE, GREEN, VERMILION, Look
+from rnnjax.lazy import jax, jnp, matplotlib, optax, xr
 from rnnjax.reductions import largest
 from rnnjax.sweep import Variable
 from rnnjax.theory import one_unit
 
 PRECISION = "float64"
-_GRID = ((4.0, 7.0, 601), (-3.5, -1.5, 601))
-_BEGINNING = (-2.7, -2.3, 24)
 _ARMS = ("plain", "clipped")
 _STEEP = 50.0  # m^T from which the ridge stands out of everything else in its row
+Line = tuple[float, float, PositiveInt]
 
 
 class Setting(sweep.Setting):
@@ -43,14 +45,12 @@ class Setting(sweep.Setting):
     start: float = Field(0.5, description="x_0")
     length: int = Field(50, ge=2, le=1000, description="steps T")
     target: float = Field(0.7, gt=0, lt=1, description="what s(x_T) should be")
-    weights: tuple[float, float, PositiveInt] = Field(_GRID[0], description="from, to, how many")
-    biases: tuple[float, float, PositiveInt] = Field(_GRID[1], description="from, to, how many")
+    weights: Line = Field((4.0, 7.0, 601), description="from, to, how many")
+    biases: Line = Field((-3.5, -1.5, 601), description="from, to, how many")
     every: PositiveInt = Field(10, description="distance of the rows and columns that are kept")
     n_settle: PositiveInt = Field(4000, description="steps until a state is said to have settled")
     begin_weight: float = Field(6.0, description="w where descents begin")
-    begin_biases: tuple[float, float, PositiveInt] = Field(
-        _BEGINNING, description="and b: from, to, how many"
-    )
+    begin_biases: Line = Field((-2.7, -2.3, 24), description="and b: from, to, how many")
     learning_rate: PositiveFloat = 0.05
     max_norm: PositiveFloat = Field(1.0, description="threshold of clipping")
     n_updates: PositiveInt = 2000
@@ -59,7 +59,7 @@ class Setting(sweep.Setting):
 
     @field_validator("start")
     @classmethod
-    def _has_a_wall(cls, start, info):
+    def _has_a_wall(cls, start: float, info: ValidationInfo) -> float:
         try:
             one_unit.wall(info.data["weight"], start)
         except ValueError as error:
@@ -67,7 +67,7 @@ class Setting(sweep.Setting):
         return start
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """The plane as it is kept, the rows of the whole grid, and what else is told apart."""
     weights, biases = np.linspace(*setting.weights), np.linspace(*setting.biases)
     lower, upper = (fold.b for fold in one_unit.folds(setting.weight))
@@ -88,7 +88,7 @@ def coordinates(setting):
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured for every start."""
     plane, of_arm = "on the whole grid", ("arm", "begin")
     return {
@@ -110,85 +110,45 @@ def variables(setting):
     }
 
 
-class Unit(NamedTuple):
-    """x' = w s(x) + b, read out as s(x); a cell like any that a user may write."""
-
-    start: float
-
-    def initial_state(self):
-        """x_0."""
-        return jnp.full((1,), self.start)
-
-    def step(self, params, h, x):
-        """The next state."""
-        return params["w"] * jax.nn.sigmoid(h) + params["b"]
-
-    def readout(self, params, h):
-        """s(x)."""
-        return jax.nn.sigmoid(h)
+def _batch(setting: Setting, length: Any) -> rnnjax.Batch:
+    return rnnjax.tasks.logistic_unit.due_after(length, setting.length, setting.target)
 
 
-def _point(w, b):
-    return {"w": jnp.asarray(w, float), "b": jnp.asarray(b, float)}
-
-
-def _batch(setting, length):
-    """Silence of T steps whose target counts at one step, which may be traced."""
-    y = jnp.full((setting.length, 1), setting.target)
-    counts = jnp.arange(1, setting.length + 1) == length
-    return rnnjax.Batch(jnp.zeros_like(y), y, counts.astype(y.dtype))
-
-
-def shared(setting):
+def shared(setting: Setting) -> dict[str, jax.Array]:
     """The diagram: settle from far below and above, and find the fixed points of slope 1."""
-    cell, b = Unit(0.0), jnp.asarray(coordinates(setting)["diagram_b"])
-    params, unbiased = _point(setting.weight, b), _point(setting.weight, 0.0)
-    ends = jnp.stack([b, b + setting.weight])
-    settled = jax.lax.fori_loop(0, setting.n_settle, lambda _, x: cell.step(params, x, None), ends)
-
-    def halved(_, bracket):
-        low, high = bracket
-        middle = 0.5 * (low + high)
-        steep = jax.grad(lambda x: cell.step(unbiased, x, None))(middle) > 1
-        return jnp.where(steep, middle, low), jnp.where(steep, high, middle)
-
-    # The slope of the map falls with |x|.
-    x, _ = jax.lax.fori_loop(0, 60, halved, (jnp.asarray(0.0), jnp.asarray(50.0)))
-    x = jnp.stack([x, -x])
-    return {"settled": settled, "folds": jnp.stack([x, x - cell.step(unbiased, x, None)], axis=1)}
+    unit, b = rnnjax.tasks.logistic_unit, jnp.asarray(coordinates(setting)["diagram_b"])
+    settled = unit.settled(setting.weight, b, setting.n_settle)
+    return {"settled": settled, "folds": unit.folds(setting.weight)}
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Measure the plane, the wall and two descents for one start."""
-    cell = Unit(setting.start)
-    wall = _point(setting.weight, cell.start - setting.weight * jax.nn.sigmoid(cell.start))
-    at_wall = _at_the_wall(setting, cell, wall)
-    return {**shared, **_on_plane(setting, cell), **at_wall, **_descents(setting, cell, wall)}
+    at = rnnjax.tasks.LogisticUnit(start=setting.start), rnnjax.losses.squared_error
+    measured = (_on_plane(setting, *at), _at_the_wall(setting, *at), _descents(setting, *at))
+    return {name: value for part in (shared, *measured) for name, value in part.items()}
 
 
-def _on_plane(setting, cell):
+def _on_plane(setting: Setting, cell: Any, loss: Any) -> dict[str, jax.Array]:
     grids = (setting.weights, setting.biases)
     weights, biases = (jnp.asarray(np.linspace(*grid)) for grid in grids)
-    axes, batch = (_point(1.0, 0.0), _point(0.0, 1.0)), _batch(setting, setting.length)
-    loss = rnnjax.losses.squared_error
-    found = rnnjax.probes.plane(cell, loss, _point(0.0, 0.0), batch, axes, weights, biases)
-    log_norm, some = found["log_gradient_norm"], slice(None, None, setting.every)
-    columns = jnp.argmax(log_norm, axis=1)
-    row = jnp.argmax(jnp.max(log_norm, axis=1))
+    axes, batch = (cell.at(1.0, 0.0), cell.at(0.0, 1.0)), _batch(setting, setting.length)
+    found = rnnjax.probes.plane(cell, loss, cell.at(0.0, 0.0), batch, axes, weights, biases)
+    ridge = rnnjax.analysis.ridge(found["log_gradient_norm"], weights, biases)
+    some = slice(None, None, setting.every)
     return {
         "cost": found["loss"][some, some],
         "slopes": found["slopes"][some, some],
-        "largest_gradient": jnp.exp(jnp.max(log_norm)),
-        "largest_at": jnp.stack([weights[row], biases[columns[row]]]),
-        "median_gradient": jnp.exp(jnp.median(log_norm)),
-        "steepest_b": biases[columns],
+        "largest_gradient": ridge.largest,
+        "largest_at": ridge.at,
+        "median_gradient": ridge.median,
+        "steepest_b": ridge.second,
     }
 
 
-def _at_the_wall(setting, cell, wall):
-    def at(length):
-        loss, batch = rnnjax.losses.squared_error, _batch(setting, length)
-        return rnnjax.probes.curvature_along_gradient(cell, loss, wall, batch)
+def _at_the_wall(setting: Setting, cell: Any, loss: Any) -> dict[str, jax.Array]:
+    def at(length: jax.Array) -> Any:
+        at = cell, loss, cell.wall(setting.weight), _batch(setting, length)
+        return rnnjax.probes.curvature_along_gradient(*at)
 
     found = jax.vmap(at)(jnp.arange(1, setting.length + 1))
     along = found["direction"]
@@ -199,207 +159,172 @@ def _at_the_wall(setting, cell, wall):
     }
 
 
-def _descents(setting, cell, wall):
-    """Descend plainly and clipped, from the wall and from the beginning."""
-    loss, batch = rnnjax.losses.squared_error, _batch(setting, setting.length)
+def _descents(setting: Setting, cell: Any, loss: Any) -> dict[str, jax.Array]:
+    """Descend plainly and clipped, from the beginnings and, last, from the wall."""
+    batch, n = _batch(setting, setting.length), setting.n_updates
 
-    def update(params, max_norm):
-        out = rnnjax.BPTT()(cell, loss, params, batch, ())
-        descent = rnnjax.updates.clip_by_norm(max_norm, optax.sgd(setting.learning_rate))
-        step = descent.update(out.grads, descent.init(params), params)[0]
-        told = out.loss, jnp.hypot(step["w"], step["b"]), jnp.stack([params["w"], params["b"]])
-        return optax.apply_updates(params, step), told
-
-    def descend(params, max_norm):
-        n = setting.n_updates + 1
-        return jax.lax.scan(lambda p, _: update(p, max_norm), params, None, length=n)[1]
+    def descend(params: Any, max_norm: jax.Array) -> Any:
+        sgd = rnnjax.updates.clip_by_norm(max_norm, optax.sgd(setting.learning_rate))
+        return rnnjax.updates.path(cell, loss, params, batch, sgd, n_updates=n + 1)
 
     biases = np.linspace(*setting.begin_biases)
-    w, b = jnp.full(len(biases), setting.begin_weight), jnp.asarray(biases)
-    starts = _point(jnp.append(w, wall["w"]), jnp.append(b, wall["b"]))
+    begin = cell.at(np.full(len(biases), setting.begin_weight), biases)
+    starts = jax.tree.map(jnp.append, begin, cell.wall(setting.weight))
     both = jax.vmap(jax.vmap(descend, (0, None)), (None, 0))
-    cost, length, place = both(starts, jnp.asarray([jnp.inf, setting.max_norm]))
+    place, cost, step = both(starts, jnp.asarray([jnp.inf, setting.max_norm]))
+    length = jnp.hypot(step["w"], step["b"])
+    first = jnp.stack([place["w"][:, 0], place["b"][:, 0]], axis=-1)
     return {
         "wall_step": length[:, -1, 0],
-        "descent": place[:, 0, : setting.n_updates : setting.update_every],
+        "descent": first[:, : n : setting.update_every],
         "longest_step": jnp.max(length[:, :-1, :-1], axis=2),
         "last_cost": cost[:, :-1, -1],
     }
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
     """The diagram, the cost on the plane, its ridges, and the growth at the wall."""
-    one = cube.sel(start=0.5 if 0.5 in cube["start"].values else cube["start"].values[0])
+    one = cube.sel(start=0.5 if 0.5 in cube["start"] else cube["start"].values[0])
     frame = figures.Frame(2, 2, height=5.2)
-    diagram, cost, ridge, growth = frame.panels
-    _draw_diagram(diagram, one)
-    _draw_cost(cost, one)
-    _draw_ridge(ridge, cube)
-    _draw_growth(growth, one)
+    _draw_diagram(frame.panels[0], one)
+    _draw_cost(frame.panels[1], one)
+    _draw_ridge(frame.panels[2], cube)
+    _draw_growth(frame.panels[3], one)
     return frame.finished()
 
 
-def _draw_diagram(panel, one):
-    w, b = one.setting.weight, one["diagram_b"].values
-    for end, label in (("below", "settled"), ("above", None)):
-        panel.plot(b, one["settled"].sel({"from": end}), color="black", linewidth=1.2, label=label)
-    folds = one["folds"].transpose("fold_part", "fold").values
-    x = np.linspace(*folds[0][::-1], 100)
-    panel.plot(x - w * one_unit.sigmoid(x), x, color="black", linestyle=":", label="unstable")
-    panel.plot(*folds[::-1], **Look("folds", VERMILION, "o").dots(), label="folds")
-    panel.set(xlabel=f"bias $b$ ($w$ = {w:g})", ylabel="state $x$")
+def _draw_diagram(panel: matplotlib.axes.Axes, one: xr.Dataset) -> None:
+    w, looks = one.setting.weight, {"below": Look("settled", BLACK), "above": Look("", BLACK)}
+    figures.curves(panel, one["settled"], over="diagram_b", each="from", looks=looks,
+                   xlabel=f"bias $b$ ($w$ = {w:g})", ylabel="state $x$")  # fmt: skip
+    x, b = one["folds"].transpose("fold_part", "fold").values
+    between = np.linspace(*x, 100)
+    unstable = Look("unstable", BLACK, dashes=":")
+    panel.plot(between - w * one_unit.sigmoid(between), between, **unstable.line(label="unstable"))
+    panel.plot(b, x, **Look("folds", VERMILION).dots(label="folds"))
     panel.legend(loc="upper left")
 
 
-def _draw_cost(panel, one):
-    edges = [figures.cell_edges(one[name].values) for name in ("b", "w")]
-    mesh = panel.pcolormesh(*edges, one["cost"].transpose("w", "b").values, rasterized=True)
+def _draw_cost(panel: matplotlib.axes.Axes, one: xr.Dataset) -> None:
+    mesh = panel.pcolormesh(one["b"], one["w"], one["cost"].transpose("w", "b"), rasterized=True)
     panel.figure.colorbar(mesh, ax=panel, label="cost $E$", aspect=22, pad=0.02)
-    for arm, colour, dashes in (("plain", VERMILION, "--"), ("clipped", "#FFFFFF", "-")):
+    for arm in _ARMS:
         w, b = one["descent"].sel(arm=arm).transpose("parameter", "update").values
-        panel.plot(b, w, color="black", linewidth=2.4)
-        panel.plot(b, w, color=colour, linestyle=dashes, linewidth=1.2, label=f"descent, {arm}")
-    panel.set(
-        xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]], xlabel="bias $b$", ylabel="weight $w$"
-    )
+        figures.overlay_line(panel, b, w, label=f"descent, {arm}", dashed=arm == "plain")
+    panel.set(xlabel="bias $b$", ylabel="weight $w$")
     panel.legend(loc="upper right", labelcolor="white", handlelength=2.4)
 
 
-def _draw_ridge(panel, cube):
-    (first, last, _), w = cube.setting.biases, cube["row"].values
-    every, colours = max(1, len(w) // 30), figures.ordered_colours(cube.sizes["start"])
-    for start, colour in zip(cube["start"].values, colours, strict=True):
-        steepest = cube["steepest_b"].sel(start=start).values
-        inside, look = steepest > first, Look(f"$x_0$ = {start:g}", colour, "o")
-        panel.plot(steepest[inside][::every], w[inside][::every], **look.dots(), label=look.label)
-        wall = start - w * one_unit.sigmoid(start)
-        panel.plot(wall, w, color=colour, linestyle="--", linewidth=0.8, zorder=1)
-    panel.set(xlim=(first, last), xlabel="bias $b$ of the largest gradient")
-    panel.set(ylim=cube.setting.weights[:2], ylabel="weight $w$")
+def _draw_ridge(panel: matplotlib.axes.Axes, cube: xr.Dataset) -> None:
+    looks = figures.ordered_looks(cube["start"].values, "$x_0$ = {:g}", marker="o")
+    some = cube.isel(row=slice(None, None, max(1, cube.sizes["row"] // 30)))
+    inside = some["steepest_b"].where(some["steepest_b"] > cube.setting.biases[0])
+    figures.scatter(
+        panel, inside, some["row"], each="start", looks=looks, xlim=cube.setting.biases[:2],
+        ylim=cube.setting.weights[:2], xlabel="bias $b$ of the largest gradient",
+        ylabel="weight $w$",
+    )  # fmt: skip
+    for start, look in looks.items():
+        wall = start - cube["row"] * one_unit.sigmoid(start)
+        panel.plot(wall, cube["row"], color=look.colour, linestyle="--", linewidth=0.8, zorder=1)
     panel.locator_params(axis="x", nbins=5)
     panel.legend(loc="upper right")
 
 
-def _draw_growth(panel, one):
-    length, w, start = one["length"], one.setting.weight, float(one["start"])
-    s = float(one_unit.sigmoid(start))
-    m = w * s * (1 - s)
-    for values, power, look, theory in (
-        (abs(one["wall_curvature"]), 2, Look("|curvature|", GREEN), "$m^{2T}$, $m^T$"),
-        (np.exp(one["log_wall_gradient"]), 1, Look("gradient", BLUE), None),
-    ):
-        figures.curves(panel, values, over="length", looks=look)
-        line = 2.5 * float(values[-1]) * m ** (power * (length - length[-1]))
-        panel.plot(length, line, color=THEORY, linestyle="--", linewidth=0.8, label=theory)
-    panel.set(yscale="log", xlabel=f"steps $T$ ($w$ = {w:g}, $x_0$ = {start:g})")
-    panel.set_ylabel("at the wall")
-    panel.legend(loc="upper left")
+def _draw_growth(panel: matplotlib.axes.Axes, one: xr.Dataset) -> None:
+    w, start, length = one.setting.weight, one["start"].item(), one["length"]
+    m = w * one_unit.sigmoid(start) * (1 - one_unit.sigmoid(start))
+    looks = {2: Look("|curvature|", GREEN), 1: Look("gradient", BLUE)}
+    sizes = [abs(one["wall_curvature"]), np.exp(one["log_wall_gradient"])]
+    growth = xr.concat(sizes, xr.Variable("power", [*looks]), coords="minimal")
+    line = 2.5 * growth.isel(length=-1, drop=True) * m ** (growth["power"] * (length - length[-1]))
+    legend = figures.curves(
+        panel, growth, over="length", each="power", looks=looks, theory={"$m^{2T}$, $m^T$": line},
+        yscale="log", xlabel=f"steps $T$ ($w$ = {w:g}, $x_0$ = {start:g})", ylabel="at the wall",
+    )  # fmt: skip
+    panel.legend(handles=legend, loc="upper left")
 
 
-_PAPER = "Pascanu, Mikolov and Bengio 2013"
-_FIGURE = f"{_PAPER}, figure 6"
-# E, dE/dw and dE/db by the closed recursion in float64, x_0 = 0.5, T = 50, target 0.7.
-_VALUES = {
-    (5.0, -2.5): (0.0240888688, 0.0863116695, 0.1009250176),
-    (5.0, -2.3): (0.0401812049, 0.0586412302, 0.0651241795),
-    (5.0, -2.7): (0.3605432052, -0.0194195785, -0.1950785165),
-    (6.0, -3.0): (0.0525692351, 0.0462363954, 0.0497550840),
-}
-_LARGEST_AT = (4.83, -2.50667)
+def _folds(cube: xr.Dataset) -> np.ndarray:
+    """The folds to six digits: x and b of each, (2, 2)."""
+    return np.round(one_unit.folds(cube.setting.weight), 6)
 
 
-def _folds(cube):
-    """The known folds: x and b of each, (2, 2)."""
-    known = ((0.962424, -2.655610), (-0.962424, -2.344390))
-    return np.array(known if cube.setting.weight == 5 else one_unit.folds(cube.setting.weight))
-
-
-def _sigmoid(x):
-    return x.copy(data=one_unit.sigmoid(x.values))
-
-
-def _width(cube):
+def _width(cube: xr.Dataset) -> float:
     """The width of the interval of b with two answers for every start."""
     two = abs(cube["settled"].diff("from")).squeeze("from") > 0.5
     places = cube["diagram_b"].values[two.all("start")]
     return np.ptp(places) if len(places) else np.nan
 
 
-def _gap_to_recursion(cube):
+def _gap_to_recursion(cube: xr.Dataset) -> float:
     """The gap to the closed recursion that 99 % of points keep: of E, and of dE over |dE|."""
-    gaps = []
-    for start in cube["start"].values:
-        one = cube.sel(start=start).transpose("w", "b", "parameter", ...)
-        given = cube.setting.length, float(start), cube.setting.target
-        value, *slopes = one_unit.cost(one["w"].values[:, None], one["b"].values, *given)
-        gap = np.max(abs(one["slopes"].values - np.stack(slopes, axis=-1)), axis=-1)
-        gaps += [abs(one["cost"].values - value), gap / np.hypot(*slopes)]
-    return np.quantile(np.stack(gaps), 0.99)
+    found = cube.transpose("start", "w", "b", "parameter", ...)
+    start, w, b = np.ix_(*(cube[name].values for name in ("start", "w", "b")))
+    value, *slopes = one_unit.cost(w, b, cube.setting.length, start, cube.setting.target)
+    gap = np.max(abs(found["slopes"].values - np.stack(slopes, axis=-1)), axis=-1)
+    return np.quantile([abs(found["cost"].values - value), gap / np.hypot(*slopes)], 0.99)
 
 
-def _off_the_ridge(cube):
+def _off_the_ridge(cube: xr.Dataset) -> float | None:
     """The largest distance of the steepest b of a row from the wall, where it stands out."""
-    (first, last, _), row, s = cube.setting.biases, cube["row"], _sigmoid(cube["start"])
-    wall = cube["start"] - row * s
+    (first, last, _), start, row = cube.setting.biases, cube["start"], cube["row"]
+    s = start.copy(data=one_unit.sigmoid(start))
+    wall = start - row * s
     known = ((row * s * (1 - s)) ** cube.setting.length > _STEEP) & (wall > first) & (wall < last)
     return largest(abs(cube["steepest_b"] - wall), known) if known.any() else None
 
 
-def _step_of_grid(cube):
-    first, last, n = cube.setting.biases
-    return (last - first) / max(n - 1, 1) * (1 + 1e-9)
+def _at_wall(cube: xr.Dataset, what: str) -> float:
+    """The worst relative gap to a closed form at the walls of all starts."""
+    setting, start = cube.setting, cube["start"].values
+    known = one_unit.at_wall(setting.weight, start, setting.length, setting.target)
+    gradient, curvature = (xr.DataArray(of, dims=("length", "start")) for of in known)
+    step, along = cube["wall_step"] / setting.learning_rate, cube["wall_direction"]
+    s = xr.DataArray(one_unit.sigmoid(start), dims="start")
+    product = abs(along.sel(parameter="w") * s + along.sel(parameter="b"))
+    ratios = {
+        "gradient for every T": np.exp(cube["log_wall_gradient"]) / gradient,
+        "curvature for every T": cube["wall_curvature"] / curvature,
+        "|cosine| of dE and its normal": product / np.hypot(s, 1),
+        "a plain step": step.sel(arm="plain") / gradient.isel(length=-1),
+        "a clipped step": step.sel(arm="clipped") / setting.max_norm,
+    }
+    return largest(abs(ratios[what] - 1))
 
 
-def _wall(name, measured, expected, source):
-    """A row on a quantity at the walls of all starts, against its closed form."""
-
-    def gap(cube):
-        w, n, y = cube.setting.weight, cube.setting.length, cube.setting.target
-        walls = [one_unit.at_wall(w, start, n, y) for start in cube["start"].values.tolist()]
-        known = xr.DataArray(walls, {"start": cube["start"]}, ("start", "kind", "length"))
-        return largest(abs(measured(cube) / expected(cube, *known.transpose("kind", ...)) - 1))
-
-    name = f"at the wall: {name}, relative, worst"
-    return Row(name, gap, equals=0, tolerance=1e-8, source=source)
+def _share(one: xr.Dataset, of: Callable[[xr.Dataset], xr.DataArray]) -> xr.DataArray:
+    return of(one).mean()
 
 
-def _cosine(cube):
-    """|cosine| of the direction of dE and (s(x_0), 1)."""
-    s, along = _sigmoid(cube["start"]), cube["wall_direction"]
-    product = along.sel(parameter="w") * s + along.sel(parameter="b")
-    return abs(product) / np.hypot(s, 1)
-
-
-def _step(arm):
-    return lambda cube: cube["wall_step"].sel(arm=arm) / cube.setting.learning_rate
-
-
-def _at_point(one, at_w, at_b):
-    """The worst difference from the known values at a point; None where it was not measured."""
+def _at_point(one: xr.Dataset, at_w: float, at_b: float) -> float | None:
+    """The worst difference from the known digits; None where the point was not measured."""
     near = one.sel(w=at_w, b=at_b, method="nearest")
     if abs(near["w"] - at_w) + abs(near["b"] - at_b) > 1e-9:
         return None
-    return np.max(abs(np.array([near["cost"], *near["slopes"].values]) - _VALUES[at_w, at_b]))
+    return np.max(abs(np.array([near["cost"], *near["slopes"].values]) - _KNOWN[at_w, at_b]))
 
 
-def _points(cube):
-    return [{"at_w": w, "at_b": b} for w, b in _VALUES]
-
-
-def _is_long(cube):
-    s = cube.setting
-    given = (s.learning_rate, s.max_norm, s.begin_weight, *s.begin_biases[:2])
-    return given == (0.05, 1.0, 6.0, -2.7, -2.3) and s.n_updates >= 1000 and s.begin_biases[2] >= 8
-
-
-def _is_thrown(one):
-    return (one["longest_step"] > 1).mean()
-
-
-def _has_arrived(one):
-    return (one["last_cost"] < 0.01).mean()
-
-
+_PAPER = "Pascanu, Mikolov and Bengio 2013"
+_FIGURE = f"{_PAPER}, figure 6"
+_AT_WALL = {
+    "gradient for every T": "closed form: grows as m^T",
+    "curvature for every T": f"closed form: as m^2T ({_PAPER}, section 2.3)",
+    "|cosine| of dE and its normal": "exact: dx/dw : dx/db = s(x_0) : 1",
+    "a plain step": "exact: learning rate times |dE|",
+    "a clipped step": f"exact: learning rate times threshold ({_PAPER})",
+}
+# E, dE/dw and dE/db by the closed recursion in float64, x_0 = 0.5, T = 50, target 0.7.
+_KNOWN = {
+    (5.0, -2.5): (0.0240888688, 0.0863116695, 0.1009250176),
+    (5.0, -2.3): (0.0401812049, 0.0586412302, 0.0651241795),
+    (5.0, -2.7): (0.3605432052, -0.0194195785, -0.1950785165),
+    (6.0, -3.0): (0.0525692351, 0.0462363954, 0.0497550840),
+}
+_LARGEST_AT = (4.83, -2.50667)
+_THROWN = {"told": "with a step longer than 1", "of": lambda one: one["longest_step"] > 1}
+_SHARE = "{arm} descents {told}, share"
+_ARRIVED = {"told": "with E < 0.01 at the end", "of": lambda one: one["last_cost"] < 0.01}
 CLAIMS = (
     Row("w = {cube.setting.weight:g}: folds, x and b, worst",
         lambda cube: largest(abs(cube["folds"].transpose(..., "fold", "fold_part") - _folds(cube))),
@@ -413,22 +338,13 @@ CLAIMS = (
     Row("plane: E, and dE over |dE|, 99 % of points", _gap_to_recursion, equals=0, tolerance=1e-9,
         source="closed recursion of dx/dw and dx/db; tolerance: rounding beside the wall"),
     Row("steepest b of a row against the wall, worst", _off_the_ridge, equals=0,
-        tolerance=_step_of_grid,
+        tolerance=lambda cube: np.linspace(*cube.setting.biases, retstep=True)[1] * (1 + 1e-9),
         source="the start is the unstable fixed point; tolerance: a step of the grid"),
-    _wall("gradient for every T", lambda cube: np.exp(cube["log_wall_gradient"]),
-          lambda cube, gradient, curvature: gradient, "closed form: grows as m^T"),
-    _wall("curvature for every T", lambda cube: cube["wall_curvature"],
-          lambda cube, gradient, curvature: curvature,
-          f"closed form: as m^2T ({_PAPER}, section 2.3)"),
-    _wall("|cosine| of dE and its normal", _cosine, lambda cube, *_: 1,
-          "exact: dx/dw : dx/db = s(x_0) : 1"),
-    _wall("a plain step", _step("plain"), lambda cube, gradient, _: gradient.isel(length=-1),
-          "exact: learning rate times |dE|"),
-    _wall("a clipped step", _step("clipped"), lambda cube, *_: cube.setting.max_norm,
-          f"exact: learning rate times threshold ({_PAPER})"),
+    Row("at the wall: {what}, relative, worst", _at_wall, equals=0, tolerance=1e-8,
+        for_each={"what": tuple(_AT_WALL)}, source=lambda cube, what: _AT_WALL[what]),
     Group((
         Row("E and dE at w = {at_w:g}, b = {at_b:g}, worst difference", _at_point, equals=0,
-            tolerance=6e-11, for_each=_points),
+            tolerance=6e-11, for_each=lambda one: [{"at_w": w, "at_b": b} for w, b in _KNOWN]),
         Group((
             Row("largest |dE| on the grid", lambda one: one["largest_gradient"], equals=1722.6,
                 tolerance=0.05),
@@ -437,18 +353,15 @@ CLAIMS = (
             Row(f"distance of the largest |dE| from {_LARGEST_AT}",
                 lambda one: math.hypot(*(one["largest_at"].values - _LARGEST_AT)), equals=0,
                 tolerance=1e-5),
-        ), when=lambda one: (tuple(one.setting.weights), tuple(one.setting.biases)) == _GRID),
+        ), when=set_to(weights=(4.0, 7.0, 601), biases=(-3.5, -1.5, 601))),
         Group((
-            Row("{arm} descents with a step longer than 1, share", _is_thrown, at={"arm": "plain"},
-                at_least=0.8),
-            Row("{arm} descents with a step longer than 1, share", _is_thrown,
-                at={"arm": "clipped"}, at_most=0.0),
-            Row("{arm} descents with E < 0.01 at the end, share", _has_arrived,
-                at={"arm": "plain"}, at_most=0.5),
-            Row("{arm} descents with E < 0.01 at the end, share", _has_arrived,
-                at={"arm": "clipped"}, at_least=0.9),
-        ), when=_is_long, source=f"{_FIGURE}; which descent is thrown when is decided by rounding"),
-    ), at={"start": 0.5}, reproduces=_FIGURE,
-        source=f"closed recursion in float64; the cost of {_FIGURE}",
-        when=lambda one: (one.setting.target, one.setting.length) == (0.7, 50)),
+            Row(_SHARE, _share, at_least=0.8, at={"arm": "plain"}, for_each=(_THROWN,)),
+            Row(_SHARE, _share, at_most=0.0, at={"arm": "clipped"}, for_each=(_THROWN,)),
+            Row(_SHARE, _share, at_most=0.5, at={"arm": "plain"}, for_each=(_ARRIVED,)),
+            Row(_SHARE, _share, at_least=0.9, at={"arm": "clipped"}, for_each=(_ARRIVED,)),
+        ), when=(set_to(learning_rate=0.05, max_norm=1.0, begin_weight=6.0,
+                        begin_biases=(-2.7, -2.3, 24)), lambda one: one.setting.n_updates >= 1000),
+            source=f"{_FIGURE}; which descent is thrown when is decided by rounding"),
+    ), at={"start": 0.5}, reproduces=_FIGURE, when=set_to(target=0.7, length=50),
+        source=f"closed recursion in float64; the cost of {_FIGURE}"),
 )  # fmt: skip

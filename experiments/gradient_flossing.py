@@ -6,8 +6,8 @@ Figure:    A tanh network whose first k Lyapunov exponents are pulled to 0 befor
            the temporal exclusive or (same update budget for all; `interflossed`: again while it is
            trained). a: the exponents over flossing updates, at the largest k. b: the spectrum on a
            long fresh sequence before (grey) and behind flossing. c: ||dL/dh|| by lag before and
-           behind. d: condition number s_1/s_k of the product of Jacobians by lag, before (open) and
-           behind. e: test accuracy over the delay at the end, by arm, with standard errors. f:
+           behind. d: condition number s_1/s_k of the product of Jacobians by lag, before (dashed)
+           and behind. e: test accuracy over the delay at the end, by arm, with standard errors. f:
            learning curves at the longest delay. In e and f plain training at its best gain is drawn
            dashed: a network that only wanted a larger gain would reach the flossed ones there.
 Source:    Engelken, Gradient flossing: improving gradient descent through dynamic control of
@@ -18,8 +18,12 @@ Source:    Engelken, Gradient flossing: improving gradient descent through dynam
            interflossing 2 x 50.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -29,7 +33,7 @@ from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.errors import ConfigError
 from rnnjax.figures import Look
-from rnnjax.lazy import jax, jnp, optax
+from rnnjax.lazy import jax, jnp, matplotlib, optax, xr
 from rnnjax.reductions import in_standard_errors, largest
 from rnnjax.sweep import Traced, Variable
 
@@ -37,6 +41,7 @@ _ARMS = ("plain", "preflossed", "interflossed")
 _N_SHOWN = 8  # exponents kept over the flossing updates
 _N_SETTLING = 100  # steps of the long sequence that are not counted
 _LAGS = (10, 20, 30)
+_MARKS = (("#E69F00", "o"), ("#0072B2", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#D55E00", "v"))
 _LONG_ENOUGH = 300  # updates from which claims on what was reached are made
 _SOLVED = 0.95
 
@@ -65,7 +70,7 @@ class Setting(sweep.Setting):
     axes = ("n_flossed", "gain", "seed")
 
     @model_validator(mode="after")
-    def _fits(self):
+    def _fits(self) -> Self:
         if 2 * max(self.delays) >= self.length:
             raise ConfigError("delays", f"expected at most (T - 1) / 2, got {self.delays}")
         if self.n_flossed > self.n_h:
@@ -73,7 +78,7 @@ class Setting(sweep.Setting):
         return self
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Stages, arms, delays, exponents, lags, and the points of flossing and training."""
     points = np.arange(1, setting.n_points + 1)
     return {
@@ -89,7 +94,7 @@ def coordinates(setting):
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     trained, stage = ("arm", "delay", "update"), ("stage",)
     chosen = "exponents 1 to k of a flossing sequence, evenly chosen"
@@ -105,11 +110,11 @@ def variables(setting):
     }
 
 
-def _cell(setting):
+def _cell(setting: Setting) -> rnnjax.Vanilla:
     return rnnjax.Vanilla(1, setting.n_h, 1, bias_gain=0.1, gain=setting.gain)
 
 
-def shared(setting):
+def shared(setting: Setting) -> Any:
     """Draw weights, the same at every gain but for it, and all sequences; floss the network."""
     n, n_updates = setting.n_points, setting.n_points * setting.updates_per_point
     n_flossing = max(setting.flossing_per_point, setting.n_interflossing)
@@ -127,8 +132,8 @@ def shared(setting):
     start = _cell(setting).init(keys[0])
     before, while_training = bits.pop("flossing")
 
-    def point(carry, bits):
-        carry, exponents = jax.lax.scan(lambda *at: _floss(setting, *at), carry, bits)
+    def point(carry: Any, bits: jax.Array) -> Any:
+        carry, exponents = jax.lax.scan(lambda *at: _flossed(setting, *at), carry, bits)
         return carry, exponents[-1]
 
     (flossed, _), exponents = jax.lax.scan(
@@ -140,27 +145,21 @@ def shared(setting):
     return both, exponents, {**bits, "flossing": again}
 
 
-def _inputs(bits):
+def _inputs(bits: jax.Array) -> rnnjax.Batch:
     """Return inputs like those of the task, without a loss."""
     x = bits.astype(float)[:, None]
     return rnnjax.Batch(x, jnp.zeros_like(x), jnp.ones_like(x[:, 0]))
 
 
-def _floss(setting, carry, bits):
+def _flossed(setting: Setting, carry: Any, bits: jax.Array) -> Any:
     """Pull exponents to 0 by one update; return the exponents before it, (k,)."""
-    params, state = carry
     penalty = rnnjax.penalties.Flossing(setting.n_flossed, setting.n_discarded)
-
-    def squares(params):
-        exponents = penalty.exponents(_cell(setting), params, _inputs(bits))
-        return jnp.mean(exponents**2), exponents
-
-    gradient, exponents = jax.grad(squares, has_aux=True)(params)
-    updates, state = optax.adam(setting.learning_rate).update(gradient, state, params)
-    return (optax.apply_updates(params, updates), state), exponents
+    adam = optax.adam(setting.learning_rate)
+    *carry, exponents = penalty.update(_cell(setting), *carry, _inputs(bits), adam)
+    return tuple(carry), exponents
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: Any) -> dict[str, jax.Array]:
     """Measure a network before and behind flossing, and train all arms on every delay."""
     both, exponents, bits = shared
     arms, delays = np.meshgrid(np.arange(len(_ARMS)), setting.delays, indexing="ij")
@@ -175,7 +174,7 @@ def measure(setting, shared):
     }
 
 
-def _trained(setting, both, bits, arm, delay):
+def _trained(setting: Setting, both: Any, bits: Any, arm: jax.Array, delay: jax.Array) -> Any:
     """Train by one arm on one delay; return mean losses and test accuracies by point."""
     task = rnnjax.tasks.TemporalXOR(delay, setting.length)
     cell, test = _cell(setting), jax.vmap(task.sequence)(bits["test"])
@@ -183,18 +182,18 @@ def _trained(setting, both, bits, arm, delay):
     # The loss of a rule is the sum over steps; clipped is the gradient of their mean.
     optimiser = rnnjax.updates.clip_by_norm(setting.max_norm * n_due, adam)
 
-    def update(carry, bits):
+    def update(carry: Any, bits: jax.Array) -> Any:
         params, state = carry
         batch = jax.vmap(task.sequence)(bits)
         out = rnnjax.rules.batch_gradient(rnnjax.BPTT(), cell, task.loss, params, batch, ())
         updates, state = optimiser.update(out.grads, state, params)
         return (optax.apply_updates(params, updates), state), out.loss / n_due
 
-    def point(carry, at):
+    def point(carry: Any, at: Any) -> Any:
         (params, state, flossing), (again, of_flossing, of_task) = carry, at
         params, flossing = jax.lax.fori_loop(
             0, (arm == 2) * again,
-            lambda i, carry: _floss(setting, carry, of_flossing[i])[0], (params, flossing),
+            lambda i, carry: _flossed(setting, carry, of_flossing[i])[0], (params, flossing),
         )  # fmt: skip
         (params, state), losses = jax.lax.scan(update, (params, state), of_task)
         return (params, state, flossing), (jnp.mean(losses), _accuracy(cell, params, test))
@@ -206,14 +205,14 @@ def _trained(setting, both, bits, arm, delay):
     return jax.lax.scan(point, (params, optimiser.init(params), adam.init(params)), points)[1]
 
 
-def _accuracy(cell, params, batch):
+def _accuracy(cell: rnnjax.Vanilla, params: Any, batch: rnnjax.Batch) -> jax.Array:
     """Return the share of the answers that are right."""
     outputs = jax.vmap(lambda x: rnnjax.outputs(cell, params, x))(batch.x)
     right = (outputs > 0) == (batch.y > 0.5)
     return jnp.sum(right[..., 0] * batch.mask) / jnp.sum(batch.mask)
 
 
-def _measured(setting, params, bits):
+def _measured(setting: Setting, params: Any, bits: Any) -> dict[str, jax.Array]:
     """Measure how a network carries perturbations and gradients along a long sequence."""
     cell, probes, batch = _cell(setting), rnnjax.probes, _inputs(bits["long"])
     last = jax.tree.map(lambda a: a[-max(_LAGS) :], batch)
@@ -228,131 +227,127 @@ def _measured(setting, params, bits):
     }
 
 
-def _log_condition(one, k):
-    """Return log10 s_1/s_k of the products of Jacobians."""
-    values = one["log_singular"] / math.log(10)
-    return values.sel(index=1) - values.sel(index=k)
-
-
-def _final(cube):
+def _final(cube: xr.Dataset) -> xr.DataArray:
     """Return the accuracy at the end, the mean of the last two points."""
     return cube["accuracy"].isel(update=slice(-2, None)).mean("update")
 
 
-def _best_gain(cube):
+def _log_condition(cube: xr.Dataset) -> xr.DataArray:
+    """Return log10 s_1/s_k of the products of Jacobians, with the k of each network."""
+    values = cube["log_singular"] / math.log(10)
+    return values.sel(index=1) - values.sel(index=cube["n_flossed"])
+
+
+def _best_gain(cube: xr.Dataset) -> float:
     """Return the gain at which plain training ends best."""
     plain = _final(cube).sel(arm="plain")
     return float(plain.mean([dim for dim in plain.dims if dim != "gain"]).idxmax("gain"))
 
 
-def _usual_gain(cube):
+def _usual_gain(cube: xr.Dataset) -> float:
     """Return the gain of the comparison: 1, or the one next to it."""
-    gains = cube["gain"].values
-    return float(gains[np.argmin(np.abs(gains - 1))])
+    return float(cube["gain"][abs(cube["gain"] - 1).argmin("gain")])
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
     """Exponents, transport and training, with and without flossing."""
-    cube = cube.sortby("n_flossed").sortby("gain")
+    cube = cube.sortby(["n_flossed", "gain"])
     at, frame = cube.sel(gain=_usual_gain(cube)), figures.Frame(3, 2, height=7.2)
+    places = zip(at["n_flossed"].values, _MARKS, strict=False)
+    looks = {int(k): Look(f"$k$ = {k}", *mark, size=4) for k, mark in places}
     flossing, spectra, norms, conditions, *training = frame.panels
-    marks = list(zip(("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00"), "os^Dv", strict=True))
-    ks = at["n_flossed"].values.tolist()
-    looks = {k: Look(f"$k$ = {k}", *marks[i % len(marks)]) for i, k in enumerate(ks)}
     _draw_flossing(flossing, at.isel(n_flossed=-1))
-    spectrum, norm = at["spectrum"].mean("seed"), at["log_norm"].mean("seed") / math.log(10)
-    _draw_both(spectra, spectrum, "index", looks, xlabel="exponent $i$", ylim=(-4, 0.3),
-               ylabel=r"$\lambda_i$, fresh, long (nat/step)")  # fmt: skip
-    figures.level(spectra, y=0, color="black", dashes=":")
+    _draw_stages(spectra, at["spectrum"], looks, over="index", xlabel="exponent $i$", level=0,
+                 ylabel=r"$\lambda_i$, fresh, long (nat/step)", ylim=(-4, 0.3))  # fmt: skip
     for k, look in looks.items():
-        last = spectrum.sel(n_flossed=k, stage="flossed", index=k)
-        spectra.plot(k, last, **look.dots(markersize=4))
-        if k > 1:
-            _draw_condition(conditions, _log_condition(at.sel(n_flossed=k), k).mean("seed"), look)
-    _draw_both(norms, norm - norm.isel(lag=0), "lag", looks, xlabel="lag (steps)",
-               ylabel=r"$\log_{10} \|\mathrm{d}L_T/\mathrm{d}h_{T-lag}\|$, rel.")  # fmt: skip
-    before = Look("before", "#606060", "o", ":").handle(markerfacecolor="white")
-    conditions.set(xlabel="lag (steps)", ylabel=r"$\log_{10} (s_1 / s_k)$", ylim=(0, None))
-    known = conditions.get_legend_handles_labels()[0]
-    conditions.legend(handles=[*known, before], loc="upper left", fontsize=7)
+        last = at["spectrum"].sel(n_flossed=k, stage="flossed", index=k).mean("seed")
+        spectra.plot(k, last, **look.dots())
+    norm = at["log_norm"] / math.log(10)
+    _draw_stages(norms, norm - norm.isel(lag=0), looks, over="lag", xlabel="lag (steps)",
+                 ylabel=r"$\log_{10} \|\mathrm{d}L_T/\mathrm{d}h_{T-lag}\|$, rel.")  # fmt: skip
+    _draw_conditions(conditions, _log_condition(at).mean("seed"), looks)
     _draw_arms(*training, cube, looks)
     return frame.finished()
 
 
-def _draw_flossing(panel, at):
+def _draw_flossing(panel: matplotlib.axes.Axes, at: xr.Dataset) -> None:
     k, values = int(at["n_flossed"]), at["flossing_exponents"].mean("seed")
-    looks = figures.ordered_looks(values["share"].values)
-    lines = figures.curves(panel, values, over="flossing", each="share", looks=looks)
-    for share, line in zip(looks, lines, strict=True):
-        line.set_label(f"$i$ = {round(share * (k - 1)) + 1}")
-    figures.level(panel, y=0, color="black", dashes=":")
-    panel.set(xlabel=f"flossing updates, $k$ = {k}", ylabel=r"$\lambda_i$ (nat/step)")
+    looks = {share: replace(look, label=f"$i$ = {round(share * (k - 1)) + 1}")
+             for share, look in figures.ordered_looks(values["share"].values).items()}  # fmt: skip
+    lines = figures.curves(
+        panel, values, over="flossing", each="share", looks=looks, level=0,
+        xlabel=f"flossing updates, $k$ = {k}", ylabel=r"$\lambda_i$ (nat/step)",
+    )  # fmt: skip
     panel.legend(handles=lines[:: len(lines) // 2] + lines[-1:], loc="lower right", fontsize=7)
 
 
-def _draw_both(panel, values, over, looks, **axes):
-    """Draw a variable over a dim: before in grey, and behind flossing for each k."""
-    figures.curves(panel, values.isel(n_flossed=0).sel(stage="start"), over=over,
-                   looks=Look("before", figures.GREY), line={"linewidth": 2})  # fmt: skip
-    figures.curves(panel, values.sel(stage="flossed"), over=over, each="n_flossed", looks=looks,
-                   line={"marker": ""}, **axes)  # fmt: skip
+def _draw_stages(panel: Any, values: xr.DataArray, looks: dict[int, Look], **axes: Any) -> None:
+    """Draw a mean over seeds: before flossing in grey, and behind it for each k."""
+    values, line = values.mean("seed"), {"marker": "", "linewidth": 1.5}
+    before, behind = (values.sel(stage=stage, drop=True) for stage in ("start", "flossed"))
+    before = before.isel(n_flossed=[0]).assign_coords(n_flossed=[0])
+    both = xr.concat([before, behind], "n_flossed", coords="minimal")
+    looks = {0: Look("before", figures.GREY), **looks}
+    figures.curves(panel, both, each="n_flossed", looks=looks, line=line, **axes)
     panel.legend(loc="lower left", fontsize=7)
 
 
-def _draw_condition(panel, values, look):
-    before, behind = values.sel(stage="start"), values.sel(stage="flossed")
-    open_marks = {"linestyle": ":", "markerfacecolor": "white"}
-    panel.plot(values["product_lag"], before, **look.line(**open_marks))
-    panel.plot(values["product_lag"], behind, **look.line(label=look.label))
+def _draw_conditions(panel: Any, values: xr.DataArray, looks: dict[int, Look]) -> None:
+    legend = figures.curves(
+        panel, values.sel(stage="flossed"), over="product_lag", each="n_flossed",
+        looks={k: look for k, look in looks.items() if k > 1}, ylim=(0, None),
+        theory={"before": values.sel(stage="start")}, xlabel="lag (steps)",
+        ylabel=r"$\log_{10} (s_1 / s_k)$",
+    )  # fmt: skip
+    panel.legend(handles=legend, loc="upper left", fontsize=7)
 
 
-def _arms(cube, looks):
-    """Return look, k, arm and gain of everything that is shown."""
-    gain, best, grey = _usual_gain(cube), _best_gain(cube), ("#606060", "x")
-    first, last = min(looks), max(looks)
-    shown = [(Look("plain", *grey), first, "plain", gain)]
+def _arms(cube: xr.Dataset, looks: dict[int, Look]) -> Iterator[tuple[Look, dict[str, Any]]]:
+    """Yield the look and the place in the cube of everything that is shown."""
+    gain, best, plain = _usual_gain(cube), _best_gain(cube), Look("plain", "#606060", "x", size=4)
+    yield plain, {"n_flossed": min(looks), "arm": "plain", "gain": gain}
     if best != gain:
-        shown.append((Look(f"plain, $g$ = {best:g}", *grey, (0, (4, 2))), first, "plain", best))
-    shown += [(look, k, "preflossed", gain) for k, look in looks.items()]
-    look = replace(looks[last], label=f"$k$ = {last}, interflossed", dashes=(0, (1, 1.2)))
-    return [*shown, (look, last, "interflossed", gain)]
+        plain = replace(plain, label=f"plain, $g$ = {best:g}", dashes=(0, (4, 2)))
+        yield plain, {"n_flossed": min(looks), "arm": "plain", "gain": best}
+    for k, look in looks.items():
+        yield look, {"n_flossed": k, "arm": "preflossed", "gain": gain}
+    dotted = replace(look, label=f"$k$ = {k}, interflossed", dashes=(0, (1, 1.2)))
+    yield dotted, {"n_flossed": k, "arm": "interflossed", "gain": gain}
 
 
-def _draw_arms(delays, learning, cube, looks):
+def _draw_arms(delays: Any, learning: Any, cube: xr.Dataset, looks: dict[int, Look]) -> None:
     """Draw the accuracy at the end over the delay, and at the longest delay over the updates."""
     n, longest = cube.sizes["seed"], int(cube["delay"].max())
-    for look, k, arm, gain in _arms(cube, looks):
-        one = cube.sel(n_flossed=k, arm=arm, gain=gain)
-        final, line = _final(one), look.line(label=look.label, markersize=4)
-        error = final.std("seed", ddof=1) / math.sqrt(n) if n > 1 else 0
-        delays.errorbar(one["delay"], final.mean("seed"), error, capsize=2, **line)
-        figures.curves(learning, one["accuracy"].sel(delay=longest), over="update", band="seed",
-                       looks=look, line={"marker": ""})  # fmt: skip
-    for panel in (delays, learning):
+    for look, place in _arms(cube, looks):
+        one, line = cube.sel(place), look.line(label=look.label, capsize=2)
+        error = _final(one).std("seed", ddof=1) / math.sqrt(n) if n > 1 else 0
+        delays.errorbar(one["delay"], _final(one).mean("seed"), error, **line)
+        figures.curves(
+            learning, one["accuracy"].sel(delay=longest), over="update", band="seed", looks=look,
+            line={"marker": ""}, xlabel=f"updates of training, $d$ = {longest}",
+        )  # fmt: skip
+    for panel, told in ((delays, "test accuracy at the end"), (learning, "test accuracy")):
         figures.level(panel, y=0.5, color="black", dashes=":")
-    delays.set(xlabel="delay $d$ (steps)", ylabel="test accuracy at the end", ylim=(0.45, 1.02))
-    delays.set_xticks(cube["delay"].values)
+        panel.set(ylabel=told, ylim=(0.45, 1.02))
+    delays.set(xlabel="delay $d$ (steps)", xticks=cube["delay"].values)
     delays.legend(loc="lower left", fontsize=7)
-    told = f"updates of training, $d$ = {longest}"
-    learning.set(xlabel=told, ylabel="test accuracy", ylim=(0.45, 1.02))
 
 
-def _at_usual_gain(cube):
+def _at_usual_gain(cube: xr.Dataset) -> dict[str, Any]:
     return {"n_flossed": np.sort(cube["n_flossed"].values), "gain": [_usual_gain(cube)]}
 
 
-def _most_flossed(cube):
+def _most_flossed(cube: xr.Dataset) -> dict[str, Any]:
     return {"n_flossed": [cube["n_flossed"].max().item()], "g": [_usual_gain(cube)]}
 
 
-def _gap(one, g, over_plain="plain", gain=None, score=lambda final: final):
+def _gap(final: xr.DataArray, g: float, gain: float | None = None) -> xr.DataArray:
     """Return by how much preflossed networks end better than plain ones at some gain."""
-    final = _final(one)
     plain = final.sel(arm="plain", gain=g if gain is None else gain)
-    return score(final.sel(arm="preflossed", gain=g)) - score(plain)
+    return final.sel(arm="preflossed", gain=g) - plain
 
 
-def _of_interflossing(one, g):
+def _of_interflossing(one: xr.Dataset, g: float) -> xr.DataArray:
     """Return by how much interflossed networks end better than preflossed, at the longest delay."""
     longest = _final(one).sel(gain=g, delay=one["delay"].max())
     return in_standard_errors(longest.sel(arm="interflossed") - longest.sel(arm="preflossed"))
@@ -377,22 +372,22 @@ CLAIMS = (
                 equals=0, tolerance=0.02),
         ), source=f"{_PAPER}: the exponents reach 0; the bound is ours", reproduces=_EXPONENTS),
         Row("condition number s_1/s_{n_flossed} at lag 30: decades gained, median",
-            lambda one, n_flossed: _log_condition(one, n_flossed).sel(product_lag=30).diff(
-                "stage").median(), at_most=-1, when=lambda one, n_flossed: n_flossed > 1,
+            lambda one: _log_condition(one).sel(product_lag=30).diff("stage").median(),
+            at_most=-1, when=lambda one, n_flossed: n_flossed > 1,
             source=f"{_PAPER}: it falls",
             reproduces="Engelken 2023, condition number (curves; the bound is ours)"),
     ), for_each=_at_usual_gain, when=lambda one: one["flossing"].values[-1] >= _LONG_ENOUGH),
     Group((
         Row("accuracy, k = {n_flossed} preflossed minus plain, g = {g:g}",
-            lambda one, g: _gap(one, g).mean(), at_least=0.1),
+            lambda one, g: _gap(_final(one), g).mean(), at_least=0.1),
         Row("solved at 0.95, k = {n_flossed} preflossed minus plain",
-            lambda one, g: _gap(one, g, score=lambda final: (final >= _SOLVED).mean()),
+            lambda one, g: _gap((_final(one) >= _SOLVED).astype(float), g).mean(),
             at_least=0.2),
         Row("accuracy, k = {n_flossed} preflossed minus plain at its best gain",
-            lambda one, g: _gap(one, g, gain=_best_gain(one)).mean(), at_least=0.05),
+            lambda one, g: _gap(_final(one), g, _best_gain(one)).mean(), at_least=0.05),
         Group((
             Row("accuracy, k = {n_flossed}: the difference, in standard errors",
-                lambda one, g: in_standard_errors(_gap(one, g).mean("delay")), at_least=2),
+                lambda one, g: in_standard_errors(_gap(_final(one), g).mean("delay")), at_least=2),
             Row("accuracy, k = {n_flossed}, longest delay: interflossed minus preflossed, in "
                 "standard errors", _of_interflossing, at_least=2),
         ), when=lambda one: one.sizes["seed"] > 1),

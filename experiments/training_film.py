@@ -14,7 +14,9 @@ Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent 
            Mathematics and Statistics, 2022 (spectra while learning). Here T = 30 and Adam.
 """
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -23,8 +25,8 @@ import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.figures import BLUE, VERMILION, Look, rule_label
-from rnnjax.lazy import jax, jnp, matplotlib, optax
-from rnnjax.reductions import largest, median
+from rnnjax.lazy import jax, jnp, matplotlib, optax, xr
+from rnnjax.reductions import evenly, largest, median
 from rnnjax.sweep import RuleName, Traced, Variable
 
 _PASCANU = "Pascanu, Mikolov and Bengio 2013"
@@ -32,6 +34,7 @@ _SETTLING = 50  # steps of the long sequence that are not counted
 _TRUNCATED = "BPTT(window=3)"
 _RULES = {"RTRL": "#000000", "UORO": "#2f9e77", "SnAp": "#e08a1e",
           "EProp(autapse=False)": "#c2478f", _TRUNCATED: "#23408f"}  # fmt: skip
+_NORM = r"$\log_{10}\|\mathrm{d}L/\mathrm{d}h\|$"
 _CELLS = {"vanilla": Look("tanh", BLUE), "lstm": Look("LSTM", VERMILION)}
 
 
@@ -56,7 +59,7 @@ class Setting(sweep.Setting):
     axes = ("cell", "seed")
 
 
-def coordinates(setting):
+def coordinates(setting: Setting) -> dict[str, np.ndarray]:
     """Updates at the looks, lags, exponents and rules."""
     return {
         "update": np.arange(setting.n_frames) * setting.every,
@@ -67,7 +70,7 @@ def coordinates(setting):
     }
 
 
-def variables(setting):
+def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     at = ("update",)
     return {
@@ -85,14 +88,14 @@ def variables(setting):
     }
 
 
-def _network(setting):
+def _network(setting: Setting) -> tuple[Any, Any]:
     """Return the cell and the task."""
     task, is_lstm = rnnjax.tasks.TemporalOrder(setting.length), setting.cell == "lstm"
     kind, n = rnnjax.LSTM if is_lstm else rnnjax.Vanilla, setting.n_state // (1 + is_lstm)
     return kind(task.n_x, n, task.n_y, gain=setting.gain), task
 
 
-def shared(setting):
+def shared(setting: Setting) -> dict[str, Any]:
     """Draw weights, sequences that are looked at, and the key of the training."""
     cell, task = _network(setting)
     keys = jax.random.split(jax.random.key(setting.seed), 5)
@@ -105,14 +108,14 @@ def shared(setting):
     }
 
 
-def measure(setting, shared):
+def measure(setting: Setting, shared: dict[str, Any]) -> dict[str, jax.Array]:
     """Train one network, and look at it before every so many updates."""
     cell, task = _network(setting)
     rules = {name: rnnjax.rules.named(name) for name in setting.rules}
 
-    def look(cell, loss, params, batch, states=None):
-        cosine = _cosines(setting, rules, states or {}, (cell, loss, params, batch))
-        return {**_frame(setting, shared, cell, loss, params, batch), "cosine": cosine}
+    def look(*at: Any, states: Any = None) -> dict[str, jax.Array]:
+        cosine = _cosines(setting, rules, states or {}, at)
+        return {**_frame(setting, shared, at), "cosine": cosine}
 
     optimiser = rnnjax.updates.clip_by_norm(setting.max_norm, optax.adam(setting.learning_rate))
     training = rnnjax.fit(
@@ -124,16 +127,17 @@ def measure(setting, shared):
     return {**training.probes, "loss": jnp.mean(training.loss.reshape(-1, setting.every), axis=1)}
 
 
-def _frame(setting, shared, cell, loss, params, batch):
+def _frame(setting: Setting, shared: dict[str, Any], at: tuple[Any, ...]) -> dict[str, jax.Array]:
     """Look once at a network."""
+    cell, loss, params, batch = at
     probes, test, along = rnnjax.probes, shared["test"], (cell, None, params, shared["long"])
     at_rest = jax.jacfwd(lambda h: cell.step(params, h, jnp.zeros(cell.n_x)))
     W = params.W if setting.cell == "vanilla" else at_rest(jnp.zeros(setting.n_state))
 
-    def outputs(batch):
+    def outputs(batch: rnnjax.Batch) -> jax.Array:
         return rnnjax.outputs(cell, params, batch.x)[-1]
 
-    def of_one(batch):
+    def of_one(batch: rnnjax.Batch) -> tuple[jax.Array, jax.Array]:
         """Return the adjoint norm by lag, and that at lag 0 by hand."""
         error = jax.grad(loss)(outputs(batch), batch.y[-1])
         by_lag = probes.log_norm_by_lag(cell, loss, params, batch)
@@ -156,7 +160,7 @@ def _frame(setting, shared, cell, loss, params, batch):
     }
 
 
-def _cosines(setting, rules, states, at):
+def _cosines(setting: Setting, rules: Any, states: Any, at: tuple[Any, ...]) -> jax.Array:
     """Return the cosine of every rule's gradient, mean over draws, with the exact one, (rule,)."""
     cell, _, params, batch = at
     gradient, found = rnnjax.rules.recurrent_gradient, []
@@ -167,56 +171,52 @@ def _cosines(setting, rules, states, at):
     return jnp.stack(found)
 
 
-def figure(cube):
+def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
     """A film strip over curves."""
-    cells = [name for name in _CELLS if name in cube["cell"].values]
-    frames = np.unique(np.linspace(0, cube.sizes["update"] - 1, 6).astype(int))
-    heights = [1.35 * len(cells), 5.2]
-    drawn = matplotlib.figure.Figure(figsize=(figures.PAGE_WIDTH, sum(heights)))
-    # Two parts, so that the columns of neither follow those of the other.
-    film, below = drawn.subfigures(2, 1, height_ratios=heights)
-    strips = film.subplots(len(cells), len(frames), squeeze=False)
-    words = {"xlabel": "lag (steps); grey: exponents (nat/step, upper axis)",
-             "ylabel": r"$\log_{10}\|\mathrm{d}L/\mathrm{d}h\|$"}  # fmt: skip
-    for name, strip in zip(cells, strips, strict=True):
-        one = cube.sel(cell=name).isel(update=frames)
-        norms = (one["log_norm"] - one["log_norm"].isel(lag=0)).median("seed") / np.log(10)
-        figures.film_strip(strip, norms, over="lag", frames="update", look=_CELLS[name],
-                           behind=one["exponents"].median("seed"), **words)  # fmt: skip
-    panels = list(below.subplots(2, 3).flat)
-    if len(cells) == 1:
-        panels.pop(4).remove()
-    _draw_curves(panels, cube, cells)
-    figures.letter_panels([*strips[:, 0], *panels])
-    return drawn
+    cube = cube.sel(cell=[name for name in _CELLS if name in cube["cell"].values])
+    shown, n = evenly(cube, "update", 6), cube.sizes["cell"]
+    frame = figures.Frame(
+        widths=[*[(1,) * shown.sizes["update"]] * n, (1,) * 3, (1,) * (n + 1)],
+        height=1.35 * n + 5.2, height_ratios=[*[1.35] * n, 2.6, 2.6],
+    )  # fmt: skip
+    norms = (shown["log_norm"] - shown["log_norm"].isel(lag=0)).median("seed") / np.log(10)
+    for name, strip in zip(cube["cell"].values, frame.rows, strict=False):
+        figures.film_strip(
+            strip, norms.sel(cell=name), over="lag", frames="update", look=_CELLS[name],
+            behind=shown["exponents"].sel(cell=name).median("seed"), ylabel=_NORM,
+            xlabel="lag (steps); grey: exponents (nat/step, upper axis)",
+        )  # fmt: skip
+    panels = [*frame.rows[-2], *frame.rows[-1]]
+    _draw_networks([*panels[:3], panels[-1]], cube)
+    _draw_cosines(panels[3:-1], cube["cosine"])
+    figures.letter_panels([*(row[0] for row in frame.rows[:n]), *panels])
+    return frame.figure
 
 
-def _draw_curves(panels, cube, cells):
-    over = {"over": "update", "xlabel": "updates"}
-    each = {**over, "each": "cell", "looks": _CELLS}
-    turn = 10 * cube["turn"].isel(turn_lag=slice(-5, None)).mean("turn_lag")
-    leading, radius = cube["exponents"].isel(index=0), cube["log_radius"]
-    accuracy, growth, horizon, *of_rules, product = panels
-    for panel, words, solid, dashed, *told in (
-        (accuracy, "test accuracy", cube["accuracy"], None),
-        (growth, "nat/step", leading, radius, r"$\lambda_1$", r"$\ln \rho$"),
-        (horizon, "horizon (lags)", cube["horizon"], None),
-        (product, "of the Jacobian product", cube["participation"], turn, "directions left open",
-         "10 x turn (rad)"),
-    ):  # fmt: skip
-        figures.curves(panel, solid, band="seed", ylabel=words, **each)
-        if dashed is not None:
-            figures.curves(panel, median(dashed), ylabel=words, line={"linestyle": "--"}, **each)
-            looks = map(Look, told, ["#606060"] * 2, [""] * 2, ["-", "--"])
-            panel.legend(handles=[look.handle() for look in looks], fontsize=6, loc="best")
-    figures.level(growth, y=0, color="black", dashes=":")
+def _draw_networks(panels: list[matplotlib.axes.Axes], cube: xr.Dataset) -> None:
+    leading, radius = cube["exponents"].sel(index=1), median(cube["log_radius"])
+    turn = 10 * median(cube["turn"].isel(turn_lag=slice(-5, None)).mean("turn_lag"))
+    rows = (
+        ("test accuracy", cube["accuracy"], {}),
+        (r"$\lambda_1$ (nat/step)", leading, {r"$\ln \rho$": radius}),
+        ("horizon (lags)", cube["horizon"], {}),
+        ("directions left open", cube["participation"], {"10 x turn (rad)": turn}),
+    )
+    for panel, (words, values, dashed) in zip(panels, rows, strict=True):
+        entries = figures.curves(panel, values, over="update", each="cell", looks=_CELLS,
+                                 band="seed", theory=dashed, xlabel="updates",
+                                 ylabel=words)  # fmt: skip
+        panel.legend(handles=entries, fontsize=6, loc="best")
+    figures.level(panels[1], y=0, color="black", dashes=":")
+
+
+def _draw_cosines(panels: list[matplotlib.axes.Axes], cosine: xr.DataArray) -> None:
     looks = {rule: Look(rule_label(rule), colour) for rule, colour in _RULES.items()}
-    for panel, name in zip(of_rules, cells, strict=True):
-        words = f"cosine with BPTT, {_CELLS[name].label}"
-        figures.curves(panel, median(cube["cosine"].sel(cell=name)), each="rule", looks=looks,
-                       ylabel=words, ylim=(-0.3, 1.05), **over)  # fmt: skip
-    for panel in (accuracy, of_rules[0]):
-        panel.legend(fontsize=6, loc="best")
+    words = [_CELLS[name].label for name in cosine["cell"].values]
+    figures.curves(panels, median(cosine).assign_coords(cell=words), over="update", each="rule",
+                   panels="cell", looks=looks, xlabel="updates", ylabel="cosine with BPTT",
+                   ylim=(-0.3, 1.05))  # fmt: skip
+    panels[0].legend(fontsize=6, loc="best")
 
 
 CLAIMS = (

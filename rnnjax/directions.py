@@ -43,8 +43,7 @@ class Run(NamedTuple):
         return jnp.concatenate([self.sent[end, :n], self.sent[0, n:]])
 
     def back(self, by_sent: Scaled) -> tuple[BothWays, ...]:
-        """Return dL/dh_t of every layer from the derivative with respect to `sent`, value (T,
-        n_s)."""
+        """Return dL/dh_t of every layer from dL/d(`sent`), value (T, n_s)."""
         found: list[BothWays] = []
         for both in reversed(self.layers):
             n = _sent(both.forward).shape[1]

@@ -1,14 +1,16 @@
-"""What is read off arrays that were measured: decay curves, spectra, gradients of several rules."""
+"""What is read off measured arrays: decay, spectra, ridges, gradients of several rules."""
 
 from rnnjax.analysis.alignment import beside, compared, direction, mean_of, versus
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
 from rnnjax.analysis.motion import share_in_direction
+from rnnjax.analysis.ridge import Ridge, ridge
 from rnnjax.analysis.rounding import error_growth
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
 from rnnjax.analysis.strata import stratified
 
 __all__ = [
+    "Ridge",
     "beside",
     "compared",
     "direction",
@@ -19,6 +21,7 @@ __all__ = [
     "kaplan_yorke_dimension",
     "log_margins",
     "mean_of",
+    "ridge",
     "share_in_direction",
     "stratified",
     "versus",

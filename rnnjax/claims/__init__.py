@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rnnjax.claims.record import claims_to_json, write_claims
     from rnnjax.claims.rows import ClaimError, Group, Row, evaluate
     from rnnjax.claims.runs import every_run
-    from rnnjax.claims.scope import Scope, swept
+    from rnnjax.claims.scope import Scope, set_to, swept
     from rnnjax.claims.table import claims_table
 else:
     __getattr__, __dir__ = lazy.package(__name__)
@@ -31,6 +31,7 @@ __all__ = [
     "claims_to_json",
     "evaluate",
     "every_run",
+    "set_to",
     "swept",
     "write_claims",
 ]

@@ -69,6 +69,31 @@ def swept(**axes: Any) -> Condition:
     return holds
 
 
+def set_to(**values: Any) -> Condition:
+    """Constructs the condition that the setting of the cube has some values.
+
+    Args:
+        values: by field.
+
+    Returns:
+        A function of a cube, for `when`.
+
+    Example:
+        >>> import xarray as xr
+        >>> from rnnjax.cube_setting import register
+        >>> register()
+        >>> cube = xr.Dataset(attrs={"config": '{"n_h": 64, "grid": [0.0, 1.0, 5]}'})
+        >>> set_to(n_h=64, grid=(0.0, 1.0, 5))(cube), set_to(n_h=32)(cube)
+        (True, False)
+    """
+
+    def holds(cube: xr.Dataset) -> bool:
+        setting: Any = cube.setting
+        return all(np.array_equal(getattr(setting, name), v) for name, v in values.items())
+
+    return holds
+
+
 def narrowed(
     scope: Scope, cube: xr.Dataset, values: Values
 ) -> Iterator[tuple[xr.Dataset, dict[str, Any]]]:

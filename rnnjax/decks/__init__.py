@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rnnjax.decks import (
         book_networks,
         by_hand,
+        dinner_networks,
+        full_batch,
         ratios,
         readings,
         step_weights,
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from rnnjax.decks.tasks.grid_steps import GridSteps
     from rnnjax.decks.tasks.pulse_memory import PulseMemory
     from rnnjax.decks.tasks.two_points import TwoPoints
-    from rnnjax.decks.theory import printed_table, sentences
+    from rnnjax.decks.theory import printed_table, ring, sentences
     from rnnjax.decks.updates.eligibility_ratio import eligibility_ratio
     from rnnjax.decks.updates.on_quadratic import descend, first_step, late_rate, over_step_sizes
 else:
@@ -74,11 +76,13 @@ __all__ = [
     "by_hand",
     "chain_coefficients",
     "descend",
+    "dinner_networks",
     "eligibility_ratio",
     "errors_by_cycle",
     "feedback",
     "feedback_statistics",
     "first_step",
+    "full_batch",
     "gradients_by_length",
     "late_rate",
     "literal_multipliers",
@@ -89,6 +93,7 @@ __all__ = [
     "printed_table",
     "ratios",
     "readings",
+    "ring",
     "sentences",
     "step_weights",
     "tasks",

@@ -1,14 +1,50 @@
-"""What networks that were trained on the children's book read and write, and their gates."""
+"""Networks that are trained on the children's book: what they read and write, and their gates."""
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from rnnjax import scan
+from rnnjax.cells import GRU, LSTM, Vanilla
+from rnnjax.decks import full_batch
 from rnnjax.decks.tasks.childrens_book import ChildrensBook
 from rnnjax.generate import generate
 from rnnjax.types import Array, Cell, Params
+
+
+def cells(n_units: int) -> tuple[Vanilla, GRU, LSTM]:
+    """Construct three cells that read and write words."""
+    n_words = ChildrensBook.n_x
+    sizes = n_words, n_units, n_words
+    return Vanilla(*sizes), GRU(*sizes), LSTM(*sizes)
+
+
+def trained(
+    cell: Cell,
+    params: Params,
+    optimiser: optax.GradientTransformation,
+    n_updates: int,
+    memory: Array | float = 1.0,
+) -> Params:
+    """Return the parameters after training on all texts of three sentences.
+
+    Args:
+      cell: reads words, one-hot, and answers with logits of the next one.
+      params: the start.
+      optimiser: any optax optimiser that needs the gradient alone.
+      n_updates: updates.
+      memory: multiplies the recurrent weights W, while training and afterwards; a network without
+        them sees one word.
+    """
+    task = ChildrensBook(n_sentences=3)
+
+    def limited(params: Params) -> Params:
+        return params._replace(W=memory * params.W)
+
+    texts = task.every_text()
+    return full_batch.trained(cell, task, params, texts, optimiser, n_updates, limited)
 
 
 def read_and_written(

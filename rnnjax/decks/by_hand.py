@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import analysis, scan
-from rnnjax.activations import Activation
+from rnnjax.activations import Activation, activation_named
 from rnnjax.cells import LSTM, GatedParams, Vanilla, VanillaParams
 from rnnjax.decks.tasks.dinner import CYCLE, Dinner
+from rnnjax.decks.theory.ring import SQUASHINGS, Squashing
 from rnnjax.types import Array
 
 _N_ROUNDINGS = 8  # a margin of so few is none
@@ -60,6 +61,28 @@ def away(
     k, b = jnp.asarray(gain), jnp.asarray(bias)
     log_margin = analysis.log_margins(activation, k, b, n_nights)
     return o, log_margin, first_night(margin <= rounding)
+
+
+def away_by_gain(gains: Array, n_nights: int) -> tuple[Array, Array, Array]:
+    """Follow the network (1) by every way to squash of `decks.ring` and every gain.
+
+    Args:
+      gains: k, (n_gain,).
+      n_nights: T.
+
+    Returns:
+      o_t of f = tanh, (n_gain, 3, T, 3); ln margins, (n_squashing, n_gain, T); first nights with no
+      margin but rounding, (n_squashing, n_gain).
+    """
+
+    def of(squashing: Squashing) -> tuple[Array, Array, Array]:
+        name, steepness, bias, of_gain = squashing
+        f = activation_named(name)
+        return jax.vmap(lambda k: away(f, steepness * k, bias + of_gain * k, n_nights))(gains)
+
+    found = {name: of(squashing) for name, squashing in SQUASHINGS.items()}
+    _, log_margin, forgotten = zip(*found.values(), strict=True)
+    return found["tanh(kz)"][0], jnp.stack(log_margin), jnp.stack(forgotten)
 
 
 def first_night(wrong: Array) -> Array:

@@ -73,8 +73,7 @@ class Recurrence:
 
     @property
     def loss(self) -> StepLoss:
-        """The step loss whose derivative with respect to h_t is what the program sends back into
-        h_t."""
+        """The step loss with the gradient that the program sends back into h_t."""
         return sent_back
 
     def split(self, vector: Array) -> list[Array]:

@@ -8,7 +8,11 @@ of the gradient over any lag. Engelken, Gradient flossing: improving gradient de
 dynamic control of Jacobians, NeurIPS 2023.
 """
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import optax
 
 from rnnjax import boundary, dynamics, fields, real_view
 from rnnjax.probes import lyapunov
@@ -44,3 +48,32 @@ class Flossing:
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
         """Return P of one sequence, (); the loss is not used."""
         return jnp.mean(self.exponents(cell, params, batch) ** 2)
+
+    def update(
+        self,
+        cell: Cell,
+        params: Params,
+        state: Any,
+        batch: Batch,
+        optimiser: optax.GradientTransformation,
+    ) -> tuple[Params, Any, Array]:
+        """Pull the exponents to 0 by one update.
+
+        Args:
+          cell: the cell.
+          params: its parameters.
+          state: of the optimiser.
+          batch: one sequence, whose targets are not used.
+          optimiser: of optax.
+
+        Returns:
+          the parameters and the state after the update, and the exponents before it, (k,).
+        """
+
+        def squares(params: Params) -> tuple[Array, Array]:
+            exponents = self.exponents(cell, params, batch)
+            return jnp.mean(exponents**2), exponents
+
+        gradient, exponents = jax.grad(squares, has_aux=True)(params)
+        updates, state = optimiser.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, exponents

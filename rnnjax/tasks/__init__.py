@@ -8,6 +8,7 @@ from rnnjax.tasks.copy import Copy
 from rnnjax.tasks.delayed_xor import DelayedXOR
 from rnnjax.tasks.digits import Digits
 from rnnjax.tasks.influence_balancing import InfluenceChain, resting_then
+from rnnjax.tasks.logistic_unit import LogisticUnit
 from rnnjax.tasks.moving_blobs import MovingBlobs
 from rnnjax.tasks.temporal_order import TemporalOrder
 from rnnjax.tasks.temporal_order_1997 import TemporalOrder1997
@@ -22,6 +23,7 @@ __all__ = [
     "DelayedXOR",
     "Digits",
     "InfluenceChain",
+    "LogisticUnit",
     "MovingBlobs",
     "TemporalOrder",
     "TemporalOrder1997",

@@ -144,7 +144,7 @@ def wall(weight: float, start: float) -> float:
 
 
 class Steepness(NamedTuple):
-    """Gradient and curvature of the cost at the wall, each (n_steps,), for T = 1, 2, ...
+    """Gradient and curvature of the cost at the wall, each (n_steps, ...), for T = 1, 2, ...
 
     Attributes:
       gradient: the length of dE.
@@ -155,19 +155,19 @@ class Steepness(NamedTuple):
     curvature: NDArray[np.float64]
 
 
-def at_wall(weight: float, start: float, n_steps: int, target: float = 0.7) -> Steepness:
+def at_wall(weight: float, start: ArrayLike, n_steps: int, target: float = 0.7) -> Steepness:
     """Return how steep the wall is and how it bends there, equation (6).
 
     Args:
       weight: w.
-      start: x_0.
+      start: x_0, (...).
       n_steps: the largest T.
       target: y.
     """
-    s = float(sigmoid(start))
+    s = sigmoid(start)
     slope, bend = s * (1 - s), s * (1 - s) * (1 - 2 * s)
-    length = math.hypot(s, 1.0)
-    first, second = np.zeros(n_steps + 1), np.zeros(n_steps + 1)
+    length = np.hypot(s, 1.0)
+    first, second = np.zeros((2, n_steps + 1, *s.shape))
     for t in range(n_steps):
         mixed = 2 * s / length * slope * first[t]
         second[t + 1] = weight * slope * second[t] + mixed + weight * bend * first[t] ** 2
@@ -181,20 +181,20 @@ def cost(
     weight: ArrayLike,
     bias: ArrayLike,
     n_steps: int = 50,
-    start: float = 0.5,
+    start: ArrayLike = 0.5,
     target: float = 0.7,
 ) -> Cost:
     """Return the cost of equation (4) and its gradient by the recursion (5).
 
     Args:
-      weight: w; broadcast with bias.
+      weight: w; broadcast with bias and start.
       bias: b.
       n_steps: T.
       start: x_0.
       target: y.
     """
-    w, b = np.broadcast_arrays(np.asarray(weight, float), np.asarray(bias, float))
-    x, by_weight, by_bias = np.full(w.shape, float(start)), np.zeros(w.shape), np.zeros(w.shape)
+    w, b, x = np.broadcast_arrays(*(np.asarray(of, float) for of in (weight, bias, start)))
+    by_weight, by_bias = np.zeros(w.shape), np.zeros(w.shape)
     for _ in range(n_steps):
         s = sigmoid(x)
         gain = w * s * (1 - s)

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import optax
 from jax import numpy as jnp
 
 import rnnjax
@@ -38,3 +39,13 @@ def test_gates_along_a_text_are_those_of_the_steps():
         for place, name in enumerate(names):
             np.testing.assert_allclose(found[n, place], gates[name], rtol=1e-12)
         h = cell.step(params, h, x)
+
+
+def test_a_network_without_memory_learns_single_words():
+    cell, *gated = book_networks.cells(4)
+    assert [(c.n_x, c.n_units, c.n_y) for c in gated] == [(N, 4, N)] * 2
+    start, adam = cell.init(jax.random.key(0)), optax.adam(0.05)
+    params = jax.jit(lambda p: book_networks.trained(cell, p, adam, 200, 0.0))(start)
+    assert not params.W.any()
+    loss = book_networks.read_and_written(cell, params, jnp.zeros(1), 0.0)["book_loss"]
+    assert sentences.entropy(1) < float(loss) < sentences.entropy(1) + 0.02

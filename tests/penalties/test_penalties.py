@@ -142,3 +142,15 @@ def test_flossing_brings_the_exponents_to_zero():
     before, after = run(cell.init(KEY))
     assert before > 0.5
     assert after < 0.02
+
+
+def test_an_update_of_flossing_is_one_of_its_gradient():
+    cell, batch, adam = rnnjax.Vanilla(1, 4, 1), at_the_end(), optax.adam(0.01)
+    params, floss = cell.init(KEY), penalties.Flossing(2, 1)
+    state = adam.init(params)
+    found, _, exponents = jax.jit(lambda p: floss.update(cell, p, state, batch, adam))(params)
+    gradient = jax.jit(jax.grad(lambda p: floss(cell, None, p, batch)))(params)
+    expected = optax.apply_updates(params, adam.update(gradient, state, params)[0])
+    for leaf, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-9)
+    np.testing.assert_allclose(exponents, floss.exponents(cell, params, batch), rtol=1e-9)

@@ -18,7 +18,7 @@ recurrent neural networks and long short-term memory work, e2eml.school, 2017.
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 NAMES = ("Doug", "Jane", "Spot")
 VERB = "saw"
@@ -30,6 +30,8 @@ SENTENCES = tuple(
 )
 LENGTH = len(SENTENCES[0])
 KINDS = ("in the book", "sees itself", "wrong name", "runs on", "fragment", "no grammar")
+RATES_BY_ODDS = {"sees itself": 1 / 3, "runs on": 1 / 4, "fragment": 1 / 2}
+"""How often who writes by the odds of single words makes the mistakes of `mistake_rates`."""
 
 
 def entropy(n_before: int) -> float:
@@ -93,6 +95,18 @@ def count_kinds(text: Sequence[str]) -> dict[str, int]:
     return counts
 
 
+def kinds_written(texts: Iterable[Iterable[int]]) -> Counter[str]:
+    """Count the sentences of each of `KINDS` over several texts.
+
+    Args:
+      texts: of each text the numbers of its words, indices of `WORDS`.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(count_kinds([WORDS[number] for number in text]))
+    return counts
+
+
 def mistake_rates(counts: Mapping[str, int]) -> dict[str, tuple[float, int]]:
     """Return how often three mistakes are made: the rate, and the sentences it refers to.
 
@@ -106,3 +120,9 @@ def mistake_rates(counts: Mapping[str, int]) -> dict[str, tuple[float, int]]:
     n_of_two = sum(counts[kind] for kind in ("in the book", "sees itself", "wrong name"))
     out_of = {"sees itself": n_of_two, "runs on": n_all, "fragment": n_all}
     return {kind: (counts[kind] / n if n else 0.0, n) for kind, n in out_of.items()}
+
+
+def rate_error(kind: str, n: int) -> float:
+    """Return the standard error of the rate of a mistake in n sentences written by the odds."""
+    rate = RATES_BY_ODDS[kind]
+    return math.sqrt(rate * (1 - rate) / max(1, n))

@@ -78,6 +78,17 @@ def test_sentences_are_counted_and_the_last_without_an_end_is_not():
     assert sentences.mistake_rates(expected)["fragment"] == (0, 0)
 
 
+def test_sentences_of_several_texts_are_counted_together():
+    numbers = [[sentences.WORDS.index(word) for word in text] for text in (BOOK, ["Doug", "."])]
+    found = sentences.kinds_written(numbers)
+    assert found == Counter({"in the book": 3, "fragment": 1})
+
+
+def test_the_error_of_a_rate_is_that_of_independent_sentences():
+    assert sentences.rate_error("fragment", 100) == 0.05
+    assert sentences.rate_error("runs on", 0) == sentences.rate_error("runs on", 1)
+
+
 def test_who_writes_by_the_odds_of_single_words_makes_the_mistakes_at_the_expected_rates():
     """The walk of such a writer, summed exactly over all sentences of up to six verbs."""
     names = dict.fromkeys(sentences.NAMES, 1 / 3)
@@ -98,6 +109,7 @@ def test_who_writes_by_the_odds_of_single_words_makes_the_mistakes_at_the_expect
             after = odds[words[-1] if words else "."]
             open_ends += [((*words, word), share * p) for word, p in after.items()]
     of_three_words = found["in the book"] + found["sees itself"] + found["wrong name"]
+    assert sentences.RATES_BY_ODDS == {"sees itself": 1 / 3, "fragment": 1 / 2, "runs on": 1 / 4}
     np.testing.assert_allclose(found["sees itself"] / of_three_words, 1 / 3)
     np.testing.assert_allclose(found["fragment"], 1 / 2)
     np.testing.assert_allclose(found["runs on"] + found["too long"], 1 / 4)

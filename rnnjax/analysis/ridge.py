@@ -1,0 +1,38 @@
+"""Where a surface is steep: the largest gradient on a grid, the typical one, and the ridge."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from rnnjax.types import Array
+
+
+class Ridge(NamedTuple):
+    """What is read off the norms of the gradient on a grid.
+
+    Attributes:
+      largest: the largest norm, ().
+      at: the place of it, (2,).
+      median: the median norm, ().
+      second: the second coordinate of the largest norm of each row, (n_first,).
+    """
+
+    largest: Array
+    at: Array
+    median: Array
+    second: Array
+
+
+def ridge(log_norm: Array, first: Array, second: Array) -> Ridge:
+    """Find where the gradient is largest.
+
+    Args:
+      log_norm: natural logs of the norm on the grid, (n_first, n_second).
+      first: coordinates of the rows, (n_first,).
+      second: those of the columns, (n_second,).
+    """
+    columns = jnp.argmax(log_norm, axis=1)
+    row = jnp.argmax(jnp.max(log_norm, axis=1))
+    largest, median = jnp.exp(jnp.max(log_norm)), jnp.exp(jnp.median(log_norm))
+    at = jnp.stack([first[row], second[columns[row]]])
+    return Ridge(largest, at, median, second[columns])

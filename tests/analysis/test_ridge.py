@@ -1,0 +1,15 @@
+"""The ridge of a surface whose largest slopes are known."""
+
+import numpy as np
+from jax import numpy as jnp
+
+import rnnjax
+
+
+def test_the_ridge_of_a_small_table():
+    norms = jnp.array([[1.0, 4.0, 2.0], [9.0, 3.0, 5.0]])
+    first, second = jnp.array([10.0, 20.0]), jnp.array([-1.0, 0.0, 1.0])
+    found = rnnjax.analysis.ridge(jnp.log(norms), first, second)
+    np.testing.assert_allclose([found.largest, found.median], [9.0, np.sqrt(12.0)], rtol=1e-12)
+    np.testing.assert_array_equal(found.at, [20.0, -1.0])
+    np.testing.assert_array_equal(found.second, [0.0, -1.0])

@@ -1,0 +1,34 @@
+"""Learning in windows against its closed forms."""
+
+import jax
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax.theory import influence_balancing as theory
+from rnnjax.updates import learn_in_windows
+
+NETWORK = (5, 2)
+OPTIONS = {"longest": 6, "n_steps": 9, "n_updates": 8}
+
+
+@pytest.mark.parametrize(
+    ("rule", "copies", "kept"),
+    [
+        (rnnjax.BPTT(), False, None),
+        (rnnjax.rules.RTRL(), False, 5),
+        (rnnjax.rules.SnAp(2), True, 2),
+    ],
+    ids=["BPTT", "RTRL", "SnAp"],
+)
+@pytest.mark.parametrize("window", [1, 6])
+def test_theta_follows_its_recursion(rule, copies, kept, window):
+    cell = rnnjax.tasks.InfluenceChain(*NETWORK, copies, theta=0.3)
+    run = jax.jit(lambda key: learn_in_windows(rule, cell, window, 0.01, key, **OPTIONS))
+    found = run(jax.random.key(0))
+    expected = theory.path(window, 8, 0.01, 0.3, kept, *NETWORK)
+    np.testing.assert_allclose(found.theta, expected, rtol=1e-12)
+    assert found.seen.shape == (8,)
+    if kept != 2:
+        exact = [float(theory.sensitivity(K, *NETWORK)) for K in range(1, 10)]
+        np.testing.assert_allclose(found.after, exact, rtol=1e-12)
