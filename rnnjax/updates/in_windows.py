@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from rnnjax import scaled
 from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.rules import BPTT, TruncatedBPTT, online
+from rnnjax.rules.problem import Problem
 from rnnjax.tasks import InfluenceChain, resting_then
 from rnnjax.types import Array, Batch
 
@@ -110,18 +111,19 @@ def _online(
     """Return the same for an online rule, whose memory is carried on as well."""
     params, plain = cell.init(key), scaled.plain
     state = rule.init(cell, params, batch, key)
-    start, _, _ = online.start(rule, cell, params, batch.x[0], state)
+    start, _, _ = online.start(rule, Problem(cell, _output, params), batch.x[0], state)
 
     def window(network: Any, theta: Array, n: Array) -> tuple[Any, Array, Array]:
         state, memory = network
         params = {"theta": jnp.full_like(cell.init(key)["theta"], theta)}
-        noise = rule.noise(cell, params, jax.random.fold_in(key, n), len(batch.x))
-        state, moments = online.observe(rule, cell, _output, params, state, batch, noise)
-        prepared = jax.vmap(lambda moment: rule.prepare(cell, _output, params, moment))(moments)
+        problem = Problem(cell, _output, params)
+        noise = rule.noise(problem, jax.random.fold_in(key, n), len(batch.x))
+        state, observed = online.observe(rule, problem, state, batch, noise)
+        prepared = jax.vmap(lambda at: rule.prepare(problem, at))(observed)
 
         def step(memory: Any, at: tuple[Array, Any]) -> tuple[Any, Array]:
             moves, now = at
-            moved, grads = rule.step(cell, _output, params, memory, now)
+            moved, grads = rule.step(problem, memory, now)
             # While the network rests the memory does: new noise would be noise about nothing.
             kept = jax.tree.map(lambda a, b: jnp.where(moves > 0, a, b), moved, memory)
             return kept, jax.tree.reduce(
