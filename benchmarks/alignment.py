@@ -53,7 +53,7 @@ def _side(length: int, wide: bool, gains: np.ndarray, seeds: np.ndarray) -> harn
             return rules.recurrent_gradient(rule, cell, task.loss, params, batch, state)
 
         drawn = {name: gradient(rule) for name, rule in _RULES.items()}
-        return analysis.compared(drawn, reference="bptt")["cosine"][:, 0]
+        return analysis.pairwise_alignment(drawn, reference="bptt")["cosine"][:, 0]
 
     # Lanes that fill the devices: the last ones are done twice.
     n = -(-len(gains) // jax.device_count()) * jax.device_count()

@@ -145,7 +145,7 @@ def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
             state = rules.taught(rule, cell, task, params, key, n_sequences=setting.n_taught)
         own = _gradients(setting, rule, params, batch, state)
         silent = rnnjax.probes.is_silent(cell, None, params, batch)["is_silent"]
-        found = rnnjax.analysis.beside(*own, *exact, silent, n_W=setting.n_h**2)
+        found = rnnjax.analysis.alignment_with_exact(*own, *exact, silent, n_W=setting.n_h**2)
         return {**found, "silent": silent}
 
     return {**jax.lax.map(at_update, (params, exact)), "loss": loss}

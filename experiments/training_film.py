@@ -122,7 +122,7 @@ def measure(setting: Setting, shared: dict[str, Any]) -> dict[str, jax.Array]:
         cell, task, rnnjax.BPTT(), optimiser, shared["key"],
         n_updates=setting.n_frames * setting.every, batch_size=setting.batch_size, probe=look,
         every=setting.every, params=shared["params"],
-        passengers={name: rule for name, rule in rules.items() if rule.stochastic},
+        observers={name: rule for name, rule in rules.items() if rule.stochastic},
     )  # fmt: skip
     return {**training.probes, "loss": jnp.mean(training.loss.reshape(-1, setting.every), axis=1)}
 
@@ -167,7 +167,9 @@ def _cosines(setting: Setting, rules: Any, states: Any, at: tuple[Any, ...]) -> 
     for name, rule in rules.items():
         state = states[name] if name in states else rule.init(cell, params, batch, None)
         draws = gradient(rule, *at, state, n_draws=setting.n_draws if rule.stochastic else 1)
-        found.append(rnnjax.analysis.versus(draws, gradient(rnnjax.BPTT(), *at, ()))["cosine"])
+        found.append(
+            rnnjax.analysis.alignment_with(draws, gradient(rnnjax.BPTT(), *at, ()))["cosine"]
+        )
     return jnp.stack(found)
 
 

@@ -17,7 +17,7 @@ from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled, optimisers
 
 _RULE = 3  # folded into the key for the random numbers of rules
-Probe = Callable[..., dict[str, Array]]  # (cell, loss, params, batch[, states of passengers])
+Probe = Callable[..., dict[str, Array]]  # (cell, loss, params, batch[, states of observers])
 
 
 class Training(NamedTuple):
@@ -49,7 +49,7 @@ def fit(
     probe: Probe | None = None,
     every: int = 1,
     params: Params | None = None,
-    passengers: Mapping[str, Rule] | None = None,
+    observers: Mapping[str, Rule] | None = None,
 ) -> Training:
     """Train a cell on a task, on fresh sequences in every update or always on the same ones.
 
@@ -67,7 +67,7 @@ def fit(
       probe: measures the network on one fixed sequence, drawn apart from those of training.
       every: k, updates between two probes.
       params: the start; drawn by the cell if None.
-      passengers: rules that go along without a say: they see every batch under the weights that
+      observers: rules that observe the training: they see every batch under the weights that
         `rule` trains, and carry what they learn. The probe is given their states as a fifth
         argument, those of the first sequence of the batch, by name.
 
@@ -97,7 +97,7 @@ def fit(
         keys = jax.random.split(jax.random.fold_in(key_data, n), n_sequences)
         return jax.vmap(task.sample)(keys)
 
-    aboard = dict(passengers or {})
+    observing = dict(observers or {})
 
     def update(carry: tuple, n: Array) -> tuple[tuple, Array]:
         params, optimiser_state, rule_state, states = carry
@@ -107,7 +107,7 @@ def fit(
             name: rules.batch_gradient(
                 other, cell, task.loss, params, sequences, states[name]
             ).state
-            for name, other in aboard.items()
+            for name, other in observing.items()
         }
         updates, optimiser_state = optimiser.update(
             out.grads, optimiser_state, params, value=out.loss
@@ -118,7 +118,7 @@ def fit(
     def look(params: Params, states: dict[str, Any]) -> dict[str, Array] | None:
         if probe is None:
             return None
-        first = (jax.tree.map(lambda a: a[0], states),) if aboard else ()
+        first = (jax.tree.map(lambda a: a[0], states),) if observing else ()
         return probe(cell, task.loss, params, probe_batch, *first)
 
     def probed(carry: Any, steps: Array) -> tuple[Any, tuple]:
@@ -133,7 +133,7 @@ def fit(
         keys = jax.random.split(jax.random.fold_in(key, _RULE + number), n_sequences)
         return jax.vmap(lambda batch, key: rule.init(cell, params, batch, key))(like, keys)
 
-    states = {name: begun(other, 1 + i) for i, (name, other) in enumerate(aboard.items())}
+    states = {name: begun(other, 1 + i) for i, (name, other) in enumerate(observing.items())}
     start: tuple = (params, optimiser.init(params), begun(rule, 0), states)
     steps = jnp.arange(n_updates).reshape(-1, every)
     (params, *_), (losses, seen) = jax.lax.scan(probed, start, steps)

@@ -114,7 +114,7 @@ def rules_found():
     return {
         name: thing
         for name, thing in _public("rules", "decks.rules")
-        if inspect.isclass(thing) and hasattr(thing, "step_axis")
+        if inspect.isclass(thing) and is_dataclass(thing) and hasattr(thing, "step_axis")
     }
 
 
@@ -202,6 +202,8 @@ def example(name):
         "Batch": lambda cls: batch,
         "Bidirectional": lambda cls: cls((rnnjax.GRU(2, 3),), (rnnjax.GRU(2, 2),)),
         "EachUnit": lambda cls: cls(rnnjax.Vanilla.layers),
+        "Feedback": lambda cls: cls(jnp.ones((3, 2))),
+        "Fixed": lambda cls: cls(jnp.ones(3)),
         "FlaxCell": lambda cls: rnnjax.from_linen(linen.GRUCell(3), 2),
         "Flossing": lambda cls: cls(2),
         "FunctionPart": lambda cls: cls(jnp.tanh, "readout", False),

@@ -73,7 +73,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the drive is not brought to the state's scale",
-        "scan.py",
+        "trajectory.py",
         "scaled.in_unit(d, top)",
         "d.value",
         "test_extremes.py::test_a_driven_linear_net_equals_float64_and_python_integers",
@@ -262,7 +262,7 @@ MUTATIONS = [
     ),
     Mutation(
         "synthetic gradients are learned from the wrong step",
-        "rules/dni.py",
+        "rules/signals/predicted.py",
         "A - rate * jnp.outer(A @ before - target, before)",
         "A - rate * jnp.outer(A @ before - target, now)",
         "rules/test_hand_worked.py::test_every_step_of_a_rule_is_the_one_worked_by_hand[DNI]",

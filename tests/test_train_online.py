@@ -114,10 +114,10 @@ def test_counts_that_do_not_fit_are_refused(options, message):
 
 
 @pytest.mark.wide
-def test_passengers_see_every_batch_and_have_no_say():
+def test_observers_see_every_batch_and_have_no_say():
     """They carry what they learn; the driver trains as if they were not there."""
 
-    def fit(passengers):
+    def fit(observers):
         def probe(cell, loss, params, batch, states=None):
             return {"A": jnp.zeros(()) if states is None else states["dni"].learned.signal}
 
@@ -131,7 +131,7 @@ def test_passengers_see_every_batch_and_have_no_say():
             batch_size=2,
             every=3,
             probe=probe,
-            passengers=passengers,
+            observers=observers,
         )
 
     @jax.jit

@@ -1,6 +1,12 @@
 """What is read off measured arrays: decay, spectra, ridges, gradients of several rules."""
 
-from rnnjax.analysis.alignment import beside, compared, direction, mean_of, versus
+from rnnjax.analysis.alignment import (
+    alignment_with,
+    alignment_with_exact,
+    direction,
+    mean_of,
+    pairwise_alignment,
+)
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
 from rnnjax.analysis.motion import share_in_direction
@@ -11,8 +17,8 @@ from rnnjax.analysis.strata import stratified
 
 __all__ = [
     "Ridge",
-    "beside",
-    "compared",
+    "alignment_with",
+    "alignment_with_exact",
     "direction",
     "e_folding",
     "entropy_rate",
@@ -21,8 +27,8 @@ __all__ = [
     "kaplan_yorke_dimension",
     "log_margins",
     "mean_of",
+    "pairwise_alignment",
     "ridge",
     "share_in_direction",
     "stratified",
-    "versus",
 ]

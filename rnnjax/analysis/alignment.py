@@ -31,7 +31,7 @@ DEFINED, SILENT, ZERO, NOT_FINITE = range(4)
 """`reason`: defined; no unit moves; one of the two gradients is 0; one of them is not finite."""
 
 
-def compared(draws: Mapping[str, Scaled], *, reference: str) -> dict[str, Array]:
+def pairwise_alignment(draws: Mapping[str, Scaled], *, reference: str) -> dict[str, Array]:
     """Measure equations (1) to (5) for every pair of rules.
 
     Args:
@@ -46,7 +46,7 @@ def compared(draws: Mapping[str, Scaled], *, reference: str) -> dict[str, Array]
     every = jax.tree.map(lambda *a: jnp.stack(a), *draws.values())
 
     def against(other: Scaled) -> dict[str, Array]:
-        return jax.vmap(lambda own: versus(own, other))(every)
+        return jax.vmap(lambda own: alignment_with(own, other))(every)
 
     found = jax.vmap(against, out_axes=1)(every)
     place = list(draws).index(reference)
@@ -54,7 +54,7 @@ def compared(draws: Mapping[str, Scaled], *, reference: str) -> dict[str, Array]
     return {**found, **{key: found[key][:, place] for key in one_sided}}
 
 
-def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
+def alignment_with(draws: Scaled, reference: Scaled) -> dict[str, Array]:
     """Measure equations (1) to (5) for one rule against another.
 
     Args:
@@ -82,7 +82,7 @@ def versus(draws: Scaled, reference: Scaled) -> dict[str, Array]:
     }
 
 
-def beside(
+def alignment_with_exact(
     draws: Scaled,
     by_lag: Scaled,
     exact: Scaled,
@@ -102,16 +102,16 @@ def beside(
       n_W: number of recurrent weights, which are the first ones.
 
     Returns:
-      those of `versus`, ``reason`` with SILENT; ``direction``: the mean over draws as a unit
+      those of `alignment_with`, ``reason`` with SILENT; ``direction``: the mean over draws as a unit
       vector, (n_weights,); ``cosine_of_W``, (); ``log_ratio``: ln of the norm over that of the
       exact gradient, (); ``cosine_by_lag`` and ``log_norm_by_lag``, (n_window,).
     """
-    whole = versus(draws, exact)
+    whole = alignment_with(draws, exact)
     of_W = [scaled.renormalise(Scaled(d.value[:, :n_W], d.exponent)) for d in (draws, exact)]
     return {
         **whole,
         "direction": direction(draws),
-        "cosine_of_W": versus(*of_W)["cosine"],
+        "cosine_of_W": alignment_with(*of_W)["cosine"],
         "reason": jnp.where(silent, SILENT, whole["reason"]),
         "log_ratio": whole["log_gradient_norm"] - scaled.log_norm(mean_of(exact)),
         "cosine_by_lag": jax.vmap(scaled.cosine)(by_lag, exact_by_lag),

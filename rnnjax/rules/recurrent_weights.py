@@ -3,7 +3,7 @@
 The recurrent weights are those that the step reads: the gradient with respect to the readout is the
 same in every rule and would make each look better than it is. For the same reason there is
 `gradient_by_lag`: nearly all of a gradient may come from lag 0, where every rule is exact.
-`rnnjax.analysis.compared` takes what these functions return.
+`rnnjax.analysis.pairwise_alignment` takes what these functions return.
 """
 
 from collections.abc import Sequence

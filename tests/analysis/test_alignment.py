@@ -25,7 +25,7 @@ def vectors(values, exponents):
 
 @jax.jit
 def compare(a, b):
-    return analysis.versus(a, b)
+    return analysis.alignment_with(a, b)
 
 
 def test_the_numbers_of_two_known_gradients():
@@ -68,7 +68,7 @@ def test_a_silent_network_says_so(W):
     def run(key):
         params = jax.tree.map(lambda p: W * p, CELL.init(key))
         draws = rules.recurrent_gradient(rules.BPTT(), CELL, squared_error, params, BATCH, ())
-        return probes.is_silent(CELL, None, params, BATCH)["is_silent"], analysis.versus(
+        return probes.is_silent(CELL, None, params, BATCH)["is_silent"], analysis.alignment_with(
             draws, draws
         )
 
@@ -87,8 +87,8 @@ def test_every_pair_of_rules_at_once():
             draws[name] = rules.recurrent_gradient(
                 rule, CELL, squared_error, params, BATCH, state, n_draws=8
             )
-        pair = analysis.versus(draws["b"], draws["c"])
-        return analysis.compared(draws, reference="a"), pair, draws
+        pair = analysis.alignment_with(draws["b"], draws["c"])
+        return analysis.pairwise_alignment(draws, reference="a"), pair, draws
 
     found, pair, draws = run(jax.random.key(2))
     assert found["cosine"].shape == (3, 3) and found["log_bias"].shape == (3,)
@@ -110,7 +110,7 @@ def test_a_direction_is_the_unit_vector_of_the_mean_at_any_scale():
 def test_a_rule_beside_the_exact_one():
     exact = vectors([[3.0, 4.0, 0.0]], [0]), vectors([[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]], [0, 0])
     own = vectors([[3.0, 0.0, 4.0]], [1]), vectors([[0.0, 0.0, 0.0], [0.0, 2.0, 0.0]], [0, 0])
-    beside = jax.jit(lambda silent: analysis.beside(*own, *exact, silent, n_W=2))
+    beside = jax.jit(lambda silent: analysis.alignment_with_exact(*own, *exact, silent, n_W=2))
     found = beside(False)
     np.testing.assert_allclose(found["direction"], [0.6, 0.0, 0.8], rtol=1e-6)
     np.testing.assert_allclose(found["cosine_of_W"], 0.6, rtol=1e-6)

@@ -264,11 +264,11 @@ def test_signs_of_a_complex_gradient_agree_with_themselves():
     draws = jax.jit(
         lambda: rules.recurrent_gradient(rules.BPTT(), cell, squared_error, params, BATCH, ())
     )()
-    found = analysis.versus(draws, draws)
+    found = analysis.alignment_with(draws, draws)
     assert found["sign_agreement"] == 1
     np.testing.assert_allclose(found["cosine"], 1)
     turned = scaled.Scaled(draws.value.conj(), draws.exponent)
-    assert analysis.versus(draws, turned)["sign_agreement"] == 0.5
+    assert analysis.alignment_with(draws, turned)["sign_agreement"] == 0.5
 
 
 @pytest.mark.wide

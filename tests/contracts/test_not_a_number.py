@@ -105,7 +105,7 @@ def test_every_function_of_matrices():
 def test_comparisons_of_rules():
     good = scaled.normalise(jnp.array([[1.0, -2.0, 3.0]]), jnp.zeros(1, jnp.int32))
     bad = scaled.normalise(jnp.array([[1.0, jnp.nan, 3.0]]), jnp.zeros(1, jnp.int32))
-    found = analysis.versus(good, bad)
+    found = analysis.alignment_with(good, bad)
     for key in ("cosine", "mean_cosine", "sign_agreement", "log_bias"):
         assert np.isnan(found[key]), key
     assert found["reason"] == 3

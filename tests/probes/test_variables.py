@@ -19,7 +19,7 @@ SIZES = {
 }  # fmt: skip
 GRID, N_RULES = (3, 4), 2
 # What is measured for every point of a grid or every pair of rules; one-sided results lack a rule.
-FIRST = {"plane": [GRID], "compared": [(N_RULES, N_RULES), (N_RULES,)]}
+FIRST = {"plane": [GRID], "pairwise_alignment": [(N_RULES, N_RULES), (N_RULES,)]}
 
 CELL = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.Vanilla(3, 2)), 1)
 KEY = jax.random.key(0)
@@ -40,9 +40,15 @@ ARGUMENTS = {
     "draws": DRAWS,
 }
 OWN_ARGUMENTS = {
-    "compared": {"draws": {"a": DRAWS, "b": DRAWS}, "reference": "a"},
-    "versus": {"reference": DRAWS},
-    "beside": {"by_lag": BY_LAG, "exact": DRAWS, "exact_by_lag": BY_LAG, "silent": False, "n_W": 4},
+    "pairwise_alignment": {"draws": {"a": DRAWS, "b": DRAWS}, "reference": "a"},
+    "alignment_with": {"reference": DRAWS},
+    "alignment_with_exact": {
+        "by_lag": BY_LAG,
+        "exact": DRAWS,
+        "exact_by_lag": BY_LAG,
+        "silent": False,
+        "n_W": 4,
+    },
     "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
     "log_margins": {"activation": rnnjax.activations.tanh, "gain": 2.0, "bias": 0.0, "n_steps": 6},
 }

@@ -8,7 +8,7 @@ import pytest
 import rnnjax
 from rnnjax import rules, scaled
 from rnnjax.losses import squared_error
-from rnnjax.rules import online
+from rnnjax.rules import over_sequence
 from tests.crossed import wide_but
 
 CELL = rnnjax.Vanilla(2, 3, 2, leak=0.6, gain=1.3)
@@ -24,7 +24,7 @@ def sequence(n_steps):
 def test_rtrl_is_exact_whether_or_not_the_length_can_be_divided(n_steps):
     """One piece; two and a rest of 3, for 131 is prime; three of 50."""
     batch = sequence(n_steps)
-    sizes = [part.x.shape[:2] for part in online._pieces(batch)]
+    sizes = [part.x.shape[:2] for part in over_sequence._pieces(batch)]
     assert sizes == {64: [(1, 64)], 131: [(2, 64), (1, 3)], 150: [(3, 50)]}[n_steps]
 
     @jax.jit
