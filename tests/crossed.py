@@ -20,7 +20,7 @@ def crossed(names, rows, columns, always=(), every=1, first=0, wide=1, others=py
       always: rows that are paired with every column in `make test-all`.
       every: n, for a test whose rows other tests of the same run take as well.
       first: the first of these rows.
-      wide: m, of those pairs each m-th is for `make test`, the others are wide.
+      wide: m, of those pairs each m-th is for `make test`; of the others each third is wide.
       others: the mark of all other pairs.
     """
     rows, columns = list(rows), list(columns)
@@ -29,11 +29,10 @@ def crossed(names, rows, columns, always=(), every=1, first=0, wide=1, others=py
     for i, row in enumerate(rows, -first):
         for j, column in enumerate(columns):
             its_turn = i % every == 0 and j == i // every % len(columns)
-            taken = its_turn or row in always
-            marks = pytest.mark.wide if taken else others
-            if taken and n_taken % wide == 0:
-                marks = ()
-            n_taken += taken
+            marks = others
+            if its_turn or row in always:
+                marks = _marks(n_taken, wide)
+                n_taken += 1
             pairs.append(pytest.param(row, column, marks=marks, id=f"{told(row)}-{told(column)}"))
     return pytest.mark.parametrize(names, pairs)
 
@@ -41,16 +40,24 @@ def crossed(names, rows, columns, always=(), every=1, first=0, wide=1, others=py
 def one_in(n, subjects, always=(), first=0, wide=1):
     """Return subjects as parameters: every n-th from the first on, and those of always.
 
-    Of these each m-th, m = `wide`, is for `make test`, the others are marked wide; all others slow.
+    Of these each m-th, m = `wide`, is for `make test`; of the others each third is marked wide, and
+    the rest slow.
     """
     found, n_taken = [], 0
     for i, subject in enumerate(subjects):
-        taken = i % n == first % n or subject in always
-        is_free = taken and n_taken % wide == 0
-        n_taken += taken
-        mark = pytest.mark.wide if taken else pytest.mark.slow
-        found.append(subject if is_free else pytest.param(subject, marks=mark))
+        marks = pytest.mark.slow
+        if i % n == first % n or subject in always:
+            marks = _marks(n_taken, wide)
+            n_taken += 1
+        found.append(pytest.param(subject, marks=marks) if marks else subject)
     return found
+
+
+def _marks(number, wide):
+    """Return the marks of the subject of this number among those that were taken."""
+    if number % wide == 0:
+        return ()
+    return pytest.mark.wide if number % 3 == 1 else pytest.mark.slow
 
 
 def wide_but(kept, subjects):

@@ -28,6 +28,7 @@ def padding(batch, n=3):
     return rnnjax.Batch(pad(batch.x, jnp.nan), pad(batch.y, jnp.nan), pad(batch.mask, 0))
 
 
+@pytest.mark.wide
 def test_outputs_are_those_of_two_cells():
     params = ONE.init(KEY)
     ahead = scan.unroll(ONE.forward[0], filled(ONE.forward[0], params.forward[0]), BATCH.x).plain
@@ -135,6 +136,7 @@ def test_what_needs_a_step_refuses():
     assert_refused(lambda: probes.lyapunov_spectrum(ONE, None, params, BATCH), "cell")
 
 
+@pytest.mark.wide
 def test_arguments_that_do_not_fit_are_refused():
     params = ONE.init(KEY)
     zeros = BATCH.replace(mask=jnp.zeros(6))

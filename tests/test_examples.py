@@ -59,6 +59,7 @@ def test_eeg_from_start_to_page(float32, monkeypatch, tmp_path):
     assert "eeg.py" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.wide
 def test_the_characters_are_those_that_were_trained(names):
     pytest.importorskip("safetensors")
     of = names("train_characters")
@@ -76,6 +77,7 @@ def test_the_characters_are_those_that_were_trained(names):
     assert jax.vmap(characters.losses, (None, 0))(params, pieces).mean() < before
 
 
+@pytest.mark.wide
 def test_the_lstm_of_pytorch_adds(names):
     pytest.importorskip("safetensors")
     of = names("torch_weights")

@@ -179,6 +179,7 @@ def test_an_overflowing_softplus_net_reports_its_first_bad_step():
     assert abs(step - expected) <= 1
 
 
+@pytest.mark.wide
 def test_the_gradient_bound_holds_on_every_draw():
     """||dL/dh_{T-k}|| <= (gamma ||W||)^k ||dL/dh_T||, Pascanu et al. 2013, equation 7."""
     task, lags = rnnjax.tasks.WhiteNoise(length=60), jnp.arange(1, 61)
@@ -231,6 +232,7 @@ def test_a_saturated_jordan_net_still_has_a_gradient():
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+@pytest.mark.wide
 def test_an_overflow_at_a_step_without_weight_has_no_say():
     cell = rnnjax.Vanilla(1, 3, 1, activation=activation_named("identity"), gain=4.0)
     task = rnnjax.tasks.WhiteNoise(length=200, n_x=1)

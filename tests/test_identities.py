@@ -40,6 +40,7 @@ def test_the_gradient_of_a_linear_network_is_a_sum_over_lags():
     np.testing.assert_allclose(gradient(rules.BPTT(), cell, params, batch).W, expected, rtol=1e-11)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("kind", ["symmetric", "not normal"])
 def test_a_gradient_starts_at_the_norm_of_w_and_ends_at_its_spectral_radius(kind):
     """Gelfand: log ||W^k|| / k goes from log ||W||_2 to log rho(W); for normal W both are one."""
@@ -70,6 +71,7 @@ def test_relu_networks_that_start_at_the_identity_carry_the_gradient_unchanged(a
     np.testing.assert_allclose(found["log_norm"], np.arange(51) * np.log(a), atol=1e-13)
 
 
+@pytest.mark.wide
 def test_a_permutation_keeps_every_length():
     """All exponents are 0, the dimension is full, and no entropy is made."""
     cell = rnnjax.Vanilla(1, 5, 1, activation=activations.identity)
@@ -104,6 +106,7 @@ def test_eligibility_traces_are_exact_when_the_learning_signal_is_the_total_deri
     np.testing.assert_allclose(gradient(rules.BPTT(), cell, params, batch).W, expected, rtol=1e-11)
 
 
+@pytest.mark.wide
 def test_renaming_units_renames_the_gradient_and_turning_their_sign_changes_nothing():
     """tanh is odd: W, U, b, V may be conjugated by permutations and signs."""
     cell = rnnjax.Vanilla(1, 5, 1, gain=1.4, bias_gain=0.3)

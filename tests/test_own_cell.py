@@ -62,6 +62,7 @@ def test_every_probe_takes_it_under_vmap(name):
     assert np.all(np.isfinite(found["log_norm_by_lag"]["log_norm"]))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", wide_but(["own"], CELLS))
 def test_bptt_trains_it_and_is_its_gradient(name):
     cell = CELLS[name]
@@ -96,6 +97,7 @@ def test_a_probe_can_be_differentiated_by_the_gain():
     np.testing.assert_allclose(slope * 2.0, np.arange(7), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("leak", [0.4, 1.0])
 def test_a_probe_can_be_differentiated_by_the_leak(leak):
     batch = rnnjax.tasks.WhiteNoise(length=6, n_x=2).sample(jax.random.key(0))

@@ -20,6 +20,7 @@ CELLS = {
 }
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", list(CELLS))
 def test_newton_gives_the_trajectory_of_the_scan_and_its_derivatives(name):
     cell = CELLS[name]

@@ -112,6 +112,7 @@ def assert_as_it_should_be(found, inside):
         assert gaps.max() < 1e-14
 
 
+@pytest.mark.wide
 @crossed("around, inside", AROUND, INSIDE, wide=3)
 def test_within_sequences_it_goes_on_from_piece_to_piece_and_to_the_next(around, inside):
     """Two pieces in each of two sequences: what DNI has learned in one still counts in the next."""
@@ -127,6 +128,7 @@ def test_within_sequences_it_goes_on_from_piece_to_piece_and_to_the_next(around,
     assert_as_it_should_be(found, inside)
 
 
+@pytest.mark.wide
 @crossed(
     "inside, around", INSIDE, ["EligibilityRatio", "MatchedLength", "Penalised", "own"], wide=3
 )
@@ -138,6 +140,7 @@ def test_it_goes_on_from_update_to_update(around, inside):
     assert_as_it_should_be(gradients(train), inside)
 
 
+@pytest.mark.wide
 def test_a_rule_of_ones_own_gets_a_key_for_every_sequence():
     """Its state is no online rule's, so it begins anew, with other numbers."""
 

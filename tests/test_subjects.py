@@ -71,6 +71,7 @@ def test_each_is_in_some_test(subjects, tests):
     assert set(subjects) <= names_in_make_test(*tests)
 
 
+@pytest.mark.wide
 def test_each_class_of_cells_has_its_gradient_compared():
     cells = discovery.cells_found()
     compared = {type(cells[name]) for name in names_in_make_test(*GRADIENTS) & set(cells)}

@@ -79,6 +79,7 @@ def differ(lanes):
     return any(not np.array_equal(a[0], a[1]) for a in jax.tree.leaves(lanes))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("swept", one_in(5, SWEPT, wide=5), ids=lambda p: f"{p[0]}-{p[1]}")
 def test_a_field_is_swept_by_vmap(swept):
     name, field, range_ = swept
@@ -91,6 +92,7 @@ def test_a_field_is_swept_by_vmap(swept):
     assert differ(found) or (name, field) in inert
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "name", wide_but(["Vanilla-leak"], ["Vanilla-leak", "Vanilla-relu-leak", "Vanilla-gelu"])
 )
@@ -111,6 +113,7 @@ def takes(name, cell):
     return True
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(6, rules_found(), first=1, wide=4))
 def test_every_rule_sweeps_the_fields_of_its_cell(name):
     fitting = next(cell for cell in (LEAKY, JORDAN) if takes(name, cell))

@@ -45,6 +45,7 @@ def test_training_is_the_plain_loop():
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_the_mean_loss_of_a_batch_is_that_of_its_first_update():
     batch = jax.vmap(TASK.sample)(jax.random.split(KEY, 5))
     params = CELL.init(KEY)
@@ -59,6 +60,7 @@ def test_the_mean_loss_of_a_batch_is_that_of_its_first_update():
     assert alone > 0
 
 
+@pytest.mark.wide
 def test_probes_run_every_k_updates_and_change_nothing():
     key_init, _, key_probe = jax.random.split(jax.random.key(0), 3)
 
@@ -78,6 +80,7 @@ def test_probes_run_every_k_updates_and_change_nothing():
     assert not np.allclose(log_norm[0], log_norm[1])
 
 
+@pytest.mark.wide
 def test_a_fixed_batch_is_descended_on_every_time():
     """Full-batch gradient descent on three sequences, written out."""
 
@@ -110,6 +113,7 @@ def test_fresh_sequences_or_the_same_ones_but_not_both():
             fit(jax.random.key(0), optax.sgd(0.1), **given)
 
 
+@pytest.mark.wide
 def test_seeds_and_learning_rates_are_lanes():
     def one(seed, rate):
         optimiser = updates.clip_by_norm(1.0, optax.sgd(rate))
@@ -124,6 +128,7 @@ def test_seeds_and_learning_rates_are_lanes():
     assert not np.allclose(got[1, 0], alone)
 
 
+@pytest.mark.wide
 def test_training_learns():
     options = {"n_updates": 600, "batch_size": 16}
     run = jax.jit(lambda key: fit(key, optax.adam(0.02), **options).loss)

@@ -29,6 +29,7 @@ def distance(a, b):
     return max(np.abs(x - y).max() for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("rule", [rules.RTRL(), pytest.param(rules.RFLO(), marks=pytest.mark.wide)])
 def test_updating_at_every_step_differs_from_waiting_in_second_order_of_the_rate(rule):
     """The sum of the updates of a sequence is that of its gradient, up to rate squared."""
@@ -41,6 +42,7 @@ def test_updating_at_every_step_differs_from_waiting_in_second_order_of_the_rate
     np.testing.assert_allclose(gaps[0] / gaps[1], 4, rtol=0.02)
 
 
+@pytest.mark.wide
 def test_one_update_at_the_end_is_one_step_along_the_rules_gradient():
     before, after, losses = trained(rules.RTRL(), 0.1, steps_per_update=6, batch_size=3)
     _, exact, mean = trained(rules.BPTT(), 0.1, steps_per_update=6, batch_size=3)
@@ -49,6 +51,7 @@ def test_one_update_at_the_end_is_one_step_along_the_rules_gradient():
     np.testing.assert_allclose(mean, np.full((1, 6), losses.mean()), rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_a_piecewise_rule_carries_its_state_from_piece_to_piece():
     """Blocks of 3 with their own updates, by hand, against the loop."""
     rule, rate = rules.TruncatedBPTT(3), 0.1

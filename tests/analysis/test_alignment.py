@@ -60,6 +60,7 @@ def test_an_angle_to_nothing_is_undefined_and_says_why():
     assert np.isnan(compare(a, zero)["sign_agreement"])
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("W", [0.0, 1.0])
 def test_a_silent_network_says_so(W):
     """All weights 0: no state ever moves, and the exact gradient by W is 0."""
@@ -77,6 +78,7 @@ def test_a_silent_network_says_so(W):
     assert np.isnan(found["cosine"]) == (W == 0)
 
 
+@pytest.mark.wide
 def test_every_pair_of_rules_at_once():
     @jax.jit
     def run(key):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import linen, nnx
 
 import rnnjax
@@ -60,6 +61,7 @@ def test_gru():
     np.testing.assert_allclose(states, h, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_the_adapters_give_the_numbers_of_flax():
     module = linen.LSTMCell(N, param_dtype=jnp.float64)
     params, ((c, h), y) = flax_states(module)
@@ -72,6 +74,7 @@ def test_the_adapters_give_the_numbers_of_flax():
     np.testing.assert_allclose(rnnjax.outputs(cell, adapted, X), expected, rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_an_nnx_cell_gives_the_numbers_of_nnx():
     adapter = rnnjax.from_nnx(nnx.GRUCell, 3, N, param_dtype=jnp.float64)
     params = adapter.init(jax.random.key(2))

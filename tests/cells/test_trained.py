@@ -29,6 +29,7 @@ def assert_close(got, expected, tolerance=1e-12):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "name", one_in(4, list(MODELS), always=("linen.GRUCell", "own nnx"), wide=3)
 )
@@ -57,6 +58,7 @@ RULES = [rules.RTRL(), rules.SnAp(1), rules.SnAp(9), rules.EProp(), rules.UORO()
 OF_EACH_KIND = ["linen.LSTMCell", "own linen", "own nnx"]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("rule", one_in(4, RULES, wide=3), ids=lambda rule: type(rule).__name__)
 def test_rules_work_or_refuse(rule):
     """Exact rules give the gradient of autodiff through embedding and head."""
@@ -79,6 +81,7 @@ def test_rules_work_or_refuse(rule):
         assert_close(got, expected)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(3, OF_EACH_KIND))
 def test_jacobians_lags_and_spectra(name):
     cell, x, _ = model(name)

@@ -64,7 +64,7 @@ BATCHES = {
 }
 
 
-@crossed("name, case", SUBJECTS, BATCHES, others=pytest.mark.wide)
+@crossed("name, case", SUBJECTS, BATCHES)
 def test_a_batch_that_does_not_fit(name, case):
     _, params, call = subject(name)
     start, batch = BATCHES[case]

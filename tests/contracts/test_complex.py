@@ -62,6 +62,7 @@ def oracle(kind):
     return params, jax.jit(jax.value_and_grad(loss))(params)
 
 
+@pytest.mark.wide
 @crossed("name, kind", rules_found(), CELLS, always=("RTRL",), every=2, wide=6)
 def test_a_rule_on_a_complex_network(name, kind):
     rule, cell, batch = made(name), CELLS[kind], BATCH
@@ -90,6 +91,7 @@ def test_a_rule_on_a_complex_network(name, kind):
         assert error(got, grads) < 1e-10
 
 
+@pytest.mark.wide
 def test_the_published_case():
     class Linear:
         def initial_state(self):
@@ -152,6 +154,7 @@ def test_norms_by_length_are_those_of_separate_gradients(kind):
     np.testing.assert_allclose(*both(), rtol=1e-10)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_spectra_are_those_of_the_real_jacobian(kind):
     cell = CELLS[kind]
@@ -249,6 +252,7 @@ def test_training_goes_down_along_the_conjugate_gradient(wrapping):
     assert error(online.params, expected) < 1e-12
 
 
+@pytest.mark.wide
 def test_training_learns():
     cell = CELLS["complex weights"]
     trained = rnnjax.fit(
@@ -309,6 +313,7 @@ def test_a_ratio_of_each_complex_weight():
     assert error(scaled_by_ratio, expected) < 1e-12
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("multiplier", [ratios.Safeguarded(), ratios.Extrapolated()])
 def test_ratios_that_compare_signs_are_refused(multiplier):
     cell = CELLS["complex weights"]

@@ -50,6 +50,7 @@ def of_rule(name):
     return cell.init(KEY), run
 
 
+@pytest.mark.wide
 @crossed("name, dtype", rules_found(), DTYPES, always=("RTRL",), every=2, first=1, wide=5)
 def test_a_rule_in_another_precision(name, dtype):
     """The same numbers in float64, to the rounding of float32, whatever the program's default."""
@@ -65,6 +66,7 @@ def test_a_rule_in_another_precision(name, dtype):
     assert_close(got, expected, 1e-3)
 
 
+@pytest.mark.wide
 @crossed("name, dtype", probes_found(), DTYPES, every=2, first=1, wide=3)
 def test_a_probe_in_another_precision(name, dtype):
     cell = rnnjax.LSTM(2, 2, 2)
@@ -141,6 +143,7 @@ def test_a_cell_that_steps_in_half_precision():
     assert norm.dtype == W.dtype and np.all(np.isfinite(norm))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(1, probes_found(), wide=4))
 def test_integer_inputs_and_targets(name):
     params = CELL.init(KEY)
@@ -150,6 +153,7 @@ def test_integer_inputs_and_targets(name):
     assert_close(run(whole), run(widened(whole)), 1e-12)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(5, rules_found(), always=["RTRL"], first=3, wide=3))
 def test_a_rule_on_integers(name):
     rule = rule_named(name)

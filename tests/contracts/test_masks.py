@@ -73,6 +73,7 @@ def of_rule(name):
     return run(cut), jax.vmap(lambda fill: run(padded(cut, fill)))(FILLS)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(4, rules_found(), always=["RTRL"], first=1, wide=4))
 def test_a_rule_sees_nothing_of_padding(name):
     if name == "TeacherForcing":
@@ -232,6 +233,7 @@ def test_lengths_differ_between_sequences_under_vmap():
         assert np.all(np.isnan(got[n + 1 :]))
 
 
+@pytest.mark.wide
 def test_the_published_case():
     """A padded sequence of 21 steps, of which the norms were those of its padding."""
     cell = rnnjax.Vanilla(1, 8, gain=0.5)

@@ -41,6 +41,7 @@ def test_an_activation_and_its_slopes(activation):
     assert all(np.all(np.isnan(value)) for value in given)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(2, CELLS, wide=2))
 def test_spectra(name):
     """The exponents of a trajectory that is none, also where no slope looks at the state."""
@@ -57,6 +58,7 @@ MAY_BE_FINITE = {
 }  # fmt: skip
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", probes_found())
 def test_a_probe(name):
     """A tanh network: what passes through the bad step is NaN."""
@@ -82,6 +84,7 @@ def test_functions_of_spectra():
     assert np.isnan(matrices.participation_ratio(exponents))
 
 
+@pytest.mark.wide
 def test_every_function_of_matrices():
     A = jnp.eye(3).at[1, 2].set(jnp.nan)
     rows = Scaled(A, jnp.zeros(3, jnp.int32))
@@ -102,6 +105,7 @@ def test_every_function_of_matrices():
     assert all(np.any(np.isnan(call())) for call in calls.values())
 
 
+@pytest.mark.wide
 def test_comparisons_of_rules():
     good = scaled.normalise(jnp.array([[1.0, -2.0, 3.0]]), jnp.zeros(1, jnp.int32))
     bad = scaled.normalise(jnp.array([[1.0, jnp.nan, 3.0]]), jnp.zeros(1, jnp.int32))
@@ -120,6 +124,7 @@ def test_random_chains():
     assert np.isnan(found["growth_rate_random"])
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(2, CELLS, wide=2))
 def test_losses_gradients_and_penalties(name):
     cell = CELLS[name]

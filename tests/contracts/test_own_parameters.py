@@ -108,6 +108,7 @@ def assert_close(got, expected):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(3, probes_found()))
 def test_every_probe_measures_it(name):
     probe = probes_found()[name]
@@ -175,6 +176,7 @@ def test_the_tangent_is_taken_from_the_parameters_that_it_is_bound_to():
     np.testing.assert_allclose(J, expected, rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_each_structure_is_a_class_of_tangents():
     lru, chain = rnnjax.LRU(2, 3, 1), rnnjax.Chain()
     stack = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.GRU(3, 2)))

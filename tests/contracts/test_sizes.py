@@ -38,6 +38,7 @@ def assert_close(got, expected, tolerance=1e-11):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
 
 
+@pytest.mark.wide
 @crossed("name, kind", rules_found(), SEVERAL, every=2, first=1, wide=5)
 def test_steps_of_a_rule_sum_to_the_whole(name, kind):
     """The filter and the carried trace of a rule are one gradient, whatever a unit is made of."""
@@ -61,6 +62,7 @@ def test_steps_of_a_rule_sum_to_the_whole(name, kind):
         assert_close(scaled.plain(whole.grads), jax.grad(loss)(params))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["RFLO", "EProp", "SnAp"])
 @pytest.mark.parametrize("kind", wide_but(["two"], ["two", "three"]))
 def test_local_traces_are_those_of_dense_jacobians(name, kind):
@@ -85,6 +87,7 @@ def test_local_traces_are_those_of_dense_jacobians(name, kind):
 RULES = {"BPTT": rules.BPTT(), "RTRL": rules.RTRL(), "SnAp": rules.SnAp(1)}
 
 
+@pytest.mark.wide
 @crossed("name, rule", cells_found(), [*RULES, "segments"], every=2, wide=5)
 def test_one_unit_and_one_step(name, rule):
     sizes = {"n_x": 1, "n_h": 1, "n_y": 1, "n_units": 1, "n_hidden": 1}

@@ -106,6 +106,7 @@ WITHOUT = {
 }  # fmt: skip
 
 
+@pytest.mark.wide
 @crossed("name, order", OF_ZERO, ORDERS, wide=2)
 def test_scaled_numbers_have_the_derivatives_of_plain_ones(name, order):
     own, plain = OF_ZERO[name]
@@ -130,6 +131,7 @@ def test_the_derivative_of_clipping_at_zero():
     assert jax.grad(clipped)(0.0) == jax.jacfwd(clipped)(0.0) == 7
 
 
+@pytest.mark.wide
 @crossed("activation, order", activations_found(), [0, 1, 2], wide=4)
 def test_slopes_have_the_derivatives_of_the_activation(activation, order):
     """At 0, where |x| and maxima have none, at infinity's side of branches, and in between."""
@@ -175,6 +177,7 @@ def pulse():
     return jnp.asarray(x)
 
 
+@pytest.mark.wide
 @crossed("order, name", ["reverse", "forward", *SECOND], CELLS, wide=4)
 def test_outputs_of_a_homogeneous_cell_have_the_derivatives_of_the_plain_pass(name, order):
     cell = CELLS[name]
@@ -202,6 +205,7 @@ def test_outputs_of_a_homogeneous_cell_have_the_derivatives_of_the_plain_pass(na
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.wide
 def test_the_published_case():
     cell = rnnjax.Vanilla(1, 3, activation=activations.identity)
     x = jnp.array([[1.0], [0], [0], [2]])
@@ -211,6 +215,7 @@ def test_the_published_case():
     np.testing.assert_allclose(by_params.b, [-0.70595, 0.62033, 1.79557], atol=1e-5)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("gain", wide_but([0.5], [0.5, 2.0]))
 def test_derivatives_of_states_that_no_float32_holds(gain, float32):
     """The state after a pulse is 2^-299, or 2^99: dy_t/dx_t is 1 all the same."""
@@ -226,6 +231,7 @@ def test_derivatives_of_states_that_no_float32_holds(gain, float32):
     np.testing.assert_allclose(by_w, sum(k * gain ** (k - 1) for k in range(n)), rtol=1e-4)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", wide_but(["relu"], ["identity", "relu", "tanh"]))
 def test_the_gradient_of_a_rule_can_be_differentiated_where_it_is_zero(name):
     """At a perfect fit every delta is 0, and its derivative is not: a product with the Hessian."""
@@ -264,6 +270,7 @@ def test_norms_by_lag_can_be_differentiated_through_steps_without_a_gradient():
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("as_released", wide_but([False], [False, True]))
 def test_omega_where_no_gradient_arrives(as_released):
     cell = rnnjax.Vanilla(2, 3, 2)

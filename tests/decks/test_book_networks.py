@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import optax
+import pytest
 from jax import numpy as jnp
 
 import rnnjax
@@ -26,6 +27,7 @@ def test_who_knows_nothing_has_the_loss_of_chance():
     np.testing.assert_array_equal(found["text"], np.floor(N * chances))
 
 
+@pytest.mark.wide
 def test_gates_along_a_text_are_those_of_the_steps():
     cell = rnnjax.LSTM(N, 3, N)
     params, text = cell.init(jax.random.key(1)), jnp.array([0, 3, 2])

@@ -22,6 +22,7 @@ def measured(cell, key=0):
     )
 
 
+@pytest.mark.wide
 def test_the_loop_gain_is_a_finite_difference_within_its_bound():
     cell = jordan(gain=3.0)
     params, found = measured(cell)
@@ -47,6 +48,7 @@ def test_what_is_sent_back_is_the_derivative_by_the_output_before():
     assert float(jnp.abs(found.sent).max()) > 1e-4
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("fields", "told"),
     [

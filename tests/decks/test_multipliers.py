@@ -5,6 +5,7 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import rnnjax
 from rnnjax import decks
@@ -22,6 +23,7 @@ def watched():
     return params, batch, found
 
 
+@pytest.mark.wide
 def test_they_are_ratios_of_successive_steps_and_cycles():
     params, batch, found = watched()
 

@@ -63,6 +63,7 @@ def test_extrapolation_lands_in_the_limit_of_a_geometric_series():
         np.testing.assert_array_equal(multiplied(growing, ratios.Extrapolated()), growing)
 
 
+@pytest.mark.wide
 def test_each_unit_of_a_layer_shares_the_ratio_of_its_bias():
     from rnnjax.cells import JordanParams
 
@@ -76,6 +77,7 @@ def test_each_unit_of_a_layer_shares_the_ratio_of_its_bias():
     assert all(np.all(ratio == 3) for ratio in got)
 
 
+@pytest.mark.wide
 def test_ratios_of_the_whole_do_not_depend_on_the_scale():
     a, b = np.array([3.0, 4.0]), np.array([2.0, 0.0])
     for shift in (0, 5000):

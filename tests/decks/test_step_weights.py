@@ -41,6 +41,7 @@ def plain_norms(cell, params, batch, o):
     return np.array(norms)
 
 
+@pytest.mark.wide
 def test_shares_are_those_of_plain_automatic_differentiation(pairs):
     norms = plain_norms(*pairs)
     found = by_step(pairs[0], rnnjax.BPTT(window=1), *pairs[1:])
@@ -53,6 +54,7 @@ def test_shares_are_those_of_plain_automatic_differentiation(pairs):
     np.testing.assert_allclose(online[0], norms / sum(norms), rtol=1e-6)
 
 
+@pytest.mark.wide
 def test_errors_loss_and_loop_gain_are_those_of_a_loop(pairs):
     cell, params, batch, start = pairs
     found = by_step(cell, rnnjax.BPTT(), params, batch, start)
@@ -67,6 +69,7 @@ def test_errors_loss_and_loop_gain_are_those_of_a_loop(pairs):
     np.testing.assert_allclose(found["loop_gain"][0], np.mean(gains), rtol=1e-10)
 
 
+@pytest.mark.wide
 def test_steps_that_are_alike_have_equal_shares(pairs):
     cell, params, batch, _ = pairs
     equal, start = step_weights.alike(cell, params, batch, 0.5, 0.9)
@@ -75,6 +78,7 @@ def test_steps_that_are_alike_have_equal_shares(pairs):
     np.testing.assert_allclose(step_weights.shares(found["grads"]), 0.2, rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_a_ratio_begins_with_the_third_step(pairs):
     cell, params, batch, start = pairs
     grads = by_step(cell, rnnjax.BPTT(window=1), params, batch, start)["grads"]
@@ -85,6 +89,7 @@ def test_a_ratio_begins_with_the_third_step(pairs):
     assert (np.abs(under[:, 2] / under[:, 1] - without[2] / without[1]) > 1e-3).all()
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("w_n", [-0.8, 0.05, 1.0, 1.5])
 def test_shares_of_a_linear_chain_are_the_closed_forms(w_n):
     equal = step_weights.chain_shares(w_n, jnp.ones(5))

@@ -49,6 +49,7 @@ def of_the_cut_sequence():
     return rows(PARAMS, (X[:LENGTH], LENGTH, True))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("is_held", [True, False])
 def test_padding_changes_no_row(is_held):
     whole = of_the_cut_sequence()
@@ -63,6 +64,7 @@ def test_padding_changes_no_row(is_held):
     assert np.isfinite(found["log_singular_values"]).all(axis=1).tolist() == [True, False, False]
 
 
+@pytest.mark.wide
 def test_a_layer_that_the_loss_does_not_read_has_no_shares():
     def blind(params, example):
         return 0 * loss(params, example) + params["f"][0]

@@ -47,6 +47,7 @@ def test_forward_memory_of_a_rotation():
     np.testing.assert_allclose(found, np.log(0.5) * np.arange(1, 21), rtol=0, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_weights_by_use(vanilla):
     loss, params, x, r = vanilla
     found = jax.jit(weights.by_use)(r)
@@ -103,6 +104,7 @@ def test_window_stops_where_nothing_is_left(vanilla):
     np.testing.assert_allclose(early["window_norm_share"], exact["window_norm_share"], atol=1e-3)
 
 
+@pytest.mark.wide
 def test_spectrum_is_that_of_the_own_cell(vanilla):
     _, params, x, r = vanilla
     cell = rnnjax.Vanilla(n_h=3, n_x=2, n_y=1)
@@ -115,6 +117,7 @@ def test_spectrum_is_that_of_the_own_cell(vanilla):
     assert jnp.isnan(found["exponents"][3])
 
 
+@pytest.mark.wide
 def test_singular_values_of_products(vanilla):
     _, params, _, r = vanilla
     found = jax.jit(spectrum.singular_values, static_argnums=1)(r, 4)["log_singular_values"]
@@ -131,6 +134,7 @@ def test_singular_values_of_products(vanilla):
         np.testing.assert_allclose(jnp.sum(row[:3]), log_det, rtol=0, atol=1e-8)
 
 
+@pytest.mark.wide
 def test_keep_gates_of_an_lstm_are_its_forget_gates():
     loss, params = small.lstm(dtype=jnp.float64)
     x = small.sequences(dtype=jnp.float64)[0]
@@ -142,6 +146,7 @@ def test_keep_gates_of_an_lstm_are_its_forget_gates():
     np.testing.assert_array_equal(is_gate, [True, True, False, False])
 
 
+@pytest.mark.wide
 def test_dead_and_flat_units():
     loss, params = small.vanilla(activation=jax.nn.relu, dtype=jnp.float64)
     params |= {"b": jnp.array([-100.0, 0.0, 100.0])}
@@ -153,6 +158,7 @@ def test_dead_and_flat_units():
     np.testing.assert_allclose(found["flat_share"][1], inactive)
 
 
+@pytest.mark.wide
 def test_recurrent_weights_are_told_from_input_weights():
     loss, params = small.vanilla(n=2, n_x=2, dtype=jnp.float64)
     r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
@@ -161,6 +167,7 @@ def test_recurrent_weights_are_told_from_input_weights():
     np.testing.assert_array_equal(chosen[0], params["W"])
 
 
+@pytest.mark.wide
 def test_orthogonal_factors_of_blocks():
     w = jax.random.normal(jax.random.key(0), (3, 9))
     found = orthogonal(w, 3)

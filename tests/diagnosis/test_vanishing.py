@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import rnnjax
 from rnnjax.diagnosis.transport import transport
@@ -29,6 +30,7 @@ def perturbed(params, n):
     return loss
 
 
+@pytest.mark.wide
 def test_lag_at_which_a_float32_gradient_is_zero(float32):
     n, T = 2, 2000
     loss, params = small.lstm(n=n, forget_bias=-2.0)

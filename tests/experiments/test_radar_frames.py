@@ -102,6 +102,7 @@ def test_noise_is_claimed_to_hurt_advection_more_where_training_was_long(cube):
     assert name.startswith("frames with noise") and not found[name]
 
 
+@pytest.mark.wide
 def test_harder_motion_gives_the_same_variables():
     motion = {"whole_steps": False, "growth": 0.1, "wander": 0.05, "n_blobs": 2}
     changes = {**motion, "length": 3, "side": 8, "width": 1.0, "n_test": 24}

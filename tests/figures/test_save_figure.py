@@ -96,6 +96,7 @@ def test_the_style_of_the_moment_of_saving_has_no_say(tmp_path):
     assert [p.read_bytes() for p in plain] == [p.read_bytes() for p in other]
 
 
+@pytest.mark.wide
 def test_saving_one_figure_twice_gives_the_same_bytes(tmp_path):
     sys.path.insert(0, str(_HERE))
     try:
@@ -113,6 +114,7 @@ def test_paths_are_returned_and_nothing_else_is_left(tmp_path):
     assert sorted(tmp_path.joinpath("new/folder").iterdir()) == sorted(paths)
 
 
+@pytest.mark.wide
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(tmp_path, monkeypatch):
     old_pdf, _ = save_figure(_small_figure(), tmp_path)
     before = old_pdf.read_bytes()

@@ -25,6 +25,7 @@ def imported(kind, shape):
     ), arrays
 
 
+@pytest.mark.wide
 @crossed("kind, shape", KINDS, SHAPES, always=["lstm"], wide=4)
 def test_outputs_and_gradients_are_those_of_keras(kind, shape):
     cell, params, arrays = imported(kind, shape)

@@ -20,6 +20,7 @@ def imported(kind, shape):
     return *rnnjax.from_torch(weights, nonlinearity=NONLINEARITY.get(kind)), arrays
 
 
+@pytest.mark.wide
 @crossed("kind, shape", KINDS, SHAPES, always=["lstm"], wide=4)
 def test_outputs_and_gradients_are_those_of_torch(kind, shape):
     cell, params, arrays = imported(kind, shape)
@@ -34,6 +35,7 @@ def test_a_network_is_as_small_as_it_can_be(shape, type_):
     assert type(imported("lstm", shape)[0]).__name__ == type_
 
 
+@pytest.mark.wide
 def test_sequences_of_their_own_lengths_in_a_model_with_a_head():
     """As torch's packed sequences, each of which turns round at its own end."""
     arrays, weights = fixture("torch_tagger")

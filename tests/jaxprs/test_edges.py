@@ -39,6 +39,7 @@ def test_a_scan_without_steps_is_no_recurrence():
         rnnjax.recurrences(last, weights(), sequence()[0][:0])
 
 
+@pytest.mark.wide
 def test_what_the_loss_closes_over_may_change():
     """A mask, and a field of the object whose method is the loss."""
 
@@ -70,6 +71,7 @@ def test_a_weight_of_an_early_step_does_not_underflow_before_plain_numbers(float
     np.testing.assert_allclose(plain[::-1][:100], expected, rtol=1e-6)
 
 
+@pytest.mark.wide
 def test_recurrences_in_recurrences_are_named_by_the_steps_around_them():
     def nested(depth):
         def step(h, x):
@@ -104,6 +106,7 @@ IN_HALF = {
 }
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", IN_HALF)
 def test_rules_and_branches_in_half_precision(name, dtype):
@@ -128,6 +131,7 @@ def test_rules_and_branches_in_half_precision(name, dtype):
         np.testing.assert_allclose(got[key], value, rtol=0, atol=0.03 * np.abs(value).max())
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_powers_of_two_in_half_precision(dtype):
     """Exact far below the range: h' = h / 128 + x gives dL/dh_t = 128^-(T - t)."""
@@ -149,6 +153,7 @@ def test_powers_of_two_in_half_precision(dtype):
     np.testing.assert_allclose(scaled.log_norm(found.first), -7 * n_steps * np.log(2), rtol=1e-6)
 
 
+@pytest.mark.wide
 def test_a_bfloat16_carry_gives_what_float32_does_to_its_digits():
     def loss(params, example):
         p = jax.tree.map(lambda leaf: leaf.astype(example[0].dtype), params)
@@ -175,6 +180,7 @@ def test_a_bfloat16_carry_gives_what_float32_does_to_its_digits():
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-2 * np.abs(b).max())
 
 
+@pytest.mark.wide
 def test_a_complex_carry():
     """A diagonal recurrence: dL/du - i dL/dv, as jax.grad gives it for h_t + u + iv."""
     params = drawn_like({name: np.zeros(N) for name in "abcd"})
@@ -198,6 +204,7 @@ def test_a_complex_carry():
     np.testing.assert_allclose(scaled.plain(found[0].deltas), right, rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_two_leaves_of_a_carry_that_are_one_variable():
     """(h, h): what arrives at either is an independent part of dL/dh_t."""
 
@@ -247,6 +254,7 @@ def _(primals, tangents):
     return straight(*primals), jnp.concatenate([t, t[:, :1]], 1)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("layer", "told"), [(clipped, "custom_vjp"), (straight, "custom_jvp")])
 def test_a_rule_around_a_recurrence_is_honoured_and_told(layer, told):
     def loss(params, example):
@@ -259,6 +267,7 @@ def test_a_rule_around_a_recurrence_is_honoured_and_told(layer, told):
     assert told in line and "\n" not in line and "test_edges.py:" in line
 
 
+@pytest.mark.wide
 def test_a_scan_in_a_branch_is_told_and_its_gradient_right():
     def loss(params, example):
         xs = scanned(params, example[0])[:, :2]
@@ -270,6 +279,7 @@ def test_a_scan_in_a_branch_is_told_and_its_gradient_right():
     assert len(found.unseen) == 1 and "cond" in found.unseen[0]
 
 
+@pytest.mark.wide
 def test_a_state_computed_from_another_around_an_inner_scan():
     """Each leaf of an outer carry is a node of its own too, although h is computed from c."""
 
@@ -300,6 +310,7 @@ def test_a_state_computed_from_another_around_an_inner_scan():
     np.testing.assert_allclose(scaled.plain(found[0].deltas), right, rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_the_same_trace_is_one_program():
     """Results of two calls are trees of one structure, until the loss changes."""
     factors = [np.ones(N)]

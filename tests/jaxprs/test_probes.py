@@ -50,6 +50,7 @@ def outcome(function, *given):
         return f"refused: {refused}"
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(6, probes_found()))
 def test_every_probe_gives_the_numbers_of_our_own_cell(name, found, own):
     """Of pure transport, or of the loss where the probe needs one."""
@@ -100,12 +101,14 @@ def test_the_gradient_by_the_weights_of_a_layer_between_others():
     same_leaves(jax.tree.leaves(scaled.plain(out.grads)), jax.tree.leaves(right))
 
 
+@pytest.mark.wide
 def test_the_spectrum_is_that_of_our_own_cell(found, own):
     left = probes.lyapunov_spectrum(*arguments(found[0]))
     right = probes.lyapunov_spectrum(*own)
     np.testing.assert_allclose(left["exponents"], right["exponents"], rtol=1e-10)
 
 
+@pytest.mark.wide
 def test_transport_of_a_reversed_scan_with_a_counter():
     """The cell holds the inputs of each step in the order in which they run, integers included."""
 

@@ -41,6 +41,7 @@ def expected(name):
     return program(name).deltas()
 
 
+@pytest.mark.wide
 @every_program
 def test_the_oracle_is_the_same_program(name):
     made = program(name)
@@ -49,6 +50,7 @@ def test_the_oracle_is_the_same_program(name):
     assert len(made.names) == len(expected(name)[1]) and all(d.any() for d in expected(name)[1])
 
 
+@pytest.mark.wide
 @every_program
 def test_recurrences_have_the_names_that_one_expects(name):
     made = program(name)
@@ -121,6 +123,7 @@ def test_what_a_recurrence_says_of_itself():
     assert one.line.startswith("hand_written.py:")
 
 
+@pytest.mark.wide
 def test_the_line_is_that_of_the_user():
     """Not of the framework."""
     for name, file in (("linen_lstms", "linen_programs.py"), ("nnx_trained", "nnx_programs.py")):

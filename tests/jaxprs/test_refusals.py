@@ -65,6 +65,7 @@ def halved(h):
 halved.defvjp(lambda h: (h, h), lambda h, g: (jnp.where(h > 0, g / 2, g),))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("within", [True, False])
 def test_a_backward_rule_has_to_be_linear(within):
     def loss_with(rule):
@@ -148,6 +149,7 @@ def test_layers_that_are_not_there():
             found[wrong]
 
 
+@pytest.mark.wide
 def test_what_is_there_besides_a_scan_is_told():
     """One recurrence is measured; the others are not, and each is a line."""
 
@@ -172,6 +174,7 @@ def test_a_while_loop_on_the_way_back_is_refused():
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.wide
 def test_numbers_that_a_while_loop_finds_for_the_inputs_are_no_obstacle():
     def loss(params, example):
         scale = jax.lax.while_loop(lambda s: s < 4.0, lambda s: 2 * s, jnp.max(example[0]) * 0 + 1)

@@ -44,6 +44,7 @@ def assert_equal(left, right, tolerance=1e-12):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max(initial=0))
 
 
+@pytest.mark.wide
 @some_programs
 def test_jit_and_vmap_over_examples_give_each_of_them(name):
     made = program(name)

@@ -67,6 +67,7 @@ def check(n_layers):
     return found
 
 
+@pytest.mark.wide
 def test_one_layer_far_below_the_range():
     check(1)
 
@@ -78,6 +79,7 @@ def test_two_layers_that_both_forget():
     assert lower[0] > upper[0] - 50  # through any one of the two, not both
 
 
+@pytest.mark.wide
 def test_the_numbers_of_mpmath():
     """h' = tanh(w h + x): the chain rule in fifty digits, for weights that fade by e^-5 a step."""
     w, xs = 0.01, np.random.default_rng(1).normal(size=200)

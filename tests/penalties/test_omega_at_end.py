@@ -21,6 +21,7 @@ def made(activation, shortest, gain):
     return cell, task, drawn
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("activation", "shortest"),
     [("sigmoid", None), pytest.param("tanh", 10, marks=pytest.mark.wide)],
@@ -62,6 +63,7 @@ def test_no_norm_is_too_large():
     assert 0.01 < largest < 100
 
 
+@pytest.mark.wide
 def test_other_units_are_refused():
     cell, _, drawn = made("relu", None, 1.0)
     with pytest.raises(ValueError, match="expected an activation of tanh, sigmoid, got relu"):

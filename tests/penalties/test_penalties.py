@@ -25,6 +25,7 @@ def linear(W):
     return cell, cell.init(KEY)._replace(W=jnp.asarray(W))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("a", [0.5, 1.0, 1.3])
 def test_omega_of_a_multiple_of_the_identity(a):
     cell, params = linear(a * np.eye(3))
@@ -86,6 +87,7 @@ def test_the_gradient_of_omega_is_the_immediate_one():
     assert not np.any(gradient.U) and not np.any(gradient.V)
 
 
+@pytest.mark.wide
 def test_a_penalty_is_added_to_the_gradient_of_the_rule():
     cell, task = rnnjax.Vanilla(1, 3, 1), tasks.WhiteNoise(T, 1)
     omega, weight = penalties.Omega(), 2.5
@@ -118,6 +120,7 @@ def test_the_gradient_of_flossing_by_finite_differences():
     check_grads(floss, (params,), order=1, modes=["rev"], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.wide
 def test_flossing_brings_the_exponents_to_zero():
     cell, task = rnnjax.Vanilla(1, 8, 1, gain=0.6), tasks.WhiteNoise(40, 1)
     floss = penalties.Flossing(4, 10)

@@ -30,6 +30,7 @@ def plain_loop(task, params, keys, max_norm, penalty):
     return params, jnp.array(seen)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("shortest", "max_norm", "penalty"), [(None, jnp.inf, 0.0), (None, 0.2, 0.7), (10, 0.2, 0.7)]
 )
@@ -49,6 +50,7 @@ def test_it_is_the_plain_loop(shortest, max_norm, penalty):
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-13)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("shortest", [None, 10])
 def test_the_error_rate_is_that_of_the_answers_at_the_ends(shortest):
     """Two batches of the outputs of the plain scan, read where the mask says."""
@@ -70,6 +72,7 @@ def test_the_error_rate_is_that_of_the_answers_at_the_ends(shortest):
     assert 0.4 < rate < 1
 
 
+@pytest.mark.wide
 def test_fewer_sequences_than_a_batch_are_all_measured():
     rate = sgd_cr.error_rate(
         CELL, TemporalOrder(10), CELL.init(jax.random.key(0)), jax.random.key(1), n_sequences=3

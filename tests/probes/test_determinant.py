@@ -10,6 +10,7 @@ from rnnjax import activations, probes
 from tests.probes.test_lyapunov import CELLS, KEY, batch_of, jacobians
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("n_discarded", [0, 7])
 def test_it_is_the_mean_of_log_determinants(name, n_discarded):
@@ -22,6 +23,7 @@ def test_it_is_the_mean_of_log_determinants(name, n_discarded):
     np.testing.assert_allclose(found["mean_log_det"], expected, rtol=1e-10)
 
 
+@pytest.mark.wide
 def test_padding_adds_nothing():
     cell = CELLS["Vanilla"]
     params = cell.init(KEY)
@@ -34,6 +36,7 @@ def test_padding_adds_nothing():
     np.testing.assert_allclose(cut, whole, rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_a_saturated_network_keeps_its_digits():
     """Slopes of e^-100: a determinant as a plain number would be 0."""
     cell = rnnjax.Vanilla(1, 5, activation=activations.tanh, gain=1.0)

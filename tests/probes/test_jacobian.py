@@ -55,6 +55,7 @@ def test_a_bad_distance_is_refused():
         linear(np.eye(2), 5, every=6)
 
 
+@pytest.mark.wide
 def test_lost_rank_stays_lost():
     """A relu network keeps the rank of its fewest active units: the rest is 0 and not rounding."""
     cell = rnnjax.Vanilla(3, 8, 1, activation=rnnjax.activation_named("relu"))
@@ -77,6 +78,7 @@ def test_lost_rank_stays_lost():
     assert rank < 8
 
 
+@pytest.mark.wide
 def test_singular_values_can_be_differentiated():
     """d log sigma_1 / d log g = k, in reverse mode."""
     W = jnp.asarray(np.random.default_rng(0).standard_normal((3, 3)))
@@ -134,6 +136,7 @@ def test_an_orthogonal_network_has_no_leading_direction():
     np.testing.assert_allclose(got["log_gap"], 0, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_the_leading_direction_turns_as_numpy_says():
     W = np.random.default_rng(5).standard_normal((4, 4))
     got = directions(W, 8)

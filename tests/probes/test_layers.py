@@ -47,6 +47,7 @@ def perturbed_loss(stack, params, batch, of_step):
     return [jnp.concatenate([a[None], b]) for a, b in zip(by_start, by_step, strict=True)]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(len(STACKS), list(STACKS)))
 def test_gradients_are_those_by_a_perturbation_of_each_state(name):
     stack = STACKS[name]
@@ -99,6 +100,7 @@ def test_a_cell_that_is_no_stack_is_its_own_layer():
         np.testing.assert_array_equal(spectra["exponents"], whole["exponents"])
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", wide_but(["homogeneous"], ["several kinds", "homogeneous"]))
 def test_the_exponents_of_the_layers_are_those_of_the_stack(name):
     """Exactly in sum, which is the mean log determinant, and one by one as the sequence grows."""
@@ -139,6 +141,7 @@ def test_each_layer_has_the_exponents_of_its_cell_driven_alone():
         x = jax.vmap(lambda h, c=cell, p=own: rnnjax.dynamics.output(c, p, h))(h)
 
 
+@pytest.mark.wide
 def test_a_stack_outgrows_the_range_of_its_dtype(float32):
     """Scalar linear layers of gain 2 with a bias: the states are those of float64 in logarithms."""
     cell = rnnjax.Vanilla(1, 1, activation=activations.identity)
@@ -156,6 +159,7 @@ def test_a_stack_outgrows_the_range_of_its_dtype(float32):
     np.testing.assert_allclose(got, np.log(h), rtol=1e-6)
 
 
+@pytest.mark.wide
 def test_layers_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"^cells: expected n_x = 3 of layer 2, .*got 4$"):
         rnnjax.Stack((rnnjax.LSTM(2, 3), rnnjax.GRU(4, 2)))

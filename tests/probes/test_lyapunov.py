@@ -88,6 +88,7 @@ def test_exponents_of_a_linear_network_are_those_of_its_eigenvalues():
     assert np.all(found["exponents_error"] < 1e-10)
 
 
+@pytest.mark.wide
 def test_an_isometry_has_exponents_zero_and_its_full_dimension():
     cell = rnnjax.Vanilla(
         1, 5, 1, activation=activations.identity, recurrent=rnnjax.cells.orthogonal
@@ -114,6 +115,7 @@ def growth_of_saturated_networks(dtype):
     return jnp.sum(jax.jit(jax.vmap(one))(W), axis=1)
 
 
+@pytest.mark.wide
 def test_saturated_units_do_not_blur_the_spectrum(float32):
     """Slopes fall to e^-150, out of the range of float32, and no exponent is lost."""
     single = np.asarray(growth_of_saturated_networks(jnp.float32), float)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import struct
 
 import rnnjax
@@ -52,6 +53,7 @@ def test_the_plane_of_a_bowl():
     np.testing.assert_allclose(found["slopes"], np.stack([g @ u, g @ v], axis=-1), atol=1e-12)
 
 
+@pytest.mark.wide
 def test_the_curvature_of_a_bowl_along_its_gradient():
     curvature = jax.jit(lambda p: probes.curvature_along_gradient(BOWL, squared_error, p, ONE_STEP))
     for p in (np.array([0.3, -1.0, 2.0]), np.linalg.eigh(A)[1][:, 0], np.array([1e-9, 0, 0])):

@@ -99,6 +99,7 @@ def test_what_is_returned_has_the_dims_that_are_declared(name):
         assert shape in [(*first, *inner) for first in FIRST.get(name, [()])], key
 
 
+@pytest.mark.wide
 def test_every_declaration_is_of_something_that_is_returned():
     assert {key for name in measurements() for key in returned(name)} >= set(VARIABLES)
 

@@ -103,6 +103,7 @@ def test_text_has_one_table_a_layer():
     assert repr(comparison) == "Comparison(1 layer: 1 alarm gone.)"
 
 
+@pytest.mark.wide
 def test_pages_of_many_layers_stay_small(tmp_path):
     layers = [replace(HEALTHY, name=f"L{i}", T=300, wobble=3.0) for i in range(40)]
     sick_layers = [*layers[:39], replace(SICK["saturated"], name="L39", T=300)]

@@ -56,6 +56,7 @@ def test_names_with_dollars_and_foreign_letters_are_drawn(tmp_path):
     save_figure(figure, tmp_path)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("layer", [Layer(T=1, n=1), Layer(T=2, n=2)], ids=["T=1", "T=2"])
 def test_the_smallest_sequences_and_exact_zeros_are_drawn(layer, tmp_path):
     data = dataset(layer, n_examples=1)

@@ -46,6 +46,7 @@ def test_a_window_keeps_exactly_the_lags_below_it(window):
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("window", [None, 1, 2, 4])
 def test_steps_are_split_by_the_step_of_use(window):
     lag = np.subtract.outer(np.arange(T), np.arange(T))
@@ -66,12 +67,14 @@ def test_a_lag_counts_with_the_power_of_the_decay(window, decay):
         np.testing.assert_allclose(leaf, expected, rtol=1e-11, atol=1e-14)
 
 
+@pytest.mark.wide
 def test_segments_forget_as_the_whole_does():
     whole, segments = (plain_gradient(decay=0.3, segment=n) for n in (None, 4))
     for a, b in zip(segments, whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_the_gradient_along_a_lag_beyond_the_window_is_exactly_zero():
     """Only x_1 is not 0 and only step 4 has a loss: lag 3 is all there is for U."""
     batch = BATCH.replace(x=BATCH.x.at[1:].set(0), mask=jnp.zeros(T).at[3].set(1))
@@ -87,6 +90,7 @@ def test_one_step_windows_are_the_immediate_gradient():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.wide
 def test_a_gradient_of_e400_is_clipped_in_the_right_direction():
     """A tanh net at rest at gain 40: float64 holds its gradient, float32 does not."""
     cell = rnnjax.Vanilla(2, 3, 1)
@@ -116,6 +120,7 @@ def test_a_gradient_of_e400_is_clipped_in_the_right_direction():
     np.testing.assert_allclose(clipped, flat(oracle) / length, atol=1e-5)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("max_norm", [0.01, 1e6])
 def test_clip_by_norm_feeds_any_optimiser_the_clipped_gradient(max_norm):
     grads = jax.jit(lambda p: rnnjax.BPTT()(CELL, squared_error, p, BATCH).grads)(PARAMS)
@@ -135,6 +140,7 @@ def test_a_clipping_that_is_not_outermost_is_refused():
         optimiser.update(grads, optimiser.init(PARAMS), PARAMS)
 
 
+@pytest.mark.wide
 def test_a_batch_in_segments_is_the_same_mean_in_less_memory():
     x = jnp.asarray(RNG.standard_normal((3, 512, 2)))
     batch = rnnjax.Batch(x=x, y=x[..., :1], mask=jnp.ones((3, 512)))
@@ -163,6 +169,7 @@ def test_bad_windows_are_refused(fields, message):
         rnnjax.BPTT(**fields)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("one", [1, 1.0, np.float32(1), np.ones(2), jnp.ones(())])
 def test_a_decay_of_one_is_exact_however_it_is_given(one):
     assert rnnjax.BPTT(decay=one).exact and rnnjax.DiscountedRTRL(decay=one).exact

@@ -164,6 +164,7 @@ def test_a_refusal_is_about_the_cell():
         assert not all(told) and all("expected a cell with" in t for t in told if t)
 
 
+@pytest.mark.wide
 def test_a_stochastic_rule_asks_for_a_key():
     for name in rules_found():
         rule = rule_named(name)

@@ -40,6 +40,7 @@ def test_what_a_rule_keeps_is_what_its_equations_say(rule, numbers, exponents):
     assert bytes_of(rule) == numbers * FLOAT + exponents * EXPONENT + mask
 
 
+@pytest.mark.wide
 def test_online_rules_do_not_grow_with_the_sequence_and_the_others_do():
     assert bytes_of(rules.RTRL(), 10) == bytes_of(rules.RTRL(), 10**6)
     assert bytes_of(rules.BPTT(), 2000) == 100 * bytes_of(rules.BPTT(), 20)
@@ -47,6 +48,7 @@ def test_online_rules_do_not_grow_with_the_sequence_and_the_others_do():
     assert bytes_of(rules.BPTT(segment=100), 10_000) == bytes_of(rules.BPTT(), 200)
 
 
+@pytest.mark.wide
 def test_rtrl_needs_no_more_memory_for_a_hundred_times_the_steps(float32):
     """As compiled, n_h = 64: the scratch memory of 640 and of 64,000 steps, inputs not counted."""
     cell = rnnjax.Vanilla(N_X, 64, 1)

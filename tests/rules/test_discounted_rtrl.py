@@ -46,6 +46,7 @@ def test_a_lag_counts_with_the_power_of_the_decay(decay):
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", wide_but(KINDS[:1], KINDS))
 def test_without_decay_it_is_jax_grad(name):
     cell = cells_found()[name]
@@ -63,6 +64,7 @@ def test_without_decay_it_is_jax_grad(name):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * max(np.max(np.abs(b)), 1e-3))
 
 
+@pytest.mark.wide
 def test_it_carries_on_where_floats_end(float32):
     """A linear chain at gain 10 over 50 steps, a loss at the end: d/dw_n = sum_k k 10^(k-1)."""
     n = 50

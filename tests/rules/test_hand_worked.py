@@ -239,6 +239,7 @@ def test_the_example_has_slopes_of_both_kinds_and_every_loss_counts():
     assert all(step["e"] != 0 for step in STEPS)
 
 
+@pytest.mark.wide
 def test_the_stochastic_rules_follow_their_equations():
     """UORO and both Kronecker rules with given signs, in loops; their roots are no fractions."""
     signs = np.array([[1, -1], [-1, -1], [1, 1]], float)

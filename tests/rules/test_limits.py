@@ -55,6 +55,7 @@ def test_without_leak_rflo_is_one_step_of_truncation():
     assert differ(rflo, exact)
 
 
+@pytest.mark.wide
 def test_without_recurrent_weights_leaky_traces_are_exact():
     params = LEAKY.init(jax.random.key(0))
     chosen = rules.BPTT(), rules.RFLO(), rules.EProp(autapse=False), rules.SnAp(1)
@@ -123,6 +124,7 @@ def test_the_pattern_of_snap_grows_with_n():
     assert [s.mean() for s in shares] == [2 / N_H, 3 / N_H, 1.0]
 
 
+@pytest.mark.wide
 def test_the_fast_path_of_snap_1_is_the_general_one():
     """On an LSTM, whose output gate acts on h alone, and on a GRU."""
     for cell in (rnnjax.LSTM(N_X, 3, N_Y), rnnjax.GRU(N_X, 4, N_Y)):

@@ -20,6 +20,7 @@ def sequence(n_steps):
     return rnnjax.Batch(x, y, jnp.ones(n_steps))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("n_steps", wide_but([131], [64, 131, 150]))
 def test_rtrl_is_exact_whether_or_not_the_length_can_be_divided(n_steps):
     """One piece; two and a rest of 3, for 131 is prime; three of 50."""

@@ -57,6 +57,7 @@ def test_the_mean_over_all_sign_sequences_is_rtrl(name, cell):
     assert np.abs(draws - exact).max() > 1e-2 * scale
 
 
+@pytest.mark.wide
 def test_node_perturbation_is_rtrl_in_the_mean_to_second_order_in_sigma():
     gaps = []
     for sigma in (1e-2, 1e-3):
@@ -68,12 +69,14 @@ def test_node_perturbation_is_rtrl_in_the_mean_to_second_order_in_sigma():
     np.testing.assert_allclose(gaps[0] / gaps[1], 100, rtol=0.05)
 
 
+@pytest.mark.wide
 def test_kf_rtrl_on_an_lstm_is_unbiased():
     cell = rnnjax.LSTM(2, N, 2)
     draws, exact = all_gradients(cell, ESTIMATES["KFRTRL"])
     np.testing.assert_allclose(draws.mean(0), exact, rtol=0, atol=1e-12 * np.abs(exact).max())
 
 
+@pytest.mark.wide
 def test_random_signs_are_signs_and_new_in_every_sequence():
     cell = CELLS["leaky"]
     params = cell.init(jax.random.key(0))
@@ -94,6 +97,7 @@ def test_random_signs_are_signs_and_new_in_every_sequence():
     assert np.abs(first - second).max() > 1e-6
 
 
+@pytest.mark.wide
 def test_kernl_learns_the_kernel_of_a_network_that_has_one():
     """Units that only leak: the Jacobian over k steps is (1 - a)^k I, so A = I and alpha = a."""
     cell = rnnjax.Vanilla(2, 4, 2, leak=0.3)

@@ -16,6 +16,7 @@ print(os.environ.get("OPENBLAS_NUM_THREADS"), int(os.environ.get("NPROC", 0)) //
 """
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("devices", "environment", "told"),
     [
@@ -43,6 +44,7 @@ print(jax.jit(lambda a: a @ a).lower(a).as_text().count("HIGHEST"))
 """
 
 
+@pytest.mark.wide
 def test_products_keep_all_digits_of_float32(tmp_path):
     own = {"PYTHONPATH": str(catalog.PACKAGE.parent), "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(

@@ -70,6 +70,7 @@ def config_stays(edit):
     return edit.what != "a default of Setting"
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("edit", one_in(5, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_run_and_resume_refuse_cells_of_other_code_alone(there, capsys, edit):
     own, out = there
@@ -104,6 +105,7 @@ def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit)
     assert (status, f"{edit.names} changed since" in shown) == (0, other)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("edit", one_in(6, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_cells_of_other_code_are_neither_reused_nor_merged(
     there, tmp_path, monkeypatch, capsys, edit

@@ -55,6 +55,7 @@ def test_html_and_escape_codes_in_attributes_are_text(lone, capsys, key):
     assert "<script>" not in (read_cube(out)._repr_html_())
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["../../evil.py", "/etc/passwd", "..", "x" * 5000, ""])
 def test_an_experiment_that_is_a_path_out_of_place_is_not_run(lone, capsys, name):
     out, cube = lone
@@ -66,6 +67,7 @@ def test_an_experiment_that_is_a_path_out_of_place_is_not_run(lone, capsys, name
         assert told.err.count("\n") == 1
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["cube.nc", "cube.json", "sweep.json"])
 @pytest.mark.parametrize("kind", ["pickle", "npz", "bomb", "html", "link"])
 def test_files_of_another_kind_are_refused_in_one_line(lone, plain, capsys, name, kind):

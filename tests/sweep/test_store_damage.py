@@ -176,6 +176,7 @@ def damaged(chooser, out, sound):
 ALL_FILES = [f"groups/{group}.{end}" for group in IDS for end in ("nc", "json")]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("n_damages", [200, pytest.param(1000, marks=pytest.mark.slow)])
 def test_damages_are_found_and_only_what_was_damaged_is_computed_again(tmp_path, n_damages):
     store = fill(Store.create(tmp_path / "sound", make_spec()), IDS)

@@ -33,6 +33,7 @@ def test_the_gradient_of_its_output_is_the_closed_form(window):
     assert theta != 0
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("n_states", [1, 7])
 def test_snap_1_on_a_shared_theta_is_rtrl(n_states):
     """The mask of SnAp-1 is what a weight acts on at once, and theta acts on every unit."""

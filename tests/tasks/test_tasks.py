@@ -91,6 +91,7 @@ def test_the_loss_of_an_uninformed_answer_is_ln_4():
     np.testing.assert_allclose(task.loss(jnp.zeros(4), jnp.eye(4)[2]), np.log(4), rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_digits_are_the_images_of_scikit_learn_in_both_readings():
     from sklearn.datasets import load_digits
 
@@ -104,6 +105,7 @@ def test_digits_are_the_images_of_scikit_learn_in_both_readings():
         assert np.argmax(by_row.image(index).y[-1]) == digits.target[index]
 
 
+@pytest.mark.wide
 def test_digits_without_scikit_learn_name_the_extra():
     program = (
         "import sys; sys.modules['sklearn'] = None\n"
@@ -123,6 +125,7 @@ def test_a_length_that_cannot_be_is_refused(task):
         task(length=1)
 
 
+@pytest.mark.wide
 def test_a_batch_runs_through_a_cell():
     task = tasks.Digits(by_rows=True)
     cell = rnnjax.LSTM(task.n_x, 4, task.n_y)

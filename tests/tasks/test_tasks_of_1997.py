@@ -29,6 +29,7 @@ def lengths(batch):
     return found
 
 
+@pytest.mark.wide
 def test_temporal_order_is_that_of_1997(sequences):
     batch = sequences["temporal_order"]
     symbols, last = np.argmax(batch.x, axis=2), lengths(batch) - 1

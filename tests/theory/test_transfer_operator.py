@@ -24,6 +24,7 @@ def test_exponent_of_a_noisy_unit(weight, noise, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=6e-9)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("weight", "noise"), [*PAIRS, (5.0, 0.5), (0.1, 3.0)])
 def test_the_exponent_does_not_depend_on_the_grid_or_on_the_sign_of_the_weight(
     monkeypatch, weight, noise

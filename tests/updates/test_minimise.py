@@ -17,6 +17,7 @@ def test_descent_on_a_square_is_a_power():
     np.testing.assert_allclose(values, 9 * 0.64 ** np.arange(7), rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_it_is_training_by_backpropagation_through_time():
     cell, task, adam = rnnjax.Vanilla(2, 3, 1), rnnjax.tasks.Adding(length=5), optax.adam(0.05)
     params = cell.init(jax.random.key(0))

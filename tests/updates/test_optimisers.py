@@ -99,6 +99,7 @@ def fit_online(optimiser):
 TRAININGS = pytest.mark.parametrize("train", [fit, fit_online])
 
 
+@pytest.mark.wide
 @crossed("name, train", TAKEN, [fit, fit_online], every=3, wide=3)
 def test_it_trains(name, train):
     out = jax.tree.map(np.asarray, jax.jit(lambda: train(TAKEN[name]))())
@@ -117,6 +118,7 @@ def test_it_is_refused_in_one_line(name, train):
     assert got in str(told.value) and "\n" not in str(told.value) and len(str(told.value)) < 420
 
 
+@pytest.mark.wide
 def test_a_plateau_sees_the_loss_of_the_update():
     """The loss of a fixed batch at rest does not come down, so that every update halves."""
     scales = []
@@ -138,6 +140,7 @@ def test_a_plateau_sees_the_loss_of_the_update():
     np.testing.assert_allclose(np.array(scales[1:]) / scales[0], [0.5, 0.25, 0.125, 0.0625][:4])
 
 
+@pytest.mark.wide
 def test_a_step_of_polyak_is_the_loss_over_the_square_of_the_gradient():
     batch = jax.tree.map(lambda leaf: leaf[:3], TASK.training())
 
@@ -160,6 +163,7 @@ def test_a_step_of_polyak_is_the_loss_over_the_square_of_the_gradient():
         np.testing.assert_allclose(a, b, rtol=1e-10)
 
 
+@pytest.mark.wide
 def test_where_no_loss_falls_due_a_plateau_does_not_count():
     """Else it would see losses of 0, the best there can be, in between."""
     task, cell = decks.PulseMemory(length=4), rnnjax.Vanilla(2, 3, 2)

@@ -30,6 +30,7 @@ def axes_by_leaf(params):
     return jax.tree.structure(params).flatten_up_to(axes)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(3, CELLS, wide=3))
 def test_a_unit_is_one_unit_of_the_cell(name):
     """No group holds weights of two units of the state, nor of two outputs."""
@@ -78,6 +79,7 @@ def test_weights_of_one_sum_are_one_group(name):
         assert len(kernels) == 6 and all(found[at] == n for at in kernels)
 
 
+@pytest.mark.wide
 @crossed("name, exponent", CELLS, [0, 1500], every=3, wide=4)
 def test_every_group_is_clipped_by_itself(name, exponent):
     """By hand, group after group; a gradient of any size."""
@@ -109,6 +111,7 @@ def test_parameters_that_say_nothing_have_rows():
     assert axes == {"M": (1,), "b": (), "s": (), "T": (2,)}
 
 
+@pytest.mark.wide
 def test_what_stands_deeper_in_a_tree_says_where_its_units_are_too():
     key = jax.random.key(0)
     inner = rnnjax.LRU(2, 3).init(key), rnnjax.from_linen(linen.GRUCell(3), 2).init(key)

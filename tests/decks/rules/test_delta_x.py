@@ -85,6 +85,7 @@ def test_teacher_forcing_leaves_delta_x_no_role():
     assert_close(got, by_hand(lambda e, slope, dx: e * slope, order=FORWARD, fed=fed))
 
 
+@pytest.mark.wide
 def test_feeding_the_shifted_output_changes_the_forward_pass():
     """Each step by itself, from the state that the shifted output gives it."""
     fed = decks.ForwardDeltaX(feeds=True)

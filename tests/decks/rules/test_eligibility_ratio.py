@@ -49,11 +49,13 @@ def test_each_weight_of_the_average(recursive):
     assert_leaves(got, [formula(d.mean(0), recursive) for d in steps])
 
 
+@pytest.mark.wide
 def test_each_pair_by_itself_then_the_average():
     steps, got = run(rnnjax.decks.EligibilityRatio(LOCAL, mean_first=False))
     assert_leaves(got, [np.mean([formula(pair) for pair in d], axis=0) for d in steps])
 
 
+@pytest.mark.wide
 def test_each_unit_before_the_outer_product():
     rule = rnnjax.decks.EligibilityRatio(LOCAL, of=ratios.EachUnit(CELL.layers), mean_first=False)
     steps, got = run(rule)
@@ -67,6 +69,7 @@ def test_each_unit_before_the_outer_product():
     assert_leaves(got, expected)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("of", [ratios.norms, ratios.projection])
 def test_one_ratio_for_the_whole_gradient(of):
     steps, got = run(rnnjax.decks.EligibilityRatio(LOCAL, of=of))

@@ -10,6 +10,7 @@ TASK = decks.DataPairs()
 CELL = rnnjax.Jordan(2, 3, 2, feedback=(1,), start=0.1, spread=1.5)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("matched", wide_but([1.0], [0.0, 1.0]))
 def test_the_plain_direction_has_the_length_of_the_ratio(matched):
     ratio = rnnjax.decks.EligibilityRatio()

@@ -68,6 +68,7 @@ def test_the_recursive_form_grows():
     assert abs(descend(optax.identity(), 0.3, 400)[-1]) < 1e-50
 
 
+@pytest.mark.wide
 def test_descents_at_several_step_sizes_are_those_one_by_one():
     optimisers, a = (optax.sgd(1.0), optax.sgd(1.0, momentum=0.5)), jnp.array([0.3, 1.2, 4.5])
     rates, lost = jax.jit(lambda a: decks.over_step_sizes(optimisers, a, 1200))(a)

@@ -128,6 +128,7 @@ def numeric(cells):
     return {a for a, value in cells.items() if isinstance(value, int | float)}
 
 
+@pytest.mark.wide
 @crossed("case, sheet", CASES, TRAINING, wide=4)
 def test_every_number_of_a_sheet_of_training(books, case, sheet):
     cells = books[0][case][sheet]
@@ -212,6 +213,7 @@ def test_the_read_me_shows_the_errors_of_all_sheets(books):
     assert told[f"B{rows['held out']}"] == book["held out"]["B3"]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("sheet", ["rnn+et", "rnn+et+dx"])
 def test_the_rule_of_the_library_scales_as_the_sheet_does(sheet):
     table, start = CASES["small"]

@@ -44,6 +44,7 @@ def mean_loss(cell, params, batch):
     return jnp.mean(jax.vmap(lambda pair: scan.sequence_loss(cell, TASK.loss, params, pair))(batch))
 
 
+@pytest.mark.wide
 def test_training_is_optax_sgd_on_the_mean_over_pairs(params):
     batch, eta = TASK.training(), 2.0
     found = jax.jit(lambda p: train(CELL, TASK.loss, BPTT(), p, batch, eta=eta, cycles=(0, 1, 5)))(
@@ -66,6 +67,7 @@ def test_training_is_optax_sgd_on_the_mean_over_pairs(params):
         train(CELL, TASK.loss, BPTT(), params, batch, eta=eta, cycles=(5, 5))
 
 
+@pytest.mark.wide
 def test_one_manual_update_of_a_weight_is_that_of_sgd(params):
     """w_new = w_old - eta dh h_before, written out for one weight and one step."""
     batch = jax.tree.map(lambda a: a[:1, :1], TASK.training())
@@ -81,6 +83,7 @@ def test_one_manual_update_of_a_weight_is_that_of_sgd(params):
     assert abs(found.W[0, 3, 2] - (params.W[3, 2] - 0.3 * dh[3] * START)) < 1e-12
 
 
+@pytest.mark.wide
 def test_the_mean_over_pairs_is_the_average_of_a_loop(params):
     batch, rule = TASK.training(), BPTT(window=1)
     mean = jax.jit(
@@ -94,6 +97,7 @@ def test_the_mean_over_pairs_is_the_average_of_a_loop(params):
     close(mean, jax.tree.map(lambda g: g / 27, total), 1e-15)
 
 
+@pytest.mark.wide
 def test_a_weight_with_rate_zero_stays(params):
     batch = TASK.training()
     rates = jax.tree.map(lambda w: jnp.full_like(w, 0.5), params)
@@ -149,6 +153,7 @@ def test_i1_is_fixed_and_i2_changes_and_the_last_output_is_what_i3_needs():
     assert len(TASK.training().mask) == 27 and len(TASK.held_out().mask) == 54
 
 
+@pytest.mark.wide
 def test_the_first_set_is_gradient_descent_on_a_feedforward_network(params):
     """The same weights on a network without feedback whose third input is the true O1."""
     batch = TASK.training()
@@ -163,6 +168,7 @@ def test_the_first_set_is_gradient_descent_on_a_feedforward_network(params):
     assert mean_loss(CELL, found, batch) < mean_loss(CELL, params, batch)
 
 
+@pytest.mark.wide
 def test_a_first_set_is_kept_in_a_workbook(params, tmp_path):
     table = from_task(TASK)
     setting = with_first_set(Setting(params, eta=1.0), table, 3)
@@ -171,6 +177,7 @@ def test_a_first_set_is_kept_in_a_workbook(params, tmp_path):
     close(read_weights(tmp_path / "first_set.xlsx"), setting.params, 1e-14)
 
 
+@pytest.mark.wide
 def test_errors_are_those_of_the_weights_after_each_cycle():
     """The loop by hand; weights that are no numbers any more have an infinite error."""
     cell, task, rule = network(), DataPairs(), BPTT()
