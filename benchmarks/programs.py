@@ -51,12 +51,12 @@ def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
         x = jax.random.normal(jax.random.key(1), (n_examples, n_steps, _N_X))
         return _Work(net, net.init(jax.random.key(0), x[0]), x)
 
-    told = f"LSTM {n_h}, T {n_steps}, {n_examples} sequences"
-    yield lambda: _by_lag(work(), f"D1 the gradient by lag, {told}")
-    yield lambda: _report(work(), f"D2 the report without spectra, {told}")
+    message = f"LSTM {n_h}, T {n_steps}, {n_examples} sequences"
+    yield lambda: _by_lag(work(), f"D1 the gradient by lag, {message}")
+    yield lambda: _report(work(), f"D2 the report without spectra, {message}")
     few = 2 if quick else 8
     yield lambda: _beside_peers(work(), few, f"D3 dL/dh of every step, LSTM {n_h}, {few} sequences")
-    yield lambda: harness.Case(f"D4 value_and_grad alone, {told}", _value_and_grad(work()))
+    yield lambda: harness.Case(f"D4 value_and_grad alone, {message}", _value_and_grad(work()))
 
 
 def _value_and_grad(work: _Work) -> harness.Side:

@@ -59,8 +59,8 @@ class Setting(sweep.Setting):
     def _the_start_is_forgotten(self) -> Self:
         least = _MEMORIES / (1 - max(self.decay, self.correlation))
         if self.n_discarded < least * (1 - 1e-9):
-            told = f"expected at least {least:.0f} for this memory, got {self.n_discarded}"
-            raise ConfigError("n_discarded", told)
+            message = f"expected at least {least:.0f} for this memory, got {self.n_discarded}"
+            raise ConfigError("n_discarded", message)
         return self
 
 
@@ -74,9 +74,9 @@ def variables(setting: Setting) -> dict[str, Variable]:
     found = {name: Variable((), symbol) for name, (_, symbol) in _MEASURED.items()}
     for name in _WITH_ERRORS:
         found[f"{name}_error"] = Variable((), f"standard error of {_MEASURED[name][1]}")
-    told = "second derivative of the loss at the teacher"
-    found["curvature"] = Variable(("teacher",), f"{told}, by l")
-    found["reparametrised_curvature"] = Variable(("teacher",), f"{told}, normalised, by v")
+    message = "second derivative of the loss at the teacher"
+    found["curvature"] = Variable(("teacher",), f"{message}, by l")
+    found["reparametrised_curvature"] = Variable(("teacher",), f"{message}, normalised, by v")
     return found
 
 

@@ -78,13 +78,13 @@ def coordinates(setting: Setting) -> dict[str, np.ndarray]:
 
 def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
-    told = "of the sequences before the point; of the last ones where training has stopped"
+    message = "of the sequences before the point; of the last ones where training has stopped"
     return {
         "n_sequences": Variable((), "sequences until it stopped", infinite="beyond"),
         "n_budget": Variable((), "sequences of a whole training"),
         "test_error": Variable((), "share of fresh sequences that are wrong"),
-        "wrong": Variable(("point",), f"share that is wrong {told}"),
-        "error": Variable(("point",), f"mean squared error {told}"),
+        "wrong": Variable(("point",), f"share that is wrong {message}"),
+        "error": Variable(("point",), f"mean squared error {message}"),
     }
 
 

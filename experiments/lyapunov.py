@@ -76,8 +76,8 @@ def variables(setting: Setting) -> dict[str, Variable]:
         "mean_square": Variable((), "mean of the squared pre-activations"),
     }
     if setting.sizes:
-        told = "largest Lyapunov exponent of further networks"
-        found["exponent_by_size"] = Variable(("size",), told, rate)
+        message = "largest Lyapunov exponent of further networks"
+        found["exponent_by_size"] = Variable(("size",), message, rate)
     return found
 
 

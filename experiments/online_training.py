@@ -118,8 +118,8 @@ class Setting(sweep.Setting):
     def _window_divides(self) -> Self:
         length = _PROBLEMS[self.task].length
         if length % self.steps_per_update:
-            told = f"expected a window that divides T = {length} of {self.task}, got {self.rule}"
-            raise ConfigError("rule", told)
+            message = f"expected a window that divides T = {length} of {self.task}, got {self.rule}"
+            raise ConfigError("rule", message)
         return self
 
 

@@ -83,8 +83,8 @@ def figure(cube: xr.Dataset) -> figures.Figure:
         xlabel="standard deviation $s$ of the factors", ylabel="growth (nat/step)",
         ylim=(None, 1.6),
     )  # fmt: skip
-    told = "typical decays, mean square grows"
-    panel.axvspan(_LOW, _HIGH, color="#F2E6D8", zorder=0, label=told)
+    message = "typical decays, mean square grows"
+    panel.axvspan(_LOW, _HIGH, color="#F2E6D8", zorder=0, label=message)
     panel.legend(loc="upper left")
     return frame.finished()
 

@@ -81,8 +81,8 @@ class Setting(sweep.Setting):
     @model_validator(mode="after")
     def _lengths_in_order(self) -> Self:
         if self.shortest > self.length:
-            told = f"expected at least shortest = {self.shortest}, got {self.length}"
-            raise ConfigError("length", told)
+            message = f"expected at least shortest = {self.shortest}, got {self.length}"
+            raise ConfigError("length", message)
         return self
 
 
@@ -95,13 +95,13 @@ def coordinates(setting: Setting) -> dict[str, Any]:
 def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
     checks = ("arm", "update")
-    told = "in the updates before the check; that of the last one where training has stopped"
+    message = "in the updates before the check; that of the last one where training has stopped"
     return {
         "error": Variable(("arm",), "share of wrong answers of the trained network", "1"),
         "solved_at": Variable(("arm",), "updates until it stopped", "update", infinite="beyond"),
         "check": Variable(checks, "share of wrong answers of fresh sequences", "1"),
-        "loss": Variable(checks, f"mean loss {told}", "nat"),
-        "log_gradient": Variable(checks, f"ln of the largest gradient norm {told}", "nat"),
+        "loss": Variable(checks, f"mean loss {message}", "nat"),
+        "log_gradient": Variable(checks, f"ln of the largest gradient norm {message}", "nat"),
         "radius": Variable(checks, "spectral radius of the recurrent weights", "1"),
         "further_error": Variable(("arm", "test_length"), "share of wrong answers", "1"),
     }

@@ -142,8 +142,8 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     looks = []
     for sheet in cube["sheet"].values:
         worse = _is_worse(cube, sheet)
-        told = f"{worse.sum().item()} of {worse.size} random starts end worse"
-        looks.append(replace(LOOKS[sheet], label=f"sheet {sheet}: {told}"))
+        message = f"{worse.sum().item()} of {worse.size} random starts end worse"
+        looks.append(replace(LOOKS[sheet], label=f"sheet {sheet}: {message}"))
     entries = [look.handle() for look in (*looks, *_STARTS.values())]
     return frame.finished(entries, loc="outside upper center", ncols=2)
 

@@ -37,5 +37,5 @@ def cross_entropy(y_hat: Array, y: Array) -> Array:
 
 def _require_one_shape(y_hat: Array, y: Array) -> None:
     if jnp.shape(y_hat) != jnp.shape(y):
-        told = f"expected the shape of y_hat, {jnp.shape(y_hat)}, got {jnp.shape(y)}"
-        raise ValueError(f"y: {told}")
+        message = f"expected the shape of y_hat, {jnp.shape(y_hat)}, got {jnp.shape(y)}"
+        raise ValueError(f"y: {message}")

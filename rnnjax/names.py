@@ -43,8 +43,8 @@ class Call(NamedTuple):
     fields: dict[str, Any]
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name}={value!r}" for name, value in self.fields.items())
-        return f"{self.name}({told})" if told else self.name
+        message = ", ".join(f"{name}={value!r}" for name, value in self.fields.items())
+        return f"{self.name}({message})" if message else self.name
 
 
 def parsed(text: str) -> Call:

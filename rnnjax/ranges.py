@@ -107,8 +107,8 @@ class Number:
             bounds = [f"{word} {bound}" for word, bound in named.items() if bound is not None]
         if not bounds and not self.whole:
             kind = "a finite number" if not self.infinite else kind
-        told = f"{kind} {' and '.join(bounds)}".strip()
-        return f"{told} or None" if self.optional else told
+        message = f"{kind} {' and '.join(bounds)}".strip()
+        return f"{message} or None" if self.optional else message
 
 
 COUNT = Number(at_least=1, whole=True, static=True)

@@ -65,14 +65,14 @@ def _wide_shape(leaf: Any) -> Any:
 def check_batch(cell: Any, batch: Batch, n_leading: int) -> tuple[Any, Any]:
     """Return the shapes of one step's input and target."""
     shapes = {name: getattr(batch, name).shape for name in ("x", "y", "mask")}
-    told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    message = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     if len(shapes["mask"]) != 1 + n_leading:
         wanted = "a batch of sequences, leaves (B, T, ...)" if n_leading else "one sequence"
         also = "" if n_leading else "; jax.vmap over the sequences of a batch"
-        raise ValueError(f"batch: expected {wanted} with a mask of (T,) each, got {told}{also}")
+        raise ValueError(f"batch: expected {wanted} with a mask of (T,) each, got {message}{also}")
     steps = shapes["mask"]
     if 0 in steps:
-        raise ValueError(f"batch: expected at least one step, got {told}")
+        raise ValueError(f"batch: expected at least one step, got {message}")
     n_x = getattr(cell, "n_x", None)
     counts = batch.counts
     if counts is not None and (counts.shape != steps or counts.dtype != jnp.dtype(bool)):
@@ -81,7 +81,7 @@ def check_batch(cell: Any, batch: Batch, n_leading: int) -> tuple[Any, Any]:
         if shapes[name][: len(steps)] != steps:
             turned = shapes[name][::-1][:1] == steps[:1] and not n_leading
             also = f"; {name} is transposed" if turned else ""
-            raise ValueError(f"{name}: expected {steps[-1]} steps as in mask, got {told}{also}")
+            raise ValueError(f"{name}: expected {steps[-1]} steps as in mask, got {message}{also}")
     inner = shapes["x"][len(steps) :]
     if dynamics.traits(cell).tokens:
         _check_tokens(cell, batch.x, inner)
@@ -96,10 +96,12 @@ def _check_tokens(cell: Any, x: Any, inner: tuple[int, ...]) -> None:
     """Check that inputs are integers, one for each step or n_x: the cell embeds them."""
     wanted = () if cell.n_x is None else (cell.n_x,)
     if inner != wanted or not jnp.issubdtype(x.dtype, jnp.integer):
-        told = f"expected integer tokens {('T', *wanted)} as {kind_of(cell)} embeds them, ".replace(
-            "'T'", "T"
+        message = (
+            f"expected integer tokens {('T', *wanted)} as {kind_of(cell)} embeds them, ".replace(
+                "'T'", "T"
+            )
         )
-        raise ValueError(f"x: {told}got {described(x)}")
+        raise ValueError(f"x: {message}got {described(x)}")
 
 
 def check_params(cell: Any, params: Any) -> None:
@@ -126,8 +128,8 @@ def _check_step(cell: Any, params: Any, x: Any) -> Any:
         raise ValueError(f"cell: expected an initial state of shape (n_h,), got {described(h)}")
     new = _followed("step", lambda cell, *at: cell.step(*at), cell, params, h, x)
     if getattr(new, "shape", None) != h.shape:
-        told = f"expected step to return a state of shape {h.shape}, got {described(new)}"
-        raise ValueError(f"cell: {told}")
+        message = f"expected step to return a state of shape {h.shape}, got {described(new)}"
+        raise ValueError(f"cell: {message}")
     if jnp.issubdtype(h.dtype, jnp.complexfloating) > jnp.issubdtype(
         new.dtype, jnp.complexfloating
     ):
@@ -141,8 +143,10 @@ def check_loss(cell: Any, loss: StepLoss, params: Any, h: Any, y: Any) -> None:
     is_label = y.shape == () and jnp.issubdtype(y.dtype, jnp.integer)
     shape = getattr(y_hat, "shape", ())
     fits = is_label or y.shape == shape
-    told = f"y: expected targets {('T', *shape)} as the readout gives, or integer labels ('T',), "
-    refused = ValueError(f"{told}got {('T', *y.shape)}".replace("'T'", "T"))
+    message = (
+        f"y: expected targets {('T', *shape)} as the readout gives, or integer labels ('T',), "
+    )
+    refused = ValueError(f"{message}got {('T', *y.shape)}".replace("'T'", "T"))
     if not fits and _broadcast(y.shape, shape):
         raise refused
     try:
@@ -150,8 +154,8 @@ def check_loss(cell: Any, loss: StepLoss, params: Any, h: Any, y: Any) -> None:
     except ValueError as error:
         raise error if fits else refused from error
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
-        told = f"expected a real number of shape () for one step, got {described(value)}"
-        raise ValueError(f"loss: {told}")
+        message = f"expected a real number of shape () for one step, got {described(value)}"
+        raise ValueError(f"loss: {message}")
 
 
 def _followed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -168,8 +172,10 @@ def _followed(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return jax.eval_shape(run, *[leaf for leaf, t in zip(leaves, traced, strict=True) if t])
     except Exception as error:
         why = one_line(" ".join(str(error).split()), 200)
-        told = ", ".join(described(leaf) for leaf, t in zip(leaves, traced, strict=True) if t)
-        raise ValueError(f"{name}: expected it to take {one_line(told, 200)}, got {why}") from error
+        message = ", ".join(described(leaf) for leaf, t in zip(leaves, traced, strict=True) if t)
+        raise ValueError(
+            f"{name}: expected it to take {one_line(message, 200)}, got {why}"
+        ) from error
 
 
 def kind_of(cell: Any) -> str:

@@ -10,9 +10,9 @@ import pytest
 
 def is_numeric(annotation):
     """Whether it is of a number or a flag, and not of several."""
-    told = str(annotation)
-    return bool(re.search(r"\b(int|float|bool)\b", told)) and not re.search(
-        "tuple|Sequence|dict", told
+    message = str(annotation)
+    return bool(re.search(r"\b(int|float|bool)\b", message)) and not re.search(
+        "tuple|Sequence|dict", message
     )
 
 

@@ -45,12 +45,12 @@ def test_a_bad_config_gets_one_line(category, n_tried, tmp_path, monkeypatch, ca
         command = ("run", "plan")[number // 2 % 2]
         status = status_of([command, str(TOY), *bad.flags])
         out, err = capsys.readouterr()
-        told = f"{command} with {bad} gave {status}, {out!r}, {err!r} and not {bad.told}"
-        assert (status, out) == (2, ""), told
-        assert err.startswith(tuple(f"rnnjax: {start}" for start in bad.told)), told
-        assert err.endswith("\n") and err[:-1].isprintable() and len(err) < 700, told
-        assert "Traceback" not in err, told
-        assert sorted(tmp_path.rglob("*")) == before, told
+        message = f"{command} with {bad} gave {status}, {out!r}, {err!r} and not {bad.told}"
+        assert (status, out) == (2, ""), message
+        assert err.startswith(tuple(f"rnnjax: {start}" for start in bad.told)), message
+        assert err.endswith("\n") and err[:-1].isprintable() and len(err) < 700, message
+        assert "Traceback" not in err, message
+        assert sorted(tmp_path.rglob("*")) == before, message
 
 
 def test_what_they_are_made_from_is_good(tmp_path, monkeypatch, capsys):

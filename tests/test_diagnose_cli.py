@@ -377,8 +377,8 @@ def test_bad_weights_and_data(here, asked, capsys, argv, other, data, told):
 
 def test_weights_without_data(here, asked, capsys):
     np.savez("w.npz", **weights())
-    told = "data: expected --data FILE.npz with the sequences, got none"
-    refused(here, asked, capsys, ["w.npz"], 2, told)
+    message = "data: expected --data FILE.npz with the sequences, got none"
+    refused(here, asked, capsys, ["w.npz"], 2, message)
 
 
 def test_data_that_cannot_be_read(here, asked, capsys):

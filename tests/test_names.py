@@ -199,8 +199,8 @@ def test_a_run_refuses_a_value_out_of_its_range_before_anything_is_compiled(tmp_
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    told = "rnnjax: rule: SnAp(n=0): n: expected a whole number of at least 1, got 0\n"
-    assert done.stderr.endswith(told)
+    message = "rnnjax: rule: SnAp(n=0): n: expected a whole number of at least 1, got 0\n"
+    assert done.stderr.endswith(message)
 
 
 def test_names_in_tuples_and_joint_axes_are_validated_again():

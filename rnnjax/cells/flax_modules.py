@@ -58,7 +58,7 @@ def check_linen_shapes(module: linen.Module, n_x: int) -> None:
       ValueError: it has variables other than parameters, or its step fails; the message has one
         line.
     """
-    told, name = f"{_CELL} with n_x = {n_x}", _named(type(module))
+    message, name = f"{_CELL} with n_x = {n_x}", _named(type(module))
 
     def drawn(key: Any) -> Any:
         carry = module.initialize_carry(key, (n_x,))
@@ -68,10 +68,10 @@ def check_linen_shapes(module: linen.Module, n_x: int) -> None:
         carry = module.initialize_carry(key, (n_x,))
         return carry, module.apply(drawn(key), carry, jnp.zeros(n_x))[0]
 
-    if others := sorted(set(_shapes("module", told, name, drawn)) - {"params"}):
-        told = f"{_CELL} that has parameters alone"
-        raise _refusal("module", told, f"{name} with {', '.join(others)}")
-    _check_carry("module", name, *_shapes("module", told, name, step))
+    if others := sorted(set(_shapes("module", message, name, drawn)) - {"params"}):
+        message = f"{_CELL} that has parameters alone"
+        raise _refusal("module", message, f"{name} with {', '.join(others)}")
+    _check_carry("module", name, *_shapes("module", message, name, step))
 
 
 def check_nnx(cell_class: Any, options: tuple[tuple[str, Any], ...]) -> None:
@@ -129,7 +129,7 @@ def check_nnx_shapes(build: Callable[[Any], Any], cell_class: type, n_x: int) ->
       ValueError: one of these does not hold; the message has one line.
     """
     name = _named(cell_class)
-    told = f"{_CLASS}, called as cell_class(n_x, n_units, rngs=...), with n_x = {n_x}"
+    message = f"{_CLASS}, called as cell_class(n_x, n_units, rngs=...), with n_x = {n_x}"
 
     seen: set[str] = set()
 
@@ -142,11 +142,11 @@ def check_nnx_shapes(build: Callable[[Any], Any], cell_class: type, n_x: int) ->
         carry = cell.initialize_carry((n_x,), rngs=nnx.Rngs(key))
         return carry, cell(carry, jnp.zeros(n_x))[0]
 
-    _shapes("cell_class", told, name, look)
+    _shapes("cell_class", message, name, look)
     if seen:
-        told = "an nnx cell whose only state is nnx.Param"
-        raise _refusal("cell_class", told, f"{name} with {', '.join(sorted(seen))}")
-    _check_carry("cell_class", name, *_shapes("cell_class", told, name, step))
+        message = "an nnx cell whose only state is nnx.Param"
+        raise _refusal("cell_class", message, f"{name} with {', '.join(sorted(seen))}")
+    _check_carry("cell_class", name, *_shapes("cell_class", message, name, step))
 
 
 def _variables(cell: nnx.Module) -> list[Any]:

@@ -78,7 +78,7 @@ def output_size(cell: Any, number: int) -> int:
 
     shape = jax.eval_shape(sent)
     if len(shape.shape) != 1 or jnp.issubdtype(shape.dtype, jnp.complexfloating):
-        told = f"layer {number} to send on a real vector (its method `output`)"
-        raise refusal("cells", told, f"{shape.dtype}{shape.shape}")
+        message = f"layer {number} to send on a real vector (its method `output`)"
+        raise refusal("cells", message, f"{shape.dtype}{shape.shape}")
     size: int = shape.size
     return size

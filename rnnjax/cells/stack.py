@@ -76,8 +76,8 @@ class Stack:
         for below, (lower, upper) in enumerate(itertools.pairwise(self.cells), 1):
             n = layered.output_size(lower, below)
             if upper.n_x != n:
-                told = f"n_x = {n} of layer {below + 1}, the outputs of layer {below}"
-                raise refusal("cells", told, upper.n_x)
+                message = f"n_x = {n} of layer {below + 1}, the outputs of layer {below}"
+                raise refusal("cells", message, upper.n_x)
         layered.output_size(self.cells[-1], len(self.cells))
 
     @property

@@ -87,8 +87,8 @@ def check_variables(argument: str, part: Any, variables: dict[str, Any], value: 
       ValueError: they have not.
     """
     name = named(part.module)
-    told = f"a module that takes {_told(value)}"
-    drawn = followed(argument, told, name, part.draw, value)[1]
+    message = f"a module that takes {_told(value)}"
+    drawn = followed(argument, message, name, part.draw, value)[1]
     got = tree_shapes.by_name(variables["params"])
     wanted = tree_shapes.by_name(drawn.get("params", {}))
     if found := tree_shapes.mismatch(wanted, got, name):
@@ -130,8 +130,8 @@ def embedded(embed: Any, params: Any, constants: Any, x: Like) -> Like:
     """
     if embed is None:
         return x
-    told = f"a module or function that takes {_told(x)}"
-    out = followed("embed", told, "one", embed.apply, params, constants, x)[1]
+    message = f"a module or function that takes {_told(x)}"
+    out = followed("embed", message, "one", embed.apply, params, constants, x)[1]
     if not isinstance(out, Like) or not jnp.issubdtype(out.dtype, jnp.inexact):
         raise refused("embed", "a result that is one floating point array", _told(out))
     check_unwritten(embed, "embed", params, constants, x)
@@ -154,13 +154,13 @@ def step_of(cell: Any, params: Any, constants: Any, d: Like, name: str) -> Trace
       ValueError: the step is not that of a cell, its initial carry depends on parameters, or it
         would have to update a variable.
     """
-    told = f"a cell that takes inputs {_told(d)}"
+    message = f"a cell that takes inputs {_told(d)}"
     draw = lambda p, c: cell.carry(p, c, d.shape)  # noqa: E731
-    program, carry = followed("module", told, name, draw, params, constants)
+    program, carry = followed("module", message, name, draw, params, constants)
     if _reads(program.jaxpr, len(jax.tree.leaves(params))):
         advice = "; make it a constant, because initial_state has no parameters"
         raise refused("module", "a cell whose initial carry is fixed", f"{name}, learns it", advice)
-    out = followed("module", told, name, cell.apply, params, constants, carry, d)
+    out = followed("module", message, name, cell.apply, params, constants, carry, d)
     if not isinstance(out[1], tuple) or len(out[1]) != 2:
         raise refused("module", "a cell that returns (carry, y)", f"{name}: {_told(out[1])}")
     new, y = out[1]
@@ -183,8 +183,8 @@ def check_head(head: Any, params: Any, constants: Any, y: Like) -> None:
         return
     if hasattr(head, "draw"):
         check_variables("readout", head, head.variables(params, constants), y)
-    told = f"a module or function that takes the output {_told(y)} of the cell"
-    out = followed("readout", told, "one", head.apply, params, constants, y)[1]
+    message = f"a module or function that takes the output {_told(y)} of the cell"
+    out = followed("readout", message, "one", head.apply, params, constants, y)[1]
     if not isinstance(out, Like):
         raise refused("readout", "a result that is one array", _told(out))
     check_unwritten(head, "readout", params, constants, y)

@@ -164,9 +164,9 @@ def _of_row(row: Row, cube: xr.Dataset, values: Values) -> Iterator[Claim]:
     except ClaimError:
         raise
     except Exception as error:
-        told = f"claim {name!r}: {type(error).__name__}: {error}"
+        message = f"claim {name!r}: {type(error).__name__}: {error}"
         # With the frames of the row's own function, so that its line can be shown.
-        raise ClaimError(told).with_traceback(error.__traceback__) from error
+        raise ClaimError(message).with_traceback(error.__traceback__) from error
 
 
 def _claim(row: Row, name: str, measured: Any, cube: xr.Dataset, values: Values) -> Claim:

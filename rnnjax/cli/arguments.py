@@ -129,18 +129,20 @@ def _parser() -> Parser:
     _on_cluster(resume)
     _with_out(commands, "status", "how far a sweep is")
     _with_out(commands, "verify", "check every file of a sweep; exit status 3 on a problem")
-    told = "bring the groups of several stores of one sweep together"
-    merge: Parser = commands.add_parser("merge", help=told, description=told, allow_abbrev=False)
+    message = "bring the groups of several stores of one sweep together"
+    merge: Parser = commands.add_parser(
+        "merge", help=message, description=message, allow_abbrev=False
+    )
     merge.add_argument("out", metavar="OUT", help="the store that takes them; made if it is new")
     merge.add_argument("sources", metavar="SOURCE", nargs="+", help="a store of the same sweep")
     export = _with_out(commands, "export", "write a cube as netCDF, zarr or CSV")
     export.add_argument("target", metavar="FILE", help="FILE.nc, FILE.zarr or FILE.csv")
     figure = _with_outs(commands, "figure", "draw figures again from their cubes")
-    told = "compare claims with their cubes; exit status 1 if one fails"
-    for command in (resume, figure, _with_outs(commands, "check", told)):
+    message = "compare claims with their cubes; exit status 1 if one fails"
+    for command in (resume, figure, _with_outs(commands, "check", message)):
         command.add_argument("--experiment", metavar="FILE", help=EXPERIMENT)
-    told = "write the template of an experiment, which runs as it is"
-    new: Parser = commands.add_parser("new", help=told, description=told, allow_abbrev=False)
+    message = "write the template of an experiment, which runs as it is"
+    new: Parser = commands.add_parser("new", help=message, description=message, allow_abbrev=False)
     new.add_argument("file", metavar="FILE.py", help="a file that is not there yet")
     _with_outs(commands, "papers", "print the table of published numbers and those found here")
     _workbook(commands)
@@ -201,11 +203,11 @@ def _with_outs(commands: argparse._SubParsersAction, name: str, told: str) -> Pa
 
 
 def _workbook(commands: argparse._SubParsersAction) -> None:
-    told = "write a spreadsheet that trains a small recurrent network by live formulas"
+    message = "write a spreadsheet that trains a small recurrent network by live formulas"
     command: Parser = commands.add_parser(
         "workbook",
-        help=told,
-        description=f"{told.capitalize()}: sheets db, parameter, rnn, rnn+et, rnn+et+dx. "
+        help=message,
+        description=f"{message.capitalize()}: sheets db, parameter, rnn, rnn+et, rnn+et+dx. "
         "Needs the extra xlsx.",
         allow_abbrev=False,
     )

@@ -54,9 +54,9 @@ def _refuse_foreign(
     """Raise ConfigError where no key of a file is one of the config: it is for something else."""
     known = model_of(experiment.setting).model_fields
     if data and not set(data) & set(known):
-        told = f"expected the config of {one_line(arguments.experiment)}, with keys like "
-        told += f"{', '.join(list(known)[:6])}, got {', '.join(map(shown, list(data)[:6]))}"
-        raise ConfigError(str(arguments.config or "config"), told)
+        message = f"expected the config of {one_line(arguments.experiment)}, with keys like "
+        message += f"{', '.join(list(known)[:6])}, got {', '.join(map(shown, list(data)[:6]))}"
+        raise ConfigError(str(arguments.config or "config"), message)
 
 
 def _lay_over(setting: type[Setting], data: dict[str, Any], key: str, text: str) -> None:

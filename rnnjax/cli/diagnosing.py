@@ -29,8 +29,8 @@ def diagnose(arguments: Namespace) -> int:
         _refuse_options(arguments, ("source", *_OF_SOURCES), "--compare")
         return reports.compare(arguments)
     if arguments.source is None:
-        told = "expected SOURCE, a .py file or weights, or --compare BEFORE AFTER, got nothing"
-        raise ConfigError("source", told)
+        message = "expected SOURCE, a .py file or weights, or --compare BEFORE AFTER, got nothing"
+        raise ConfigError("source", message)
     reports.check_out(arguments.out, reports.OF_A_REPORT, replace=arguments.replace)
     path = Path(arguments.source)
     if path.suffix == ".py":

@@ -70,16 +70,16 @@ def _framework(weights: Any) -> str:
     ]
     if len(found) == 1:
         return found[0]
-    told = "expected names such as weight_hh_l0 (torch) or recurrent_kernel (keras)"
+    message = "expected names such as weight_hh_l0 (torch) or recurrent_kernel (keras)"
     both = ", both: give --framework" if found else ""
-    raise ConfigError("weights", f"{told}, got {rnnjax.importers.files.listed(weights)}{both}")
+    raise ConfigError("weights", f"{message}, got {rnnjax.importers.files.listed(weights)}{both}")
 
 
 def _aim(cell: Any, given: Sequences) -> tuple[Any, str]:
     aims = rnnjax.diagnosis.aims
     if given.y is None:
-        told = "no targets: a fixed unit vector is carried back from the last step"
-        return aims.transport(cell), told
+        message = "no targets: a fixed unit vector is carried back from the last step"
+        return aims.transport(cell), message
     step_loss = rnnjax.losses.cross_entropy if given.has_labels else aims.mean_squared_error
     name = "cross entropy of labels" if given.has_labels else "mean squared error"
     if given.of_every_step:

@@ -53,8 +53,8 @@ def read(path: Path) -> Program:
         raise failed(path, error) from error
     missing = [name for name in _NEEDED if not hasattr(module, name)]
     if missing:
-        told = f"expected loss(params, example), params and examples in {printable(path)}"
-        raise ConfigError("source", f"{told}, got no {', '.join(missing)}")
+        message = f"expected loss(params, example), params and examples in {printable(path)}"
+        raise ConfigError("source", f"{message}, got no {', '.join(missing)}")
     title = getattr(module, "title", path.stem)
     if not isinstance(title, str):
         raise ConfigError("title", f"expected text in {printable(path)}, got {shown(title)}")
@@ -63,6 +63,6 @@ def read(path: Path) -> Program:
 
 def failed(path: Path, error: BaseException) -> ConfigError:
     """Return the error of a file in one line, with its own line in the file."""
-    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     where = f"{printable(path)}{line_in(path, error)}"
-    return ConfigError("source", f"{where}: {' '.join(told.split())}")
+    return ConfigError("source", f"{where}: {' '.join(message.split())}")

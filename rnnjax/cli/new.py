@@ -24,8 +24,8 @@ def write(path: Path) -> int:
         OSError: they cannot be written.
     """
     if path.suffix != ".py" or not path.stem.isidentifier():
-        told = "expected a name like my_sweep.py: letters, digits and underscores, then .py"
-        raise ConfigError("file", f"{told}, got {shown(path.name, 200)}")
+        message = "expected a name like my_sweep.py: letters, digits and underscores, then .py"
+        raise ConfigError("file", f"{message}, got {shown(path.name, 200)}")
     texts = {
         path: Path(__file__).with_name("template.py").read_text(encoding="utf-8"),
         path.with_suffix(".toml"): _SWEEP.format(which="standard", chunk=24, n_gains=7, n_seeds=8),

@@ -36,8 +36,8 @@ def check_out(out: str | None, names: Sequence[str], *, replace: bool) -> None:
         raise ConfigError("out", f"expected a folder, got the file {shown(out, 200)}")
     there = [name for name in names if os.path.lexists(folder / name)]
     if there and not replace:
-        told = f"expected a folder without {there[0]}, got {shown(out, 200)}: give --replace"
-        raise ConfigError("out", told)
+        message = f"expected a folder without {there[0]}, got {shown(out, 200)}: give --replace"
+        raise ConfigError("out", message)
     parent = folder
     while not os.path.lexists(parent):
         parent = parent.parent

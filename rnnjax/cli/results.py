@@ -122,8 +122,8 @@ def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
     try:
         save_figure, styled = figures.save_figure, figures.styled
     except Exception as error:  # a matplotlibrc that is no text, for one
-        told = f"figure: matplotlib cannot be imported: {type(error).__name__}: {error}"
-        print(f"rnnjax: {one_line(told, 400)}", file=sys.stderr)
+        message = f"figure: matplotlib cannot be imported: {type(error).__name__}: {error}"
+        print(f"rnnjax: {one_line(message, 400)}", file=sys.stderr)
         return 4
     for part, values in slices(cube, experiment.setting):
         try:
@@ -165,6 +165,6 @@ def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) 
 
 
 def _complain(what: str, experiment: Experiment, error: Exception) -> int:
-    told = f"{experiment.path}{line_in(experiment.path, error)}: {type(error).__name__}: {error}"
-    print(f"rnnjax: {what}: {one_line(told, 400)}", file=sys.stderr)
+    message = f"{experiment.path}{line_in(experiment.path, error)}: {type(error).__name__}: {error}"
+    print(f"rnnjax: {what}: {one_line(message, 400)}", file=sys.stderr)
     return 1

@@ -68,8 +68,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = dict(archive)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         why = one_line(" ".join(f"{type(error).__name__}: {error}".split()), 120)
-        told = f"expected a readable .npz file without pickles, got {printable(path.name)!r}"
-        raise ConfigError("data", f"{told} ({why})") from error
+        message = f"expected a readable .npz file without pickles, got {printable(path.name)!r}"
+        raise ConfigError("data", f"{message} ({why})") from error
     listed = ", ".join(arrays) or "nothing"
     if "x" not in arrays:
         _refuse("data", "an array x (examples, steps, inputs)", listed)
@@ -92,8 +92,8 @@ def _mask(arrays: Mapping[str, np.ndarray], shape: tuple[int, int]) -> np.ndarra
     if "lengths" in arrays:
         lengths = arrays["lengths"]
         if lengths.dtype.kind not in "iu" or lengths.shape != shape[:1]:
-            told = f"{lengths.dtype} {lengths.shape}"
-            _refuse("lengths", f"integers of shape {shape[:1]}", told)
+            message = f"{lengths.dtype} {lengths.shape}"
+            _refuse("lengths", f"integers of shape {shape[:1]}", message)
         bad = lengths[(lengths < 1) | (lengths > shape[1])]
         if bad.size:
             _refuse("lengths", f"1 to {shape[1]}, the steps of x", bad[0])
@@ -123,15 +123,17 @@ def _targets(y: np.ndarray, mask: np.ndarray, n_y: int) -> np.ndarray:
     if n_y == 1 and y.shape == (n,):
         y = y[:, None]
     if y.shape not in ((n, n_y), (n, steps, n_y)):
-        told = f"{(n, n_y)}, {(n, steps, n_y)}, or integer labels"
-        _refuse("y", f"numbers of shape {told}", f"{y.dtype} {y.shape}")
+        message = f"{(n, n_y)}, {(n, steps, n_y)}, or integer labels"
+        _refuse("y", f"numbers of shape {message}", f"{y.dtype} {y.shape}")
     return np.where(mask[..., None] != 0, y, 0) if y.ndim == 3 else y
 
 
 def _labels(y: np.ndarray, mask: np.ndarray, n_y: int) -> np.ndarray:
     if y.shape not in (mask.shape[:1], mask.shape):
-        told = f"labels of shape {mask.shape[:1]} or {mask.shape}, or numbers with a decimal point"
-        _refuse("y", told, f"{y.dtype} {y.shape}")
+        message = (
+            f"labels of shape {mask.shape[:1]} or {mask.shape}, or numbers with a decimal point"
+        )
+        _refuse("y", message, f"{y.dtype} {y.shape}")
     y = np.where(mask != 0, y, 0) if y.ndim == 2 else y
     bad = y[(y < 0) | (y >= n_y)]
     if bad.size:

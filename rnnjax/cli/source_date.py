@@ -15,5 +15,5 @@ def check_source_date() -> None:
     try:
         int(text)
     except ValueError:
-        told = f"expected a whole number of seconds, got {shown(text)}"
-        raise SetupError("SOURCE_DATE_EPOCH", told) from None
+        message = f"expected a whole number of seconds, got {shown(text)}"
+        raise SetupError("SOURCE_DATE_EPOCH", message) from None

@@ -55,10 +55,10 @@ def show_status(out: Path) -> int:
     counts, receipts = store.counts(), store.receipts()
     cells = {group: place.n_lanes for group, place in store.groups.items()}
     done = sum(cells[group] for group in receipts)
-    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    message = ", ".join(f"{number} {name}" for name, number in counts.items())
     print(f"""\
 sweep    {printable(out)}: {printable(store.spec["experiment"])}
-groups   {told}
+groups   {message}
 cells    {sum(cells.values())} total, {done} committed
 bytes    {store.n_bytes()} in groups/
 code     {code_now(store)}""")

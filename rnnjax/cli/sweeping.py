@@ -123,8 +123,8 @@ def _request_in(store: Store, *, other_code: bool, file: str | None = None) -> R
         refuse_other_code(store.out, store.cells_codes(), told_in(store.spec), code)
     request = request_of(experiment, store.spec["config"], store.spec["precision"])
     if request.spec["config_hash"] != store.spec["config_hash"]:
-        told = f"expected the config that {store.out} was started with, but the experiment has"
-        raise ConfigError("config", f"{told} changed ({told_apart(store.spec, request.spec)})")
+        message = f"expected the config that {store.out} was started with, but the experiment has"
+        raise ConfigError("config", f"{message} changed ({told_apart(store.spec, request.spec)})")
     return request
 
 
@@ -203,8 +203,8 @@ def _check_cluster(arguments: Namespace) -> None:
     """Refuse options that contradict one another, before anything is made."""
     asked = _on_a_cluster(arguments)
     if arguments.return_bytes and not asked:
-        told = "expected --cluster, --scheduler or --scheduler-file beside it"
-        raise ConfigError("return-bytes", told)
+        message = "expected --cluster, --scheduler or --scheduler-file beside it"
+        raise ConfigError("return-bytes", message)
     if arguments.devices and asked:
         raise ConfigError("devices", "expected no --devices: a worker of a cluster has one device")
     if asked:

@@ -14,8 +14,8 @@ UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 def devices(text: str) -> int:
     """A number of devices or workers."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_DEVICES):
-        told = f"expected a whole number from 1 to {MAX_DEVICES}, got {one_line(text)!r}"
-        raise argparse.ArgumentTypeError(told)
+        message = f"expected a whole number from 1 to {MAX_DEVICES}, got {one_line(text)!r}"
+        raise argparse.ArgumentTypeError(message)
     return int(text)
 
 
@@ -27,16 +27,16 @@ def size(text: str) -> float:
     except (ValueError, KeyError):
         size = math.nan
     if not 0 < size < math.inf:
-        told = f"expected a size like 500MB or 2GB, got {one_line(text)!r}"
-        raise argparse.ArgumentTypeError(told)
+        message = f"expected a size like 500MB or 2GB, got {one_line(text)!r}"
+        raise argparse.ArgumentTypeError(message)
     return size
 
 
 def whole(text: str) -> int:
     """A whole number of 31 bits."""
     if not (text.isascii() and text.isdigit() and int(text[:10]) < 2**31):
-        told = f"expected a whole number from 0 to {2**31 - 1}, got {one_line(text)!r}"
-        raise argparse.ArgumentTypeError(told)
+        message = f"expected a whole number from 0 to {2**31 - 1}, got {one_line(text)!r}"
+        raise argparse.ArgumentTypeError(message)
     return int(text)
 
 

@@ -31,8 +31,10 @@ def write(arguments: Namespace) -> int:
         setting = workbook.with_first_set(setting, table, arguments.first_set)
     workbook.write_workbook(out, table, setting)
     n_used = int(table.used.sum())
-    told = f"{n_used} data pairs used, {len(table.used) - n_used} held out, {table.n_steps} steps"
-    print(f"workbook  {printable(out)}  ({told})")
+    message = (
+        f"{n_used} data pairs used, {len(table.used) - n_used} held out, {table.n_steps} steps"
+    )
+    print(f"workbook  {printable(out)}  ({message})")
     return 0
 
 
@@ -52,6 +54,6 @@ def _checked(arguments: Namespace) -> Path:
     if out.is_dir():
         raise ConfigError("out", f"expected a file, got the folder {shown(str(out))}")
     if out.exists() and not arguments.replace:
-        told = f"expected a new file, got {shown(str(out))}, which exists: give --replace"
-        raise ConfigError("out", told)
+        message = f"expected a new file, got {shown(str(out))}, which exists: give --replace"
+        raise ConfigError("out", message)
     return out

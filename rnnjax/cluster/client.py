@@ -30,8 +30,8 @@ def check(scheduler_file: str | None) -> None:
     """Raise ConfigError if dask.distributed is not installed, or the file is not there."""
     check_installed()
     if scheduler_file is not None and not os.path.isfile(scheduler_file):
-        told = f"expected the file of a running scheduler, got {scheduler_file!r}"
-        raise ConfigError("scheduler-file", told)
+        message = f"expected the file of a running scheduler, got {scheduler_file!r}"
+        raise ConfigError("scheduler-file", message)
 
 
 def connected(address: str | None, scheduler_file: str | None) -> distributed.Client:
@@ -48,8 +48,8 @@ def connected(address: str | None, scheduler_file: str | None) -> distributed.Cl
             address, scheduler_file=scheduler_file, timeout=_ANSWER, set_as_default=False
         )
     except Exception as error:  # an AssertionError where the file is not a scheduler's
-        told = f"expected a scheduler at {shown(address or scheduler_file)}, none answers"
-        raise ConfigError(key, f"{told}: {error or type(error).__name__}") from None
+        message = f"expected a scheduler at {shown(address or scheduler_file)}, none answers"
+        raise ConfigError(key, f"{message}: {error or type(error).__name__}") from None
 
 
 def check_installed() -> None:
@@ -57,8 +57,8 @@ def check_installed() -> None:
     try:
         lazy.load(distributed)
     except ImportError:
-        told = "expected the extra 'cluster' (dask.distributed): pip install 'rnnjax[cluster]'"
-        raise ConfigError("cluster", told) from None
+        message = "expected the extra 'cluster' (dask.distributed): pip install 'rnnjax[cluster]'"
+        raise ConfigError("cluster", message) from None
     # What it says of lost connections is told in one line by whoever gives up. Some of its loggers
     # have a level of their own.
     for name in list(logging.root.manager.loggerDict):

@@ -81,8 +81,8 @@ def _done(kept: _Kept, name: str) -> dict[str, Any]:
 def _of_sweep(sweep: dict[str, Any]) -> _Kept:
     """Return what is kept of a sweep; planned and prepared where another one was kept."""
     out, key = sweep.get("out"), sweep["config_hash"]
-    told = f"{key} {sweep['code']} {out}"
-    if told not in _kept:
+    message = f"{key} {sweep['code']} {out}"
+    if message not in _kept:
         # Before another experiment is loaded, with other modules of its own.
         for old in _kept.values():
             old.programs.close()
@@ -95,14 +95,14 @@ def _of_sweep(sweep: dict[str, Any]) -> _Kept:
             raise RuntimeError(f"{spec['experiment']} is another experiment on {platform.node()}")
         devices = configured(1, request.precision)
         plan = request.plan
-        _kept[told] = _Kept(
+        _kept[message] = _Kept(
             store,
             {group.id: group for group in plan.groups},
             Programs(request.experiment, plan, devices, request.precision),
             Earlier(plan, spec),
             provenance(request.precision, experiment.code.cells),
         )
-    return _kept[told]
+    return _kept[message]
 
 
 def _experiment(spec: dict[str, Any], out: Path | None, code: str) -> Experiment:
@@ -110,8 +110,8 @@ def _experiment(spec: dict[str, Any], out: Path | None, code: str) -> Experiment
     experiment = load(spec["experiment"], located(spec["experiment"], out, spec))
     if experiment.code.cells != code:
         names = changed(told_in(spec), experiment.code.told)
-        told = f"has other code on {platform.node()} than where the sweep was started"
-        raise RuntimeError(f"{spec['experiment']} {told}: {names} changed")
+        message = f"has other code on {platform.node()} than where the sweep was started"
+        raise RuntimeError(f"{spec['experiment']} {message}: {names} changed")
     return experiment
 
 

@@ -53,8 +53,8 @@ def feedback(cell: Jordan, loss: StepLoss, params: JordanParams, batch: Batch) -
       ValueError: it feeds back more or fewer outputs, or its units are not logistic.
     """
     if len(cell.fed_back) != 1 or cell.activation.name != "sigmoid":
-        told = f"{len(cell.fed_back)} outputs fed back, units {cell.activation.name}"
-        raise refusal("cell", "one output fed back and sigmoid units", told, shown_by=str)
+        message = f"{len(cell.fed_back)} outputs fed back, units {cell.activation.name}"
+        raise refusal("cell", "one output fed back and sigmoid units", message, shown_by=str)
     (out,) = cell.fed_back
     trajectory = scan.unroll(cell, params, batch.x)
     jacobian = jax.vmap(lambda h, x: jax.jacobian(cell.step, 1)(params, h, x))

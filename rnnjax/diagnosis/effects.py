@@ -41,8 +41,8 @@ def _fall(rows: NDArray) -> float:
 
 
 def _remedy(layer: str, action: str, before: float, after: float) -> Remedy:
-    told = f"{action}: over the sequence the gradient {_told(after)} instead of {_told(before)}"
-    return Remedy(layer, "fall", action, before, after, "decades", told)
+    message = f"{action}: over the sequence the gradient {_told(after)} instead of {_told(before)}"
+    return Remedy(layer, "fall", action, before, after, "decades", message)
 
 
 def _told(fall: float) -> str:
@@ -52,5 +52,7 @@ def _told(fall: float) -> str:
 def _window(reading: Reading, window: float) -> Remedy:
     action = f"gradient truncated to {window:.0f} steps"
     level = THRESHOLDS["window"].value
-    told = f"{action} instead of {reading.length:.0f}: it keeps a cosine of {level} with the whole"
-    return Remedy(reading.layer, "window", action, reading.length, window, "steps", told)
+    message = (
+        f"{action} instead of {reading.length:.0f}: it keeps a cosine of {level} with the whole"
+    )
+    return Remedy(reading.layer, "window", action, reading.length, window, "steps", message)

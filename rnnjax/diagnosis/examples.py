@@ -18,8 +18,8 @@ def number_of(examples: Any) -> int:
     shapes = [np.shape(leaf) for leaf in leaves]
     sizes = {shape[:1] for shape in shapes}
     if len(sizes) != 1 or sizes == {()} or sizes == {(0,)}:
-        told = one_line(", ".join(str(shape) for shape in shapes) or "nothing", 200)
+        message = one_line(", ".join(str(shape) for shape in shapes) or "nothing", 200)
         raise ValueError(
-            f"examples: expected arrays with one leading axis of at least 1 example, got {told}"
+            f"examples: expected arrays with one leading axis of at least 1 example, got {message}"
         )
     return int(shapes[0][0])

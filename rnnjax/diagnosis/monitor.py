@@ -102,8 +102,8 @@ def monitor(
 def _due(update_number: Any, every: int) -> Array:
     is_number = isinstance(update_number, int) or hasattr(update_number, "dtype")
     if not is_number or jnp.shape(update_number) or not _is_integer(update_number):
-        told = getattr(update_number, "aval", None) or shown(update_number)
-        raise ValueError(f"update_number: expected an integer, got {told}")
+        message = getattr(update_number, "aval", None) or shown(update_number)
+        raise ValueError(f"update_number: expected an integer, got {message}")
     return jnp.asarray(update_number % every == 0)
 
 

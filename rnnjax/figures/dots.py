@@ -61,9 +61,11 @@ def dot_rows(
             middle = [np.median(runs)] * 2
             panel.plot(middle, [row - 0.36, row + 0.36], color=look.colour, linewidth=1.8)
         if count:
-            told = f"{np.isfinite(runs).sum()}/{len(runs)}"
+            message = f"{np.isfinite(runs).sum()}/{len(runs)}"
             place = panel.get_yaxis_transform()
-            panel.text(1.03, row, told, transform=place, va="center", color=look.colour, fontsize=8)
+            panel.text(
+                1.03, row, message, transform=place, va="center", color=look.colour, fontsize=8
+            )
     if count:
         panel.set_title(count, loc="right", fontsize=8)
     panel.set_yticks(range(len(shown)), [look.label for look in shown.values()])

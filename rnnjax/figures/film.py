@@ -52,8 +52,8 @@ def film_strip(
             _draw_behind(ax, behind, behind.sel({frames: time}).values, limits)
         ax.plot(values[over], values.sel({frames: time}), **look.line(linewidth=1.6))
         level(ax, y=0, color="black", dashes=":")
-        told = f"{time}" if number else f"{frames} {time}"
-        ax.text(0.96, 0.94, told, transform=ax.transAxes, fontsize=7, ha="right", va="top")
+        message = f"{time}" if number else f"{frames} {time}"
+        ax.text(0.96, 0.94, message, transform=ax.transAxes, fontsize=7, ha="right", va="top")
         ax.tick_params(labelsize=6, pad=1, length=2, labelleft=number == 0)
         dress(ax, {"ylim": limits, "xlim": values[over].values[[0, -1]]})
     panels[0].set_ylabel(f"{look.label}: {axes.pop('ylabel', '')}", fontsize=7)

@@ -46,9 +46,9 @@ def outcome_rows(
     for row, (runs, colour, n_failed) in enumerate(zip(samples, colours, failed, strict=True)):
         values = np.asarray(runs, dtype=float)
         _draw_row(ax, row, values, colour, limits)
-        told = f"{n_failed}/{len(values)}" if n_failed else ""
+        message = f"{n_failed}/{len(values)}" if n_failed else ""
         place = ax.get_yaxis_transform()
-        ax.text(1.02, row, told, va="center", color=FAILED_COLOUR, fontsize=7, transform=place)
+        ax.text(1.02, row, message, va="center", color=FAILED_COLOUR, fontsize=7, transform=place)
     ax.set(xlim=limits, ylim=(len(samples) - 0.5, -0.5))
     ax.set_yticks(range(len(samples)), list(labels))
     ax.tick_params(axis="y", length=0)

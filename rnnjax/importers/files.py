@@ -29,16 +29,16 @@ def named(weights: Any) -> Mapping[str, Any]:
         return _read(Path(weights))
     if isinstance(weights, Mapping) and all(isinstance(name, str) for name in weights):
         return weights
-    told = "a dict of arrays by name, or the path of a .safetensors or .npz file"
-    raise ValueError(f"weights: expected {told}, got {shown(weights)}")
+    message = "a dict of arrays by name, or the path of a .safetensors or .npz file"
+    raise ValueError(f"weights: expected {message}, got {shown(weights)}")
 
 
 def _read(path: Path) -> dict[str, Any]:
     readers = {".safetensors": _safetensors, ".npz": _npz}
     suffix = path.suffix.lower()
     if suffix not in readers:
-        told = f"weights: expected a .safetensors or .npz file, got {printable(path.name)!r}"
-        raise ValueError(told + _advice(suffix))
+        message = f"weights: expected a .safetensors or .npz file, got {printable(path.name)!r}"
+        raise ValueError(message + _advice(suffix))
     if not path.is_file():
         raise ValueError(f"weights: expected a file that exists, got {printable(path)!r}")
     return readers[suffix](path)
@@ -79,8 +79,8 @@ def _npz(path: Path) -> dict[str, Any]:
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
     why = one_line(" ".join(f"{type(error).__name__}: {error}".split()), 120)
-    told = f"expected a readable {path.suffix} file"
-    return ValueError(f"weights: {told}, got {printable(path.name)!r} ({why})")
+    message = f"expected a readable {path.suffix} file"
+    return ValueError(f"weights: {message}, got {printable(path.name)!r} ({why})")
 
 
 def array(weights: Mapping[str, Any], name: str, *shapes: tuple[int | None, ...]) -> np.ndarray:
@@ -105,8 +105,8 @@ def array(weights: Mapping[str, Any], name: str, *shapes: tuple[int | None, ...]
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(f"{_key(name)}: expected floating point numbers, got {value.dtype}")
     if shapes and not any(_fits(value.shape, shape) for shape in shapes):
-        told = " or ".join(_told(shape) for shape in shapes)
-        raise ValueError(f"{_key(name)}: expected shape {told}, got {value.shape}")
+        message = " or ".join(_told(shape) for shape in shapes)
+        raise ValueError(f"{_key(name)}: expected shape {message}, got {value.shape}")
     wide = value.astype(np.float32) if value.dtype.itemsize == 2 else value
     if wide.dtype not in (np.float32, np.float64):
         raise ValueError(f"{_key(name)}: expected float16 to float64, got {value.dtype}")

@@ -21,8 +21,8 @@ def chosen(weights: Mapping[str, Any], layers: Sequence[str] | None) -> list[tup
     for path in cells:
         by_layer.setdefault(_layer_of(path), []).append(path)
     if not by_layer:
-        told = "expected paths such as lstm/lstm_cell/recurrent_kernel"
-        raise ValueError(f"weights: {told}, got {files.listed(weights)}")
+        message = "expected paths such as lstm/lstm_cell/recurrent_kernel"
+        raise ValueError(f"weights: {message}, got {files.listed(weights)}")
     if layers is None:
         if len(by_layer) > 1:
             raise ValueError(f"layers: expected their names in order, {listed(by_layer)}, got None")
@@ -35,8 +35,8 @@ def chosen(weights: Mapping[str, Any], layers: Sequence[str] | None) -> list[tup
             raise ValueError(f"layers: expected different names of layers, got {shown(layers)}")
     chosen = [_directions(by_layer[name], name) for name in names]
     if len({len(paths) for paths in chosen}) > 1:
-        told = "layers that all read in both directions or all forward"
-        raise ValueError(f"layers: expected {told}, got {listed(names)}")
+        message = "layers that all read in both directions or all forward"
+        raise ValueError(f"layers: expected {message}, got {listed(names)}")
     return chosen
 
 
@@ -71,5 +71,5 @@ def _directions(paths: list[str], name: str) -> tuple[str, ...]:
         return (paths[0],)
     if set(found) == {"forward", "backward"} and len(paths) == 2:
         return found["forward"], found["backward"]
-    told = "one cell, or forward_ and backward_ of a Bidirectional layer"
-    raise ValueError(f"weights: expected {told} in {name!r}, got {listed(paths)}")
+    message = "one cell, or forward_ and backward_ of a Bidirectional layer"
+    raise ValueError(f"weights: expected {message} in {name!r}, got {listed(paths)}")

@@ -94,8 +94,8 @@ def _flag(value: Any) -> bool:
 def _listed(weights: Sequence[Any]) -> dict[str, Any]:
     """Return the list of `layer.get_weights()` by name."""
     if len(weights) not in (2, 3):
-        told = "the 2 or 3 arrays of one layer that reads forward, or a dict by path"
-        raise ValueError(f"weights: expected {told}, got {len(weights)} in a list")
+        message = "the 2 or 3 arrays of one layer that reads forward, or a dict by path"
+        raise ValueError(f"weights: expected {message}, got {len(weights)} in a list")
     return dict(zip(_NAMES, weights, strict=False))
 
 
@@ -110,8 +110,8 @@ def _part(weights: Mapping[str, Any], path: str, n_x: int | None, options: _Opti
     n, columns = files.array(weights, name, (None, None)).shape
     m = next((m for m in _KINDS if columns == m * n), None)
     if m is None:
-        told = f"expected shape (n, n), (n, 3 n) or (n, 4 n), got {(n, columns)}"
-        raise ValueError(f"{one_line(name, 80)}: {told}")
+        message = f"expected shape (n, n), (n, 3 n) or (n, 4 n), got {(n, columns)}"
+        raise ValueError(f"{one_line(name, 80)}: {message}")
     W = files.array(weights, name).T
     U = files.array(weights, f"{path}kernel", (n_x, columns)).T
     if m == 3:
@@ -157,8 +157,8 @@ def _require_known(weights: Mapping[str, Any], path: str) -> None:
     beside = [name for name in weights if name.startswith(path) and "/" not in name[len(path) :]]
     unknown = [name for name in beside if name[len(path) :] not in _NAMES]
     if unknown:
-        told = f"expected no array beside {', '.join(_NAMES)}"
-        raise ValueError(f"weights: {told}, got {files.listed(unknown)}")
+        message = f"expected no array beside {', '.join(_NAMES)}"
+        raise ValueError(f"weights: {message}, got {files.listed(unknown)}")
 
 
 def _require_use(options: _Options, kinds: set[str]) -> None:

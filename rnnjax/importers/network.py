@@ -159,8 +159,8 @@ def checked_activation(name: str, given: Any, kind: str, *, needed: bool) -> Any
       ValueError: it is missing, or given for a gated layer.
     """
     if needed and not isinstance(given, Activation):
-        told = f"rnnjax.activations.tanh or another one, as the weights of {kind} do not tell"
-        raise ValueError(f"{name}: expected {told}, got {shown(given)}")
+        message = f"rnnjax.activations.tanh or another one, as the weights of {kind} do not tell"
+        raise ValueError(f"{name}: expected {message}, got {shown(given)}")
     if not needed and given is not None:
         raise ValueError(f"{name}: expected None for {kind}, got {shown(given)}")
     return given

@@ -118,8 +118,8 @@ def _prefix(weights: Mapping[str, Any], given: str | None) -> str:
     matches = [match for key in weights if (match := _KEY.fullmatch(key))]
     found = sorted({m["prefix"] for m in matches if m["name"].startswith("weight")})
     if not found:
-        told = "expected keys such as weight_ih_l0 and weight_hh_l0"
-        raise ValueError(f"weights: {told}, got {files.listed(weights)}")
+        message = "expected keys such as weight_ih_l0 and weight_hh_l0"
+        raise ValueError(f"weights: {message}, got {files.listed(weights)}")
     if given is None:
         if len(found) == 1:
             return found[0]
@@ -148,16 +148,16 @@ def _layers(
         if (not match or match["prefix"] != prefix) and (prefix or "." not in key)
     ]
     if unknown:
-        told = f"expected no other array in the module {prefix.removesuffix('.')!r}"
-        raise ValueError(f"weights: {told}, got {files.listed(unknown)}")
+        message = f"expected no other array in the module {prefix.removesuffix('.')!r}"
+        raise ValueError(f"weights: {message}, got {files.listed(unknown)}")
     numbered = {m["layer"] is not None for m in mine}
     if numbered == {True, False}:
         raise ValueError(f"weights: expected keys with or without _l0, got {files.listed(own)}")
     ends = ("", "_reverse") if any(m["reverse"] for m in mine) else ("",)
     n_layers = 1 + max(int(m["number"] or 0) for m in mine)
     if n_layers > len(mine):
-        told = f"expected layers 0 to {n_layers - 1}"
-        raise ValueError(f"weights: {told}, got {files.listed(own)}")
+        message = f"expected layers 0 to {n_layers - 1}"
+        raise ValueError(f"weights: {message}, got {files.listed(own)}")
     return n_layers, _Suffixes(numbered == {True}, ends)
 
 
@@ -202,10 +202,10 @@ def _require_alike(
     for name, there in expected.items():
         key = place.key(name)
         if there != (key in weights):
-            told = f"expected an array as {first.key('weight_hh')} has one" if there else ""
-            told = told or f"expected none as beside {first.key('weight_hh')}"
+            message = f"expected an array as {first.key('weight_hh')} has one" if there else ""
+            message = message or f"expected none as beside {first.key('weight_hh')}"
             got = "none" if there else "an array"
-            raise ValueError(f"{one_line(key, 80)}: {told}, got {got}")
+            raise ValueError(f"{one_line(key, 80)}: {message}, got {got}")
 
 
 def _part(

@@ -44,5 +44,5 @@ def check_known(names: Sequence[str], known: Sequence[str]) -> None:
     """Check that names are among those of the recurrences of a program."""
     for name in names:
         if name not in known:
-            told = one_line(", ".join(known), 300)
-            raise ValueError(f"layers: expected names of {told}, got {shown(name)}")
+            message = one_line(", ".join(known), 300)
+            raise ValueError(f"layers: expected names of {message}, got {shown(name)}")

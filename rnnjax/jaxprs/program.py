@@ -61,8 +61,10 @@ class Loop:
         return self
 
     def __reduce__(self) -> Any:
-        told = "a recurrence holds the traced program and cannot be pickled: save its arrays, as in"
-        raise TypeError(f"{told} (r.deltas, r.states)")
+        message = (
+            "a recurrence holds the traced program and cannot be pickled: save its arrays, as in"
+        )
+        raise TypeError(f"{message} (r.deltas, r.states)")
 
     @property
     def carried(self) -> list[Any]:

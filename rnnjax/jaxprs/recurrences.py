@@ -128,8 +128,10 @@ def _traced(loss: Loss, params: Any, example: Any) -> Any:
     leaves = jax.tree.leaves(shape)
     is_number = len(leaves) == 1 and leaves[0].shape == ()
     if not is_number or not jnp.issubdtype(leaves[0].dtype, jnp.floating):
-        told = ", ".join(f"{leaf.dtype}{tuple(leaf.shape)}" for leaf in leaves) or "nothing"
-        raise ValueError(f"loss: expected one real number of shape (), got {one_line(told, 200)}")
+        message = ", ".join(f"{leaf.dtype}{tuple(leaf.shape)}" for leaf in leaves) or "nothing"
+        raise ValueError(
+            f"loss: expected one real number of shape (), got {one_line(message, 200)}"
+        )
     return traced
 
 

@@ -157,8 +157,8 @@ def _spread(curve: Band) -> str:
     n = curve.n_examples
     if n == 1:
         return "one example"
-    told = "band from 10 % to 90 %" if n >= FEWEST_FOR_QUANTILES else "band over all"
-    return f"median of {n} examples, {told}"
+    message = "band from 10 % to 90 %" if n >= FEWEST_FOR_QUANTILES else "band over all"
+    return f"median of {n} examples, {message}"
 
 
 def _floors(low: float, reading: Reading) -> tuple[Level, ...]:
@@ -182,5 +182,5 @@ def _bars(shares: np.ndarray, title: str, x_label: str, limit: float) -> Iterato
 
 
 def _sentence(parts: list[str]) -> str:
-    told = "; ".join(parts)
-    return f"{told[0].upper()}{told[1:]}." if parts else ""
+    message = "; ".join(parts)
+    return f"{message[0].upper()}{message[1:]}." if parts else ""

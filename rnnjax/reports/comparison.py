@@ -74,12 +74,12 @@ class Row:
             return "–"
         found = self.before or self.after
         share = found is not None and found.unit.startswith("share ")
-        told = (
+        message = (
             f"{100 * self.difference:.3g} points"
             if share
             else with_error(self.difference, self.error)
         )
-        return told if self.difference < 0 or self.difference == 0 else f"+{told}"
+        return message if self.difference < 0 or self.difference == 0 else f"+{message}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -19,18 +19,20 @@ def forward_memory(reading: Reading) -> Iterator[Finding]:
     if math.isinf(t):
         change = decades(curve.median[-1])
         way = "falls" if change <= 0 else "grows"
-        told = (
+        message = (
             f"The first state's influence dh_t/dh_0 {way} by {amount(abs(round(change, 2)))} "
             f"decades over {count(curve.x[-1], 'step')}"
         )
     else:
-        told = f"The first state's influence dh_t/dh_0 falls by two decades in {count(t, 'step')}"
+        message = (
+            f"The first state's influence dh_t/dh_0 falls by two decades in {count(t, 'step')}"
+        )
     compared = f"dh_0/dh_0 = 1 (median over {count(curve.n_examples, 'example')})"
     if math.isfinite(reading.horizon):
-        told += f"; the gradient does so in {count(reading.horizon, 'step')}"
+        message += f"; the gradient does so in {count(reading.horizon, 'step')}"
         compared += ", and the gradient by lag"
     yield finding(
-        reading.layer, "forward memory", t, "steps", f"{told}.", compared, THRESHOLDS["horizon"]
+        reading.layer, "forward memory", t, "steps", f"{message}.", compared, THRESHOLDS["horizon"]
     )
 
 
@@ -44,12 +46,12 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
     limit = THRESHOLDS["errors"]
     growth = first * reading.length
     chaotic = first > limit.value * error and growth > THRESHOLDS["growth of a difference"].value
-    told = f"{_kind(first, error, chaotic)}, {with_error(first, error)} nat a step"
+    message = f"{_kind(first, error, chaotic)}, {with_error(first, error)} nat a step"
     if chaotic:
-        told += f": a difference grows by {amount(round(decades(growth), 2))} decades in "
-        told += count(reading.length, "step")
+        message += f": a difference grows by {amount(round(decades(growth), 2))} decades in "
+        message += count(reading.length, "step")
     yield finding(
-        reading.layer, "spectrum", first, "nat a step", f"{told}.",
+        reading.layer, "spectrum", first, "nat a step", f"{message}.",
         "two standard errors, and a growth by e over the sequence", limit, alarm=chaotic,
         error=error,
     )  # fmt: skip
@@ -74,9 +76,9 @@ def dimension(reading: Reading) -> Iterator[Finding]:
         return
     value = float(found.item())
     n = f" (state of {count(reading.size, 'number')})" if math.isfinite(reading.size) else ""
-    told = f"Kaplan-Yorke dimension {amount(round(value, 2))}{n}"
-    told += ": the inputs alone decide the state." if value == 0 else "."
-    yield finding(reading.layer, "dimension", value, "dimensions", told, "the size of the state")
+    message = f"Kaplan-Yorke dimension {amount(round(value, 2))}{n}"
+    message += ": the inputs alone decide the state." if value == 0 else "."
+    yield finding(reading.layer, "dimension", value, "dimensions", message, "the size of the state")
 
 
 def singular_values(reading: Reading) -> Iterator[Finding]:
@@ -90,11 +92,11 @@ def singular_values(reading: Reading) -> Iterator[Finding]:
     if not np.isfinite(values[0]):
         return
     span = int(reading.data["span"].values[row])
-    told = (
+    message = (
         f"Over {count(span, 'step')} the strongest direction is carried with gain "
         f"{power(values[0])}, number {len(values)} with {power(values[-1])}."
     )
     yield finding(
-        reading.layer, "singular values", values[0], "nat", told,
+        reading.layer, "singular values", values[0], "nat", message,
         "gain 1 (median over examples)",
     )  # fmt: skip

@@ -48,8 +48,8 @@ def grid(rows: Sequence[tuple[str, Sequence[Chart | Bars]]], title: str) -> Figu
                 draw(ax, chart)
             first = next(ax for ax in panels if ax.get_visible())
             # The only title of two lines: the layer, then what the panel shows.
-            told = f"{plain(name)}\n{first.get_title('left')}"
-            first.set_title(told, loc="left", parse_math=False)
+            message = f"{plain(name)}\n{first.get_title('left')}"
+            first.set_title(message, loc="left", parse_math=False)
         if title:
             whole.suptitle(plain(title), parse_math=False, x=0.01, ha="left", fontweight="bold")
     return whole

@@ -46,8 +46,8 @@ def decoded(content: bytes) -> Report:
     except MemoryError:
         raise
     except Exception as error:  # damaged bytes make HDF5 raise errors of many types
-        told = one_line(" ".join(f"{type(error).__name__}: {error}".split()), 200)
-        raise ValueError(f"report: expected a netCDF-4 file of a report, got {told}") from error
+        message = one_line(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+        raise ValueError(f"report: expected a netCDF-4 file of a report, got {message}") from error
 
 
 def _texts(function: Callable[[Any], str]) -> Callable[[xr.DataArray], xr.DataArray]:

@@ -18,15 +18,15 @@ def not_finite(reading: Reading) -> Iterator[Finding]:
         found = reading.non_finite(backward)
         if found is None:
             continue
-        told = f"{way}: not finite from step {found.step} on" if not backward else (
+        message = f"{way}: not finite from step {found.step} on" if not backward else (
             f"{way}: not finite from step {found.step} down"
         )  # fmt: skip
-        told += f", at {found.at}" if found.at else ""
-        told += f", in {found.n} of {count(found.n_examples, 'example')}"
+        message += f", at {found.at}" if found.at else ""
+        message += f", in {found.n} of {count(found.n_examples, 'example')}"
         if backward and found.n_forward:
-            told += f"; in {found.n_forward} of them the forward pass is not finite either"
+            message += f"; in {found.n_forward} of them the forward pass is not finite either"
         yield finding(
-            reading.layer, f"not finite {way}", found.step, "step", f"{told}.",
+            reading.layer, f"not finite {way}", found.step, "step", f"{message}.",
             "finite numbers at every step", alarm=True,
         )  # fmt: skip
 
@@ -36,8 +36,8 @@ def losses(dataset: xr.Dataset) -> Iterator[Finding]:
     values = _of_examples(dataset, "loss")
     n = int((~np.isfinite(values)).sum())
     if n:
-        told = f"The loss is not finite in {n} of {count(len(values), 'example')}."
-        yield finding("", "loss", n, "examples", told, "finite numbers", alarm=True)
+        message = f"The loss is not finite in {n} of {count(len(values), 'example')}."
+        yield finding("", "loss", n, "examples", message, "finite numbers", alarm=True)
 
 
 def norms(dataset: xr.Dataset) -> Iterator[Finding]:
@@ -45,25 +45,25 @@ def norms(dataset: xr.Dataset) -> Iterator[Finding]:
     logs = _of_examples(dataset, "log_norm_gradient")
     broken = int((np.isnan(logs) | np.isposinf(logs)).sum())
     if broken:
-        told = f"The gradient is not finite in {broken} of {count(len(logs), 'example')}."
-        yield finding("", "gradient", broken, "examples", told, "finite numbers", alarm=True)
+        message = f"The gradient is not finite in {broken} of {count(len(logs), 'example')}."
+        yield finding("", "gradient", broken, "examples", message, "finite numbers", alarm=True)
     zero = int(np.isneginf(logs).sum())
     if zero:
-        told = f"The gradient is exactly 0 in {zero} of {count(len(logs), 'example')}."
-        yield finding("", "zero gradient", zero, "examples", told, "0", alarm=zero == len(logs))
+        message = f"The gradient is exactly 0 in {zero} of {count(len(logs), 'example')}."
+        yield finding("", "zero gradient", zero, "examples", message, "0", alarm=zero == len(logs))
     finite = logs[np.isfinite(logs)]
     if len(finite) < 2:
         return
     level = THRESHOLDS["clipping"]
     median, clip, largest = np.quantile(finite, [0.5, level.value, 1])
     touched = int((finite > clip).sum())
-    told = (
+    message = (
         f"Gradient norms of single examples: median {power(median)}, largest {power(largest)} "
         f"({decades(largest - median):.1f} decades above); clipping them at {power(clip)} touches "
         f"{touched} of {len(finite)}."
     )
     yield finding(
-        "", "gradient norms", clip, "nat (ln of the norm)", told,
+        "", "gradient norms", clip, "nat (ln of the norm)", message,
         f"the median over {count(len(finite), 'example')}", level,
     )  # fmt: skip
 

@@ -24,11 +24,11 @@ def reach(reading: Reading) -> Iterator[Finding]:
         reached &= ~(zero.any(axis=1) & (zero | np.isnan(rows)).all(axis=1))
     n, total = int(reached.sum()), len(last)
     if n < total:
-        told = "The loss does not depend on the state of this layer in any example"
+        message = "The loss does not depend on the state of this layer in any example"
         if n:
-            told = f"The loss depends on the state of this layer in {n} of {total} examples"
+            message = f"The loss depends on the state of this layer in {n} of {total} examples"
         yield finding(
-            reading.layer, "reach", n, "examples", f"{told}.", f"{total} examples", alarm=n == 0
+            reading.layer, "reach", n, "examples", f"{message}.", f"{total} examples", alarm=n == 0
         )
 
 
@@ -40,17 +40,17 @@ def horizon(reading: Reading) -> Iterator[Finding]:
     fallen = decades(curve.median[0] - curve.median[-1])
     if math.isinf(reading.horizon):
         way = "falls" if fallen >= 0 else "grows"
-        told = (
+        message = (
             f"The gradient {way} by {amount(abs(round(fallen, 2)))} decades over "
             f"{count(curve.x[-1], 'lag')}: its horizon of two decades lies beyond them."
         )
     else:
-        told = (
+        message = (
             f"The gradient falls by two decades in {count(reading.horizon, 'step')} of "
             f"{amount(steps)}."
         )
     yield finding(
-        reading.layer, "horizon", reading.horizon, "steps", told,
+        reading.layer, "horizon", reading.horizon, "steps", message,
         f"the norm at lag 0 (median over {count(curve.n_examples, 'example')})",
         THRESHOLDS["horizon"],
     )  # fmt: skip
@@ -64,19 +64,19 @@ def e_folding(reading: Reading) -> Iterator[Finding]:
     limit = THRESHOLDS["errors"]
     compared = f"a constant norm ({count(line.n_examples, 'example')})"
     if math.isfinite(line.error) and abs(line.rate) <= limit.value * line.error:
-        told = (
+        message = (
             "The gradient neither falls nor grows beyond the standard error: "
             f"{with_error(line.rate, line.error)} nat a step."
         )
-        yield finding(reading.layer, "e-folding time", math.inf, "steps", told, compared, limit)
+        yield finding(reading.layer, "e-folding time", math.inf, "steps", message, compared, limit)
         return
     way = "falls" if line.rate < 0 else "grows"
     time = with_error(abs(line.e_folding), line.e_folding_error)
-    told = f"The gradient {way} by a factor e every {time} steps."
+    message = f"The gradient {way} by a factor e every {time} steps."
     if line.n_examples == 1:
-        told = f"{told[:-1]} (one example: no standard error)."
+        message = f"{message[:-1]} (one example: no standard error)."
     yield finding(
-        reading.layer, "e-folding time", line.e_folding, "steps", told, compared, limit,
+        reading.layer, "e-folding time", line.e_folding, "steps", message, compared, limit,
         error=line.e_folding_error,
     )  # fmt: skip
 
@@ -88,12 +88,12 @@ def vanishes(reading: Reading) -> Iterator[Finding]:
     if not math.isfinite(lag):
         return
     early = lag < THRESHOLDS["reached"].value * reading.reach
-    told = (
+    message = (
         f"From lag {amount(lag)} of {amount(reading.reach)} on the gradient is below 2^-24 of that "
         "at lag 0, the rounding error of float32."
     )
     yield finding(
-        reading.layer, "vanishes", lag, "steps", told,
+        reading.layer, "vanishes", lag, "steps", message,
         "the norm at lag 0; an alarm if it lies within half of the steps", level, alarm=early,
     )  # fmt: skip
 
@@ -108,12 +108,12 @@ def explodes(reading: Reading) -> Iterator[Finding]:
     if not grown >= level.value:
         return
     sustained = decades(sustained_growth(curve))
-    told = (
+    message = (
         f"The gradient grows by {amount(round(grown, 2))} decades up to lag "
         f"{amount(curve.x[peak])}, {amount(round(sustained, 2))} of them while the lag doubles."
     )
     yield finding(
-        reading.layer, "explodes", grown, "decades", told,
+        reading.layer, "explodes", grown, "decades", message,
         "the norm at lag 0; an alarm if more than 1 decade comes while the lag doubles", level,
         alarm=bool(sustained > THRESHOLDS["sustained growth"].value),
     )  # fmt: skip
@@ -129,15 +129,15 @@ def underflow(reading: Reading) -> Iterator[Finding]:
         half = share.value * reading.reach
         limit = Threshold(half, "steps", f"{form.source}; half of the steps: {share.source}")
         if math.isfinite(found.lag):
-            told = f"From lag {amount(found.lag)} on a {name} gradient is exactly 0"
-            told += f" (median; {found.n} of {found.n_examples} examples)."
+            message = f"From lag {amount(found.lag)} on a {name} gradient is exactly 0"
+            message += f" (median; {found.n} of {found.n_examples} examples)."
         else:
-            told = (
+            message = (
                 f"In {found.n} of {found.n_examples} examples a {name} gradient is exactly 0, at "
                 f"the earliest from lag {amount(found.first)} on."
             )
         yield finding(
-            reading.layer, f"underflow {name}", found.lag, "steps", told,
+            reading.layer, f"underflow {name}", found.lag, "steps", message,
             f"half of {amount(reading.reach)} steps; an alarm if it lies within them and the "
             f"state is {name}", limit, alarm=found.lag < half and name in reading.dtypes,
         )  # fmt: skip
@@ -149,12 +149,12 @@ def overflow(reading: Reading) -> Iterator[Finding]:
         found = reading.occurrence(f"overflow_lag_{name}")
         if not found.n:
             continue
-        told = (
+        message = (
             f"In {found.n} of {found.n_examples} examples a {name} gradient overflows, at "
             f"the earliest at lag {amount(found.first)}."
         )
         yield finding(
-            reading.layer, f"overflow {name}", found.first, "steps", told,
+            reading.layer, f"overflow {name}", found.first, "steps", message,
             f"the largest {name}; an alarm if the state is {name}",
             Threshold(decades(form.largest), "decades", form.source), alarm=name in reading.dtypes,
         )  # fmt: skip
@@ -167,17 +167,17 @@ def window(reading: Reading) -> Iterator[Finding]:
         return
     K = reading.window
     if math.isinf(K):
-        told = (
+        message = (
             f"No window of up to {count(curve.x[-1], 'step')} keeps cosine 0.99 with the whole "
             f"gradient; the longest has {amount(curve.median[-1])}."
         )
     else:
-        told = f"A window of K = {amount(K)} of {amount(reading.reach)} steps keeps cosine 0.99"
+        message = f"A window of K = {amount(K)} of {amount(reading.reach)} steps keeps cosine 0.99"
         norm = reading.window_norm
         at = np.flatnonzero(norm.x == K)
-        told += f" and {percent(norm.median[at[0]])} of the norm." if at.size else "."
+        message += f" and {percent(norm.median[at[0]])} of the norm." if at.size else "."
     yield finding(
-        reading.layer, "window", K, "steps", told,
+        reading.layer, "window", K, "steps", message,
         f"the whole gradient (median over {count(curve.n_examples, 'example')})",
         THRESHOLDS["window"],
     )  # fmt: skip
@@ -189,9 +189,9 @@ def weights_learn(reading: Reading) -> Iterator[Finding]:
     if curve.empty or not math.isfinite(n):
         return
     last = "last step" if n == 1 else f"last {amount(n)} steps"
-    told = f"80 % of the weight gradient comes from the {last}"
+    message = f"80 % of the weight gradient comes from the {last}"
     yield finding(
-        reading.layer, "where weights learn", n, "steps", f"{told} of {amount(reading.reach)}.",
+        reading.layer, "where weights learn", n, "steps", f"{message} of {amount(reading.reach)}.",
         f"the whole weight gradient (median over {count(curve.n_examples, 'example')})",
         THRESHOLDS["weights learn"],
     )  # fmt: skip

@@ -49,8 +49,8 @@ class Report:
             if not isinstance(remedy, Remedy):
                 raise ValueError(f"remedies: expected values of Remedy, got {shown(remedy)}")
             if remedy.layer not in ("", *self.layers):
-                told = f"expected a layer of the dataset or '', got {shown(remedy.layer)}"
-                raise ValueError(f"remedies: {told}")
+                message = f"expected a layer of the dataset or '', got {shown(remedy.layer)}"
+                raise ValueError(f"remedies: {message}")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -168,8 +168,8 @@ class Report:
 
 def _check_dataset(dataset: Any) -> None:
     if not isinstance(dataset, xr.Dataset) or dataset.sizes.get("layer") is None:
-        told = f"expected an xarray.Dataset with the dimension 'layer', got {_kind(dataset)}"
-        raise ValueError(f"dataset: {told}")
+        message = f"expected an xarray.Dataset with the dimension 'layer', got {_kind(dataset)}"
+        raise ValueError(f"dataset: {message}")
     if "layer" not in dataset.coords:
         raise ValueError("layer: expected names as a coordinate, got none")
     names = [str(name) for name in dataset["layer"].values]

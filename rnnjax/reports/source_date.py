@@ -18,5 +18,5 @@ def source_date() -> str | None:
     try:
         return datetime.fromtimestamp(int(text), UTC).date().isoformat()
     except (ValueError, OverflowError, OSError):
-        told = f"expected a whole number of seconds since 1970, got {shown(text)}"
-        raise ValueError(f"SOURCE_DATE_EPOCH: {told}") from None
+        message = f"expected a whole number of seconds since 1970, got {shown(text)}"
+        raise ValueError(f"SOURCE_DATE_EPOCH: {message}") from None

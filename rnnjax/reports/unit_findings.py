@@ -21,11 +21,13 @@ def flat(reading: Reading) -> Iterator[Finding]:
     limit, often = THRESHOLDS["flat units"], THRESHOLDS["flat time"].value
     n, total = int((shares[measured] > often).sum()), int(measured.sum())
     share = n / total
-    told = f"{_of(n, total, 'unit')} flat (slope below 1e-3) more than {percent(often)} of the time"
+    message = (
+        f"{_of(n, total, 'unit')} flat (slope below 1e-3) more than {percent(often)} of the time"
+    )
     listed = worst(shares, _WORST if n else 1)
-    told += f"; worst: {listed}." if listed else "."
+    message += f"; worst: {listed}." if listed else "."
     yield finding(
-        reading.layer, "flat units", share, "share of units", told,
+        reading.layer, "flat units", share, "share of units", message,
         "slopes of every unit at every step of the examples", limit, alarm=share > limit.value,
     )  # fmt: skip
 
@@ -44,12 +46,12 @@ def dead(reading: Reading) -> Iterator[Finding]:
     limit = THRESHOLDS["dead units"]
     units = np.flatnonzero(known & (flags > 0))
     share = len(units) / int(known.sum())
-    told = f"{_of(len(units), int(known.sum()), 'relu unit')} dead (slope 0 at every step)"
+    message = f"{_of(len(units), int(known.sum()), 'relu unit')} dead (slope 0 at every step)"
     if units.size:
         more = f" and {len(units) - _WORST} more" if len(units) > _WORST else ""
-        told += f": {', '.join(map(str, units[:_WORST]))}{more}"
+        message += f": {', '.join(map(str, units[:_WORST]))}{more}"
     yield finding(
-        reading.layer, "dead units", share, "share of relu units", f"{told}.",
+        reading.layer, "dead units", share, "share of relu units", f"{message}.",
         "every step of the examples", limit, alarm=share > limit.value,
     )  # fmt: skip
 
@@ -65,15 +67,15 @@ def gates(reading: Reading) -> Iterator[Finding]:
         limit, often = THRESHOLDS["gate units"], THRESHOLDS["gate time"].value
         n, total = int((shares[measured] > often).sum()), int(measured.sum())
         share = n / total
-        told = (
+        message = (
             f"{_of(n, total, 'keep gate')} {name} ({meaning}) more than {percent(often)} of the "
             "time"
         )
         means = reading.numbers("gate_mean")
         if (~np.isnan(means)).any():
-            told += f"; their mean is {np.nanmean(means):.3g}"
+            message += f"; their mean is {np.nanmean(means):.3g}"
         yield finding(
-            reading.layer, f"gates {name}", share, "share of units", f"{told}.",
+            reading.layer, f"gates {name}", share, "share of units", f"{message}.",
             "every step of the examples", limit, alarm=harms and share > limit.value,
         )  # fmt: skip
 

@@ -66,8 +66,8 @@ def joint_values(name: str, kind: Kind, fields: Mapping[str, Values]) -> Axis:
     first = next(iter(fields))
     for field, values in fields.items():
         if len(values) != len(fields[first]):
-            told = f"expected {len(fields[first])} values, as many as {first} has"
-            raise ConfigError(f"axes.{name}.{field}", f"{told}, got {len(values)}")
+            message = f"expected {len(fields[first])} values, as many as {first} has"
+            raise ConfigError(f"axes.{name}.{field}", f"{message}, got {len(values)}")
     axis = Axis(name, kind, fields)
     try:
         check_values(axis.labels)

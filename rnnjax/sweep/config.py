@@ -229,8 +229,8 @@ def _in_order(setting: type[Setting], model: Any, axes: Mapping[str, Axis]) -> t
     for entry in setting.axes:
         name, fields = name_of(entry), fields_of(entry)
         if apart := [n for n in fields if n != name and n in axes]:
-            told = f"expected axes.{name}.{apart[0]}, because {', '.join(fields)} vary together"
-            raise ConfigError(f"axes.{apart[0]}", f"{told} here, got an axis of its own")
+            message = f"expected axes.{name}.{apart[0]}, because {', '.join(fields)} vary together"
+            raise ConfigError(f"axes.{apart[0]}", f"{message} here, got an axis of its own")
         if name in axes and (missing := [n for n in fields if n not in axes[name].fields]):
             raise ConfigError(f"axes.{name}.{missing[0]}", "expected a value, got nothing")
         single = {n: (getattr(model, n),) for n in fields}
@@ -252,12 +252,14 @@ def _check_once(data: Mapping[str, Any], axes: Iterable[Axis]) -> None:
                 if here in given and there in given:
                     raise ConfigError(f"axes.{here}", f"{name} is on axes.{there} already")
                 here, there = (there, here) if there in given else (here, there)
-                told = f"expected other fields, because {name} is on axes.{there} of every cube"
-                raise ConfigError(f"axes.{here}", told)
+                message = f"expected other fields, because {name} is on axes.{there} of every cube"
+                raise ConfigError(f"axes.{here}", message)
             seen[name] = axis.name
             if name in data and axis.name in given:
-                told = f"expected a value or an axis, got {shown(data[name])} and axes.{axis.name}"
-                raise ConfigError(name, told)
+                message = (
+                    f"expected a value or an axis, got {shown(data[name])} and axes.{axis.name}"
+                )
+                raise ConfigError(name, message)
 
 
 def _check_settings(config: Config) -> None:

@@ -104,8 +104,10 @@ def find(name: str) -> Path:
     if "/" in name or name.endswith(".py"):
         return _python_file(name)
     if "." in name or os.path.lexists(name):
-        told = f"expected a name that `rnnjax list` shows, or a file that ends in .py, got {name!r}"
-        raise ConfigError("experiment", told)
+        message = (
+            f"expected a name that `rnnjax list` shows, or a file that ends in .py, got {name!r}"
+        )
+        raise ConfigError("experiment", message)
     raise ConfigError("experiment", one_of(name, files))
 
 
@@ -139,8 +141,8 @@ def load(name: str, path: Path | None = None) -> Experiment:
     if missing:
         raise ConfigError("experiment", f"expected {path} to define {', '.join(missing)}")
     if not (isinstance(module.Setting, type) and issubclass(module.Setting, Setting)):
-        told = f"expected Setting in {path} to be a subclass of rnnjax.sweep.Setting"
-        raise ConfigError("experiment", told)
+        message = f"expected Setting in {path} to be a subclass of rnnjax.sweep.Setting"
+        raise ConfigError("experiment", message)
     functions: dict[str, Any] = {part: getattr(module, part, None) for part in FUNCTIONS}
     _check_signatures(path, functions)
     functions["claims"] = _claims(module)
@@ -194,8 +196,8 @@ def _imported(path: Path) -> tuple[Code, Any]:
     except StoreError as error:
         raise ConfigError("experiment", f"expected a file that can be read, {error}") from error
     except (Exception, SystemExit) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise ConfigError("experiment", f"{path}{line_in(path, error)}: {told}") from error
+        message = f"{type(error).__name__}: {error}"
+        raise ConfigError("experiment", f"{path}{line_in(path, error)}: {message}") from error
 
 
 def line_in(path: Path, error: BaseException) -> str:
@@ -215,5 +217,5 @@ def _check_signatures(path: Path, functions: Mapping[str, Any]) -> None:
         try:
             inspect.signature(function).bind(*arguments.get(name, ("setting",)))
         except TypeError as error:
-            told = f"{name}({', '.join(arguments.get(name, ('setting',)))}) in {path}: {error}"
-            raise ConfigError("experiment", told) from None
+            message = f"{name}({', '.join(arguments.get(name, ('setting',)))}) in {path}: {error}"
+            raise ConfigError("experiment", message) from None

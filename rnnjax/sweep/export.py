@@ -36,8 +36,8 @@ def export(cube: xr.Dataset, target: Path) -> list[Path]:
         ".nc": _netcdf, ".zarr": _zarr, ".csv": _csv,
     }  # fmt: skip
     if target.suffix not in writers:
-        told = f"expected a name that ends with {', '.join(writers)}, got {target.name!r}"
-        raise ConfigError("export", told)
+        message = f"expected a name that ends with {', '.join(writers)}, got {target.name!r}"
+        raise ConfigError("export", message)
     return writers[target.suffix](cube, target)
 
 
@@ -50,8 +50,8 @@ def _zarr(cube: xr.Dataset, target: Path) -> list[Path]:
     try:
         lazy.load(zarr)
     except ImportError:
-        told = "expected the extra 'zarr': pip install 'rnnjax[zarr]'"
-        raise ConfigError("export", told) from None
+        message = "expected the extra 'zarr': pip install 'rnnjax[zarr]'"
+        raise ConfigError("export", message) from None
 
     def write(path: Path) -> None:
         # The second format: the third has no specification of text yet.
@@ -89,8 +89,8 @@ def _whole(target: Path, write: Callable[[Path], object]) -> Path:
     if os.path.lexists(target):
         raise files.StoreError(f"{target}: is there already; choose another name")
     if not target.parent.is_dir():
-        told = f"expected a folder that exists, got {shown(str(target.parent))}"
-        raise ConfigError("export", told)
+        message = f"expected a folder that exists, got {shown(str(target.parent))}"
+        raise ConfigError("export", message)
     part = target.with_name(f".{target.name}.{os.getpid()}")
     with files.naming(target):
         try:

@@ -158,8 +158,8 @@ def _field_of(name: str, values: Any) -> tuple[Any, Any]:
         kind = tuple[float, ...]
         several = [tuple(value) for value in several]
     if kind not in (bool, int, float, str, tuple[float, ...]):
-        told = "expected numbers, text or truth values, all of one type"
-        raise ConfigError(name, f"{told}, got {shown(several[0])}")
+        message = "expected numbers, text or truth values, all of one type"
+        raise ConfigError(name, f"{message}, got {shown(several[0])}")
     traced = kind is int and name.endswith("seed")
     default = float(several[0]) if kind is float else several[0]
     return (Traced[int] if traced else kind), default

@@ -61,8 +61,8 @@ def results(values: Any, name: str) -> dict[str, Any]:
             value = values[key] = np.asarray(value)
         dtype = getattr(value, "dtype", None)
         if not isinstance(key, str) or dtype is None or dtype.kind not in "biufV":
-            told = f"expected a dict of arrays of real numbers, got {key!r}: {_kind(value)}"
-            raise ConfigError("measure", told)
+            message = f"expected a dict of arrays of real numbers, got {key!r}: {_kind(value)}"
+            raise ConfigError("measure", message)
     if not values:
         raise ConfigError("measure", "expected a dict of arrays, got an empty one")
     return values

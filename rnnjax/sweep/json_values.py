@@ -39,8 +39,8 @@ def refuse_what_json_lacks(data: Mapping[str, Any], path: tuple[str, ...] = ()) 
         while level:
             depth += 1
             if wrong := [value for value in level if _is_too_long(value)]:
-                told = f"expected fewer digits, got {shown(wrong[0])}"
-                raise ConfigError(".".join(here), told)
+                message = f"expected fewer digits, got {shown(wrong[0])}"
+                raise ConfigError(".".join(here), message)
             if depth > _DEEPEST:
                 raise ConfigError(".".join(here), f"expected at most {_DEEPEST} levels, got more")
             level = [v for holder in level for v in _members(holder)]

@@ -54,8 +54,8 @@ def check_spec(path: Path, spec: Mapping[str, Any]) -> None:
     if spec.get("config_hash") != config_hash_of(spec):
         raise StoreError(f"{path}: config_hash {spec.get('config_hash')!r} does not fit the config")
     if not isinstance(groups, list | tuple) or not all(map(_is_group, groups)):
-        told = "{id: ..., static: {...}, first: ..., n_lanes: ...}"
-        raise StoreError(f"{path}: expected groups of the form {told}")
+        message = "{id: ..., static: {...}, first: ..., n_lanes: ...}"
+        raise StoreError(f"{path}: expected groups of the form {message}")
     if "code" in spec and not is_told_well(spec["code"]):
         raise StoreError(f"{path}: expected code of the form {{cells: ..., definitions: {{...}}}}")
     seen: set[str] = set()

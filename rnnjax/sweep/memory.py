@@ -63,6 +63,6 @@ def _fitting(needs: Callable[[int], int], budget: float, most: int) -> int:
         lanes = min(max(int(0.97 * lanes * budget / seen[lanes]), 1), most)
     fits = [n for n, size in seen.items() if size <= budget]
     if not fits:
-        told = f"expected at least {seen[min(seen)]} bytes, which {min(seen)} lane(s) take"
-        raise ConfigError("memory", f"{told}, got {budget:.0f}")
+        message = f"expected at least {seen[min(seen)]} bytes, which {min(seen)} lane(s) take"
+        raise ConfigError("memory", f"{message}, got {budget:.0f}")
     return max(fits)

@@ -35,8 +35,8 @@ def merge(out: Path, sources: Sequence[Path]) -> tuple[Store, dict[Path, int]]:
         if not (
             is_same_sweep(store.spec, first.spec) and store.spec["groups"] == first.spec["groups"]
         ):
-            told = told_apart(store.spec, first.spec) or "its cells in other shards"
-            raise StoreError(f"{store.out}: expected the sweep of {out}, but it has {told}")
+            message = told_apart(store.spec, first.spec) or "its cells in other shards"
+            raise StoreError(f"{store.out}: expected the sweep of {out}, but it has {message}")
         _check_code(first, store)
     merged = Store.create(out, first.spec if there else moved_to(out, first.spec))
     return merged, {store.out: _taken(merged, store) for store in stores}

@@ -30,8 +30,10 @@ def fixed_options(precision: str) -> Iterator[None]:
     for name in _GLOBAL:
         value = jax.config.values.get(name, FIXED[name])
         if value != FIXED[name]:
-            told = f"expected {FIXED[name]!r}, which sweeps are computed with, got {shown(value)}"
-            raise SetupError(name, told)
+            message = (
+                f"expected {FIXED[name]!r}, which sweeps are computed with, got {shown(value)}"
+            )
+            raise SetupError(name, message)
     with ExitStack() as stack:
         stack.enter_context(jax.enable_x64(precision == "float64"))
         for name, value in FIXED.items():

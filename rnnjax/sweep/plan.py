@@ -229,15 +229,15 @@ def _check_groups(statics: dict[str, Values], n_lanes: int, config: Config) -> N
     size = config.chunk * config.chunks_a_shard
     number = math.prod(map(len, statics.values())) * -(-n_lanes // size)
     if number > MAX_GROUPS:
-        told = f"expected at most {MAX_GROUPS} groups of {size} lanes, got {number}"
-        raise ConfigError("chunks_a_shard", told)
+        message = f"expected at most {MAX_GROUPS} groups of {size} lanes, got {number}"
+        raise ConfigError("chunks_a_shard", message)
 
 
 def _check_values(plan: Plan) -> None:
     values = plan.n_cells * plan.values_per_cell
     if values > MAX_VALUES:
-        told = f"{_product(plan.axes)} cells of {plan.values_per_cell} values"
-        raise ConfigError("axes", f"expected at most {MAX_VALUES} values, got {told}")
+        message = f"{_product(plan.axes)} cells of {plan.values_per_cell} values"
+        raise ConfigError("axes", f"expected at most {MAX_VALUES} values, got {message}")
 
 
 def _product(axes: dict[str, Values]) -> str:
@@ -259,16 +259,18 @@ def _declared(
         axis = next((a for a in config.axes if error.name in a.fields), None)
         if axis is None:
             raise _failed(error) from error
-        told = f"expected one value of {error.name}, because coordinates or variables depend on it"
-        raise ConfigError(f"axes.{axis.name}", f"{told}, got {len(axis)}") from None
+        message = (
+            f"expected one value of {error.name}, because coordinates or variables depend on it"
+        )
+        raise ConfigError(f"axes.{axis.name}", f"{message}, got {len(axis)}") from None
     except Exception as error:
         raise _failed(error) from error
     return {name: np.asarray(values) for name, values in coordinates.items()}, dict(variables)
 
 
 def _failed(error: Exception) -> ConfigError:
-    told = f"{type(error).__name__}: {error}"
-    return ConfigError("config", f"coordinates or variables of it fail: {told}")
+    message = f"{type(error).__name__}: {error}"
+    return ConfigError("config", f"coordinates or variables of it fail: {message}")
 
 
 def _check_dims(

@@ -222,8 +222,8 @@ class Programs:
         for name, value in values.items():
             shape, dims = self.plan.inner_shape(name), self.plan.variables[name].dims
             if np.shape(value) != shape:
-                told = f"expected {name!r} of shape {shape} {dims}, got {np.shape(value)}"
-                raise ValueError(f"measure(): {told}")
+                message = f"expected {name!r} of shape {shape} {dims}, got {np.shape(value)}"
+                raise ValueError(f"measure(): {message}")
         return dict(values)
 
 

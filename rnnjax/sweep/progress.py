@@ -57,9 +57,9 @@ class Lines:
         ends = done == total and not self._ended
         if ends or now - self._last >= SECONDS_BETWEEN_LINES:
             self._last, self._ended = now, done == total
-            told = one_line(doing, 120)
+            message = one_line(doing, 120)
             took = f" ({now - self._started:.1f} s in all)" if ends else ""
-            print(f"{done}/{total} steps, {told}{took}", file=sys.stderr, flush=True)
+            print(f"{done}/{total} steps, {message}{took}", file=sys.stderr, flush=True)
 
 
 class Bar:

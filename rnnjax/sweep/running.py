@@ -89,8 +89,8 @@ def _store(request: Request, out: Path) -> Store:
     """The store of a sweep, without its damaged shards."""
     experiment = request.experiment
     if experiment.code == UNKNOWN_CODE and out.exists() and any(out.iterdir()):
-        told = "expected a new folder, because nothing tells whether a function has changed"
-        raise ConfigError("out", f"{told} since, got {out}, which is not empty")
+        message = "expected a new folder, because nothing tells whether a function has changed"
+        raise ConfigError("out", f"{message} since, got {out}, which is not empty")
     store = Store.create(out, request.spec | whereabouts(experiment.path, out))
     for group in {problem.group for problem in problems_in(store) if problem.group is not None}:
         store.discard(group)

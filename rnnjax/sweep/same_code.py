@@ -66,9 +66,11 @@ def refuse_other_code(
         here: the present code section; if it is empty, no error is raised.
     """
     if cells - {here.get("cells")} and here:
-        told = f"expected the code that {out} was computed with, but {changed(there, here)} changed"
+        message = (
+            f"expected the code that {out} was computed with, but {changed(there, here)} changed"
+        )
         raise ConfigError(
-            "experiment", f"{told}; take another --out, or --force to compute it again"
+            "experiment", f"{message}; take another --out, or --force to compute it again"
         )
 
 

@@ -79,8 +79,10 @@ def xla_flags() -> str:
         return " ".join(Path(given).read_text(encoding="utf-8").split())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        told = f"expected flags that begin with --, or a file of them, got {shown(given)}: {reason}"
-        raise SetupError("XLA_FLAGS", told) from None
+        message = (
+            f"expected flags that begin with --, or a file of them, got {shown(given)}: {reason}"
+        )
+        raise SetupError("XLA_FLAGS", message) from None
 
 
 def check_xla_flags() -> None:
@@ -111,8 +113,8 @@ def devices_asked() -> int | None:
     if text in ("", "-1"):  # jax's own default
         return None
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MAX_DEVICES):
-        told = f"expected a whole number from 1 to {_MAX_DEVICES}, got {shown(text)}"
-        raise SetupError("JAX_NUM_CPU_DEVICES", told)
+        message = f"expected a whole number from 1 to {_MAX_DEVICES}, got {shown(text)}"
+        raise SetupError("JAX_NUM_CPU_DEVICES", message)
     return int(text[:9])
 
 
@@ -123,6 +125,8 @@ def not_started(error: BaseException) -> SetupError:
     if not named and os.environ.get("JAX_PLATFORMS"):
         named = ["JAX_PLATFORMS"]
     if named:
-        told = f"expected a value that jax takes here, got {shown(os.environ[named[0]])}: {reason}"
-        return SetupError(named[0], told)
+        message = (
+            f"expected a value that jax takes here, got {shown(os.environ[named[0]])}: {reason}"
+        )
+        return SetupError(named[0], message)
     return SetupError("jax", f"expected it to start, got {type(error).__name__}: {reason}")

@@ -37,14 +37,14 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise ConfigError(str(path), f"expected at most {MAX_BYTES} bytes, got more")
         return tomllib.loads(content.decode("utf-8-sig"))  # editors may put a mark before the text
     except OSError as error:
-        told = f"cannot read {one_line(str(path), 250)}: {error.strerror}"
-        raise ConfigError("config", told) from None
+        message = f"cannot read {one_line(str(path), 250)}: {error.strerror}"
+        raise ConfigError("config", message) from None
     except ConfigError:
         raise
     except RecursionError:
         raise ConfigError(str(path), "expected TOML, got lists nested too deeply") from None
     except UnicodeDecodeError as error:
-        told = f"expected TOML in UTF-8, got byte {error.object[error.start]:#04x}"
-        raise ConfigError(str(path), f"{told} at position {error.start}") from None
+        message = f"expected TOML in UTF-8, got byte {error.object[error.start]:#04x}"
+        raise ConfigError(str(path), f"{message} at position {error.start}") from None
     except ValueError as error:
         raise ConfigError(str(path), f"expected TOML, got an error: {error}") from None

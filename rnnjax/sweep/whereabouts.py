@@ -71,8 +71,10 @@ def located(name: str, out: Path | None, spec: Mapping[str, Any]) -> Path:
 
 def _lost(name: str, out: Path | None, absolute: str) -> ConfigError:
     again = f"; name its new place: rnnjax run FILE --out {out}" if out is not None else ""
-    told = f"expected {shown(name)} of this sweep, here or at {shown(absolute, 120)}, got no file"
-    return ConfigError("experiment", told + again)
+    message = (
+        f"expected {shown(name)} of this sweep, here or at {shown(absolute, 120)}, got no file"
+    )
+    return ConfigError("experiment", message + again)
 
 
 def _is_file(path: str) -> bool:

@@ -59,8 +59,8 @@ def fitting(
         raise refusal("optimiser", _EXPECTED, _said(error), shown_by=str) from None
     each = itertools.zip_longest(before, after, fillvalue="nothing")
     if changed := [f"{old} that becomes {new}" for old, new in each if old != new]:
-        told = one_line(changed[0], 240)
-        raise refusal("optimiser", "one whose state keeps its shapes", told, shown_by=str)
+        message = one_line(changed[0], 240)
+        raise refusal("optimiser", "one whose state keeps its shapes", message, shown_by=str)
     return optimiser
 
 

@@ -77,8 +77,8 @@ def test_a_rule_on_a_complex_network(name, kind):
         )
         whole, steps = run(params, False), run(params, True)
     except ValueError as refused:
-        told = str(refused)
-        if "expected a cell with" not in told or "\n" in told or name in EXACT:
+        message = str(refused)
+        if "expected a cell with" not in message or "\n" in message or name in EXACT:
             raise
         return
     got = scaled.plain(whole.grads)

@@ -125,8 +125,8 @@ def test_every_rule_applies_or_refuses_for_its_mathematics(name):
         try:
             state = rule.init(cell, params, BATCH, KEY)
             grads = rule(cell, squared_error, params, BATCH, state).grads
-        except ValueError as told:
-            refusals[type(cell).__name__] = str(told)
+        except ValueError:
+            refusals[type(cell).__name__] = str(message)
             return ()
         leaves = jax.tree.leaves(grads, is_leaf=lambda node: isinstance(node, scaled.Scaled))
         return [scaled.plain(leaf) for leaf in leaves]
@@ -135,8 +135,8 @@ def test_every_rule_applies_or_refuses_for_its_mathematics(name):
     found, own = of_all_cells(gradient)
     for kind, cell in CELLS.items():
         if needed := REFUSED[kind].get(name):
-            told = f"{name}: expected a cell with {needed}, got {type(cell).__name__}, "
-            assert refusals[type(cell).__name__].startswith(told)
+            message = f"{name}: expected a cell with {needed}, got {type(cell).__name__}, "
+            assert refusals[type(cell).__name__].startswith(message)
         else:
             assert_close(found[kind], own)
 

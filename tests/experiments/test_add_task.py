@@ -81,13 +81,13 @@ def test_the_claims_on_other_rules_can_fail(cube):
     wide = verdicts(NAME, renamed(cube, "TruncatedBPTT(window=3)/trained"))
     assert wide["truncated BPTT, $K$ = 3: cross-entropy, median over seeds, nat"]
     narrow = verdicts(NAME, renamed(cube, "TruncatedBPTT(window=2)/trained"))
-    assert not any("truncated" in told for told in narrow)
+    assert not any("truncated" in message for message in narrow)
     readout = at_the_lags_of_the_paper(renamed(cube, "RFLO/fixed"))
-    told = "readout only: least cross-entropy of a seed, nat"
-    assert verdicts(NAME, readout)[told] is False
+    message = "readout only: least cross-entropy of a seed, nat"
+    assert verdicts(NAME, readout)[message] is False
     assert verdicts(NAME, renamed(cube, "RFLO/trained")).keys().isdisjoint({EQUAL})
     better = readout.assign(cross_entropy=readout["cross_entropy"] + 0.1)
-    assert verdicts(NAME, better)[told] is True
+    assert verdicts(NAME, better)[message] is True
 
 
 def test_the_claim_on_two_names_of_one_rule_can_fail(cube):

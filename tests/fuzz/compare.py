@@ -44,18 +44,18 @@ def cases(seed: int) -> Iterator[list[Difference]]:
     oracle = jax.jit(oracle) if subject.compiled else oracle
     for _ in range(NUMBERS_A_PROGRAM):
         numbers = draw.numbers(made, rng)
-        told = f"{name} on {_told(cell)}, T {made.n_steps}, {made.dtype}, labels {made.labels}, "
+        message = f"{name} on {_told(cell)}, T {made.n_steps}, {made.dtype}, labels {made.labels}, "
         narrow = draw.narrowed((numbers.params, numbers.batch), made.dtype)
         try:
             found = run(*narrow)
         except Exception as error:
-            yield [Difference(seed, f"{told}{type(error).__name__}: {error}")]
+            yield [Difference(seed, f"{message}{type(error).__name__}: {error}")]
             return
         known = jax.tree.map(np.asarray, table(numbers.params, numbers.batch))
         expected = oracle(numbers.params, numbers.batch, known)
         tolerance = TOLERANCE[made.dtype] * _growth(known.jacobians, made.dtype)
         differences = [
-            Difference(seed, f"{told}{numbers.told}: {key}{where}")
+            Difference(seed, f"{message}{numbers.told}: {key}{where}")
             for key, (right, size) in expected.items()
             for where in _apart(found[key], right, size, tolerance)
         ]

@@ -79,8 +79,8 @@ def test_a_backward_rule_has_to_be_linear(within):
 
         return loss
 
-    told = r"^loss: expected backward rules \(custom_vjp\) that are linear .*, got max of the "
-    with pytest.raises(ValueError, match=told + r"cotangent \(test_refusals.py:\d+\)[^\n]*$"):
+    message = r"^loss: expected backward rules \(custom_vjp\) that are linear .*, got max of the "
+    with pytest.raises(ValueError, match=message + r"cotangent \(test_refusals.py:\d+\)[^\n]*$"):
         rnnjax.recurrences(loss_with(clipped), weights(), sequence())
     loss = loss_with(halved)
     got = scaled.plain(rnnjax.recurrences(loss, weights(), sequence()).gradient)

@@ -100,8 +100,8 @@ def test_the_window_and_the_last_steps_by_hand():
     cosine = np.median(data["window_cosine"].values[0], axis=0)
     K = 1 + max(k for k in range(100) if cosine[k] < 0.99) + 1
     norm = np.median(data["window_norm_share"].values[0], axis=0)[K - 1]
-    told = f"K = {K} of 100 steps keeps cosine 0.99 and {percent(norm)} of the norm"
-    assert found["window"].number == K and told in found["window"].statement
+    message = f"K = {K} of 100 steps keeps cosine 0.99 and {percent(norm)} of the norm"
+    assert found["window"].number == K and message in found["window"].statement
     sums = np.array([np.cumsum(row[:100]) for row in data["weight_gradient_share"].values[0]])
     n = 1 + next(k for k in range(100) if np.median(sums[:, k]) >= 0.8)
     assert found["where weights learn"].number == n

@@ -243,9 +243,9 @@ def test_each_refusal_names_the_rule_the_cell_and_the_reason():
         (rules.ReverseKFRTRL(), "pre-activations"),
         (rules.EProp(autapse=False), "pre-activations"),
     ):
-        told = f"{type(rule).__name__}: expected a cell with {lacks}, got GRU, "
-        with pytest.raises(ValueError, match=told):
+        message = f"{type(rule).__name__}: expected a cell with {lacks}, got GRU, "
+        with pytest.raises(ValueError, match=message):
             rule.init(cell, params, BATCH, jax.random.key(0))
         if not rule.stochastic:
-            with pytest.raises(ValueError, match=told):
+            with pytest.raises(ValueError, match=message):
                 jax.eval_shape(lambda p, r=rule: r(cell, squared_error, p, BATCH), params)

@@ -59,8 +59,8 @@ def test_messages(tmp_path, situation):
 
 def test_what_failed_has_the_line_in_the_experiment(here):
     command = "TOY_BROKEN=relu $R run $TOY --out new"
-    told = r"(?s).*RuntimeError: this group was told to fail \(toy_experiment\.py line \d+\)"
-    check(Situation("an error in measure", command, 1, "1 of 1 claims", told), here)
+    message = r"(?s).*RuntimeError: this group was told to fail \(toy_experiment\.py line \d+\)"
+    check(Situation("an error in measure", command, 1, "1 of 1 claims", message), here)
 
 
 @pytest.mark.parametrize("width", [80, 40])

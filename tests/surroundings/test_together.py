@@ -19,10 +19,12 @@ pytestmark = pytest.mark.wide  # sweeps as processes
 
 
 def test_a_second_process_says_that_it_is_the_second(here):
-    told = "rnnjax: done: another process is at work here too; both may go on"
+    message = "rnnjax: done: another process is at work here too; both may go on"
     with at_work(here / "done") as others:
         assert not others
-        check(Situation("a second run", "$R run $TOY --out done", 0, "claims passed", told), here)
+        check(
+            Situation("a second run", "$R run $TOY --out done", 0, "claims passed", message), here
+        )
         now = r"^now +a process is at work here$"
         check(Situation("status", "$R status done", 0, f"(?m){now}"), here)
     check(Situation("alone again", "$R run $TOY --out done", 0, "claims passed"), here)
@@ -106,9 +108,9 @@ def test_an_error_that_nobody_foresaw_is_a_line_and_a_file(tmp_path, monkeypatch
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert main(["list"]) == 4
     (line,) = capsys.readouterr().err.splitlines()
-    told = r"rnnjax: ZeroDivisionError: no\\nsuch luck \(unforeseen; traceback in (.*)\)"
+    message = r"rnnjax: ZeroDivisionError: no\\nsuch luck \(unforeseen; traceback in (.*)\)"
     (kept,) = tmp_path.iterdir()
-    assert re.fullmatch(told, line)[1] == str(kept)
+    assert re.fullmatch(message, line)[1] == str(kept)
     assert "in fails" in kept.read_text()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
@@ -152,5 +154,5 @@ def test_an_error_of_a_process_of_a_pool_is_told(here):
         cube.assign_attrs(experiment="gone.py").to_netcdf(
             here / "gone" / "cube.nc", engine="h5netcdf"
         )
-    told = "rnnjax: experiment: expected a file that exists, got 'gone.py'"
-    check(Situation("two cubes", "$R check done gone", 2, "1 of 1 claims passed", told), here)
+    message = "rnnjax: experiment: expected a file that exists, got 'gone.py'"
+    check(Situation("two cubes", "$R check done gone", 2, "1 of 1 claims passed", message), here)

@@ -149,8 +149,8 @@ def test_a_check_across_fields_sees_every_cell():
 
 
 def test_a_joint_axis_takes_no_axis_of_every_cube():
-    told = r"^axes\.pair: expected other fields, because gain is on axes\.gain of every cube"
-    with pytest.raises(ConfigError, match=told):
+    message = r"^axes\.pair: expected other fields, because gain is on axes\.gain of every cube"
+    with pytest.raises(ConfigError, match=message):
         parse_config(Toy, {"axes": {"pair": {"gain": [1, 2], "scale": [3, 3]}}})
 
 
@@ -235,9 +235,9 @@ def test_hostile_values_stay_on_one_short_line():
     ):
         with pytest.raises(ConfigError) as caught:
             parse(**keys)
-        told = str(caught.value)
-        assert told.isprintable()
-        assert len(told) < 500
+        message = str(caught.value)
+        assert message.isprintable()
+        assert len(message) < 500
 
 
 def test_a_class_of_settings_that_cannot_be_swept_is_refused():

@@ -44,9 +44,9 @@ def test_the_cube_tells_where_it_comes_from(plain):
     assert (config["n_h"], config["chunk"]) == (8, 4)
     assert attributes["precision"] == "float32"
     assert attributes["config_hash"] == Store.open(plain).spec["config_hash"]
-    told = "rnnjax_version git_revision git_dirty jax_version jaxlib_version numpy_version "
-    told += "python_version cpu_flags device_platform device_kind xla_flags schema"
-    assert set(told.split()) <= set(attributes)
+    message = "rnnjax_version git_revision git_dirty jax_version jaxlib_version numpy_version "
+    message += "python_version cpu_flags device_platform device_kind xla_flags schema"
+    assert set(message.split()) <= set(attributes)
     assert not {"host", "seconds", "devices", "time"} & set(attributes)
 
 
@@ -82,8 +82,8 @@ def test_a_run_ends_by_telling_what_there_is(finished, plain):
     assert "1 of 1 claims passed" in finished.stdout
     first, *_, last = [line for line in finished.stderr.splitlines() if " steps, " in line]
     assert first == "0/6 steps, compiling 1 of 3"
-    told = r"6/6 steps, activation=relu, gain 3 x seed 3 \(\d+\.\d s in all\)"
-    assert re.fullmatch(told, last)
+    message = r"6/6 steps, activation=relu, gain 3 x seed 3 \(\d+\.\d s in all\)"
+    assert re.fullmatch(message, last)
 
 
 def test_a_finished_sweep_is_shown_again_without_computing(plain, folder, capsys, monkeypatch):

@@ -73,8 +73,8 @@ def read_table(path: Path) -> Table:
     rows = read_rows(path, DB)
     _check_header(rows[0] if rows else ())
     if not 1 <= len(rows) - 1 <= _MAX_ROWS:
-        told = f"expected 1 to {_MAX_ROWS} rows of data, got {len(rows) - 1}"
-        raise ConfigError(_at(2, 0), told)
+        message = f"expected 1 to {_MAX_ROWS} rows of data, got {len(rows) - 1}"
+        raise ConfigError(_at(2, 0), message)
     body = list(enumerate(rows[1:], 2))
     for row in body:
         _check_row(*row)
@@ -97,16 +97,16 @@ def _check_header(found: tuple[Any, ...]) -> None:
             raise ConfigError(_at(1, column), f"expected the header {name!r}, got {_told(got)}")
     if len(found) > n_columns:
         column = next((c for c in range(n_columns, len(found)) if found[c] is not None), n_columns)
-        told = f"expected {n_columns} columns, got {len(found)}"
-        raise ConfigError(_at(1, column), told)
+        message = f"expected {n_columns} columns, got {len(found)}"
+        raise ConfigError(_at(1, column), message)
 
 
 def _check_row(row: int, values: tuple[Any, ...]) -> None:
     for column in (0, 1, 3, 4, 5, 6):
         number(values[column], _at(row, column))
     if values[2] not in (USED, KEPT_BACK):
-        told = f"expected {USED!r} or {KEPT_BACK!r}, got {_told(values[2])}"
-        raise ConfigError(_at(row, 2), told)
+        message = f"expected {USED!r} or {KEPT_BACK!r}, got {_told(values[2])}"
+        raise ConfigError(_at(row, 2), message)
 
 
 def _check_pairs(pairs: list[list[Cell]]) -> None:
@@ -114,8 +114,8 @@ def _check_pairs(pairs: list[list[Cell]]) -> None:
     for pair in pairs:
         (row, first), *_ = pair
         if first[0] in seen:
-            told = f"expected the steps of pair {first[0]} together, got it a second time"
-            raise ConfigError(_at(row, 0), told)
+            message = f"expected the steps of pair {first[0]} together, got it a second time"
+            raise ConfigError(_at(row, 0), message)
         seen.add(first[0])
         _check_pair(pair, n_steps)
     if all(pair[0][1][2] != USED for pair in pairs):
@@ -130,16 +130,18 @@ def _check_pair(pair: list[Cell], n_steps: int) -> None:
                 f"step {step}" if step <= n_steps else f"{n_steps} steps as in the pair on top"
             )
             raise ConfigError(_at(row, 1), f"expected {expected}, got t = {values[1]}")
-        for column, told in ((2, "one use"), (3, "i1 fixed for all time")):
+        for column, message in ((2, "one use"), (3, "i1 fixed for all time")):
             if values[column] != first[column]:
-                expected = f"{told}, {shown(first[column])} in pair {first[0]}"
+                expected = f"{message}, {shown(first[column])} in pair {first[0]}"
                 raise ConfigError(
                     _at(row, column), f"expected {expected}, got {shown(values[column])}"
                 )
     if len(pair) < n_steps:
         row = pair[-1][0]
-        told = f"expected {n_steps} steps as in the pair on top, got {len(pair)} in pair {first[0]}"
-        raise ConfigError(_at(row, 1), told)
+        message = (
+            f"expected {n_steps} steps as in the pair on top, got {len(pair)} in pair {first[0]}"
+        )
+        raise ConfigError(_at(row, 1), message)
 
 
 def _told(value: Any) -> str:

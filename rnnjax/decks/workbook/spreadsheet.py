@@ -33,26 +33,26 @@ def read_rows(path: Path, sheet: str) -> list[tuple[Any, ...]]:
       ConfigError: the file is no spreadsheet, or has no such sheet.
     """
     check_installed()
-    told = one_line(str(path))
+    message = one_line(str(path))
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(part.file_size for part in packed.infolist())
         if size > _MAX_BYTES:
-            raise ConfigError(told, f"expected at most {_MAX_BYTES} bytes unpacked, got {size}")
+            raise ConfigError(message, f"expected at most {_MAX_BYTES} bytes unpacked, got {size}")
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             if sheet not in book.sheetnames:
                 found = ", ".join(book.sheetnames)
-                raise ConfigError(told, f"expected a sheet {sheet!r}, got {found}")
+                raise ConfigError(message, f"expected a sheet {sheet!r}, got {found}")
             return _rectangle(list(book[sheet].iter_rows(values_only=True)))
         finally:
             book.close()
     except ConfigError:
         raise
     except OSError as error:
-        raise ConfigError(told, f"cannot be read: {error.strerror or error}") from None
+        raise ConfigError(message, f"cannot be read: {error.strerror or error}") from None
     except Exception as error:  # whatever openpyxl meets in a damaged file
-        raise ConfigError(told, f"expected an .xlsx file, got {type(error).__name__}") from None
+        raise ConfigError(message, f"expected an .xlsx file, got {type(error).__name__}") from None
 
 
 def _rectangle(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
