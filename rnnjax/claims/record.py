@@ -32,8 +32,10 @@ def claims_to_json(claims: Iterable[Claim], code: Mapping[str, str] | None = Non
         if claim.name == following.name:
             raise ValueError(f"expected claims with names that differ, got {claim.name!r} twice")
     records = [_record(claim) for claim in ordered]
-    told = records if code is None else {"claims": records, "code": dict(code)}
-    return json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    document = records if code is None else {"claims": records, "code": dict(code)}
+    return (
+        json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def _record(claim: Claim) -> dict[str, Any]:

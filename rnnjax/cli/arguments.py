@@ -150,9 +150,14 @@ def _parser() -> Parser:
     return parser
 
 
-def _sweeping(commands: argparse._SubParsersAction, name: str, told: str) -> Parser:
+def _sweeping(commands: argparse._SubParsersAction, name: str, help_text: str) -> Parser:
     command: Parser = commands.add_parser(
-        name, help=told, description=told, epilog=EPILOG, allow_abbrev=False, add_help=False
+        name,
+        help=help_text,
+        description=help_text,
+        epilog=EPILOG,
+        allow_abbrev=False,
+        add_help=False,
     )
     command.add_argument("experiment", metavar="EXPERIMENT", nargs="?")
     command.add_argument("-h", "--help", action="store_true", help="show this and the config")
@@ -190,14 +195,18 @@ def _on_cluster(command: Parser) -> None:
     )
 
 
-def _with_out(commands: argparse._SubParsersAction, name: str, told: str) -> Parser:
-    command: Parser = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
+def _with_out(commands: argparse._SubParsersAction, name: str, help_text: str) -> Parser:
+    command: Parser = commands.add_parser(
+        name, help=help_text, description=help_text, allow_abbrev=False
+    )
     command.add_argument("out", metavar="OUT", help="the folder of the sweep")
     return command
 
 
-def _with_outs(commands: argparse._SubParsersAction, name: str, told: str) -> Parser:
-    command: Parser = commands.add_parser(name, help=told, description=told, allow_abbrev=False)
+def _with_outs(commands: argparse._SubParsersAction, name: str, help_text: str) -> Parser:
+    command: Parser = commands.add_parser(
+        name, help=help_text, description=help_text, allow_abbrev=False
+    )
     command.add_argument("out", metavar="OUT", nargs="+", help="the folder of a sweep")
     return command
 

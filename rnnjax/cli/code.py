@@ -43,7 +43,7 @@ def experiment_of(cube: xr.Dataset, out: Path, file: str | None = None) -> Exper
     experiment = _loaded(name, out, _spec_of(name, out), file)
     code, told = experiment.code, told_of_cube(out)
     if known([cube.attrs.get(CELLS)]) - {code.cells}:
-        _say(f"{out}: its cells were computed by other code: {changed(told, code.told)} changed")
+        _say(f"{out}: its cells were computed by other code: {changed(told, code.record)} changed")
     return experiment
 
 
@@ -124,7 +124,7 @@ def code_now(store: Store) -> str:
         code = code_of(read_sources(path))
     except (ConfigError, StoreError):
         return f"{text}; the experiment is not found now"
-    return f"{text}; {changed(told, code.told)} changed since" if there - {code.cells} else text
+    return f"{text}; {changed(told, code.record)} changed since" if there - {code.cells} else text
 
 
 def refuse_own_code(path: Path, out: Path) -> None:

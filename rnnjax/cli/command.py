@@ -82,6 +82,6 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     return one(outs[0], file) if len(outs) == 1 else several(outs, file)
 
 
-def _stopped(told: str, status: int) -> int:
-    print(f"rnnjax: {one_line(told, 600)}", file=sys.stderr)
+def _stopped(text: str, status: int) -> int:
+    print(f"rnnjax: {one_line(text, 600)}", file=sys.stderr)
     return status

@@ -58,8 +58,8 @@ def _measured(arguments: Namespace, path: Path, interrupts: Interrupts) -> rnnja
         program = model_file.read(path)
     else:
         with _in_one_line():
-            program, told = cli.given_weights.read(arguments)
-        print(f"loss  {told}")
+            program, aim = cli.given_weights.read(arguments)
+        print(f"loss  {aim}")
         layers = None
     _check(program, layers, path)
     title = program.title if arguments.title is None else arguments.title

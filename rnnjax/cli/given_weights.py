@@ -31,8 +31,8 @@ def read(arguments: Namespace) -> tuple[Program, str]:
     given = sequences.read(Path(arguments.data), cell.n_x, cell.n_y if has_readout else None)
     if has_readout and given.y is None:
         raise ConfigError("readout", f"expected targets y in {arguments.data}, got none")
-    loss, told = _aim(cell, given)
-    return Program(loss, params, _examples(given, params), Path(arguments.source).stem), told
+    loss, aim = _aim(cell, given)
+    return Program(loss, params, _examples(given, params), Path(arguments.source).stem), aim
 
 
 def _network(arguments: Namespace, weights: Any) -> tuple[Any, Any]:

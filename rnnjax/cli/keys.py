@@ -22,8 +22,8 @@ _BOUNDS = ((Gt, "gt", ">"), (Ge, "ge", ">="), (Lt, "lt", "<"), (Le, "le", "<="))
 
 def keys_help(setting: type[Setting]) -> str:
     """One entry for every key of a config: option, type, default and description."""
-    told = [*_entries(setting), ("--axes.NAME", _AXES)]
-    return "\n".join(hanging(f"  {option}", text, 24) for option, text in told)
+    entries = [*_entries(setting), ("--axes.NAME", _AXES)]
+    return "\n".join(hanging(f"  {option}", text, 24) for option, text in entries)
 
 
 def _entries(setting: type[Setting]) -> Iterator[tuple[str, str]]:

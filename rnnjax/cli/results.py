@@ -84,17 +84,17 @@ def check_all(outs: list[Path], file: str | None = None) -> int:
     for out in outs:
         result(out)
     with _a_process_a_core(outs) as pool:
-        for status, told in pool.map(partial(_check_quietly, file=file), outs):
-            print(told, end="")
+        for status, output in pool.map(partial(_check_quietly, file=file), outs):
+            print(output, end="")
             worst = max(worst, status)
     return worst
 
 
 def _check_quietly(out: Path, file: str | None) -> tuple[int, str]:
-    told = StringIO()
-    with redirect_stdout(told):
+    output = StringIO()
+    with redirect_stdout(output):
         status = check(out, file)
-    return status, told.getvalue()
+    return status, output.getvalue()
 
 
 def papers(outs: list[Path]) -> int:

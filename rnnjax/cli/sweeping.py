@@ -50,11 +50,11 @@ from rnnjax.sweep.whereabouts import whereabouts
 
 def show_help(arguments: Namespace) -> int:
     """Print the help of run or plan, with the keys of the experiment if one is named."""
-    told = arguments.parser.format_help().rstrip()
+    text = arguments.parser.format_help().rstrip()
     if arguments.experiment is not None:
         keys = keys_help(load(arguments.experiment).setting)
-        told += f"\n\nconfig of {printable(arguments.experiment)}:\n{keys}"
-    print(told)
+        text += f"\n\nconfig of {printable(arguments.experiment)}:\n{keys}"
+    print(text)
     return 0
 
 
@@ -119,7 +119,7 @@ def _request_in(store: Store, *, other_code: bool, file: str | None = None) -> R
     """The sweep of a store, as the experiment would plan it now; by `other_code` only if it may."""
     experiment = replace(experiment_in(store, file), name=store.spec["experiment"])
     if not other_code:
-        code = experiment.code.told
+        code = experiment.code.record
         refuse_other_code(store.out, store.cells_codes(), told_in(store.spec), code)
     request = request_of(experiment, store.spec["config"], store.spec["precision"])
     if request.spec["config_hash"] != store.spec["config_hash"]:

@@ -58,13 +58,13 @@ def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
             code is.
     """
     started = time.perf_counter()
-    told: dict[str, Any] = {"group": group, "worker": _name()}
+    reply: dict[str, Any] = {"group": group, "worker": _name()}
     # xarray would lock files in memory by way of the scheduler.
     with dask.config.set(scheduler="synchronous"):
         kept = _of_sweep(sweep)
         if kept.store is None or group not in kept.store.committed([group]):
-            told |= _done(kept, group)
-    return told | {"seconds": time.perf_counter() - started}
+            reply |= _done(kept, group)
+    return reply | {"seconds": time.perf_counter() - started}
 
 
 def _done(kept: _Kept, name: str) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _experiment(spec: dict[str, Any], out: Path | None, code: str) -> Experiment
     """Return the experiment of a sweep; RuntimeError if it has other code here."""
     experiment = load(spec["experiment"], located(spec["experiment"], out, spec))
     if experiment.code.cells != code:
-        names = changed(told_in(spec), experiment.code.told)
+        names = changed(told_in(spec), experiment.code.record)
         message = f"has other code on {platform.node()} than where the sweep was started"
         raise RuntimeError(f"{spec['experiment']} {message}: {names} changed")
     return experiment

@@ -45,7 +45,7 @@ _BY_EXAMPLE = {
         for f in FORMATS
     },
 }
-BY_EXAMPLE = {name: Variable(*told) for name, told in _BY_EXAMPLE.items()}
+BY_EXAMPLE = {name: Variable(*declared) for name, declared in _BY_EXAMPLE.items()}
 _ALONE = {
     "flat_share": (("unit",), "1", "share of steps with a slope below 0.001"),
     "dead": (("unit",), "", "relu whose slope is 0 at all steps"),
@@ -63,7 +63,7 @@ _ALONE = {
     "reversed": ((), "", "runs from the last element to the first"),
     "state": ((), "", "leaves of the carry"),
 }
-ALONE = {name: Variable(*told) for name, told in _ALONE.items()}
+ALONE = {name: Variable(*declared) for name, declared in _ALONE.items()}
 _COORDINATES = {
     "lag": ("steps", "steps before the last one", 0),
     "step": ("steps", "step", 1),
@@ -87,11 +87,11 @@ def dataset_of(layers: Mapping[str, Rows], program: Rows, attrs: Mapping[str, An
     names = list(layers)
     variables: dict[str, Any] = {}
     sizes = {"example": n_examples} | _sizes(layers)
-    for name, told in {**BY_EXAMPLE, **ALONE}.items():
+    for name, declared in {**BY_EXAMPLE, **ALONE}.items():
         rows = [np.asarray(layers[layer][name]) for layer in names]
         dims = _dims(name)
         filled = _stacked(rows, tuple(sizes[dim] for dim in dims))
-        attributes = {"long_name": told.long_name, "units": told.units}
+        attributes = {"long_name": declared.long_name, "units": declared.units}
         variables[name] = (("layer", *dims), filled, attributes)
     for name, long_name in (("loss", "loss"), ("log_norm_gradient", "ln |dL/dparams|")):
         units = _NAT if name.startswith("log") else "1"

@@ -131,10 +131,12 @@ def _gru(
     bias = _bias(weights, path, (rows,), (2, rows))
     behind = options.reset_after
     if bias is not None:
-        told = bias.ndim == 2
-        if behind is not None and behind != told:
-            raise ValueError(f"reset_after: expected {told} by the shape of the bias, got {behind}")
-        behind = told
+        by_shape = bias.ndim == 2
+        if behind is not None and behind != by_shape:
+            raise ValueError(
+                f"reset_after: expected {by_shape} by the shape of the bias, got {behind}"
+            )
+        behind = by_shape
     if behind is None:
         told_ = "True or False for a GRU without bias, whose weights do not tell"
         raise ValueError(f"reset_after: expected {told_}, got None")

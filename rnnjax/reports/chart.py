@@ -59,7 +59,7 @@ class Chart:
         y_range: limits of the y-axis.
         decades: whether y is the log10 of what the axis shows.
         points: whether the curves are separate points with error bars.
-        told: the chart in words, for those who do not see it.
+        description: the chart in words, for those who do not see it.
     """
 
     title: str
@@ -71,12 +71,12 @@ class Chart:
     y_range: tuple[float, float] = (0.0, 1.0)
     decades: bool = False
     points: bool = False
-    told: str = ""
+    description: str = ""
 
     @property
     def note(self) -> str:
         """What is to be read under the title."""
-        return self.told
+        return self.description
 
     @property
     def x_range(self) -> tuple[float, float]:
@@ -97,7 +97,7 @@ class Bars:
         names: one a bar, the first at the top.
         shares: (n,).
         limit: a labelled line across the bars.
-        told: the chart in words.
+        description: the chart in words.
         note: what is to be read under the title.
     """
 
@@ -106,7 +106,7 @@ class Bars:
     names: tuple[str, ...]
     shares: tuple[float, ...]
     limit: Level
-    told: str = ""
+    description: str = ""
     note: str = ""
 
 

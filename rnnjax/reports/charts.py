@@ -46,7 +46,7 @@ def gradient(reading: Reading) -> Iterator[Chart]:
         "Gradient by lag", "lag k (steps back)", "norm of dL/dh at lag k",
         (Line(curve),), floors, tuple(marks),
         padded_range([curve], [floor.y for floor in floors], whole=True), decades=True,
-        told=f"Norm from {ends[0]} at lag {amount(curve.x[0])} to {ends[1]} at lag "
+        description=f"Norm from {ends[0]} at lag {amount(curve.x[0])} to {ends[1]} at lag "
         f"{amount(last)}; {_spread(curve)}. " + _sentence([m.label for m in marks]),
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def memory(reading: Reading) -> Iterator[Chart]:
         "Memory forward and backward", "steps t, or lag k", "relative to the start",
         tuple(lines), (level,), marks,
         padded_range([line.band for line in lines], [level.y, 0.0], whole=True), decades=True,
-        told="Influence of the first state over time and of the loss over lag. "
+        description="Influence of the first state over time and of the loss over lag. "
         + _sentence([f"fall by two decades {m.label} steps" for m in marks] or [_NO_FALL]),
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def window(reading: Reading) -> Iterator[Chart]:
     yield Chart(
         "Truncated to K steps", "window K (steps)", "against the whole gradient",
         tuple(lines), (level,), marks, padded_range([line.band for line in lines], [0.0, 1.0]),
-        told="Cosine and norm of the truncated gradient. "
+        description="Cosine and norm of the truncated gradient. "
         + (f"Cosine 0.99 from K = {amount(K)} on." if marks else "Cosine 0.99 is not reached."),
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def weights(reading: Reading) -> Iterator[Chart]:
         "Where weights learn", "last steps of the sequence", "share of the weight gradient",
         (Line(by_steps),), (Level(THRESHOLDS["weights learn"].value, "80 %"),), marks,
         padded_range([by_steps], [0.0, 1.0]),
-        told="Summed share of the weight gradient. "
+        description="Summed share of the weight gradient. "
         + (f"80 % from the last {count(n, 'step')}." if marks else ""),
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ def exponents(reading: Reading) -> Iterator[Chart]:
     yield Chart(
         "Lyapunov exponents", "number", "nat per step", (Line(band),), (Level(0.0, "0"),),
         (), padded_range([band], [0.0]), points=True,
-        told="First exponents, with bars of two standard errors: "
+        description="First exponents, with bars of two standard errors: "
         + _sentence([f"{v:.3g}" for v in band.median]),
     )  # fmt: skip
 
@@ -175,10 +175,12 @@ def _bars(shares: np.ndarray, title: str, x_label: str, limit: float) -> Iterato
     units = ranked(shares) if shares.size else []
     if not shares.size or np.isnan(shares).all():
         return
-    told = _sentence([f"unit {i} {percent(shares[i])}" for i in units] or ["none at any time"])
+    description = _sentence(
+        [f"unit {i} {percent(shares[i])}" for i in units] or ["none at any time"]
+    )
     chosen = tuple(float(shares[i]) for i in units)
     yield Bars(title, x_label, tuple(str(i) for i in units), chosen, Level(limit, percent(limit)),
-               f"Unit by unit: {told}", f"dashed: {percent(limit)} of the time")  # fmt: skip
+               f"Unit by unit: {description}", f"dashed: {percent(limit)} of the time")  # fmt: skip
 
 
 def _sentence(parts: list[str]) -> str:

@@ -137,10 +137,10 @@ class Comparison:
                 notes.append(f"Only in {self.titles[place]}: {', '.join(alone)}.")
         for layer in self.layers:
             notes += self._of_sizes(layer)
-        for name, told in (("n_examples", "examples"), ("dtype", "number format")):
+        for name, words in (("n_examples", "examples"), ("dtype", "number format")):
             values = [r.dataset.attrs.get(name) for r in (self.report, self.other)]
             if values[0] != values[1]:
-                notes.append(f"Different {told}: {values[0]} and {values[1]}.")
+                notes.append(f"Different {words}: {values[0]} and {values[1]}.")
         return tuple(notes)
 
     def _of_sizes(self, layer: str) -> list[str]:
@@ -163,8 +163,8 @@ class Comparison:
         """How many alarms are new and how many are gone, in one line."""
         fates = [row.alarm for row in self.rows]
         parts = [
-            f"{count(fates.count(fate), 'alarm')} {told}"
-            for fate, told in (("gone", "gone"), ("new", "new"), ("stays", "in both"))
+            f"{count(fates.count(fate), 'alarm')} {words}"
+            for fate, words in (("gone", "gone"), ("new", "new"), ("stays", "in both"))
             if fate in fates
         ]
         if not self.layers:

@@ -65,7 +65,7 @@ def _overlaid(
         return
     at = [marked(reading) for reading in pair]
     marks = tuple(Mark(x, f"{meaning} {amount(x)}", i) for i, x in enumerate(at) if np.isfinite(x))
-    told = [
+    description = [
         f"{name}: {f'{meaning} {amount(x)}' if np.isfinite(x) else 'not reached'}"
         for name, x in zip(titles, at, strict=True)
     ]
@@ -73,4 +73,4 @@ def _overlaid(
     lines = tuple(Line(band, titles[i], i, dashed=i == 1) for i, band in enumerate(bands))
     levels = () if level is None else (level,)
     yield Chart(title, x_label, y_label, lines, levels, marks, limits, decades,
-                told="; ".join(told) + ".")  # fmt: skip
+                description="; ".join(description) + ".")  # fmt: skip

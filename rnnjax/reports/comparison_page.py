@@ -65,8 +65,8 @@ def _table(rows: tuple[Row, ...], titles: tuple[str, str]) -> str:
 
 def _row(row: Row, heads: tuple[str, ...]) -> str:
     numbers = "".join(
-        f'<td class="number" data-label="{text_of(name)}">{text_of(told)}</td>'
-        for name, told in zip(heads[1:4], row.texts(), strict=True)
+        f'<td class="number" data-label="{text_of(name)}">{text_of(text)}</td>'
+        for name, text in zip(heads[1:4], row.texts(), strict=True)
     )
     fate = f'<span class="tag">{row.alarm}</span>' if row.alarm in ("new", "stays") else row.alarm
     return (

@@ -83,7 +83,7 @@ def _body(report: Report) -> Iterator[str]:
     yield from _remedies(report.remedies)
     if report.unmeasured:
         yield "<h2>Not measured</h2>"
-        yield f"<ul>{''.join(f'<li>{text_of(told)}</li>' for told in report.unmeasured)}</ul>"
+        yield f"<ul>{''.join(f'<li>{text_of(reason)}</li>' for reason in report.unmeasured)}</ul>"
     yield from provenance(report)
     yield method()
 
@@ -191,7 +191,7 @@ def provenance(report: Report, title: str = "Where this comes from") -> Iterator
     """Write with what, when and on how much a diagnosis was made."""
     attrs = report.dataset.attrs
     date = attrs.get("date") or source_date()
-    told = {
+    entry = {
         "rnnjax": attrs.get("rnnjax_version"),
         "JAX": attrs.get("jax_version"),
         "Date": date,
@@ -201,7 +201,7 @@ def provenance(report: Report, title: str = "Where this comes from") -> Iterator
     }
     entries = "".join(
         f"<dt>{name}</dt><dd>{text_of(value)}</dd>"
-        for name, value in told.items()
+        for name, value in entry.items()
         if value is not None
     )
     yield f"<h2>{text_of(title)}</h2>"

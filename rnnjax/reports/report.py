@@ -80,9 +80,9 @@ class Report:
     @property
     def unmeasured(self) -> tuple[str, ...]:
         """What the program holds that could not be measured."""
-        told = self.dataset.attrs.get("unmeasured", ())
+        reasons = self.dataset.attrs.get("unmeasured", ())
         # netCDF returns a list of one string as the string.
-        lines = (told,) if isinstance(told, str) else tuple(str(line) for line in told)
+        lines = (reasons,) if isinstance(reasons, str) else tuple(str(line) for line in reasons)
         return tuple(line for line in lines if line)
 
     @property

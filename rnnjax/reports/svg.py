@@ -71,7 +71,7 @@ def svg(chart: Chart | Bars, name: str, n_points: int = 160) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height:g}" role="img" aria-labelledby="{name}-t {name}-d">'
         f'<title id="{name}-t">{text_of(chart.title)}</title>'
-        f'<desc id="{name}-d">{text_of(chart.told)}</desc>{"".join(parts)}</svg>'
+        f'<desc id="{name}-d">{text_of(chart.description)}</desc>{"".join(parts)}</svg>'
     )
 
 

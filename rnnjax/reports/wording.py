@@ -76,8 +76,8 @@ def quantity(value: float, unit: str, error: float | None = None) -> str:
         return "not reached"
     if unit.startswith("share "):
         return percent(value) + unit.removeprefix("share")
-    told = with_error(value, math.nan if error is None else error)
-    return f"{told} {unit.removesuffix('s') if value == 1 else unit}"
+    number = with_error(value, math.nan if error is None else error)
+    return f"{number} {unit.removesuffix('s') if value == 1 else unit}"
 
 
 def power(nats: float) -> str:

@@ -50,14 +50,14 @@ def wanted_devices(asked: int | None) -> int:
 
 
 def configured(
-    devices: int, precision: str, told: Callable[[str], object] = lambda line: None
+    devices: int, precision: str, report: Callable[[str], object] = lambda line: None
 ) -> list[jax.Device]:
     """Import and configure jax, and return the devices to compute on.
 
     Args:
         devices: the most devices to use.
         precision: ``"float32"`` or ``"float64"``.
-        told: hears of each variable of the environment that is set aside.
+        report: hears of each variable of the environment that is set aside.
 
     Raises:
         SetupError: jax does not start here, or not with what the environment asks for.
@@ -77,7 +77,7 @@ def configured(
         jax.config.update("jax_num_cpu_devices", devices)
     for option, value in _options(jax.config.values, precision).items():
         if line := set_aside(option, jax.config.values[option], value):
-            told(line)
+            report(line)
         jax.config.update(option, value)
     try:
         return jax.devices()[:devices]

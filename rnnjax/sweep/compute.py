@@ -148,8 +148,8 @@ def computed(
             values = _measured(programs, group, ~known, coming, tick)
     if earlier is not None and known.any():
         earlier.fill(group, values)
-        told = earlier.attributes(group)
-        attributes = merged(told if known.all() else [attributes, *told])
+        attributes_before = earlier.attributes(group)
+        attributes = merged(attributes_before if known.all() else [attributes, *attributes_before])
     dataset = shard(programs.plan, group, values, attributes)
     failed = failed_cells(programs.plan, group, values)
     times = {

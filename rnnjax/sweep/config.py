@@ -276,10 +276,10 @@ def _check_settings(config: Config) -> None:
         try:
             config.type.model_validate({**config.values, **values})
         except ValidationError as error:
-            told = config_errors.config_error(model_of(config.type), error)
-            axis = on_axes.get(told.key)
-            key = told.key if axis is None else f"axes.{told.key}"
-            raise ConfigError(key, told.message) from None
+            refused = config_errors.config_error(model_of(config.type), error)
+            axis = on_axes.get(refused.key)
+            key = refused.key if axis is None else f"axes.{refused.key}"
+            raise ConfigError(key, refused.message) from None
 
 
 def _cells(axes: tuple[Axis, ...]) -> Iterator[dict[str, Any]]:

@@ -95,20 +95,20 @@ def _is_plain(values: Sequence[Any]) -> bool:
     return len(kinds) == 1 and kinds <= {"n", bool, str}
 
 
-def write_cube(out: Path, cube: xr.Dataset, told: Mapping[str, Any]) -> None:
+def write_cube(out: Path, cube: xr.Dataset, record: Mapping[str, Any]) -> None:
     """Puts OUT/cube.nc and its receipt OUT/cube.json in place of the old ones.
 
     Args:
         out: the folder of the store.
         cube: what `assemble` made.
-        told: what else the receipt tells, JSON-able.
+        record: what else the receipt tells, JSON-able.
     """
     data, path = netcdf.encode(cube), out / "cube.nc"
     try:
         old = files.sha256(_vouched(path)) if os.path.exists(out / "cube.json") else None
     except StoreError:
         old = None
-    receipt = {**told, "sha256": files.sha256(data)}
+    receipt = {**record, "sha256": files.sha256(data)}
     # The receipt goes first, and vouches for the old cube, or for none, until the new one is in its
     # place: then it says no more of the old.
     files.commit_over(out / "cube.json", files.seal({**receipt, "replaces": old}), out / "tmp")
@@ -130,8 +130,8 @@ def _vouched(path: Path) -> bytes:
     """The bytes of a cube, for which its receipt vouches if there is one."""
     data, receipt = files.read_bytes(path), path.with_name("cube.json")
     if path.name == "cube.nc" and os.path.exists(receipt):
-        told = files.read_sealed(receipt)
-        if files.sha256(data) not in (told.get("sha256"), told.get("replaces")):
+        record = files.read_sealed(receipt)
+        if files.sha256(data) not in (record.get("sha256"), record.get("replaces")):
             raise StoreError(f"{path}: damaged: its sha256 is not the one in cube.json")
     return data
 
@@ -206,8 +206,8 @@ def _blank(axes: Mapping[str, Any], shard: xr.Dataset) -> xr.Dataset:
     sizes = {axis: len(values) for axis, values in axes.items()}
     cube = xr.Dataset(coords={name: v for name, v in shard.coords.items() if name not in axes})
     for axis, values in axes.items():
-        told = shard[axis].attrs if axis in shard.coords else {}
-        cube = cube.assign_coords({axis: (axis, np.asarray(values), told)})
+        record = shard[axis].attrs if axis in shard.coords else {}
+        cube = cube.assign_coords({axis: (axis, np.asarray(values), record)})
     for name, variable in shard.data_vars.items():
         dims = [*axes, *(dim for dim in variable.dims if dim != LANE)]
         empty = Status.MISSING if str(name).endswith(SUFFIX) else fill_value(variable.dtype)

@@ -79,8 +79,10 @@ def _in_words(cube: xr.Dataset) -> xr.Dataset:
     """The cube with every status as a word."""
     words = {}
     for name, meanings in meanings_in(cube).items():
-        told = [meanings.get(code, "unknown") for code in cube[name].values.ravel().tolist()]
-        words[name] = cube[name].copy(data=np.reshape(told, cube[name].shape))
+        words_of_codes = [
+            meanings.get(code, "unknown") for code in cube[name].values.ravel().tolist()
+        ]
+        words[name] = cube[name].copy(data=np.reshape(words_of_codes, cube[name].shape))
     return cube.assign(words)
 
 

@@ -48,7 +48,7 @@ class Code:
     definitions: Mapping[str, str]
 
     @property
-    def told(self) -> dict[str, object]:
+    def record(self) -> dict[str, object]:
         """The part that a store records, JSON-able."""
         return {"cells": self.cells, "definitions": dict(self.definitions)}
 
@@ -147,12 +147,12 @@ class _Graph:
 
 def _definitions(sources: Mapping[str, Source], chosen: set[_At]) -> dict[str, str]:
     """The hash of each definition of the experiment, and of each file beside it."""
-    told: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for module, places in groupby(sorted(chosen), key=lambda at: at.module):
         statements = [sources[module].statements[at.number] for at in places]
         parts = _digests(statements)
-        told |= parts if module == EXPERIMENT else {_file(sources[module]): _joined(parts)}
-    return told
+        hashes |= parts if module == EXPERIMENT else {_file(sources[module]): _joined(parts)}
+    return hashes
 
 
 def _digests(statements: list[Statement]) -> dict[str, str]:
@@ -160,15 +160,15 @@ def _digests(statements: list[Statement]) -> dict[str, str]:
     for statement in statements:
         by_label.setdefault(statement.label, []).append(statement.digest)
     # The order of two imports with the same label is irrelevant, that of two definitions is not.
-    told = {
+    hashes = {
         label: "".join(sorted(found) if label.startswith("import of ") else found)
         for label, found in by_label.items()
     }
     ordered = [s for s in statements if s.target is None and not s.is_function]
     names = [name for statement in ordered for name in statement.names]
     if len(names) > len(set(names)) or not all(statement.plain for statement in ordered):
-        told[ORDER] = repr([(s.label, s.plain or s.digest) for s in ordered])
-    return {label: digest_of(text) for label, text in told.items()}
+        hashes[ORDER] = repr([(s.label, s.plain or s.digest) for s in ordered])
+    return {label: digest_of(text) for label, text in hashes.items()}
 
 
 def _file(source: Source) -> str:

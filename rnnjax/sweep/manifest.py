@@ -23,8 +23,8 @@ _CHANGES_NO_CELL = ("chunks_a_shard",)
 def config_hash_of(spec: Mapping[str, Any]) -> str:
     """The hash of what two sweeps must share for the cells of one to stand for the other's."""
     config = {k: v for k, v in (spec.get("config") or {}).items() if k not in _CHANGES_NO_CELL}
-    told = [_HASHED, spec.get("experiment"), config, spec.get("precision")]
-    return files.sha256(json.dumps(told, sort_keys=True).encode())
+    parts = [_HASHED, spec.get("experiment"), config, spec.get("precision")]
+    return files.sha256(json.dumps(parts, sort_keys=True).encode())
 
 
 def commit_spec(path: Path, spec: Mapping[str, Any], again: bool) -> None:

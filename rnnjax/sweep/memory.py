@@ -47,8 +47,12 @@ def needed(request: Request, group: Group, devices: Sequence[jax.Device], lanes:
     plan = make_plan(request.experiment, config)
     programs = Programs(request.experiment, plan, devices, request.precision)
     with fixed_options(request.precision):
-        told = programs.memory_of(group)
-    return told.argument_size_in_bytes + 2 * told.output_size_in_bytes + told.temp_size_in_bytes
+        analysis = programs.memory_of(group)
+    return (
+        analysis.argument_size_in_bytes
+        + 2 * analysis.output_size_in_bytes
+        + analysis.temp_size_in_bytes
+    )
 
 
 def _fitting(needs: Callable[[int], int], budget: float, most: int) -> int:

@@ -63,10 +63,10 @@ def provenance(precision: str, cells_code: str) -> dict[str, str]:
     }
 
 
-def merged(told: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def merged(records: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The provenance of several shards; where they differ, all values, in alphabetical order."""
-    names = sorted({name for attributes in told for name in attributes})
-    values = {n: {v for t in told for v in str(t.get(n, UNKNOWN)).split(" | ")} for n in names}
+    names = sorted({name for attributes in records for name in attributes})
+    values = {n: {v for t in records for v in str(t.get(n, UNKNOWN)).split(" | ")} for n in names}
     return {name: " | ".join(sorted(values[name])) for name in names}
 
 
@@ -96,5 +96,5 @@ def _git(checkout: Path, *arguments: str) -> str | None:
         done = subprocess.run(command, capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    told = done.stdout.decode(errors="replace")
-    return told.strip() if done.returncode == 0 else None
+    records = done.stdout.decode(errors="replace")
+    return records.strip() if done.returncode == 0 else None

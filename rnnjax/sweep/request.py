@@ -30,18 +30,18 @@ class Request:
     @property
     def spec(self) -> dict[str, Any]:
         """What the store of this sweep keeps of it."""
-        told = {
+        contents = {
             "schema": SCHEMA,
             "experiment": self.experiment.name,
             "config": self.config.json,
             "precision": self.precision,
-            "code": self.experiment.code.told,
+            "code": self.experiment.code.record,
         }
         groups = [
             {"id": g.id, "static": g.static, "first": g.first, "n_lanes": g.n_lanes}
             for g in self.plan.groups
         ]
-        return {**told, "config_hash": config_hash_of(told), "groups": groups}
+        return {**contents, "config_hash": config_hash_of(contents), "groups": groups}
 
 
 def request_of(experiment: Experiment, data: dict[str, Any], precision: str) -> Request:

@@ -45,11 +45,11 @@ class InMemory:
         places = {g.id: Place(g.static, g.first, g.n_lanes) for g in self.plan.groups}
         cube = assemble(self.plan.axes, places, self.shards.items())
         cube = with_members(cube, spec["config"]["axes"])
-        told = merged([dict(shard.attrs) for shard in self.shards.values()])
+        attributes = merged([dict(shard.attrs) for shard in self.shards.values()])
         names = ("experiment", "config", "config_hash", "schema")
         own = {name: spec[name] for name in names}
         own["config"] = json.dumps(own["config"], sort_keys=True)
-        return cube.assign_attrs({**own, **told})
+        return cube.assign_attrs({**own, **attributes})
 
 
 def computed_here(

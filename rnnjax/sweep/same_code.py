@@ -27,7 +27,7 @@ def told_in(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_told_well(code: object) -> bool:
-    """Whether a code section has the form of `Code.told`."""
+    """Whether a code section has the form of `Code.record`."""
     return (
         isinstance(code, Mapping)
         and isinstance(code.get("cells"), str)

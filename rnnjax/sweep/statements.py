@@ -58,7 +58,7 @@ def statements_in(data: bytes) -> list[Statement]:
         body = ast.parse(data).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return [Statement(UNREADABLE, (), digest_of(repr(data)), plain=False)]
-    return [told for node in body if not is_text(node) for told in _statements(node)]
+    return [statement for node in body if not is_text(node) for statement in _statements(node)]
 
 
 def _statements(node: ast.stmt) -> list[Statement]:

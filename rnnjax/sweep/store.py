@@ -53,7 +53,7 @@ class Store:
             out: the folder; made with the ones above it.
             spec: JSON-able; "schema", "experiment", "config", "precision", their "config_hash",
                 "groups": [{"id": safe file name, "static": {axis: value}, "first": lane, "n_lanes":
-                number}, ...], and more; "code" as `Code.told` tells it.
+                number}, ...], and more; "code" as `Code.record` tells it.
             again: whether to start again where other code, or code that is not known, has computed
                 what is there. Its files no longer belong to the store then: they are problems, and
                 to be discarded.
@@ -115,18 +115,18 @@ class Store:
 
     def _commit(self, group: str, data: bytes, receipt: Mapping[str, Any]) -> None:
         shard = self.path_of(SHARD, group)
-        told = {**receipt, **self._signature(group), "sha256": files.sha256(data)}
-        sealed = files.seal(told)
+        record = {**receipt, **self._signature(group), "sha256": files.sha256(data)}
+        sealed = files.seal(record)
         files.commit_new(shard, data, self.out / "tmp")
-        self._commit_receipt(group, sealed, told["sha256"])
+        self._commit_receipt(group, sealed, record["sha256"])
         files.remove(self.path_of(FAILURE, group))
 
     def fail(self, group: str, error: str) -> None:
         """Notes that a group failed, unless it is committed; keeps 20,000 characters of `error`."""
         path = self.path_of(FAILURE, group)
         if group not in self.committed([group]):
-            told = {**self._signature(group), "error": error[:20_000]}
-            files.commit_over(path, files.seal(told), self.out / "tmp")
+            record = {**self._signature(group), "error": error[:20_000]}
+            files.commit_over(path, files.seal(record), self.out / "tmp")
 
     def discard(self, group: str) -> None:
         """Drops all files of a group, so that resuming computes it again."""
@@ -199,11 +199,11 @@ class Store:
         own = {key: self.spec[key] for key in ("experiment", "config", "config_hash", "schema")}
         while True:
             done, failed = sorted(self.committed()), sorted(self.failed())
-            told: list[dict[str, str]] = []
-            shards = ((group, self._heard(group, told)) for group in done)
+            record: list[dict[str, str]] = []
+            shards = ((group, self._heard(group, record)) for group in done)
             cube = assemble(axes, self.groups, shards, failed)
             cube = with_members(cube, self.spec["config"].get("axes", {}))
-            for key, value in {**own, **merged(told)}.items():
+            for key, value in {**own, **merged(record)}.items():
                 plain = type(value) in (str, int, float)
                 cube.attrs[key] = value if plain else json.dumps(value, sort_keys=True)
             told_too = {"code": self.spec["code"]} if "code" in self.spec else {}
@@ -218,11 +218,11 @@ class Store:
         names = [kind.format(group) for group in groups for kind in (SHARD, RECEIPT)]
         return {name for name in names if os.path.lexists(self.out / name)}
 
-    def _heard(self, group: str, told: list[dict[str, str]]) -> xr.Dataset:
-        """The shard of a group, whose attributes are added to `told`."""
+    def _heard(self, group: str, record: list[dict[str, str]]) -> xr.Dataset:
+        """The shard of a group, whose attributes are added to `record`."""
         shard = self.load(group)
-        if shard.attrs not in told:
-            told.append(shard.attrs)
+        if shard.attrs not in record:
+            record.append(shard.attrs)
         return shard
 
     def path_of(self, kind: str, group: str) -> Path:
@@ -239,10 +239,10 @@ class Store:
 
     def sealed(self, path: Path, group: str | None) -> dict[str, Any]:
         """The content of a sealed file, which must be about `group` of this sweep."""
-        told = files.read_sealed(path)
-        if not self._signature(group).items() <= told.items():
+        record = files.read_sealed(path)
+        if not self._signature(group).items() <= record.items():
             raise StoreError(f"{path}: belongs to another group or another sweep")
-        return told
+        return record
 
     def _commit_receipt(self, group: str, sealed: bytes, digest: str) -> None:
         path = self.path_of(RECEIPT, group)

@@ -55,8 +55,8 @@ def _group_problems(store: Store, group: str) -> list[Problem]:
 
 def _check_code(store: Store, shard: Path) -> None:
     """Raise StoreError if a shard cannot be read, or other code than the sweep's computed it."""
-    told = netcdf.decode(files.read_bytes(shard), shard).attrs
-    if known([told.get(CELLS)]) - store.cells_codes():
+    record = netcdf.decode(files.read_bytes(shard), shard).attrs
+    if known([record.get(CELLS)]) - store.cells_codes():
         raise StoreError(f"{shard}: was computed by other code than the sweep")
 
 
@@ -67,10 +67,10 @@ def _cube_problems(store: Store) -> list[Problem]:
         return [Problem(receipt, "missing, though there is a cube.nc")] if alone else []
     if damaged := _fault(receipt, lambda: store.sealed(receipt, None)):
         return damaged
-    told = store.sealed(receipt, None)
-    if told.get("replaces", "one") is None and not os.path.lexists(cube):
+    record = store.sealed(receipt, None)
+    if record.get("replaces", "one") is None and not os.path.lexists(cube):
         return []  # what a crash leaves before the first cube is in its place
-    used = {g: store.path_of(RECEIPT, g) for g in told["groups"]}
+    used = {g: store.path_of(RECEIPT, g) for g in record["groups"]}
     lost = [(path, group) for group, path in used.items() if not os.path.lexists(path)]
     return _fault(cube, lambda: read_cube(cube)) + [
         Problem(path, "lost: the cube was made with it", group) for path, group in lost

@@ -51,8 +51,8 @@ def located(name: str, out: Path | None, spec: Mapping[str, Any]) -> Path:
         ConfigError: there is none.
     """
     known = spec.get(KEY)
-    told = known if isinstance(known, Mapping) else {}
-    absolute, beside = (str(told.get(key, "")) for key in ("absolute", "from_out"))
+    places = known if isinstance(known, Mapping) else {}
+    absolute, beside = (str(places.get(key, "")) for key in ("absolute", "from_out"))
     try:
         given, missing = [find(name)], None
     except ConfigError as error:

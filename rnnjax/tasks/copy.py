@@ -78,11 +78,11 @@ class Copy:
         answered = t - (self.n_items + self.delay)  # which item is to be told at step t
         answering = (answered >= 0) & (answered < self.n_items)
         shown = jnp.where(t < self.n_items, items[jnp.minimum(t, self.n_items - 1)], blank)
-        told = jnp.where(answering, items[jnp.clip(answered, 0, self.n_items - 1)], blank)
+        recalled = jnp.where(answering, items[jnp.clip(answered, 0, self.n_items - 1)], blank)
         counted = answered < self.n_items if self.blanks else answering
         return Batch(
             x=jax.nn.one_hot(jnp.where(answered == -1, go, shown), self.n_x),
-            y=jax.nn.one_hot(told, self.n_y),
+            y=jax.nn.one_hot(recalled, self.n_y),
             mask=counted.astype(float),
         )
 

@@ -141,7 +141,7 @@ def test_force_drops_cells_of_other_code_alone(there, monkeypatch, capsys, comma
     store = Store.open(out)
     assert store.committed() == (set() if dropped else there_was)
     assert not {problem.group for problem in problems_in(store)} - {None}
-    assert store.spec["code"] == load(str(own / MAIN)).code.told
+    assert store.spec["code"] == load(str(own / MAIN)).code.record
 
 
 @pytest.mark.wide
@@ -190,8 +190,8 @@ def test_every_file_of_a_sweep_tells_its_code(computed):
     own, out = computed
     code = load(str(own / MAIN)).code
     assert read_cube(out).attrs[CELLS] == code.cells
-    assert files.read_sealed(out / "cube.json")["code"] == code.told
-    assert files.read_sealed(out / "sweep.json")["code"] == code.told
+    assert files.read_sealed(out / "cube.json")["code"] == code.record
+    assert files.read_sealed(out / "sweep.json")["code"] == code.record
     store = Store.open(out)
     for group, receipt in store.receipts().items():
         assert receipt[CELLS] == receipt["sweep_code"] == store.load(group).attrs[CELLS]

@@ -76,13 +76,13 @@ def parameter_cells(setting: Setting) -> Cells:
     return found | {w.cell: entry(setting.params, w) for w in WEIGHTS}
 
 
-def weight_headers(told: str) -> Cells:
+def weight_headers(words: str) -> Cells:
     """Return what stands around the two blocks of weights."""
-    found: Cells = {f"A{W_ROW - 1}": f"{told} W"}
+    found: Cells = {f"A{W_ROW - 1}": f"{words} W"}
     found |= {f"{letter(k + 1)}{W_ROW - 1}": f"i{k}" for k in INPUTS}
     found[f"{letter(len(INPUTS) + 2)}{W_ROW - 1}"] = "bias"
     found |= {f"A{W_ROW + j - 1}": f"h{j}" for j in HIDDEN}
-    found |= {f"A{V_ROW - 1}": f"{told} V"}
+    found |= {f"A{V_ROW - 1}": f"{words} V"}
     found |= {f"{letter(j + 1)}{V_ROW - 1}": f"h{j}" for j in HIDDEN}
     found[f"{letter(N_HIDDEN + 2)}{V_ROW - 1}"] = "bias"
     return found | {f"A{V_ROW + k - 1}": f"output {k}" for k in OUTPUTS}
@@ -128,8 +128,8 @@ def held_out_cells(table: Table) -> Cells:
 def read_me_cells(table: Table) -> Cells:
     """Return the sheet `read me`, with the errors of all sheets side by side."""
     found: Cells = {}
-    for n, (name, told) in enumerate(_READ_ME, 1):
-        found |= {f"{column}{n}": text for column, text in (("A", name), ("B", told)) if text}
+    for n, (name, words) in enumerate(_READ_ME, 1):
+        found |= {f"{column}{n}": text for column, text in (("A", name), ("B", words)) if text}
     top = len(_READ_ME) + 2
     found |= {f"A{top}": "sheet", f"B{top}": "E before", f"C{top}": "E after"}
     for row, name in enumerate(TRAINING, top + 1):

@@ -62,8 +62,8 @@ def _labels(rows: Rows) -> Cells:
         f"{column}{rows.total + 2}": "weight after",
     }
     blocks = ((rows.mean, "mean dw"), (rows.multiplier, "factor"), (rows.scaled, "scaled dw"))
-    for top, told in blocks:
-        found |= {f"{column}{top + t}": f"{told}, t={t + 1}" for t in range(rows.n_steps)}
+    for top, words in blocks:
+        found |= {f"{column}{top + t}": f"{words}, t={t + 1}" for t in range(rows.n_steps)}
     return found
 
 
