@@ -42,7 +42,7 @@ def test_an_edit_changes_what_it_says(tmp_path, edit):
     after = code_in(path)
     assert (before.cells != after.cells) == (edit.changes == "cells")
     if edit.changes == "cells":
-        assert edit.names in changed(before.record, after.told).split(", ")
+        assert edit.names in changed(before.record, after.record).split(", ")
     else:
         assert (before.shown != after.shown) == (edit.changes == "shown")
 
