@@ -106,7 +106,7 @@ def bring_together(out: Path, sources: Sequence[Path]) -> int:
     for source, number in given.items():
         print(f"merged  {number} groups of {printable(source)}")
     if store.committed():
-        # Whoever brings together what is there wants no other cells: other code now is no matter.
+        # Collecting existing cells computes none, so that a change of the code does not matter.
         tell_mixed(store.collect(_request_in(store, other_code=True).plan.axes), out)
     counts = store.counts()
     print(f"{printable(out)}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))

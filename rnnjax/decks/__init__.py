@@ -2,7 +2,7 @@
 
 Rules and updates that read a sentence of the slides literally, the tasks of their examples, the
 table that they print and the spreadsheet that they describe. What the field knows by a name
-(teacher forcing, truncated backpropagation, eligibility traces) is in the rooms of the field.
+(teacher forcing, truncated backpropagation, RTRL) is in the general packages.
 Names are loaded on first use: the table, the sentences and the spreadsheet need no JAX.
 """
 

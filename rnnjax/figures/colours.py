@@ -5,7 +5,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
 # Blue, violet, magenta, coral, ochre: the lightness (CIE L* 29 to 72) rises in even steps, and five
 # neighbours stay 10 CIE units apart with each kind of colour blindness. No end is so dark that
-# the darker tone of its theory line would drown in it, or so light that it would vanish on white.
+# the darker tone of its theory line would be lost in it, or so light that it would vanish on white.
 _ORDERED = LinearSegmentedColormap.from_list(
     "ordered", ("#23408f", "#7f3fae", "#c2478f", "#e86a4c", "#eaa12f")
 )

@@ -98,7 +98,7 @@ def symmetric_limit(values: ArrayLike, cap: float | None = None) -> float:
     """Chooses a round limit for a colour scale that is symmetric about 0.
 
     Args:
-        values: numbers of any shape; those that are not finite have no say.
+        values: numbers of any shape; those that are not finite are ignored.
         cap: the limit is at most this.
 
     Returns:

@@ -1,6 +1,6 @@
 """A jaxpr as a sequence of pieces: recurrences (`Loop`), and everything between them (`Plain`).
 
-A recurrence is a `scan` with a floating-point carry, whoever wrote it. Calls that hold one (`jit`,
+A recurrence is a `scan` with a floating-point carry, in any program. Calls that hold one (`jit`,
 `checkpoint`, closed calls) are opened, so that the recurrences of a program stand in a row;
 equations between them are kept as they are, in jaxprs of their own. Functions with a derivative
 rule of their own are never opened: their rule is what defines their derivative.

@@ -57,7 +57,7 @@ def configured(
     Args:
         devices: the most devices to use.
         precision: ``"float32"`` or ``"float64"``.
-        report: hears of each variable of the environment that is set aside.
+        report: called with a line for each variable of the environment that is not used.
 
     Raises:
         SetupError: jax does not start here, or not with what the environment asks for.

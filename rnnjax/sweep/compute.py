@@ -184,7 +184,7 @@ def _measured(
 ) -> dict[str, np.ndarray]:
     """Every variable of a group, of shape (n_lanes, inner dims), at the lanes that are wanted.
 
-    `tick` hears of each step.
+    `tick` is called after each step.
     """
     tick(None)
     lanes = group.lanes[wanted]

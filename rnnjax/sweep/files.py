@@ -1,4 +1,4 @@
-"""Durable files: whoever reads sees the old file or the new one, whenever the writer is killed.
+"""Durable files: a reader sees the old file or the new one, whenever the writer is killed.
 
 A file is written under another name on the same file system, read back, flushed to the disk, and
 only then linked to its final name; the folder is flushed last. A link refuses a name that exists,

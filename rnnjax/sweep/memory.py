@@ -2,7 +2,7 @@
 
 What a chunk takes is asked of the compiler: draws, results and scratch memory of the programs that
 measure it. Nothing is run. The chunk becomes a key of the config like any other: what fixes the
-bits is known to whoever resumes the sweep, and does not depend on the machine that resumes it.
+bits is known when the sweep is resumed, and does not depend on the machine that resumes it.
 """
 
 from __future__ import annotations

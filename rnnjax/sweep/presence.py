@@ -26,7 +26,7 @@ def at_work(folder: Path) -> Iterator[bool]:
     try:
         others = _held_by_others(descriptor)
         with suppress(OSError):
-            # Shared from now on: whoever comes next cannot have it alone.
+            # Shared from now on: no later process can have it alone.
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield others
     finally:

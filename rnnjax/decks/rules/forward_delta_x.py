@@ -61,7 +61,7 @@ class ForwardDeltaX:
             d = dynamics.drive(cell, params, at.x)
             h = dynamics.advance(cell, params, h_prev, d)
             o = h + self.sign * dx
-            # A step without weight has no say, even where its numbers are not finite.
+            # A step without weight contributes nothing, even where its numbers are not finite.
             weighs = at.mask != 0
             o_w, y_w = jnp.where(weighs, o, h_0), jnp.where(weighs, at.y, 0)
             loss_t, g = jax.value_and_grad(loss_at)(o_w, y_w, at.mask)

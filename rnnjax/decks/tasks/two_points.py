@@ -6,7 +6,7 @@ its middle m and its velocity independent, and both directions equally likely,
   c   = m + 3v/2 = 2b - a                                                       (1)
   E[c | {a, b}] = m,   E[(c - m)^2] = 9/4 E[v^2]                                (2)
 
-so whoever sees the points without their order can do no better than the middle, which lies behind
+so that without the order of the points nothing is better than the middle, which lies behind
 the last point. Here m is uniform in [-3, 3] and |v| in [0.5, 1.5], whence E[v^2] = 13/12.
 """
 
