@@ -59,8 +59,8 @@ def check_installed() -> None:
     except ImportError:
         message = "expected the extra 'cluster' (dask.distributed): pip install 'rnnjax[cluster]'"
         raise ConfigError("cluster", message) from None
-    # Lost connections are reported in one line by the caller that gives up. Some of its loggers have
-    # a level of their own.
+    # The caller that gives up reports lost connections in one line. Some of its loggers have a level
+    # of their own.
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("distributed"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

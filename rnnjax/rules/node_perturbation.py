@@ -42,7 +42,7 @@ class NodePerturbation(OnlineRule):
     """Equations (1) to (3), for any cell; the perturbed states are plain numbers.
 
     Attributes:
-      sigma: size of the noise, > 0. Small ones are below rounding, large ones are biased: in float32
+      sigma: size of the noise, > 0. Small ones are below rounding, large ones biased: in float32
         between 1e-3 and 1e-1.
       xi: the noise of every step, (T, n_h), in place of random one; for a complex state (T, 2 n_h):
         of the real parts, then of the imaginary ones, which are nodes of their own.
