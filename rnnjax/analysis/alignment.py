@@ -102,8 +102,8 @@ def alignment_with_exact(
       n_W: number of recurrent weights, which are the first ones.
 
     Returns:
-      those of `alignment_with`, ``reason`` with SILENT; ``direction``: the mean over draws as a unit
-      vector, (n_weights,); ``cosine_of_W``, (); ``log_ratio``: ln of the norm over that of the
+      those of `alignment_with`, ``reason`` with SILENT; ``direction``: the mean over draws as a
+      unit vector, (n_weights,); ``cosine_of_W``, (); ``log_ratio``: ln of the norm over that of the
       exact gradient, (); ``cosine_by_lag`` and ``log_norm_by_lag``, (n_window,).
     """
     whole = alignment_with(draws, exact)
