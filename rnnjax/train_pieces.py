@@ -124,6 +124,6 @@ def train_by_delay(
         trained = train(longer, key, n_sequences, params)
         return trained.params, jnp.sum(trained.loss) / (n_sequences * task.n_items)
 
-    last = task.delay if task.longest is None else task.longest
+    last = task.length - 2 * task.n_items  # the longest delay
     _, losses, delays, best = train_in_levels(piece, params, keys, solved=solved, last=last)
     return losses.astype(float), delays.astype(float), best.astype(float)
