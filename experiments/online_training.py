@@ -3,17 +3,15 @@
 The weights change while the sequence runs: online rules update at every step at which a loss falls
 due, truncated backpropagation at the end of every block, BPTT at the end of every sequence. Each
 loss is taken before its update and on a fresh sequence, so the learning curve is a test as well.
-
-The copy task has a curriculum: its delay grows by one step when the loss of the recalled symbols
-falls below 0.15 bit, and what is reported is the longest delay solved.
+The delay of the copy task grows by one step when the loss of the recalled symbols falls below 0.15
+bit, and the longest delay solved is reported.
 
 Command:   rnnjax run online_training
 Run time:  about 5 minutes on 2 cores, compiling included.
-Figure:    one panel a task: median over seeds and a band of the loss (on copy, of the delay) over
+Figure:    one panel a task: median over seeds and band of the loss (on copy, of the delay) over
            the sequences seen, for every rule at its better learning rate, with lines for chance
-           and, on the add task, the exact plateaus. Where there are more than seven rules, only
-           BPTT and RTRL have a band. It must show RTRL beside BPTT, and the local rules above them
-           where the answer needs what happened before.
+           and, on the add task, the exact plateaus. It must show RTRL beside BPTT, and the local
+           rules above them where the answer needs what happened before.
 Source:    Marschall, Cho and Savin, A unified framework of online learning algorithms for training
            recurrent neural networks, Journal of Machine Learning Research, 2020 (comparison);
            Mujika, Meier and Steger, NeurIPS 2018, and Menick et al., ICLR 2021 (curriculum).
@@ -41,7 +39,6 @@ COMPILE = "quickly"
 
 _MOST_BANDS = 7  # in a panel with more rules, only the first two have a band: more would hide it
 _SOLVED = 0.15 * math.log(2)  # nats a recalled symbol
-_LONGEST, _N_ITEMS = 24, 2  # delay and items of copy
 _WIDEST = 10  # inputs and outputs, those of digits
 _PLATEAUS = rnnjax.theory.add_task.plateaus()
 
@@ -58,15 +55,12 @@ class Problem(NamedTuple):
     levels: dict[str, float]  # losses to compare with
 
 
-def _copy(delay: int | jax.Array = 1) -> Any:
-    return rnnjax.tasks.Copy(2, _N_ITEMS, delay, _LONGEST, blanks=False)
-
-
 _PROBLEMS = {
     "add": Problem("add task, lags 2 and 5", lambda: rnnjax.tasks.AddTask(2, 5, length=16), 16, 11,
                    15, _PLATEAUS.first_lag, {"neither lag": _PLATEAUS.no_memory,
                    "lag 2 alone": _PLATEAUS.first_lag, "both lags": _PLATEAUS.both_lags}),
-    "copy": Problem("copy 2 bits, growing delay", _copy, 28, _N_ITEMS, 12, 0, {}),
+    "copy": Problem("copy 2 bits, growing delay",
+                    lambda: rnnjax.tasks.Copy(2, 2, 1, longest=24, blanks=False), 28, 2, 12, 0, {}),
     "digits": Problem("digits, row by row", lambda: rnnjax.tasks.Digits(by_rows=True), 8, 1,
                       30, math.log(10) / 2, {"chance": math.log(10)}),
     "delayed_xor": Problem("delayed exclusive or", lambda: rnnjax.tasks.DelayedXOR(7, 8), 16, 1,
@@ -153,15 +147,17 @@ def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     params = rnnjax.cells.vanilla.params_of_numbers(cell, numbers)
     random = rnnjax.rules.random_feedback(key_rule, cell, params)
     rule = rnnjax.rules.named(_ARMS[setting.rule][0], {"random": random})
-    sizes = {name: getattr(setting, name) for name in ("batch_size", "steps_per_update")}
 
     def train(task, key, n, params):
-        options = {"n_sequences": n, "params": params, **sizes}
-        return rnnjax.fit_online(cell, task, rule, optimiser, key, **options)
+        options = {"steps_per_update": setting.steps_per_update, "batch_size": setting.batch_size}
+        start = (cell, task, rule, optimiser, key)
+        return rnnjax.fit_online(*start, n_sequences=n, params=params, **options)
 
     n, n_points = setting.longer * problem.n_sequences, setting.n_points
     if setting.task == "copy":
-        loss, delay, solved = _by_delay(train, params, jax.random.split(key_data, n_points), n)
+        pieces = (train, task, params, jax.random.split(key_data, n_points))
+        by_delay = rnnjax.train_pieces.train_by_delay
+        loss, delay, solved = by_delay(*pieces, n_sequences=n, solved=_SOLVED)
     else:
         losses = train(task, key_data, n_points * n, params).loss.sum(axis=1)
         loss = losses.reshape(n_points, n).mean(axis=1) / problem.n_counted
@@ -169,35 +165,19 @@ def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     return {"loss": jnp.where(jnp.isfinite(loss), loss, jnp.inf), "delay": delay, "solved": solved}
 
 
-def _by_delay(train: Callable, params: Any, keys: jax.Array, n: int) -> tuple[jax.Array, ...]:
-    """Train on copy, n sequences at a time; the delay grows when the last ones were solved."""
-
-    def piece(params, delay, key):
-        trained = train(_copy(delay), key, n, params)
-        return trained.params, jnp.sum(trained.loss) / (n * _N_ITEMS)
-
-    levels = {"solved": _SOLVED, "last": _LONGEST}
-    _, *found = rnnjax.train_pieces.train_in_levels(piece, params, keys, **levels)
-    return tuple(numbers.astype(float) for numbers in found)
-
-
 def _of_task(cube: xr.Dataset, task: str) -> xr.Dataset:
-    """The runs of a task over rule, seed and point, each rule at the learning rate that ends best.
-
-    The end is the last losses, an eighth of all, or minus the delay solved: less is better.
-    """
+    """The runs of a task over rule, seed and point, each rule at the rate that ends best."""
     runs = cube.isel(case=np.flatnonzero(cube["task"] == task)).swap_dims(case="rule")
     last = runs["loss"].isel(point=slice(-max(1, cube.sizes["point"] // 8), None)).mean("point")
-    end = -runs["solved"] if task == "copy" else last
-    return at_best(runs.assign(end=end), end.median("seed"), "learning_rate")
+    # The median of the last losses, an eighth of all, or of minus the delay: less is better.
+    end = (-runs["solved"] if task == "copy" else last).median("seed")
+    return at_best(runs.assign(end=end), end, "learning_rate")
 
 
-def _looks(arms: Any) -> dict[str, Look]:
-    return {
-        arm: Look(rule_label(rule).replace("window", "$K$ ="), colour, dashes=dashes)
-        for arm, (rule, colour, dashes) in _ARMS.items()
-        if arm in arms
-    }
+def _looks(arms: np.ndarray) -> dict[str, Look]:
+    words = {arm: rule_label(_ARMS[arm][0]).replace("window", "$K$ =") for arm in arms}
+    return {arm: Look(words[arm], colour, dashes=dashes)
+            for arm, (_, colour, dashes) in _ARMS.items() if arm in arms}  # fmt: skip
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
@@ -232,21 +212,12 @@ def _draw_task(panel: figures.Axes, runs: xr.Dataset, task: str) -> None:
 
 def _gap_of_one_step_rules(cube: xr.Dataset) -> float | None:
     loss = cube["loss"].isel(point=0)
-    pairs = [(f"{task}/rflo", f"{task}/tbptt_1") for task in _PROBLEMS if task != "copy"]
-    gaps = [largest(abs(loss.sel(case=a) - loss.sel(case=b)))
-            for a, b in pairs if swept(case=(a, b))(cube)]  # fmt: skip
+    pairs = [[f"{task}/rflo", f"{task}/tbptt_1"] for task in _PROBLEMS if task != "copy"]
+    gaps = [largest(abs(loss.sel(case=pair).diff("case"))) for pair in pairs
+            if swept(case=pair)(cube)]  # fmt: skip
     return np.max(gaps) if gaps else None
 
 
-def _end(runs: xr.Dataset, rule: str) -> xr.DataArray:
-    return runs["end"].median("seed").sel(rule=rule)
-
-
-_LEARNED = (
-    {"task": "add", "level": "the plateau of the first lag alone"},
-    {"task": "digits", "level": "half of chance"},
-    {"task": "delayed_xor", "level": "half of chance"},
-)
 _LEAKLESS = "without a leak its trace knows one step: Murray 2019"
 CLAIMS = (
     Row("RFLO without leak against truncation at one step, loss at the first point",
@@ -256,18 +227,21 @@ CLAIMS = (
     Group((
         Group((
             Row("{task}, {words}: loss at the end, median",
-                lambda runs: runs["end"].median("seed"), unit="nat",
+                lambda runs: runs["end"], unit="nat",
                 at_most=lambda runs, task: _PROBLEMS[task].learned,
                 for_each=({"rule": "bptt", "words": "BPTT"}, {"rule": "rtrl", "words": "RTRL"}),
                 source="{level}: the gradient is exact, so the memory asked for is learned"),
-            Row("{task}: loss of RFLO over that of RTRL at the end, medians",
-                lambda runs: _end(runs, "rflo") / _end(runs, "rtrl"), at_least=1,
+            Row("{task}: loss of RFLO over that of RTRL at the end, medians", at_least=1,
+                value=lambda runs: runs["end"].sel(rule="rflo") / runs["end"].sel(rule="rtrl"),
                 when=(swept(rule=("rflo", "rtrl")), lambda runs: runs.setting.leak == 1),
                 source=_LEAKLESS),
-        ), for_each=_LEARNED, part=_of_task),
+        ), part=_of_task, for_each=(
+            {"task": "add", "level": "the plateau of the first lag alone"},
+            {"task": "digits", "level": "half of chance"},
+            {"task": "delayed_xor", "level": "half of chance"})),
         Row("copy: longest delay solved by RTRL minus that by RFLO, medians",
-            lambda runs: _end(runs, "rflo") - _end(runs, "rtrl"), unit="steps", at_least=1,
-            part=lambda cube: _of_task(cube, "copy"), when=swept(rule=("rflo", "rtrl")),
-            source=_LEAKLESS),
+            lambda runs: runs["end"].sel(rule="rflo") - runs["end"].sel(rule="rtrl"),
+            unit="steps", at_least=1, source=_LEAKLESS,
+            part=lambda cube: _of_task(cube, "copy"), when=swept(rule=("rflo", "rtrl"))),
     ), when=lambda cube: cube.setting.n_points * cube.setting.longer >= 40),
 )  # fmt: skip

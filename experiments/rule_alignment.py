@@ -7,11 +7,10 @@ every other: as a whole, and by how long ago the weights were used.
 Command:   rnnjax run rule_alignment
 Run time:  about 10 minutes on 2 cores, nearly all of it compiling.
 Figure:    (a) the cosine of every pair of rules at the first gain above 1, tanh, medians over
-           seeds. It must show one block of exact rules, RFLO and e-prop without autapses as one,
-           and the stochastic rules pale even in the mean over draws. (b) cosine with the exact
-           gradient by lag: every rule is right at lag 0, truncation ends at its window, local
-           rules lose the direction as the lag grows. (c) cosine with the exact gradient against
-           gain, single draws, one panel for each activation.
+           seeds: one block of exact rules, RFLO and e-prop without autapses as one, the stochastic
+           rules pale even in the mean over draws. (b) cosine with the exact gradient by lag: every
+           rule is right at lag 0, truncation ends at its window, local rules lose the direction.
+           (c) cosine with the exact gradient against gain, single draws, a panel an activation.
 Source:    Marschall, Cho and Savin, A unified framework of online learning algorithms for training
            recurrent neural networks, Journal of Machine Learning Research, 2020 (any number of
            rules measured passively on one trajectory; no table of values was published).
@@ -27,7 +26,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 import rnnjax
 from rnnjax import figures, names, sweep
-from rnnjax.claims import Row, swept
+from rnnjax.claims import Group, Row
 from rnnjax.figures import Look, rule_label
 from rnnjax.lazy import jax, jnp, optax, xr
 from rnnjax.reductions import largest
@@ -99,9 +98,8 @@ def variables(setting: Setting) -> dict[str, Variable]:
 
 def _network(setting: Setting) -> tuple:
     activation = rnnjax.activation_named(setting.activation)
-    cell = rnnjax.Vanilla(
-        2, setting.n_h, 2, activation, gain=setting.gain, leak=setting.leak, bias_gain=setting.bias
-    )
+    options = {"gain": setting.gain, "leak": setting.leak, "bias_gain": setting.bias}
+    cell = rnnjax.Vanilla(2, setting.n_h, 2, activation, **options)
     return cell, rnnjax.tasks.AddTask(setting.lag_1, setting.lag_2, setting.length)
 
 
@@ -109,12 +107,10 @@ def shared(setting: Setting) -> tuple:
     """Train one network exactly; give weights and exact gradients before some of the updates."""
     cell, task = _network(setting)
     key_train, key_feedback, key_batch, key_rule = jax.random.split(jax.random.key(setting.seed), 4)
-    training = rnnjax.fit(
-        cell, task, rnnjax.BPTT(),
-        rnnjax.updates.clip_by_norm(1.0, optax.adam(setting.learning_rate)), key_train,
-        n_updates=setting.n_updates, batch_size=setting.batch_size, every=setting.every,
-        probe=lambda cell, loss, params, batch: {"params": params},
-    )  # fmt: skip
+    optimiser = rnnjax.updates.clip_by_norm(1.0, optax.adam(setting.learning_rate))
+    sizes = {name: getattr(setting, name) for name in ("n_updates", "batch_size", "every")}
+    training = rnnjax.fit(cell, task, rnnjax.BPTT(), optimiser, key_train, **sizes,
+                          probe=lambda cell, loss, params, batch: {"params": params})  # fmt: skip
     params, batch = training.probes["params"], task.sample(key_batch)
     exact = jax.vmap(lambda p: _gradients(setting, rnnjax.BPTT(), p, batch, ()))(params)
     feedback = rnnjax.rules.random_feedback(key_feedback, cell, training.params)
@@ -151,11 +147,12 @@ def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
     return {**jax.lax.map(at_update, (params, exact)), "loss": loss}
 
 
-def _pairs(cube: xr.Dataset) -> xr.DataArray:
-    """The cosine of the gradients of every pair of rules, dims rule and other."""
-    direction = cube["direction"]
+def _in_pairs(cube: xr.Dataset) -> xr.Dataset:
+    """With the cosine of every pair of gradients, and by how much one is the better aligned."""
+    direction, cosine = cube["direction"], cube["mean_cosine"]
     # NaN, not 0, where one of them is undefined: the sum must not skip it.
-    return (direction * direction.rename(rule="other")).sum("weight", skipna=False)
+    pairs = (direction * direction.rename(rule="other")).sum("weight", skipna=False)
+    return cube.assign(pairs=pairs, gap=cosine - cosine.rename(rule="other"))
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
@@ -165,8 +162,7 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     frame = figures.Frame(widths=(widths, (1,) * cube.sizes["activation"]), height=sum(heights),
                           height_ratios=heights)  # fmt: skip
     (matrix, lags), panels = frame.rows
-    image = _draw_matrices(matrix, lags, last)
-    matrix.figure.colorbar(image, ax=lags, label="cosine", shrink=0.9)
+    _draw_matrices(matrix, lags, last)
     looks = {rule: Look(rule_label(rule), colour, dashes=dashes)
              for rule, (colour, dashes) in _CURVES.items()}  # fmt: skip
     curves = figures.curves(
@@ -181,46 +177,26 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     return frame.finished()
 
 
-def _draw_matrices(matrix: figures.Axes, lags: figures.Axes, last: xr.Dataset) -> Any:
+def _draw_matrices(matrix: figures.Axes, lags: figures.Axes, last: xr.Dataset) -> None:
     """Show tanh at the first gain above 1, as medians over seeds of what is defined."""
     activation = "tanh" if "tanh" in last["activation"] else last["activation"].values[0]
-    above = last["gain"].values[last["gain"].values > 1]
-    gain = above.min() if above.size else last["gain"].values[-1]
+    gain = min((g for g in last["gain"].values if g > 1), default=last["gain"].values[-1])
     sheet = last.sel(activation=activation, gain=gain)
     words = {rule: rule_label(rule) for rule in last["rule"].values.tolist()}
-    figures.matrix(matrix, _pairs(sheet).median("seed"), rows="rule", columns="other",
+    figures.matrix(matrix, _in_pairs(sheet)["pairs"].median("seed"), rows="rule", columns="other",
                    row_words=words, column_words=words)  # fmt: skip
-    title = f"cosine of every pair of gradients\n{activation}, gain {gain:.3g}, means over draws"
-    matrix.set_title(title, fontsize=7.5)
     first = sheet["first_lag"].values.tolist()
     spans = {a: f"{a}-{b - 1}" if b > a + 1 else f"{a}" for a, b in pairwise(first)}
-    spans[first[-1]] = f"{first[-1]} on"
     image = figures.matrix(lags, sheet["cosine_by_lag"].median("seed"), rows="rule",
-                           columns="first_lag", row_words={}, column_words=spans,
-                           xlabel="lag of use (steps)")  # fmt: skip
+                           columns="first_lag", row_words={}, xlabel="lag of use (steps)",
+                           column_words={**spans, first[-1]: f"{first[-1]} on"})  # fmt: skip
+    matrix.figure.colorbar(image, ax=lags, label="cosine", shrink=0.9)
+    title = f"cosine of every pair of gradients\n{activation}, gain {gain:.3g}, means over draws"
+    matrix.set_title(title, fontsize=7.5)
     lags.set_title("with the exact gradient, by lag\nhatched: no gradient at all", fontsize=7.5)
     for panel in (matrix, lags):
         panel.tick_params(axis="x", rotation=90)
         panel.tick_params(labelsize=6)
-    return image
-
-
-def _both(cube: xr.Dataset, one: str, two: str) -> bool:
-    return swept(rule=(one, two))(cube)
-
-
-def _largest_angle(cube: xr.Dataset, one: str, two: str) -> float:
-    return largest(1 - _pairs(cube).sel(rule=one, other=two), skip_nan=True)
-
-
-def _gap(cube: xr.Dataset, one: str, two: str) -> xr.DataArray:
-    cosine = cube["mean_cosine"]
-    return (cosine.sel(rule=one) - cosine.sel(rule=two)).median()
-
-
-def _at_once(one: xr.Dataset) -> xr.DataArray | float:
-    at_0 = one["cosine_by_lag"].sel(first_lag=0)
-    return (1 - at_0).median() if one.setting.edges[1] == 1 else np.nan
 
 
 def _nothing_beyond(one: xr.Dataset, rule: str) -> xr.DataArray | float:
@@ -231,36 +207,41 @@ def _nothing_beyond(one: xr.Dataset, rule: str) -> xr.DataArray | float:
 
 def _in_errors(one: xr.Dataset) -> xr.DataArray:
     """The bias of a mean of n draws, in its standard errors."""
-    log_ratio = (one["log_bias"] - one["log_spread"]).isel(update=0)
-    return (np.exp(log_ratio) * one.setting.n_draws**0.5).median()
+    return (np.exp(one["log_bias"] - one["log_spread"]) * one.setting.n_draws**0.5).median()
 
 
 CLAIMS = (
-    Row(lambda cube, one, two: f"{rule_label(one)} and {rule_label(two)}: 1 - cosine, largest of "
-        "all cells", _largest_angle, equals=0, tolerance=1e-4, when=_both, source="{why}",
-        for_each=({"one": "RTRL", "two": "BPTT", "why": "exact rules, float32 rounding"},
-                  {"one": "SnAp(n=2)", "two": "BPTT", "why": "exact rules, float32 rounding"},
-                  {"one": "RFLO", "two": "EProp(autapse=False)",
-                   "why": "on a leaky network the two are one rule"})),
-    Row(lambda one, rule: f"{rule_label(rule)}: 1 - cosine at lag 0, median", _at_once, equals=0,
-        tolerance="tolerance",
-        for_each=({"rule": "SnAp", "tolerance": 1e-4}, {"rule": "RFLO", "tolerance": 1e-4},
-                  {"rule": "KeRNL", "tolerance": 0.3}),
-        source="D_t meets g_t without a Jacobian between; only KeRNL's learned A changes it"),
-    Row(lambda one, rule: f"{rule_label(rule)}: share of windows beyond it with a gradient of "
-        "exactly 0", _nothing_beyond, equals=1,
-        for_each={"rule": ("BPTT(window=1)", "BPTT(window=3)", "BPTT(window=10)")},
-        source="the gradient along a lag of at least the window is exactly 0"),
-    Row(lambda one, rule: f"{rule_label(rule)}: |mean of draws - exact| in standard errors, median",
-        _in_errors, equals=1, tolerance=0.5, for_each={"rule": ("UORO", "KFRTRL", "ReverseKFRTRL")},
-        source="unbiased: the mean over all sign sequences is RTRL"),
-    Row(lambda cube, one, two: f"cosine with the exact gradient: {rule_label(one)} above "
-        f"{rule_label(two)}, median gap", _gap, at_least=0, when=_both,
-        for_each=({"one": "SnAp", "two": "UORO"},
-                  {"one": "BPTT(window=3)", "two": "BPTT(window=1)"},
-                  {"one": "RFLO", "two": "RFLO(feedback=random)"}),
-        source="the order of Marschall, Cho and Savin 2020, who give no numbers"),
-    Row("undefined cosines without a reason",
-        lambda cube: (~np.isfinite(cube["cosine"]) & (cube["reason"] == 0)).sum(), equals=0,
-        source="an angle to nothing is not 0: it is NaN, and the cube says why"),
+    Group((
+        Row(lambda one, rule, other: f"{rule_label(rule)} and {rule_label(other)}: 1 - cosine, "
+            "largest of all cells", lambda one: largest(1 - one["pairs"], skip_nan=True),
+            equals=0, tolerance=1e-4, source="{why}", for_each=(
+                {"rule": "RTRL", "other": "BPTT", "why": "exact rules, float32 rounding"},
+                {"rule": "SnAp(n=2)", "other": "BPTT", "why": "exact rules, float32 rounding"},
+                {"rule": "RFLO", "other": "EProp(autapse=False)",
+                 "why": "on a leaky network the two are one rule"})),
+        Row(lambda one, rule: f"{rule_label(rule)}: 1 - cosine at lag 0, median",
+            lambda one: (1 - one["cosine_by_lag"]).median()
+            if one.setting.edges[1] == 1 else np.nan,
+            equals=0, tolerance="tolerance", at={"first_lag": 0},
+            for_each=({"rule": "SnAp", "tolerance": 1e-4}, {"rule": "RFLO", "tolerance": 1e-4},
+                      {"rule": "KeRNL", "tolerance": 0.3}),
+            source="D_t meets g_t without a Jacobian between; only KeRNL's learned A changes it"),
+        Row(lambda one, rule: f"{rule_label(rule)}: share of windows beyond it with a gradient of "
+            "exactly 0", _nothing_beyond, equals=1,
+            for_each={"rule": ("BPTT(window=1)", "BPTT(window=3)", "BPTT(window=10)")},
+            source="the gradient along a lag of at least the window is exactly 0"),
+        Row(lambda one, rule: f"{rule_label(rule)}: |mean of draws - exact| in standard errors, "
+            "median", _in_errors, equals=1, tolerance=0.5, at={"update": 0},
+            for_each={"rule": ("UORO", "KFRTRL", "ReverseKFRTRL")},
+            source="unbiased: the mean over all sign sequences is RTRL"),
+        Row(lambda one, rule, other: f"cosine with the exact gradient: {rule_label(rule)} above "
+            f"{rule_label(other)}, median gap", lambda one: one["gap"].median(), at_least=0,
+            for_each=({"rule": "SnAp", "other": "UORO"},
+                      {"rule": "BPTT(window=3)", "other": "BPTT(window=1)"},
+                      {"rule": "RFLO", "other": "RFLO(feedback=random)"}),
+            source="the order of Marschall, Cho and Savin 2020, who give no numbers"),
+        Row("undefined cosines without a reason",
+            lambda cube: (~np.isfinite(cube["cosine"]) & (cube["reason"] == 0)).sum(), equals=0,
+            source="an angle to nothing is not 0: it is NaN, and the cube says why"),
+    ), part=_in_pairs),
 )  # fmt: skip

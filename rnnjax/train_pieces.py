@@ -1,4 +1,7 @@
-"""Training piece by piece: until enough was learned, or at levels that rise when one is solved."""
+"""Training piece by piece: until enough was learned, or at levels that rise when one is solved.
+
+A level may be the delay of the copy task, `train_by_delay`.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.ranges import COUNT, arguments
+from rnnjax.tasks.copy import Copy
 from rnnjax.types import Array
 
 
@@ -87,3 +91,39 @@ def train_in_levels(
     begin = (start, jnp.int32(1), jnp.int32(0))
     (state, _, best), (losses, levels) = jax.lax.scan(step, begin, keys)
     return state, losses, levels, best
+
+
+@arguments(n_sequences=COUNT)
+def train_by_delay(
+    train: Callable[[Copy, Array, int, Any], Any],
+    task: Copy,
+    params: Any,
+    keys: Array,
+    *,
+    n_sequences: int,
+    solved: Array | float,
+) -> tuple[Array, Array, Array]:
+    """Train on copy, whose delay grows by a step after each piece that was solved.
+
+    Args:
+      train: (task, key, n_sequences, params) -> a training with `params` and the `loss` of each
+        step of each sequence, such as that of `fit_online`.
+      task: copy with room for a longer delay than 1, where only the answer counts.
+      params: the first weights.
+      keys: a key for each piece.
+      n_sequences: of a piece.
+      solved: the loss of a recalled symbol below which a piece was solved.
+
+    Returns:
+      the loss of a recalled symbol and the delay of each piece, (n_pieces,), and the longest delay
+      solved, 0 for none, ().
+    """
+
+    def piece(params: Any, delay: Array, key: Array) -> tuple[Any, Array]:
+        longer = task.replace(delay=delay)  # type: ignore[attr-defined]
+        trained = train(longer, key, n_sequences, params)
+        return trained.params, jnp.sum(trained.loss) / (n_sequences * task.n_items)
+
+    last = task.length - 2 * task.n_items  # the longest delay
+    _, losses, delays, best = train_in_levels(piece, params, keys, solved=solved, last=last)
+    return losses.astype(float), delays.astype(float), best.astype(float)

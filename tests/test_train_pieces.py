@@ -3,7 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.train_pieces import train_in_levels, train_in_pieces
+from rnnjax.tasks import Copy
+from rnnjax.train_online import OnlineTraining
+from rnnjax.train_pieces import train_by_delay, train_in_levels, train_in_pieces
 
 
 def doubling(stops_at):
@@ -56,3 +58,24 @@ def test_levels_rise_where_the_last_one_was_solved():
     np.testing.assert_array_equal(levels, [1, 1, 2, 3, 3])
     np.testing.assert_allclose(losses, [0.9, 0.1, 0.1, 0.1, 0.1])
     assert (n, best) == (5, 3)
+
+
+@pytest.mark.parametrize(("ability", "n_points", "delays"), [
+    (3, 6, [1, 2, 3, 4, 4, 4]),
+    (0, 3, [1, 1, 1]),
+    (99, 26, [*range(1, 25), 24, 24]),
+])  # fmt: skip
+def test_the_delay_of_copy_grows_by_a_step_when_the_last_one_is_solved(ability, n_points, delays):
+    """With a learner by hand, that solves delays up to its ability just so."""
+
+    def train(task, key, n, params):
+        solved = task.delay <= ability
+        loss = jnp.where(solved, 0.103, 0.105) * jnp.ones((n, 2))  # 0.15 bit is 0.10397 nat
+        return OnlineTraining(params, loss)
+
+    task, levels = Copy(2, 2, 1, 24, blanks=False), {"n_sequences": 3, "solved": 0.15 * np.log(2)}
+    keys = jax.random.split(jax.random.key(0), n_points)
+    by_delay = jax.jit(lambda keys: train_by_delay(train, task, jnp.zeros(1), keys, **levels))
+    _, delay, solved = by_delay(keys)
+    np.testing.assert_array_equal(delay, delays)
+    assert solved == min(ability, 24)

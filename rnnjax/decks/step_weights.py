@@ -117,6 +117,44 @@ def by_step(
     return jax.vmap(of_network)(params, batch, start)
 
 
+def compared(
+    cell: Jordan,
+    loss: StepLoss,
+    networks: Sequence[tuple[Params, Batch, Array]],
+    trained: Params,
+    multipliers: Sequence[Multiplier],
+) -> dict[str, Array]:
+    """Measure equation (1) in several networks as they are, and in the first one while it trains.
+
+    Args:
+      cell: a Jordan network that feeds back one output.
+      loss: the loss of one step.
+      networks: of each, parameters, sequences (B, T, ...) and first outputs (B, n_y).
+      trained: parameters of the first one at C times of its training, leaves (C, ...).
+      multipliers: of eligibility ratios, for the first network.
+
+    Returns:
+      ``share``: with gradients of one step and through time, (N, 2, T); ``share_ratio``: of one
+      step under each ratio, (multiplier, T); ``share_training``: of one step, (C, T); ``error`` and
+      ``loss`` in training, (C, T) and (C,); ``loop_gain``, (N,). See `by_step`.
+    """
+    n, n_times = len(networks), len(jax.tree.leaves(trained)[0])
+    nets = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
+    always = jax.tree.map(lambda a: jnp.broadcast_to(a, (n_times, *a.shape)), networks[0][1:])
+    # One program serves the networks and the times.
+    every = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), nets, (trained, *always))
+    found = by_step(cell, loss, rules.BPTT(window=1), *every)
+    exact = by_step(cell, loss, rules.BPTT(), *nets)
+    of_step, first = shares(found["grads"]), jax.tree.map(lambda a: a[0], found["grads"])
+    return {
+        "share": jnp.stack([of_step[:n], shares(exact["grads"])], axis=1),
+        "share_ratio": ratio_shares(first, multipliers),
+        "share_training": of_step[n:],
+        **{name: found[name][n:] for name in ("error", "loss")},
+        "loop_gain": found["loop_gain"][:n],
+    }
+
+
 def online_shares(
     cell: Jordan, loss: StepLoss, params: Params, batch: Batch, start: Array, rates: Array
 ) -> Array:

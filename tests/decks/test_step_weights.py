@@ -70,6 +70,31 @@ def test_errors_loss_and_loop_gain_are_those_of_a_loop(pairs):
 
 
 @pytest.mark.wide
+def test_compared_networks_are_those_measured_one_by_one(pairs):
+    cell, params, batch, start = pairs
+    loss, ratios = decks.DataPairs().loss, (decks.ratios.Literal(), decks.ratios.Safeguarded())
+    loop = step_weights.with_loop(params, 6.0)
+    nets = (params, batch, start), (loop, *step_weights.alike(cell, loop, batch, 0.5, 0.9))
+    trained = jax.tree.map(lambda a: jnp.stack([a, 0.5 * a, 2 * a]), params)
+    found = jax.jit(lambda: step_weights.compared(cell, loss, nets, trained, ratios))()
+    for n, net in enumerate(nets):
+        for k, rule in enumerate((rnnjax.BPTT(window=1), rnnjax.BPTT())):
+            one = by_step(cell, rule, *net)
+            shares = step_weights.shares(one["grads"])[0]
+            np.testing.assert_allclose(found["share"][n, k], shares, rtol=1e-10)
+        np.testing.assert_allclose(found["loop_gain"][n], one["loop_gain"][0], rtol=1e-10)
+    halved = jax.tree.map(lambda a: 0.5 * a, params)
+    one = by_step(cell, rnnjax.BPTT(window=1), halved, batch, start)
+    shares = step_weights.shares(one["grads"])[0]
+    np.testing.assert_allclose(found["share_training"][1], shares, rtol=1e-10)
+    for name in ("error", "loss"):
+        np.testing.assert_allclose(found[name][1], one[name][0], rtol=1e-10)
+    first = jax.tree.map(lambda a: a[0], by_step(cell, rnnjax.BPTT(window=1), *nets[0])["grads"])
+    under = step_weights.ratio_shares(first, ratios)
+    np.testing.assert_allclose(found["share_ratio"], under, rtol=1e-10)
+
+
+@pytest.mark.wide
 def test_steps_that_are_alike_have_equal_shares(pairs):
     cell, params, batch, _ = pairs
     equal, start = step_weights.alike(cell, params, batch, 0.5, 0.9)

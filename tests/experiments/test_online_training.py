@@ -4,7 +4,6 @@ import json
 import tomllib
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,7 +11,6 @@ import xarray as xr
 from rnnjax.cli import main
 from rnnjax.figures import styled
 from rnnjax.sweep.experiment import load
-from rnnjax.train_online import OnlineTraining
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "online_training"
@@ -63,26 +61,6 @@ def test_every_claim_holds(cube):
     assert cube["loss"].dims == ("case", "learning_rate", "seed", "point")
     assert len(verdicts(NAME, cube)) == 1
     assert not failed(NAME, cube)
-
-
-@pytest.mark.parametrize(("ability", "n_points", "delays"), [
-    (3, 6, [1, 2, 3, 4, 4, 4]),
-    (0, 3, [1, 1, 1]),
-    (99, 26, [*range(1, 25), 24, 24]),
-])  # fmt: skip
-def test_the_delay_of_copy_grows_by_a_step_when_the_last_one_is_solved(ability, n_points, delays):
-    """With a learner by hand, that solves delays up to its ability just so."""
-
-    def train(task, key, n, params):
-        solved = task.delay <= ability
-        loss = jnp.where(solved, 0.103, 0.105) * jnp.ones((n, 2))  # 0.15 bit is 0.10397 nat
-        return OnlineTraining(params, loss)
-
-    by_delay = load(NAME).measure.__globals__["_by_delay"]
-    keys = jax.random.split(jax.random.key(0), n_points)
-    _, delay, solved = jax.jit(lambda keys: by_delay(train, jnp.zeros(1), keys, 3))(keys)
-    np.testing.assert_array_equal(delay, delays)
-    assert solved == min(ability, 24)
 
 
 def test_copy_can_be_traced():
