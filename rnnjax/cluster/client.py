@@ -59,7 +59,7 @@ def check_installed() -> None:
     except ImportError:
         message = "expected the extra 'cluster' (dask.distributed): pip install 'rnnjax[cluster]'"
         raise ConfigError("cluster", message) from None
-    # The caller that gives up reports lost connections in one line. Some of its loggers have a level
+    # The caller that gives up reports lost connections in one line. Some of its loggers have levels
     # of their own.
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("distributed"):
