@@ -82,6 +82,10 @@ VARIABLES: dict[str, Variable] = {
     "cosine_by_lag": Variable(("first_lag",), "cosine with the exact gradient by lag of use"),
     "log_norm_by_lag": Variable(("first_lag",), "ln of the norm of the gradient by lag of use"),
     # Rounding of a gradient that is carried through time.
+    "cosine_bptt": Variable((), "cosine of dL/dW by BPTT in an arithmetic with the exact one"),
+    "log_norm_ratio": Variable((), "natural log of |dL/dW| over BPTT's", "nat"),
+    "log_growth": Variable(("step",), "natural log of |J_t^-T .. J_2^-T u|, |u| = 1", "nat"),
+    "growth_bound": Variable((), "mean of -ln(smallest slope smallest singular value of W)"),
     "log_error": Variable(("step",), "natural log of |error of delta_t| over |delta_t|", "nat"),
     "share_finite": Variable((), "share of the delta_t that are finite numbers"),
     "error_slope": Variable((), "growth of ln |error of delta_t|, late finite steps", "nat/step"),
