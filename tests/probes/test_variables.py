@@ -15,7 +15,7 @@ from rnnjax.variables import VARIABLES, named
 # T = 6 steps, two layers, 3 + 2 state entries.
 SIZES = {
     "lag": 7, "length": 6, "step": 6, "product_lag": 6, "turn": 5, "index": 5, "entry": 5,
-    "layer": 2, "axis": 2, "first_lag": 3, "weight": 9,
+    "layer": 2, "axis": 2, "first_lag": 3, "weight": 9, "past": 4,
 }  # fmt: skip
 GRID, N_RULES = (3, 4), 2
 # What is measured for every point of a grid or every pair of rules; one-sided results lack a rule.
@@ -53,6 +53,10 @@ OWN_ARGUMENTS = {
     "versus": {"reference": DRAWS},
     "beside": {"by_lag": BY_LAG, "exact": DRAWS, "exact_by_lag": BY_LAG, "silent": False, "n_W": 4},
     "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
+    "answers_by_past": {
+        "cell": rnnjax.Vanilla(2, 3, 2), "params": rnnjax.Vanilla(2, 3, 2).init(KEY),
+        "task": rnnjax.tasks.AddTask(1, 2, 6, drawn=False), "keys": jax.random.split(KEY, 4),
+    },
     "rounding_of_errors": {
         "cell": VANILLA, "params": VANILLA.init(KEY), "batch": MASKED, "precision": "float32",
         "rule": rnnjax.rules.ForwardErrors(), "log_smallest": jnp.zeros(()),
