@@ -107,8 +107,8 @@ def measure(setting: Setting, shared: tuple[Any, jax.Array]) -> dict[str, jax.Ar
         params = params._replace(W=0 * params.W)
     trained = _trained(setting, params, key_training, key_rule)
     task = _task(setting, 400 + max(setting.lag_1, setting.lag_2), drawn=False)
-    keys = jax.random.split(key_held_out, 16)  # streams, in each of which 400 steps count
-    return rnnjax.probes.answers_by_past(_cell(setting), task, trained, keys)
+    streams = jax.vmap(task.sample)(jax.random.split(key_held_out, 16))  # 400 steps of each count
+    return rnnjax.probes.answers_by_past(_cell(setting), task.loss, trained, streams)
 
 
 def _trained(setting: Setting, params: Any, key: jax.Array, key_rule: jax.Array) -> Any:

@@ -90,12 +90,12 @@ def shared(setting: Setting) -> tuple[Any, rnnjax.Batch]:
 
 def measure(setting: Setting, shared: tuple[Any, ...]) -> dict[str, jax.Array]:
     """Carry errors forward through one network, in one arithmetic, and compare with BPTT."""
-    (params, batch), log_gain = shared, jnp.log(setting.gain)
+    (params, batch), log_g = shared, jnp.log(setting.gain)
     n_steps, kind = setting.length, setting.arithmetic.removesuffix("_scale_free")
     masks = jnp.stack([jnp.full(n_steps, 1 / n_steps), jnp.eye(n_steps)[-1]])
     due = jax.vmap(lambda mask: batch.replace(mask=mask))(masks)
     rule = rnnjax.rules.ForwardErrors(scale_free=kind != setting.arithmetic)
-    found = rnnjax.probes.rounding_of_errors(_cell(setting), params, due, rule, kind, log_gain)
+    found = rnnjax.probes.rounding_of_errors(_cell(setting), None, params, due, rule, kind, log_g)
     kept = np.round(np.linspace(0, 1, setting.n_parts) * (n_steps - 1)).astype(int)
     by_part = ("log_error", "log_growth")
     return found | {name: found[name][..., kept].astype(jnp.float32) for name in by_part}

@@ -11,35 +11,34 @@ import jax.numpy as jnp
 
 from rnnjax import scan
 from rnnjax.analysis import stratified
-from rnnjax.tasks import AddTask
 from rnnjax.theory import add_task
-from rnnjax.types import Array, Cell, Params
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 PASTS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 """The inputs at lag_1 and lag_2."""
 
 
-def answers_by_past(cell: Cell, task: AddTask, params: Params, keys: Array) -> dict[str, Array]:
-    """Measure the answers of a network to fresh streams of the add task.
+def answers_by_past(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> dict[str, Array]:
+    """Measure the answers of a network to streams of the add task.
 
     Args:
       cell: the cell.
-      task: with its exact probabilities as targets (`drawn=False`), which tell the past.
+      loss: of a step: the cross-entropy.
       params: parameters.
-      keys: one for each stream, at least two, (N,).
+      batch: at least two streams of `rnnjax.tasks.AddTask(drawn=False)`, leaves (N, T, ...), whose
+        exact probabilities tell the past.
 
     Returns:
       ``cross_entropy``: of the exact probabilities, in nats, +inf where it is no number, ().
       ``cross_entropy_error``: its standard error, (). ``answer``: mean probability given to y = 1
       after each of `PASTS`, (4,).
     """
-    streams = jax.vmap(task.sample)(keys)
-    logits = jax.vmap(lambda x: scan.outputs(cell, params, x))(streams.x)
-    losses = jax.vmap(jax.vmap(task.loss))(logits, streams.y)
+    logits = jax.vmap(lambda x: scan.outputs(cell, params, x))(batch.x)
+    losses = jax.vmap(jax.vmap(loss))(logits, batch.y)
     # The four pasts have four probabilities, so the target tells which it is.
     exact = jnp.array([add_task.probability(*past) for past in PASTS])
-    past = (streams.y[..., 1:] == exact[None, None]) * streams.mask[..., None]
-    strata = (past[..., None] * streams.x[..., None, :]).reshape(*losses.shape, -1)
+    past = (batch.y[..., 1:] == exact[None, None]) * batch.mask[..., None]
+    strata = (past[..., None] * batch.x[..., None, :]).reshape(*losses.shape, -1)
     of_case, error = stratified(losses, strata)
     answer, _ = stratified(jax.nn.softmax(logits)[..., 1], strata)
     cross_entropy = jnp.mean(of_case)

@@ -15,11 +15,12 @@ from rnnjax import scaled
 from rnnjax.analysis import error_growth
 from rnnjax.rules import ForwardErrors, backward_passes, inverse_growth
 from rnnjax.rules.in_arithmetic import Precision
-from rnnjax.types import Array, Batch, Cell, Params
+from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 
 def rounding_of_errors(
     cell: Cell,
+    loss: StepLoss | None,
     params: Params,
     batch: Batch,
     rule: ForwardErrors,
@@ -29,7 +30,8 @@ def rounding_of_errors(
     """Measure the rounding errors of a rule and of BPTT; needs a program in float64.
 
     Args:
-      cell: the cell, with a slope for each unit; the loss is the squared error of its readout.
+      cell: the cell, with a slope for each unit.
+      loss: not used; it is the squared error of the readout.
       params: parameters.
       batch: one sequence under n masks, each leaf (n, T, ...), with the same inputs.
       rule: the rule whose errors are measured.

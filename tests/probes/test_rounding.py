@@ -27,7 +27,9 @@ def found():
     batches = jax.vmap(lambda mask: batch.replace(mask=mask))(masks)
     rule = rnnjax.rules.ForwardErrors()
     return jax.jit(
-        lambda params: rounding_of_errors(cell, params, batches, rule, "float32", jnp.log(GAIN))
+        lambda params: rounding_of_errors(
+            cell, None, params, batches, rule, "float32", jnp.log(GAIN)
+        )
     )(cell.init(key))
 
 

@@ -55,7 +55,9 @@ OWN_ARGUMENTS = {
     "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
     "answers_by_past": {
         "cell": rnnjax.Vanilla(2, 3, 2), "params": rnnjax.Vanilla(2, 3, 2).init(KEY),
-        "task": rnnjax.tasks.AddTask(1, 2, 6, drawn=False), "keys": jax.random.split(KEY, 4),
+        "batch": jax.vmap(rnnjax.tasks.AddTask(1, 2, 6, drawn=False).sample)(
+            jax.random.split(KEY, 4)
+        ),
     },
     "rounding_of_errors": {
         "cell": VANILLA, "params": VANILLA.init(KEY), "batch": MASKED, "precision": "float32",
