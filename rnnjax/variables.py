@@ -81,7 +81,15 @@ VARIABLES: dict[str, Variable] = {
     "log_ratio": Variable((), "ln of that norm over the exact one's"),
     "cosine_by_lag": Variable(("first_lag",), "cosine with the exact gradient by lag of use"),
     "log_norm_by_lag": Variable(("first_lag",), "ln of the norm of the gradient by lag of use"),
+    # What a network makes of the past in the add task.
+    "cross_entropy": Variable((), "against the exact probabilities, on fresh streams", "nat"),
+    "cross_entropy_error": Variable((), "standard error of cross_entropy", "nat"),
+    "answer": Variable(("past",), "mean probability given to y = 1 after each past"),
     # Rounding of a gradient that is carried through time.
+    "cosine_bptt": Variable((), "cosine of dL/dW by BPTT in an arithmetic with the exact one"),
+    "log_norm_ratio": Variable((), "natural log of |dL/dW| over BPTT's", "nat"),
+    "log_growth": Variable(("step",), "natural log of |J_t^-T .. J_2^-T u|, |u| = 1", "nat"),
+    "growth_bound": Variable((), "mean of -ln(smallest slope smallest singular value of W)"),
     "log_error": Variable(("step",), "natural log of |error of delta_t| over |delta_t|", "nat"),
     "share_finite": Variable((), "share of the delta_t that are finite numbers"),
     "error_slope": Variable((), "growth of ln |error of delta_t|, late finite steps", "nat/step"),
@@ -101,7 +109,8 @@ VARIABLES: dict[str, Variable] = {
 Dims: ``lag`` 0 to T; ``length`` and ``step`` 1 to T; ``product_lag``, the lags of the Jacobian
 products that are reported, and ``turn``, from one of them to the next; ``index``, the rank of a
 singular value or exponent; ``entry``, of the state; ``layer``, of a stack; ``axis``, of a plane of
-weights. What is measured at every point of a grid or for every pair of rules has these dims first.
+weights; ``past``, the inputs at two lags. What is measured at every point of a grid or for every
+pair of rules has these dims first.
 """
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rnnjax.decks import (
         book_networks,
         by_hand,
+        delta_x_networks,
         dinner_networks,
         full_batch,
         ratios,
@@ -32,11 +33,17 @@ if TYPE_CHECKING:
         two_steps,
         worked_example,
     )
-    from rnnjax.decks.fed_back import errors_by_cycle, feedback, feedback_statistics
+    from rnnjax.decks.fed_back import (
+        errors_by_cycle,
+        errors_of_traces,
+        feedback,
+        feedback_statistics,
+    )
     from rnnjax.decks.multipliers import (
         literal_multipliers,
         multiplier_statistics,
         multipliers_over_time,
+        ratio_in_closed_form,
     )
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
@@ -75,10 +82,12 @@ __all__ = [
     "book_networks",
     "by_hand",
     "chain_coefficients",
+    "delta_x_networks",
     "descend",
     "dinner_networks",
     "eligibility_ratio",
     "errors_by_cycle",
+    "errors_of_traces",
     "feedback",
     "feedback_statistics",
     "first_step",
@@ -91,6 +100,7 @@ __all__ = [
     "multipliers_over_time",
     "over_step_sizes",
     "printed_table",
+    "ratio_in_closed_form",
     "ratios",
     "readings",
     "ring",

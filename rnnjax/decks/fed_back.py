@@ -11,6 +11,7 @@ multiplies two slopes of the logistic function, at most 1/4 each, so
 with R the output that is fed back. By (3) the loop of a network with small weights hardly counts.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 from rnnjax import adjoint, scaled, scan
 from rnnjax.cells.jordan import Jordan, JordanParams
 from rnnjax.ranges import COUNT, arguments, refusal
-from rnnjax.rules import batch_gradient
+from rnnjax.rules import DiscountedRTRL, batch_gradient
 from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
 
@@ -120,6 +121,30 @@ def errors_by_cycle(
     state = jax.vmap(lambda sequence: rule.init(cell, params, sequence))(batch)
     found: tuple[Array, Array] = jax.lax.scan(one, state, None, length=n_cycles)[1]
     return found
+
+
+def errors_of_traces(
+    decays: Sequence[float], cell: Cell, loss: StepLoss, params: Params, batch: Batch, exact: Any
+) -> Array:
+    """Measure `errors_by_cycle` of true traces in their first cycle.
+
+    Args:
+      decays: of the traces, each from 0 (no memory) to 1 (exact).
+      cell: the network.
+      loss: of a step.
+      params: its parameters.
+      batch: the sequences, leaves (B, T, ...).
+      exact: the gradient of the mean loss, a tree of `Scaled`.
+
+    Returns:
+      ||g - g_exact|| / ||g_exact||, (n_decays,).
+    """
+
+    def one(decay: Array) -> Array:
+        rule = DiscountedRTRL(decay)
+        return errors_by_cycle(rule, cell, loss, params, batch, exact)[0][0]
+
+    return jax.lax.map(one, jnp.array(decays))
 
 
 def _sent(

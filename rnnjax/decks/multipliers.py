@@ -5,13 +5,17 @@ multiply with are taken of each weight and of each unit's delta from step to ste
 and of each weight from training cycle to training cycle. Readings: docs/decks.md.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rnnjax import scaled
+from rnnjax.decks import readings
 from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
+from rnnjax.decks.updates.on_quadratic import descend, first_step, over_step_sizes
 from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.rules.bptt import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -98,4 +102,38 @@ def multiplier_statistics(multipliers: dict[str, Array]) -> dict[str, Array]:
     return {
         name: jnp.stack([statistic(m.ravel()) for m in multipliers.values()])
         for name, statistic in statistics.items()
+    }
+
+
+def ratio_in_closed_form(
+    descents: Sequence[str],
+    step_sizes: np.ndarray,
+    methods: Sequence[str],
+    growths: np.ndarray,
+    n_steps: int,
+) -> dict[str, Array]:
+    """Measure the ratio across cycles on a quadratic, and that over time of growth^t.
+
+    Args:
+      descents: names of `readings.ON_A_QUADRATIC`.
+      step_sizes: rate x curvature, (n_a,).
+      methods: further such names.
+      growths: factors of geometric sequences, (n_growths,).
+      n_steps: their steps.
+
+    Returns:
+      ``quadratic_rate`` and ``overflow_step``, `over_step_sizes` of 600 steps, (n_descents, n_a);
+      ``steps_to_goal``, the first step with |x| <= 1e-6 at a = 0.05, (n_methods,), inf if it is not
+      among 400; ``recursive_multiplier``, by the recursive reading, (n_growths, n_steps).
+    """
+    chosen = [readings.descent(name) for name in descents]
+    rates, lost = over_step_sizes(chosen, jnp.asarray(step_sizes), 600)
+    paths = [descend(readings.descent(name), 0.05, 400) for name in methods]
+    d = jnp.asarray(growths)[:, None] ** jnp.arange(1.0, n_steps + 1)[None]
+    rule = EligibilityRatio(recursive=True)
+    return {
+        "quadratic_rate": rates,
+        "overflow_step": lost,
+        "steps_to_goal": jnp.stack([first_step(jnp.abs(x) <= 1e-6) for x in paths]),
+        "recursive_multiplier": jax.vmap(lambda d: multipliers_over_time(rule, d))(d),
     }

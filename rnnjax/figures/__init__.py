@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rnnjax.figures.matrices import matrix
     from rnnjax.figures.overlay import overlay_contours, overlay_line
     from rnnjax.figures.rows import outcome_rows
+    from rnnjax.figures.rule_kinds import RULE_KINDS, rule_kind
     from rnnjax.figures.rule_labels import rule_label
     from rnnjax.figures.save import save_figure
     from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
@@ -63,6 +64,7 @@ __all__ = [
     "ORANGE",
     "PAGE_WIDTH",
     "PINK",
+    "RULE_KINDS",
     "SKY",
     "THEORY",
     "VERMILION",
@@ -88,6 +90,7 @@ __all__ = [
     "outcome_rows",
     "overlay_contours",
     "overlay_line",
+    "rule_kind",
     "rule_label",
     "save_figure",
     "scatter",

@@ -45,6 +45,7 @@ def curves(
     theory: Mapping[str, xr.DataArray] | None = None,
     line: Mapping[str, Any] | None = None,
     level: float | None = None,
+    apart: tuple[float, float] = (0.0, 0.0),
     **axes: Any,
 ) -> list[Line2D]:
     """Draws one curve for each value of a dim, in one panel or in one for each value of another.
@@ -69,6 +70,8 @@ def curves(
             tone of its colour.
         line: arguments of all curves for matplotlib, as in {"linewidth": 1}.
         level: where a thin horizontal line lies behind the curves, such as 0.
+        apart: how far each curve is moved from the one before, to the right and up, so that curves
+            which coincide can be told apart; all of them stay centred.
         axes: what `Axes.set` takes, such as xlabel, ylim and title. Labels are by default those of
             the attributes long_name and units.
 
@@ -89,7 +92,7 @@ def curves(
         one, *lines = parts
         expect_dims(one, (*one[over].dims, each, band), "curves")
         shown = _looks(one, each, looks, label)
-        entries = _draw_curves(ax, one, over, each, band, edges, shown, dict(line or {}))
+        entries = _draw_curves(ax, one, over, each, band, edges, shown, dict(line or {}), apart)
         for place, (words, predicted) in enumerate(zip(theory, lines, strict=True)):
             entries.append(_draw_theory(ax, predicted, over, each, shown, place, words))
         if level is not None:
@@ -119,16 +122,18 @@ def _draw_curves(
     edges: Edges,
     looks: Looks,
     line: dict[str, Any],
+    apart: tuple[float, float],
 ) -> list[Line2D]:
     x = _numbers(values[over])
     alpha = 0.2 if len(looks) <= _MANY else 0.12
     drawn = []
-    for value, look in looks.items():
+    for place, (value, look) in enumerate(looks.items(), start=1):
         one = values if each is None else values.sel({each: value})
-        low, middle, high = map(_numbers, _banded(one, band, edges))
+        right, up = ((place - (len(looks) + 1) / 2) * distance for distance in apart)
+        low, middle, high = (_numbers(edge) + up for edge in _banded(one, band, edges))
         if band is not None:
-            draw_band(ax, x, (low, middle, high), look.colour, alpha)
-        drawn.append(draw_median(ax, x, middle, **look.line(label=look.label, **line)))
+            draw_band(ax, x + right, (low, middle, high), look.colour, alpha)
+        drawn.append(draw_median(ax, x + right, middle, **look.line(label=look.label, **line)))
     return drawn
 
 

@@ -8,6 +8,7 @@ cross-entropy of a fresh batch, of a task such as `rnnjax.tasks.TemporalOrder`, 
 `rnnjax.penalties.omega_at_end`.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -157,6 +158,46 @@ def train(
 
     params, _, seen = train_in_pieces(until_check, params, n_pieces=n_checks)
     return params, seen
+
+
+def trained_and_tested(
+    cell: Vanilla,
+    task: Task,
+    params: VanillaParams,
+    key: Array,
+    *,
+    solved: float,
+    tests: Sequence[tuple[Task, int]],
+    every: int,
+    **options: Any,
+) -> dict[str, Array]:
+    """Train as `train` does, and test the network on fresh sequences of several tasks.
+
+    Args:
+      cell: see `train`.
+      task: see `train`.
+      params: the start.
+      key: of all sequences.
+      solved: share of wrong answers at a check from which on the task is solved.
+      tests: tasks with the number of their sequences; the first one is the test of success.
+      every: updates between two checks.
+      options: the others of `train`.
+
+    Returns:
+      what was seen at the checks; ``solved_at``, the updates before the first check at which the
+      task is solved, +inf if there is none, (); ``error`` and ``further_error``, the shares of
+      wrong answers in the first test and in the others, () and (n_tests - 1,).
+    """
+    trained, found = train(cell, task, params, key, every=every, **options)
+    reached = found["check"] <= solved
+    at = every * (1.0 + jnp.argmax(reached))
+    keys = jax.random.split(jax.random.fold_in(key, 1), len(tests))
+    error, *others = (
+        error_rate(cell, task, trained, key, n_sequences=n)
+        for key, (task, n) in zip(keys, tests, strict=True)
+    )
+    solved_at = jnp.where(jnp.any(reached), at, jnp.inf)
+    return found | {"solved_at": solved_at, "error": error, "further_error": jnp.stack(others)}
 
 
 def _last(task: Task, batch: Batch) -> Array | None:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax.decks import DataPairs, errors_by_cycle, feedback, feedback_statistics
+from rnnjax.decks import (
+    DataPairs,
+    delta_x_networks,
+    errors_by_cycle,
+    errors_of_traces,
+    feedback,
+    feedback_statistics,
+)
 
 TASK = DataPairs(4)
 
@@ -90,3 +97,38 @@ def test_a_longer_window_is_less_wrong_and_the_exact_rule_not_at_all():
     assert float(errors[0][0][0]) > float(errors[1][0][0]) > 1e-6
     np.testing.assert_allclose(errors[2][0], [0, 0], atol=1e-12)
     np.testing.assert_allclose(errors[2][1], [1, 1], rtol=1e-12)
+
+
+def test_a_trace_is_exact_without_decay_and_nothing_without_memory():
+    cell, task = delta_x_networks.network("jordan")
+    drawn = delta_x_networks.drawn(cell, task, jax.random.key(0), 4)
+    found = jax.jit(lambda: errors_of_traces([0.0, 0.5, 1.0], cell, task.loss, *drawn))()
+    local = rnnjax.BPTT(window=1)
+    expected = jax.jit(lambda: errors_by_cycle(local, cell, task.loss, *drawn)[0][0])()
+    np.testing.assert_allclose(found[0], expected, rtol=1e-12)
+    assert float(found[0]) > float(found[1]) > 1e-6 > 1e-12 > float(found[2])
+
+
+@pytest.mark.parametrize("name", delta_x_networks.NETWORKS)
+def test_backpropagation_is_exact_on_every_network(name):
+    cell, task = delta_x_networks.network(name, n_h=3)
+    drawn = delta_x_networks.drawn(cell, task, jax.random.key(0), 2)
+    found = jax.jit(lambda: errors_by_cycle(rnnjax.BPTT(), cell, task.loss, *drawn)[0])()
+    np.testing.assert_allclose(found, 0, atol=1e-12)
+
+
+def test_backpropagation_learns_to_remember_a_pulse():
+    cell, task = delta_x_networks.network("jordan")
+    params, *_ = delta_x_networks.drawn(cell, task, jax.random.key(0), 1)
+
+    def error(n_updates):
+        options = {"length": 3, "n_updates": n_updates, "learning_rate": 0.03}
+        rule = rnnjax.BPTT()
+        return delta_x_networks.pulse_memory_error(rule, cell, params, **options)
+
+    assert float(jax.jit(lambda: error(300))()) < 0.5 * float(jax.jit(lambda: error(1))())
+
+
+def test_a_network_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'jordan'"):
+        delta_x_networks.network("jordon")

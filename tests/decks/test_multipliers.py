@@ -69,3 +69,16 @@ def test_recursive_multipliers_of_a_geometric_sequence_have_the_period_six():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     raw = decks.multipliers_over_time(decks.EligibilityRatio(), d)
     np.testing.assert_allclose(raw, [1, 1, *[1.25] * 6], rtol=1e-5)
+
+
+def test_closed_forms_of_the_ratio_on_a_quadratic_and_of_a_geometric_sequence():
+    a, growths = np.array([0.5, 1.5]), np.array([0.8])
+    found = jax.jit(
+        lambda: decks.ratio_in_closed_form(["plain", "literal"], a, ["plain", "aitken"], growths, 8)
+    )()
+    np.testing.assert_allclose(found["quadratic_rate"][0], 0.5, rtol=1e-5)
+    np.testing.assert_allclose(found["quadratic_rate"][1, 0], 1 / 1.5, rtol=1e-3)
+    assert np.isinf(found["quadratic_rate"][1, 1]) and np.isfinite(found["overflow_step"][1, 1])
+    np.testing.assert_array_equal(found["steps_to_goal"], [270, 3])
+    expected = [[1, 1, 0.8, 0.64, 0.64, 0.8, 1, 1]]
+    np.testing.assert_allclose(found["recursive_multiplier"], expected, rtol=1e-4)

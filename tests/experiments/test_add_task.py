@@ -1,6 +1,5 @@
 """The add task in quick mode, its claims against cubes that are wrong, and its measure."""
 
-import sys
 from typing import NamedTuple
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnjax.cli import main
-from rnnjax.sweep.experiment import load
+from rnnjax.probes import answers_by_past
 from rnnjax.tasks import AddTask
 from rnnjax.theory import add_task
 from tests.experiments.quick import failed, quick_cube, verdicts
@@ -124,11 +123,10 @@ class Register(NamedTuple):
     ],
 )
 def test_the_measure_gives_each_plateau_exactly_to_the_network_that_has_it(table, plateau):
-    load(NAME)
-    asked = sys.modules[f"rnnjax_experiment_{NAME}"]._asked
     task, table = AddTask(3, 8, 60, drawn=False), jnp.array(table)
-    cell = Register((3, 8), table)
-    found = jax.jit(lambda keys: asked(cell, task, (), keys))(jax.random.split(jax.random.key(0)))
+    cell, streams = Register((3, 8), table), jax.vmap(task.sample)
+    keys = jax.random.split(jax.random.key(0))
+    found = jax.jit(lambda keys: answers_by_past(cell, task.loss, (), streams(keys)))(keys)
     np.testing.assert_allclose(found["cross_entropy"], plateau, rtol=1e-10)
     np.testing.assert_allclose(found["answer"], table.reshape(-1), atol=1e-11)
 

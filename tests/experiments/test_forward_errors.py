@@ -90,7 +90,7 @@ def test_claims_and_figure_stand_on_other_axes(cube):
     some = cube.sel(arithmetic=["float32"], input_scale=[0.1], gain=[0.7])
     assert len(verdicts(NAME, some)) == 3 and not failed(NAME, some)
     EXPERIMENT.figure(some)
-    gaussian = cube.assign_attrs(config=cube.attrs["config"].replace('"orthogonal"', '"gaussian"'))
-    assert gaussian.attrs["config"] != cube.attrs["config"]
-    assert not any("linear" in name or "slope" in name for name in verdicts(NAME, gaussian))
-    EXPERIMENT.figure(gaussian)
+    assert not any("linear" in name or "slope" in name for name in verdicts(NAME, some))
+    expanding = cube.sel(gain=[1.0]).assign_coords(gain=[1.1])
+    assert not any("linear" in name or "slope" in name for name in verdicts(NAME, expanding))
+    EXPERIMENT.figure(expanding)

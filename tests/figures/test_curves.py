@@ -207,3 +207,13 @@ def test_what_does_not_fit_is_refused_in_one_line(ax, more, words):
 def test_several_panels_need_their_dim():
     with pytest.raises(ValueError, match="one panel, got 2: name their dim by panels="):
         curves(Figure().subplots(1, 2), gains([[0, 1]]), over="lag", each="gain")
+
+
+def test_curves_that_coincide_are_moved_apart_and_stay_centred(ax):
+    values = xr.DataArray(
+        np.ones((3, 2)), coords={"rule": ["a", "b", "c"], "lag": [0.0, 1.0]}, dims=["rule", "lag"]
+    )
+    entries = curves(ax, values, over="lag", each="rule", apart=(0.5, 0.1))
+    for place, line in zip((-1, 0, 1), entries, strict=True):
+        np.testing.assert_allclose(line.get_xdata(), np.array([0, 1]) + 0.5 * place)
+        np.testing.assert_allclose(line.get_ydata(), 1 + 0.1 * place)

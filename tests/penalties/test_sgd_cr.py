@@ -102,3 +102,27 @@ def test_training_looks_at_fresh_sequences_and_stops_where_few_are_wrong():
     assert len(set(seen["loss"].tolist())) == 3 and seen["loss"][0] == expected["loss"]
     radius = rnnjax.matrices.log_spectral_radius(trained.W)
     np.testing.assert_allclose(seen["radius"][-1], jnp.exp(radius), rtol=1e-9)
+
+
+def test_what_is_trained_is_tested_on_each_task_and_the_first_solution_is_told():
+    tests = [(TemporalOrder(10), 40), (TemporalOrder(12), 40), (TemporalOrder(14), 40)]
+    options = {**BATCH, "n_checks": 3, "every": 2, "n_checked": 20, "stops_at": -1.0}
+
+    @jax.jit
+    def both(key):
+        params = CELL.init(key)
+        seen = [
+            sgd_cr.trained_and_tested(
+                CELL, tests[0][0], params, key, solved=solved, tests=tests, **options
+            )
+            for solved in (1.0, -1.0)
+        ]
+        return *seen, sgd_cr.train(CELL, tests[0][0], params, key, **options)
+
+    at_once, never, (params, found) = both(jax.random.key(0))
+    assert at_once["solved_at"] == 2 and np.isinf(never["solved_at"])
+    np.testing.assert_array_equal(at_once["check"], found["check"])
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(0), 1), 3)
+    rate = jax.jit(lambda: sgd_cr.error_rate(CELL, tests[2][0], params, keys[2], n_sequences=40))
+    assert at_once["error"].shape == () and at_once["further_error"].shape == (2,)
+    assert at_once["further_error"][1] == rate()

@@ -15,17 +15,26 @@ from rnnjax.variables import VARIABLES, named
 # T = 6 steps, two layers, 3 + 2 state entries.
 SIZES = {
     "lag": 7, "length": 6, "step": 6, "product_lag": 6, "turn": 5, "index": 5, "entry": 5,
-    "layer": 2, "axis": 2, "first_lag": 3, "weight": 9,
+    "layer": 2, "axis": 2, "first_lag": 3, "weight": 9, "past": 4,
 }  # fmt: skip
 GRID, N_RULES = (3, 4), 2
 # What is measured for every point of a grid or every pair of rules; one-sided results lack a rule.
-FIRST = {"plane": [GRID], "pairwise_alignment": [(N_RULES, N_RULES), (N_RULES,)]}
+# Errors of rounding are measured under two masks.
+FIRST = {
+    "plane": [GRID],
+    "pairwise_alignment": [(N_RULES, N_RULES), (N_RULES,)],
+    "rounding_of_errors": [(2,), ()],
+}
 
 CELL = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.Vanilla(3, 2)), 1)
 KEY = jax.random.key(0)
 PARAMS = CELL.init(KEY)
 DRAWS = rnnjax.Scaled(jnp.ones((4, 9)), jnp.zeros(4, jnp.int32))
 BY_LAG = rnnjax.Scaled(jnp.ones((3, 9)), jnp.zeros(3, jnp.int32))
+VANILLA = rnnjax.Vanilla(2, 5)
+MASKED = jax.vmap(lambda mask: rnnjax.tasks.WhiteNoise(6, 2).sample(KEY).replace(mask=mask))(
+    jnp.ones((2, 6))
+)
 DELTAS = rnnjax.Scaled(jnp.ones((6, 5)), jnp.zeros(6, jnp.int32))
 ARGUMENTS = {
     "cell": CELL,
@@ -50,8 +59,18 @@ OWN_ARGUMENTS = {
         "n_W": 4,
     },
     "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
+    "answers_by_past": {
+        "cell": rnnjax.Vanilla(2, 3, 2), "params": rnnjax.Vanilla(2, 3, 2).init(KEY),
+        "batch": jax.vmap(rnnjax.tasks.AddTask(1, 2, 6, drawn=False).sample)(
+            jax.random.split(KEY, 4)
+        ),
+    },
+    "rounding_of_errors": {
+        "cell": VANILLA, "params": VANILLA.init(KEY), "batch": MASKED, "precision": "float32",
+        "rule": rnnjax.rules.ForwardErrors(), "log_smallest": jnp.zeros(()),
+    },
     "log_margins": {"activation": rnnjax.activations.tanh, "gain": 2.0, "bias": 0.0, "n_steps": 6},
-}
+}  # fmt: skip
 
 
 def measurements():
@@ -62,13 +81,16 @@ def measurements():
         for info in pkgutil.iter_modules(path, f"rnnjax.{package}."):
             for name, thing in vars(import_module(info.name)).items():
                 own = inspect.isfunction(thing) and thing.__module__ == info.name
-                if own and name[0] != "_" and (returns_dict(thing) or name in VARIABLES):
+                if own and name[0] != "_" and returns_variables(name, thing):
                     found[name] = thing
     return found
 
 
-def returns_dict(function):
-    return inspect.signature(function).return_annotation == dict[str, rnnjax.types.Array]
+def returns_variables(name, function):
+    """Whether a function returns a dict of arrays, or one array that is declared by its name."""
+    returned = inspect.signature(function).return_annotation
+    one = name in VARIABLES and returned == rnnjax.types.Array
+    return one or returned == dict[str, rnnjax.types.Array]
 
 
 def arguments_of(name):
