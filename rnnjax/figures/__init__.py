@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         THEORY,
         VERMILION,
         Look,
+        distinct_looks,
         handles,
         ordered_looks,
     )
@@ -74,6 +75,7 @@ __all__ = [
     "colour_bar",
     "curves",
     "direct_labels",
+    "distinct_looks",
     "dot_rows",
     "film_strip",
     "handles",

@@ -86,6 +86,28 @@ def ordered_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict
     }
 
 
+def distinct_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict[Any, Look]:
+    """Constructs the looks of up to five values, each with a colour and a marker of its own.
+
+    Args:
+        values: of the axis, such as a coordinate.
+        label: template of the labels, as in "$k$ = {}".
+        look: what all looks share, such as the size.
+
+    Returns:
+        A look for each value.
+
+    Example:
+        >>> distinct_looks([1, 16], "$k$ = {}")[16].marker
+        's'
+    """
+    colours, markers = (ORANGE, BLUE, GREEN, PINK, VERMILION), "os^Dv"
+    marks = zip(map(_plain, values), colours, markers, strict=False)
+    return {
+        value: Look(label.format(value), colour, marker, **look) for value, colour, marker in marks
+    }
+
+
 def _with_minus(number: str) -> str:
     """Writes the sign of a number as text does, not as programs do."""
     return number.replace("-", "\N{MINUS SIGN}")
