@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rnnjax.figures.frame import Frame
     from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
     from rnnjax.figures.looks import (
+        ACTIVATION_LOOKS,
         BLACK,
         BLUE,
         FAILED,
@@ -55,6 +56,7 @@ else:
     __getattr__, __dir__ = lazy.package(__name__)
 
 __all__ = [
+    "ACTIVATION_LOOKS",
     "BLACK",
     "BLUE",
     "COLUMN_WIDTH",

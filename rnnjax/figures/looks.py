@@ -60,6 +60,15 @@ class Look:
         return matplotlib.lines.Line2D([], [], label=self.label, **self.line(**more))
 
 
+ACTIVATION_LOOKS = {
+    "identity": Look("identity", BLACK, "o"),
+    "tanh": Look("tanh", BLUE, "s"),
+    "sigmoid": Look("sigmoid", VERMILION, "^"),
+    "relu": Look("relu", GREEN, "x"),
+}
+"""The looks of activations where each is a curve."""
+
+
 def ordered_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict[Any, Look]:
     """Constructs the looks of an ordered parameter, dark blue (least) to light ochre (greatest).
 
