@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from rnnjax.figures.matrices import matrix
     from rnnjax.figures.overlay import overlay_contours, overlay_line
     from rnnjax.figures.rows import outcome_rows
-    from rnnjax.figures.rule_labels import rule_label
+    from rnnjax.figures.rule_labels import rule_label, rule_look
     from rnnjax.figures.save import save_figure
     from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
 else:
@@ -93,6 +93,7 @@ __all__ = [
     "overlay_contours",
     "overlay_line",
     "rule_label",
+    "rule_look",
     "save_figure",
     "scatter",
     "styled",
