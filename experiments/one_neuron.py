@@ -1,16 +1,16 @@
 """What does one recurrent neuron remember of a long list of inputs?
 
 Command:   rnnjax run one_neuron
-Run time:  about 40 seconds on 2 cores, compiling included.
+Run time:  about 30 seconds on 2 cores, compiling included.
 Figure:    Top: |dy_t/dx_{t-k}| over the lag k for 51 inputs, one panel an activation, median and 10
            to 90 % of random sequences whose path is active, with |w_n|^k dashed and the bound
            dotted. Only |w_n| decides, and only for the identity and active relu paths. Bottom: the
            growth a lag; the share of the ten newest and ten oldest inputs, which changes hands at
-           |w_n| = 1; the lag with 1 % left; and the gradient of a squared error E by all weights,
-           with what clipping leaves of it: its norm, in the same direction.
+           |w_n| = 1; and the lag with 1 % left. The gradient by the weights is that of
+           `one_neuron_gradient`.
 Source:    Slides "RNN: simple RNN" (a chain of one neuron; w_n below and above one); Pascanu,
            Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013
-           (bound and clipping).
+           (bound).
 """
 
 from __future__ import annotations
@@ -19,31 +19,22 @@ import math
 from typing import Any
 
 import numpy as np
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 import rnnjax
 from rnnjax import decks, figures, sweep
 from rnnjax.claims import Group, Row, every_run
-from rnnjax.figures import BLACK, BLUE, GREEN, PINK, THEORY, VERMILION, Look
+from rnnjax.figures import ACTIVATION_LOOKS, BLUE, PINK, THEORY, Look
 from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import gap, largest, tabulate
 from rnnjax.sweep import ActivationName, Traced, Variable
 from rnnjax.theory import scalar_chain
 
-_N_WEIGHTS = {"ANN, two inputs": 3, "RNN, two inputs": 4, "RNN, own input weights": None,
-              "RNN, shared": 3}  # fmt: skip
-_EXAMPLE, _INPUTS = (0.5, 0.25, 2.0), (2.0, 4.0)  # w1, w2, w3; x1, x2
 _QUANTILES = (0.1, 0.5, 0.9)
 _N_ENDS = 10  # inputs that count as the newest and as the oldest
 _SHOWN = (-1.5, 0.5, 0.9, 1.0, 1.1, 2.0)
-_LOOKS = {
-    "identity": Look("identity", BLACK, "o"),
-    "tanh": Look("tanh", BLUE, "s"),
-    "sigmoid": Look("sigmoid", VERMILION, "^"),
-    "relu": Look("relu", GREEN, "x"),
-}
+_BOUND = Look("closed form, bound", THEORY, dashes="--")
 _ENDS = {"newest": Look("newest 10", BLUE), "oldest": Look("oldest 10", PINK, dashes="-.")}
-_OTHERS = (Look("closed form, bound", THEORY, dashes="--"), Look("clipped", THEORY, dashes=":"))
 
 
 class Setting(sweep.Setting):
@@ -54,27 +45,17 @@ class Setting(sweep.Setting):
     length: int = Field(51, ge=20, le=10**4, description="inputs T, (t-50) to (t) if 51")
     n_sequences: int = Field(2000, ge=1, le=10**6, description="sequences with x ~ U(-1, 1)")
     seed: Traced[int] = Field(0, ge=0, description="of the random sequences")
-    target: float = Field(0.25, description="what y should be, in the squared error")
-    max_norm: PositiveFloat = Field(1.0, description="threshold of clipping by norm")
     axes = ("activation", "w_n")
 
 
 def coordinates(setting: Setting) -> dict[str, Any]:
-    """Lags 0..T-1, lengths 1..T, and the names of what the worked example has."""
-    return {
-        "lag": np.arange(setting.length),
-        "length": np.arange(1, setting.length + 1),
-        "quantile": _QUANTILES,
-        "step": ["f(2 w1)", "4 w2", "4 w2 + w_n f(2 w1)", "f(4 w2 + w_n f(2 w1))", "y"],
-        "weight": ["w1", "w2", "w3", "w_n"],
-        "network": [*_N_WEIGHTS],
-    }
+    """Lags 0..T-1, and which of the ranked sequences are kept."""
+    return {"lag": np.arange(setting.length), "quantile": _QUANTILES}
 
 
 def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep; x = 1 unless it says random."""
-    lag, length, ranked = ("lag",), ("length",), ("quantile", "lag")
-    random, norm = "of active random sequences", "|d(squared error)/d(all weights)|"
+    lag, ranked, random = ("lag",), ("quantile", "lag"), "of active random sequences"
     return {
         "log_coefficient": Variable(lag, "natural log of |dy_t/dx_{t-lag}|", "nat"),
         "sign": Variable(lag, "sign of dy_t/dx_{t-lag}"),
@@ -82,16 +63,6 @@ def variables(setting: Setting) -> dict[str, Variable]:
         "share_active": Variable(lag, "share of random sequences with dy_t/dx_{t-lag} not 0"),
         "growth_rate_random": Variable((), f"mean growth of ln|dy/dx| a lag {random}", "nat/step"),
         "horizon": Variable((), f"first lag with 1 % left, median {random}", "step", "beyond"),
-        "log_weight_gradient": Variable(length, "natural log of |dy/dw_n|", "nat"),
-        "weight_gradient_sign": Variable(length, "sign of dy/dw_n"),
-        "log_loss_gradient": Variable(length, "natural log of |d((y - target)^2/2)/dw_n|", "nat"),
-        "log_norm": Variable((), f"natural log of {norm}", "nat"),
-        "clipped_norm": Variable((), f"{norm} after clipping"),
-        "share_oldest": Variable((), "share of the ten oldest in d(squared error)/dw_x"),
-        "clipped_share_oldest": Variable((), "share_oldest after clipping"),
-        "example": Variable(("step",), "steps of y = w3 f(4 w2 + w_n f(2 w1))"),
-        "example_gradient": Variable(("weight",), "dy/dweight in the example"),
-        "n_weights": Variable(("network",), "weights with a gradient that is not 0"),
     }
 
 
@@ -103,32 +74,26 @@ def shared(setting: Setting) -> jax.Array:
 
 def measure(setting: Setting, x: jax.Array) -> dict[str, jax.Array]:
     """Probe one chain with unit input and output weights."""
-    activation, w_n, n = rnnjax.activation_named(setting.activation), setting.w_n, setting.length
-    cell = rnnjax.Chain(1, activation)
-    params = rnnjax.cells.ChainParams(jnp.asarray(w_n), jnp.ones(1), jnp.ones(()))
+    cell = rnnjax.Chain(1, rnnjax.activation_named(setting.activation))
+    params = rnnjax.cells.ChainParams(jnp.asarray(setting.w_n), jnp.ones(1), jnp.ones(()))
     random = decks.active_coefficients(cell, params, x, _QUANTILES)
-    example = decks.worked_example(activation, (*_EXAMPLE, w_n), _INPUTS)
-    n_weights = [*example["n_weights"], n + 2, sum(leaf.size for leaf in params)]
     return {
-        **decks.chain_coefficients(cell, params, jnp.ones(n)),
+        **decks.chain_coefficients(cell, params, jnp.ones(setting.length)),
         **random,
         "horizon": rnnjax.analysis.horizon(random["log_coefficient_random"][1], 2.0),  # 1 %
-        **decks.loss_gradients(activation, w_n, n, setting.target, setting.max_norm, _N_ENDS),
-        **example,
-        "n_weights": jnp.stack([jnp.asarray(count, int) for count in n_weights]),
     }
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
-    """Coefficients by lag, one panel an activation, above what they make of inputs and losses."""
+    """Coefficients by lag, one panel an activation, above what they make of the inputs."""
     cube, names = _beside_theory(cube.sortby("w_n")), cube["activation"].values.tolist()
     frame = figures.Frame(
         height=4.8, width=figures.PAGE_WIDTH * max(1, len(names) / 4),
-        widths=((1,) * len(names), (1,) * 4), height_ratios=(1.1, 1),
+        widths=((1,) * len(names), (1,) * 3), height_ratios=(1.1, 1),
     )  # fmt: skip
     lags = _draw_coefficients(frame.rows[0], cube)
     _draw_by_weight(frame.rows[1], cube)
-    weights = [*figures.handles(_LOOKS, names), *(look.handle() for look in _OTHERS)]
+    weights = [*figures.handles(ACTIVATION_LOOKS, names), _BOUND.handle()]
     for part, entries in zip(frame.figure.subfigs, (lags, weights), strict=True):
         part.legend(handles=entries, loc="outside lower center", ncols=8, columnspacing=1.0)
     return frame.finished()
@@ -141,11 +106,8 @@ def _beside_theory(cube: xr.Dataset) -> xr.Dataset:
     by_lag = {axis: cube[axis] for axis in ("activation", "w_n", "lag")}
     bound = tabulate(lambda name, w, k: coefficient(w, k, steepest.get(name, np.nan)), **by_lag)
     power = tabulate(lambda _, w, k: coefficient(w, k), **by_lag)
-    gradient = tabulate(lambda w, n: scalar_chain.weight_gradient(w, n - 1), w_n=cube["w_n"],
-                        length=cube["length"])  # fmt: skip
     rise = logs.isel(lag=-1, drop=True) - logs.isel(lag=0, drop=True)
-    return cube.assign(bound=bound, power=power, gradient=gradient, rise=rise,
-                       share=sizes / sizes.sum("lag"))  # fmt: skip
+    return cube.assign(bound=bound, power=power, rise=rise, share=sizes / sizes.sum("lag"))
 
 
 def _draw_coefficients(panels: list[figures.Axes], cube: xr.Dataset) -> list[Any]:
@@ -167,24 +129,20 @@ def _draw_coefficients(panels: list[figures.Axes], cube: xr.Dataset) -> list[Any
 
 
 def _draw_by_weight(panels: list[figures.Axes], cube: xr.Dataset) -> None:
-    """Draw growth a lag, shares of inputs, the horizon and the gradient over the weight."""
-    growth, shares, horizon, gradient = panels
+    """Draw the growth a lag, shares of inputs, and the horizon over the weight."""
+    growth, shares, horizon = panels
     ends, lag, names = cube["w_n"].values[[0, -1]], cube["lag"], cube["activation"].values
     fine, slopes = np.linspace(*ends, 801), {scalar_chain.STEEPEST.get(n, 1.0) for n in names}
     rates = {f"{g:g}": tabulate(lambda w, g=g: scalar_chain.log_coefficient(g * w, 1), w_n=fine)
              for g in sorted(slopes)}  # fmt: skip
     line = {"markevery": 0.12, "markersize": 3.5, "linewidth": 1.1}
     weight = {"over": "w_n", "xlabel": "recurrent weight $w_n$", "xlim": ends}
-    each = {"each": "activation", "looks": _LOOKS, "line": line, **weight}
+    each = {"each": "activation", "looks": ACTIVATION_LOOKS, "line": line, **weight}
     figures.curves(growth, cube["growth_rate_random"], theory=rates, level=0, ylim=(-5.2, 2.2),
                    ylabel="growth rate (nat/step)", **each)  # fmt: skip
     figures.curves(horizon, cube["horizon"], theory={"": tabulate(scalar_chain.horizon, w_n=fine)},
                    yscale="log", ylabel="lag with 1 % left (steps)", ylim=(0.8, 1.5 * len(lag)),
                    **each)  # fmt: skip
-    clipped = np.log10(cube["clipped_norm"].where(cube["clipped_norm"] > 0))
-    figures.curves(gradient, clipped, **{**each, "line": {"linestyle": ":", "marker": ""}})
-    figures.curves(gradient, cube["log_norm"] / math.log(10),
-                   ylabel=r"$\log_{10}\|\mathrm{d}E/\mathrm{d}w\|$", **each)  # fmt: skip
     if "identity" not in names:
         shares.set_axis_off()
         return
@@ -194,24 +152,6 @@ def _draw_by_weight(panels: list[figures.Axes], cube: xr.Dataset) -> None:
                    ylabel="share of inputs, identity", ylim=(-0.02, 1.45), yticks=[0, 0.5, 1],
                    **weight)  # fmt: skip
     shares.legend(loc="upper center", ncols=1)
-
-
-def _example_error(one: xr.Dataset) -> float:
-    """Return the worst error of the worked example against its closed form, at all weights."""
-
-    def error(name: str, w_n: float) -> float:
-        at = one.sel(activation=name, w_n=w_n)
-        exact = scalar_chain.two_steps(name, (*_EXAMPLE, w_n), _INPUTS)
-        steps, gradient = at["example"] - exact.values, at["example_gradient"] - exact.gradient
-        return np.max(np.abs([*steps.values, *gradient.values]))
-
-    return largest(tabulate(error, activation=one["activation"], w_n=one["w_n"]))
-
-
-def _clipping_error(cube: xr.Dataset) -> float:
-    with np.errstate(divide="ignore"):
-        after, limit = np.log(cube["clipped_norm"]), math.log(cube.setting.max_norm)
-    return largest(gap(after, np.minimum(cube["log_norm"], limit)))
 
 
 def _excess(one: xr.Dataset) -> xr.DataArray:
@@ -246,33 +186,14 @@ _ISSUES, _HORIZON = f"{_DECK}, 'The RNN issues'", "exact: ln 0.01 / ln|w_n|"
 _OLD, _RECENT = f"{_ISSUES}: 'forget any older inputs'", f"{_ISSUES}: 'forget recent inputs'"
 _NEWEST, _OLDEST = "share of the newest", "share of the oldest"
 _ROUNDING = "tolerance: float32 rounding"
-_FORMULA = f"{_DECK}: w3 f(4 w2 + w_n f(2 w1)), steps 1 to 6"
-_CLIPPING = f"Pascanu et al. 2013, algorithm 1; {_ROUNDING}"
 # By w_n: mean and standard deviation; share of active paths.
 _TANH = {0.5: (-22.72, 1.2), 0.9: (-12.91, 2.1), 1.1: (-11.35, 2.9), 2.0: (-33.36, 5.0),
          4.0: (-107.93, 4.1)}  # fmt: skip
 _RELU = {0.9: 0.0033, 1.1: 0.2066}
 CLAIMS = (Group((
-    Row("{activation}: w3 f(4 w2 + w_n f(2 w1)) at w_n = 0.8",
-        lambda one: one["example"].sel(step="y"), at={"w_n": 0.8}, equals="y", tolerance=2e-6,
-        for_each=[{"activation": "identity", "y": 3.6}, {"activation": "tanh", "y": 1.846106},
-                  {"activation": "sigmoid", "y": 1.65978}, {"activation": "relu", "y": 3.6}],
-        source=_FORMULA),
-    Row("{network}: trained weights", lambda one: one["n_weights"],
-        at={"activation": "identity", "w_n": 0.8}, for_each="network",
-        equals=lambda one, network: _N_WEIGHTS[network] or one.sizes["lag"] + 2,
-        source=f"{_DECK}: w1, w2, w3, and w_n in the RNN; T + 2; w_x, w_n and w_3"),
-    Row("worked example, steps and derivatives: largest error", _example_error,
-        at={"activation": [*scalar_chain.FUNCTIONS]}, equals=0, tolerance=2e-5,
-        source=f"{_FORMULA}, and the chain rule; {_ROUNDING}"),
     every_run("largest excess over |w_n|^k gamma^(k+1), nat/step", _excess,
         at={"activation": [*scalar_chain.STEEPEST]}, at_most=0, tolerance=2e-6,
         source=f"Pascanu et al. 2013, eq. 7 for one unit; {_ROUNDING} a step"),
-    Row("norm after clipping: largest error, nat", _clipping_error, equals=0, tolerance=1e-5,
-        source=_CLIPPING),
-    every_run("clipping moves the oldest ten's share by at most",
-        lambda cube: abs(cube["clipped_share_oldest"] - cube["share_oldest"]),
-        equals=0, tolerance=1e-5, source=_CLIPPING),
     Group((
         Row("identity: ln|dy/dx_{{t-k}}| against k ln|w_n|, nat/step",
             lambda one: largest(gap(one["log_coefficient"], one["power"]) / one["lag"]),
@@ -281,11 +202,6 @@ CLAIMS = (Group((
         Row("identity: signs that differ from those of w_n^k",
             lambda one: np.sum(one["sign"] != np.sign(one["w_n"]) ** one["lag"]),
             at={"w_n": lambda w: w != 0}, equals=0, source="exact"),
-        Row("identity: dy/dw_n by length, relative error",
-            lambda one: largest(
-                abs(np.exp(one["log_weight_gradient"] - np.log(one["gradient"])) - 1)),
-            at={"w_n": lambda w: w >= 0, "length": lambda n: n > 1}, equals=0, tolerance=3e-5,
-            source=f"exact: sum k w_n^(k-1); {_ROUNDING}"),
         every_run("identity: |ln| of the newest coefficient at any w_n",
             lambda one: abs(one["log_coefficient"].isel(lag=0)), equals=0,
             source="exact: w_3 w_x; a large w_n swamps the recent inputs and erases none"),
@@ -307,8 +223,6 @@ CLAIMS = (Group((
                      {1.1: (0.092, 0.0006), 2.0: (0.5, 0.005)}),
             _of_line("mean lag", "exact sums", lambda one: (one["share"] * one["lag"]).sum(),
                      {0.9: (8.8, 0.06), 1.0: (25.0, 0.06), 1.1: (40.4, 0.06)}),
-            _of_line("dy/dw_n", "exact: n (n + 1) / 2, n = 50",
-                     lambda one: math.exp(one["log_weight_gradient"][-1]), {1.0: (1275, 0.01)}),
         ), when=lambda one: one.sizes["lag"] == 51),
     ), at={"activation": "identity"}),
     every_run("{activation}: fastest growth at any w_n, nat/step", "growth_rate_random",

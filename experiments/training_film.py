@@ -2,12 +2,11 @@
 
 Command:   rnnjax run training_film
 Run time:  about 3 minutes on 2 cores, compiling included.
-Figure:    A film strip: a clipped tanh network (top) and an LSTM (second row) learn the temporal
-           order; each frame shows ln ||dL/dh|| by lag (relative to lag 0, median over seeds) and,
-           in the same frame, the Lyapunov exponents (grey, upper axis). Below, over updates: test
-           accuracy; leading exponent and ln of the spectral radius; horizon; cosine of other rules'
-           gradients with the exact one; directions that the product of Jacobians leaves open, and
-           the angle by which its leading singular direction turns from lag to lag.
+Figure:    A film strip: a clipped tanh network (top) and an LSTM learn the temporal order; a frame
+           shows ln ||dL/dh|| by lag (relative to lag 0, median over seeds) and the Lyapunov
+           exponents (grey, upper axis). Below, over updates: test accuracy; leading exponent and ln
+           of the spectral radius; horizon; cosine of other rules' gradients with the exact one;
+           directions that the product of Jacobians leaves open, and the turn of the leading one.
 Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
            ICML 2013 (the task; more memory goes with a larger spectral radius); Vogt, Puelma
            Touzel, Shlizerman and Lajoie, On Lyapunov exponents for RNNs, Frontiers in Applied
@@ -31,10 +30,8 @@ from rnnjax.sweep import RuleName, Traced, Variable
 
 _PASCANU = "Pascanu, Mikolov and Bengio 2013"
 _SETTLING = 50  # steps of the long sequence that are not counted
-_TRUNCATED = "BPTT(window=3)"
 _RULES = {"RTRL": "#000000", "UORO": "#2f9e77", "SnAp": "#e08a1e",
-          "EProp(autapse=False)": "#c2478f", _TRUNCATED: "#23408f"}  # fmt: skip
-_NORM = r"$\log_{10}\|\mathrm{d}L/\mathrm{d}h\|$"
+          "EProp(autapse=False)": "#c2478f", "BPTT(window=3)": "#23408f"}  # fmt: skip
 _CELLS = {"vanilla": Look("tanh", BLUE), "lstm": Look("LSTM", VERMILION)}
 
 
@@ -114,8 +111,7 @@ def measure(setting: Setting, shared: dict[str, Any]) -> dict[str, jax.Array]:
     rules = {name: rnnjax.rules.named(name) for name in setting.rules}
 
     def look(*at: Any, states: Any = None) -> dict[str, jax.Array]:
-        cosine = _cosines(setting, rules, states or {}, at)
-        return {**_frame(setting, shared, at), "cosine": cosine}
+        return _frame(setting, shared, at) | {"cosine": _cosines(setting, rules, states or {}, at)}
 
     optimiser = rnnjax.updates.clip_by_norm(setting.max_norm, optax.adam(setting.learning_rate))
     training = rnnjax.fit(
@@ -175,50 +171,47 @@ def _cosines(setting: Setting, rules: Any, states: Any, at: tuple[Any, ...]) -> 
 
 def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
     """A film strip over curves."""
-    cube = cube.sel(cell=[name for name in _CELLS if name in cube["cell"].values])
+    cells = {name: look for name, look in _CELLS.items() if name in cube["cell"].values}
+    cube = cube.sel(cell=[*cells])
     shown, n = evenly(cube, "update", 6), cube.sizes["cell"]
     frame = figures.Frame(
         widths=[*[(1,) * shown.sizes["update"]] * n, (1,) * 3, (1,) * (n + 1)],
         height=1.35 * n + 5.2, height_ratios=[*[1.35] * n, 2.6, 2.6],
     )  # fmt: skip
     norms = (shown["log_norm"] - shown["log_norm"].isel(lag=0)).median("seed") / np.log(10)
-    for name, strip in zip(cube["cell"].values, frame.rows, strict=False):
+    for (name, look), strip in zip(cells.items(), frame.rows, strict=False):
         figures.film_strip(
-            strip, norms.sel(cell=name), over="lag", frames="update", look=_CELLS[name],
-            behind=shown["exponents"].sel(cell=name).median("seed"), ylabel=_NORM,
+            strip, norms.sel(cell=name), over="lag", frames="update", look=look,
+            behind=shown["exponents"].sel(cell=name).median("seed"),
             xlabel="lag (steps); grey: exponents (nat/step, upper axis)",
+            ylabel=r"$\log_{10}\|\mathrm{d}L/\mathrm{d}h\|$",
         )  # fmt: skip
     panels = [*frame.rows[-2], *frame.rows[-1]]
     _draw_networks([*panels[:3], panels[-1]], cube)
-    _draw_cosines(panels[3:-1], cube["cosine"])
+    cosine = median(cube["cosine"]).assign_coords(cell=[look.label for look in cells.values()])
+    looks = {rule: Look(rule_label(rule), colour) for rule, colour in _RULES.items()}
+    figures.curves(panels[3:-1], cosine, over="update", each="rule", panels="cell", looks=looks,
+                   xlabel="updates", ylabel="cosine with BPTT", ylim=(-0.3, 1.05))  # fmt: skip
+    panels[3].legend(fontsize=6, loc="best")
     figures.letter_panels([*(row[0] for row in frame.rows[:n]), *panels])
     return frame.figure
 
 
 def _draw_networks(panels: list[matplotlib.axes.Axes], cube: xr.Dataset) -> None:
-    leading, radius = cube["exponents"].sel(index=1), median(cube["log_radius"])
     turn = 10 * median(cube["turn"].isel(turn_lag=slice(-5, None)).mean("turn_lag"))
     rows = (
         ("test accuracy", cube["accuracy"], {}),
-        (r"$\lambda_1$ (nat/step)", leading, {r"$\ln \rho$": radius}),
+        (r"$\lambda_1$ (nat/step)", cube["exponents"].sel(index=1),
+         {r"$\ln \rho$": median(cube["log_radius"])}),
         ("horizon (lags)", cube["horizon"], {}),
         ("directions left open", cube["participation"], {"10 x turn (rad)": turn}),
-    )
+    )  # fmt: skip
     for panel, (words, values, dashed) in zip(panels, rows, strict=True):
         entries = figures.curves(panel, values, over="update", each="cell", looks=_CELLS,
                                  band="seed", theory=dashed, xlabel="updates",
                                  ylabel=words)  # fmt: skip
         panel.legend(handles=entries, fontsize=6, loc="best")
     figures.level(panels[1], y=0, color="black", dashes=":")
-
-
-def _draw_cosines(panels: list[matplotlib.axes.Axes], cosine: xr.DataArray) -> None:
-    looks = {rule: Look(rule_label(rule), colour) for rule, colour in _RULES.items()}
-    words = [_CELLS[name].label for name in cosine["cell"].values]
-    figures.curves(panels, median(cosine).assign_coords(cell=words), over="update", each="rule",
-                   panels="cell", looks=looks, xlabel="updates", ylabel="cosine with BPTT",
-                   ylim=(-0.3, 1.05))  # fmt: skip
-    panels[0].legend(fontsize=6, loc="best")
 
 
 CLAIMS = (
@@ -250,8 +243,9 @@ CLAIMS = (
                 source=f"{_PASCANU}: more memory goes with a larger spectral radius"),
         ), when=lambda one, cell: cell == "vanilla",
             reproduces=f"{_PASCANU}, memory and spectral radius"),
-        Row("{cell}: cosine of BPTT over 3 steps, change from start to end", at_most=-0.1,
-            value=lambda one: one["cosine"].median("seed").diff("update"), at={"rule": _TRUNCATED}),
+        Row("{cell}: cosine of BPTT over 3 steps, change from start to end",
+            lambda one: one["cosine"].median("seed").diff("update"), at_most=-0.1,
+            at={"rule": "BPTT(window=3)"}),
     ), for_each="cell", part=lambda one: one.isel(update=[0, -1]),
         when=lambda one: one["update"].values[-1] >= 500,
         source=f"{_PASCANU}: memory has to be built; the margin was set before the sweep ran"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rnnjax.figures.frame import Frame
     from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
     from rnnjax.figures.looks import (
+        ACTIVATION_LOOKS,
         BLACK,
         BLUE,
         FAILED,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         THEORY,
         VERMILION,
         Look,
+        distinct_looks,
         handles,
         ordered_looks,
     )
@@ -48,13 +50,14 @@ if TYPE_CHECKING:
     from rnnjax.figures.overlay import overlay_contours, overlay_line
     from rnnjax.figures.rows import outcome_rows
     from rnnjax.figures.rule_kinds import RULE_KINDS, rule_kind
-    from rnnjax.figures.rule_labels import rule_label
+    from rnnjax.figures.rule_labels import rule_label, rule_look
     from rnnjax.figures.save import save_figure
     from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
 else:
     __getattr__, __dir__ = lazy.package(__name__)
 
 __all__ = [
+    "ACTIVATION_LOOKS",
     "BLACK",
     "BLUE",
     "COLUMN_WIDTH",
@@ -76,6 +79,7 @@ __all__ = [
     "colour_bar",
     "curves",
     "direct_labels",
+    "distinct_looks",
     "dot_rows",
     "film_strip",
     "handles",
@@ -92,6 +96,7 @@ __all__ = [
     "overlay_line",
     "rule_kind",
     "rule_label",
+    "rule_look",
     "save_figure",
     "scatter",
     "styled",

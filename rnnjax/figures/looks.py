@@ -60,6 +60,15 @@ class Look:
         return matplotlib.lines.Line2D([], [], label=self.label, **self.line(**more))
 
 
+ACTIVATION_LOOKS = {
+    "identity": Look("identity", BLACK, "o"),
+    "tanh": Look("tanh", BLUE, "s"),
+    "sigmoid": Look("sigmoid", VERMILION, "^"),
+    "relu": Look("relu", GREEN, "x"),
+}
+"""The looks of activations where each is a curve."""
+
+
 def ordered_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict[Any, Look]:
     """Constructs the looks of an ordered parameter, dark blue (least) to light ochre (greatest).
 
@@ -83,6 +92,28 @@ def ordered_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict
     return {
         value: Look(word, colour, **look)
         for value, word, colour in zip(plain, words, colours, strict=False)
+    }
+
+
+def distinct_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict[Any, Look]:
+    """Constructs the looks of up to five values, each with a colour and a marker of its own.
+
+    Args:
+        values: of the axis, such as a coordinate.
+        label: template of the labels, as in "$k$ = {}".
+        look: what all looks share, such as the size.
+
+    Returns:
+        A look for each value.
+
+    Example:
+        >>> distinct_looks([1, 16], "$k$ = {}")[16].marker
+        's'
+    """
+    colours, markers = (ORANGE, BLUE, GREEN, PINK, VERMILION), "os^Dv"
+    marks = zip(map(_plain, values), colours, markers, strict=False)
+    return {
+        value: Look(label.format(value), colour, marker, **look) for value, colour, marker in marks
     }
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from rnnjax import names
+from rnnjax.figures.looks import BLACK, BLUE, GREEN, PINK, SKY, VERMILION, Look
 
 _WORDS = {
     "EProp": "e-prop",
@@ -15,6 +16,13 @@ _WORDS = {
     "ReverseKFRTRL": "reverse KF-RTRL",
     "SlopelessDeltaX": "delta-x, behind the slope",
     "StaleDeltaX": "delta-x, stale",
+}
+_MARKS = {
+    "BPTT": (VERMILION, "o"),
+    "EProp": (BLUE, "^"),
+    "NodePerturbation": (PINK, "x"),
+    "RTRL": (BLACK, "s"),
+    "UORO": (GREEN, "D"),
 }
 _PART = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z][a-z]*")
 
@@ -37,6 +45,26 @@ def rule_label(name: str) -> str:
         return f"SnAp-{call.fields.get('n', 1)}"
     told = (_told(field, value) for field, value in call.fields.items())
     return ", ".join([_words(call.name), *filter(None, told)])
+
+
+def rule_look(name: str, **look: Any) -> Look:
+    """Constructs the look of a rule; SnAp-n is dashed, with a marker by n.
+
+    Args:
+        name: of the rule as in configs.
+        look: what takes the place of the look's own, such as the label and the size.
+
+    Example:
+        >>> rule_look("UORO").marker, rule_look("SnAp(n=5)").dashes
+        ('D', '--')
+    """
+    call = names.parsed(name)
+    if call.name in _MARKS:
+        colour, marker = _MARKS[call.name]
+        return Look(**{"label": rule_label(name), "colour": colour, "marker": marker, **look})
+    marker = "<>v*"[call.fields.get("n", 1) % 4]
+    own = {"label": rule_label(name), "colour": SKY, "marker": marker, "dashes": "--"}
+    return Look(**{**own, **look})
 
 
 def _words(name: str) -> str:

@@ -77,3 +77,30 @@ class Flossing:
         gradient, exponents = jax.grad(squares, has_aux=True)(params)
         updates, state = optimiser.update(gradient, state, params)
         return optax.apply_updates(params, updates), state, exponents
+
+    def descend(
+        self,
+        cell: Cell,
+        params: Params,
+        batches: Batch,
+        optimiser: optax.GradientTransformation,
+    ) -> tuple[Params, Array]:
+        """Pull the exponents to 0 by one update on each of several sequences.
+
+        Args:
+          cell: the cell.
+          params: its parameters.
+          batches: the sequences, leaves (n, T, ...).
+          optimiser: of optax, begun anew.
+
+        Returns:
+          the parameters after the last update, and the exponents before every one, (n, k).
+        """
+
+        def update(carry: tuple[Params, Any], batch: Batch) -> tuple[tuple[Params, Any], Array]:
+            *carried, exponents = self.update(cell, *carry, batch, optimiser)
+            return (carried[0], carried[1]), exponents
+
+        start = params, optimiser.init(params)
+        (params, _), exponents = jax.lax.scan(update, start, batches)
+        return params, exponents

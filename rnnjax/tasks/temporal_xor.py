@@ -53,3 +53,20 @@ class TemporalXOR:
     def loss(self, y_hat: Array, y: Array) -> Array:
         """Return the cross-entropy of a logit in nats."""
         return jnp.sum(jax.nn.softplus(y_hat) - y * y_hat)
+
+    @staticmethod
+    def share_right(outputs: Array, batches: Batch) -> Array:
+        """Return the share of the answers that are right, over all steps at which one is due.
+
+        Args:
+          outputs: logits, (n, T, 1).
+          batches: the sequences, leaves (n, T, ...).
+        """
+        right = (outputs > 0) == (batches.y > 0.5)
+        return jnp.sum(right[..., 0] * batches.mask) / jnp.sum(batches.mask)
+
+
+def without_answers(bits: Array) -> Batch:
+    """Return inputs like those of the task, (..., T), with every target 0."""
+    x = bits.astype(float)[..., None]
+    return Batch(x, jnp.zeros_like(x), jnp.ones_like(x[..., 0]))

@@ -23,6 +23,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnjax import names
+
 
 def signs(n_states: int, n_positive: int) -> NDArray[np.int64]:
     """Return v, (n_states,).
@@ -77,6 +79,18 @@ def seen_in_carried_memory(
 def sensitivity_of_first_units(n_units: int, n_states: int, n_positive: int) -> int:
     """Return 2 V(k), what is seen of the influence of the first k units after long memory."""
     return 2 * int(signs(n_states, n_positive)[:n_units].sum())
+
+
+def units_kept(rule: str, n_states: int) -> int:
+    """Return k of an online rule: 1 for e-prop, n for SnAp-n, every unit for all others.
+
+    Args:
+      rule: its name, as in configs.
+      n_states: n.
+    """
+    call = names.parsed(rule)
+    kept = {"SnAp": call.fields.get("n", 1), "EProp": 1}
+    return int(min(kept.get(call.name, n_states), n_states))
 
 
 def optimum(n_states: int, n_positive: int) -> Fraction:

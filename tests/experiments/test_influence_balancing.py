@@ -21,14 +21,13 @@ def cube(tmp_path_factory):
 def test_dims_and_status(cube):
     assert cube["theta"].dims == ("rule", "window", "update", "draw")
     assert cube["theta_end"].dims == cube["sensitivity"].dims == ("rule", "window", "draw")
-    assert cube["sensitivity_after"].dims == ("rule", "window", "step", "draw")
     for name in cube.data_vars:
         if name.endswith("_status"):
             assert set(np.unique(cube[name])) == {1}, name
 
 
 def test_every_claim_holds(cube):
-    assert len(verdicts(NAME, cube)) == 18
+    assert len(verdicts(NAME, cube)) == 15
     assert not failed(NAME, cube)
 
 
@@ -37,13 +36,6 @@ def test_the_sign_is_wrong_up_to_40_and_right_from_41(cube):
     assert sign.sel(rule="BPTT").values.tolist() == [1, 1, 1, -1, -1]
     assert set(sign.sel(rule="RTRL").values) == {-1}
     assert set(sign.sel(rule="EProp").values) == {1}
-
-
-def test_windows_give_the_same_run_as_steps_one_by_one(cube):
-    """With a memory that is carried the window only says how often theta moves."""
-    after = cube["sensitivity_after"].isel(draw=0)
-    for rule in ("RTRL", "EProp"):
-        assert bool((after.sel(rule=rule) == after.sel(rule=rule).isel(window=0)).all())
 
 
 def plus(name, amount, **where):
@@ -69,14 +61,10 @@ def run_away(cube, **where):
         ("bptt: theta against", plus("theta", 1e-8, rule="BPTT", window=10, update=200)),
         ("rtrl: theta against", plus("theta", 1e-8, rule="RTRL", window=100, update=1)),
         ("eprop: theta against", plus("theta", 1e-8, rule="EProp", window=1, update=50)),
-        ("bptt: c_K", plus("sensitivity_after", 1e-11, rule="BPTT", step=77)),
-        ("bptt: longest window", plus("sensitivity_after", 1.0, rule="BPTT", step=41)),
-        ("bptt: longest window", plus("sensitivity_after", -1.0, rule="BPTT", step=40)),
         ("bptt, K < 41", plus("theta_end", -0.3, rule="BPTT", window=1)),
         ("bptt, K >= 41", lambda cube: run_away(cube, rule="BPTT", window=41)),
         ("rtrl: ds/dtheta", plus("sensitivity", 1e-8, rule="RTRL", window=10)),
         ("eprop: ds/dtheta in", plus("sensitivity", 1e-8, rule="EProp", window=100)),
-        ("eprop: ds/dtheta after", plus("sensitivity_after", 1e-11, rule="EProp", step=3)),
         ("bptt, K = 10: theta after 100", plus("theta", 2e-6, rule="BPTT", window=10, update=100)),
         ("rtrl, K = 1: theta after 1 ", plus("theta", 2e-7, rule="RTRL", window=1, update=1)),
     ],
@@ -111,8 +99,8 @@ def test_a_cube_of_nan_fails_every_claim(cube):
 
 
 def test_claims_and_figure_stand_on_other_axes(cube):
-    some = cube.sel(rule=["EProp"], window=[40]).isel(step=slice(0, 20))
-    assert not failed(NAME, some) and len(verdicts(NAME, some)) == 3
+    some = cube.sel(rule=["EProp"], window=[40])
+    assert not failed(NAME, some) and len(verdicts(NAME, some)) == 2
     EXPERIMENT.figure(some)
     EXPERIMENT.figure(stochastic(cube, "UORO"))
 

@@ -12,6 +12,7 @@ from rnnjax.figures import (
     Frame,
     Look,
     direct_labels,
+    distinct_looks,
     dot_rows,
     handles,
     level,
@@ -148,6 +149,13 @@ def test_direct_labels_do_not_lie_on_one_another(ax):
     direct_labels(ax, lines, distance=0.1)
     heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
     assert heights == {"0": 0.0, "0.99": pytest.approx(0.99), "1": pytest.approx(1.09)}
+
+
+def test_distinct_looks_differ_in_colour_and_marker():
+    looks = distinct_looks(np.array([1, 16, 75]), "$k$ = {}", size=4)
+    assert [look.label for look in looks.values()] == ["$k$ = 1", "$k$ = 16", "$k$ = 75"]
+    assert len({look.colour for look in looks.values()}) == 3
+    assert len({look.marker for look in looks.values()}) == 3
 
 
 def test_looks_of_an_ordered_parameter():

@@ -3,7 +3,7 @@
 import pytest
 
 from rnnjax import catalog
-from rnnjax.figures import rule_label
+from rnnjax.figures import rule_label, rule_look
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_the_words_of_a_rule(name, words):
 def test_rules_have_words_of_their_own():
     names = catalog.entries("rules")
     assert len({rule_label(name) for name in names}) == len(names)
+
+
+def test_looks_of_rules_differ_and_take_what_is_given():
+    names = ("BPTT", "RTRL", "EProp", "UORO", "NodePerturbation", "SnAp(n=2)", "SnAp(n=3)")
+    looks = [rule_look(name) for name in names]
+    assert len({(look.colour, look.marker) for look in looks}) == len(names)
+    assert [look.label for look in looks] == [rule_label(name) for name in names]
+    assert rule_look("BPTT(window=3)", label="short", size=4).label == "short"

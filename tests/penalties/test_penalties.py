@@ -157,3 +157,16 @@ def test_an_update_of_flossing_is_one_of_its_gradient():
     for leaf, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(leaf, other, rtol=1e-9)
     np.testing.assert_allclose(exponents, floss.exponents(cell, params, batch), rtol=1e-9)
+
+
+def test_a_descent_of_flossing_is_its_updates_in_turn():
+    cell, adam, floss = rnnjax.Vanilla(1, 4, 1), optax.adam(0.01), penalties.Flossing(2, 1)
+    batches = jax.vmap(tasks.WhiteNoise(T, 1).sample)(jax.random.split(KEY, 2))
+    start = cell.init(KEY)
+    found, exponents = jax.jit(lambda p: floss.descend(cell, p, batches, adam))(start)
+    params, state = start, adam.init(start)
+    for n in range(2):
+        one = jax.tree.map(lambda a, n=n: a[n], batches)
+        params, state, expected = floss.update(cell, params, state, one, adam)
+        np.testing.assert_allclose(exponents[n], expected, rtol=1e-9)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), found, params)

@@ -214,6 +214,22 @@ def test_the_loss_of_temporal_xor_is_that_of_two_classes():
     np.testing.assert_allclose(task.loss(0 * logit, jnp.ones(1)), temporal_xor.CHANCE, rtol=1e-15)
 
 
+def test_answers_of_temporal_xor_count_where_they_are_due():
+    batch = samples(tasks.TemporalXOR(delay=3, length=11))
+    share = tasks.TemporalXOR.share_right
+    assert share(batch.y - 0.5, batch) == 1 and share(0.5 - batch.y, batch) == 0
+    # Before the first 2 d steps nothing is asked.
+    early = jnp.where(batch.mask[..., None] > 0, batch.y - 0.5, jnp.nan)
+    assert share(early, batch) == 1
+
+
+def test_temporal_xor_without_answers_has_the_same_inputs():
+    bits = jax.random.bernoulli(jax.random.key(1), shape=(3, 9))
+    batch = temporal_xor.without_answers(bits)
+    np.testing.assert_array_equal(batch.x, jax.vmap(tasks.TemporalXOR(2, 9).sequence)(bits).x)
+    assert not np.any(batch.y) and np.all(batch.mask)
+
+
 @pytest.mark.parametrize(("delay", "range_"), [(0, "of at least 1"), (5, "from 1 to 4")])
 def test_a_temporal_xor_that_cannot_be_is_refused(delay, range_):
     with pytest.raises(ValueError, match=f"delay: expected a whole number {range_}, got {delay}"):

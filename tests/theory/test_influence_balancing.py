@@ -106,3 +106,8 @@ def test_the_published_thetas_are_those_of_the_recursion():
         thetas = theory.path(one["window"], one["update"], 1e-4, 0.5, kept, *NETWORK)
         assert thetas[-1] == pytest.approx(one["theta"], abs=one["tolerance"])
     assert not theory.published(23, 9, 0.5, 1e-4)
+
+
+def test_units_kept_are_those_of_the_rule():
+    rules = {"EProp": 1, "SnAp": 1, "SnAp(n=3)": 3, "SnAp(n=9)": 5, "RTRL": 5, "UORO": 5}
+    assert {rule: theory.units_kept(rule, 5) for rule in rules} == rules

@@ -32,3 +32,14 @@ def test_theta_follows_its_recursion(rule, copies, kept, window):
     if kept != 2:
         exact = [float(theory.sensitivity(K, *NETWORK)) for K in range(1, 10)]
         np.testing.assert_allclose(found.after, exact, rtol=1e-12)
+
+
+def test_what_is_seen_from_the_start_depends_on_no_window():
+    """With a memory that is carried the window only says how often theta moves."""
+    cell, rule = rnnjax.tasks.InfluenceChain(*NETWORK, theta=0.3), rnnjax.rules.RTRL()
+
+    def after(window):
+        return learn_in_windows(rule, cell, window, 0.01, jax.random.key(0), **OPTIONS).after
+
+    found = jax.jit(jax.vmap(after))(np.array([1, 4, 6]))
+    np.testing.assert_array_equal(found, np.tile(found[0], (3, 1)))
