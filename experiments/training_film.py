@@ -5,8 +5,8 @@ Run time:  about 3 minutes on 2 cores, compiling included.
 Figure:    A film strip: a clipped tanh network (top) and an LSTM learn the temporal order; a frame
            shows ln ||dL/dh|| by lag (relative to lag 0, median over seeds) and the Lyapunov
            exponents (grey, upper axis). Below, over updates: test accuracy; leading exponent and ln
-           of the spectral radius; horizon; cosine of other rules' gradients with the exact one;
-           directions that the product of Jacobians leaves open, and the turn of the leading one.
+           of the spectral radius; horizon; cosine of rules' gradients with the exact one; open
+           directions of the product of Jacobians, and the turn of the leading one.
 Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
            ICML 2013 (the task; more memory goes with a larger spectral radius); Vogt, Puelma
            Touzel, Shlizerman and Lajoie, On Lyapunov exponents for RNNs, Frontiers in Applied
@@ -163,9 +163,8 @@ def _cosines(setting: Setting, rules: Any, states: Any, at: tuple[Any, ...]) -> 
     for name, rule in rules.items():
         state = states[name] if name in states else rule.init(cell, params, batch, None)
         draws = gradient(rule, *at, state, n_draws=setting.n_draws if rule.stochastic else 1)
-        found.append(
-            rnnjax.analysis.alignment_with(draws, gradient(rnnjax.BPTT(), *at, ()))["cosine"]
-        )
+        exact = gradient(rnnjax.BPTT(), *at, ())
+        found.append(rnnjax.analysis.alignment_with(draws, exact)["cosine"])
     return jnp.stack(found)
 
 
