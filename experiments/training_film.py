@@ -6,7 +6,7 @@ Figure:    A film strip: a clipped tanh network (top) and an LSTM learn the temp
            shows ln ||dL/dh|| by lag (relative to lag 0, median over seeds) and the Lyapunov
            exponents (grey, upper axis). Below, over updates: test accuracy; leading exponent and ln
            of the spectral radius; horizon; cosine of rules' gradients with the exact one; open
-           directions of the product of Jacobians, and the turn of the leading one.
+           directions of the product of Jacobians; the turn of the leading one.
 Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
            ICML 2013 (the task; more memory goes with a larger spectral radius); Vogt, Puelma
            Touzel, Shlizerman and Lajoie, On Lyapunov exponents for RNNs, Frontiers in Applied
