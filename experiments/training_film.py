@@ -8,9 +8,8 @@ Figure:    A film strip: a clipped tanh network (top) and an LSTM learn the temp
            of the spectral radius; horizon; cosine of rules' gradients with the exact one; open
            directions of the product of Jacobians; the turn of the leading one.
 Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
-           ICML 2013 (the task; more memory goes with a larger spectral radius); Vogt, Puelma
-           Touzel, Shlizerman and Lajoie, On Lyapunov exponents for RNNs, Frontiers in Applied
-           Mathematics and Statistics, 2022 (spectra while learning). Here T = 30 and Adam.
+           ICML 2013 (the task); Vogt, Puelma Touzel, Shlizerman, Lajoie, On Lyapunov exponents
+           for RNNs, Frontiers in Applied Mathematics and Statistics, 2022 (spectra while learning).
 """
 
 from __future__ import annotations

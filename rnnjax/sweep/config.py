@@ -256,10 +256,8 @@ def _check_once(data: Mapping[str, Any], axes: Iterable[Axis]) -> None:
                 raise ConfigError(f"axes.{here}", message)
             seen[name] = axis.name
             if name in data and axis.name in given:
-                message = (
-                    f"expected a value or an axis, got {shown(data[name])} and axes.{axis.name}"
-                )
-                raise ConfigError(name, message)
+                both = f"{shown(data[name])} and axes.{axis.name}"
+                raise ConfigError(name, f"expected a value or an axis, got {both}")
 
 
 def _check_settings(config: Config) -> None:
