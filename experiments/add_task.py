@@ -108,7 +108,8 @@ def measure(setting: Setting, shared: tuple[Any, jax.Array]) -> dict[str, jax.Ar
     trained = _trained(setting, params, key_training, key_rule)
     task = _task(setting, 400 + max(setting.lag_1, setting.lag_2), drawn=False)
     streams = jax.vmap(task.sample)(jax.random.split(key_held_out, 16))  # 400 steps of each count
-    return rnnjax.probes.answers_by_past(_cell(setting), task.loss, trained, streams)
+    answers = jax.vmap(lambda x: rnnjax.outputs(_cell(setting), trained, x))(streams.x)
+    return rnnjax.analysis.answers_by_past(answers, task.loss, streams)
 
 
 def _trained(setting: Setting, params: Any, key: jax.Array, key_rule: jax.Array) -> Any:

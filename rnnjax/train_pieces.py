@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax.ranges import COUNT, arguments
+from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.tasks.copy import Copy
 from rnnjax.types import Array
 
@@ -58,7 +58,7 @@ def train_in_pieces(
     return state, n, jax.tree.map(lambda a: a[held], seen)
 
 
-@arguments(last=COUNT)
+@arguments(last=COUNT, solved=Number())
 def train_in_levels(
     piece: Callable[[Any, Array, Array], tuple[Any, Array]],
     start: Any,
@@ -93,7 +93,7 @@ def train_in_levels(
     return state, losses, levels, best
 
 
-@arguments(n_sequences=COUNT)
+@arguments(n_sequences=COUNT, solved=Number())
 def train_by_delay(
     train: Callable[[Copy, Array, int, Any], Any],
     task: Copy,

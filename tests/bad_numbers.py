@@ -9,10 +9,10 @@ import pytest
 
 
 def is_numeric(annotation):
-    """Whether it is of a number or a flag, and not of several."""
+    """Whether it is of a number or a flag, and not of several or of a function."""
     message = str(annotation)
     return bool(re.search(r"\b(int|float|bool)\b", message)) and not re.search(
-        "tuple|Sequence|dict", message
+        "tuple|Sequence|dict|Callable", message
     )
 
 

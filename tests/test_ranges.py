@@ -65,6 +65,15 @@ def called(name):
             (cell, None, params, key),
             {"n_checks": 1, "every": 1, "n_checked": 1, "stops_at": 0.0},
         ),
+        "rnnjax.penalties.sgd_cr.trained_and_tested": (
+            (cell, None, params, key),
+            {"solved": 0.0, "tests": (), "every": 1},
+        ),
+        "rnnjax.train_pieces.train_in_levels": ((None, None, None), {"solved": 0.1, "last": 2}),
+        "rnnjax.train_pieces.train_by_delay": (
+            (None, None, None, None),
+            {"n_sequences": 2, "solved": 0.1},
+        ),
         "rnnjax.rules.recurrent_weights.recurrent_gradient": ((None,) * 6, {}),
         "rnnjax.rules.taught.taught": ((None, None, None, None, key), {"n_sequences": 2}),
         "rnnjax.tasks.influence_balancing.resting_then": ((2, 3), {}),
@@ -80,6 +89,11 @@ def called(name):
         "rnnjax.updates.path.path": ((*on_batch, optax.sgd(0.1)), {}),
         "rnnjax.analysis.decay.horizon": ((batch.mask,), {}),
         "rnnjax.analysis.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
+        "rnnjax.probes.one_number.mean_squares": (
+            ((), key, 0.5),
+            {"n_sequences": 2, "n_steps": 2, "n_discarded": 0},
+        ),
+        "rnnjax.probes.one_number.curvature_at_teacher": ((None, 0.5, 3), {}),
         "rnnjax.probes.lyapunov.growth": ((cell, params, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.growth_along": ((cell, params, None, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.log_growth": ((cell, params, batch.x, 2), {"n_discarded": 0}),
@@ -110,7 +124,7 @@ def test_arguments_are_found():
 
 
 def test_every_numeric_argument_of_what_builds_or_trains_declares_its_range():
-    rooms = (
+    packages = (
         "updates",
         "train",
         "train_online",
@@ -119,9 +133,9 @@ def test_every_numeric_argument_of_what_builds_or_trains_declares_its_range():
         "ratios",
         "tasks",
     )
-    rooms += ("penalties", "probes", "parallel", "adjoint.adjoint", "scan")
+    packages += ("penalties", "probes", "parallel", "adjoint.adjoint", "scan")
     for name, function in functions_found().items():
-        if not name.startswith(tuple(f"rnnjax.{room}" for room in rooms)):
+        if not name.startswith(tuple(f"rnnjax.{package}" for package in packages)):
             continue
         for argument, parameter in inspect.signature(function).parameters.items():
             # Indices may be traced and take what is beyond as the last; per_step is a rule's own,

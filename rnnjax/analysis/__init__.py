@@ -10,6 +10,7 @@ from rnnjax.analysis.alignment import (
 from rnnjax.analysis.decay import e_folding, horizon
 from rnnjax.analysis.latch import log_margins
 from rnnjax.analysis.motion import share_in_direction
+from rnnjax.analysis.past_inputs import answers_by_past
 from rnnjax.analysis.ridge import Ridge, ridge
 from rnnjax.analysis.rounding import error_growth
 from rnnjax.analysis.spectrum import entropy_rate, kaplan_yorke_dimension
@@ -19,6 +20,7 @@ __all__ = [
     "Ridge",
     "alignment_with",
     "alignment_with_exact",
+    "answers_by_past",
     "direction",
     "e_folding",
     "entropy_rate",

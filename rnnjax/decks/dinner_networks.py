@@ -66,4 +66,5 @@ def on_calendar(
     nights = task.nights()
     said = jnp.argmax(full_batch.outputs(cell, params, nights.x), -1)
     right = said == jnp.argmax(nights.y, -1)
-    return right.mean(), full_batch.mean_loss(cell, task, params, nights)
+    share = jnp.mean(right.astype(params.W.dtype))
+    return share, full_batch.mean_loss(cell, task, params, nights)

@@ -8,13 +8,11 @@ from rnnjax.probes.horizon import gradient_horizon
 from rnnjax.probes.jacobian import leading_directions, log_singular_values
 from rnnjax.probes.layers import log_norm_by_layer_and_lag, lyapunov_spectra_of_layers
 from rnnjax.probes.lyapunov import lyapunov_spectrum
-from rnnjax.probes.past_inputs import answers_by_past
 from rnnjax.probes.rounding import rounding_of_errors
 from rnnjax.probes.states import first_non_finite, is_silent
 from rnnjax.probes.surface import curvature_along_gradient, plane
 
 __all__ = [
-    "answers_by_past",
     "curvature_along_gradient",
     "first_non_finite",
     "gradient_horizon",

@@ -20,11 +20,18 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import losses, scan
+from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.types import Array, Batch, Cell, Params
 
 Unit = Callable[[Array], tuple[Cell, Params]]
 
 
+@arguments(
+    correlation=Number(at_least=0, below=1),
+    n_sequences=COUNT,
+    n_steps=COUNT,
+    n_discarded=Number(at_least=0, whole=True),
+)
 def mean_squares(
     units: Sequence[tuple[Unit, Array]],
     key: Array,
@@ -85,6 +92,7 @@ def _followed(unit: Unit, a: Array, state: tuple, x: Array) -> tuple[Array, Arra
     return jax.vmap(one)(h, tangent, x)
 
 
+@arguments(n_steps=COUNT)
 def curvature_at_teacher(unit: Unit, a: Array, n_steps: int) -> Array:
     """Measure the curvature (3) of the loss at a = a*, ().
 

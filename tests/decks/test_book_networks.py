@@ -45,7 +45,7 @@ def test_gates_along_a_text_are_those_of_the_steps():
 
 def test_a_network_without_memory_learns_single_words():
     cell, *gated = book_networks.cells(4)
-    assert [(c.n_x, c.n_units, c.n_y) for c in gated] == [(N, 4, N)] * 2
+    assert [(type(c), c.n_x, c.n_y) for c in gated] == [(rnnjax.GRU, N, N), (rnnjax.LSTM, N, N)]
     start, adam = cell.init(jax.random.key(0)), optax.adam(0.05)
     params = jax.jit(lambda p: book_networks.trained(cell, p, adam, 200, 0.0))(start)
     assert not params.W.any()

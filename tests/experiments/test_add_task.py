@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import rnnjax
+from rnnjax.analysis import answers_by_past
 from rnnjax.cli import main
-from rnnjax.probes import answers_by_past
 from rnnjax.tasks import AddTask
 from rnnjax.theory import add_task
 from tests.experiments.quick import failed, quick_cube, verdicts
@@ -126,7 +127,13 @@ def test_the_measure_gives_each_plateau_exactly_to_the_network_that_has_it(table
     task, table = AddTask(3, 8, 60, drawn=False), jnp.array(table)
     cell, streams = Register((3, 8), table), jax.vmap(task.sample)
     keys = jax.random.split(jax.random.key(0))
-    found = jax.jit(lambda keys: answers_by_past(cell, task.loss, (), streams(keys)))(keys)
+
+    def measured(keys):
+        batch = streams(keys)
+        logits = jax.vmap(lambda x: rnnjax.outputs(cell, (), x))(batch.x)
+        return answers_by_past(logits, task.loss, batch)
+
+    found = jax.jit(measured)(keys)
     np.testing.assert_allclose(found["cross_entropy"], plateau, rtol=1e-10)
     np.testing.assert_allclose(found["answer"], table.reshape(-1), atol=1e-11)
 

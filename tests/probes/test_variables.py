@@ -60,7 +60,7 @@ OWN_ARGUMENTS = {
     },
     "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
     "answers_by_past": {
-        "cell": rnnjax.Vanilla(2, 3, 2), "params": rnnjax.Vanilla(2, 3, 2).init(KEY),
+        "logits": jnp.zeros((4, 6, 2)), "loss": rnnjax.tasks.AddTask(1, 2, 6).loss,
         "batch": jax.vmap(rnnjax.tasks.AddTask(1, 2, 6, drawn=False).sample)(
             jax.random.split(KEY, 4)
         ),

@@ -9,22 +9,20 @@ probabilities has no chance in it, and that of a network without memory is its p
 import jax
 import jax.numpy as jnp
 
-from rnnjax import scan
-from rnnjax.analysis import stratified
+from rnnjax.analysis.strata import stratified
 from rnnjax.theory import add_task
-from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+from rnnjax.types import Array, Batch, StepLoss
 
 PASTS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 """The inputs at lag_1 and lag_2."""
 
 
-def answers_by_past(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> dict[str, Array]:
+def answers_by_past(logits: Array, loss: StepLoss, batch: Batch) -> dict[str, Array]:
     """Measure the answers of a network to streams of the add task.
 
     Args:
-      cell: the cell.
+      logits: its answers, (N, T, 2).
       loss: of a step: the cross-entropy.
-      params: parameters.
       batch: at least two streams of `rnnjax.tasks.AddTask(drawn=False)`, leaves (N, T, ...), whose
         exact probabilities tell the past.
 
@@ -33,7 +31,6 @@ def answers_by_past(cell: Cell, loss: StepLoss, params: Params, batch: Batch) ->
       ``cross_entropy_error``: its standard error, (). ``answer``: mean probability given to y = 1
       after each of `PASTS`, (4,).
     """
-    logits = jax.vmap(lambda x: scan.outputs(cell, params, x))(batch.x)
     losses = jax.vmap(jax.vmap(loss))(logits, batch.y)
     # The four pasts have four probabilities, so the target tells which it is.
     exact = jnp.array([add_task.probability(*past) for past in PASTS])
