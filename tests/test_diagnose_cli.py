@@ -134,6 +134,7 @@ def test_without_out_nothing_is_written(here, asked, capsys):
     assert str(here) not in sys.path and "rnnjax_diagnosed" not in sys.modules
 
 
+@pytest.mark.wide
 def test_a_report_is_replaced_only_if_that_is_asked_for(here, asked, capsys):
     assert status_of("model.py", "--out", "a") == 0
     (here / "a" / "notes.txt").write_text("mine")

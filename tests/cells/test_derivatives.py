@@ -147,6 +147,7 @@ def assert_trees_close(got, expected):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * np.max(np.abs(b)))
 
 
+@pytest.mark.wide
 @for_pairs(every_run=EACH_KIND)
 def test_bptt_is_autodiff_of_a_python_loop(name, f):
     cell = with_activation(name, f)

@@ -123,6 +123,7 @@ def test_jacobians_lags_and_spectra(name):
     assert np.all(np.isneginf(spectrum[n_carry:])) and cell.traits.n_unread == n - n_carry
 
 
+@pytest.mark.wide
 def test_states_are_the_carries_of_flax():
     """The flat state of every step, with an output that is no part of the carry behind it."""
     cell, x, _ = model("own linen")
@@ -138,6 +139,7 @@ def test_states_are_the_carries_of_flax():
     assert cell.n_h == 4 + 2 + 3 + 4 and cell.state.output == 3
 
 
+@pytest.mark.wide
 def test_an_output_that_is_in_the_carry_adds_nothing_to_the_state():
     for name, n_h in {"linen.LSTMCell": 2 * N, "linen.GRUCell": N, "remat": 2 * N}.items():
         assert model(name)[0].n_h == n_h
@@ -250,6 +252,7 @@ def test_a_trained_language_model_writes():
         assert symbol == found
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("function", [rnnjax.from_linen, rnnjax.from_nnx])
 def test_the_examples_run(function):
     runner = doctest.DocTestRunner()

@@ -181,6 +181,7 @@ def test_online_training_sees_nothing_of_padding(rule):
     assert_same(trained(Padded(jnp.nan)).params, trained(Padded(0, L)).params, 1e-9)
 
 
+@pytest.mark.wide
 def test_a_piece_without_a_weight_is_not_the_end_of_the_sequence():
     """A state that were held there would be another one at the step that has a loss."""
     batch = sequence().replace(mask=jnp.array([1.0, 0, 0, 0, 0, 1.0]))
@@ -250,6 +251,7 @@ def test_the_published_case():
     )
 
 
+@pytest.mark.wide
 def test_a_mask_of_zeros_is_refused_where_it_is_known():
     params, batch = VANILLA.init(KEY), sequence()
     empty = batch.replace(mask=jnp.zeros(L))

@@ -117,7 +117,7 @@ def test_every_probe_measures_it(name):
         assert_close(one, own)
 
 
-@pytest.mark.parametrize("name", one_in(4, rules_found(), always=["KFRTRL", "RFLO"]))
+@pytest.mark.parametrize("name", one_in(4, rules_found(), always=["KFRTRL", "RFLO"], wide=4))
 def test_every_rule_applies_or_refuses_for_its_mathematics(name):
     rule = rule_named(name)
     # A ratio to a step without a loss is none.

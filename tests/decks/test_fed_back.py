@@ -83,6 +83,7 @@ def test_statistics_are_those_of_all_sequences():
     assert float(told["sent_error"]) < 1e-12
 
 
+@pytest.mark.wide
 def test_a_longer_window_is_less_wrong_and_the_exact_rule_not_at_all():
     cell, pairs = jordan(gain=3.0), TASK.training()
     params = cell.init(jax.random.key(0))
@@ -109,6 +110,7 @@ def test_a_trace_is_exact_without_decay_and_nothing_without_memory():
     assert float(found[0]) > float(found[1]) > 1e-6 > 1e-12 > float(found[2])
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", delta_x_networks.NETWORKS)
 def test_backpropagation_is_exact_on_every_network(name):
     cell, task = delta_x_networks.network(name, n_h=3)
@@ -117,6 +119,7 @@ def test_backpropagation_is_exact_on_every_network(name):
     np.testing.assert_allclose(found, 0, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_backpropagation_learns_to_remember_a_pulse():
     cell, task = delta_x_networks.network("jordan")
     params, *_ = delta_x_networks.drawn(cell, task, jax.random.key(0), 1)

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import optax
+import pytest
 
 import rnnjax
 from rnnjax import decks
@@ -20,6 +21,7 @@ def test_the_mean_loss_is_that_of_the_outputs():
     np.testing.assert_allclose(found, losses.sum(axis=1).mean(), rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_updates_are_those_of_the_optimiser_and_what_is_limited_stays_limited():
     start, batch, adam = CELL.init(jax.random.key(1)), TASK.every_sequence(), optax.adam(0.1)
 

@@ -123,6 +123,7 @@ def test_shares_of_a_linear_chain_are_the_closed_forms(w_n):
     np.testing.assert_allclose(last, scalar_chain.input_shares(w_n, 10), rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_every_path_of_the_loop_is_positive(pairs):
     cell, params, batch, start = pairs
     loop = step_weights.with_loop(params, 6.0)

@@ -26,6 +26,7 @@ def found():
     return dict(zip(ARMS, jax.jit(lambda: by_arm(trained, RATES))(), strict=True))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("arm", "rule", "optimiser"), [
     ("dx", rnnjax.BPTT(), optax.sgd),
     ("rnn", rnnjax.BPTT(window=1), optax.sgd),

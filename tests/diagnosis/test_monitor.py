@@ -104,6 +104,7 @@ def vanilla(W, x):
     return jnp.sum(jax.lax.scan(lambda h, x: (jnp.tanh(W @ h + x), None), 0.1 * x[0], x)[0]) ** 2
 
 
+@pytest.mark.wide
 def test_the_exponent_is_the_growth_on_the_way_back_without_its_first_tenth():
     """It tends to the largest exponent, here of 2,000 steps forward."""
     W = 1.2 * np.asarray(jax.random.normal(jax.random.key(0), (3, 3))) / math.sqrt(3)

@@ -46,6 +46,7 @@ def test_outputs_are_those_of_the_framework(name):
     np.testing.assert_allclose(found.at_end, ends, atol=1e-12)
 
 
+@pytest.mark.wide
 def test_the_gradient_of_each_layer_and_direction_is_that_of_the_framework():
     arrays, cell, params = imported("torch_lstm_two_layers_both_ways")
     n = len(arrays["x"])

@@ -67,6 +67,7 @@ def test_every_probe_gives_the_numbers_of_our_own_cell(name, found, own):
         np.testing.assert_allclose(of_scan[key], right[key], rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(9, rules_found(), always=EXACT))
 def test_every_rule_works_or_says_what_it_lacks(name, found):
     rule = rules_found()[name](**ARGUMENTS.get(name, {}))

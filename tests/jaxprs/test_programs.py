@@ -61,6 +61,7 @@ def test_recurrences_have_the_names_that_one_expects(name):
     assert found(name).unseen == ()
 
 
+@pytest.mark.wide
 @every_program
 def test_the_loss_has_the_bits_of_the_compiled_one(name):
     made = program(name)

@@ -159,6 +159,7 @@ def test_an_update_of_flossing_is_one_of_its_gradient():
     np.testing.assert_allclose(exponents, floss.exponents(cell, params, batch), rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_a_descent_of_flossing_is_its_updates_in_turn():
     cell, adam, floss = rnnjax.Vanilla(1, 4, 1), optax.adam(0.01), penalties.Flossing(2, 1)
     batches = jax.vmap(tasks.WhiteNoise(T, 1).sample)(jax.random.split(KEY, 2))

@@ -80,6 +80,7 @@ def test_fewer_sequences_than_a_batch_are_all_measured():
     np.testing.assert_allclose(3 * rate, np.round(3 * rate), atol=1e-6)
 
 
+@pytest.mark.wide
 def test_training_looks_at_fresh_sequences_and_stops_where_few_are_wrong():
     """Its first check is that of `descend` and `error_rate`; once stopped, nothing changes."""
     task, key, params = TemporalOrder(14), jax.random.key(5), CELL.init(jax.random.key(3))
@@ -104,6 +105,7 @@ def test_training_looks_at_fresh_sequences_and_stops_where_few_are_wrong():
     np.testing.assert_allclose(seen["radius"][-1], jnp.exp(radius), rtol=1e-9)
 
 
+@pytest.mark.wide
 def test_what_is_trained_is_tested_on_each_task_and_the_first_solution_is_told():
     tests = [(TemporalOrder(10), 40), (TemporalOrder(12), 40), (TemporalOrder(14), 40)]
     options = {**BATCH, "n_checks": 3, "every": 2, "n_checked": 20, "stops_at": -1.0}

@@ -52,6 +52,7 @@ CELLS = {
 }
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", CELLS)
 def test_the_sum_of_all_exponents_is_the_mean_log_determinant(name):
     """And each of them is that of a loop which decomposes at every step."""

@@ -33,6 +33,7 @@ def found():
     )(cell.init(key))
 
 
+@pytest.mark.wide
 def test_growth_meets_its_bound_where_every_singular_value_is_the_gain(found):
     np.testing.assert_allclose(found["growth_rate"], -np.log(GAIN), rtol=1e-6)
     np.testing.assert_allclose(found["growth_bound"], -np.log(GAIN), rtol=1e-6)

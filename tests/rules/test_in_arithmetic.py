@@ -19,6 +19,7 @@ class Watched:
         return self.rule.errors(cell, *arguments)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("scale_free", [False, True])
 @pytest.mark.parametrize("kind", ["float32", "float64"])
 def test_every_number_has_the_precision_that_it_is_said_to_have(kind, scale_free):

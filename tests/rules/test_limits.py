@@ -66,6 +66,7 @@ def test_without_recurrent_weights_leaky_traces_are_exact():
     assert all(differ(found, exact) for found in local)
 
 
+@pytest.mark.wide
 def test_rflo_with_the_readouts_own_feedback_is_e_prop_without_autapses():
     params = LEAKY.init(jax.random.key(0))
     rflo, eprop, fed_back, random, wide = gradients(
@@ -97,6 +98,7 @@ def test_traces_within_a_unit_are_exact_where_no_unit_hears_another(kind):
     assert_same(eprop, exact)
 
 
+@pytest.mark.wide
 def test_snap_2_is_rtrl_where_every_unit_hears_every_other():
     params = LEAKY.init(jax.random.key(0))
     exact, snap_1, snap_2 = gradients(LEAKY, params, rules.RTRL(), rules.SnAp(1), rules.SnAp(2))
@@ -168,6 +170,7 @@ def test_truncation_is_exact_once_the_window_holds_the_sequence():
     assert differ(short, exact)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("window", [1, 2, 3, 5])
 def test_along_a_lag_a_truncated_gradient_is_exactly_0_from_the_window_on(window):
     edges = tuple(range(T + 1))

@@ -97,7 +97,8 @@ def assert_same(got, expected):
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("kind", wide_but(["two entries a unit"], CELLS))
+@pytest.mark.wide
+@pytest.mark.parametrize("kind", CELLS)
 def test_every_influence_with_every_transport_is_that_of_dense_products(kind):
     cell = CELLS[kind]
     batch = sequence(cell, 5)
@@ -146,7 +147,9 @@ class _OwnPartOf:
 
 
 @pytest.mark.parametrize("kind", wide_but(["two entries a unit"], SMALL))
-@pytest.mark.parametrize("name", ["RankOne", "Kronecker", "ReverseKronecker"])
+@pytest.mark.parametrize(
+    "name", wide_but(["RankOne"], ["RankOne", "Kronecker", "ReverseKronecker"])
+)
 def test_the_mean_over_all_signs_is_the_whole_influence(name, kind):
     cell, n_steps = SMALL[kind], 2
     batch, n_h = sequence(cell, n_steps), cell.initial_state().size
@@ -174,7 +177,7 @@ def test_the_mean_over_all_signs_is_the_whole_influence(name, kind):
         assert_same(got, expected)
 
 
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", wide_but(["leaky"], CELLS))
 def test_feedback_takes_the_place_of_the_readout(kind):
     cell = CELLS[kind]
     batch, params = sequence(cell, 4), cell.init(KEY)
@@ -192,6 +195,7 @@ def test_the_named_rules_say_which_point_they_are():
     assert rules.DNI().step_axis == "use" and rules.RTRL().step_axis == "loss"
 
 
+@pytest.mark.wide
 def test_two_factors_that_draw_have_keys_of_their_own():
     cell = CELLS["leaky"]
     rule = rules.Forward(influences.RankOne(), transports.Kernel())
@@ -234,7 +238,7 @@ class OwnLeaks(Product):
         return Factors(WithinUnits(), Fixed(1 - self.leak), Exact())
 
 
-@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("kind", wide_but(["two entries a unit"], CELLS))
 def test_a_new_point_is_a_class_of_a_few_lines(kind):
     cell = CELLS[kind]
     batch, params = sequence(cell, 5), cell.init(KEY)

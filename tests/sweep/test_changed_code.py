@@ -91,6 +91,7 @@ def test_run_and_resume_refuse_cells_of_other_code_alone(there, capsys, edit):
         assert code[CELLS] == Store.open(out).spec["code"]["cells"]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("edit", one_in(6, EDITS, wide=len(EDITS)), ids=lambda edit: edit.what)
 def test_looking_at_cells_of_other_code_is_told_in_one_line(there, capsys, edit):
     own, out = there

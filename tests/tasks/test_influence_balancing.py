@@ -24,6 +24,7 @@ def test_a_resting_network_keeps_its_state_and_hears_nothing_of_theta():
     np.testing.assert_array_equal(D["theta"], np.zeros(5))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("window", [1, 7, 30])
 def test_the_gradient_of_its_output_is_the_closed_form(window):
     cell, batch = InfluenceChain(7, 3), resting_then(window, 30)

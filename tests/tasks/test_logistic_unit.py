@@ -9,6 +9,7 @@ from rnnjax.tasks import LogisticUnit, logistic_unit
 from rnnjax.theory import one_unit
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("length", [1, 6])
 def test_cost_and_gradient_are_the_closed_recursion(length):
     cell, params = LogisticUnit(start=0.3), LogisticUnit.at(5.0, -2.4)

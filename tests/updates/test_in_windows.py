@@ -12,6 +12,7 @@ NETWORK = (5, 2)
 OPTIONS = {"longest": 6, "n_steps": 9, "n_updates": 8}
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("rule", "copies", "kept"),
     [

@@ -3,10 +3,12 @@
 import jax
 import numpy as np
 import optax
+import pytest
 
 import rnnjax
 
 
+@pytest.mark.wide
 def test_each_step_leads_to_the_next_place_and_is_that_of_training():
     cell, task, adam = rnnjax.Vanilla(2, 3, 1), rnnjax.tasks.Adding(length=5), optax.adam(0.05)
     start, batch = cell.init(jax.random.key(0)), task.sample(jax.random.key(1))

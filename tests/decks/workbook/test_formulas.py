@@ -139,6 +139,7 @@ def test_every_number_of_a_sheet_of_training(books, case, sheet):
     assert len(numeric(cells)) == finite
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("case", ["all", "small", "division_by_zero"])
 def test_every_number_of_the_sheet_of_held_out_pairs(books, case):
     cells = books[0][case][HELD_OUT]
