@@ -1,5 +1,6 @@
 """The factors of a rule, and what each of them has in common with the others."""
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from rnnjax import scaled
@@ -59,45 +60,45 @@ class Factor:
         return ()
 
 
-class Influence(Factor):
+class Influence(Factor, ABC):
     """What is kept of M_t: the first factor."""
 
+    @abstractmethod
     def direct(self, problem: Problem, observed: ObservedStep) -> Any:
         """Return D_t as it is needed here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def of_tangent(self, problem: Problem, x: Array, tangent: Any) -> Any:
         """Return T_t as it is needed here; x is the input, (n_x,)."""
-        raise NotImplementedError
 
     def stored(self, problem: Problem, transport: Any, observed: ObservedStep) -> Any:
         """Return T_t of one step as it is needed here, from a transport without a memory."""
         tangent = transport.tangent(problem, observed.trajectory)
         return self.of_tangent(problem, observed.batch.x, tangent)
 
+    @abstractmethod
     def arranged(self, problem: Problem, x: Array, D: Any, T: Any, s: Scaled) -> Any:
         """Return D_t, T_t and the signal s_t, (n_h,), as `step` takes them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, problem: Problem, memory: Any, prepared: Any) -> tuple[Any, Any]:
         """Return M_t and s_t M_t."""
-        raise NotImplementedError
 
     def is_filter(self, problem: Problem, x: Array) -> bool:
         """Whether the sum over a sequence is that of a filter within units on the signals."""
         return False
 
 
-class Transport(Factor):
+class Transport(Factor, ABC):
     """What stands for J_t: the second factor.
 
     One that learns has in the place of `tangent` a ``step(problem, memory, prepared, s)`` that
     returns its memory, T_t and the signal as it reaches M_t.
     """
 
+    @abstractmethod
     def tangent(self, problem: Problem, at: Trajectory) -> Any:
         """Return T_t of one step, an operator as in `rnnjax.tangents`."""
-        raise NotImplementedError
 
     def stored(self, problem: Problem, at: Trajectory) -> Any:
         """Return what is stored of T_t; its ``bound(cell, params)`` is T_t again."""

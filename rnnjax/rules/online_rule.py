@@ -1,5 +1,6 @@
 """What all rules that run forward in time share."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from rnnjax import adjoint, boundary, real_view
@@ -12,24 +13,24 @@ from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 
-class OnlineRule:
+class OnlineRule(ABC):
     """A rule with `begin`, `prepare` and `step`, and defaults for the rest."""
 
     step_axis: Any = "loss"
     exact: Any = False
     stochastic: Any = False
 
+    @abstractmethod
     def begin(self, problem: Problem, x: Array, learned: Any) -> Any:
         """Return the memory at the start of a sequence whose first input is x, (n_x,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, problem: Problem, observed: ObservedStep) -> Any:
         """Return what a step needs and the memory has no part in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, problem: Problem, memory: Any, prepared: Any) -> tuple[Any, Blocks]:
         """Return the memory after a step, and its gradient, equation (1)."""
-        raise NotImplementedError
 
     def init_learned(self, problem: Problem, batch: Batch) -> Any:
         """Return what the rule knows of the network before the first sequence: nothing."""

@@ -32,6 +32,7 @@ from rnnjax.rules.online import ObservedStep
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Diagonal, Residuals
+from rnnjax.trajectory import Trajectory
 from rnnjax.types import Array, Batch
 
 _ALPHA = 0.8  # the rates at the start, as in the implementation of Marschall, Cho and Savin
@@ -92,6 +93,14 @@ class Kernel(Transport):
     def learned(self, memory: tuple[Learned, Perturbation]) -> Learned:
         """Return the kernel."""
         return memory[0]
+
+    def tangent(self, problem: Problem, at: Trajectory) -> Any:
+        """Refuse: what the kernel is does not follow from the step.
+
+        Raises:
+          TypeError: always; `step` returns T_t.
+        """
+        raise TypeError("a learned kernel is part of the memory of a rule, see `step`")
 
     def prepare(self, problem: Problem, observed: ObservedStep) -> Prepared:
         """Return J_t and zeta_t."""
