@@ -160,7 +160,7 @@ def train(
     return params, seen
 
 
-@arguments(solved=Number(at_least=0, at_most=1), every=COUNT)
+@arguments(solved=Number(at_most=1), every=COUNT)
 def trained_and_tested(
     cell: Vanilla,
     task: Task,

@@ -9,9 +9,10 @@ exact where no unit hears another (diagonal recurrence). Bellec et al., A soluti
 dilemma for recurrent networks of spiking neurons, Nature Communications, 2020.
 """
 
-from rnnjax import fields
+from rnnjax import dynamics, fields
 from rnnjax.rules.factors import Factors
 from rnnjax.rules.influences import WithinUnits
+from rnnjax.rules.problem import Problem
 from rnnjax.rules.product import Product
 from rnnjax.rules.signals.feedback import through
 from rnnjax.rules.transports import Leak, OwnPart
@@ -31,6 +32,20 @@ class EProp(Product):
 
     autapse: bool = fields.flag(default=True)
     feedback: Array | None = fields.array("n_h", "n_y", default=None)
+
+    def require(self, problem: Problem, x: Array) -> None:
+        """Refuse a cell whose layers differ in the state entries of a unit, then as the factors do.
+
+        Raises:
+          ValueError: the rule is not defined on this network.
+        """
+        whole = getattr(problem.cell, "user_cell", problem.cell)
+        if dynamics.traits(whole).entries_per_unit is None:
+            raise ValueError(
+                "EProp: expected a cell whose units have one number of state entries, got "
+                f"{type(whole).__name__}, whose layers differ in it"
+            )
+        super().require(problem, x)
 
     @property
     def point(self) -> Factors:

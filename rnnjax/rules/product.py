@@ -82,12 +82,12 @@ class Product(OnlineRule):
 
     def init_learned(self, problem: Problem, batch: Batch) -> Factors:
         """Return what each factor knows before the first sequence."""
-        self._require(problem, batch.x[0])
+        self.require(problem, batch.x[0])
         return Factors(*(factor.init_learned(problem, batch) for factor in self.point))
 
     def begin(self, problem: Problem, x: Array, learned: Factors) -> Factors:
         """Return M_0 = 0, and the memory of the other factors."""
-        self._require(problem, x)
+        self.require(problem, x)
         both = zip(self.point, learned, strict=True)
         return Factors(*(factor.begin(problem, x, own) for factor, own in both))
 
@@ -129,13 +129,14 @@ class Product(OnlineRule):
         self, problem: Problem, batch: Batch, state: Carried, per_step: bool
     ) -> RuleOut:
         """Return the gradient of a sequence; by a filter on the signals where that is the same."""
-        self._require(problem, batch.x[0])
+        self.require(problem, batch.x[0])
         influence, transport, signal = self.point
         learns = transport.learns or signal.learns
         if per_step or learns or not influence.is_filter(problem, batch.x[0]):
             return super().over_sequence(problem, batch, state, per_step)
         return unit_filter.run(self, problem, batch, state)
 
-    def _require(self, problem: Problem, x: Array) -> None:
+    def require(self, problem: Problem, x: Array) -> None:
+        """Refuse a network on which a factor is not defined; x is any input, (n_x,)."""
         for factor in self.point:
             factor.require(self, problem, x)

@@ -98,6 +98,8 @@ def test_every_function_of_matrices():
         "numerical_abscissa": lambda: matrices.numerical_abscissa(A),
         "participation_ratio": lambda: matrices.participation_ratio(A[1]),
         "growth_of_directions": lambda: matrices.growth_of_directions(lambda t: A, 3, 2),
+        "exponents_of_products": lambda: matrices.exponents_of_products(lambda t: A, 3, 2)[0],
+        "log_eigenvalues": lambda: matrices.log_eigenvalues(A, 4),
         "norms_of_products": lambda: matrices.norms_of_products(lambda t: A, 3, 2)["log_norm"],
     }
     public = {n for n in matrices.__all__ if inspect.isfunction(getattr(matrices, n))}

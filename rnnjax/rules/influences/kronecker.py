@@ -47,7 +47,7 @@ class Kronecker(Influence):
     def begin(self, problem: Problem, x: Array, learned: Any) -> Factors:
         """Return factors of 0."""
         h = problem.cell.initial_state()
-        a = parts.presynaptic(problem.cell, h, x)
+        a = parts.presynaptic(problem.cell, h, parts.as_numbers(problem.cell, x))
         A = {name: parts.zero(v.shape, h.dtype) for name, v in a.items()}
         return Factors(A, parts.zero((h.size, parts.n_sums(problem)), h.dtype))
 

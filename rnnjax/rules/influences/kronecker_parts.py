@@ -53,8 +53,14 @@ def require_sums(rule: Any, problem: Problem, x: Array) -> None:
     reason = "because its weights do not act through one sum"
     require(dynamics.has_preactivation(cell), cell, rule, "pre-activations", reason)
     reason = "whose drive is no affine function of its input"
-    is_affine = preactivation.is_affine(cell, problem.params, x)
+    is_affine = preactivation.is_affine(cell, problem.params, as_numbers(cell, x))
     require(is_affine, cell, rule, "a drive U x + b", reason)
+
+
+def as_numbers(cell: Any, x: Array) -> Array:
+    """Return inputs as the factor of U; integers are numbers unless the cell embeds them."""
+    is_number = jnp.issubdtype(x.dtype, jnp.inexact) or dynamics.traits(cell).tokens
+    return x if is_number else x.astype(cell.initial_state().dtype)
 
 
 def n_sums(problem: Problem) -> int:
@@ -67,7 +73,7 @@ def direct(problem: Problem, observed: ObservedStep) -> tuple[Scaled, dict[str, 
     cell, at = problem.cell, observed.trajectory
     z = scan.point(cell, problem.params, at).preactivation
     L = scaled.normalise(jax.jacrev(lambda z: cell.step_from_preactivation(at.h_prev, z))(z))
-    a = presynaptic(cell, at.h_prev, observed.batch.x)
+    a = presynaptic(cell, at.h_prev, as_numbers(cell, observed.batch.x))
     return L, {name: scaled.normalise(v, _level(name, at)) for name, v in a.items()}
 
 
@@ -107,6 +113,7 @@ def of_rows(s: Scaled, block: Scaled) -> Scaled:
 
 def outer(problem: Problem, x: Array, post: Scaled, pre: dict[str, Scaled]) -> Blocks:
     """Return post (x) pre as blocks, by leaves of the parameters or by functions of them."""
+    x = as_numbers(problem.cell, x)
     products = {name: product(post, v) for name, v in pre.items()}
     if _ALL in products:
         return _whole(problem, x, products[_ALL])

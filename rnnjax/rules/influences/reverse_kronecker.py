@@ -51,7 +51,7 @@ class ReverseKronecker(Influence):
     def begin(self, problem: Problem, x: Array, learned: Any) -> Factors:
         """Return factors of 0."""
         h = problem.cell.initial_state()
-        a = parts.presynaptic(problem.cell, h, x)
+        a = parts.presynaptic(problem.cell, h, parts.as_numbers(problem.cell, x))
         B = {name: parts.zero((h.size, *v.shape), h.dtype) for name, v in a.items()}
         return Factors(parts.zero((parts.n_sums(problem),), h.dtype), B)
 
