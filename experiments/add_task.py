@@ -196,7 +196,6 @@ def _draw_effects(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> Non
 
 
 def _draw_windows(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> None:
-    """Draw the cross-entropy over the window K, with the lags behind which it must see."""
     window = xr.DataArray([_window(case) for case in best["case"].values], dims="case")
     runs = best["cross_entropy"].assign_coords(window=window)[window.values > 0].sortby("window")
     look = replace(figures.rule_kind("TruncatedBPTT"), size=3)

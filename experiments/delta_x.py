@@ -99,16 +99,13 @@ def _network(setting: Setting, name: str) -> tuple[Any, Any]:
 
 def shared(setting: Setting) -> tuple[dict[str, Any], dict[str, jax.Array]]:
     """Draw networks and sequences, and measure what does not depend on the reading."""
-    drawn = {}
-    for number, name in enumerate(_NETWORKS):
-        key = jax.random.fold_in(jax.random.key(setting.seed), number)
-        chosen = _network(setting, name)
-        drawn[name] = decks.delta_x_networks.drawn(*chosen, key, setting.n_sequences)
-    (cell, task), (params, pairs, _) = _network(setting, "jordan"), drawn["jordan"]
-    return drawn, {
-        **decks.feedback_statistics(cell, task.loss, params, pairs),
-        "trace_error": decks.errors_of_traces(_DECAYS, cell, task.loss, *drawn["jordan"]),
-    }
+    networks = {name: _network(setting, name) for name in _NETWORKS}
+    key = jax.random.key(setting.seed)
+    drawn = decks.delta_x_networks.draw_each(networks, key, setting.n_sequences)
+    (cell, task), jordan = networks["jordan"], drawn["jordan"]
+    found = decks.feedback_statistics(cell, task.loss, *jordan[:2])
+    trace_error = decks.errors_of_traces(_DECAYS, cell, task.loss, *jordan)
+    return drawn, found | {"trace_error": trace_error}
 
 
 def measure(setting: Setting, shared: tuple[Any, dict[str, jax.Array]]) -> dict[str, jax.Array]:
@@ -125,8 +122,7 @@ def measure(setting: Setting, shared: tuple[Any, dict[str, jax.Array]]) -> dict[
         rule, _network(setting, "jordan")[0], drawn["jordan"][0], length=setting.memory_length,
         n_updates=setting.n_updates, learning_rate=setting.learning_rate,
     )  # fmt: skip
-    return {
-        **of_the_feedback,
+    return of_the_feedback | {
         "relative_error": jnp.stack([error[0] for error in errors]),
         "cosine": jnp.stack([cosine[0] for cosine in cosines]),
         "error_by_cycle": errors[0],  # the first is the Jordan network
@@ -147,19 +143,17 @@ def figure(cube: xr.Dataset) -> figures.Figure:
 
 def _draw_errors(panel: figures.Axes, error: xr.DataArray) -> None:
     shown, readings = np.maximum(error, 1e-17), error["reading"].values
-    networks = [_NETWORKS[name] for name in error["network"].values]
-    for name, network in zip(error["network"].values, networks, strict=True):
-        looks = {
-            reading: replace(_LOOKS[reading], marker=network.marker, hollow=True)
-            for reading in readings
-        }
+    networks = {name: _NETWORKS[name] for name in error["network"].values}
+    for name, network in networks.items():
+        shape = {"marker": network.marker, "hollow": True}
+        looks = {reading: replace(_LOOKS[reading], **shape) for reading in readings}
         figures.dot_rows(
             panel, shown.sel(network=[name]), rows="reading", seeds="network", looks=looks,
             coloured=True, xscale="log", xlim=(5e-18, 1e3), xlabel="relative error of the gradient",
         )  # fmt: skip
     panel.axvspan(1e-17, 1e-12, color="#3b7dd8", alpha=0.12, linewidth=0)
     panel.text(10**-14.5, len(readings) - 1.6, "rounding", ha="center", color="#23408f", fontsize=7)
-    handles = [network.handle(linestyle="none", markersize=4) for network in networks]
+    handles = [look.handle(linestyle="none", markersize=4) for look in networks.values()]
     panel.legend(handles=handles, loc="center left", bbox_to_anchor=(0.02, 0.45), fontsize=6.5)
 
 
@@ -173,7 +167,7 @@ def _draw_cycles(panel: figures.Axes, error: xr.DataArray) -> None:
     )  # fmt: skip
     for line in lines:
         (*_, x), (*_, y) = line.get_data()
-        # The falling curve is told beside its middle.
+        # The falling curve is named beside its middle.
         x, y = (3, 1e-2 * line.get_ydata()[3]) if line.get_marker() == "o" else (x, 1.6 * y)
         panel.text(x, y, line.get_label(), ha="right", color=line.get_color(), fontsize=6.5)
 
@@ -207,7 +201,6 @@ def _cycle(cube: xr.Dataset, reading: str, cycle: int) -> xr.DataArray:
 
 
 def _solved(cube: xr.Dataset, reading: str, beyond: str) -> xr.DataArray:
-    """Return the share of networks that a reading solves minus that of another one."""
     share = (cube["memory_error"] < _SOLVED).mean(["gain", "seed"])
     return share.sel(reading=reading) - share.sel(reading=beyond)
 

@@ -35,14 +35,9 @@ from rnnjax.sweep import NameOf, Traced, Variable
 PRECISION = "float64"  # rates are compared to closed forms, and |x| falls to 1e-280
 
 _COLOURS = {
-    "plain": "#000000",
-    "each_weight_literal": "#c2478f",
-    "each_weight_safe": "#e08a1e",
-    "cycles_literal": "#7f3fae",
-    "faster": "#2f9e77",
-    "momentum": "#3b7dd8",
-    "rprop": "#23408f",
-}
+    "plain": "#000000", "faster": "#2f9e77", "momentum": "#3b7dd8", "rprop": "#23408f",
+    "each_weight_literal": "#c2478f", "each_weight_safe": "#e08a1e", "cycles_literal": "#7f3fae",
+}  # fmt: skip
 _DESCENTS = ("plain", "literal", "recursive", "safe")
 _METHODS = ("plain", "literal", "safe", "momentum", "aitken", "quickprop", "quickprop_unlimited")
 _WATCHED = ("each_weight", "each_unit", "cycles")
@@ -78,22 +73,10 @@ def coordinates(setting: Setting) -> dict[str, Any]:
 
 def variables(setting: Setting) -> dict[str, Variable]:
     """What is measured in every cell of the sweep."""
-    of = "over weights and steps of the first 100 cycles of plain descent"
-    late, first = "x_k / x_{k-1} late in descent on a quadratic", "first k with x_k not finite"
-    goal, by_step_size = "k with |x_k| <= 1e-6 at a = 0.05", ("descent", "step_size")
-    recursive = "multipliers of growth^t, recursive reading"
-    return {
+    return readings.RATIO_VARIABLES | {
         "error": Variable(("cycle",), "E = mean over pairs of sum_t |o - y|^2 / 2, inf if lost"),
         "end_error": Variable((), "E after the last cycle, inf if it was lost"),
         "held_out_error": Variable((), "E of the pairs held out, after the last cycle"),
-        "quadratic_rate": Variable(by_step_size, f"{late}, inf if lost"),
-        "overflow_step": Variable(by_step_size, first, "step", infinite="beyond"),
-        "steps_to_goal": Variable(("optimiser",), goal, "step", infinite="beyond"),
-        "recursive_multiplier": Variable(("growth", "step"), recursive),
-        "multiplier_median": Variable(("reading",), f"literal multiplier, median {of}"),
-        "multiplier_negative": Variable(("reading",), f"share of negative multipliers {of}"),
-        "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {of}"),
-        "multiplier_largest": Variable(("reading",), f"largest |m| {of}"),
     }
 
 
@@ -118,20 +101,17 @@ def measure(setting: Setting, shared: tuple[Any, dict[str, jax.Array]]) -> dict[
     arm = readings.arm(setting.arm, setting.learning_rate, cell.layers)
     options = {"n_updates": setting.n_cycles, "batch": task.training(), "params": params}
     training = rnnjax.fit(cell, task, *arm, jax.random.key(0), **options)
-    ends = [rnnjax.mean_loss(cell, task.loss, training.params, pairs)
-            for pairs in (task.training(), task.held_out())]  # fmt: skip
-    names = ("error", "end_error", "held_out_error")
-    errors = zip(names, (training.loss[:: setting.every], *ends), strict=True)
-    return found | {name: jnp.where(jnp.isfinite(E), E, jnp.inf) for name, E in errors}
+    errors = {"error": training.loss[:: setting.every]}
+    for name, pairs in {"end_error": task.training(), "held_out_error": task.held_out()}.items():
+        errors[name] = rnnjax.mean_loss(cell, task.loss, training.params, pairs)
+    return found | {name: jnp.where(jnp.isfinite(E), E, jnp.inf) for name, E in errors.items()}
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
     """Rates on a quadratic, the cycle of six, learning curves, and where every arm ends."""
     words = readings.arm_words()
-    rows = 0.15 * cube.sizes["arm"]
-    frame = figures.Frame(
-        height=2.9 + rows, widths=((1, 1, 1), (1,)), height_ratios=(2.1, 0.8 + rows)
-    )
+    rows, widths = 0.15 * cube.sizes["arm"], ((1, 1, 1), (1,))
+    frame = figures.Frame(height=2.9 + rows, widths=widths, height_ratios=(2.1, 0.8 + rows))
     rates, six, learning, ends = frame.panels
     _draw_rates(rates, cube["quadratic_rate"].isel(arm=0, seed=0))
     _draw_cycle_of_six(six, cube["recursive_multiplier"].isel(arm=0, seed=0))
@@ -195,12 +175,6 @@ def _worse_than_start(cube: xr.Dataset) -> xr.DataArray:
     return cube["end_error"] > cube["error"].isel(cycle=0)
 
 
-def _off_the_period(first: xr.Dataset) -> xr.DataArray:
-    """Return the distance of recursive multipliers from 1, 1, g, g^2, g^2, g, and so on."""
-    power = first["step"].copy(data=np.resize([0, 0, 1, 2, 2, 1], first.sizes["step"]))
-    return abs(first["recursive_multiplier"] - first["growth"] ** power)
-
-
 def _over_the_best_safe(cube: xr.Dataset, *arms: str) -> float | None:
     """Return the end error of the worst of some arms over that of the best safeguarded ratio."""
     ends = cube["end_error"].median("seed")
@@ -208,17 +182,17 @@ def _over_the_best_safe(cube: xr.Dataset, *arms: str) -> float | None:
     return float(ends.sel(arm=[*arms]).max() / safe.min()) if safe.size else None
 
 
-_KNOWN = {  # updates to |x| <= 1e-6 at a = 0.05
+def _is_long(cube: xr.Dataset) -> bool:
+    return cube.setting.n_cycles >= 500
+
+
+_KNOWN = {
     "plain": (270, "closed form: ln 1e-6 / ln 0.95"),
     "literal": (284, "rate 1 / 1.05 after two plain steps; slower than plain descent"),
     "safe": (270, "ratios below 1 never speed up: plain descent"),
     "aitken": (3, "Aitken: exact for a geometric error"),
     "quickprop_unlimited": (2, "Fahlman 1988: a parabola is solved by one secant step"),
 }
-
-
-def _is_long(cube: xr.Dataset) -> bool:
-    return cube.setting.n_cycles >= 500
 
 
 CLAIMS = (
@@ -238,7 +212,9 @@ CLAIMS = (
             at={"descent": "plain"}, equals=0.95, tolerance=1e-9,
             source="closed form |1 - a|: stable for a < 2"),
         every_run("recursive multipliers of growth^t against 1, 1, g, g^2, g^2, g",
-            _off_the_period, equals=0, tolerance=1e-9, source="L_t = l + L_{{t-1}} - L_{{t-2}} in "
+            lambda one: abs(
+                one["recursive_multiplier"] - one["growth"] ** decks.recursive_powers(one["step"])
+            ), equals=0, tolerance=1e-9, source="L_t = l + L_{{t-1}} - L_{{t-2}} in "
             "logs: roots exp(+-i pi / 3), an undamped period of 6"),
         Row("updates to |x| <= 1e-6 at a = 0.05: {optimiser}", lambda one: one["steps_to_goal"],
             for_each={"optimiser": _KNOWN}, equals=lambda one, optimiser: _KNOWN[optimiser][0],

@@ -28,7 +28,7 @@ from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.errors import ConfigError
 from rnnjax.figures import Look
-from rnnjax.lazy import jax, jnp, xr
+from rnnjax.lazy import jax, xr
 from rnnjax.reductions import at_best, band, smallest
 from rnnjax.sweep import Traced, Variable
 
@@ -37,15 +37,8 @@ _SOLVED = 0.01  # share of wrong answers, of the paper
 _STOPS_AT = 0.005  # half of it, so that luck in a check is not taken for success
 _N_INPUTS, _N_CLASSES = 6, 4
 COMPILE = "quickly"
-
 _ONE, _MANY = "shortest == length", "shortest < length"  # cases of one length, and of many
-_STARTS = {  # activation, standard deviation of the weights
-    "sigmoid": ("sigmoid", 0.01),
-    "basic_tanh": ("tanh", 0.1),
-    "smart_tanh": ("tanh", 0.01),  # and W has 15 weights a unit, spectral radius 0.95
-}
 _WORDS = {"sigmoid": "sigmoid", "basic_tanh": "basic tanh", "smart_tanh": "smart tanh"}
-_ARMS = {"SGD": (0, 0), "SGD-C": (1, 0), "SGD-R": (0, 1), "SGD-CR": (1, 1)}  # clips, penalises
 _LOOKS = {
     "SGD": Look("SGD", "#808080", "o", ":", size=4),
     "SGD-C": Look("SGD-C", "#0072B2", "s", size=4),
@@ -88,7 +81,7 @@ class Setting(sweep.Setting):
 def coordinates(setting: Setting) -> dict[str, Any]:
     """Ways to train, checks by the updates behind them, and lengths of further tests."""
     update = setting.every * (np.arange(setting.n_checks) + 1)
-    return {"arm": [*_ARMS], "update": update, "test_length": setting.test_lengths}
+    return {"arm": [*_LOOKS], "update": update, "test_length": setting.test_lengths}
 
 
 def variables(setting: Setting) -> dict[str, Variable]:
@@ -106,45 +99,24 @@ def variables(setting: Setting) -> dict[str, Variable]:
     }
 
 
-def shared(setting: Setting) -> tuple[tuple[jax.Array, ...], jax.Array]:
-    """Draw recurrent weights, dense and sparse, the other ones, and a key for the sequences."""
-    keys, n = jax.random.split(jax.random.key(setting.seed), 4), setting.n_h
-    dense = jax.random.normal(keys[0], (n, n))
-    sparse = rnnjax.cells.SparseRescaled(15, 0.95)(keys[1], n)
-    return (dense, sparse, jax.random.normal(keys[2], (n * (_N_INPUTS + _N_CLASSES),))), keys[3]
-
-
-def _start(setting: Setting, dense: jax.Array, sparse: jax.Array, beside: jax.Array) -> Any:
-    n, (_, scale) = setting.n_h, _STARTS[setting.start]
-    U, V = jnp.split(scale * beside, [n * _N_INPUTS])
-    W = sparse if setting.start == "smart_tanh" else scale * dense
-    U, V, b, c = U.reshape(n, -1), V.reshape(-1, n), jnp.zeros(n), jnp.zeros(_N_CLASSES)
-    return rnnjax.cells.VanillaParams(W=W, U=U, b=b, V=V, c=c)
+def shared(setting: Setting) -> tuple[Any, jax.Array]:
+    """Draw the numbers that weights are made of, and a key for the sequences."""
+    keys = jax.random.split(jax.random.key(setting.seed), 4)
+    return rnnjax.penalties.starts.draw(keys[:3], _N_INPUTS, setting.n_h, _N_CLASSES), keys[3]
 
 
 def measure(setting: Setting, shared: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
     """Train one network by every arm, the arms one after the other, and test it."""
     numbers, key = shared
-    params = _start(setting, *numbers)
-    many, sgd = setting.shortest < setting.length, rnnjax.penalties.sgd_cr
+    cell, params = rnnjax.penalties.starts.network(setting.start, numbers, _N_INPUTS)
+    many = setting.shortest < setting.length
     task = rnnjax.tasks.TemporalOrder(setting.length, setting.shortest if many else None)
-    activation = rnnjax.activation_named(_STARTS[setting.start][0])
-    cell = rnnjax.Vanilla(_N_INPUTS, setting.n_h, _N_CLASSES, activation=activation)
     tests = [(rnnjax.tasks.TemporalOrder(T), setting.n_further) for T in setting.test_lengths]
     tests.insert(0, (task, setting.n_tested))
-    names = ("n_checks", "every", "n_checked", "batch_size", "learning_rate")
+    names = ("n_checks", "every", "n_checked", "batch_size", "learning_rate", "max_norm", "penalty")
     options = {name: getattr(setting, name) for name in names} | {"tests": tests}
     options |= {"solved": _STOPS_AT, "stops_at": -1.0 if many else _STOPS_AT}
-
-    def one_arm(arm: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        return sgd.trained_and_tested(cell, task, params, key, **options, **arm)
-
-    clips, penalises = jnp.array([*_ARMS.values()]).T
-    max_norm = jnp.where(clips == 1, setting.max_norm, jnp.inf)
-    found = jax.lax.map(one_arm, {"max_norm": max_norm, "penalty": setting.penalty * penalises})
-    # A network that has left the range of floats has no loss.
-    lost = ("loss", "log_gradient", "radius")
-    return found | {key: jnp.where(jnp.isnan(found[key]), jnp.inf, found[key]) for key in lost}
+    return rnnjax.penalties.sgd_cr.every_arm(cell, task, params, key, **options)
 
 
 def _success(runs: xr.Dataset) -> xr.DataArray:
@@ -176,7 +148,7 @@ def figure(cube: xr.Dataset) -> figures.Figure:
 
 def _draw_success(panels: list[figures.Axes], runs: xr.Dataset) -> None:
     share, lengths = _success(runs), np.unique(runs["length"])
-    for panel, start in zip(panels, _STARTS, strict=True):
+    for panel, start in zip(panels, _WORDS, strict=True):
         figures.curves(
             panel, share[share["start"].values == start], over="length", each="arm", looks=_LOOKS,
             apart=(1.1, 0), xlim=(lengths[0] - 3, lengths[-1] + 3), xticks=lengths,
@@ -222,7 +194,7 @@ def _by_start(runs: xr.Dataset, starts: list[str]) -> xr.DataArray:
 
 
 def _sigmoid_beyond_tanh(runs: xr.Dataset) -> xr.DataArray | None:
-    share = _by_start(runs, [*_STARTS]).dropna("length")
+    share = _by_start(runs, [*_WORDS]).dropna("length")
     mean = share.mean(("arm", "length"))
     return mean.sel(start="sigmoid") - mean.drop_sel(start="sigmoid").min() if share.size else None
 

@@ -69,6 +69,12 @@ def called(name):
             (cell, None, params, key),
             {"solved": 0.0, "tests": (), "every": 1},
         ),
+        "rnnjax.penalties.sgd_cr.every_arm": (
+            (cell, None, params, key),
+            {"max_norm": 1.0, "penalty": 1.0},
+        ),
+        "rnnjax.penalties.starts.draw": ((None, 2, 3, 4), {}),
+        "rnnjax.penalties.starts.network": (("sigmoid", None, 2), {}),
         "rnnjax.train_pieces.train_in_levels": ((None, None, None), {"solved": 0.1, "last": 2}),
         "rnnjax.train_pieces.train_by_delay": (
             (None, None, None, None),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         multiplier_statistics,
         multipliers_over_time,
         ratio_in_closed_form,
+        recursive_powers,
     )
     from rnnjax.decks.rules.eligibility_ratio import EligibilityRatio
     from rnnjax.decks.rules.forward_delta_x import ForwardDeltaX
@@ -103,6 +104,7 @@ __all__ = [
     "ratio_in_closed_form",
     "ratios",
     "readings",
+    "recursive_powers",
     "ring",
     "sentences",
     "step_weights",

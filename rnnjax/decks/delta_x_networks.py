@@ -4,6 +4,7 @@ A Jordan network on pairs of the slides, whose state is its output, and vanilla 
 tasks of the field. What a reading can learn is told by the pulse memory.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -64,6 +65,25 @@ def drawn(cell: Cell, task: Any, key: Array, n_sequences: int) -> tuple[Params, 
     params = cell.init(key_weights)
     exact = jax.grad(lambda p: train.mean_loss(cell, task.loss, p, sequences))(params)
     return params, sequences, scaled.normalise_tree(exact)
+
+
+def draw_each(
+    networks: Mapping[str, tuple[Cell, Any]], key: Array, n_sequences: int
+) -> dict[str, tuple[Params, Batch, Any]]:
+    """Draw weights and sequences of several networks, each from a key of its own.
+
+    Args:
+      networks: cells with their tasks, by name.
+      key: for the random numbers.
+      n_sequences: see `drawn`.
+
+    Returns:
+      what `drawn` returns, by name.
+    """
+    return {
+        name: drawn(cell, task, jax.random.fold_in(key, number), n_sequences)
+        for number, (name, (cell, task)) in enumerate(networks.items())
+    }
 
 
 def pulse_memory_error(

@@ -82,6 +82,19 @@ def multipliers_over_time(rule: EligibilityRatio, d: Array) -> Array:
     return scaled.plain(u) / d
 
 
+def recursive_powers(step: Any) -> Any:
+    """Return p where the recursive reading multiplies step t of growth^t by growth^p.
+
+    In logarithms it is L_t = l + L_{t-1} - L_{t-2}, whose roots are exp(+-i pi / 3), so p has the
+    period 6: 0, 0, 1, 2, 2, 1.
+
+    Args:
+      step: t, from 1, any array.
+    """
+    t = step % 6
+    return ((t == 3) | (t == 0)) + 2 * ((t == 4) | (t == 5))
+
+
 def multiplier_statistics(multipliers: dict[str, Array]) -> dict[str, Array]:
     """Summarise multipliers of several readings, such as those of `literal_multipliers`.
 

@@ -11,6 +11,7 @@ import rnnjax
 from rnnjax import decks
 from rnnjax.errors import one_of
 from rnnjax.lazy import optax
+from rnnjax.variables import Variable
 
 RATIOS: Mapping[str, str] = {
     "each_weight": "each weight, over time",
@@ -25,6 +26,27 @@ RATIOS: Mapping[str, str] = {
     "cycles_projection": "projection, over cycles",
 }
 """Readings of dw_{1,t=3} = dw_{1,t=3} (dw_{1,t=2} / dw_{1,t=1}), in words."""
+
+_OF = "over weights and steps of a training by plain descent"
+RATIO_VARIABLES: Mapping[str, Variable] = {
+    "quadratic_rate": Variable(
+        ("descent", "step_size"), "x_k / x_{k-1} late in descent on a quadratic, inf if lost"
+    ),
+    "overflow_step": Variable(
+        ("descent", "step_size"), "first k with x_k not finite", "step", infinite="beyond"
+    ),
+    "steps_to_goal": Variable(
+        ("optimiser",), "k with |x_k| <= 1e-6 at a = 0.05", "step", infinite="beyond"
+    ),
+    "recursive_multiplier": Variable(
+        ("growth", "step"), "multipliers of growth^t, recursive reading"
+    ),
+    "multiplier_median": Variable(("reading",), f"literal multiplier, median {_OF}"),
+    "multiplier_negative": Variable(("reading",), f"share of negative multipliers {_OF}"),
+    "multiplier_above": Variable(("reading",), f"share with |m| > 1.75 {_OF}"),
+    "multiplier_largest": Variable(("reading",), f"largest |m| {_OF}"),
+}
+"""What `decks.ratio_in_closed_form` and `decks.multiplier_statistics` return."""
 
 _MULTIPLIERS: Mapping[str, Callable[[], Any]] = {
     "literal": lambda: decks.ratios.Literal(),

@@ -8,7 +8,7 @@ cross-entropy of a fresh batch, of a task such as `rnnjax.tasks.TemporalOrder`, 
 `rnnjax.penalties.omega_at_end`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,14 @@ from rnnjax.penalties import omega_at_end
 from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.train_pieces import train_in_pieces
 from rnnjax.types import Array, Batch, Task
+
+ARMS: Mapping[str, tuple[bool, bool]] = {
+    "SGD": (False, False),
+    "SGD-C": (True, False),
+    "SGD-R": (False, True),
+    "SGD-CR": (True, True),
+}
+"""Names of the special cases of equation (1): whether they clip, whether they penalise."""
 
 
 class Descent(NamedTuple):
@@ -199,6 +207,42 @@ def trained_and_tested(
     )
     solved_at = jnp.where(jnp.any(reached), at, jnp.inf)
     return found | {"solved_at": solved_at, "error": error, "further_error": jnp.stack(others)}
+
+
+@arguments(max_norm=Number(above=0), penalty=Number(at_least=0))
+def every_arm(
+    cell: Vanilla,
+    task: Task,
+    params: VanillaParams,
+    key: Array,
+    *,
+    max_norm: Array | float,
+    penalty: Array | float,
+    **options: Any,
+) -> dict[str, Array]:
+    """Train and test a network by each of `ARMS`, one after the other, on the same sequences.
+
+    Args:
+      cell: see `trained_and_tested`.
+      task: see `trained_and_tested`.
+      params: the start.
+      key: of all sequences.
+      max_norm: norm to which the arms that clip do so.
+      penalty: weight of Omega in the arms that have one.
+      options: the others of `trained_and_tested`.
+
+    Returns:
+      what `trained_and_tested` returns, with a first axis for the arms. ``loss``,
+      ``log_gradient`` and ``radius`` are +inf where a network has left the range of floats.
+    """
+
+    def one_arm(arm: Array) -> dict[str, Array]:
+        limits = {"max_norm": jnp.where(arm[0], max_norm, jnp.inf), "penalty": penalty * arm[1]}
+        return trained_and_tested(cell, task, params, key, **(options | limits))
+
+    found = jax.lax.map(one_arm, jnp.array([*ARMS.values()]))
+    lost = ("loss", "log_gradient", "radius")
+    return found | {key: jnp.where(jnp.isnan(found[key]), jnp.inf, found[key]) for key in lost}
 
 
 def _last(task: Task, batch: Batch) -> Array | None:

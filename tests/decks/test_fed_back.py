@@ -119,6 +119,16 @@ def test_backpropagation_is_exact_on_every_network(name):
     np.testing.assert_allclose(found, 0, atol=1e-12)
 
 
+def test_networks_are_drawn_from_keys_of_their_own():
+    networks = {name: delta_x_networks.network(name, n_h=3) for name in ("adding", "jordan")}
+    key = jax.random.key(4)
+    found = jax.jit(lambda: delta_x_networks.draw_each(networks, key, 2))()
+    expected = jax.jit(
+        lambda: delta_x_networks.drawn(*networks["jordan"], jax.random.fold_in(key, 1), 2)
+    )()
+    jax.tree.map(np.testing.assert_array_equal, found["jordan"], expected)
+
+
 @pytest.mark.wide
 def test_backpropagation_learns_to_remember_a_pulse():
     cell, task = delta_x_networks.network("jordan")

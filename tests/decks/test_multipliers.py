@@ -67,6 +67,7 @@ def test_recursive_multipliers_of_a_geometric_sequence_have_the_period_six():
     found = decks.multipliers_over_time(decks.EligibilityRatio(recursive=True), d)
     expected = [1, 1, 1.25, 1.25**2, 1.25**2, 1.25, 1, 1]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(1.25 ** decks.recursive_powers(np.arange(1.0, 9)), expected)
     raw = decks.multipliers_over_time(decks.EligibilityRatio(), d)
     np.testing.assert_allclose(raw, [1, 1, *[1.25] * 6], rtol=1e-5)
 

@@ -128,3 +128,36 @@ def test_what_is_trained_is_tested_on_each_task_and_the_first_solution_is_told()
     rate = jax.jit(lambda: sgd_cr.error_rate(CELL, tests[2][0], params, keys[2], n_sequences=40))
     assert at_once["error"].shape == () and at_once["further_error"].shape == (2,)
     assert at_once["further_error"][1] == rate()
+
+
+@pytest.mark.wide
+def test_every_arm_is_trained_as_by_itself():
+    tests = [(TemporalOrder(10), 20), (TemporalOrder(12), 20)]
+    options = {**BATCH, "n_checks": 2, "every": 2, "n_checked": 20, "stops_at": -1.0}
+    options |= {"solved": 0.5, "tests": tests}
+
+    @jax.jit
+    def both(key):
+        params, task = CELL.init(key), tests[0][0]
+        alone = {"max_norm": jnp.array([jnp.inf, 0.2, jnp.inf, 0.2]),
+                 "penalty": jnp.array([0.0, 0.0, 0.7, 0.7])}  # fmt: skip
+        arms = jax.lax.map(
+            lambda arm: sgd_cr.trained_and_tested(CELL, task, params, key, **options, **arm), alone
+        )
+        limits = {"max_norm": 0.2, "penalty": 0.7}
+        return sgd_cr.every_arm(CELL, task, params, key, **options, **limits), arms
+
+    found, expected = both(jax.random.key(0))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert len(set(found["loss"][:, -1].tolist())) == len(sgd_cr.ARMS)
+
+
+@pytest.mark.wide
+def test_a_network_that_is_lost_has_an_infinite_loss():
+    options = {"batch_size": 2, "n_checks": 2, "every": 2, "n_checked": 2, "stops_at": -1.0}
+    options |= {"solved": 0.5, "tests": [(TemporalOrder(10), 2)] * 2}
+    options |= {"learning_rate": float(jnp.finfo(float).max), "max_norm": 1.0, "penalty": 0.0}
+    params, task, key = CELL.init(jax.random.key(0)), TemporalOrder(10), jax.random.key(0)
+    found = jax.jit(lambda: sgd_cr.every_arm(CELL, task, params, key, **options))()
+    for name in ("loss", "log_gradient", "radius"):
+        assert np.isposinf(found[name][:, -1]).all()
