@@ -246,7 +246,7 @@ STYLES = {
 
 
 def draw(found, path):
-    """Save the figure of stored results as PNG and PDF."""
+    """Save the figure of stored results as PNG."""
     from matplotlib.figure import Figure
 
     from rnnjax import figures

@@ -40,7 +40,7 @@ def line(row: dict[str, Any]) -> str:
 
 
 def draw(stored: Path) -> None:
-    """Save the figures of a results file beside it, as PNG and PDF."""
+    """Save the figures of a results file beside it, as PNG."""
     found = json.loads(stored.read_text())
     rows = [(row, machine) for machine in found.values() for row in machine["rows"]]
     beside_peers = [(row, machine) for row, machine in rows if "growth" not in row]

@@ -35,8 +35,8 @@ from rnnjax.sweep import NameOf, Traced, Variable
 PRECISION = "float64"  # rates are compared to closed forms, and |x| falls to 1e-280
 
 _COLOURS = {
-    "plain": "#000000", "faster": "#2f9e77", "momentum": "#3b7dd8", "rprop": "#23408f",
-    "each_weight_literal": "#c2478f", "each_weight_safe": "#e08a1e", "cycles_literal": "#7f3fae",
+    "plain": "#000000", "each_weight_literal": "#c2478f", "each_weight_safe": "#e08a1e",
+    "cycles_literal": "#7f3fae", "faster": "#2f9e77", "momentum": "#3b7dd8", "rprop": "#23408f",
 }  # fmt: skip
 _DESCENTS = ("plain", "literal", "recursive", "safe")
 _METHODS = ("plain", "literal", "safe", "momentum", "aitken", "quickprop", "quickprop_unlimited")

@@ -69,6 +69,23 @@ def float32():
         yield
 
 
+# Programs that are compiled once need not be compiled by the next run, nor by the other process.
+LARGEST_CACHE = 500e6
+
+
+def pytest_configure(config):
+    """Keep compiled programs beside what pytest itself keeps, as long as they are not too many."""
+    folder = config.cache.mkdir("compiled")
+    if not hasattr(config, "workerinput"):
+        programs = [path.stat() for path in folder.iterdir()]
+        if sum(one.st_size for one in programs) > LARGEST_CACHE:
+            config.cache.clear_cache(folder.parent.parent)
+            folder = config.cache.mkdir("compiled")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
 def pytest_addoption(parser):
     parser.addoption("--wide", action="store_true", help="run only the tests marked wide")
     parser.addoption("--slow", action="store_true", help="run all tests, slow and wide ones too")

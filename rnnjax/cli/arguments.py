@@ -24,10 +24,11 @@ COMMANDS = (
     "papers", "workbook", "diagnose",
 )  # fmt: skip
 OTHERS = ("--devices", "--replace", *diagnose_arguments.OPTIONS)
-SWITCHES = ("--quick", "--x64", "--return-bytes", "--force", "--help", "-h")
+SWITCHES = ("--quick", "--x64", "--return-bytes", "--force", "--pdf", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
 EXPERIMENT = "its experiment, where the file has moved: a name or a path"
 FORCE = "compute again what other code of the experiment or of rnnjax has computed in the folder"
+PDF = "write figure.pdf beside figure.png; one that is there is always written again"
 MEMORY = "chunks of as many lanes as SIZE holds on a device, as 500MB or 2GB; in place of --chunk"
 EPILOG = (
     "EXPERIMENT is a name that `rnnjax list` shows, or the path of a .py file. Every key of its "
@@ -121,7 +122,7 @@ def _parser() -> Parser:
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
     )
     commands.add_parser("list", help="the experiments, one line each", allow_abbrev=False)
-    _sweeping(commands, "run", "run an experiment, draw its figure and check its claims")
+    run = _sweeping(commands, "run", "run an experiment, draw its figure and check its claims")
     _sweeping(commands, "plan", "cells, programs to compile, memory and output; runs nothing")
     resume = _with_out(commands, "resume", "go on with an interrupted sweep")
     resume.add_argument("--devices", type=values.devices, metavar="N", help=DEVICES)
@@ -141,6 +142,8 @@ def _parser() -> Parser:
     message = "compare claims with their cubes; exit status 1 if one fails"
     for command in (resume, figure, _with_outs(commands, "check", message)):
         command.add_argument("--experiment", metavar="FILE", help=EXPERIMENT)
+    for command in (run, resume, figure):
+        command.add_argument("--pdf", action="store_true", help=PDF)
     message = "write the template of an experiment, which runs as it is"
     new: Parser = commands.add_parser("new", help=message, description=message, allow_abbrev=False)
     new.add_argument("file", metavar="FILE.py", help="a file that is not there yet")

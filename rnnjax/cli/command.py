@@ -74,12 +74,12 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     if name in alone:
         return alone[name](Path(arguments.out))
     outs = [Path(out) for out in arguments.out]
-    one, several = {
-        "figure": (cli.results.redraw, cli.results.redraw_all),
-        "check": (cli.results.check, cli.results.check_all),
-    }[name]
-    file = arguments.experiment
-    return one(outs[0], file) if len(outs) == 1 else several(outs, file)
+    file, single = arguments.experiment, len(outs) == 1
+    if name == "check":
+        return cli.results.check(outs[0], file) if single else cli.results.check_all(outs, file)
+    if single:
+        return cli.results.redraw(outs[0], file, pdf=arguments.pdf)
+    return cli.results.redraw_all(outs, file, pdf=arguments.pdf)
 
 
 def _stopped(text: str, status: int) -> int:

@@ -46,18 +46,18 @@ def export_cube(out: Path, target: Path) -> int:
     return 0
 
 
-def redraw(out: Path, file: str | None = None) -> int:
+def redraw(out: Path, file: str | None = None, *, pdf: bool = False) -> int:
     """Draw the figure of a cube again, by its own experiment or by that in `file`."""
     cube = read_cube(result(out))
-    return _draw(experiment_of(cube, out, file), cube, out)
+    return _draw(experiment_of(cube, out, file), cube, out, pdf=pdf)
 
 
-def redraw_all(outs: list[Path], file: str | None = None) -> int:
+def redraw_all(outs: list[Path], file: str | None = None, *, pdf: bool = False) -> int:
     """Draw the figures of many cubes again, a process a core; return the worst exit status."""
     for out in outs:
         result(out)
     with _a_process_a_core(outs) as pool:
-        return max(pool.map(partial(redraw, file=file), outs))
+        return max(pool.map(partial(redraw, file=file, pdf=pdf), outs))
 
 
 def _a_process_a_core(outs: list[Path]) -> ProcessPoolExecutor:
@@ -110,13 +110,13 @@ def papers(outs: list[Path]) -> int:
     return 0
 
 
-def present(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
+def present(experiment: Experiment, cube: xr.Dataset, out: Path, *, pdf: bool) -> int:
     """Draw the figure and the claims of a sweep that has ended; 1 where one of them failed."""
     print(f"cube    {printable(out / 'cube.nc')}  ({values_in(cube)})")
-    return max(_draw(experiment, cube, out), _check(experiment, cube, out, write=True))
+    return max(_draw(experiment, cube, out, pdf=pdf), _check(experiment, cube, out, write=True))
 
 
-def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
+def _draw(experiment: Experiment, cube: xr.Dataset, out: Path, *, pdf: bool) -> int:
     if experiment.figure is None:
         return 0
     try:
@@ -129,7 +129,8 @@ def _draw(experiment: Experiment, cube: xr.Dataset, out: Path) -> int:
         try:
             with styled():
                 figure = experiment.figure(values)
-            paths = save_figure(figure, out, f"figure_{safe_name(part)}" if part else "figure")
+            name = f"figure_{safe_name(part)}" if part else "figure"
+            paths = save_figure(figure, out, name, pdf=pdf)
         except Exception as error:
             return _complain("figure", experiment, error)
         for path in paths:

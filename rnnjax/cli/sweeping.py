@@ -78,7 +78,7 @@ def run(arguments: Namespace, overrides: Sequence[Override]) -> int:
     if not (out / "sweep.json").exists() and (out / "cube.nc").exists():
         cube = read_cube(out)
         if is_current(cube, out, spec, again=again):
-            return present(request.experiment, cube, out)
+            return present(request.experiment, cube, out, pdf=arguments.pdf)
         again = again and is_of_sweep(cube, spec)
     # Refuses a folder that does not fit before anything is written.
     tell_reuse(spec, request.experiment, Earlier(request.plan, spec))
@@ -142,7 +142,8 @@ def _sweep(request: Request, store: Store, arguments: Namespace) -> int:
             return 1
         if _on_a_cluster(arguments):
             tell_mixed(cube, store.out)
-        return max(present(request.experiment, cube, store.out), 1 if failed else 0)
+        shown = present(request.experiment, cube, store.out, pdf=arguments.pdf)
+        return max(shown, 1 if failed else 0)
 
 
 def _completed(
@@ -191,7 +192,7 @@ def _tell(line: str) -> None:
 
 def _import_ahead() -> None:
     """Import what the end of a sweep needs, while its programs are being compiled."""
-    for name in ("xarray", "h5netcdf", "rnnjax.figures.save", "matplotlib.backends.backend_pdf"):
+    for name in ("xarray", "h5netcdf", "rnnjax.figures.save", "matplotlib.backends.backend_agg"):
         import_module(name)
 
 

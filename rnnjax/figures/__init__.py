@@ -6,7 +6,7 @@ dims: `curves`, `maps`, `dot_rows`, `outcome_rows`, `scatter` and `matrix`; `lev
 Anything else is drawn by hand on a panel, which is an Axes of matplotlib.
 
 `Axes` and `Figure` are those of matplotlib, for annotations. `styled` sets the house style;
-`save_figure` writes PDF and PNG with reproducible bytes.
+`save_figure` writes PNG and PDF with reproducible bytes.
 
 What draws is loaded when it is first used, so that claims are checked without matplotlib. No module
 here has the name of a function: once imported, it would take the function's place.

@@ -41,6 +41,7 @@ def test_an_arm_is_that_training_alone(found, arm, rule, optimiser):
         np.testing.assert_allclose(found[arm][place], alone, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.wide
 def test_arms_differ(found):
     ends = np.stack([found[arm][1].ravel() for arm in ARMS if arm != "et_dx_both_literal"])
     assert found["dx"].shape == (len(RATES), 3, 3)

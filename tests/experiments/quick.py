@@ -15,7 +15,7 @@ def quick_cube(name, out, *flags):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {"cube.nc", "figure.pdf", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
+    assert {"cube.nc", "figure.png", "claims.json"} <= {p.name for p in out.iterdir()}
     return xr.load_dataset(out / "cube.nc")
 
 

@@ -58,6 +58,6 @@ def draw() -> Figure:
 
 
 if __name__ == "__main__":
-    save_figure(draw(), sys.argv[1])
+    save_figure(draw(), sys.argv[1], pdf=True)
     # Told on the way out: what a figure costs a reader who has no accelerator library.
     print("jax" in sys.modules, "matplotlib.pyplot" in sys.modules)

@@ -90,9 +90,9 @@ def _small_figure():
 
 
 def test_the_style_of_the_moment_of_saving_has_no_say(tmp_path):
-    plain = save_figure(_small_figure(), tmp_path / "plain")
+    plain = save_figure(_small_figure(), tmp_path / "plain", pdf=True)
     with matplotlib.rc_context({"pdf.fonttype": 3, "lines.scale_dashes": False, "savefig.dpi": 30}):
-        other = save_figure(_small_figure(), tmp_path / "other")
+        other = save_figure(_small_figure(), tmp_path / "other", pdf=True)
     assert [p.read_bytes() for p in plain] == [p.read_bytes() for p in other]
 
 
@@ -104,19 +104,29 @@ def test_saving_one_figure_twice_gives_the_same_bytes(tmp_path):
     finally:
         sys.path.remove(str(_HERE))
     figure = draw()
-    first = [path.read_bytes() for path in save_figure(figure, tmp_path)]
-    assert first == [path.read_bytes() for path in save_figure(figure, tmp_path)]
+    first = [path.read_bytes() for path in save_figure(figure, tmp_path, pdf=True)]
+    assert len(first) == 2 and first == [
+        path.read_bytes() for path in save_figure(figure, tmp_path)
+    ]
 
 
 def test_paths_are_returned_and_nothing_else_is_left(tmp_path):
-    paths = save_figure(_small_figure(), tmp_path / "new" / "folder", "gain")
-    assert [path.name for path in paths] == ["gain.pdf", "gain.png"]
+    paths = save_figure(_small_figure(), tmp_path / "new" / "folder", "gain", pdf=True)
+    assert [path.name for path in paths] == ["gain.png", "gain.pdf"]
     assert sorted(tmp_path.joinpath("new/folder").iterdir()) == sorted(paths)
+
+
+def test_a_pdf_is_written_on_request_and_never_shows_another_figure(tmp_path):
+    figure = _small_figure()
+    assert [path.name for path in save_figure(figure, tmp_path)] == ["figure.png"]
+    (tmp_path / "figure.pdf").write_text("an older figure")
+    *_, pdf = save_figure(figure, tmp_path)
+    assert pdf.read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.wide
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(tmp_path, monkeypatch):
-    old_pdf, _ = save_figure(_small_figure(), tmp_path)
+    _, old_pdf = save_figure(_small_figure(), tmp_path, pdf=True)
     before = old_pdf.read_bytes()
     other = _small_figure()
     other.axes[0].plot(np.arange(5))

@@ -1,5 +1,6 @@
 """What probes and analyses return is what `rnnjax.variables` declares, by name and by dims."""
 
+import functools
 import inspect
 import pkgutil
 from importlib import import_module
@@ -100,6 +101,7 @@ def arguments_of(name):
     return {name: given[name] for name in needed}
 
 
+@functools.cache
 def returned(name):
     """The shapes of the arrays that a function returns, by the name of the variable."""
     found = jax.eval_shape(lambda: measurements()[name](**arguments_of(name)))

@@ -129,8 +129,8 @@ def test_what_the_user_has_set_is_respected_and_stops_nothing(here):
     cube = same_numbers(here, "ö 見 new")
     assert cube.attrs["xla_flags"].startswith(FLAGS)
     assert len(list((here / "programs").iterdir())) >= 3
-    figure = here / "ö 見 new" / "figure.pdf"
-    assert figure.read_bytes() == (here / "done" / "figure.pdf").read_bytes()
+    figure = here / "ö 見 new" / "figure.png"
+    assert figure.read_bytes() == (here / "done" / "figure.png").read_bytes()
 
 
 def test_four_host_devices_few_open_files_and_no_permissions(here):

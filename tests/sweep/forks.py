@@ -17,7 +17,7 @@ from pathlib import Path
 import dask.array  # noqa: F401
 import h5netcdf  # noqa: F401
 import jax  # noqa: F401
-import matplotlib.backends.backend_pdf
+import matplotlib.backends.backend_agg
 import matplotlib.figure  # noqa: F401
 import xarray
 

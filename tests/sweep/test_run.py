@@ -76,7 +76,7 @@ def test_one_program_a_static_value_and_one_of_what_they_share(finished):
 
 
 def test_a_run_ends_by_telling_what_there_is(finished, plain):
-    for name in ("cube.nc", "figure.pdf", "figure.png", "claims.json"):
+    for name in ("cube.nc", "figure.png", "claims.json"):
         assert str(Path("plain") / name) in finished.stdout
         assert (plain / name).stat().st_size > 100
     assert "1 of 1 claims passed" in finished.stdout
@@ -89,11 +89,14 @@ def test_a_run_ends_by_telling_what_there_is(finished, plain):
 def test_a_finished_sweep_is_shown_again_without_computing(plain, folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     before = {path: path.stat().st_mtime_ns for path in plain.rglob("*.nc")}
-    (plain / "figure.pdf").unlink()
+    (plain / "figure.png").unlink()
     monkeypatch.setattr("rnnjax.cli.sweeping.configured", None)
     assert main(["run", str(TOY), "--out", "plain"]) == 0
     assert {path: path.stat().st_mtime_ns for path in plain.rglob("*.nc")} == before
+    assert (plain / "figure.png").exists() and not (plain / "figure.pdf").exists()
+    assert main(["run", str(TOY), "--out", "plain", "--pdf"]) == 0
     assert (plain / "figure.pdf").exists()
+    (plain / "figure.pdf").unlink()
     assert "1 of 1 claims passed" in capsys.readouterr().out
 
 
@@ -142,7 +145,7 @@ def test_a_figure_or_claim_that_raises_leaves_the_cube(plain, tmp_path, capsys, 
     from rnnjax.cli.results import present
     from rnnjax.sweep.experiment import load
 
-    assert present(load("toy_experiment.py"), read_cube("out"), Path("out")) == 1
+    assert present(load("toy_experiment.py"), read_cube("out"), Path("out"), pdf=False) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert re.fullmatch(r"rnnjax: figure: toy_experiment.py line \d+: NameError: .*", lines[0])
