@@ -8,23 +8,17 @@ work, and its seconds are multiplied by `scale`; what was left out is said besid
 
 import importlib
 import importlib.util
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-
-from rnnjax.sweep import backend
 
 
 @dataclass
@@ -35,7 +29,9 @@ class Side:
       run: does it and waits for the result, which it returns.
       scale: how many times the work of the case exceeds that of `run`.
       share: what `run` leaves out, in words; empty if nothing.
-      compile_seconds: what preparing `run` took.
+      compile_seconds: what preparing `run` took; of one program, to trace, lower and compile it.
+      first_seconds: from the start of a process to the first result.
+      chosen_seconds: what choosing among layouts took.
       goal: how many times longer than rnnjax this side should take, at least.
       megabytes: measures the memory of `run` where that is in other processes.
     """
@@ -44,6 +40,8 @@ class Side:
     scale: float = 1.0
     share: str = ""
     compile_seconds: float | None = None
+    first_seconds: float | None = None
+    chosen_seconds: float = 0.0
     goal: float | None = None
     megabytes: Callable[[], float] | None = None
 
@@ -123,6 +121,9 @@ def measured(case: Case, n_rounds: int) -> dict[str, Any]:
         "compile_seconds": {
             name: side.compile_seconds for name, side in sides.items() if side.compile_seconds
         },
+        "first_seconds": {
+            name: side.first_seconds for name, side in sides.items() if side.first_seconds
+        },
         "ratio": {name: medians[name] / medians["rnnjax"] for name in case.peers},
         "goal": {name: side.goal for name, side in case.peers.items() if side.goal},
         "left_out": {name: side.share for name, side in sides.items() if side.share},
@@ -153,57 +154,6 @@ def together(sides: list[Side]) -> Side:
     """Return the side that runs several compiled ones, one after the other."""
     compile_seconds = sum(side.compile_seconds or 0 for side in sides)
     return Side(lambda: [side.run() for side in sides], compile_seconds=compile_seconds)
-
-
-def a_process_a_core(module: str, function: str, *args: Any) -> Side:
-    """Return a side whose work is shared by as many processes as cores, one device and thread each.
-
-    As `rnnjax run --cluster` computes. `function(*args, share=(i, n))` of the module returns the
-    side of share i of n, in a process that has been prepared for it; the side's result is the list
-    of theirs, and the time includes sending them.
-    """
-    started = time.perf_counter()
-    n = backend.cores()
-    with _environment(NPROC="1"):
-        crew = [
-            ProcessPoolExecutor(1, get_context("spawn"), _prepare, (module, function, args, (i, n)))
-            for i in range(n)
-        ]
-        for ready in [one.submit(int) for one in crew]:
-            ready.result()
-    seconds = time.perf_counter() - started
-    return Side(
-        lambda: [done.result() for done in [one.submit(_run_share) for one in crew]],
-        compile_seconds=seconds,
-        megabytes=lambda: sum([m.result() for m in [one.submit(_share_megabytes) for one in crew]]),
-    )
-
-
-_share: list[Side] = []
-
-
-def _prepare(module: str, function: str, args: tuple, share: tuple[int, int]) -> None:
-    backend.configured(1, "float32")
-    _share.append(getattr(importlib.import_module(module), function)(*args, share=share))
-
-
-def _run_share() -> Any:
-    return jax.tree.map(np.asarray, _share[0].run())
-
-
-def _share_megabytes() -> float:
-    return peak_megabytes(_share[0])
-
-
-@contextmanager
-def _environment(**names: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def over_devices(lane: Callable) -> Callable:

@@ -6,13 +6,15 @@ float32: where they fall below its range they read 0.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import harness, networks
+from benchmarks import crew, harness, networks
+from benchmarks.crew import Share
 from benchmarks.networks import N_H, Networks
 
 CALM = 1.4
@@ -20,29 +22,30 @@ _WHOLE = ("PyTorch bmm", "plain JAX")  # the peers that do all of the work
 
 
 def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
-    """Yield the case of W1."""
-    yield lambda: _case(networks.drawn(quick), quick)
+    """Yield the rows of W1."""
+    for row, n in crew.rows().items():
+        yield lambda row=row, n=n: _case(row, n, quick)
 
 
-def _case(drawn: list[Networks], quick: bool) -> harness.Case:
+def _case(row: str, n: int, quick: bool) -> harness.Case:
+    drawn = [nets.first(n, crew.rows()["whole machine"]) for nets in networks.drawn(quick)]
     n_lanes, n_steps = len(drawn) * len(drawn[0].W), drawn[0].x.shape[1]
-    few = 1 if quick else 4
+
+    def side(module: str, function: str, *args: Any, goal: float | None = None) -> harness.Side:
+        found = crew.side(f"benchmarks.{module}", function, quick, *args, n=n)
+        return replace(found, run=lambda: networks.joined(found.run()), goal=goal)
 
     def of_torch():
-        loop = harness.Side(
-            lambda: [_by_loop(nets, few) for nets in drawn],
-            scale=len(drawn[0].W) / few,
-            share=f"{few} of {len(drawn[0].W)} networks of each activation",
-            goal=100,
-        )
-        batched = harness.Side(lambda: [_by_batched_products(nets) for nets in drawn], goal=20)
-        return {"PyTorch loop": loop, "PyTorch bmm": batched}
+        return {
+            "PyTorch loop": side("lags", "loop_share", goal=50),
+            "PyTorch bmm": side("lags", "bmm_share"),
+        }
 
     return harness.Case(
-        f"every lag, {n_lanes} networks, n_h {N_H}, T {n_steps}",
-        networks.ours(quick, "log_norm_by_lag"),
+        f"every lag, {row}: {n_lanes} networks, n_h {N_H}, T {n_steps}",
+        side("networks", "our_share", "log_norm_by_lag"),
         harness.where_installed("torch", of_torch)
-        | {"plain JAX": harness.together([_plain_jax(nets) for nets in drawn])},
+        | {"plain JAX": side("lags", "plain_share", goal=1.0)},
         lambda results: max(difference(drawn, results, n) for n in _WHOLE if n in results),
         f"largest difference of a log norm from {' and '.join(_WHOLE)}, gains up to {CALM:g}",
         flop=n_lanes * n_steps * 2 * 2.0 * N_H**2,
@@ -65,7 +68,12 @@ def difference(drawn: list[Networks], results: dict[str, Any], name: str) -> flo
     return worst
 
 
-def _plain_jax(nets: Networks) -> harness.Side:
+def plain_share(quick: bool, *, share: Share) -> harness.Side:
+    """Return plain JAX's way of one share, in float32, at its best layout."""
+    return networks.together(networks.share_of(quick, share), _plain_jax, Networks.arrays_of_lanes)
+
+
+def _plain_jax(nets: Networks) -> Callable:
     f = nets.cell.activation.fn
 
     def norms(W, U, x):
@@ -80,7 +88,23 @@ def _plain_jax(nets: Networks) -> harness.Side:
         grads = jax.grad(last)(jnp.zeros((len(x) + 1, N_H)))
         return jnp.linalg.norm(grads, axis=1)[::-1]
 
-    return harness.compiled(jax.vmap(norms), nets.W, nets.U, nets.x)
+    return norms
+
+
+def loop_share(quick: bool, *, share: Share) -> harness.Side:
+    """Return PyTorch's way of one share, network after network."""
+    few, parts = 1 if quick else 2, networks.share_of(quick, share)
+    return harness.Side(
+        lambda: [_by_loop(nets, few) for nets in parts],
+        scale=len(parts[0].W) / few,
+        share=f"{few} of {len(parts[0].W)} networks of each activation",
+    )
+
+
+def bmm_share(quick: bool, *, share: Share) -> harness.Side:
+    """Return PyTorch's way of one share, with all networks of an activation in batched products."""
+    parts = networks.share_of(quick, share)
+    return harness.Side(lambda: [_by_batched_products(nets) for nets in parts])
 
 
 def _by_loop(nets: Networks, n_lanes: int) -> np.ndarray:

@@ -5,52 +5,55 @@ JAX, `vmap` over lengths of the backward pass of one scan.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import harness, lags, networks
+from benchmarks import crew, harness, lags, networks
+from benchmarks.crew import Share
 from benchmarks.networks import N_H, Networks
 
 
 def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
-    """Yield the case of W2."""
-    yield lambda: _case(networks.drawn(quick), quick)
+    """Yield the rows of W2."""
+    for row, n in crew.rows().items():
+        yield lambda row=row, n=n: _case(row, n, quick)
 
 
-def _case(drawn: list[Networks], quick: bool) -> harness.Case:
-    n_each, n_steps = drawn[0].x.shape[:2]
-    n_lanes, short = len(drawn) * n_each, n_steps // 4
+def _case(row: str, n: int, quick: bool) -> harness.Case:
+    drawn = [nets.first(n, crew.rows()["whole machine"]) for nets in networks.drawn(quick)]
+    n_lanes, n_steps = len(drawn) * len(drawn[0].W), drawn[0].x.shape[1]
+
+    def side(module: str, function: str, *args: Any, goal: float | None = None) -> harness.Side:
+        found = crew.side(f"benchmarks.{module}", function, quick, *args, n=n)
+        return replace(found, run=lambda: networks.joined(found.run()), goal=goal)
 
     def of_torch():
-        loop = harness.Side(
-            lambda: by_backward(networks.torch_states_of_one(drawn[0], n_each // 2, n_steps)),
-            scale=n_lanes,
-            share=f"1 of {n_lanes} networks",
-            goal=1000,
-        )
-        # The time of T backward passes over up to T steps grows as T (T + 1) / 2.
-        batched = harness.Side(
-            lambda: by_backward(networks.torch_states(drawn[0], short)),
-            scale=len(drawn) * n_steps * (n_steps + 1) / (short * (short + 1)),
-            share=f"lengths to {short} of {n_steps}, 1 of {len(drawn)} activations",
-            goal=200,
-        )
-        return {"PyTorch loop": loop, "PyTorch bmm": batched}
+        return {
+            "PyTorch loop": side("lengths", "loop_share"),
+            "PyTorch bmm": side("lengths", "bmm_share"),
+        }
 
     return harness.Case(
-        f"every length, {n_lanes} networks, n_h {N_H}, T 1 to {n_steps}",
-        networks.ours(quick, "log_norm_by_length"),
+        f"every length, {row}: {n_lanes} networks, n_h {N_H}, T 1 to {n_steps}",
+        side("networks", "our_share", "log_norm_by_length"),
         harness.where_installed("torch", of_torch)
-        | {"plain JAX": harness.together([_plain_jax(nets) for nets in drawn])},
+        | {"plain JAX": side("lengths", "plain_share", goal=2.6)},
         lambda results: lags.difference(drawn, results, "plain JAX"),
         f"largest difference of a log norm from plain JAX, gains up to {lags.CALM:g}",
         flop=n_lanes * n_steps * 2.0 * N_H**2 * (N_H + 2),
     )
 
 
-def _plain_jax(nets: Networks) -> harness.Side:
+def plain_share(quick: bool, *, share: Share) -> harness.Side:
+    """Return plain JAX's way of one share, at its best layout."""
+    return networks.together(networks.share_of(quick, share), _plain_jax, Networks.arrays_of_lanes)
+
+
+def _plain_jax(nets: Networks) -> Callable:
     f = nets.cell.activation.fn
 
     def norms(W, U, x):
@@ -64,7 +67,32 @@ def _plain_jax(nets: Networks) -> harness.Side:
         _, vjp = jax.vjp(sums, jnp.zeros(N_H))
         return jnp.linalg.norm(jax.vmap(vjp)(jnp.eye(len(x)))[0], axis=1)
 
-    return harness.compiled(jax.vmap(norms), nets.W, nets.U, nets.x)
+    return norms
+
+
+def loop_share(quick: bool, *, share: Share) -> harness.Side:
+    """Return PyTorch's way of one share: a backward pass a length, network after network."""
+    first = networks.share_of(quick, share)[0]
+    n, n_steps = first.x.shape[:2]
+    n_lanes = n * len(networks.ACTIVATIONS)
+    return harness.Side(
+        lambda: [by_backward(networks.torch_states_of_one(first, n // 2, n_steps))],
+        scale=n_lanes,
+        share=f"1 of {n_lanes} networks",
+    )
+
+
+def bmm_share(quick: bool, *, share: Share) -> harness.Side:
+    """Return PyTorch's way of one share: a backward pass a length in batched products."""
+    first = networks.share_of(quick, share)[0]
+    n_steps, n_kinds = first.x.shape[1], len(networks.ACTIVATIONS)
+    short = n_steps // 4
+    # The time of T backward passes over up to T steps grows as T (T + 1) / 2.
+    return harness.Side(
+        lambda: [by_backward(networks.torch_states(first, short)).T],
+        scale=n_kinds * n_steps * (n_steps + 1) / (short * (short + 1)),
+        share=f"lengths to {short} of {n_steps}, 1 of {n_kinds} activations",
+    )
 
 
 def by_backward(states: list) -> np.ndarray:

@@ -5,7 +5,7 @@ a fixed unit vector u.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import rnnjax
-from benchmarks import harness
+from benchmarks import crew, harness
+from benchmarks.crew import Share
 
 N_X, N_H = 8, 64
-_SIDE_BY_SIDE = 6  # their matrices fit the cache of a core together
+_SIDE_BY_SIDE = (6, 12, 42)  # among them those whose matrices fit the cache of a core together
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
 
 
@@ -53,6 +54,15 @@ class Networks:
         arrays = (np.array_split(a, n)[i] for a in self.arrays())
         return Networks(self.activation, *arrays)
 
+    def first(self, i: int, n: int) -> "Networks":
+        """Return the first i of n parts of the networks."""
+        arrays = (np.concatenate(np.array_split(a, n)[:i]) for a in self.arrays())
+        return Networks(self.activation, *arrays)
+
+    def arrays_of_lanes(self) -> tuple[np.ndarray, ...]:
+        """Return W, U and x."""
+        return self.W, self.U, self.x
+
     def lanes(self) -> tuple[Any, jax.Array]:
         """Return stacked parameters of `cell`, and the inputs."""
         n, n_h = self.W.shape[:2]
@@ -78,30 +88,55 @@ def drawn(quick: bool) -> list[Networks]:
     return [Networks(f, *(np.float32(a) for a in (g[:, 0, 0], W, U, x))) for f in ACTIVATIONS]
 
 
-def ours(quick: bool, probe: str) -> harness.Side:
-    """Return rnnjax's way: a probe that measures one array, over all networks, a process a core."""
-    shared = harness.a_process_a_core("benchmarks.networks", "our_share", quick, probe)
-    return replace(shared, run=lambda: [np.concatenate(f) for f in zip(*shared.run(), strict=True)])
+def share_of(quick: bool, share: Share) -> list[Networks]:
+    """Return one share of the networks of every activation."""
+    return [nets.part(*share) for nets in drawn(quick)]
 
 
-def our_share(quick: bool, probe: str, *, share: tuple[int, int]) -> harness.Side:
-    """Return the side of one share of all networks."""
-    i, n = share
-    part = [nets.part(i, n) for nets in drawn(quick)]
-    return harness.together([_measured(nets, getattr(rnnjax.probes, probe)) for nets in part])
+def joined(results: list[list[np.ndarray]]) -> list[np.ndarray]:
+    """Return the results of shares, lists by activation, as one list."""
+    return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
 
-def _measured(nets: Networks, probe: Callable) -> harness.Side:
+def together(parts: list[Networks], program: Callable, of_lane: Callable) -> harness.Side:
+    """Return the side that runs a compiled function over the networks of each activation.
 
-    def measured(params, x):
-        batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
-        (norms,) = probe(nets.cell, None, params, batch).values()
-        return norms
+    Args:
+      parts: the networks.
+      program: makes the function of one lane for an activation's networks.
+      of_lane: gives the arrays of all lanes that the function takes.
 
-    def all_of(params, x):
-        return jax.lax.map(lambda lane: measured(*lane), (params, x), batch_size=_SIDE_BY_SIDE)
+    Returns:
+      the fastest of some numbers of networks side by side.
+    """
 
-    return harness.compiled(all_of, *nets.lanes())
+    def layout(size: int) -> Callable[[], harness.Side]:
+        def compiled(nets: Networks) -> harness.Side:
+            one = program(nets)
+            return harness.compiled(
+                lambda *lanes: jax.lax.map(lambda lane: one(*lane), lanes, batch_size=size),
+                *of_lane(nets),
+            )
+
+        return lambda: harness.together([compiled(nets) for nets in parts])
+
+    n = len(parts[0].W)
+    sizes = sorted({min(size, n) for size in _SIDE_BY_SIDE} | {n})
+    return crew.fastest({f"{size} networks side by side": layout(size) for size in sizes})
+
+
+def our_share(quick: bool, probe: str, *, share: Share) -> harness.Side:
+    """Return rnnjax's way: a probe that measures one array, over one share of the networks."""
+
+    def program(nets: Networks) -> Callable:
+        def measured(params, x):
+            batch = rnnjax.Batch(x, jnp.zeros((len(x), 1)), jnp.ones(len(x)))
+            (norms,) = getattr(rnnjax.probes, probe)(nets.cell, None, params, batch).values()
+            return norms
+
+        return measured
+
+    return together(share_of(quick, share), program, Networks.lanes)
 
 
 def torch_function(name: str) -> Callable:

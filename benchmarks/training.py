@@ -1,7 +1,7 @@
 """W3: a sweep of trainings. The adding problem at T 100, 50 tanh units, 32 seeds.
 
-Stochastic gradient descent at 0.01 with the gradient clipped to norm 1, 500 updates of 20 fresh
-sequences. Peers: PyTorch's nn.RNN, seed after seed; plain JAX, `vmap` over seeds of a scan whose
+Stochastic gradient descent at 0.01 with the gradient clipped to norm 1, 200 updates of 20 fresh
+sequences. Peers: PyTorch's nn.RNN, seed after seed; plain JAX, a scan over updates whose
 body takes `grad` of a scan; the same with flax's nn.RNN and with an equinox module.
 """
 
@@ -15,43 +15,39 @@ import numpy as np
 import optax
 
 import rnnjax
-from benchmarks import harness
+from benchmarks import crew, harness
+from benchmarks.crew import Share
 from rnnjax.tasks import Adding
 
 N_H, LENGTH, BATCH, RATE, CLIP = 50, 100, 20, 0.01, 1.0
 
 
 def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
-    """Yield the case of W3."""
-    yield lambda: _case(*(2, 4) if quick else (32, 500))
+    """Yield the rows of W3."""
+    for row, n in crew.rows().items():
+        yield lambda row=row, n=n: _case(row, n, *(2, 4) if quick else (32, 200))
 
 
-def _case(n_seeds: int, n_updates: int) -> harness.Case:
-    few = max(n_seeds // 16, 1)
+def _case(row: str, n: int, n_seeds: int, n_updates: int) -> harness.Case:
+    n_seeds = n_seeds * n // crew.rows()["whole machine"]
 
-    def of_torch():
-        run = harness.Side(
-            lambda: [by_torch(seed, n_updates) for seed in range(few)],
-            scale=n_seeds / few,
-            share=f"{few} of {n_seeds} seeds",
-            goal=35,
-        )
-        return {"PyTorch nn.RNN": run}
+    def side(function: str, *args: Any, goal: float | None = None) -> harness.Side:
+        all_seeds = n_seeds * crew.rows()["whole machine"] // n
+        found = crew.side("benchmarks.training", function, all_seeds, n_updates, *args, n=n)
+        return replace(found, run=lambda: np.concatenate(found.run()), goal=goal)
 
-    peers = (
-        harness.where_installed("torch", of_torch)
-        | {
-            "plain JAX": _side(_plain_network(), n_seeds, n_updates, goal=4),
-            "flax nn.RNN": _side(_flax_network(), n_seeds, n_updates),
-        }
-        | harness.where_installed(
-            "equinox", lambda: {"equinox": _side(_equinox_network(), n_seeds, n_updates)}
-        )
-    )
+    peers = {"PyTorch nn.RNN": ("torch", lambda: side("torch_share", goal=5))}
+    peers["plain JAX"] = ("jax", lambda: side("peer_share", "plain", goal=1.2))
+    peers["flax nn.RNN"] = ("flax", lambda: side("peer_share", "flax"))
+    peers["equinox"] = ("equinox", lambda: side("peer_share", "equinox"))
+    found: dict[str, harness.Side] = {}
+    for name, (package, make) in peers.items():
+        found |= harness.where_installed(package, lambda name=name, make=make: {name: make()})
     return harness.Case(
-        f"{n_seeds} trainings, n_h {N_H}, T {LENGTH}, {n_updates} updates of {BATCH} sequences",
-        _ours(n_seeds, n_updates),
-        peers,
+        f"{row}: {n_seeds} trainings, n_h {N_H}, T {LENGTH}, {n_updates} updates of {BATCH}"
+        " sequences",
+        side("our_share"),
+        found,
         harness.relative("plain JAX"),
         "largest difference of a loss from that of plain JAX, over the largest loss",
         # Forward, back and the gradient of W: three products a step.
@@ -59,19 +55,42 @@ def _case(n_seeds: int, n_updates: int) -> harness.Case:
     )
 
 
-def _ours(n_seeds: int, n_updates: int) -> harness.Side:
-    shared = harness.a_process_a_core("benchmarks.training", "our_share", n_seeds, n_updates)
-    return replace(shared, run=lambda: np.concatenate(shared.run()))
+def our_share(n_seeds: int, n_updates: int, *, share: Share) -> harness.Side:
+    """Return rnnjax's way for one share of the seeds."""
+    return _fastest(trained(N_H, n_updates), n_seeds, share)
 
 
-def our_share(n_seeds: int, n_updates: int, *, share: tuple[int, int]) -> harness.Side:
-    """Return rnnjax's way for one share of the seeds, one seed after the other.
+def peer_share(n_seeds: int, n_updates: int, network: str, *, share: Share) -> harness.Side:
+    """Return a peer's way for one share of the seeds."""
+    makes = {"plain": _plain_network, "flax": _flax_network, "equinox": _equinox_network}
+    return _fastest(trained_by_grad(makes[network](), n_updates), n_seeds, share)
 
-    The arrays of one training fit the cache; those of many side by side do not.
-    """
-    i, n = share
-    seeds = jnp.asarray(np.array_split(np.arange(n_seeds), n)[i])
-    return harness.compiled(lambda seeds: jax.lax.map(trained(N_H, n_updates), seeds), seeds)
+
+def torch_share(n_seeds: int, n_updates: int, *, share: Share) -> harness.Side:
+    """Return PyTorch's way for one share of the seeds, of which it trains the first."""
+    import torch
+
+    torch.set_num_threads(1)
+    seeds = share.of(np.arange(n_seeds))
+    return harness.Side(
+        lambda: [by_torch(int(seeds[0]), n_updates)],
+        scale=len(seeds),
+        share=f"1 of {len(seeds)} seeds",
+    )
+
+
+def _fastest(train: Callable, n_seeds: int, share: Share) -> harness.Side:
+    """Return the fastest of one seed after the other and all side by side."""
+    seeds = jnp.asarray(share.of(np.arange(n_seeds)))
+
+    def one_by_one() -> harness.Side:
+        return harness.compiled(lambda seeds: jax.lax.map(train, seeds), seeds)
+
+    def side_by_side() -> harness.Side:
+        return harness.compiled(jax.vmap(train), seeds)
+
+    layouts = {"seed after seed": one_by_one, "all seeds side by side": side_by_side}
+    return crew.fastest(layouts, n_rounds=1)
 
 
 def trained(n_h: int, n_updates: int) -> Callable[[jax.Array], jax.Array]:
@@ -88,8 +107,11 @@ def trained(n_h: int, n_updates: int) -> Callable[[jax.Array], jax.Array]:
     return train
 
 
-def _side(network: tuple[Callable, Callable], n_seeds: int, n_updates: int, **told) -> harness.Side:
-    """Return the side that trains a network, (key -> params, (params, x) -> y at T), over seeds."""
+def trained_by_grad(network: tuple[Callable, Callable], n_updates: int) -> Callable:
+    """Return the training of a network, (key -> params, (params, x) -> y at T), by `grad`.
+
+    As a function of the seed, which gives the losses, (n_updates,).
+    """
     init, apply = network
     task = Adding(LENGTH)
     optimiser = optax.chain(optax.clip_by_global_norm(CLIP), optax.sgd(RATE))
@@ -112,10 +134,7 @@ def _side(network: tuple[Callable, Callable], n_seeds: int, n_updates: int, **to
         start = (params, optimiser.init(params))
         return jax.lax.scan(update, start, jnp.arange(n_updates))[1]
 
-    side = harness.compiled(jax.vmap(train), jnp.arange(n_seeds))
-    for name, value in told.items():
-        setattr(side, name, value)
-    return side
+    return train
 
 
 def _plain_network() -> tuple[Callable, Callable]:

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import masks, scaled, scan, segments
+from rnnjax.homogeneous import Run
 from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.real_view import RealView
 from rnnjax.scaled import Scaled
@@ -51,7 +52,7 @@ def _unit_cotangent_of(cell: Cell, h: Array) -> Array:
 def scan_back(
     cell: Cell,
     params: Params,
-    residuals: Residuals,
+    run: Residuals | Trajectory,
     last: Scaled,
     source: Scaled | None,
     decay: Array | float = 1.0,
@@ -62,7 +63,8 @@ def scan_back(
     Args:
       cell: the cell.
       params: its parameters.
-      residuals: those of S steps (see `scan.residuals`).
+      run: S steps, which are linearised one by one on the way back; or their residuals (see
+        `scan.residuals`), where these are needed elsewhere too.
       last: what reaches the last state from later steps, value (n_h,).
       source: g_t of every step, value (S, n_h); None for pure transport.
       decay: factor of what a step sends back, J_{t+1}^T delta_{t+1} in equation (1), for rules that
@@ -80,13 +82,15 @@ def scan_back(
         kept, g, own, goes_on = at
         delta = arriving if g is None else scaled.add_normal(arriving, g)
         factor = decay if own is None else own
-        v = kept.bound(cell, params).rmv(delta.value)
+        bound = isinstance(kept, Residuals)
+        J = kept.bound(cell, params) if bound else scan.linearize(cell, params, kept)
+        v = J.rmv(delta.value)
         before = scaled.normalise(factor * v.value, delta.exponent + v.exponent)
         if goes_on is not None:
             before = jax.tree.map(partial(jnp.where, goes_on), before, delta)
         return before, delta
 
-    steps = (residuals, source, by_step, counts)
+    steps = (run, source, by_step, counts)
     first, deltas = jax.lax.scan(step, scaled.renormalise(last), steps, reverse=True)
     return deltas, first
 
@@ -140,32 +144,31 @@ def backward(
     def segment_back(trajectory: Trajectory, last: Scaled, inputs: Any) -> tuple[Scaled, Any]:
         x, targets, counts = inputs
         g = None if source is None else source(trajectory, targets)
-        residuals = scan.residuals(cell, params, trajectory)
         # Where the losses of the steps are the source, nothing comes from behind the end.
         passes = counts if source is None else None
-        deltas, first = scan_back(cell, params, residuals, last, g, decay, passes)
+        deltas, first = scan_back(cell, params, trajectory, last, g, decay, passes)
         return first, emit(trajectory, x, targets, deltas)
 
     def again(last: Scaled, at: Any) -> tuple[Scaled, Any]:
         start, inputs = at
-        return segment_back(run(start, inputs), last, inputs)
+        return segment_back(run(start, inputs).trajectory, last, inputs)
 
-    def run(start: Scaled, inputs: Any) -> Trajectory:
-        return scan.steps(cell, params, inputs[0], start, counts=inputs[2])
+    def run(start: Scaled, inputs: Any) -> Run:
+        return scan.run(cell, params, inputs[0], start, counts=inputs[2])
 
     inputs = (x, targets, counts)
     start = scan.initial(cell, params)
     if n_whole == 1 and not n_rest:
-        trajectory = run(start, inputs)
-        first, out = segment_back(trajectory, end(segments.last(trajectory)), inputs)
+        trajectory, state = run(start, inputs)
+        first, out = segment_back(trajectory, end(state), inputs)
         return [jax.tree.map(lambda a: a[None], out)], first
 
     whole, rest = segments.split(inputs, n_whole, size)
-    after, starts = jax.lax.scan(lambda h, inputs: (segments.last(run(h, inputs)), h), start, whole)
+    after, starts = jax.lax.scan(lambda h, inputs: (run(h, inputs).last, h), start, whole)
     tail = []
     if n_rest:
-        trajectory = run(after, rest)
-        last, out = segment_back(trajectory, end(segments.last(trajectory)), rest)
+        trajectory, state = run(after, rest)
+        last, out = segment_back(trajectory, end(state), rest)
         tail = [jax.tree.map(lambda a: a[None], out)]
     else:
         last = end(after)
@@ -270,18 +273,8 @@ def by_lag(
 ) -> Array:
     """Return what `keep`, a number a step, keeps of dL/dh_{T-k} at the lags k = 0..T, (T+1,).
 
-    T is the last step that counts; NaN beyond the start of the sequence. Args as in `adjoint`.
+    The largest entry of what `keep` is given is in [1, 2), or it is zero. T is the last step that
+    counts; NaN beyond the start of the sequence. Args as in `adjoint`.
     """
-    if segment is not None:
-        by_time = adjoint(cell, loss, params, batch, keep=keep, segment=segment)
-        return masks.by_lag(by_time, batch.mask)
-    trajectory = scan.steps(cell, params, batch.x)
-    end = masks.last(masks.counted(batch.mask))
-    h = scaled.plain(jax.tree.map(lambda a: a[end][None], trajectory.states))
-    g = last_step_cotangent(cell, loss, params, h, batch.y[end][None])
-    # Moved to the end of the arrays, the way back needs no look at where the sequence ends.
-    residuals = masks.at_the_end(scan.residuals(cell, params, trajectory), batch.mask)
-    last = jax.tree.map(lambda a: a[0], g)
-    deltas, first = scan_back(cell, params, residuals, last, None)
-    before = keep(jax.tree.map(lambda a: a[None], first))
-    return masks.up_to_length(jnp.concatenate([before, keep(deltas)])[::-1], batch.mask)
+    by_time = adjoint(cell, loss, params, batch, keep=keep, segment=segment)
+    return masks.by_lag(by_time, batch.mask)

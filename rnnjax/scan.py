@@ -3,31 +3,17 @@
   h_t = step(params, h_{t-1}, x_t),  t = 1..T                     (1)
   L   = sum_t mask_t loss(readout(params, h_t), y_t)              (2)
 
-The states of a positively homogeneous cell (linear, relu, leaky_relu) can leave the range of
-float32 within the sequence lengths of interest: at gain 2 they exceed 1e38 at t = 128, and
-inf - inf then makes every slope NaN. The states are therefore carried as mantissa and exponent,
-
-  advance(2^-E h, 2^-E d) = 2^-E advance(h, d)                    (3)
-
-with E the larger of the exponents of h and of the drive d. The Jacobian is the same on both sides.
-
-Derivatives of such a pass are propagated separately, as plain numbers, with the Jacobians of the
-scaled steps. A drive of exactly 0 therefore has a derivative, and a state that has left the range
-of the dtype invalidates no derivative.
+The states of positively homogeneous cells are carried with an exponent (`rnnjax.homogeneous`).
 """
-
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from rnnjax import boundary, dynamics, masks, scaled, state_dtype, tangents
+from rnnjax import boundary, dynamics, homogeneous, masks, scaled, state_dtype, tangents
+from rnnjax.homogeneous import Run
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals, Tangent
-from rnnjax.trajectory import Trajectory, arguments
+from rnnjax.trajectory import Trajectory, before, unless_over
 from rnnjax.types import Array, Batch, Cell, Params, Point, StepLoss
 
 
@@ -37,13 +23,6 @@ def initial(cell: Cell, params: Params) -> Scaled:
     if dynamics.is_homogeneous(cell):
         return scaled.normalise(h_0)
     return Scaled(h_0, jnp.zeros((), jnp.int32))
-
-
-def drives(cell: Cell, params: Params, x: Array) -> Scaled:
-    """Return the drives of all steps, value (T, n_d), exponent (T,)."""
-    d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(x)
-    exponent = jnp.zeros(d.shape[0], jnp.int32)
-    return scaled.normalise(d, exponent) if dynamics.is_homogeneous(cell) else Scaled(d, exponent)
 
 
 def unroll(cell: Cell, params: Params, x: Array, start: Scaled | None = None) -> Trajectory:
@@ -80,11 +59,23 @@ def steps(
       counts: which steps belong to the sequence, bool (T,), as returned by `rnnjax.masks.counted`;
         after the last of them the state is held constant. All steps if None.
     """
+    return run(cell, params, x, start, counts=counts).trajectory
+
+
+def run(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    start: Scaled | None = None,
+    *,
+    counts: Array | None = None,
+) -> Run:
+    """Run a cell as `steps` does; return the last state beside the trajectory."""
     start = initial(cell, params) if start is None else start
-    d = drives(cell, params, x)
+    d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(x)
     start = _of_one_dtype(cell, params, start, d)
-    run = _unroll_scaled if dynamics.is_homogeneous(cell) else _unroll_plain
-    return run(cell, params, start, d, counts)
+    through = homogeneous.run if dynamics.is_homogeneous(cell) else _run_plain
+    return through(cell, params, start, d, counts)
 
 
 def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
@@ -92,131 +83,24 @@ def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
     return steps(cell, params, batch.x, counts=batch.counts)
 
 
-def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Scaled) -> Scaled:
+def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Array) -> Scaled:
     """Return h_0 in the dtype that the step returns; cells from `boundary` have it already."""
-    dtype = state_dtype.of_drive(cell, params, d.value[0])
+    dtype = state_dtype.of_drive(cell, params, d[0])
     return Scaled(start.value.astype(dtype), start.exponent)
 
 
-def _unroll_plain(
-    cell: Cell, params: Params, start: Scaled, d: Scaled, counts: Array | None
-) -> Trajectory:
+def _run_plain(cell: Cell, params: Params, start: Scaled, d: Array, counts: Array | None) -> Run:
     def step(h: Array, at: tuple[Array, Array | None]) -> tuple[Array, tuple]:
         d, goes_on = at
         new, z = dynamics.advance_and_preactivation(cell, params, h, d)
-        h = _unless_over(goes_on, new, h)
+        h = unless_over(goes_on, new, h)
         return h, (h, z)
 
-    _, (h, z) = jax.lax.scan(step, start.value, (d.value, counts))
-    states = Scaled(h, d.exponent)
-    return Trajectory(states, _before(start, states).value, d.value, d.exponent, h, z)
-
-
-def _unless_over(goes_on: Array | None, new: Any, old: Any) -> Any:
-    """Return the new state, or the old one after the end of the sequence."""
-    return new if goes_on is None else jax.tree.map(partial(jnp.where, goes_on), new, old)
-
-
-def _unroll_scaled(
-    cell: Cell, params: Params, start: Scaled, d: Scaled, counts: Array | None
-) -> Trajectory:
-    leaves, structure = jax.tree.flatten(cell)
-    traced = [isinstance(leaf, jax.Array) for leaf in leaves]
-
-    def rebuilt(arrays: Sequence[Array]) -> Cell:
-        given = iter(arrays)
-        own = [next(given) if t else leaf for leaf, t in zip(leaves, traced, strict=True)]
-        return jax.tree.unflatten(structure, own)
-
-    arrays = [leaf for leaf, t in zip(leaves, traced, strict=True) if t]
-    return _carried(rebuilt, arrays, params, start, d, counts)
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _carried(
-    rebuilt: Callable[[Sequence[Array]], Cell],
-    arrays: list[Array],
-    params: Params,
-    start: Scaled,
-    d: Scaled,
-    counts: Array | None,
-) -> Trajectory:
-    """Run a homogeneous cell, equation (3); `rebuilt` makes it from the arrays in its fields."""
-    cell = rebuilt(arrays)
-
-    def step(h: Scaled, at: tuple[Scaled, Array | None]) -> tuple[Scaled, tuple]:
-        d, goes_on = at
-        given = arguments(h, d)
-        new, z = dynamics.advance_and_preactivation(cell, params, given.h, given.drive)
-        h = _unless_over(goes_on, scaled.normalise(new, given.exponent), h)
-        return h, (h, z)
-
-    _, (states, z) = jax.lax.scan(step, start, (d, counts))
-    at = arguments(_before(start, states), d)
-    return Trajectory(states, at.h, at.drive, at.exponent, scaled.plain(states), z)
-
-
-@_carried.defjvp
-def _(rebuilt: Callable, primals: tuple, directions: tuple) -> tuple[Trajectory, Trajectory]:
-    arrays, params, start, d, counts = primals
-    d_arrays, d_params, d_start, d_drive, _ = directions
-    run = _carried(rebuilt, *primals)
-
-    def advance(arrays: list[Array], params: Params, h: Array, d: Array) -> Any:
-        return dynamics.advance_and_preactivation(rebuilt(arrays), params, h, d)
-
-    def step(dh: Array, at: Any) -> tuple[Array, Any]:
-        h, drive, d_drive, weights_at, exponent, goes_on = at
-        by_state = jax.jvp(partial(advance, arrays, params), (h, drive), (dh, d_drive))[1]
-        by_weights = jax.jvp(
-            lambda a, p: advance(a, p, *weights_at), (arrays, params), (d_arrays, d_params)
-        )[1]
-        new, z = jax.tree.map(lambda a, b: a + scaled.shift(b, exponent), by_state, by_weights)
-        new = _unless_over(goes_on, new, dh)
-        return new, (dh, new, z)
-
-    d_drive = _plain_tangent(d_drive, d)
-    h_prev = jnp.concatenate([scaled.plain(start)[None], run.plain[:-1]])
-    weights_at = _where_weights_act(run, h_prev, scaled.plain(d))
-    steps = (run.h_prev, run.drive, d_drive, *weights_at, counts)
-    before, after, z = jax.lax.scan(step, _plain_tangent(d_start, start), steps)[1]
-    lowered = partial(scaled.shift, exponent=-run.exponent)
-    return run, Trajectory(
-        states=Scaled(scaled.shift(after, -scaled.unit_of(run.states.exponent)), _none(run)),
-        h_prev=lowered(before),
-        drive=lowered(d_drive),
-        exponent=_none(run),
-        plain=after,
-        preactivation=None if z is None else lowered(z),
-    )
-
-
-def _plain_tangent(tangent: Scaled, at: Scaled) -> Array:
-    return scaled.shift(tangent.value, scaled.unit_of(at.exponent))
-
-
-def _where_weights_act(run: Trajectory, h_prev: Array, drive: Array) -> tuple[Any, Array]:
-    """Return (h_{t-1}, d_t) of every step in units of 2^exponent, and the exponents, (T,).
-
-    In-range values are plain numbers, because derivatives of higher order are taken through them.
-    """
-    far = run.exponent > jnp.finfo(h_prev.dtype).maxexp - 28
-    at = jax.tree.map(
-        lambda scaled_, plain: jnp.where(far[:, None], scaled_, plain),
-        (run.h_prev, run.drive),
-        (h_prev, drive),
-    )
-    return at, jnp.where(far, run.exponent, 0)
-
-
-def _none(run: Trajectory) -> Any:
-    """Return the tangent of the exponents, float0: integers have no derivative."""
-    return np.zeros(run.exponent.shape, jax.dtypes.float0)
-
-
-def _before(start: Scaled, states: Scaled) -> Scaled:
-    """Return h_0..h_{T-1}."""
-    return jax.tree.map(lambda first, h: jnp.concatenate([first[None], h[:-1]]), start, states)
+    last, (h, z) = jax.lax.scan(step, start.value, (d, counts))
+    exponent = jnp.zeros(len(d), jnp.int32)
+    states = Scaled(h, exponent)
+    trajectory = Trajectory(states, before(start, states).value, d, exponent, h, z)
+    return Run(trajectory, Scaled(last, start.exponent))
 
 
 def residuals(

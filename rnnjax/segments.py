@@ -6,13 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
-from rnnjax.scaled import Scaled
-from rnnjax.trajectory import Trajectory
-
-
-def last(trajectory: Trajectory) -> Scaled:
-    """Return the last state."""
-    return jax.tree.map(lambda s: s[-1], trajectory.states)
 
 
 def split(tree: Any, n_whole: int, segment: int) -> tuple[Any, Any]:

@@ -1,11 +1,12 @@
 """The states of a sequence, and the arguments of each of its steps."""
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax import scaled
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
@@ -18,7 +19,7 @@ class Trajectory:
       states: h_1..h_T, value (T, n_h), exponent (T,) (zeros unless the cell is homogeneous).
       h_prev: h_{t-1} as passed to `advance`, (T, n_h).
       drive: the drive as passed to `advance`, (T, n_d).
-      exponent: E of equation (3) of `rnnjax.scan`, int32 (T,).
+      exponent: E of equation (1) of `rnnjax.homogeneous`, int32 (T,).
       plain: h_1..h_T as plain numbers, (T, n_h): inf or 0 where out of range. Differentiation must
         go through these: the derivative of `states` is in units of their exponents.
       preactivation: z_t of a pre-activation cell, (T, n_z), from the arguments of `advance`; None
@@ -33,22 +34,14 @@ class Trajectory:
     preactivation: Array | None = None
 
 
-class Arguments(NamedTuple):
-    """State and drive at a common exponent, ready for `advance`."""
-
-    h: Array
-    drive: Array
-    exponent: Array
+def before(start: Scaled, states: Scaled) -> Scaled:
+    """Return h_0..h_{T-1} from h_0 and h_1..h_T."""
+    return jax.tree.map(lambda first, h: jnp.concatenate([first[None], h[:-1]]), start, states)
 
 
-def arguments(h: Scaled, d: Scaled) -> Arguments:
-    """Return state and drive at the larger E of their exponents; stacked or not.
-
-    Equation (3) of `rnnjax.scan`.
-    """
-    top = jnp.maximum(h.exponent, d.exponent)
-    top = jnp.where(scaled.is_zero(top), 0, top)
-    return Arguments(scaled.in_unit(h, top), scaled.in_unit(d, top), top)
+def unless_over(goes_on: Array | None, new: Any, old: Any) -> Any:
+    """Return the new state, or the old one after the end of the sequence; all steps if None."""
+    return new if goes_on is None else jax.tree.map(partial(jnp.where, goes_on), new, old)
 
 
 def plain_trajectory(h: Array, h_prev: Array, drive: Array) -> Trajectory:

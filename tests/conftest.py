@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -75,12 +76,12 @@ LARGEST_CACHE = 500e6
 
 def pytest_configure(config):
     """Keep compiled programs beside what pytest itself keeps, as long as they are not too many."""
+    if not config.pluginmanager.hasplugin("cacheprovider"):
+        return
     folder = config.cache.mkdir("compiled")
     if not hasattr(config, "workerinput"):
-        programs = [path.stat() for path in folder.iterdir()]
-        if sum(one.st_size for one in programs) > LARGEST_CACHE:
-            config.cache.clear_cache(folder.parent.parent)
-            folder = config.cache.mkdir("compiled")
+        if sum(path.stat().st_size for path in folder.iterdir()) > LARGEST_CACHE:
+            shutil.rmtree(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

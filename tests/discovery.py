@@ -1,5 +1,6 @@
 """Finds the subjects of contract tests by walking the package: nothing is listed by hand."""
 
+import functools
 import inspect
 import pkgutil
 from collections import UserDict
@@ -133,6 +134,7 @@ def _defined_in(module):
             yield name, thing
 
 
+@functools.cache
 def dataclasses_found():
     """Every public dataclass of the mathematics, but for the ranges themselves."""
     return {

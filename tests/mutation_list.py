@@ -38,14 +38,14 @@ MUTATIONS = [
     ),
     Mutation(
         "lags are counted from the wrong end",
-        "adjoint.py",
-        "keep(deltas)])[::-1]",
-        "keep(deltas)])",
+        "masks.py",
+        "by_time[jnp.maximum(length(mask) - lags, 0)]",
+        "by_time[lags]",
         "cells/test_contract.py::test_all_lags_of_one_pass_equal_separate_gradients[Vanilla]",
     ),
     Mutation(
         "the trajectory hands h_t where h_{t-1} belongs",
-        "scan.py",
+        "trajectory.py",
         "jnp.concatenate([first[None], h[:-1]])",
         "h",
         "cells/test_contract.py::test_bptt_is_jax_grad[Vanilla]",
@@ -66,16 +66,16 @@ MUTATIONS = [
     ),
     Mutation(
         "the forward pass forgets its scale",
-        "scan.py",
+        "homogeneous.py",
         "scaled.normalise(new, given.exponent)",
         "scaled.normalise(new, 0)",
         "test_extremes.py::test_driven_nets_beyond_the_range_of_float32_stay_finite[identity]",
     ),
     Mutation(
         "the drive is not brought to the state's scale",
-        "trajectory.py",
-        "scaled.in_unit(d, top)",
-        "d.value",
+        "homogeneous.py",
+        "scaled.in_unit(drive, top), top)",
+        "d, top)",
         "test_extremes.py::test_a_driven_linear_net_equals_float64_and_python_integers",
     ),
     Mutation(
@@ -360,7 +360,7 @@ MUTATIONS = [
     ),
     Mutation(
         "states go on behind the end of a sequence",
-        "scan.py",
+        "trajectory.py",
         "return new if goes_on is None else",
         "return new if True else",
         "contracts/test_masks.py::test_a_sequence_may_go_on_behind_its_last_weight",
@@ -497,5 +497,19 @@ MUTATIONS = [
         "partial(jnp.where, goes_on), before, delta)",
         "partial(jnp.where, goes_on), before, before)",
         "contracts/test_masks.py::test_transport_in_segments_passes_padding_unchanged[2]",
+    ),
+    Mutation(
+        "a drive is brought to the state's scale by a factor that is no normal number",
+        "homogeneous.py",
+        "jnp.clip(top, -furthest, furthest)",
+        "top",
+        "test_homogeneous.py::test_states_are_those_of_fractions[identity-huge at every step-1.5]",
+    ),
+    Mutation(
+        "half of a vector is left out of its largest entry",
+        "scaled/number.py",
+        "jnp.maximum(bits[..., :half], bits[..., half:])",
+        "bits[..., :half]",
+        "test_scaled.py::test_the_largest_entry_is_found_at_any_place_of_a_vector[64]",
     ),
 ]

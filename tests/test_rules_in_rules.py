@@ -12,7 +12,7 @@ from flax import struct
 import rnnjax
 from rnnjax import decks, penalties, rules, scaled
 from rnnjax.decks import ratios
-from tests.crossed import crossed, one_in
+from tests.crossed import crossed
 from tests.discovery import example, rules_found
 
 CELL = rnnjax.Vanilla(2, 3, 2, leak=0.7, gain=1.2)
@@ -171,7 +171,7 @@ def test_a_rule_of_ones_own_gets_a_key_for_every_sequence():
     assert distances(found[:, 0]).min() > 1e-6
 
 
-@pytest.mark.parametrize("name", one_in(1, rules_found(), wide=3))
+@pytest.mark.parametrize("name", rules_found())
 def test_every_rule_trains_within_sequences(name):
     """Also those whose state is shaped as the steps that they are given."""
     jordan = rnnjax.Jordan(2, 3, 2, spread=1.5)

@@ -179,3 +179,18 @@ def test_a_stack_is_brought_to_one_exponent_whatever_the_size_of_its_entries(flo
     np.testing.assert_allclose(np.float64(common[:2]) * 2.0 ** (int(top) - 150), exact, rtol=1e-7)
     assert 1 <= float(jnp.max(jnp.abs(common))) < 2
     assert not jnp.any(common[2])
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 13, 16, 31, 64, 65, 100, 1023, 1024, 1025])
+def test_the_largest_entry_is_found_at_any_place_of_a_vector(n, float32):
+    """Halves are compared with each other; no entry is left out, whatever the length."""
+    vectors = np.full((n, n), 0.3, np.float32)
+    exponents = np.arange(n) % 50
+    np.fill_diagonal(vectors, -(1.5 * 2.0**exponents))
+    np.testing.assert_array_equal(scaled.exponent_of(jnp.asarray(vectors), 1), exponents)
+
+
+def test_the_log_norm_of_what_is_normal_needs_no_other_pass():
+    values = jnp.array([[1.5, -0.2, 1e-40], [0.0, 0.0, 0.0], [jnp.nan, 1.0, 1.0]])
+    number = scaled.normalise(values, jnp.array([3, 0, 0]))
+    np.testing.assert_array_equal(scaled.log_norm_of_normal(number), scaled.log_norm(number))

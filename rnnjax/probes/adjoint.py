@@ -39,7 +39,8 @@ def log_norm_by_lag(
     Returns:
       ``log_norm``: natural log of the norm, (T+1,), index k; NaN beyond the length of the sequence.
     """
-    return {"log_norm": adjoint.by_lag(cell, loss, params, batch, scaled.log_norm, segment)}
+    keep = scaled.log_norm_of_normal
+    return {"log_norm": adjoint.by_lag(cell, loss, params, batch, keep, segment)}
 
 
 @boundary.of_probe

@@ -11,7 +11,7 @@ from rnnjax.scaled.arithmetic import (
     sum_over_leading,
     times_exp,
 )
-from rnnjax.scaled.geometry import clip_norm, cosine, log_norm
+from rnnjax.scaled.geometry import clip_norm, cosine, log_norm, log_norm_of_normal
 from rnnjax.scaled.number import (
     LOG_2,
     ZERO_EXPONENT,
@@ -51,6 +51,7 @@ __all__ = [
     "is_scaled_tree",
     "is_zero",
     "log_norm",
+    "log_norm_of_normal",
     "lower",
     "normalise",
     "normalise_tree",

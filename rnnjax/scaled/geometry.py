@@ -7,7 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax.scaled.number import LOG_2, in_unit, inner_axes, is_scaled, plain, renormalise
+from rnnjax.scaled.number import (
+    LOG_2,
+    Scaled,
+    in_unit,
+    inner_axes,
+    is_scaled,
+    plain,
+    renormalise,
+)
 
 Array = jax.Array
 
@@ -37,7 +45,19 @@ def log_norm(tree: Any) -> Array:
       (*leading,), -inf for zero.
     """
     values, top = _aligned(tree)
-    squares = _dot(values, values, top.ndim)
+    return _log_length(_dot(values, values, top.ndim), top)
+
+
+def log_norm_of_normal(number: Scaled) -> Array:
+    """Return `log_norm` of a `Scaled` whose largest entry is in [1, 2), or that is zero.
+
+    It takes one pass over the entries instead of three.
+    """
+    value, exponent = [number.value], number.exponent
+    return _log_length(_dot(value, value, exponent.ndim), exponent)
+
+
+def _log_length(squares: Array, top: Array) -> Array:
     # Inside the logarithm no zero either: its derivative would be NaN even where it is not chosen.
     nothing = squares == 0
     length = 0.5 * jnp.log(jnp.where(nothing, 1, squares)) + top * LOG_2

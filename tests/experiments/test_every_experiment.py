@@ -24,13 +24,7 @@ from rnnjax.sweep.toml_files import toml_beside
 CUBES = sorted((Path(__file__).parents[2] / "results").glob("*/cube.nc"))
 
 
-# Programs that take seconds to trace: `make test-all` runs their sweeps.
-TRACED_BY_THEIR_SWEEPS = {
-    "delta_x", "first_step_weight", "rule_alignment", "training_film", "training_variants",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted({*catalog.experiment_files()} - TRACED_BY_THEIR_SWEEPS))
+@pytest.mark.parametrize("name", catalog.experiment_files())
 def test_a_quick_sweep_can_be_traced(name):
     """The program of its first group, which names and shapes its variables declare."""
     experiment = load(name)

@@ -77,15 +77,8 @@ def loss_of(tasks, number):
 ELSEWHERE = ["Vanilla", "Vanilla-relu", "LSTM", "LRU"]
 # And these differ from another by a part that has a test of its own.
 RELATIVES = ["Jordan-one-feedback", "Stack-LSTM-LRU", "Stack-relu", "Vanilla-leak", "nnx.LSTMCell"]
-# And these have adjoints by hand in tests/cells/test_derivatives.py, or another of their kind here.
-WIDE = ["Chain", "Jordan", "trained nnx.GRUCell", "trained linen.GRUCell"]
 PAIRS = [
-    pytest.param(
-        name,
-        [list(TASKS)[(2 * i + j) % len(TASKS)] for j in range(2)],
-        id=name,
-        marks=pytest.mark.wide if name in WIDE else (),
-    )
+    pytest.param(name, [list(TASKS)[(2 * i + j) % len(TASKS)] for j in range(2)], id=name)
     for i, name in enumerate(n for n in CELLS if n not in ELSEWHERE + RELATIVES)
 ]
 
