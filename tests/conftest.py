@@ -79,9 +79,9 @@ def pytest_configure(config):
     if not config.pluginmanager.hasplugin("cacheprovider"):
         return
     folder = config.cache.mkdir("compiled")
-    if not hasattr(config, "workerinput"):
-        if sum(path.stat().st_size for path in folder.iterdir()) > LARGEST_CACHE:
-            shutil.rmtree(folder)
+    is_first = not hasattr(config, "workerinput")
+    if is_first and sum(path.stat().st_size for path in folder.iterdir()) > LARGEST_CACHE:
+        shutil.rmtree(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
