@@ -3,7 +3,7 @@
 ONE_DEVICE = {"spectra", "in_parallel", "long_sequences", "programs", "accelerator"}
 """Workloads of one network, which all cores work on together."""
 
-MEMORY = {"lags", "lengths", "training", "long_sequences", "programs"}
+MEMORY = {"long_sequences", "programs"}
 """Workloads whose peak memory is measured too, in processes of their own."""
 
 ACCELERATED = {"accelerator"}

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from benchmarks.harness import Side, peak_megabytes
+from benchmarks.harness import Side
 from rnnjax.sweep import backend
 
 
@@ -57,14 +57,14 @@ def side(module: str, function: str, *args: Any, n: int) -> Side:
         ]
         told = [ready.result() for ready in [one.submit(_told) for one in crew]]
     first = time.perf_counter() - started - max(chosen for *_, chosen in told)
-    scale, share, compile_seconds, _ = told[0]
+    scale, share, compile_seconds, megabytes, _ = told[0]
     return Side(
         lambda: [done.result() for done in [one.submit(_run_share) for one in crew]],
         scale=scale,
         share=share,
         compile_seconds=compile_seconds,
         first_seconds=first,
-        megabytes=lambda: sum([m.result() for m in [one.submit(_megabytes) for one in crew]]),
+        planned_megabytes=megabytes and n * megabytes,
     )
 
 
@@ -99,21 +99,18 @@ def _prepare(module: str, function: str, args: tuple, share: Share) -> None:
     if hasattr(os, "sched_setaffinity"):  # not on macOS
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[share.i]})
     backend.configured(1, "float32")
+    jax.config.update("jax_enable_compilation_cache", False)  # compile times are of a first run
     _share.append(getattr(importlib.import_module(module), function)(*args, share=share))
     _share[0].run()
 
 
-def _told() -> tuple[float, str, float | None, float]:
+def _told() -> tuple[float, str, float | None, float | None, float]:
     one = _share[0]
-    return one.scale, one.share, one.compile_seconds, one.chosen_seconds
+    return one.scale, one.share, one.compile_seconds, one.planned_megabytes, one.chosen_seconds
 
 
 def _run_share() -> Any:
     return jax.tree.map(np.asarray, _share[0].run())
-
-
-def _megabytes() -> float:
-    return peak_megabytes(_share[0])
 
 
 @contextmanager

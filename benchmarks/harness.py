@@ -32,6 +32,7 @@ class Side:
       compile_seconds: what preparing `run` took; of one program, to trace, lower and compile it.
       first_seconds: from the start of a process to the first result.
       chosen_seconds: what choosing among layouts took.
+      planned_megabytes: memory that XLA plans for scratch and results.
       goal: how many times longer than rnnjax this side should take, at least.
       megabytes: measures the memory of `run` where that is in other processes.
     """
@@ -42,6 +43,7 @@ class Side:
     compile_seconds: float | None = None
     first_seconds: float | None = None
     chosen_seconds: float = 0.0
+    planned_megabytes: float | None = None
     goal: float | None = None
     megabytes: Callable[[], float] | None = None
 
@@ -70,7 +72,7 @@ class Case:
     Attributes:
       name: what is done, with its sizes.
       ours: rnnjax's way.
-      peers: those of others, by name.
+      peers: those of others, by name; or what makes them, which measuring memory leaves out.
       difference: compares results of all sides, by name: the largest relative difference, or
         whatever `difference_of` says; None where they are not comparable.
       difference_of: what `difference` means.
@@ -83,7 +85,7 @@ class Case:
 
     name: str
     ours: Side
-    peers: dict[str, Side] = field(default_factory=dict)
+    peers: dict[str, Side] | Callable[[], dict[str, Side]] = field(default_factory=dict)
     difference: Callable[[dict[str, Any]], float] | None = None
     difference_of: str = ""
     flop: float | None = None
@@ -105,7 +107,8 @@ def where_installed(package: str, sides: Callable[[], dict[str, Side]]) -> dict[
 
 def measured(case: Case, n_rounds: int) -> dict[str, Any]:
     """Run all sides of a case in turn and return its row of the report."""
-    sides = {"rnnjax": case.ours, **case.peers}
+    peers = case.peers() if callable(case.peers) else case.peers
+    sides = {"rnnjax": case.ours, **peers}
     results = {name: side.run() for name, side in sides.items()}  # warms every side up
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(n_rounds):
@@ -124,8 +127,11 @@ def measured(case: Case, n_rounds: int) -> dict[str, Any]:
         "first_seconds": {
             name: side.first_seconds for name, side in sides.items() if side.first_seconds
         },
-        "ratio": {name: medians[name] / medians["rnnjax"] for name in case.peers},
-        "goal": {name: side.goal for name, side in case.peers.items() if side.goal},
+        "planned_megabytes": {
+            name: side.planned_megabytes for name, side in sides.items() if side.planned_megabytes
+        },
+        "ratio": {name: medians[name] / medians["rnnjax"] for name in peers},
+        "goal": {name: side.goal for name, side in peers.items() if side.goal},
         "left_out": {name: side.share for name, side in sides.items() if side.share},
     }
     if case.difference:
@@ -147,13 +153,25 @@ def compiled(function: Callable, *args: Any, scale: float = 1.0, share: str = ""
     started = time.perf_counter()
     program = jax.jit(function).lower(*args).compile()
     seconds = time.perf_counter() - started
-    return Side(lambda: jax.block_until_ready(program(*args)), scale, share, seconds)
+    plan = program.memory_analysis()
+    megabytes = (plan.temp_size_in_bytes + plan.output_size_in_bytes) / 1e6 if plan else None
+    return Side(
+        lambda: jax.block_until_ready(program(*args)),
+        scale,
+        share,
+        seconds,
+        planned_megabytes=megabytes,
+    )
 
 
 def together(sides: list[Side]) -> Side:
     """Return the side that runs several compiled ones, one after the other."""
     compile_seconds = sum(side.compile_seconds or 0 for side in sides)
-    return Side(lambda: [side.run() for side in sides], compile_seconds=compile_seconds)
+    return Side(
+        lambda: [side.run() for side in sides],
+        compile_seconds=compile_seconds,
+        planned_megabytes=max((side.planned_megabytes or 0 for side in sides), default=None),
+    )
 
 
 def over_devices(lane: Callable) -> Callable:

@@ -35,17 +35,20 @@ def _case(row: str, n: int, quick: bool) -> harness.Case:
         found = crew.side(f"benchmarks.{module}", function, quick, *args, n=n)
         return replace(found, run=lambda: networks.joined(found.run()), goal=goal)
 
-    def of_torch():
-        return {
-            "PyTorch loop": side("lags", "loop_share", goal=50),
-            "PyTorch bmm": side("lags", "bmm_share"),
-        }
+    def peers() -> dict[str, harness.Side]:
+        def of_torch() -> dict[str, harness.Side]:
+            return {
+                "PyTorch loop": side("lags", "loop_share", goal=50),
+                "PyTorch bmm": side("lags", "bmm_share"),
+            }
+
+        plain = {"plain JAX": side("lags", "plain_share", goal=1.0)}
+        return harness.where_installed("torch", of_torch) | plain
 
     return harness.Case(
         f"every lag, {row}: {n_lanes} networks, n_h {N_H}, T {n_steps}",
         side("networks", "our_share", "log_norm_by_lag"),
-        harness.where_installed("torch", of_torch)
-        | {"plain JAX": side("lags", "plain_share", goal=1.0)},
+        peers,
         lambda results: max(difference(drawn, results, n) for n in _WHOLE if n in results),
         f"largest difference of a log norm from {' and '.join(_WHOLE)}, gains up to {CALM:g}",
         flop=n_lanes * n_steps * 2 * 2.0 * N_H**2,

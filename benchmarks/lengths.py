@@ -31,17 +31,20 @@ def _case(row: str, n: int, quick: bool) -> harness.Case:
         found = crew.side(f"benchmarks.{module}", function, quick, *args, n=n)
         return replace(found, run=lambda: networks.joined(found.run()), goal=goal)
 
-    def of_torch():
-        return {
-            "PyTorch loop": side("lengths", "loop_share"),
-            "PyTorch bmm": side("lengths", "bmm_share"),
-        }
+    def peers() -> dict[str, harness.Side]:
+        def of_torch() -> dict[str, harness.Side]:
+            return {
+                "PyTorch loop": side("lengths", "loop_share"),
+                "PyTorch bmm": side("lengths", "bmm_share"),
+            }
+
+        plain = {"plain JAX": side("lengths", "plain_share", goal=2.6)}
+        return harness.where_installed("torch", of_torch) | plain
 
     return harness.Case(
         f"every length, {row}: {n_lanes} networks, n_h {N_H}, T 1 to {n_steps}",
         side("networks", "our_share", "log_norm_by_length"),
-        harness.where_installed("torch", of_torch)
-        | {"plain JAX": side("lengths", "plain_share", goal=2.6)},
+        peers,
         lambda results: lags.difference(drawn, results, "plain JAX"),
         f"largest difference of a log norm from plain JAX, gains up to {lags.CALM:g}",
         flop=n_lanes * n_steps * 2.0 * N_H**2 * (N_H + 2),

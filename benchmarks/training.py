@@ -36,18 +36,21 @@ def _case(row: str, n: int, n_seeds: int, n_updates: int) -> harness.Case:
         found = crew.side("benchmarks.training", function, all_seeds, n_updates, *args, n=n)
         return replace(found, run=lambda: np.concatenate(found.run()), goal=goal)
 
-    peers = {"PyTorch nn.RNN": ("torch", lambda: side("torch_share", goal=5))}
-    peers["plain JAX"] = ("jax", lambda: side("peer_share", "plain", goal=1.2))
-    peers["flax nn.RNN"] = ("flax", lambda: side("peer_share", "flax"))
-    peers["equinox"] = ("equinox", lambda: side("peer_share", "equinox"))
-    found: dict[str, harness.Side] = {}
-    for name, (package, make) in peers.items():
-        found |= harness.where_installed(package, lambda name=name, make=make: {name: make()})
+    def peers() -> dict[str, harness.Side]:
+        return (
+            harness.where_installed(
+                "torch", lambda: {"PyTorch nn.RNN": side("torch_share", goal=5)}
+            )
+            | {"plain JAX": side("peer_share", "plain", goal=1.2)}
+            | {"flax nn.RNN": side("peer_share", "flax")}
+            | harness.where_installed("equinox", lambda: {"equinox": side("peer_share", "equinox")})
+        )
+
     return harness.Case(
         f"{row}: {n_seeds} trainings, n_h {N_H}, T {LENGTH}, {n_updates} updates of {BATCH}"
         " sequences",
         side("our_share"),
-        found,
+        peers,
         harness.relative("plain JAX"),
         "largest difference of a loss from that of plain JAX, over the largest loss",
         # Forward, back and the gradient of W: three products a step.

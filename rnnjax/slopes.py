@@ -9,6 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr
 
+from rnnjax import scaled
+from rnnjax.scaled import extremes
+
 Array = jax.Array
 # Half of what a scaled number can hold (see rnnjax.scaled).
 LARGEST_EXPONENT = 2.0**27
@@ -37,13 +40,15 @@ def scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
     some unit, and the rest is one number.
     """
     x = jnp.abs(x)
-    least = jnp.min(x)
+    least = extremes.smallest_magnitude(x)
     least = jnp.where(jnp.isfinite(least), least, 0)
     exponent = jnp.clip(-jnp.floor(least / math.log(2)), -LARGEST_EXPONENT, 0)
+    whole = exponent.astype(jnp.int32)
     above = jnp.exp(least - x)
-    size = height * jnp.exp(-(least + exponent * math.log(2)))
-    slope = size * above / (1 + jnp.exp(-least) * above) ** 2
-    return slope.astype(x.dtype), exponent.astype(jnp.int32)
+    size = jnp.exp(-(least + exponent * math.log(2)))
+    largest = size * scaled.power_of_two(whole, x.dtype)  # exp(-least)
+    slope = height * size * above / (1 + largest * above) ** 2
+    return slope.astype(x.dtype), whole
 
 
 @scaled_bell.defjvp

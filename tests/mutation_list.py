@@ -507,9 +507,9 @@ MUTATIONS = [
     ),
     Mutation(
         "half of a vector is left out of its largest entry",
-        "scaled/number.py",
-        "jnp.maximum(bits[..., :half], bits[..., half:])",
-        "bits[..., :half]",
+        "scaled/extremes.py",
+        "of_two(values[..., :half], values[..., half:])",
+        "values[..., :half]",
         "test_scaled.py::test_the_largest_entry_is_found_at_any_place_of_a_vector[64]",
     ),
 ]

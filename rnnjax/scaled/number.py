@@ -29,6 +29,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from rnnjax.scaled import extremes
+
 Array = jax.Array
 LOG_2 = math.log(2)
 # Exponents of numbers live in (-2^28, 2^28): what falls below is zero, what rises above stays at
@@ -39,8 +41,6 @@ ZERO_EXPONENT = -(2**_RANGE_BITS)
 _TOP_EXPONENT = 2 ** (_RANGE_BITS - 1) - 1
 _BOTTOM_EXPONENT = -(2 ** (_RANGE_BITS - 1))
 LOWEST = 2 * ZERO_EXPONENT
-_FEW, _MANY = 8, 1024  # entries whose maximum is found at once, or in halves
-_INTEGER = {2: jnp.int16, 4: jnp.int32, 8: jnp.int64}
 
 
 @struct.dataclass
@@ -74,7 +74,7 @@ def _real(dtype: Any) -> jnp.finfo:
 def power_of_two(exponent: Array, dtype: Any) -> Array:
     """Return 2^exponent exactly, by writing the bits: 0 below the normal range, clipped above."""
     info = _real(dtype)
-    integer = _INTEGER[info.dtype.itemsize]
+    integer = extremes.INTEGER[info.dtype.itemsize]
     # The biased exponent of a normal number is at least 1; all bits 0 is the number 0.
     biased = jax.lax.clamp(
         jnp.int32(0), exponent + (info.maxexp - 1), jnp.int32(2 * info.maxexp - 2)
@@ -181,39 +181,9 @@ def _shifted(value: Array, exponent: Array) -> Array:
     return _times(_times(_times(value, factor), factor), rest)
 
 
-def _bits_of_magnitude(value: Array) -> Array:
-    """Return the bits of |value| as integers, in the same order; inf and NaN come last.
-
-    XLA's maximum of integers processes several entries at a time, but its maximum of floats does
-    not, because it must detect every NaN. A pass over a 64 x 64 matrix takes 1 us instead of 10.
-    """
-    if jnp.iscomplexobj(value):
-        return jnp.maximum(_bits_of_magnitude(value.real), _bits_of_magnitude(value.imag))
-    integer = _INTEGER[value.dtype.itemsize]
-    return jax.lax.bitcast_convert_type(value, integer) & jnp.iinfo(integer).max
-
-
 def inner_axes(value: Array, n_leading: int) -> tuple[int, ...]:
     """Return the axes behind the leading ones."""
     return tuple(range(n_leading, value.ndim))
-
-
-def _largest(bits: Array, axes: tuple[int, ...]) -> Array:
-    """Return the maximum over the last axes, 0 if they are empty.
-
-    Over one short axis halves are compared entry by entry until little is left: within a scan XLA
-    then finds the maximum in less than half the time.
-    """
-    n = bits.shape[-1] if axes else 0
-    if len(axes) == 1 and _FEW < n <= _MANY:
-        power = 1 << (n.bit_length() - 1)
-        if rest := n - power:
-            paired = jnp.maximum(bits[..., :rest], bits[..., power:])
-            bits = jnp.concatenate([paired, bits[..., rest:power]], axis=-1)
-        while bits.shape[-1] > _FEW:
-            half = bits.shape[-1] // 2
-            bits = jnp.maximum(bits[..., :half], bits[..., half:])
-    return jnp.max(bits, axis=axes, initial=0)
 
 
 def exponent_of(value: Array, n_leading: int = 0) -> Array:
@@ -226,8 +196,8 @@ def exponent_of(value: Array, n_leading: int = 0) -> Array:
     Returns:
       int32, (*leading,); 0 where the value is not finite.
     """
-    bits = _bits_of_magnitude(jax.lax.stop_gradient(value))
-    largest = _largest(bits, inner_axes(value, n_leading))
+    bits = extremes.bits_of_magnitude(jax.lax.stop_gradient(value))
+    largest = extremes.largest(bits, inner_axes(value, n_leading))
     info = _real(value.dtype)
     biased = (largest >> info.nmant).astype(jnp.int32)
     exponent = jax.lax.select(
