@@ -318,7 +318,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the sign is left among the bits of a magnitude",
-        "scaled/number.py",
+        "scaled/extremes.py",
         " & jnp.iinfo(integer).max",
         "",
         "test_scaled.py::test_sum_over_leading_cancels_as_it_should",
