@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from benchmarks.harness import Side
+from benchmarks.harness import Side, compiled
 from rnnjax.sweep import backend
 
 
@@ -68,6 +68,25 @@ def side(module: str, function: str, *args: Any, n: int) -> Side:
     )
 
 
+def gemm_gflop_per_second(n: int) -> float:
+    """Return the rate of n processes that multiply large matrices at once, the peak of a row."""
+    products = side("benchmarks.crew", "large_products", n=n)
+    return n * _PRODUCTS * 2.0 * _LARGE**3 / _median_seconds(products, 5) / 1e9
+
+
+def large_products(*, share: Share) -> Side:
+    """Return some products of matrices that fit the cache, of which nothing is sent."""
+    X = jax.random.normal(jax.random.key(share.i), (_LARGE, _LARGE))
+    one = compiled(lambda X: X @ X, X)
+
+    def run() -> int:
+        for _ in range(_PRODUCTS):
+            one.run()
+        return _PRODUCTS
+
+    return Side(run)
+
+
 def fastest(layouts: Mapping[str, Callable[[], Side]], n_rounds: int = 3) -> Side:
     """Return the layout that takes least, a side's best; its name is among what is told of it."""
     began = time.perf_counter()
@@ -92,6 +111,7 @@ def _median_seconds(one: Side, n_rounds: int) -> float:
     return statistics.median(found)
 
 
+_LARGE, _PRODUCTS = 1024, 10  # rows of a matrix whose products reach the peak, and how many
 _share: list[Side] = []
 
 

@@ -77,6 +77,7 @@ class Case:
         whatever `difference_of` says; None where they are not comparable.
       difference_of: what `difference` means.
       flop: floating-point operations of matrix products in rnnjax's way, for the share of the peak.
+      peak: of products on the same processes, GFLOP/s, where it is not that of the machine.
       gigabytes: what rnnjax's way moves between memory and cores at least, for the share of the
         peak, where that is what bounds it.
       limit_seconds: what rnnjax should stay below, where that is the goal.
@@ -89,6 +90,7 @@ class Case:
     difference: Callable[[dict[str, Any]], float] | None = None
     difference_of: str = ""
     flop: float | None = None
+    peak: float | None = None
     gigabytes: float | None = None
     limit_seconds: float | None = None
     growth: Growth | None = None
@@ -139,6 +141,8 @@ def measured(case: Case, n_rounds: int) -> dict[str, Any]:
     if case.flop:
         row["flop"] = case.flop
         row["gflop_per_second"] = case.flop / medians["rnnjax"] / 1e9
+    if case.peak:
+        row["gemm_gflop_per_second"] = case.peak
     if case.gigabytes:
         row["gb_per_second"] = case.gigabytes / medians["rnnjax"]
     if case.limit_seconds:

@@ -52,6 +52,7 @@ def _case(row: str, n: int, quick: bool) -> harness.Case:
         lambda results: max(difference(drawn, results, n) for n in _WHOLE if n in results),
         f"largest difference of a log norm from {' and '.join(_WHOLE)}, gains up to {CALM:g}",
         flop=n_lanes * n_steps * 2 * 2.0 * N_H**2,
+        peak=None if quick else crew.gemm_gflop_per_second(n),
     )
 
 

@@ -48,6 +48,7 @@ def _case(row: str, n: int, quick: bool) -> harness.Case:
         lambda results: lags.difference(drawn, results, "plain JAX"),
         f"largest difference of a log norm from plain JAX, gains up to {lags.CALM:g}",
         flop=n_lanes * n_steps * 2.0 * N_H**2 * (N_H + 2),
+        peak=None if quick else crew.gemm_gflop_per_second(n),
     )
 
 

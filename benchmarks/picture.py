@@ -18,7 +18,7 @@ import numpy as np
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7",
     "#56B4E9", "#999999", "#000000", "#F0E442", "#8C6D31",
-    "#6A3D9A", "#B2DF8A",
+    "#6A3D9A", "#B2DF8A", "#7A1F3D", "#1B7F7A", "#F4A6A0",
 )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def _draw_shares(ax: Any, rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> 
         ax.barh(0, 0, color=colour, label=name)
         for place, (row, machine) in enumerate(rows):
             if rate in row:
-                share = 100 * row[rate] / machine[peak]
+                share = 100 * row[rate] / row.get(peak, machine[peak])
                 y = place + (i - (len(shown) - 1) / 2) * height
                 ax.barh(y, share, height * 0.9, color=colour)
                 highest = max(highest, share)

@@ -27,13 +27,13 @@ def bits_of_magnitude(value: Array) -> Array:
 def largest(bits: Array, axes: tuple[int, ...]) -> Array:
     """Return the maximum over the last axes, 0 if they are empty."""
     if len(axes) == 1:
-        bits = _in_halves(jnp.maximum, bits)
+        bits = _in_halves(jax.lax.max, bits)
     return jnp.max(bits, axis=axes, initial=0)
 
 
 def smallest_magnitude(values: Array) -> Array:
     """Return the least |value| over the last axis, which is not empty; NaN where all are NaN."""
-    bits = jnp.min(_in_halves(jnp.minimum, bits_of_magnitude(values)), axis=-1)
+    bits = jnp.min(_in_halves(jax.lax.min, bits_of_magnitude(values)), axis=-1)
     return jax.lax.bitcast_convert_type(bits, values.dtype)
 
 
@@ -42,11 +42,14 @@ def _in_halves(of_two: Callable[[Array, Array], Array], values: Array) -> Array:
     n = values.shape[-1]
     if not _FEW < n <= _MANY:
         return values
+
+    def part(values: Array, start: int, stop: int) -> Array:
+        return jax.lax.slice_in_dim(values, start, stop, axis=-1)
+
     power = 1 << (n.bit_length() - 1)
     if rest := n - power:
-        paired = of_two(values[..., :rest], values[..., power:])
-        values = jnp.concatenate([paired, values[..., rest:power]], axis=-1)
-    while values.shape[-1] > _FEW:
-        half = values.shape[-1] // 2
-        values = of_two(values[..., :half], values[..., half:])
+        paired = of_two(part(values, 0, rest), part(values, power, n))
+        values = jnp.concatenate([paired, part(values, rest, power)], axis=-1)
+    while (half := values.shape[-1] // 2) >= _FEW:
+        values = of_two(part(values, 0, half), part(values, half, 2 * half))
     return values
