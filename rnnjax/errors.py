@@ -1,4 +1,4 @@
-"""Errors a user meets at the boundary, each told in one line.
+"""Errors a user meets at the boundary, each in one line.
 
 Every message has the form ``KEY: expected ..., got ...``. Whatever the user typed is echoed
 through `one_line`, so a stray control character or a megabyte of input cannot break the line.

@@ -100,8 +100,8 @@ def checked(kind: Kind, text: str, words: Collection[str] = ()) -> str:
     for field, value in call.fields.items():
         known = (*words, *(_WORDS[field]() if kind == "cells" and field in _WORDS else ()))
         if isinstance(value, Word) and value not in known:
-            told = one_of(str(value), known) if known else f"expected a literal, got {value}"
-            raise ValueError(f"{call}: {field}: {told}")
+            message = one_of(str(value), known) if known else f"expected a literal, got {value}"
+            raise ValueError(f"{call}: {field}: {message}")
     if "jax" in sys.modules:
         _check_ranges(entry, call)
     return str(call)
@@ -134,12 +134,12 @@ def _check_ranges(entry: Entry, call: Call) -> None:
     ranges = {field.name: field.metadata.get("range") for field in dataclasses.fields(named)}
     for name, value in literal.items():
         if (range_ := ranges[name]) is not None:
-            _told(call, range_.checked, name, value)
+            _naming_the_call(call, range_.checked, name, value)
     if not [name for name, needed in entry.fields.items() if needed and name not in literal]:
-        _told(call, named, **literal)  # what its fields must be together
+        _naming_the_call(call, named, **literal)  # what its fields must be together
 
 
-def _told(call: Call, function: Any, *args: Any, **kwargs: Any) -> Any:
+def _naming_the_call(call: Call, function: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         return function(*args, **kwargs)
     except ValueError as error:
@@ -179,4 +179,4 @@ def built(
     given = {**values, **fields}
     if missing := [name for name, needed in entry.fields.items() if needed and name not in given]:
         raise ValueError(f"{call}: expected a value of {missing[0]}, got none")
-    return _told(call, named, **given)
+    return _naming_the_call(call, named, **given)

@@ -154,7 +154,7 @@ def _variables(cell: nnx.Module) -> list[Any]:
     return jax.tree.leaves(nnx.split(cell)[1], is_leaf=is_variable)
 
 
-def _shapes(argument: str, told: str, name: str, step: Callable[[Any], Any]) -> Any:
+def _shapes(argument: str, expected: str, name: str, step: Callable[[Any], Any]) -> Any:
     """Return the shapes of the result of flax code; any error in it becomes a ValueError."""
     try:
         return jax.eval_shape(step, jax.random.key(0))
@@ -163,7 +163,7 @@ def _shapes(argument: str, told: str, name: str, step: Callable[[Any], Any]) -> 
     except Exception as error:
         said = one_line(str(error).split("\n")[0], 160)
         what = f"{name}, which raised {type(error).__name__}: {said}"
-        raise _refusal(argument, told, what) from None
+        raise _refusal(argument, expected, what) from None
 
 
 def _check_carry(argument: str, name: str, before: Any, after: Any) -> None:

@@ -87,7 +87,7 @@ def check_variables(argument: str, part: Any, variables: dict[str, Any], value: 
       ValueError: they have not.
     """
     name = named(part.module)
-    message = f"a module that takes {_told(value)}"
+    message = f"a module that takes {_form(value)}"
     drawn = followed(argument, message, name, part.draw, value)[1]
     got = tree_shapes.by_name(variables["params"])
     wanted = tree_shapes.by_name(drawn.get("params", {}))
@@ -130,10 +130,10 @@ def embedded(embed: Any, params: Any, constants: Any, x: Like) -> Like:
     """
     if embed is None:
         return x
-    message = f"a module or function that takes {_told(x)}"
+    message = f"a module or function that takes {_form(x)}"
     out = followed("embed", message, "one", embed.apply, params, constants, x)[1]
     if not isinstance(out, Like) or not jnp.issubdtype(out.dtype, jnp.inexact):
-        raise refused("embed", "a result that is one floating point array", _told(out))
+        raise refused("embed", "a result that is one floating point array", _form(out))
     check_unwritten(embed, "embed", params, constants, x)
     return out
 
@@ -154,7 +154,7 @@ def step_of(cell: Any, params: Any, constants: Any, d: Like, name: str) -> Trace
       ValueError: the step is not that of a cell, its initial carry depends on parameters, or it
         would have to update a variable.
     """
-    message = f"a cell that takes inputs {_told(d)}"
+    message = f"a cell that takes inputs {_form(d)}"
     draw = lambda p, c: cell.carry(p, c, d.shape)  # noqa: E731
     program, carry = followed("module", message, name, draw, params, constants)
     if _reads(program.jaxpr, len(jax.tree.leaves(params))):
@@ -162,7 +162,7 @@ def step_of(cell: Any, params: Any, constants: Any, d: Like, name: str) -> Trace
         raise refused("module", "a cell whose initial carry is fixed", f"{name}, learns it", advice)
     out = followed("module", message, name, cell.apply, params, constants, carry, d)
     if not isinstance(out[1], tuple) or len(out[1]) != 2:
-        raise refused("module", "a cell that returns (carry, y)", f"{name}: {_told(out[1])}")
+        raise refused("module", "a cell that returns (carry, y)", f"{name}: {_form(out[1])}")
     new, y = out[1]
     _check_carry(name, carry, new)
     _check_numbers(name, carry, y)
@@ -179,14 +179,14 @@ def check_head(head: Any, params: Any, constants: Any, y: Like) -> None:
     """
     if head is None:
         if len(y.shape) != 1:
-            raise refused("readout", "one for an output of several axes", f"None for {_told(y)}")
+            raise refused("readout", "one for an output of several axes", f"None for {_form(y)}")
         return
     if hasattr(head, "draw"):
         check_variables("readout", head, head.variables(params, constants), y)
-    message = f"a module or function that takes the output {_told(y)} of the cell"
+    message = f"a module or function that takes the output {_form(y)} of the cell"
     out = followed("readout", message, "one", head.apply, params, constants, y)[1]
     if not isinstance(out, Like):
-        raise refused("readout", "a result that is one array", _told(out))
+        raise refused("readout", "a result that is one array", _form(out))
     check_unwritten(head, "readout", params, constants, y)
 
 
@@ -219,7 +219,7 @@ def _check_carry(name: str, before: Any, after: Any) -> None:
 
 def _check_numbers(name: str, carry: Any, y: Any) -> None:
     if not isinstance(y, Like):
-        raise refused("module", "a cell whose output is one array", f"{name}: {_told(y)}")
+        raise refused("module", "a cell whose output is one array", f"{name}: {_form(y)}")
     arrays = [*jax.tree.leaves(carry), y]
     if len(arrays) == 1:
         raise refused("module", "a cell with a carry", f"{name}, whose carry is empty")
@@ -241,7 +241,7 @@ def _reads(program: Any, n_params: int) -> bool:
     return any(id(v) in needed for v in program.invars[:n_params])
 
 
-def _told(value: Any) -> str:
+def _form(value: Any) -> str:
     if isinstance(value, Like):
         return f"{value.dtype}{tuple(value.shape)}"
     return one_line(tree_shapes.listed(tree_shapes.by_name(value)) or repr(value), 80)

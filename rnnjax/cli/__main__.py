@@ -31,7 +31,7 @@ def _status() -> int:
         status = main()
     except SystemExit as exit_:  # argparse, after --help or an error of usage
         status = exit_.code if isinstance(exit_.code, int) else 0
-    except KeyboardInterrupt:  # a second one, while the first was being told
+    except KeyboardInterrupt:  # a second one, while the first was being reported
         return 130
     if lost := streams.lost_output():
         print(f"rnnjax: {lost}", file=sys.stderr)

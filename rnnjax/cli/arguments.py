@@ -61,7 +61,7 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         """Print them and exit with status 0."""
-        print(cli.version.told())
+        print(cli.version.text())
         raise SystemExit(0)
 
 

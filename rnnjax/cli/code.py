@@ -20,10 +20,10 @@ from rnnjax.sweep.same_code import (
     LIBRARY,
     UNKNOWN,
     changed,
+    code_record,
+    code_record_of_cube,
     known,
     refuse_other_code,
-    told_in,
-    told_of_cube,
 )
 from rnnjax.sweep.same_sweep import is_same_sweep
 from rnnjax.sweep.sources import read_sources
@@ -41,9 +41,11 @@ def experiment_of(cube: xr.Dataset, out: Path, file: str | None = None) -> Exper
     """
     name = str(cube.attrs.get("experiment", ""))
     experiment = _loaded(name, out, _spec_of(name, out), file)
-    code, told = experiment.code, told_of_cube(out)
+    code, record = experiment.code, code_record_of_cube(out)
     if known([cube.attrs.get(CELLS)]) - {code.cells}:
-        _say(f"{out}: its cells were computed by other code: {changed(told, code.record)} changed")
+        _say(
+            f"{out}: its cells were computed by other code: {changed(record, code.record)} changed"
+        )
     return experiment
 
 
@@ -60,11 +62,11 @@ def is_current(cube: xr.Dataset, out: Path, spec: Mapping[str, Any], *, again: b
     """
     if not is_of_sweep(cube, spec):
         return False
-    cells, here = known([cube.attrs.get(CELLS)]), told_in(spec)
+    cells, here = known([cube.attrs.get(CELLS)]), code_record(spec)
     if again:
         now = {CELLS: here["cells"], LIBRARY: library_code()}
         return now.items() <= cube.attrs.items()
-    refuse_other_code(out, cells, told_of_cube(out), here)
+    refuse_other_code(out, cells, code_record_of_cube(out), here)
     if not cells:
         _say(f"note: {out} does not tell the code it was computed with; --force computes it again")
     return True
@@ -117,14 +119,14 @@ def tell_mixed(cube: xr.Dataset, out: Path) -> None:
 
 def code_now(store: Store) -> str:
     """The text of `rnnjax status` about the code of a store; none of that code is run."""
-    told, there = told_in(store.spec), store.cells_codes()
+    record, there = code_record(store.spec), store.cells_codes()
     text = " | ".join(sorted(there)) or UNKNOWN
     try:
         path = located(store.spec["experiment"], store.out, store.spec)
         code = code_of(read_sources(path))
     except (ConfigError, StoreError):
         return f"{text}; the experiment is not found now"
-    return f"{text}; {changed(told, code.record)} changed since" if there - {code.cells} else text
+    return f"{text}; {changed(record, code.record)} changed since" if there - {code.cells} else text
 
 
 def refuse_own_code(path: Path, out: Path) -> None:
@@ -151,8 +153,8 @@ def _spec_of(name: str, out: Path) -> dict[str, Any]:
     return spec if spec.get("experiment") == name else {}
 
 
-def _tell_others(out: Path, experiment: Experiment, told: Iterable[Mapping[str, Any]]) -> None:
-    codes = {key: {str(one.get(key, UNKNOWN)) for one in told} for key in (CELLS, LIBRARY)}
+def _tell_others(out: Path, experiment: Experiment, records: Iterable[Mapping[str, Any]]) -> None:
+    codes = {key: {str(one.get(key, UNKNOWN)) for one in records} for key in (CELLS, LIBRARY)}
     if codes[CELLS] - {experiment.code.cells}:
         _say(f"note: {out} has cells of unknown code of the experiment; the cube will tell")
     if codes[LIBRARY] - {library_code()}:

@@ -52,7 +52,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _of_weights(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", metavar="FILE.npz", help="the sequences")
     group.add_argument(
-        "--framework", choices=("torch", "keras"), help="default: told by the names of the weights"
+        "--framework", choices=("torch", "keras"), help="default: read off the names of the weights"
     )
     group.add_argument(
         "--prefix", metavar="NAME", help="the recurrent module of PyTorch, as encoder.lstm"

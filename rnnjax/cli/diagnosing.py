@@ -70,7 +70,7 @@ def _measured(arguments: Namespace, path: Path, interrupts: Interrupts) -> rnnja
 
 
 def _check(program: Program, layers: Any, path: Path) -> None:
-    """Trace the program once, so that what is wrong with it is told before anything is computed."""
+    """Trace the program once: what is wrong with it is reported before anything is computed."""
     loss, params, examples, _ = program
     with _in_one_line(path):
         rnnjax.jaxprs.arguments.check_arrays("params", params)

@@ -16,7 +16,7 @@ ITEMSIZES = {"float32": 4, "float64": 8}
 _INDENT = 12
 
 
-def told(request: Request, devices: int, out: Path) -> str:
+def summary(request: Request, devices: int, out: Path) -> str:
     """What is to be said of a sweep before it runs, in one entry a line."""
     plan, experiment = request.plan, request.experiment
     cube, memory = plan.sizes(ITEMSIZES[request.precision], devices)

@@ -41,8 +41,8 @@ from rnnjax.sweep.presence import at_work
 from rnnjax.sweep.progress import shown_progress
 from rnnjax.sweep.request import Request, request_of
 from rnnjax.sweep.reuse import Earlier
-from rnnjax.sweep.same_code import refuse_other_code, told_in
-from rnnjax.sweep.same_sweep import told_apart
+from rnnjax.sweep.same_code import code_record, refuse_other_code
+from rnnjax.sweep.same_sweep import difference_text
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.verify import problems_in
 from rnnjax.sweep.whereabouts import whereabouts
@@ -61,7 +61,7 @@ def show_help(arguments: Namespace) -> int:
 def plan(arguments: Namespace, overrides: Sequence[Override]) -> int:
     """Print what a sweep would do."""
     request = _requested(arguments, overrides)
-    print(planning.told(request, _devices(arguments, request), _out(arguments)))
+    print(planning.summary(request, _devices(arguments, request), _out(arguments)))
     return 0
 
 
@@ -120,11 +120,13 @@ def _request_in(store: Store, *, other_code: bool, file: str | None = None) -> R
     experiment = replace(experiment_in(store, file), name=store.spec["experiment"])
     if not other_code:
         code = experiment.code.record
-        refuse_other_code(store.out, store.cells_codes(), told_in(store.spec), code)
+        refuse_other_code(store.out, store.cells_codes(), code_record(store.spec), code)
     request = request_of(experiment, store.spec["config"], store.spec["precision"])
     if request.spec["config_hash"] != store.spec["config_hash"]:
         message = f"expected the config that {store.out} was started with, but the experiment has"
-        raise ConfigError("config", f"{message} changed ({told_apart(store.spec, request.spec)})")
+        raise ConfigError(
+            "config", f"{message} changed ({difference_text(store.spec, request.spec)})"
+        )
     return request
 
 

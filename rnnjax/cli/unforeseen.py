@@ -18,7 +18,7 @@ def ending(error: Exception, folder: Path | None = None) -> tuple[str, int]:
 
     Args:
         error: the error.
-        folder: as for `told`.
+        folder: as for `message`.
     """
     if isinstance(error, StoreError):
         return str(error), 3
@@ -26,10 +26,10 @@ def ending(error: Exception, folder: Path | None = None) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
         where = "" if error.filename is None else f"{one_line(str(error.filename), 300)}: "
         return f"{where}{error.strerror or error}", 3
-    return told(error, folder), 4
+    return message(error, folder), 4
 
 
-def told(error: BaseException, folder: Path | None = None) -> str:
+def message(error: BaseException, folder: Path | None = None) -> str:
     """The one-line message about an unforeseen error, whose traceback is written to a new file.
 
     Args:

@@ -81,7 +81,7 @@ def run_on(
         client: of a scheduler.
         request: the sweep.
         store: where the shards go.
-        progress: told after every group.
+        progress: called after every group.
         stopped: asked twice a second whether to stop.
         return_bytes: whether the shards come back to be committed here, because the workers cannot
             reach the store.
@@ -95,12 +95,12 @@ def run_on(
     sweep = _Sweep(client, request, store, return_bytes)
     with progress:
         while sweep.goes_on():
-            progress.at(sweep.n_done, sweep.n_total, sweep.told())
+            progress.at(sweep.n_done, sweep.n_total, sweep.progress_text())
             if stopped():
                 client.cancel(list(sweep.running), force=True)
                 return False
             sweep.hear()
-        progress.at(sweep.n_done, sweep.n_total, sweep.told())
+        progress.at(sweep.n_done, sweep.n_total, sweep.progress_text())
     return True
 
 
@@ -151,7 +151,7 @@ class _Sweep:
         for future in [f for f in self.running if f.done()]:
             self._take(self.running.pop(future), future)
 
-    def told(self) -> str:
+    def progress_text(self) -> str:
         """What the progress bar says: failures, groups a minute, and the busiest workers."""
         minutes = max(time.monotonic() - self.started, 1e-9) / 60
         most = ", ".join(f"{name}: {n}" for name, n in self.by_worker.most_common(4))

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 from rnnjax.lazy import dask, distributed
 from rnnjax.sweep import netcdf
 from rnnjax.sweep.backend import configured
-from rnnjax.sweep.compute import computed, told_of
+from rnnjax.sweep.compute import computed, error_text
 from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.plan import Group
 from rnnjax.sweep.programs import Programs
 from rnnjax.sweep.provenance import provenance
 from rnnjax.sweep.request import request_of
 from rnnjax.sweep.reuse import Earlier
-from rnnjax.sweep.same_code import changed, told_in
+from rnnjax.sweep.same_code import changed, code_record
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.whereabouts import located
 
@@ -40,11 +40,11 @@ _kept: dict[str, _Kept] = {}
 
 
 def compute(sweep: dict[str, Any], group: str) -> dict[str, Any]:
-    """Compute one group; a group that raises is told as failed.
+    """Compute one group; a group that raises is reported as failed.
 
     Args:
         sweep: its "config_hash", its "code" (the fingerprint of what decides its cells), and where
-            it is told: "out", the folder of the store, or "spec" for a worker that cannot reach it.
+            it is: "out", the folder of the store, or "spec" for a worker that cannot reach it.
             The config may be long, and is not sent with every group where it can be read.
         group: its id.
 
@@ -71,7 +71,7 @@ def _done(kept: _Kept, name: str) -> dict[str, Any]:
     try:
         dataset, receipt = computed(kept.programs, kept.groups[name], kept.attributes, kept.earlier)
     except Exception as error:
-        return {"error": told_of(error, kept.programs.experiment.path)}
+        return {"error": error_text(error, kept.programs.experiment.path)}
     if kept.store is None:
         return {"data": netcdf.encode(dataset), "receipt": receipt}
     kept.store.commit(name, dataset, receipt)
@@ -109,7 +109,7 @@ def _experiment(spec: dict[str, Any], out: Path | None, code: str) -> Experiment
     """Return the experiment of a sweep; RuntimeError if it has other code here."""
     experiment = load(spec["experiment"], located(spec["experiment"], out, spec))
     if experiment.code.cells != code:
-        names = changed(told_in(spec), experiment.code.record)
+        names = changed(code_record(spec), experiment.code.record)
         message = f"has other code on {platform.node()} than where the sweep was started"
         raise RuntimeError(f"{spec['experiment']} {message}: {names} changed")
     return experiment

@@ -1,7 +1,7 @@
 """The networks on which readings of delta x are compared to the gradient, and one that they train.
 
 A Jordan network on pairs of the slides, whose state is its output, and vanilla networks on two
-tasks of the field. What a reading can learn is told by the pulse memory.
+tasks of the field. What a reading can learn is seen in the pulse memory.
 """
 
 from collections.abc import Mapping

@@ -57,7 +57,7 @@ def diagnose(
       n_exponents: how many Lyapunov exponents and singular values.
       batch_size: examples measured at once.
       title: of the report.
-      progress: told in words what is done next.
+      progress: called with words that say what is done next.
 
     Returns:
       a report, see docs/diagnose.md.

@@ -41,11 +41,12 @@ def _fall(rows: NDArray) -> float:
 
 
 def _remedy(layer: str, action: str, before: float, after: float) -> Remedy:
-    message = f"{action}: over the sequence the gradient {_told(after)} instead of {_told(before)}"
+    now, then = _change_text(after), _change_text(before)
+    message = f"{action}: over the sequence the gradient {now} instead of {then}"
     return Remedy(layer, "fall", action, before, after, "decades", message)
 
 
-def _told(fall: float) -> str:
+def _change_text(fall: float) -> str:
     return f"{'grows' if fall < 0 else 'falls'} by {abs(fall):.1f} decades"
 
 

@@ -28,10 +28,10 @@ def origin(function: Callable[..., Any], *arguments: Any) -> str:
     """
     traced = jax.make_jaxpr(function)(*arguments)
     found = _first(traced.jaxpr, traced.consts, jax.tree.leaves(arguments))[1]
-    return "" if found is None else told(found)
+    return "" if found is None else equation_text(found)
 
 
-def told(equation: Any) -> str:
+def equation_text(equation: Any) -> str:
     """Return an equation as its operation and source line."""
     return ", ".join(part for part in (equation.primitive.name, sources.line_of(equation)) if part)
 

@@ -59,7 +59,7 @@ def maps(
         labels |= {"title": str(value)} if panels else {}
         own = axes if number == 0 else {k: v for k, v in axes.items() if k != "ylabel"}
         dress(ax, own, xlabel=axis_label(one[x]), **labels)
-    told = axis_label(values) if bar is None else bar
-    if told:
-        colour_bar(meshes, drawn, label=told)
+    label = axis_label(values) if bar is None else bar
+    if label:
+        colour_bar(meshes, drawn, label=label)
     return meshes

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-_BOX = {"facecolor": "#ffffff", "alpha": 0.8, "linewidth": 0, "pad": 0.8}
+_BOX = {"facecolor": "#ffffff", "alpha": 0.92, "linewidth": 0, "pad": 2.0}
 
 
 def level(

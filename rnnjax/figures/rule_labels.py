@@ -32,7 +32,7 @@ def rule_label(name: str) -> str:
 
     Args:
         name: of the rule as in configs, with values of its fields (see `rnnjax.names`). Of these,
-            numbers and the feedback are told.
+            numbers and the feedback are named.
 
     Example:
         >>> rule_label("BPTT(window=10)"), rule_label("SnAp"), rule_label("NodePerturbation")
@@ -43,8 +43,8 @@ def rule_label(name: str) -> str:
     call = names.parsed(name)
     if call.name == "SnAp":
         return f"SnAp-{call.fields.get('n', 1)}"
-    told = (_told(field, value) for field, value in call.fields.items())
-    return ", ".join([_words(call.name), *filter(None, told)])
+    texts = (_field_text(field, value) for field, value in call.fields.items())
+    return ", ".join([_words(call.name), *filter(None, texts)])
 
 
 def rule_look(name: str, **look: Any) -> Look:
@@ -73,7 +73,7 @@ def _words(name: str) -> str:
     return _WORDS.get(name, " ".join(part if part.isupper() else part.lower() for part in parts))
 
 
-def _told(field: str, value: Any) -> str:
+def _field_text(field: str, value: Any) -> str:
     if isinstance(value, names.Word) and field == "feedback":
         return f"{value} feedback"
     number = isinstance(value, int | float) and not isinstance(value, bool)

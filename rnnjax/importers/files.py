@@ -105,7 +105,7 @@ def array(weights: Mapping[str, Any], name: str, *shapes: tuple[int | None, ...]
     if not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(f"{_key(name)}: expected floating point numbers, got {value.dtype}")
     if shapes and not any(_fits(value.shape, shape) for shape in shapes):
-        message = " or ".join(_told(shape) for shape in shapes)
+        message = " or ".join(_shape_text(shape) for shape in shapes)
         raise ValueError(f"{_key(name)}: expected shape {message}, got {value.shape}")
     wide = value.astype(np.float32) if value.dtype.itemsize == 2 else value
     if wide.dtype not in (np.float32, np.float64):
@@ -131,7 +131,7 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     )
 
 
-def _told(shape: tuple[int | None, ...]) -> str:
+def _shape_text(shape: tuple[int | None, ...]) -> str:
     entries = ["any" if n is None else str(n) for n in shape]
     return f"({', '.join(entries)}{',' if len(entries) == 1 else ''})"
 

@@ -138,8 +138,8 @@ def _gru(
             )
         behind = by_shape
     if behind is None:
-        told_ = "True or False for a GRU without bias, whose weights do not tell"
-        raise ValueError(f"reset_after: expected {told_}, got None")
+        expected = "True or False for a GRU without bias, whose weights do not tell"
+        raise ValueError(f"reset_after: expected {expected}, got None")
     b, b_h = np.zeros((2, rows), W.dtype) if bias is None else np.broadcast_to(bias, (2, rows))
     # z, r, h of Keras are z, r, n here, in the order r, z, n.
     W, U, b, b_h = (np.concatenate([a[n : 2 * n], a[:n], a[2 * n :]]) for a in (W, U, b, b_h))

@@ -61,8 +61,8 @@ def _curves(ax: Axes, chart: Chart) -> None:
     _ticks(ax, chart)
     if len(chart.lines) > 1:
         legend = ax.legend(loc="lower left", fontsize=_SMALL)
-        for told in legend.get_texts():  # names may hold dollars
-            told.set_parse_math(False)
+        for name in legend.get_texts():  # names may hold dollars
+            name.set_parse_math(False)
 
 
 def _mark(ax: Axes, mark: Mark, row: int) -> None:
@@ -117,8 +117,8 @@ def _bars(ax: Axes, bars: Bars) -> None:
         ax.text(0.02, 0, "none at any time", color=_MUTED, va="center", fontsize=_SMALL)
 
 
-def _label(ax: Axes, x: float, y: float, told: str, colour: str, **where: Any) -> None:
+def _label(ax: Axes, x: float, y: float, text: str, colour: str, **where: Any) -> None:
     ax.text(
-        x, y, plain(told), color=colour, fontsize=_SMALL, va="bottom", path_effects=_HALO,
+        x, y, plain(text), color=colour, fontsize=_SMALL, va="bottom", path_effects=_HALO,
         **where,
     )  # fmt: skip

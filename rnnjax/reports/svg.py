@@ -97,9 +97,9 @@ def _curves(chart: Chart, n_points: int) -> Iterator[str]:
 def _axes(chart: Chart, frame: _Frame) -> Iterator[str]:
     for value in ticks(*chart.y_range, whole=chart.decades):
         y = frame.y(value)
-        told = power_of_ten(value) if chart.decades else amount(value)
+        text = power_of_ten(value) if chart.decades else amount(value)
         yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
-        yield _text(_LEFT - 5, y + 3.5, told, "end")
+        yield _text(_LEFT - 5, y + 3.5, text, "end")
     yield from _x_axis(frame, ticks(*chart.x_range, whole=True), chart.x_label)
     middle = (frame.top + frame.bottom) / 2
     yield (
@@ -199,5 +199,5 @@ def _bars(bars: Bars, height: float) -> Iterator[str]:
     )
 
 
-def _text(x: float, y: float, told: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{text_of(told)}</text>'
+def _text(x: float, y: float, text: str, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{text_of(text)}</text>'

@@ -71,7 +71,7 @@ def run_sweep(
         store: where the shards go, a `Store` or the memory of this process.
         devices: the devices to spread chunks over; their number does not change the bits.
         precision: ``"float32"`` or ``"float64"``.
-        progress: told after each step.
+        progress: called after each step.
         earlier: sweeps that may have some of the cells.
         stopped: asked before each step whether to stop.
 
@@ -110,7 +110,7 @@ def run_sweep(
             except InterruptedSweepError:
                 raise
             except Exception as error:
-                store.fail(group.id, told_of(error, experiment.path))
+                store.fail(group.id, error_text(error, experiment.path))
             else:
                 store.commit(group.id, dataset, receipt)
 
@@ -135,7 +135,7 @@ def computed(
         attributes: the provenance of what is computed here.
         earlier: these sweeps.
         coming: groups to compile ahead.
-        tick: told of every step, and None while programs are being compiled.
+        tick: called with every step, and None while programs are being compiled.
 
     Returns:
         The dataset of the group's shard, and its receipt: versions, host, times, failed cells.
@@ -161,7 +161,7 @@ def computed(
     return dataset, {**attributes, **times, **where, **cells}
 
 
-def told_of(error: Exception, path: Path) -> str:
+def error_text(error: Exception, path: Path) -> str:
     """What is recorded of an error: what it says and where in the experiment, then the traceback.
 
     Args:

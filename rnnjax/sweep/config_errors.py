@@ -22,7 +22,7 @@ def config_error(model: type[BaseModel], error: ValidationError, prefix: str = "
     if isinstance(cause, ConfigError):
         return ConfigError(prefix + cause.key, cause.message + more)
     path = tuple(part for part in first["loc"] if isinstance(part, str))
-    return ConfigError(prefix + ".".join(path) or "config", _told(model, path, first) + more)
+    return ConfigError(prefix + ".".join(path) or "config", _text(model, path, first) + more)
 
 
 def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
@@ -36,7 +36,7 @@ def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] |
     return model
 
 
-def _told(model: type[BaseModel], path: tuple[str, ...], error: ErrorDetails) -> str:
+def _text(model: type[BaseModel], path: tuple[str, ...], error: ErrorDetails) -> str:
     message = error["msg"]
     if error["type"] == "extra_forbidden":
         holder = model_at(model, path[:-1])

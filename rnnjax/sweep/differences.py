@@ -1,4 +1,4 @@
-"""What two configs differ in, told in one line."""
+"""What two configs differ in, in one line."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Any
 
 from rnnjax.errors import shown
 
-MOST = 4  # differences that are told one by one
+MOST = 4  # differences that are named one by one
 
 
 def differences(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> list[str]:
     """The keys in which two configs differ, each with both values; empty where they are equal.
 
     Args:
-        theirs: a config as JSON, told as what is "there".
-        mine: another one, told as what is "here".
+        theirs: a config as JSON, named as what is "there".
+        mine: another one, named as what is "here".
     """
     there, here = dict(_flat(theirs)), dict(_flat(mine))
     names = [name for name in (here | there) if here.get(name, ...) != there.get(name, ...)]
-    return [f"{name}: {_told(there, name)} there, {_told(here, name)} here" for name in names]
+    return [
+        f"{name}: {_shown_value(there, name)} there, {_shown_value(here, name)} here"
+        for name in names
+    ]
 
 
 def in_one_line(found: list[str]) -> str:
@@ -36,7 +39,7 @@ def _flat(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield f"{path}{name}", value
 
 
-def _told(config: Mapping[str, Any], name: str) -> str:
+def _shown_value(config: Mapping[str, Any], name: str) -> str:
     if name not in config:
         return "nothing"
     value = config[name]

@@ -44,8 +44,8 @@ def declared(
     try:
         shapes = jax.eval_shape(cell, traced)
     except Exception as error:
-        told = str(error).partition("\n")[0]
-        raise ConfigError("measure", f"fails: {type(error).__name__}: {told}") from error
+        message = str(error).partition("\n")[0]
+        raise ConfigError("measure", f"fails: {type(error).__name__}: {message}") from error
     return _named(results(shapes, experiment.name))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnnjax.sweep import files
 from rnnjax.sweep.files import StoreError
-from rnnjax.sweep.same_code import is_told_well, told_in
+from rnnjax.sweep.same_code import code_record, is_code_record
 
 SCHEMA = 2
 PLACE = ("static", "first", "n_lanes")
@@ -42,7 +42,7 @@ def commit_spec(path: Path, spec: Mapping[str, Any], again: bool) -> None:
         except StoreError:
             if not os.path.exists(path) or files.read_bytes(path) == data:
                 raise
-    if again and told_in(files.read_sealed(path)) != told_in(spec):
+    if again and code_record(files.read_sealed(path)) != code_record(spec):
         files.commit_over(path, data, scratch)
 
 
@@ -56,7 +56,7 @@ def check_spec(path: Path, spec: Mapping[str, Any]) -> None:
     if not isinstance(groups, list | tuple) or not all(map(_is_group, groups)):
         message = "{id: ..., static: {...}, first: ..., n_lanes: ...}"
         raise StoreError(f"{path}: expected groups of the form {message}")
-    if "code" in spec and not is_told_well(spec["code"]):
+    if "code" in spec and not is_code_record(spec["code"]):
         raise StoreError(f"{path}: expected code of the form {{cells: ..., definitions: {{...}}}}")
     seen: set[str] = set()
     for name in (group["id"] for group in groups):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rnnjax.errors import ConfigError
 from rnnjax.sweep.files import StoreError
-from rnnjax.sweep.same_code import changed, told_in
-from rnnjax.sweep.same_sweep import is_same_sweep, told_apart
+from rnnjax.sweep.same_code import changed, code_record
+from rnnjax.sweep.same_sweep import difference_text, is_same_sweep
 from rnnjax.sweep.store import Store
 from rnnjax.sweep.whereabouts import moved_to
 
@@ -35,7 +35,7 @@ def merge(out: Path, sources: Sequence[Path]) -> tuple[Store, dict[Path, int]]:
         if not (
             is_same_sweep(store.spec, first.spec) and store.spec["groups"] == first.spec["groups"]
         ):
-            message = told_apart(store.spec, first.spec) or "its cells in other shards"
+            message = difference_text(store.spec, first.spec) or "its cells in other shards"
             raise StoreError(f"{store.out}: expected the sweep of {out}, but it has {message}")
         _check_code(first, store)
     merged = Store.create(out, first.spec if there else moved_to(out, first.spec))
@@ -57,6 +57,6 @@ def _check_code(first: Store, other: Store) -> None:
     else:
         same = first.cells_codes() == other.cells_codes()
     if not same:
-        differ = changed(told_in(first.spec), told_in(other.spec))
+        differ = changed(code_record(first.spec), code_record(other.spec))
         raise ConfigError("merge", f"expected one code to have computed all cells, but between "
                           f"{first.out} and {other.out} {differ} changed")  # fmt: skip

@@ -71,8 +71,8 @@ def _is_empty(node: ast.AST, item: object) -> bool:
 
 def _constant(value: object) -> str:
     # Python refuses to convert integers with thousands of digits to decimal.
-    told = hex(value) if type(value) is int else ascii(value)
-    return f"{type(value).__name__} {told} "
+    text = hex(value) if type(value) is int else ascii(value)
+    return f"{type(value).__name__} {text} "
 
 
 def is_text(node: object) -> bool:

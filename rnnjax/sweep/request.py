@@ -1,4 +1,4 @@
-"""A sweep as it was asked for: validated, planned, and told to others as plain JSON."""
+"""A sweep as it was asked for: validated, planned, and handed on as plain JSON."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.differences import differences, in_one_line
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.provenance import KEYS
-from rnnjax.sweep.same_code import CELLS, UNKNOWN, changed, known, told_in, told_of_cube
+from rnnjax.sweep.same_code import CELLS, UNKNOWN, changed, code_record, code_record_of_cube, known
 from rnnjax.sweep.status import Status, status_name
 
 # What may differ. The chunk changes the last bits of what is computed together with others, and
@@ -97,7 +97,7 @@ def _check(out: Path, cube: xr.Dataset, plan: Plan, spec: Mapping[str, Any]) -> 
         for config in (json.loads(str(cube.attrs.get("config", "{}"))), spec["config"])
     )
     # The path of a file does not matter where its code is the same.
-    same = cube.attrs.get(CELLS) == told_in(spec).get("cells", ...)
+    same = cube.attrs.get(CELLS) == code_record(spec).get("cells", ...)
     found = [
         f"{key}: {cube.attrs.get(key)} there, {spec[key]} here"
         for key in (("precision",) if same else ("experiment", "precision"))
@@ -115,11 +115,11 @@ def _check(out: Path, cube: xr.Dataset, plan: Plan, spec: Mapping[str, Any]) -> 
 
 def _check_code(out: Path, cube: xr.Dataset, spec: Mapping[str, Any]) -> None:
     """Refuse cells of other code, and those of unknown code unless they are asked for."""
-    here, codes = told_in(spec), str(cube.attrs.get(CELLS, UNKNOWN)).split(" | ")
+    here, codes = code_record(spec), str(cube.attrs.get(CELLS, UNKNOWN)).split(" | ")
     if not here:
         return
     if known(codes) - {here.get("cells")}:
-        names = changed(told_of_cube(out), here)
+        names = changed(code_record_of_cube(out), here)
         raise ConfigError("reuse", f"expected cells of the code that is there now in {out}, but "
                           f"{names} changed; run without --reuse {out}")  # fmt: skip
     if not known(codes) >= {*codes} and not spec.get("reuse_unknown"):

@@ -20,13 +20,13 @@ CELLS, LIBRARY = "cells_code", "library_code"  # attributes of shards, receipts 
 UNKNOWN = "unknown"
 
 
-def told_in(spec: Mapping[str, Any]) -> dict[str, Any]:
+def code_record(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The code section of a sweep.json or cube.json: "cells" and "definitions"; empty if none."""
     code = spec.get("code")
-    return dict(code) if isinstance(code, Mapping) and is_told_well(code) else {}
+    return dict(code) if isinstance(code, Mapping) and is_code_record(code) else {}
 
 
-def is_told_well(code: object) -> bool:
+def is_code_record(code: object) -> bool:
     """Whether a code section has the form of `Code.record`."""
     return (
         isinstance(code, Mapping)
@@ -38,7 +38,7 @@ def is_told_well(code: object) -> bool:
 
 def known(codes: Iterable[object]) -> set[str]:
     """The fingerprints of this scheme in some attributes, each of which may name several."""
-    each = {code for told in codes for code in str(told).split(" | ")}
+    each = {code for record in codes for code in str(record).split(" | ")}
     return {code for code in each if code.startswith(f"{SCHEME}-")}
 
 
@@ -74,11 +74,11 @@ def refuse_other_code(
         )
 
 
-def told_of_cube(out: Path) -> dict[str, Any]:
+def code_record_of_cube(out: Path) -> dict[str, Any]:
     """The code section recorded for the cube in a folder, from which definitions are named."""
     for name in ("cube.json", "sweep.json"):
         try:
-            if code := told_in(files.read_sealed(out / name)):
+            if code := code_record(files.read_sealed(out / name)):
                 return code
         except StoreError:
             continue

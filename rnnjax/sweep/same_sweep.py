@@ -10,7 +10,7 @@ from typing import Any
 from rnnjax.sweep.differences import differences, in_one_line
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.manifest import config_hash_of
-from rnnjax.sweep.same_code import told_in
+from rnnjax.sweep.same_code import code_record
 
 
 def is_same_sweep(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
@@ -22,17 +22,17 @@ def is_same_sweep(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """
     if there["config_hash"] == here["config_hash"]:
         return True
-    codes = [told_in(spec).get("cells") for spec in (there, here)]
+    codes = [code_record(spec).get("cells") for spec in (there, here)]
     names = [Path(str(spec["experiment"])).name for spec in (there, here)]
     moved = config_hash_of({**here, "experiment": there["experiment"]}) == there["config_hash"]
     # A file that was both moved and changed is reported as changed.
     return moved and None not in codes and (codes[0] == codes[1] or names[0] == names[1])
 
 
-def told_apart(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+def difference_text(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     """The differences between two sweeps, in one line."""
     names = ("experiment", "precision", "config")
-    theirs, mine = ({name: told[name] for name in names} for told in (there, here))
+    theirs, mine = ({name: config[name] for name in names} for config in (there, here))
     return in_one_line(differences(theirs, json.loads(json.dumps(mine))))
 
 
@@ -40,7 +40,7 @@ def refuse_other_sweep(out: Path, there: Mapping[str, Any], here: Mapping[str, A
     """Raise StoreError unless a spec is that of the sweep in a folder."""
     if not is_same_sweep(there, here):
         raise StoreError(
-            f"{out}: holds another sweep ({told_apart(there, here)}); choose another "
+            f"{out}: holds another sweep ({difference_text(there, here)}); choose another "
             f"--out, or resume that sweep with its own config"
         )
     if json.loads(json.dumps(here["groups"])) != there["groups"]:

@@ -28,8 +28,8 @@ def shard(
     data: dict[str, Any] = {}
     for name, variable in plan.variables.items():
         dims, array = (LANE, *variable.dims), values[name]
-        told = {"long_name": variable.long_name, "units": variable.units}
-        data[name] = (dims, array, told)
+        meaning = {"long_name": variable.long_name, "units": variable.units}
+        data[name] = (dims, array, meaning)
         data[status_name(name)] = (dims, status_of(array, variable.infinite), flag_attributes())
     lanes = {name: (LANE, axis) for name, axis in plan.lane_values(group.lanes).items()}
     return xr.Dataset(data, lanes | plan.coordinates, attributes)

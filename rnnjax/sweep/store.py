@@ -26,7 +26,7 @@ from rnnjax.sweep.cube import Place, assemble, with_members, write_cube
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.manifest import PLACE, check_spec, commit_spec
 from rnnjax.sweep.provenance import merged
-from rnnjax.sweep.same_code import CELLS, known, refuse_other_code, told_in
+from rnnjax.sweep.same_code import CELLS, code_record, known, refuse_other_code
 from rnnjax.sweep.same_sweep import refuse_other_sweep
 from rnnjax.sweep.status import check_companions
 
@@ -206,8 +206,8 @@ class Store:
             for key, value in {**own, **merged(record)}.items():
                 plain = type(value) in (str, int, float)
                 cube.attrs[key] = value if plain else json.dumps(value, sort_keys=True)
-            told_too = {"code": self.spec["code"]} if "code" in self.spec else {}
-            write_cube(self.out, cube, {**self._signature(None), **told_too, "groups": done})
+            code_too = {"code": self.spec["code"]} if "code" in self.spec else {}
+            write_cube(self.out, cube, {**self._signature(None), **code_too, "groups": done})
             # Of two collectors the one that saw fewer groups may be the last to write: it looks
             # again, so that the cube that stays holds all.
             if (done, failed) == (sorted(self.committed()), sorted(self.failed())):
@@ -257,18 +257,20 @@ class Store:
 
     def _signature(self, group: str | None) -> dict[str, Any]:
         """What a receipt must tell to be one of this sweep, computed by the code of this sweep."""
-        code = told_in(self.spec)
+        code = code_record(self.spec)
         whose = {"sweep_code": code["cells"]} if code else {}
         return {"group": group, "config_hash": self.spec["config_hash"], **whose}
 
     def _refuse_other(self, spec: Mapping[str, Any], again: bool = False) -> None:
         refuse_other_sweep(self.out, self.spec, spec)
         if not again:
-            refuse_other_code(self.out, self.cells_codes(), told_in(self.spec), told_in(spec))
+            refuse_other_code(
+                self.out, self.cells_codes(), code_record(self.spec), code_record(spec)
+            )
 
     def cells_codes(self) -> set[str]:
         """The fingerprints, as far as they are known, of the code that computed this sweep."""
-        code = told_in(self.spec)
+        code = code_record(self.spec)
         if code:
             return known([code["cells"]])
         return known(receipt.get(CELLS) for receipt in self.receipts().values())

@@ -15,7 +15,7 @@ from rnnjax.errors import ConfigError, shown
 from rnnjax.sweep.experiment import find
 from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.fingerprint import code_of
-from rnnjax.sweep.same_code import told_in
+from rnnjax.sweep.same_code import code_record
 from rnnjax.sweep.sources import read_sources
 
 KEY = "file"
@@ -60,7 +60,7 @@ def located(name: str, out: Path | None, spec: Mapping[str, Any]) -> Path:
     sure = given + [Path(absolute)] * _is_file(absolute)
     from_out = str(out / beside) if out is not None and beside else ""
     unsure = [Path(from_out)] * _is_file(from_out)
-    cells = told_in(spec).get("cells")
+    cells = code_record(spec).get("cells")
     for path in sure + unsure if len(sure + unsure) > 1 or not sure else []:
         if cells is not None and _cells_code(path) == cells:
             return path

@@ -94,7 +94,9 @@ def _check_header(found: tuple[Any, ...]) -> None:
     for column, name in enumerate(DB_COLUMNS):
         got = found[column] if column < len(found) else None
         if got != name:
-            raise ConfigError(_at(1, column), f"expected the header {name!r}, got {_told(got)}")
+            raise ConfigError(
+                _at(1, column), f"expected the header {name!r}, got {_shown_cell(got)}"
+            )
     if len(found) > n_columns:
         column = next((c for c in range(n_columns, len(found)) if found[c] is not None), n_columns)
         message = f"expected {n_columns} columns, got {len(found)}"
@@ -105,7 +107,7 @@ def _check_row(row: int, values: tuple[Any, ...]) -> None:
     for column in (0, 1, 3, 4, 5, 6):
         number(values[column], _at(row, column))
     if values[2] not in (USED, KEPT_BACK):
-        message = f"expected {USED!r} or {KEPT_BACK!r}, got {_told(values[2])}"
+        message = f"expected {USED!r} or {KEPT_BACK!r}, got {_shown_cell(values[2])}"
         raise ConfigError(_at(row, 2), message)
 
 
@@ -144,5 +146,5 @@ def _check_pair(pair: list[Cell], n_steps: int) -> None:
         raise ConfigError(_at(row, 1), message)
 
 
-def _told(value: Any) -> str:
+def _shown_cell(value: Any) -> str:
     return "an empty cell" if value is None else shown(value)
