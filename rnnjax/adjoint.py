@@ -13,40 +13,23 @@ the way back: memory falls from T to T/segment + segment, time rises by one forw
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import masks, scaled, scan, segments
+from rnnjax import cotangents, masks, scaled, scan, segments
 from rnnjax.homogeneous import Run
 from rnnjax.ranges import COUNT_OR_NONE, arguments
-from rnnjax.real_view import RealView
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals
-from rnnjax.trajectory import Trajectory
+from rnnjax.trajectory import Trajectory, unless_over
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 # (trajectory of a segment, its targets) -> g_t of its steps, value (S, n_h), exponent (S,)
 Source = Callable[[Trajectory, Any], Scaled]
 # (trajectory, inputs, targets, deltas of a segment) -> anything
 Emit = Callable[[Trajectory, Array, Any, Scaled], Any]
-
-
-def unit_cotangent(state: Array) -> Array:
-    """Return a unit vector of the state's shape and dtype, the same in every run.
-
-    It stands for dL/dh_T where the transport of a gradient is measured and not the loss of a task,
-    so that no loss of an overflowed output enters.
-    """
-    return jnp.full_like(state, 1 / state.size**0.5)
-
-
-def _unit_cotangent_of(cell: Cell, h: Array) -> Array:
-    if isinstance(cell, RealView):
-        return cell.cotangent(unit_cotangent(cell.state(h)))  # the same vector in either view
-    return unit_cotangent(h)
 
 
 def scan_back(
@@ -81,18 +64,43 @@ def scan_back(
     def step(arriving: Scaled, at: Any) -> tuple[Scaled, Scaled]:
         kept, g, own, goes_on = at
         delta = arriving if g is None else scaled.add_normal(arriving, g)
-        factor = decay if own is None else own
-        bound = isinstance(kept, Residuals)
-        J = kept.bound(cell, params) if bound else scan.linearize(cell, params, kept)
-        v = J.rmv(delta.value)
-        before = scaled.normalise(factor * v.value, delta.exponent + v.exponent)
-        if goes_on is not None:
-            before = jax.tree.map(partial(jnp.where, goes_on), before, delta)
-        return before, delta
+        before = _sent_back(cell, params, kept, delta, decay if own is None else own)
+        return unless_over(goes_on, before, delta), delta
 
     steps = (run, source, by_step, counts)
     first, deltas = jax.lax.scan(step, scaled.renormalise(last), steps, reverse=True)
     return deltas, first
+
+
+def _sent_back(
+    cell: Cell,
+    params: Params,
+    at: Residuals | Trajectory,
+    delta: Scaled,
+    factor: Array | float = 1.0,
+) -> Scaled:
+    J = at.bound(cell, params) if isinstance(at, Residuals) else scan.linearize(cell, params, at)
+    v = J.rmv(delta.value)
+    return scaled.normalise(factor * v.value, delta.exponent + v.exponent)
+
+
+def transport(
+    cell: Cell, params: Params, run: Trajectory, last: Scaled, counts: Array | None = None
+) -> Scaled:
+    """Run equation (1) over S steps without losses on the way; arguments as in `scan_back`.
+
+    A loop that keeps what it has made of the vector that arrived need not copy that one.
+
+    Returns:
+      dL/dh_t at t = 0..S-1, value (S, n_h); like those of `last`, largest entries are in [1, 2).
+    """
+
+    def step(delta: Scaled, at: tuple[Trajectory, Array | None]) -> tuple[Scaled, Scaled]:
+        kept, goes_on = at
+        before = unless_over(goes_on, _sent_back(cell, params, kept, delta), delta)
+        return before, before
+
+    return jax.lax.scan(step, last, (run, counts), reverse=True)[1]
 
 
 def rmv_of_steps(cell: Cell, params: Params, residuals: Residuals, v: Scaled) -> Scaled:
@@ -176,47 +184,6 @@ def backward(
     return [out, *tail], first
 
 
-def readout_source(
-    cell: Cell, loss: StepLoss, params: Params, h: Array, y: Array, mask: Array
-) -> tuple[Array, Scaled]:
-    """Return the losses of some steps and their derivatives with respect to the states.
-
-    Args:
-      cell: the cell.
-      loss: loss of one step.
-      params: parameters.
-      h: states, (S, n_h).
-      y: targets, (S, n_y).
-      mask: weights, (S,).
-
-    Returns:
-      the losses, (S,), and g_t, value (S, n_h), exponent (S,).
-    """
-    losses, vjp = jax.vjp(lambda h: scan.step_losses(cell, loss, params, h, y, mask), h)
-    return losses, scaled.normalise(vjp(jnp.ones_like(losses))[0], jnp.zeros(len(h), jnp.int32))
-
-
-def last_step_cotangent(
-    cell: Cell, loss: StepLoss | None, params: Params, h: Array, y: Array
-) -> Scaled:
-    """Return dL/dh at given states, each taken as the last of its sequence.
-
-    Args:
-      cell: the cell.
-      loss: the loss of one step; None for L = u.h with the fixed unit vector u (pure transport).
-      params: parameters.
-      h: the states as plain numbers, (S, n_h).
-      y: targets, (S, n_y).
-
-    Returns:
-      value (S, n_h), exponent (S,).
-    """
-    if loss is None:
-        u = jax.vmap(lambda h: _unit_cotangent_of(cell, h))(h)
-        return scaled.normalise(u, jnp.zeros(len(u), jnp.int32))
-    return readout_source(cell, loss, params, h, y, jnp.ones(len(h), h.real.dtype))[1]
-
-
 @arguments(segment=COUNT_OR_NONE)
 def adjoint(
     cell: Cell,
@@ -248,7 +215,7 @@ def adjoint(
 
     def end(state: Scaled) -> Scaled:
         # Behind the end of the sequence state and target stay those of its last step.
-        g = last_step_cotangent(cell, loss, params, scaled.plain(one(state)), y)
+        g = cotangents.last_step_cotangent(cell, loss, params, scaled.plain(one(state)), y)
         return jax.tree.map(lambda a: a[0], g)
 
     def emit(_: Trajectory, x: Array, y: Any, deltas: Scaled) -> Any:
@@ -256,6 +223,11 @@ def adjoint(
 
     counts = masks.counted(batch.mask)
     y = batch.y[masks.last(counts)][None]
+    if segment is None:
+        trajectory, state = scan.run(cell, params, batch.x, counts=counts)
+        last = scaled.renormalise(end(state))
+        before = transport(cell, params, trajectory, last, counts)
+        return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), keep(before), keep(one(last)))
     # Within a segment "deltas" are those of h_t; the loss at the end enters through `end`.
     pieces, first = backward(cell, params, batch.x, end, emit, segment=segment, counts=counts)
     return jax.tree.map(

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, directions, fields, layers, masks, scaled, scan
+from rnnjax import boundary, cotangents, directions, fields, layers, masks, scaled, scan
 from rnnjax.cells import initial_weights, layered
 from rnnjax.directions import BothWays
 from rnnjax.ranges import KEY, arguments, refusal
@@ -192,7 +192,7 @@ class Bidirectional:
         """Return d loss / d (what the last layer sends), (T, n_s), the loss being that of Y."""
         y = batch.y[masks.last(batch.mask != 0)]
         if loss is None:
-            g = adjoint.unit_cotangent(sent)
+            g = cotangents.unit_cotangent(sent)
         else:
             g = jax.grad(lambda s: loss(self.readout(params, s), y))(sent)
         number, n, end = scaled.normalise(g), len(batch.x), masks.last(batch.counts)

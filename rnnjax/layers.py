@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, scaled, scan
+from rnnjax import adjoint, boundary, cotangents, dynamics, scaled, scan
 from rnnjax.ranges import refusal
 from rnnjax.scaled import Scaled
 from rnnjax.trajectory import Trajectory
@@ -189,5 +189,5 @@ def gradients(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> tuple
       first layer first; derivatives as `jax.grad` gives them, also of complex states.
     """
     trajectory = scan.of_batch(cell, params, batch)
-    _, source = adjoint.readout_source(cell, loss, params, trajectory.plain, batch.y, batch.mask)
+    _, source = cotangents.readout_source(cell, loss, params, trajectory.plain, batch.y, batch.mask)
     return tuple(deltas(cell, params, trajectory, source))

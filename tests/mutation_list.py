@@ -494,8 +494,8 @@ MUTATIONS = [
     Mutation(
         "padding is a step of the way back in segments",
         "adjoint.py",
-        "partial(jnp.where, goes_on), before, delta)",
-        "partial(jnp.where, goes_on), before, before)",
+        "unless_over(goes_on, before, delta), delta",
+        "before, delta",
         "contracts/test_masks.py::test_transport_in_segments_passes_padding_unchanged[2]",
     ),
     Mutation(

@@ -31,6 +31,7 @@ LAYERS = [
     {"trajectory", "generate", "segments"},
     {"homogeneous"},
     {"scan"},
+    {"cotangents"},
     {"adjoint", "gradient", "parallel", "jaxprs"},
     {"layers"},
     {"directions"},

@@ -93,7 +93,7 @@ def test_eligibility_traces_are_exact_when_the_learning_signal_is_the_total_deri
     def total(p):
         trajectory = rnnjax.unroll(cell, p, batch.x)
         h = scaled.plain(trajectory.states)
-        _, g = rnnjax.adjoint.readout_source(cell, loss, p, h, batch.y, batch.mask)
+        _, g = rnnjax.cotangents.readout_source(cell, loss, p, h, batch.y, batch.mask)
         nothing = scaled.normalise(jnp.zeros_like(g.value[0]))
         residuals = rnnjax.scan.residuals(cell, p, trajectory)
         deltas, _ = rnnjax.adjoint.scan_back(cell, p, residuals, nothing, g)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, scaled, scan
+from rnnjax import adjoint, cotangents, scaled, scan
 from rnnjax.cells.jordan import Jordan, JordanParams
 from rnnjax.ranges import COUNT, arguments, refusal
 from rnnjax.rules import DiscountedRTRL, batch_gradient
@@ -167,7 +167,7 @@ def _sent(
         return jnp.sum(jax.vmap(loss)(o, batch.y))
 
     h = scaled.plain(trajectory.states)
-    _, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+    _, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
     nothing = scaled.normalise(jnp.zeros(cell.n_y))
     residuals = scan.residuals(cell, params, trajectory)
     deltas, _ = adjoint.scan_back(cell, params, residuals, nothing, g)

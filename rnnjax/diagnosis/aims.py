@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, losses
+from rnnjax import cotangents, losses
 from rnnjax.diagnosis import network
 from rnnjax.types import Array, StepLoss
 
@@ -32,7 +32,7 @@ def transport(cell: Any) -> Loss:
 
     def loss(params: Any, example: Mapping[str, Array]) -> Array:
         s = _sent(cell, params, example).at_end
-        return jnp.sum(adjoint.unit_cotangent(s) * s)
+        return jnp.sum(cotangents.unit_cotangent(s) * s)
 
     return loss
 

@@ -14,7 +14,7 @@ recurrent neural networks, ICML 2013.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, fields, scaled, scan
+from rnnjax import adjoint, boundary, cotangents, fields, scaled, scan
 from rnnjax.scaled import LOG_2
 from rnnjax.tangents import Residuals
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -37,7 +37,7 @@ class Omega:
         cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
         fixed = jax.lax.stop_gradient(params)
         trajectory = scan.of_batch(cell, fixed, batch)
-        _, g = adjoint.readout_source(cell, loss, fixed, trajectory.plain, batch.y, batch.mask)
+        _, g = cotangents.readout_source(cell, loss, fixed, trajectory.plain, batch.y, batch.mask)
         nothing = scaled.normalise(jnp.zeros_like(g.value[0]))
         residuals = scan.residuals(cell, fixed, trajectory)
         deltas, _ = adjoint.scan_back(cell, fixed, residuals, nothing, g)

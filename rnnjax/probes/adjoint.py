@@ -11,7 +11,7 @@ step whose mask is not 0.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, real_view, scaled, scan
+from rnnjax import adjoint, boundary, cotangents, real_view, scaled, scan
 from rnnjax.ranges import COUNT_OR_NONE, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -66,7 +66,7 @@ def log_norm_by_length(
     view = real_view.for_jacobians(cell, params, batch.x[0])
     cell, params = view.seen, view.inward(params)
     trajectory = scan.of_batch(cell, params, batch)
-    ends = adjoint.last_step_cotangent(cell, loss, params, trajectory.plain, batch.y)
+    ends = cotangents.last_step_cotangent(cell, loss, params, trajectory.plain, batch.y)
     residuals = scan.residuals(cell, params, trajectory)
 
     # g_t^T M_t = (J_t^T g_t)^T M_{t-1}: all J_t^T g_t are one product ahead of the scan.

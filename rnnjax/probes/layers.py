@@ -10,7 +10,7 @@ blocks). A cell that is no stack is its own only layer.
 
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, layers, masks, real_view, scaled, scan
+from rnnjax import boundary, cotangents, layers, masks, real_view, scaled, scan
 from rnnjax.probes import lyapunov
 from rnnjax.ranges import COUNT_OR_ZERO, arguments
 from rnnjax.trajectory import first_non_finite_step
@@ -40,7 +40,7 @@ def log_norm_by_layer_and_lag(
     trajectory = scan.of_batch(cell, params, batch)
     end = masks.last(masks.counted(batch.mask))
     h, y = trajectory.plain[end][None], batch.y[end][None]
-    g = adjoint.last_step_cotangent(cell, loss, params, h, y)
+    g = cotangents.last_step_cotangent(cell, loss, params, h, y)
     source = layers.at_step(scaled.Scaled(g.value[0], g.exponent[0]), end, len(batch.x))
     found = layers.deltas(cell, params, trajectory, source)
     logs = [masks.by_lag(scaled.log_norm(of_layer.by_time()), batch.mask) for of_layer in found]

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, fields, scaled, scan, segments
+from rnnjax import adjoint, boundary, cotangents, fields, scaled, scan, segments
 from rnnjax.gradient import gradient_of_deltas, parameter_gradient, step_gradients
 from rnnjax.ranges import is_exactly
 from rnnjax.rules.base import mean_of_sequences, without_state
@@ -113,7 +113,7 @@ class BPTT:
         """Return the losses of a sequence, and what `parameter_gradient` takes."""
         trajectory = scan.of_batch(cell, params, batch)
         h = trajectory.plain
-        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
         residuals = scan.residuals(cell, params, trajectory)
         if self.window is not None and self.window < len(losses):
             deltas = _windowed(cell, params, residuals, g, self.window, self.decay)
@@ -123,7 +123,7 @@ class BPTT:
 
     def _segmented(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> RuleOut:
         def source(trajectory: Trajectory, targets: Any) -> Scaled:
-            return adjoint.readout_source(cell, loss, params, trajectory.plain, *targets)[1]
+            return cotangents.readout_source(cell, loss, params, trajectory.plain, *targets)[1]
 
         def emit(trajectory: Trajectory, x: Array, targets: Any, deltas: Scaled) -> Any:
             part = Batch(x, *targets)

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, fields, matrices, scaled, scan
+from rnnjax import boundary, cotangents, fields, matrices, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import without_state
 from rnnjax.scaled import Scaled
@@ -56,7 +56,7 @@ class ForwardErrors:
         """Return loss and gradient of one sequence; see `rnnjax.types.Rule`."""
         trajectory = scan.of_batch(cell, params, batch)
         h = trajectory.plain
-        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = self.errors(cell, params, trajectory, g)
         # Behind the end of the sequence it is rounding that is carried on.
         deltas = Scaled(jnp.where(batch.counts[:, None], deltas.value, 0), deltas.exponent)

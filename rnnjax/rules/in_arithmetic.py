@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import adjoint, gradient, losses, matrices, scaled, scan, tangents
+from rnnjax import adjoint, cotangents, gradient, losses, matrices, scaled, scan, tangents
 from rnnjax.rules.forward_errors import ForwardErrors
 from rnnjax.scaled import Scaled
 from rnnjax.trajectory import Trajectory
@@ -100,7 +100,7 @@ def _stacked(*trees: Any) -> Any:
 def _sources(cell: Cell, params: Params, trajectory: Trajectory, batch: Batch) -> Scaled:
     """Return dl_t/dh_t at every step, value (n, T, n_h)."""
     h, loss = scaled.plain(trajectory.states), losses.squared_error
-    source = adjoint.readout_source
+    source = cotangents.readout_source
     return jax.vmap(lambda due: source(cell, loss, params, h, due.y, due.mask)[1])(batch)
 
 
@@ -150,6 +150,6 @@ def inverse_growth(cell: Cell, params: Params, trajectory: Trajectory) -> tuple[
         return jnp.min(scaled.shift(found.value, found.exponent))
 
     later = jax.tree.map(lambda a: a[1:], trajectory)
-    u = adjoint.unit_cotangent(trajectory.h_prev[0])
+    u = cotangents.unit_cotangent(trajectory.h_prev[0])
     _, growth = jax.lax.scan(step, u, later)
     return jnp.append(0.0, jnp.cumsum(growth)), jax.vmap(least_slope)(later)

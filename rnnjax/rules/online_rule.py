@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-from rnnjax import adjoint, boundary, real_view
+from rnnjax import boundary, cotangents, real_view
 from rnnjax.ranges import KEY
 from rnnjax.rules import over_sequence
 from rnnjax.rules.influence import Blocks
@@ -47,7 +47,7 @@ class OnlineRule(ABC):
     def signals(self, problem: Problem, h: Array, batch: Batch) -> tuple[Array, Scaled]:
         """Return losses and learning signals g_t of S steps with states h, (S, n_h)."""
         y, mask = batch.y, batch.mask
-        return adjoint.readout_source(problem.cell, problem.loss, problem.params, h, y, mask)
+        return cotangents.readout_source(problem.cell, problem.loss, problem.params, h, y, mask)
 
     def init(self, cell: Cell, params: Params, batch: Batch, key: Array | None = None) -> Carried:
         """Return the state before the first sequence.

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, dynamics, fields
+from rnnjax import boundary, cotangents, dynamics, fields
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.trajectory import plain_trajectory
@@ -54,7 +54,7 @@ class TeacherForcing:
         h_prev = jnp.concatenate([cell.initial_state()[None], batch.y[:-1]])
         d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(batch.x)
         h = jax.vmap(lambda h, d: dynamics.advance(cell, params, h, d))(h_prev, d)
-        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
         trajectory = plain_trajectory(h, h_prev, d)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, g, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())

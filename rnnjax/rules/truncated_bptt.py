@@ -12,7 +12,7 @@ every loss (full overlap) is `rnnjax.rules.BPTT` with a window.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, fields, scaled, scan
+from rnnjax import adjoint, boundary, cotangents, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -53,7 +53,7 @@ class TruncatedBPTT:
         start = state if self.carries else scan.initial(cell, params)
         trajectory = scan.steps(cell, params, batch.x, start, counts=batch.counts)
         h = trajectory.plain
-        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
         passes = (jnp.arange(len(losses)) % self.window != 0).astype(losses.dtype)
         nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
         residuals = scan.residuals(cell, params, trajectory)

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, fields, scaled, scan, tangents
+from rnnjax import boundary, cotangents, fields, scaled, scan, tangents
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.scaled import Scaled
@@ -52,7 +52,7 @@ class SlopelessDeltaX:
         """
         trajectory = scan.of_batch(cell, params, batch)
         h = trajectory.plain
-        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = _deltas(self, cell, params, trajectory, g)
         grads = gradient_of_deltas(cell, loss, params, trajectory, batch, deltas, per_step=per_step)
         return RuleOut(jnp.sum(losses), grads, ())

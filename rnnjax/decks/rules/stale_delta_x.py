@@ -13,7 +13,7 @@ is taken from the previous computation.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import adjoint, boundary, fields, scaled, scan
+from rnnjax import adjoint, boundary, cotangents, fields, scaled, scan
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
@@ -48,7 +48,7 @@ class StaleDeltaX:
         """Return loss, gradient and the dx of equation (2); see `rnnjax.types.Rule`."""
         trajectory = scan.of_batch(cell, params, batch)
         h = trajectory.plain
-        losses, g = adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
         deltas = scaled.add(g, state)
         residuals = scan.residuals(cell, params, trajectory)
         grads = gradient_of_deltas(

@@ -1,6 +1,6 @@
 """The learning signal itself: s_t = g_t = dl_t/dh_t."""
 
-from rnnjax import adjoint, fields
+from rnnjax import cotangents, fields
 from rnnjax.rules.factors import Factor
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
@@ -22,4 +22,4 @@ class Exact(Factor):
           batch: targets and weights of these steps.
         """
         cell, loss, params = problem
-        return adjoint.readout_source(cell, loss, params, h, batch.y, batch.mask)
+        return cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
