@@ -42,6 +42,7 @@ CELLS = {
 TASK = rnnjax.tasks.Adding(length=9)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", one_in(3, CELLS))
 def test_every_probe_takes_it_under_vmap(name):
     cell = CELLS[name]

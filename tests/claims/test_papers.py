@@ -24,6 +24,7 @@ def test_a_row_says_what_was_published_and_what_was_found():
     )
 
 
+@pytest.mark.wide
 def test_the_committed_page_is_that_of_the_committed_cubes(capsys):
     outs = sorted(path.parent for path in (ROOT / "results").glob("*/cube.nc"))
     assert main(["papers", *map(str, outs)]) == 0

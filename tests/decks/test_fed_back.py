@@ -100,6 +100,7 @@ def test_a_longer_window_is_less_wrong_and_the_exact_rule_not_at_all():
     np.testing.assert_allclose(errors[2][1], [1, 1], rtol=1e-12)
 
 
+@pytest.mark.wide
 def test_a_trace_is_exact_without_decay_and_nothing_without_memory():
     cell, task = delta_x_networks.network("jordan")
     drawn = delta_x_networks.drawn(cell, task, jax.random.key(0), 4)

@@ -177,7 +177,8 @@ def test_the_mean_over_all_signs_is_the_whole_influence(name, kind):
         assert_same(got, expected)
 
 
-@pytest.mark.parametrize("kind", wide_but(["leaky"], CELLS))
+@pytest.mark.wide
+@pytest.mark.parametrize("kind", CELLS)
 def test_feedback_takes_the_place_of_the_readout(kind):
     cell = CELLS[kind]
     batch, params = sequence(cell, 4), cell.init(KEY)

@@ -30,6 +30,7 @@ def toy():
     return sweep.run(TOY, **SMALL)
 
 
+@pytest.mark.wide
 def test_an_experiment_gives_what_the_command_line_gives(toy, tmp_path, rnnjax):
     flags = ["--axes.gain", "0.5,2", "--axes.seed", "range(3)", "--length", "4", "--devices", "1"]
     done = rnnjax("run", TOY, *flags, "--out", tmp_path / "out")

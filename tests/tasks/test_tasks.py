@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 
@@ -13,9 +14,13 @@ from tests.discovery import tasks_found
 N = 4000
 
 
+@functools.cache
+def program(task, n):
+    return jax.jit(lambda key: jax.vmap(task.sample)(jax.random.split(key, n)))
+
+
 def samples(task, n=N):
-    draw = jax.jit(lambda key: jax.vmap(task.sample)(jax.random.split(key, n)))
-    return jax.tree.map(np.asarray, draw(jax.random.key(0)))
+    return jax.tree.map(np.asarray, program(task, n)(jax.random.key(0)))
 
 
 @pytest.mark.parametrize("name", tasks_found())

@@ -16,6 +16,8 @@ from rnnjax.rules import batch_gradient
 from rnnjax.scaled import plain
 from tests.crossed import crossed
 from tests.decks.workbook.expected import LOSS, RULES, held_out_numbers, numbers
+
+pytestmark = pytest.mark.wide  # LibreOffice computes the workbooks
 from tests.decks.workbook.office import computed
 
 TOLERANCE = 1e-9
