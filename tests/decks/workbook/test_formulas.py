@@ -16,9 +16,9 @@ from rnnjax.rules import batch_gradient
 from rnnjax.scaled import plain
 from tests.crossed import crossed
 from tests.decks.workbook.expected import LOSS, RULES, held_out_numbers, numbers
+from tests.decks.workbook.office import computed
 
 pytestmark = pytest.mark.wide  # LibreOffice computes the workbooks
-from tests.decks.workbook.office import computed
 
 TOLERANCE = 1e-9
 PRINTED = (("neto", 2), ("outo", 2), ("do", 2), ("dh", 4), ("di", 3))
