@@ -101,6 +101,8 @@ def run_sweep(
                 if step is None:
                     number = programs.n_needed(needed)
                     doing = f"compiling {min(programs.n_compiled + 1, number)} of {number}"
+                elif before + step == ends[-1]:
+                    doing += f"; threads compiled for {programs.compile_seconds:.1f} s"
                 progress.at(before + (step or 0), ends[-1], doing)
                 if stopped():
                     raise InterruptedSweepError

@@ -82,7 +82,8 @@ def test_a_run_ends_by_telling_what_there_is(finished, plain):
     assert "1 of 1 claims passed" in finished.stdout
     first, *_, last = [line for line in finished.stderr.splitlines() if " steps, " in line]
     assert first == "0/6 steps, compiling 1 of 3"
-    message = r"6/6 steps, activation=relu, gain 3 x seed 3 \(\d+\.\d s in all\)"
+    message = r"6/6 steps, activation=relu, gain 3 x seed 3; threads compiled for \d+\.\d s"
+    message += r" \(\d+\.\d s in all\)"
     assert re.fullmatch(message, last)
 
 
