@@ -1,7 +1,7 @@
 """Time a step of every online rule, beside other implementations, and count what it keeps.
 
-Command:   python benchmarks/online_rules.py [--quick] [--vanilla-rtrl FOLDER] [--out FILE.json]
-           python benchmarks/online_rules.py --draw FILE.json
+Command:   python -m benchmarks.online_rules [--quick] [--vanilla-rtrl FOLDER] [--out FILE.json]
+           python -m benchmarks.online_rules --draw FILE.json
 Run time:  about 20 minutes on 2 cores.
 Figure:    beside FILE.json. a: microseconds a step with an update every step, per network of 32
            side by side. b: bytes of state. Both over n_h, with the orders that the theory gives
@@ -42,6 +42,7 @@ import numpy as np
 import optax
 
 import rnnjax
+from benchmarks import online_rules_figure
 from rnnjax import rules
 from rnnjax.tasks import AddTask
 
@@ -59,20 +60,6 @@ RULES = {
     "DNI": rules.DNI(),
     "node perturbation": rules.NodePerturbation(),
     "truncated BPTT, 10": rules.TruncatedBPTT(10),
-}
-# Beside the theory: orders in n_h of time a step and of state, for p ~ n_h^2 weights.
-ORDERS = {
-    "RTRL": (4, 3),
-    "UORO": (2, 2),
-    "KF-RTRL": (3, 2),
-    "reverse KF-RTRL": (3, 2),
-    "RFLO": (2, 2),
-    "SnAp-1": (2, 2),
-    "e-prop": (2, 2),
-    "KeRNL": (2, 2),
-    "DNI": (2, 2),
-    "node perturbation": (2, 2),
-    "truncated BPTT, 10": (2, 1),
 }
 
 
@@ -203,7 +190,7 @@ def of_braintrace(n_h, n_steps, n_runs):
     return seconds
 
 
-def _told():
+def _machine():
     return {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
@@ -215,93 +202,19 @@ def _told():
 
 def _line(found, n_h, name, row):
     """One rule at one size, with the ratios to its peers."""
-    told = [
+    parts = [
         f"n_h {n_h:4d}  {name:19s} online {row['online_us']:8.2f}  side {row['side_us']:7.2f}  "
         f"sequence {row['sequence_us']:8.2f} us a step, {row['state_bytes']} B"
     ]
     numpy_us = found["vanilla_rtrl"].get(str(n_h), {}).get(name)
     if numpy_us:
-        told.append(f"vanilla-rtrl {numpy_us:.0f} us: {numpy_us / row['online_us']:.0f} x online, "
+        parts.append(f"vanilla-rtrl {numpy_us:.0f} us: {numpy_us / row['online_us']:.0f} x online, "
                     f"{numpy_us / row['side_us']:.0f} x side by side")  # fmt: skip
     braintrace_us = found["braintrace"].get(str(n_h), {}).get(name)
     if braintrace_us:
         ratio = braintrace_us / row["sequence_us"]
-        told.append(f"braintrace {braintrace_us:.2f} us: {ratio:.1f} x over a sequence")
-    return "; ".join(told)
-
-
-STYLES = {
-    "RTRL": ("#000000", "o"),
-    "KF-RTRL": ("#E69F00", "s"),
-    "reverse KF-RTRL": ("#E69F00", "D"),
-    "UORO": ("#D55E00", "^"),
-    "node perturbation": ("#CC79A7", "v"),
-    "RFLO": ("#009E73", "P"),
-    "SnAp-1": ("#0072B2", "X"),
-    "e-prop": ("#56B4E9", "o"),
-    "KeRNL": ("#009E73", "<"),
-    "DNI": ("#999999", ">"),
-    "truncated BPTT, 10": ("#56B4E9", "s"),
-}
-
-
-def draw(found, path):
-    """Save the figure of stored results as PNG."""
-    from matplotlib.figure import Figure
-
-    from rnnjax import figures
-
-    with figures.styled():
-        drawn = Figure(figsize=(figures.PAGE_WIDTH, 3.0))
-        panels = drawn.subplots(1, 3)
-        for ax, key, place, label in (
-            (panels[0], "side_us", 0, "time per step and network (us)"),
-            (panels[1], "state_bytes", 1, "state (bytes)"),
-        ):
-            _draw_over_size(ax, found, key, place, label)
-        _draw_ratios(panels[2], found)
-        handles, labels = panels[0].get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=4)
-        figures.letter_panels(panels)
-        figures.save_figure(drawn, path.parent, path.stem)
-
-
-def _draw_over_size(ax, found, key, place, label):
-    """One line a rule over n_h, and guides of the orders that occur."""
-    sizes = sorted(int(n) for n in found["rnnjax"])
-    for name, (colour, marker) in STYLES.items():
-        values = [found["rnnjax"][str(n)].get(name, {}).get(key, np.nan) for n in sizes]
-        ax.plot(sizes, values, color=colour, marker=marker, markersize=3.5, label=name)
-    top = ax.get_ylim()[1]
-    for order in sorted({orders[place] for orders in ORDERS.values()}):
-        guide = top * 0.6 * (np.array(sizes) / sizes[-1]) ** float(order)
-        ax.plot(sizes, guide, color="#b0b0b0", linewidth=0.8, linestyle=":", zorder=0)
-        ax.annotate(f"$n_h^{order}$", (sizes[0], guide[0]), color="#808080", fontsize=7,
-                    ha="right", va="center", xytext=(-2, 0), textcoords="offset points",
-                    annotation_clip=True)  # fmt: skip
-    ax.set(xscale="log", yscale="log", xlabel="units $n_h$", ylabel=label)
-    ax.set_xlim(sizes[0] * 0.62, sizes[-1] * 1.15)
-    ax.set_xticks(sizes, [str(n) for n in sizes])
-    ax.minorticks_off()
-
-
-def _draw_ratios(ax, found):
-    """The time of the other implementations over that of rnnjax."""
-    sizes = sorted(int(n) for n in found["rnnjax"])
-    pairs = (("vanilla_rtrl", "online_us", "-"), ("braintrace", "sequence_us", "--"))
-    for peer, key, dashes in pairs:
-        for name, (colour, marker) in STYLES.items():
-            ratio = [
-                found[peer].get(str(n), {}).get(name, np.nan)
-                / found["rnnjax"][str(n)].get(name, {}).get(key, np.nan)
-                for n in sizes
-            ]
-            ax.plot(sizes, ratio, color=colour, marker=marker, markersize=3.5, linestyle=dashes)
-    ax.axhline(1, color="#b0b0b0", linewidth=0.5, zorder=0)
-    ax.set(xscale="log", yscale="log", xlabel="units $n_h$", ylabel="time of the other over ours")
-    ax.set_xlim(sizes[0] * 0.85, sizes[-1] * 1.18)
-    ax.set_xticks(sizes, [str(n) for n in sizes])
-    ax.minorticks_off()
+        parts.append(f"braintrace {braintrace_us:.2f} us: {ratio:.1f} x over a sequence")
+    return "; ".join(parts)
 
 
 def main():
@@ -315,10 +228,10 @@ def main():
     parser.add_argument("--draw", type=Path, help="only draw the results stored in this file")
     given = parser.parse_args()
     if given.draw:
-        draw(json.loads(given.draw.read_text()), given.draw)
+        online_rules_figure.draw(json.loads(given.draw.read_text()), given.draw)
         return
     sizes = (8,) if given.quick else given.sizes
-    found = {**_told(), "n_side": N_SIDE, "orders": ORDERS, "rnnjax": {}}
+    found = {**_machine(), "n_side": N_SIDE, "orders": online_rules_figure.ORDERS, "rnnjax": {}}
     found |= {"vanilla_rtrl": {}, "braintrace": {}}
     with_braintrace = importlib.util.find_spec("braintrace") is not None
     for n_h in sizes:
@@ -336,7 +249,7 @@ def main():
             print(_line(found, n_h, name, row), flush=True)
             given.out.parent.mkdir(parents=True, exist_ok=True)
             given.out.write_text(json.dumps(found, indent=1) + "\n")
-    draw(found, given.out)
+    online_rules_figure.draw(found, given.out)
     print(f"stored in {given.out}")
 
 
