@@ -6,7 +6,6 @@ float32: where they fall below its range they read 0.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -28,12 +27,8 @@ def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
 
 
 def _case(row: str, n: int, quick: bool) -> harness.Case:
-    drawn = [nets.first(n, crew.rows()["whole machine"]) for nets in networks.drawn(quick)]
+    drawn, side = networks.first_shares(quick, n), networks.sides(quick, n)
     n_lanes, n_steps = len(drawn) * len(drawn[0].W), drawn[0].x.shape[1]
-
-    def side(module: str, function: str, *args: Any, goal: float | None = None) -> harness.Side:
-        found = crew.side(f"benchmarks.{module}", function, quick, *args, n=n)
-        return replace(found, run=lambda: networks.joined(found.run()), goal=goal)
 
     def peers() -> dict[str, harness.Side]:
         def of_torch() -> dict[str, harness.Side]:

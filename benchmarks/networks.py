@@ -5,7 +5,7 @@ a fixed unit vector u.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -91,6 +91,21 @@ def drawn(quick: bool) -> list[Networks]:
 def share_of(quick: bool, share: Share) -> list[Networks]:
     """Return one share of the networks of every activation."""
     return [nets.part(*share) for nets in drawn(quick)]
+
+
+def first_shares(quick: bool, n: int) -> list[Networks]:
+    """Return the networks of the first n shares, by activation."""
+    return [nets.first(n, crew.rows()["whole machine"]) for nets in drawn(quick)]
+
+
+def sides(quick: bool, n: int) -> Callable[..., harness.Side]:
+    """Return how to make a side of the first n shares, from a module, a function and a goal."""
+
+    def side(module: str, function: str, *args: Any, goal: float | None = None) -> harness.Side:
+        found = crew.side(f"benchmarks.{module}", function, quick, *args, n=n)
+        return replace(found, run=lambda: joined(found.run()), goal=goal)
+
+    return side
 
 
 def joined(results: list[list[np.ndarray]]) -> list[np.ndarray]:
