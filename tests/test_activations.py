@@ -91,3 +91,14 @@ def test_scaled_slope_keeps_what_float32_cannot(name, height, rate, float32):
 def test_an_unknown_name_is_refused_with_the_choices():
     with pytest.raises(ValueError, match=r"activation: expected one of identity, tanh.*got 'tahn'"):
         activation_named("tahn")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (9,), (3, 4), (2, 40)])
+def test_slopes_of_any_shape_share_the_exponent_of_the_largest(shape, float32):
+    x = 60 + 3 * jax.random.normal(jax.random.key(0), shape)
+    for activation in (activation_named("tanh"), activation_named("sigmoid")):
+        slope, exponent = scaled_slope(activation, x)
+        assert slope.shape == shape and exponent.shape == ()
+        found = np.log(np.asarray(slope, float)) + float(exponent) * np.log(2)
+        np.testing.assert_allclose(found, activation.log_slope(x), rtol=1e-6, atol=2e-5)
+        assert 0.2 < np.max(slope) < 4.1

@@ -32,8 +32,8 @@ def largest(bits: Array, axes: tuple[int, ...]) -> Array:
 
 
 def smallest_magnitude(values: Array) -> Array:
-    """Return the least |value| over the last axis, which is not empty; NaN where all are NaN."""
-    bits = jnp.min(_in_halves(jax.lax.min, bits_of_magnitude(values)), axis=-1)
+    """Return the least |value| of all entries, of which there is one at least; NaN if all are."""
+    bits = jnp.min(_in_halves(jax.lax.min, bits_of_magnitude(values.ravel())))
     return jax.lax.bitcast_convert_type(bits, values.dtype)
 
 

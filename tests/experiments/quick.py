@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import xarray as xr
 
 from rnnjax.sweep.experiment import load
+from rnnjax.sweep.status import Status
 
 
 def quick_cube(name, out, *flags):
@@ -27,3 +29,23 @@ def verdicts(name, cube):
 def failed(name, cube):
     """Names of the claims that do not hold."""
     return [claim for claim, passed in verdicts(name, cube).items() if not passed]
+
+
+def assert_computed(cube, or_beyond=False):
+    """Every value was computed and is finite; or also a logarithm of zero, or beyond a window."""
+    for name in cube.data_vars:
+        if name.endswith("_status"):
+            found = set(np.unique(cube[name]).tolist())
+            allowed = {Status.OK, Status.UNDERFLOW, Status.BEYOND} if or_beyond else {Status.OK}
+            assert found <= allowed and found, name
+
+
+def plus(name, amount, **where):
+    """How to spoil a cube: add to a variable at a place."""
+
+    def spoil(cube):
+        spoilt = cube[name].copy()
+        spoilt.loc[where] = spoilt.loc[where] + amount
+        return cube.assign({name: spoilt})
+
+    return spoil

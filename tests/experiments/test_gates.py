@@ -5,7 +5,7 @@ import pytest
 
 from rnnjax.sweep.experiment import load
 from rnnjax.theory import gates
-from tests.experiments.quick import failed, quick_cube, verdicts
+from tests.experiments.quick import assert_computed, failed, plus, quick_cube, verdicts
 
 NAME = "gates"
 
@@ -19,9 +19,7 @@ def cube(tmp_path_factory):
 def test_dims_and_status(cube):
     assert cube["log_norm"].dims == ("cell", "forget_bias", "gain", "seed", "initial", "lag")
     assert cube["renewal_time"].dims == ("cell", "forget_bias", "gain", "seed", "unit")
-    for name in cube.data_vars:
-        if name.endswith("_status"):
-            assert set(np.unique(cube[name])) == {1}, name
+    assert_computed(cube)
 
 
 def test_every_claim_holds(cube):
@@ -33,15 +31,6 @@ def test_closed_gates_have_the_mean_that_their_bias_says(cube):
     expected = gates.log_forget_factor(cube["forget_bias"].values)
     shut = cube["gate_rate"].sel(gain=0.0).transpose(..., "forget_bias")
     np.testing.assert_allclose(shut, np.broadcast_to(expected, shut.shape), rtol=1e-12)
-
-
-def plus(name, amount, **where):
-    def spoil(cube):
-        spoilt = cube[name].copy()
-        spoilt.loc[where] = spoilt.loc[where] + amount
-        return cube.assign({name: spoilt})
-
-    return spoil
 
 
 @pytest.mark.parametrize(
