@@ -1,7 +1,7 @@
 """Sides whose work is done by processes of one core and one thread each, the same for every side.
 
-The only layout in which peers can be compared: XLA, PyTorch and NumPy spread one program over a
-machine in ways of their own, and a process a core is the fastest of them for all.
+XLA, PyTorch and NumPy spread one program over a machine in ways of their own; processes of one
+thread compare the programs and not these ways.
 
 A row "one core" gives one process its share of the work, as many shares as the machine has cores; a
 row "whole machine" runs all shares at once. Every process is bound to its core.
@@ -55,9 +55,9 @@ def side(module: str, function: str, *args: Any, n: int) -> Side:
             )
             for i in range(n)
         ]
-        told = [ready.result() for ready in [one.submit(_told) for one in crew]]
-    first = time.perf_counter() - started - max(chosen for *_, chosen in told)
-    scale, share, compile_seconds, megabytes, _ = told[0]
+        facts = [ready.result() for ready in [one.submit(_facts) for one in crew]]
+    first = time.perf_counter() - started - max(chosen for *_, chosen in facts)
+    scale, share, compile_seconds, megabytes, _ = facts[0]
     return Side(
         lambda: [done.result() for done in [one.submit(_run_share) for one in crew]],
         scale=scale,
@@ -88,7 +88,7 @@ def large_products(*, share: Share) -> Side:
 
 
 def fastest(layouts: Mapping[str, Callable[[], Side]], n_rounds: int = 3) -> Side:
-    """Return the layout that takes least, a side's best; its name is among what is told of it."""
+    """Return the layout that takes least, a side's best, its name added to `share`."""
     began = time.perf_counter()
     sides = {name: make() for name, make in layouts.items()}
     seconds = {name: _median_seconds(one, n_rounds) for name, one in sides.items()}
@@ -124,7 +124,7 @@ def _prepare(module: str, function: str, args: tuple, share: Share) -> None:
     _share[0].run()
 
 
-def _told() -> tuple[float, str, float | None, float | None, float]:
+def _facts() -> tuple[float, str, float | None, float | None, float]:
     one = _share[0]
     return one.scale, one.share, one.compile_seconds, one.planned_megabytes, one.chosen_seconds
 

@@ -55,20 +55,6 @@ def by_lag(by_time: Array, mask: Array) -> Array:
     return up_to_length(by_time[jnp.maximum(length(mask) - lags, 0)], mask)
 
 
-def at_the_end(tree: Any, mask: Array) -> Any:
-    """Return stacked arrays, (T, ...), shifted in time so that step L is the last row.
-
-    Rows shifted out of the arrays are dropped; vacated rows are filled with the first row.
-    """
-    first = length(mask) - len(mask)
-
-    def moved(a: Array) -> Array:
-        filled = jnp.concatenate([jnp.broadcast_to(a[:1], a.shape), a])
-        return jax.lax.dynamic_slice_in_dim(filled, len(a) + first, len(a))
-
-    return jax.tree.map(moved, tree)
-
-
 def last(counts: Array) -> Array:
     """Return the index of the last True entry, int32 (); 0 if there is none.
 

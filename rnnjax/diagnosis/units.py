@@ -6,8 +6,8 @@ while all activations are held,
 
   keep_i = dh_t,i/dh_{t-1},i  with tanh, logistic and erf constant                       (1)
 
-the forget gate of an LSTM, the update gate of a GRU, whatever their names and signs. It is found
-apart from a weight by its Jacobian: a diagonal one whose entries lie in [0, 1] and change with t.
+the forget gate of an LSTM, the update gate of a GRU, whatever their names and signs. It differs
+from a weight by its Jacobian: a diagonal one whose entries lie in [0, 1] and change with t.
 """
 
 from typing import Any
