@@ -18,6 +18,7 @@ WORKLOADS = {
     "long_sequences": "the norm of the gradient at every lag of one long sequence",
     "spectra": "Lyapunov exponents",
     "alignment": "alignment of learning rules with BPTT",
+    "first_number": "from the start of a process to the first number",
     "commands": "the command line, from start to figure",
     "programs": "the gradient by lag and the report of a linen program",
     "cluster": "a sweep on workers",

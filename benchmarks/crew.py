@@ -74,6 +74,14 @@ def gemm_gflop_per_second(n: int) -> float:
     return n * _PRODUCTS * 2.0 * _LARGE**3 / _median_seconds(products, 5) / 1e9
 
 
+def on_one_core(i: int) -> None:
+    """Bind this process to the i-th core and configure JAX for it, without a cache of programs."""
+    if hasattr(os, "sched_setaffinity"):  # not on macOS
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[i]})
+    backend.configured(1, "float32")
+    jax.config.update("jax_enable_compilation_cache", False)  # compile times are of a first run
+
+
 def large_products(*, share: Share) -> Side:
     """Return some products of matrices that fit the cache, of which nothing is sent."""
     X = jax.random.normal(jax.random.key(share.i), (_LARGE, _LARGE))
@@ -116,10 +124,7 @@ _share: list[Side] = []
 
 
 def _prepare(module: str, function: str, args: tuple, share: Share) -> None:
-    if hasattr(os, "sched_setaffinity"):  # not on macOS
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[share.i]})
-    backend.configured(1, "float32")
-    jax.config.update("jax_enable_compilation_cache", False)  # compile times are of a first run
+    on_one_core(share.i)
     _share.append(getattr(importlib.import_module(module), function)(*args, share=share))
     _share[0].run()
 

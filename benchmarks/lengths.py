@@ -48,10 +48,11 @@ def _case(row: str, n: int, quick: bool) -> harness.Case:
 
 def plain_share(quick: bool, *, share: Share) -> harness.Side:
     """Return plain JAX's way of one share, at its best layout."""
-    return networks.together(networks.share_of(quick, share), _plain_jax, Networks.arrays_of_lanes)
+    return networks.together(networks.share_of(quick, share), plain_jax, Networks.arrays_of_lanes)
 
 
-def _plain_jax(nets: Networks) -> Callable:
+def plain_jax(nets: Networks) -> Callable:
+    """Return plain JAX's norms of one network, a function of W, U and x."""
     f = nets.cell.activation.fn
 
     def norms(W, U, x):

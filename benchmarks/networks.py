@@ -6,6 +6,7 @@ a fixed unit vector u.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -124,24 +125,38 @@ def together(parts: list[Networks], program: Callable, of_lane: Callable) -> har
     Returns:
       the fastest of some numbers of networks side by side.
     """
-
-    def layout(size: int) -> Callable[[], harness.Side]:
-        def compiled(nets: Networks) -> harness.Side:
-            one = program(nets)
-            return harness.compiled(
-                lambda *lanes: jax.lax.map(lambda lane: one(*lane), lanes, batch_size=size),
-                *of_lane(nets),
-            )
-
-        return lambda: harness.together([compiled(nets) for nets in parts])
-
     n = len(parts[0].W)
     sizes = sorted({min(size, n) for size in _SIDE_BY_SIDE} | {n})
-    return crew.fastest({f"{size} networks side by side": layout(size) for size in sizes})
+    return crew.fastest(
+        {
+            f"{size} networks side by side": partial(side_by_side, parts, program, of_lane, size)
+            for size in sizes
+        }
+    )
+
+
+def side_by_side(
+    parts: list[Networks], program: Callable, of_lane: Callable, size: int
+) -> harness.Side:
+    """Return what `together` does with `size` networks side by side."""
+
+    def compiled(nets: Networks) -> harness.Side:
+        one = program(nets)
+        return harness.compiled(
+            lambda *lanes: jax.lax.map(lambda lane: one(*lane), lanes, batch_size=size),
+            *of_lane(nets),
+        )
+
+    return harness.together([compiled(nets) for nets in parts])
 
 
 def our_share(quick: bool, probe: str, *, share: Share) -> harness.Side:
     """Return rnnjax's way: a probe that measures one array, over one share of the networks."""
+    return together(share_of(quick, share), probed(probe), Networks.lanes)
+
+
+def probed(probe: str) -> Callable[[Networks], Callable]:
+    """Return what makes the function that measures one lane of networks by a probe."""
 
     def program(nets: Networks) -> Callable:
         def measured(params, x):
@@ -151,7 +166,7 @@ def our_share(quick: bool, probe: str, *, share: Share) -> harness.Side:
 
         return measured
 
-    return together(share_of(quick, share), program, Networks.lanes)
+    return program
 
 
 def torch_function(name: str) -> Callable:

@@ -5,7 +5,7 @@ sequences. Peers: PyTorch's nn.RNN, seed after seed; plain JAX, a scan over upda
 body takes `grad` of a scan; the same with flax's nn.RNN and with an equinox module.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +66,7 @@ def our_share(n_seeds: int, n_updates: int, *, share: Share) -> harness.Side:
 
 def peer_share(n_seeds: int, n_updates: int, network: str, *, share: Share) -> harness.Side:
     """Return a peer's way for one share of the seeds."""
-    makes = {"plain": _plain_network, "flax": _flax_network, "equinox": _equinox_network}
+    makes = {"plain": plain_network, "flax": _flax_network, "equinox": _equinox_network}
     return _fastest(trained_by_grad(makes[network](), n_updates), n_seeds, share)
 
 
@@ -85,16 +85,17 @@ def torch_share(n_seeds: int, n_updates: int, *, share: Share) -> harness.Side:
 
 def _fastest(train: Callable, n_seeds: int, share: Share) -> harness.Side:
     """Return the fastest of one seed after the other and all side by side."""
-    seeds = jnp.asarray(share.of(np.arange(n_seeds)))
-
-    def one_by_one() -> harness.Side:
-        return harness.compiled(lambda seeds: jax.lax.map(train, seeds), seeds)
-
-    def side_by_side() -> harness.Side:
-        return harness.compiled(jax.vmap(train), seeds)
-
-    layouts = {"seed after seed": one_by_one, "all seeds side by side": side_by_side}
+    seeds = share.of(np.arange(n_seeds))
+    layouts = {
+        "seed after seed": lambda: one_by_one(train, seeds),
+        "all seeds side by side": lambda: harness.compiled(jax.vmap(train), jnp.asarray(seeds)),
+    }
     return crew.fastest(layouts, n_rounds=1)
+
+
+def one_by_one(train: Callable, seeds: Sequence[int]) -> harness.Side:
+    """Return the side that trains one seed after the other."""
+    return harness.compiled(lambda seeds: jax.lax.map(train, seeds), jnp.asarray(seeds))
 
 
 def trained(n_h: int, n_updates: int) -> Callable[[jax.Array], jax.Array]:
@@ -141,7 +142,8 @@ def trained_by_grad(network: tuple[Callable, Callable], n_updates: int) -> Calla
     return train
 
 
-def _plain_network() -> tuple[Callable, Callable]:
+def plain_network() -> tuple[Callable, Callable]:
+    """Return the network of W3 as key -> params and (params, x) -> y at T."""
     cell = rnnjax.Vanilla(2, N_H, 1)
 
     def apply(params, x):
