@@ -115,10 +115,13 @@ def _arguments(node: ast.stmt) -> list[str]:
     return [a.arg for a in node.args.args] if isinstance(node, ast.FunctionDef) else []
 
 
+_CELLS = (
+    "cells", "cells/decays", "cells/matrix_states", "cells/oscillators", "cells/spiking"
+)  # fmt: skip
 _KINDS: dict[Kind, tuple[tuple[str, ...], Callable[[ast.stmt], bool]]] = {
     "rules": (("rules", "decks/rules"), _is_rule),
     "tasks": (("tasks", "decks/tasks"), _has("sample", "loss")),
-    "cells": (("cells",), _has("init", "initial_state", "step", "readout")),
+    "cells": (_CELLS, _has("init", "initial_state", "step", "readout")),
     "weights": (("cells",), _draws_weights),
 }
 

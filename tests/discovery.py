@@ -38,7 +38,7 @@ def _public(*packages):
     """Everything public that the modules of some packages define, by the names of the packages."""
     for package in packages:
         path = import_module(f"rnnjax.{package}").__path__
-        for info in pkgutil.iter_modules(path, f"rnnjax.{package}."):
+        for info in pkgutil.walk_packages(path, f"rnnjax.{package}."):
             yield from _defined_in(import_module(info.name))
 
 
@@ -54,8 +54,8 @@ def cells_found(**wanted):
     for name, thing in _public("cells"):
         is_cell = inspect.isclass(thing) and {"step", "readout"} <= set(dir(thing))
         if is_cell and name not in ("FlaxCell", "TrainedCell", "Stack"):
-            sizes = {f.name: size[f.name] for f in fields(thing) if f.name in size}
-            found[name] = thing(**sizes, gain=1.1)
+            known = size | {"gain": 1.1}
+            found[name] = thing(**{f.name: known[f.name] for f in fields(thing) if f.name in known})
     # One activation of either way of its own: carried with a scale, and with a signed slope.
     for a in (activations.relu, activations.gelu):
         cell = rnnjax.Vanilla(n_x, n_h, n_y, activation=a, gain=1.1, bias_gain=0.5)

@@ -3,6 +3,7 @@
 from rnnjax.tangents.autodiff import Autodiff, BehindPreactivation
 from rnnjax.tangents.block_triangular import Between, BlockTriangular, between
 from rnnjax.tangents.composed import Composed
+from rnnjax.tangents.decay import Decay
 from rnnjax.tangents.diagonal import Diagonal
 from rnnjax.tangents.leaky import Leaky, leaky
 from rnnjax.tangents.linearize import Residuals, linearize, residuals
@@ -15,6 +16,7 @@ __all__ = [
     "Between",
     "BlockTriangular",
     "Composed",
+    "Decay",
     "Diagonal",
     "Leaky",
     "OfComplex",

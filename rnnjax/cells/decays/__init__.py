@@ -1,0 +1,1 @@
+"""Vector states that decay entry by entry, at rates that the input sets, or none does."""

@@ -1,0 +1,42 @@
+"""Methods of cells that are linear in the state, with decays that the input alone sets.
+
+  h_t = exp(a(d_t)) h_{t-1} + u(d_t)                                             (1)
+
+Such a cell defines `log_decay(params, d)`, a, and `entering(params, d)`, u, whose shape is that of
+its memory: a vector, or a matrix whose rows, or all of it, decay at one rate (a then broadcasts to
+u). What the readout needs of the input besides, `beside(params, d)`, stands behind the memory in the
+state and is read by no later step (`Traits.n_unread`).
+
+Equation (1) is an associative scan over time (`rnnjax.parallel.linear_states`).
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from rnnjax.tangents import Decay
+from rnnjax.types import Array, Point
+
+
+def advance(self: Any, params: Any, h: Array, d: Array) -> Array:
+    """Return h_t, equation (1), from h_{t-1} and the drive."""
+    u = self.entering(params, d)
+    memory = h[: u.size].reshape(u.shape)
+    return state_of(self, params, jnp.exp(self.log_decay(params, d)) * memory + u, d)
+
+
+def linearize(self: Any, params: Any, at: Point, *, by_row: bool = False) -> Decay:
+    """Return J_t = diag(exp(a)), exact at any rate."""
+    return Decay(self, params, at.h, at.drive, by_row)
+
+
+def state_of(self: Any, params: Any, memory: Array, d: Array) -> Array:
+    """Return the state, (n_h,), that holds a memory and what stands beside it."""
+    rest = [self.beside(params, d)] if hasattr(self, "beside") else []
+    return jnp.concatenate([memory.ravel(), *rest])
+
+
+def memory_of(self: Any, h: Array) -> Array:
+    """Return the matrix in the state, `memory_shape`."""
+    n_rows, n_columns = self.memory_shape
+    return h[: n_rows * n_columns].reshape(n_rows, n_columns)

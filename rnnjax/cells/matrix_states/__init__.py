@@ -1,0 +1,1 @@
+"""States that are matrices, into which every step writes an outer product."""

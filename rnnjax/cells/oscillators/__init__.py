@@ -1,0 +1,1 @@
+"""Units of second order: a position and a velocity each."""

@@ -1,0 +1,1 @@
+"""Units that send spikes, with surrogate slopes for the gradient."""

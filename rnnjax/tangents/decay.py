@@ -1,0 +1,95 @@
+"""A state that decays entry by entry, at rates that the input alone sets.
+
+  h_t = exp(a_t) h_{t-1} + u_t,   a_t = a(d_t),  u_t = u(d_t)                    (1)
+  J_t = diag(exp(a_t))                                                           (2)
+
+Rates are known by their logarithms, so that a factor far below the range of the dtype is still
+exact. Entries that are kept for the readout alone, behind the others, have factors of 0.
+"""
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from rnnjax import dynamics
+from rnnjax.scaled import Scaled
+from rnnjax.tangents.tangent import within_units
+from rnnjax.types import Array, Params
+
+_FURTHEST = 2**24  # exponents of factors: a sum over many steps stays within int32
+
+
+@struct.dataclass
+class Decay:
+    """Equation (2).
+
+    Attributes:
+      cell: a cell of equation (1), see `rnnjax.cells.linear`.
+      params: its parameters.
+      h: h_{t-1}, (n_h,).
+      drive: d_t, (n_d,).
+      by_row: whether each row has an exponent of its own, static.
+    """
+
+    cell: Any
+    params: Params
+    h: Array
+    drive: Array
+    by_row: bool = struct.field(pytree_node=False, default=False)
+
+    def diagonal(self) -> Scaled:
+        """Return the diagonal of J, value (n_h,)."""
+        a = self._log_factors()
+        top = a if self.by_row else jnp.max(a)
+        exponent = jnp.floor(jnp.nan_to_num(top / math.log(2), neginf=0.0))
+        exponent = jnp.clip(exponent, -_FURTHEST, _FURTHEST)
+        return Scaled(jnp.exp(a - exponent * math.log(2)), exponent.astype(jnp.int32))
+
+    def mv(self, v: Array) -> Scaled:
+        """Return J v."""
+        J = self.diagonal()
+        return Scaled(J.value * v, J.exponent)
+
+    def mm(self, M: Array) -> Scaled:
+        """Return J M."""
+        J = self.diagonal()
+        return Scaled(J.value[:, None] * M, J.exponent)
+
+    def rmv(self, v: Array) -> Scaled:
+        """Return J^T v, with one exponent for all entries."""
+        return self.replace(by_row=False).mv(v)  # type: ignore[attr-defined]
+
+    def to_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t)^T v, value (n_d,)."""
+        new, pull = jax.vjp(self._of_drive, self.drive)
+        return Scaled(pull(v.astype(new.dtype))[0], jnp.zeros((), jnp.int32))
+
+    def from_drive(self, v: Array) -> Scaled:
+        """Return (dh_t/dd_t) v, value (n_h,)."""
+        moved = jax.jvp(self._of_drive, (self.drive,), (v.astype(self.drive.dtype),))[1]
+        return Scaled(moved, jnp.zeros((), jnp.int32))
+
+    def as_matrix(self) -> Scaled:
+        """Return J."""
+        J = self.diagonal()
+        return Scaled(jnp.diag(J.value), J.exponent)
+
+    def _log_factors(self) -> Array:
+        a = self.cell.log_decay(self.params, self.drive)
+        memory = jnp.broadcast_to(a, self.cell.entering(self.params, self.drive).shape).ravel()
+        rest = jnp.full(self.h.size - memory.size, -jnp.inf, memory.dtype)
+        return jnp.concatenate([memory, rest])
+
+    def _of_drive(self, d: Array) -> Array:
+        return partial(dynamics.advance, self.cell, self.params, self.h)(d)
+
+
+@within_units.register
+def _(tangent: Decay, m: int) -> Scaled:
+    J = tangent.replace(by_row=False).diagonal()  # type: ignore[attr-defined]
+    own = jnp.eye(m, dtype=J.value.dtype)[:, :, None] * J.value.reshape(1, m, -1)
+    return Scaled(own, J.exponent)
