@@ -21,7 +21,8 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import boundary, dynamics, real_view, scaled, tangents
-from rnnjax.ranges import Number, arguments
+from rnnjax.cells import linear
+from rnnjax.ranges import Number, arguments, refusal
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Tangent
 from rnnjax.types import Array, Cell, Params, Point
@@ -58,6 +59,39 @@ def linear_recurrence(J: Array, b: Array, start: Array) -> Array:
 
     b = b.at[0].add(_applied(J[:1], start[None])[0])
     return jax.lax.associative_scan(combined, (J, b))[1]
+
+
+def linear_states(cell: Cell, params: Params, x: Array) -> Array:
+    """Return h_1..h_T of a cell that is linear in its state, (T, n_h), by an associative scan.
+
+    Where the state is a matrix on whose columns A_t acts, T products of A_t with one another are
+    computed beside T products with the state.
+
+    Args:
+      cell: a cell with `transition(params, d) -> (A, u)`, memory' = A memory + u: vectors (n,), or
+        matrices (k, k) and (k, m) where A multiplies the memory from the left.
+      params: its parameters.
+      x: inputs, (T, n_x).
+
+    Raises:
+      ValueError: the cell has no `transition`.
+    """
+    given: Any = cell
+    if not hasattr(given, "transition"):
+        raise refusal("cell", "one that is linear in its state (`transition`)", cell)
+    cell, params, x = boundary.admitted_inputs(cell, params, x)
+    whole: Any = cell
+    d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(x)
+    A, u = jax.vmap(lambda d: whole.transition(params, d))(d)
+    product = jnp.multiply if A.ndim == 2 else jnp.matmul
+    start = cell.initial_state()[: u[0].size].reshape(u.shape[1:])
+    u = u.at[0].add(product(A[0], start))
+
+    def combined(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
+        return product(then[0], first[0]), product(then[0], first[1]) + then[1]
+
+    memory = jax.lax.associative_scan(combined, (A, u))[1]
+    return jax.vmap(lambda m, d: linear.state_of(cell, params, m, d))(memory, d)
 
 
 @arguments(max_iterations=Number(at_least=1, whole=True, optional=True))

@@ -199,6 +199,8 @@ def example(name):
         "Composed": lambda cls: linearized(rnnjax.Jordan(2, 3, 2)),
         "Diagonal": lambda cls: linearized(rnnjax.LRU(2, 3)),
         "Leaky": lambda cls: linearized(rnnjax.Vanilla(2, 3)),
+        "Decay": lambda cls: linearized(rnnjax.cells.MinGRU(2, 3)),
+        "Reflected": lambda cls: linearized(rnnjax.cells.DeltaNet(2, 3)),
         "OfComplex": lambda cls: cls(linearized(rnnjax.LRU(2, 3)), True),
         "Residuals": lambda cls: residuals(rnnjax.Vanilla(2, 3)),
         "Batch": lambda cls: batch,

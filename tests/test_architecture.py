@@ -18,7 +18,7 @@ LAYERS = [
     {"lazy"},
     {"errors", "catalog", "pickles", "types", "atomic_file"},
     {"ranges", "cube_setting", "names", "variables", "reductions"},
-    {"fields", "claims"},
+    {"fields", "claims", "sequences"},
     {"scaled", "lanes"},
     {"slopes"},
     {"activations", "losses", "masks", "figures", "theory"},

@@ -103,6 +103,8 @@ def called(name):
         "rnnjax.probes.lyapunov.growth": ((cell, params, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.growth_along": ((cell, params, None, None, 2), {"n_discarded": 0}),
         "rnnjax.probes.lyapunov.log_growth": ((cell, params, batch.x, 2), {"n_discarded": 0}),
+        "rnnjax.cells.by_name.of_size": (("LSTM", 8), {"n_x": 2}),
+        "rnnjax.cells.slstm.powerlaw_forget_bias": ((4,), {}),
         "rnnjax.generate.generate": ((cell, params, 0, None), {}),
     }
     if ".probes." in name and name not in good:
@@ -111,7 +113,7 @@ def called(name):
         return (example(name.split(".")[-2]), key), {}
     if name in good:
         return good[name]
-    if "initial_weights" in name:
+    if "initial_weights" in name or name.endswith((".henaff", ".cayley")):
         return (key, 3), {}
     return ((1.0, sgd), {}) if "clip" in name else ((), {})
 

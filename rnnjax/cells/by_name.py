@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from rnnjax import names
+import jax
+
+from rnnjax import catalog, names
 from rnnjax.activations import activation_named
+from rnnjax.dynamics import traits
+from rnnjax.ranges import COUNT, arguments, refusal
 from rnnjax.types import Array, Cell
 
+_SIZES = ("n_units", "n_h", "n_hidden")
 Weights = Callable[[Array, int], Array]
 
 
@@ -30,6 +35,41 @@ def named(text: str, /, **fields: Any) -> Cell:
     """
     cell: Cell = names.built("cells", text, fields, meaning=_meaning)
     return cell
+
+
+@arguments(n_entries=COUNT)
+def of_size(text: str, n_entries: int, /, **fields: Any) -> Cell:
+    """Construct the largest cell of its kind whose steps read at most so many state entries.
+
+    Cells whose units have several entries, or whose state is a matrix, are compared at equal size
+    of what they carry. What stands in the state for the readout alone does not count.
+
+    Args:
+      text: as in `named`.
+      n_entries: entries, at most.
+      **fields: values of further fields.
+
+    Raises:
+      ValueError: as in `named`, or the smallest cell is larger.
+
+    Example:
+      >>> of_size("LSTM", 25, n_x=2).n_h, of_size("MLSTM", 25, n_x=2).n_units
+      (24, 4)
+    """
+    size = next(name for name in _SIZES if name in catalog.entries("cells")[_name(text)].fields)
+    found = None
+    for n in range(1, n_entries + 1):  # a unit has at least one entry
+        cell = named(text, **{size: n}, **fields)
+        if jax.eval_shape(cell.initial_state).size - traits(cell).n_unread > n_entries:
+            break
+        found = cell
+    if found is None:
+        raise refusal("n_entries", f"at least the entries of one unit of {text}", n_entries)
+    return found
+
+
+def _name(text: str) -> str:
+    return names.checked("cells", text).partition("(")[0]
 
 
 def _meaning(field: str, word: str) -> Any:

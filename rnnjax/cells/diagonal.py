@@ -121,6 +121,10 @@ class LRU:
         """Return h_t from h_{t-1} and the drive."""
         return self.eigenvalues(params) * h + d
 
+    def transition(self, params: LRUParams, d: Array) -> tuple[Array, Array]:
+        """Return the factors of the state and what is added to it, complex (n_h,) each."""
+        return self.eigenvalues(params), d
+
     def linearize(self, params: LRUParams, at: Point, *, by_row: bool = False) -> Diagonal:
         """Return J = diag(lambda), the same at every state."""
         return Diagonal(self.eigenvalues(params))

@@ -14,10 +14,12 @@ from rnnjax.matrices.products import (
     norms_of_products,
 )
 from rnnjax.matrices.qr import graded_qr
+from rnnjax.matrices.skew import exp_of_skew
 from rnnjax.matrices.spectral import log_spectral_norm, log_spectral_radius
 
 __all__ = [
     "departure_from_normality",
+    "exp_of_skew",
     "exponents_of_products",
     "graded_qr",
     "growth_of_directions",

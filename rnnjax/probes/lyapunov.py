@@ -228,7 +228,7 @@ def growth_along(
 
     state = trajectory.h_prev[0]
     start = (
-        Scaled(_generic(state, k), jnp.int32(0)),
+        Scaled(_generic(state, k, dynamics.traits(cell).n_unread), jnp.int32(0)),
         jnp.int32(0),
         jnp.zeros((), state.real.dtype),
     )
@@ -261,8 +261,9 @@ def _wait(fastest: Array) -> Array:
     return jnp.maximum(jnp.floor(most / jnp.maximum(fastest, most / _LONGEST)), 1)
 
 
-def _generic(state: Array, k: int) -> Array:
-    """Return k orthonormal directions that favour no coordinate, (n_h, k)."""
-    n = state.size
+def _generic(state: Array, k: int, n_unread: int) -> Array:
+    """Return k orthonormal directions that favour no coordinate that a step reads, (n_h, k)."""
+    # What lies along an entry that no step reads is lost in the first step, and is no growth.
+    n = state.size - n_unread if k <= state.size - n_unread else state.size
     directions = np.linalg.qr(np.random.default_rng(0).standard_normal((n, k)))[0]
-    return jnp.asarray(directions, state.dtype)
+    return jnp.asarray(np.pad(directions, ((0, state.size - n), (0, 0))), state.dtype)

@@ -14,6 +14,7 @@ from rnnjax.reductions.of_cells import (
     smallest,
     tabulate,
 )
+from rnnjax.reductions.prediction import Threshold, area_under_curve, best_threshold
 from rnnjax.reductions.quantiles import (
     SeedBand,
     band,
@@ -25,8 +26,11 @@ from rnnjax.reductions.quantiles import (
 
 __all__ = [
     "SeedBand",
+    "Threshold",
+    "area_under_curve",
     "at_best",
     "band",
+    "best_threshold",
     "cells",
     "crossing",
     "evenly",

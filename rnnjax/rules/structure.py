@@ -21,7 +21,8 @@ from rnnjax import dynamics, gradient
 from rnnjax.types import Array, Cell, Params
 
 Pattern = dict[int, np.ndarray]  # by index of the leaf in params
-_SMALL = (0.05, 0.1)
+_SMALL = (0.05, 0.1)  # numbers of the cell, such as a threshold
+_SMALLER = (5e-4, 1e-3)  # weights, states and inputs: their sums stay below any threshold
 
 
 def reach(cell: Cell, params: Params, x: Array) -> Pattern:
@@ -38,7 +39,7 @@ def reach(cell: Cell, params: Params, x: Array) -> Pattern:
         jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) if _is_number(leaf) else leaf
         for leaf in leaves
     )
-    return _reach(like, structure)
+    return _reach(like, structure, len(jax.tree.leaves(cell)))
 
 
 def units(cell: Cell, params: Params, x: Array) -> Pattern | None:
@@ -61,7 +62,7 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
 
     A weight of 0 connects nothing; all other weights count, whatever their size. May be traced.
     """
-    stand_in = jax.tree.map(lambda p: jnp.where(p == 0, 0, 0.07).astype(p.dtype), params)
+    stand_in = jax.tree.map(lambda p: jnp.where(p == 0, 0, 7e-4).astype(p.dtype), params)
     small = jax.tree.map(_small, (cell.initial_state(), x))
     h = small[0]
 
@@ -74,7 +75,7 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
 
 
 @functools.lru_cache(maxsize=64)
-def _reach(like: tuple[Any, ...], structure: Any) -> Pattern:
+def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
     def derivative(arrays: list[Array]) -> dict[int, Array]:
         given = iter(arrays)
         leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]
@@ -84,10 +85,12 @@ def _reach(like: tuple[Any, ...], structure: Any) -> Pattern:
     generator = np.random.default_rng(0)
     with jax.ensure_compile_time_eval():
         small = [
-            jnp.asarray(generator.uniform(*_SMALL, leaf.shape), leaf.dtype)
+            jnp.asarray(
+                generator.uniform(*(_SMALL if i < n_of_cell else _SMALLER), leaf.shape), leaf.dtype
+            )
             if _is_inexact(leaf)
             else _small(leaf)
-            for leaf in like
+            for i, leaf in enumerate(like)
             if _is_shape(leaf)
         ]
         found = jax.jit(derivative)(small)
@@ -97,7 +100,7 @@ def _reach(like: tuple[Any, ...], structure: Any) -> Pattern:
 
 
 def _small(like: Any) -> Array:
-    return jnp.full(like.shape, 0.05 if _is_inexact(like) else 1, like.dtype)
+    return jnp.full(like.shape, 5e-4 if _is_inexact(like) else 1, like.dtype)
 
 
 def _or_all(pattern: np.ndarray) -> np.ndarray:

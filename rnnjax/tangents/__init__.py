@@ -8,6 +8,7 @@ from rnnjax.tangents.diagonal import Diagonal
 from rnnjax.tangents.leaky import Leaky, leaky
 from rnnjax.tangents.linearize import Residuals, linearize, residuals
 from rnnjax.tangents.real import OfComplex
+from rnnjax.tangents.reflected import Reflected
 from rnnjax.tangents.tangent import Tangent, at_rows, rmm, slope, within_units
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Diagonal",
     "Leaky",
     "OfComplex",
+    "Reflected",
     "Residuals",
     "Tangent",
     "at_rows",

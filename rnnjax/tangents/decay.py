@@ -4,18 +4,19 @@
   J_t = diag(exp(a_t))                                                           (2)
 
 Rates are known by their logarithms, so that a factor far below the range of the dtype is still
-exact. Entries that are kept for the readout alone, behind the others, have factors of 0.
+exact; of signed factors (`rnnjax.cells.linear`) it is that of their sizes. Entries that are kept
+for the readout alone, behind the others, have factors of 0.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from rnnjax import dynamics
+from rnnjax import dynamics, fields
 from rnnjax.scaled import Scaled
 from rnnjax.tangents.tangent import within_units
 from rnnjax.types import Array, Params
@@ -23,7 +24,7 @@ from rnnjax.types import Array, Params
 _FURTHEST = 2**24  # exponents of factors: a sum over many steps stays within int32
 
 
-@struct.dataclass
+@fields.dataclass
 class Decay:
     """Equation (2).
 
@@ -39,15 +40,18 @@ class Decay:
     params: Params
     h: Array
     drive: Array
-    by_row: bool = struct.field(pytree_node=False, default=False)
+    by_row: bool = fields.flag(default=False)
 
     def diagonal(self) -> Scaled:
         """Return the diagonal of J, value (n_h,)."""
-        a = self._log_factors()
+        a = self._of_memory(self.cell.log_decay, of_rest=-jnp.inf)
         top = a if self.by_row else jnp.max(a)
         exponent = jnp.floor(jnp.nan_to_num(top / math.log(2), neginf=0.0))
         exponent = jnp.clip(exponent, -_FURTHEST, _FURTHEST)
-        return Scaled(jnp.exp(a - exponent * math.log(2)), exponent.astype(jnp.int32))
+        size = jnp.exp(a - exponent * math.log(2))
+        if hasattr(self.cell, "decay"):
+            size = jnp.where(self._of_memory(self.cell.decay, of_rest=0.0) < 0, -size, size)
+        return Scaled(size, exponent.astype(jnp.int32))
 
     def mv(self, v: Array) -> Scaled:
         """Return J v."""
@@ -78,11 +82,12 @@ class Decay:
         J = self.diagonal()
         return Scaled(jnp.diag(J.value), J.exponent)
 
-    def _log_factors(self) -> Array:
-        a = self.cell.log_decay(self.params, self.drive)
-        memory = jnp.broadcast_to(a, self.cell.entering(self.params, self.drive).shape).ravel()
-        rest = jnp.full(self.h.size - memory.size, -jnp.inf, memory.dtype)
-        return jnp.concatenate([memory, rest])
+    def _of_memory(self, rates: Callable[..., Array], of_rest: float) -> Array:
+        """Return `rates` of the entries of the memory, and a constant for the others, (n_h,)."""
+        u = self.cell.entering(self.params, self.drive)
+        of_memory = jnp.broadcast_to(rates(self.params, self.drive), u.shape).ravel()
+        rest = jnp.full(self.h.size - of_memory.size, of_rest, of_memory.dtype)
+        return jnp.concatenate([of_memory, rest])
 
     def _of_drive(self, d: Array) -> Array:
         return partial(dynamics.advance, self.cell, self.params, self.h)(d)

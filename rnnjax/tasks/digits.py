@@ -6,8 +6,6 @@ or row by row (T = 8, n_x = 8). The class is due at the last step.
 """
 
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +14,7 @@ import numpy as np
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
 from rnnjax.ranges import KEY, arguments
+from rnnjax.sequences.images import digits_table
 from rnnjax.types import Array, Batch
 
 _SIDE = 8
@@ -25,16 +24,8 @@ _MAX_INK = 16.0
 @cache
 def _images() -> tuple[np.ndarray, np.ndarray]:
     """Return images (1797, 64) with ink in [0, 1] and labels (1797,)."""
-    package = find_spec("sklearn")
-    if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "task digits: expected the extra 'data' (scikit-learn), which is not installed: "
-            "pip install 'rnnjax[data]'"
-        )
-    # The file is read without importing scikit-learn, which would take longer than a quick sweep.
-    table = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
-    rows = np.loadtxt(table, delimiter=",", dtype=np.float32)
-    return rows[:, :-1] / _MAX_INK, rows[:, -1].astype(int)
+    table = digits_table("task digits")
+    return (table[:, :-1] / _MAX_INK).astype(np.float32), table[:, -1].astype(int)
 
 
 @fields.dataclass

@@ -10,6 +10,7 @@ import pytest
 import rnnjax
 from rnnjax import dynamics, probes, scaled, scan, tangents
 from rnnjax.losses import squared_error
+from tests.cells import own_tests
 from tests.crossed import crossed, one_in, wide_but
 from tests.discovery import SIZES, cells_found, homogeneous_found
 
@@ -41,7 +42,9 @@ RELATIVES = {
     "Vanilla-leak",
     "nnx.LSTMCell",
 }
-RUN = one_in(len(CELLS) + 1, CELLS, always=set(CELLS) - RELATIVES)
+SHARED = [name for name in CELLS if name not in own_tests.NAMES]
+RUN = one_in(len(SHARED) + 1, SHARED, always=set(SHARED) - RELATIVES)
+RUN += one_in(1, ["DeltaNet", *sorted(own_tests.NAMES - {"DeltaNet"})], wide=len(CELLS))
 ALL = for_cells(RUN)
 # What takes long to compile; for the other cells tests/rules/test_exact.py has the gradient.
 ALL_WIDELY = for_cells(wide_but(KINDS[:4], RUN))

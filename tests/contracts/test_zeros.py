@@ -178,7 +178,7 @@ def pulse():
 
 
 @pytest.mark.wide
-@crossed("order, name", ["reverse", "forward", *SECOND], CELLS, wide=4)
+@crossed("name, order", CELLS, ["reverse", "forward", *SECOND], wide=4)
 def test_outputs_of_a_homogeneous_cell_have_the_derivatives_of_the_plain_pass(name, order):
     cell = CELLS[name]
     params, x = cell.init(KEY), pulse()[:, : cell.n_x]

@@ -5,9 +5,9 @@
   y_t = V h_t + c                                                                (3)
   J_t = diag(1 - z_t), whatever the state                                        (4)
 
-with s the logistic function. Feng, Tung, Ahmed, Bengio and Hajimirsadeghi, Were RNNs all we needed?,
-2024, arXiv 2410.01201. Their code passes the candidate through g(c) = c + 1/2 for c >= 0, s(c) below,
-which keeps the state positive for a scan of logarithms: `positive`.
+with s the logistic function. Feng, Tung, Ahmed, Bengio and Hajimirsadeghi, Were RNNs all we
+needed?, 2024, arXiv 2410.01201. Their code passes the candidate through g(c) = c + 1/2 for c >= 0
+and s(c) below, which keeps the state positive for a scan of logarithms: `positive`.
 """
 
 import math
@@ -64,6 +64,7 @@ class MinGRU:
     readout = parts.readout
     advance = linear.advance
     linearize = linear.linearize
+    transition = linear.transition
 
     @arguments(key=KEY)
     def init(self, key: Array) -> MinGRUParams:

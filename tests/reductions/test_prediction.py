@@ -1,0 +1,54 @@
+"""Areas under the curve and thresholds, against counting and the normal law."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rnnjax.reductions import area_under_curve, best_threshold
+
+GENERATOR = np.random.default_rng(0)
+
+
+def test_a_score_that_separates_has_area_one_and_one_that_says_nothing_a_half():
+    assert area_under_curve([1, 2, 3, 4], [True, True, False, False]) == 1
+    assert area_under_curve([4, 3, 2, 1], [True, True, False, False]) == 0
+    assert area_under_curve([5, 5, 5, 5], [True, False, True, False]) == 0.5
+
+
+def test_the_area_counts_pairs_with_ties_as_halves():
+    score, yes = GENERATOR.integers(0, 6, 60), GENERATOR.random(60) < 0.4
+    pairs = [(s < f) + (s == f) / 2 for s in score[yes] for f in score[~yes]]
+    assert area_under_curve(score, yes) == pytest.approx(np.mean(pairs), abs=1e-15)
+
+
+def test_two_normal_laws_have_the_area_of_their_distance():
+    n, apart = 40_000, 1.0
+    score = np.concatenate([GENERATOR.standard_normal(n), apart + GENERATOR.standard_normal(n)])
+    expected = 0.5 * (1 + math.erf(apart / 2))  # Phi(apart / sqrt 2)
+    assert area_under_curve(score, np.arange(2 * n) < n) == pytest.approx(expected, abs=0.006)
+
+
+def test_infinite_scores_have_a_rank():
+    assert area_under_curve([1, math.inf, math.inf], [True, False, True]) == 0.75
+
+
+def test_the_threshold_lies_between_both_in_logarithms():
+    found = best_threshold([1.0, 4.0, 9.0, 16.0], [True, True, False, False])
+    assert found.at == pytest.approx(6.0) and found.balanced == 1.0
+
+
+def test_the_threshold_of_successes_alone_above_it_is_no_better_than_chance():
+    assert best_threshold([3.0, 4.0, 1.0, 2.0], [True, True, False, False]).balanced == 0.5
+
+
+@pytest.mark.parametrize("yes", [[True, True], [False, False]])
+def test_without_both_outcomes_nothing_is_known(yes):
+    assert math.isnan(area_under_curve([1.0, 2.0], yes))
+    assert math.isnan(best_threshold([1.0, 2.0], yes).at)
+
+
+def test_a_score_that_is_no_number_says_so_and_sizes_must_agree():
+    assert math.isnan(area_under_curve([math.nan, 1.0], [True, False]))
+    with pytest.raises(ValueError, match="succeeded: expected 2 outcomes, got 1"):
+        area_under_curve([1.0, 2.0], [True])
