@@ -2,8 +2,9 @@
 
 Newton's method with an associative scan (`rnnjax.parallel`) against the scan over time: tanh
 networks that forget (gain 0.5) and that hardly do (gain 1.5), and a diagonal recurrence, which is
-linear. And the stale delta-x, which sends everything back at once, against the scan backward of
-BPTT; what it gives is another gradient, so no difference is told.
+linear. Cells that are linear in their state by an associative scan alone, over units and steps. And
+the stale delta-x, which sends everything back at once, against the scan backward of BPTT; what it
+gives is another gradient, so no difference is told.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ def cases(quick: bool) -> Iterator[Callable[[], harness.Case]]:
     for length in (100,) if quick else (10**3, 10**5):
         cell = rnnjax.LRU(_N_X, 64, 1)
         yield lambda cell=cell, length=length: _states("diagonal, n_h 64", cell, length)
+    for cell, lengths in _linear(quick):
+        for length in lengths:
+            yield lambda cell=cell, length=length: _linear_states(cell, length)
     for length in (16,) if quick else (100, 1000):
         yield lambda length=length: _gradients(length)
 
@@ -48,6 +52,27 @@ def _states(name: str, cell: rnnjax.types.Cell, n_steps: int) -> harness.Case:
             )
         },
         lambda results: _largest(results["rnnjax"].states - results["scan"]),
+        "largest difference of a state from that of the scan",
+    )
+
+
+def _linear(quick: bool) -> list[tuple[rnnjax.types.Cell, tuple[int, ...]]]:
+    """Return cells that are linear in their state, and the lengths at which they are measured."""
+    cells = rnnjax.cells
+    if quick:
+        return [(cells.MinGRU(_N_X, 4), (100,)), (cells.DeltaNet(_N_X, 3), (100,))]
+    vectors = [(cells.MinGRU(_N_X, n), (10**3, 10**4, 10**5)) for n in (16, 64, 256)]
+    return [*vectors, *[(cells.DeltaNet(_N_X, n), (10**3, 10**4)) for n in (8, 32)]]
+
+
+def _linear_states(cell: rnnjax.types.Cell, n_steps: int) -> harness.Case:
+    params = cell.init(jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (n_steps, _N_X))
+    return harness.Case(
+        f"states by an associative scan, {type(cell).__name__}, {cell.n_h} entries, T {n_steps}",
+        harness.compiled(lambda p, x: parallel.linear_states(cell, p, x), params, x),
+        {"scan": harness.compiled(lambda p, x: scan.unroll(cell, p, x).plain, params, x)},
+        lambda results: _largest(results["rnnjax"] - results["scan"]),
         "largest difference of a state from that of the scan",
     )
 

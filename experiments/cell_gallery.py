@@ -237,9 +237,9 @@ CLAIMS = (
         part=lambda cube: _of(cube, ("OrthogonalRNN",)), at={"level": lambda level: level == 1},
         source="closed form: W is orthogonal"),
     Row("retention: fall of the gradient a lag behind lag 1 minus ln(31/32), worst",
-        lambda one: largest(abs(one["log_norm"].diff("lag").isel(lag=slice(1, None)) - math.log(31 / 32))),
-        equals=0, tolerance=1e-9, part=lambda cube: _of(cube, ("Retention",)),
-        unit="nat",
+        lambda one: largest(abs(one["log_norm"].diff("lag").isel(lag=slice(1, None))
+                                - math.log(31 / 32))),
+        equals=0, tolerance=1e-9, part=lambda cube: _of(cube, ("Retention",)), unit="nat",
         source="closed form: gamma = 1 - 2^-5 of the first head (Sun et al. 2023)"),
     Row("minGRU: mean exponent over cells, level 0, from -E softplus of its gate, white noise",
         lambda one: one["exponent"].mean(), equals=_min_gru_exponent, tolerance=0.1,

@@ -80,3 +80,17 @@ def test_every_iteration_makes_at_least_one_more_step_right():
     for n in (1, 5):
         np.testing.assert_allclose(solve(n)[: n + 1], right[: n + 1], atol=1e-12)
     assert float(jnp.max(jnp.abs(solve(1) - right))) > 1e-3
+
+
+def test_a_cell_that_is_not_linear_in_its_state_has_no_associative_scan():
+    cell = rnnjax.LSTM(2, 3)
+    with pytest.raises(ValueError, match=r"^cell: expected one that is linear") as told:
+        parallel.linear_states(cell, cell.init(jax.random.key(0)), jnp.ones((4, 2)))
+    assert "\n" not in str(told.value)
+
+
+def test_the_lru_is_linear_and_begins_where_its_cell_does():
+    cell = rnnjax.LRU(2, 3)
+    params, x = cell.init(jax.random.key(0)), jax.random.normal(jax.random.key(1), (9, 2))
+    got = parallel.linear_states(cell, params, x)
+    np.testing.assert_allclose(got, rnnjax.unroll(cell, params, x).plain, rtol=1e-13, atol=1e-14)

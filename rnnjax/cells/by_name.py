@@ -38,7 +38,7 @@ def named(text: str, /, **fields: Any) -> Cell:
 
 
 @arguments(n_entries=COUNT)
-def of_size(text: str, n_entries: int, /, **fields: Any) -> Cell:
+def of_size(text: str, n_entries: int, **fields: Any) -> Cell:
     """Construct the largest cell of its kind whose steps read at most so many state entries.
 
     Cells whose units have several entries, or whose state is a matrix, are compared at equal size

@@ -78,7 +78,7 @@ def _signs(r: Recurrence, shift: Array) -> list[Array]:
     held = [site.after for site in sites]
 
     def weighted(held: list[Array]) -> Array:
-        return jnp.sum(shift * units.keep_of(r, h, t, held, jnp.ones_like(h)))
+        return jnp.sum(shift * units.keep_of(r, h, t, held, jnp.ones_like(h)).real)
 
     by_value = jax.grad(weighted)(held)
     is_gate = [site.kind == "logistic" for site in sites]

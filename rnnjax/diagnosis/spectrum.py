@@ -52,7 +52,7 @@ def singular_values(r: Recurrence, n_directions: int) -> dict[str, Array]:
     """
     k = min(n_directions, r.states.shape[1])
     rows = [
-        _leading(r, span, k) if span <= r.length else jnp.full(k, jnp.nan, r.states.dtype)
+        _leading(r, span, k) if span <= r.length else jnp.full(k, jnp.nan, r.states.real.dtype)
         for span in SPANS
     ]
     return {"log_singular_values": jnp.stack([_up_to(row, n_directions) for row in rows])}

@@ -31,6 +31,8 @@ class Format(NamedTuple):
 
     def rounded(self, values: Array) -> Array:
         """Return values as the format holds them; what is below the normal range becomes 0."""
+        if jnp.iscomplexobj(values):
+            return jax.lax.complex(self.rounded(values.real), self.rounded(values.imag))
         smallest = 2.0 ** (2 - 2 ** (self.exponent_bits - 1))
         kept = jax.lax.reduce_precision(values, self.exponent_bits, self.mantissa_bits)
         return jnp.where(jnp.abs(kept) < smallest, jnp.zeros_like(kept), kept)

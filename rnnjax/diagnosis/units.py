@@ -100,7 +100,9 @@ def keep_factors(r: Recurrence) -> tuple[Array, Array]:
         keep = keep_of(r, h, t, held, jnp.ones_like(h))
         # A diagonal Jacobian multiplies any vector by its diagonal.
         moved = keep_of(r, h, t, held, other)
-        return keep, jnp.abs(moved - keep * other) <= 1e-4 * jnp.abs(other)
+        diagonal = jnp.abs(moved - keep * other) <= 1e-4 * jnp.abs(other)
+        # A factor that turns a complex state is no gate.
+        return keep.real, diagonal & (jnp.abs(keep.imag) <= 1e-4)
 
     keep, diagonal = jax.vmap(one)(r.states[:-1], steps.numbers(r))
     counts = steps.counted(r)[:, None]

@@ -46,14 +46,14 @@ def by_use(r: Recurrence) -> dict[str, Array]:
     """
     g = contracted(r, r.deltas)
     last = steps.last_step(r)
-    square = jnp.sum(g.value**2)
+    square = _inner(g.value, g.value)
 
     def one(at: Any) -> tuple[Array, Array]:
         h, t, delta = at
         c = scaled.normalise(pulled(r, h, t, delta.value), delta.exponent)
         log_norm = scaled.log_norm(c)
         # |c_t| may exceed |g|, but not by more than the range of the dtype.
-        return log_norm, scaled.shift(jnp.sum(c.value * g.value), c.exponent - g.exponent)
+        return log_norm, scaled.shift(_inner(c.value, g.value), c.exponent - g.exponent)
 
     log_norms, products = jax.lax.map(one, (r.states[:-1], steps.numbers(r), r.deltas))
     nothing = jnp.full(1, jnp.nan, log_norms.dtype)
@@ -61,3 +61,8 @@ def by_use(r: Recurrence) -> dict[str, Array]:
     # Weights act from step 1 on: h_0 at the largest lag is no step of theirs.
     log_norms, shares = (steps.by_lag(stack, last) for stack in stacks)
     return {"log_norm_weight_gradient_by_lag": log_norms, "weight_gradient_share": shares}
+
+
+def _inner(a: Array, b: Array) -> Array:
+    """Return the inner product of two gradients, (); real for complex weights too."""
+    return jnp.sum((jnp.conj(a) * b).real)

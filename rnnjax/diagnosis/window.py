@@ -64,8 +64,9 @@ def windows(r: Recurrence, longest: int, tolerance: float) -> dict[str, Array]:
 
     nothing = jax.tree.map(jnp.zeros_like, g)
     nothing = Scaled(nothing.value, jnp.full((), scaled.ZERO_EXPONENT, jnp.int32))
-    curves = [jnp.full(longest, jnp.nan, g.value.dtype)] * 2
-    whole = jnp.ones((), g.value.dtype)
+    real = g.value.real.dtype
+    curves = [jnp.full(longest, jnp.nan, real)] * 2
+    whole = jnp.ones((), real)
     start = (jnp.zeros((), jnp.int32), scaled.renormalise(r.source), nothing, curves, whole)
     cosine, share = jax.lax.while_loop(goes_on, one, start)[3]
     return {"window_cosine": cosine, "window_norm_share": share}

@@ -13,6 +13,7 @@ from rnnjax.cells.spiking import surrogate
 from rnnjax.cells.spiking.alif import ALIF
 from rnnjax.cells.spiking.lif import LIF
 from rnnjax.losses import squared_error
+from rnnjax.rules import structure
 
 KEY = jax.random.key(1)
 T, N = 60, 5
@@ -342,3 +343,13 @@ def test_float32_has_the_gradient_of_float64_on_the_same_spikes(name):
     assert all(a.dtype == np.float32 for a in jax.tree.leaves(found))
     np.testing.assert_array_equal(spikes, same)
     assert relative_error(found, exact) < 1e-5
+
+
+@pytest.mark.parametrize("cell", [LIF(4, 30), ALIF(4, 30)], ids=["LIF", "ALIF"])
+def test_a_weight_is_seen_to_reach_the_spikes_in_networks_of_any_size(cell):
+    """Sums over many units must not leave the window of the surrogate slope."""
+    params = cell.init(jax.random.key(0))
+    reached = structure.reach(cell, params, jnp.zeros(4))
+    for pattern in reached.values():
+        by_unit = pattern.reshape(cell.traits.entries_per_unit, 30, -1).any(axis=(1, 2))
+        assert by_unit[0] and by_unit[1]

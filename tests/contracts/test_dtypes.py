@@ -1,6 +1,7 @@
 """Numbers of any precision: half precision, float32 in a program of float64, integers."""
 
 import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +14,13 @@ from rnnjax import probes, rules, scaled
 from rnnjax.losses import cross_entropy, squared_error
 from tests.contracts.test_masks import sequence
 from tests.crossed import crossed, one_in
-from tests.discovery import probes_found, rules_found
+from tests.discovery import cells_found, probes_found, rules_found
 from tests.rules.test_contract import cell_of, rule_named
 
 KEY = jax.random.key(5)
 CELL = rnnjax.Vanilla(2, 3, 2, activation=rnnjax.activations.relu, bias_gain=0.3, leak=0.5)
+# Those of flax are made with parameters of float64.
+NARROW = [name for name, cell in cells_found().data.items() if not isinstance(cell, partial)]
 DTYPES = [jnp.float16, jnp.bfloat16, jnp.float32]
 
 
@@ -186,3 +189,18 @@ def test_labels():
     assert np.isnan(cross_entropy(jnp.ones(4), jnp.array(-1)))
     with pytest.raises(ValueError, match=r"^y: expected the shape of y_hat"):
         cross_entropy(jnp.ones(4), jnp.ones(3))
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_a_cell_is_drawn_and_stepped_in_the_default_precision(name, float32):
+    """Integers beyond int32 and numbers of float64 are an error there, or change the dtype."""
+    cell = cells_found()[name]
+
+    def step(key):
+        params = cell.init(key)
+        x = jnp.ones(cell.n_x)
+        h = cell.step(params, cell.initial_state(), x)
+        return cell.step(params, h, x), cell.readout(params, h)
+
+    for leaf in jax.eval_shape(step, jax.random.key(0)):
+        assert leaf.dtype in (jnp.float32, jnp.complex64)

@@ -174,3 +174,61 @@ def test_orthogonal_factors_of_blocks():
     for block in np.split(np.asarray(found), 3, axis=1):
         np.testing.assert_allclose(block @ block.T, np.eye(3), rtol=0, atol=1e-12)
     np.testing.assert_allclose(orthogonal(w.T, 3), found.T, rtol=0, atol=1e-12)
+
+
+def test_a_complex_number_is_rounded_in_both_parts():
+    values = jnp.array([1 / 3 + 1e-30j, 7e4 - 0.1j])
+    found = [f.rounded(values) for f in transport.FORMATS]
+    for format_, rounded in zip(transport.FORMATS, found, strict=True):
+        np.testing.assert_array_equal(rounded.real, format_.rounded(values.real))
+        np.testing.assert_array_equal(rounded.imag, format_.rounded(values.imag))
+
+
+@pytest.mark.wide
+def test_a_program_with_a_complex_state_is_diagnosed():
+    factor = jnp.exp(jnp.array([-0.1 + 1.0j, -0.02 + 2.0j]))
+
+    def loss(params, x):
+        def step(h, x):
+            return params["factor"] * h + x[:2], None
+
+        h, _ = jax.lax.scan(step, jnp.zeros(2, factor.dtype), x)
+        return jnp.sum(h.real)
+
+    x = small.sequences(dtype=jnp.float64)
+    report = rnnjax.diagnose(loss, {"factor": factor}, x)
+    r = rnnjax.recurrences(loss, {"factor": factor}, x[0])[0]
+    by_lag = np.asarray(jax.jit(transport.transport)(r)["log_norm_by_lag"])
+    expected = 0.5 * np.logaddexp(-0.2 * np.arange(20), -0.04 * np.arange(20))
+    np.testing.assert_allclose(by_lag[:20] - by_lag[0], expected - expected[0], atol=1e-12)
+    assert "Contracting, -0.0207" in str(report)
+    h = np.concatenate([np.zeros((1, 2), complex), np.asarray(r.states)[1:]])
+    c = np.asarray(factor) ** np.arange(19, -1, -1)[:, None] * h[:-1]
+    g = c.sum(0)
+    shares = np.sum((c.conj() * g).real, axis=1) / np.sum(abs(g) ** 2)
+    by_use = jax.jit(weights.by_use)(r)
+    np.testing.assert_allclose(by_use["weight_gradient_share"][:20], shares[::-1], atol=1e-12)
+    found = jax.jit(window.windows, static_argnums=(1, 2))(r, 20, 0.0)
+    np.testing.assert_allclose(found["window_cosine"][-1], 1.0, rtol=1e-12)
+    np.testing.assert_allclose(found["window_norm_share"][-1], 1.0, rtol=1e-12)
+
+
+@pytest.mark.wide
+def test_a_real_gate_on_a_complex_state_is_a_gate_and_a_turning_factor_is_none():
+    turns = jnp.exp(jnp.array([0.0, 1.0j]))
+
+    def loss(params, x):
+        def step(h, x):
+            gate = jax.nn.sigmoid(params["w"] * x[0] + params["b"])
+            return gate * turns * h + x[:2], None
+
+        h, _ = jax.lax.scan(step, jnp.zeros(2, turns.dtype), x)
+        return jnp.sum(h.real**2 + h.imag)
+
+    params = {"w": jnp.ones(2), "b": jnp.full(2, -1.0)}
+    x = small.sequences(dtype=jnp.float64)
+    r = rnnjax.recurrences(loss, params, x[0])[0]
+    keep, is_gate = jax.jit(units.keep_factors)(r)
+    np.testing.assert_array_equal(is_gate, [True, False])
+    np.testing.assert_allclose(keep[:, 0], jax.nn.sigmoid(x[0, :, 0] - 1), atol=1e-12)
+    assert "scan_0" in str(rnnjax.diagnose(loss, params, x))

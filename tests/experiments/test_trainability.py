@@ -1,0 +1,56 @@
+"""Trainability in quick mode, and its claims against cubes whose outcome is known."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rnnjax.sweep.experiment import load
+from tests.experiments.quick import assert_computed, failed, quick_cube, verdicts
+
+NAME = "trainability"
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory):
+    """The quick sweep, by the command line."""
+    return quick_cube(NAME, tmp_path_factory.mktemp("sweep") / "out")
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The committed cube of the standard sweep."""
+    return xr.load_dataset("results/trainability/cube.nc")
+
+
+def test_dims_and_status(cube):
+    assert cube["accuracy"].dims == ("case", "problem", "level", "learning_rate", "seed")
+    assert_computed(cube, or_beyond=True)
+    assert not verdicts(NAME, cube)
+
+
+def learned_where(whole, condition):
+    return whole.assign(accuracy=xr.where(condition, 1.0, 0.0) + 0 * whole["accuracy"])
+
+
+def test_a_world_of_one_constant_passes_and_has_area_one(whole):
+    delay_over_time = -whole["growth_rate"].isel(learning_rate=0).median("seed") * whole["delay"]
+    ideal = learned_where(whole, delay_over_time < 1.0)
+    claims = {claim.name: claim for claim in load(NAME).claims(ideal)}
+    assert not failed(NAME, ideal)
+    area = claims["success by delay / e-folding time: area under the curve"]
+    np.testing.assert_allclose(area.measured, 1.0)
+
+
+def test_a_world_in_which_the_delay_alone_decides_fails(whole):
+    by_delay = learned_where(whole, whole["delay"] < 20)
+    assert "the same, minus the area of the delay alone" in failed(NAME, by_delay)
+
+
+def test_a_world_turned_round_fails_every_claim_on_its_level(whole):
+    delay_over_time = -whole["growth_rate"].isel(learning_rate=0).median("seed") * whole["delay"]
+    turned = learned_where(whole, delay_over_time > 1.0)
+    assert "success by delay / e-folding time: area under the curve" in failed(NAME, turned)
+
+
+def test_the_figure_stands_on_some_cells(whole):
+    load(NAME).figure(whole.isel(case=slice(0, 2)))
