@@ -34,10 +34,17 @@ STABILISED = CELLS["MLSTM"].replace(stabilised=True)
 ELEMENTWISE = ("MLSTM", "GatedLinearAttention", "Retention")
 DELTA = ("DeltaNet", "DeltaNet-negative", "GatedDeltaNet")
 # One of each structure of the Jacobian; contract tests take all cells.
-USUALLY = ["GatedLinearAttention", "GatedDeltaNet"]
+USUALLY = ["GatedDeltaNet"]
 WIDELY = [
     pytest.param(name, marks=pytest.mark.wide)
-    for name in ("MLSTM", "MLSTM-stabilised", "Retention", "DeltaNet", "DeltaNet-negative")
+    for name in (
+        "MLSTM",
+        "MLSTM-stabilised",
+        "GatedLinearAttention",
+        "Retention",
+        "DeltaNet",
+        "DeltaNet-negative",
+    )
 ]
 
 
