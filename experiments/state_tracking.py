@@ -107,31 +107,26 @@ def measure(setting: Setting) -> dict[str, jax.Array]:
     seen = _counting(setting, setting.longest, None).sample(keys[2])
     profiles = [_profile(cell, task.loss, params, seen) for params in (before, done.params)]
     # An answer is due at each step of sequences that are as long as the mean of both ends.
-    n_answers = (setting.shortest + setting.longest) / 2
+    n_answers, lengths = (setting.shortest + setting.longest) / 2, setting.test_lengths
     return {
         "accuracy": jnp.stack(
-            [_accuracy(cell, done.params, setting, T, keys[3]) for T in setting.test_lengths]
+            [rnnjax.accuracy(cell, done.params, _tests(setting, T, keys[3])) for T in lengths]
         ),
         "loss": done.loss.reshape(10, -1).mean(axis=1) / n_answers,
         **jax.tree.map(lambda *both: jnp.stack(both), *profiles),
     }
 
 
+def _tests(setting: Setting, length: int, key: jax.Array) -> rnnjax.Batch:
+    """Return sequences of one length whose last answer counts."""
+    test = _counting(setting, length, None).replace(every_step=False)
+    return jax.vmap(test.sample)(jax.random.split(key, setting.n_tested))
+
+
 def _profile(cell, loss, params, batch) -> dict[str, jax.Array]:
     by_lag = rnnjax.probes.log_norm_by_lag(cell, loss, params, batch)["log_norm"]
     spectrum = rnnjax.probes.lyapunov_spectrum(cell, loss, params, batch, n_exponents=1)
     return {"log_norm": by_lag, "exponent": spectrum["exponents"][0]}
-
-
-def _accuracy(cell, params, setting: Setting, length: int, key: jax.Array) -> jax.Array:
-    test = _counting(setting, length, None)
-
-    def right(key: jax.Array) -> jax.Array:
-        batch = test.sample(key)
-        answer = rnnjax.scan.outputs(cell, params, batch.x)[-1]
-        return jnp.argmax(answer) == jnp.argmax(batch.y[-1])
-
-    return jnp.mean(jax.vmap(right)(jax.random.split(key, setting.n_tested)))
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:

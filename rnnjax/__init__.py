@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from rnnjax.rules import BPTT, RTRL, DiscountedRTRL
     from rnnjax.scaled import Scaled
     from rnnjax.scan import outputs, sequence_loss, unroll
-    from rnnjax.train import fit, mean_loss
+    from rnnjax.train import accuracy, fit, mean_loss
     from rnnjax.train_online import fit_online
     from rnnjax.train_pieces import train_in_pieces
     from rnnjax.trajectory import Trajectory
@@ -103,6 +103,7 @@ __all__ = [
     "Stack",
     "Trajectory",
     "Vanilla",
+    "accuracy",
     "activation_named",
     "activations",
     "adjoint",

@@ -144,3 +144,21 @@ def mean_loss(cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array
     """Return the mean of `rnnjax.sequence_loss` over sequences, leaves (B, T, ...), ()."""
     losses = jax.vmap(lambda sequence: scan.sequence_loss(cell, loss, params, sequence))
     return jnp.mean(losses(batch))
+
+
+def accuracy(cell: Cell, params: Params, batch: Batch) -> Array:
+    """Return the share of steps with weight whose largest output is the largest target, ().
+
+    Args:
+      cell: the cell, which classifies.
+      params: its parameters.
+      batch: sequences, leaves (B, T, ...), with one-hot targets.
+    """
+
+    def right(sequence: Batch) -> tuple[Array, Array]:
+        answers = jnp.argmax(scan.outputs(cell, params, sequence.x), axis=1)
+        due = sequence.mask > 0
+        return jnp.sum((answers == jnp.argmax(sequence.y, axis=1)) & due), jnp.sum(due)
+
+    hits, dues = jax.vmap(right)(batch)
+    return jnp.sum(hits) / jnp.sum(dues)

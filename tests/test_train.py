@@ -7,7 +7,7 @@ import pytest
 import rnnjax
 from rnnjax import probes, tasks, updates
 from rnnjax.losses import squared_error
-from rnnjax.train import mean_loss
+from rnnjax.train import accuracy, mean_loss
 
 TASK = tasks.Adding(length=8)
 CELL = rnnjax.Vanilla(2, 6, 1)
@@ -149,3 +149,15 @@ def test_training_learns():
 def test_counts_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         fit(KEY, optax.sgd(0.1), **options)
+
+
+def test_accuracy_counts_the_steps_with_weight_whose_largest_output_is_right():
+    cell = rnnjax.Vanilla(2, 2, 2, activation=rnnjax.activations.identity)
+    identity = jnp.eye(2)
+    params = rnnjax.cells.VanillaParams(
+        0 * identity, identity, jnp.zeros(2), identity, jnp.zeros(2)
+    )
+    x = jnp.eye(2)[jnp.array([[0, 1, 1], [1, 0, 0]])]
+    y = jnp.eye(2)[jnp.array([[0, 0, 1], [1, 0, 1]])]
+    mask = jnp.array([[1.0, 1.0, 0.0], [0.5, 0.0, 2.0]])
+    assert accuracy(cell, params, rnnjax.Batch(x, y, mask)) == 2 / 4
