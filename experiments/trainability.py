@@ -182,8 +182,7 @@ def _by_kind(runs: xr.Dataset) -> dict[str, xr.Dataset]:
 def figure(cube: xr.Dataset) -> figures.Figure:
     """Success over the scaled delay, thresholds by cell, areas, success over the delay alone."""
     frame, runs = figures.Frame(2, 2, height=6.0), _runs(cube)
-    scaled, thresholds, areas, alone = frame.panels
-    each = _by_kind(runs)
+    (scaled, thresholds, areas, alone), each = frame.panels, _by_kind(runs)
     _draw_success(scaled, each, "by_gradient", "delay / e-folding time at the start")
     _draw_thresholds(thresholds, each)
     for panel in (scaled, thresholds):

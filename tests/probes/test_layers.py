@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 import rnnjax
 from rnnjax import activations, layers, probes, scaled, scan
@@ -167,3 +168,20 @@ def test_layers_that_do_not_fit_are_refused():
         rnnjax.Stack(())
     with pytest.raises(ValueError, match=r"^cells: expected a tuple of cells"):
         rnnjax.Stack([rnnjax.GRU(4, 2)])
+
+
+@pytest.mark.parametrize("a", [1.0, 0.9])
+def test_a_stack_of_equal_linear_layers_grows_polynomially_on_top_of_their_decay(a):
+    """dh^L_T/dh^1_{T-k} = binomial(k + L - 1, L - 1) a^k, and so that of the last layer a^k."""
+    n_layers, n_steps = 3, 40
+    stack = rnnjax.Stack((rnnjax.Chain(),) * n_layers)
+    one = jnp.ones(())
+    chain = rnnjax.cells.ChainParams(a * one, jnp.ones(1), None)
+    params = rnnjax.cells.StackParams((chain,) * n_layers, jnp.ones((1, 1)), jnp.zeros(1))
+    batch = rnnjax.Batch(jnp.zeros((n_steps, 1)), jnp.ones((n_steps, 1)), jnp.ones(n_steps))
+    got = jax.jit(lambda p: of_layers(stack, squared_error, p, batch))(params)
+    k = np.arange(n_steps)  # h_0 is sent to no layer above
+    expected = scipy.special.gammaln(k + n_layers) - scipy.special.gammaln(k + 1)
+    expected += k * np.log(a) - scipy.special.gammaln(n_layers)
+    np.testing.assert_allclose(got[0, :-1] - got[-1, 0], expected, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(got[-1, :-1] - got[-1, 0], k * np.log(a), rtol=0, atol=1e-11)
