@@ -201,7 +201,7 @@ def _draw_success(panel: figures.Axes, each: dict[str, xr.Dataset], name: str, x
             x = np.maximum(score, 1e-2) * np.exp(apart.uniform(-0.08, 0.08, score.shape))
             y = share + apart.uniform(-0.03, 0.03, share.shape)
             panel.plot(x, y, **look, markersize=3.5, fillstyle=filled, alpha=0.8)
-    panel.set(xscale="log", xlabel=xlabel, ylabel="share of seeds", ylim=(-0.06, 1.06))
+    panel.set(xscale="log", xlabel=xlabel, ylabel="share of seeds", xmargin=0.05, ymargin=0.05)
 
 
 def _draw_thresholds(panel: figures.Axes, each: dict[str, xr.Dataset]) -> None:

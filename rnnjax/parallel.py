@@ -65,7 +65,8 @@ def linear_states(cell: Cell, params: Params, x: Array) -> Array:
     """Return h_1..h_T of a cell that is linear in its state, (T, n_h), by an associative scan.
 
     Where the state is a matrix on whose columns A_t acts, T products of A_t with one another are
-    computed beside T products with the state.
+    computed beside T products with the state. Products of A_t must stay in the range of the dtype,
+    as they do where no factor exceeds 1.
 
     Args:
       cell: a cell with `transition(params, d) -> (A, u)`, memory' = A memory + u: vectors (n,), or
@@ -83,7 +84,7 @@ def linear_states(cell: Cell, params: Params, x: Array) -> Array:
     whole: Any = cell
     d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(x)
     A, u = jax.vmap(lambda d: whole.transition(params, d))(d)
-    product = jnp.multiply if A.ndim == 2 else jnp.matmul
+    product = _zero_stays_zero if A.ndim == 2 else jnp.matmul
     start = cell.initial_state()[: u[0].size].reshape(u.shape[1:])
     u = u.at[0].add(product(A[0], start))
 
@@ -92,6 +93,11 @@ def linear_states(cell: Cell, params: Params, x: Array) -> Array:
 
     memory = jax.lax.associative_scan(combined, (A, u))[1]
     return jax.vmap(lambda m, d: linear.state_of(cell, params, m, d))(memory, d)
+
+
+def _zero_stays_zero(A: Array, u: Array) -> Array:
+    """Return A u, and 0 where u is 0 even if a product of factors has left the range."""
+    return jnp.where(u == 0, 0, A * u)
 
 
 @arguments(max_iterations=Number(at_least=1, whole=True, optional=True))

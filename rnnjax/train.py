@@ -153,12 +153,26 @@ def accuracy(cell: Cell, params: Params, batch: Batch) -> Array:
       cell: the cell, which classifies.
       params: its parameters.
       batch: sequences, leaves (B, T, ...), with one-hot targets.
+
+    Returns:
+      NaN without a step with weight. An output that is not finite is wrong.
+
+    Raises:
+      ValueError: `batch` has no leading axis, or not as many classes as the cell has outputs.
     """
+    if batch.y.ndim != 3:
+        expected = "sequences with one leading axis, y (B, T, n_y)"
+        raise refusal("batch", expected, f"y {batch.y.shape}", shown_by=str)
 
     def right(sequence: Batch) -> tuple[Array, Array]:
-        answers = jnp.argmax(scan.outputs(cell, params, sequence.x), axis=1)
-        due = sequence.mask > 0
-        return jnp.sum((answers == jnp.argmax(sequence.y, axis=1)) & due), jnp.sum(due)
+        outputs = scan.outputs(cell, params, sequence.x)
+        if outputs.shape != sequence.y.shape or outputs.shape[1] < 2:
+            expected = f"one-hot targets of the {outputs.shape[1]} classes of the cell, at least 2"
+            raise refusal("batch", expected, f"y with {sequence.y.shape[1]}", shown_by=str)
+        is_right = jnp.argmax(outputs, axis=1) == jnp.argmax(sequence.y, axis=1)
+        is_right &= jnp.all(jnp.isfinite(outputs), axis=1)
+        due = sequence.mask != 0
+        return jnp.sum(is_right & due), jnp.sum(due)
 
     hits, dues = jax.vmap(right)(batch)
     return jnp.sum(hits) / jnp.sum(dues)

@@ -161,3 +161,25 @@ def test_accuracy_counts_the_steps_with_weight_whose_largest_output_is_right():
     y = jnp.eye(2)[jnp.array([[0, 0, 1], [1, 0, 1]])]
     mask = jnp.array([[1.0, 1.0, 0.0], [0.5, 0.0, 2.0]])
     assert accuracy(cell, params, rnnjax.Batch(x, y, mask)) == 2 / 4
+
+
+@pytest.mark.parametrize(
+    ("n_y", "y", "message"),
+    [
+        (1, jnp.ones((2, 3, 1)), "at least 2"),
+        (2, jnp.ones((2, 3, 3)), "one-hot targets of the 2 classes"),
+        (2, jnp.ones((3, 2)), "one leading axis"),
+    ],
+)
+def test_accuracy_refuses_what_has_no_classes(n_y, y, message):
+    cell = rnnjax.Vanilla(2, 3, n_y)
+    batch = rnnjax.Batch(jnp.ones((*y.shape[:-1], 2)), y, jnp.ones(y.shape[:-1]))
+    with pytest.raises(ValueError, match=f"^batch: .*{message}"):
+        accuracy(cell, cell.init(KEY), batch)
+
+
+def test_an_answer_that_is_not_a_number_is_wrong():
+    cell = rnnjax.Vanilla(2, 3, 2)
+    params = jax.tree.map(lambda a: a * jnp.nan, cell.init(KEY))
+    y = jnp.zeros((2, 3, 2)).at[..., 0].set(1.0)
+    assert accuracy(cell, params, rnnjax.Batch(jnp.ones((2, 3, 2)), y, jnp.ones((2, 3)))) == 0

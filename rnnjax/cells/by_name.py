@@ -41,8 +41,9 @@ def named(text: str, /, **fields: Any) -> Cell:
 def of_size(text: str, n_entries: int, **fields: Any) -> Cell:
     """Construct the largest cell of its kind whose steps read at most so many state entries.
 
-    Cells whose units have several entries, or whose state is a matrix, are compared at equal size
-    of what they carry. What stands in the state for the readout alone does not count.
+    Cells whose units have several entries, or whose state is a matrix, can so be compared. What
+    stands in the state for the readout alone does not count, nor does the stabiliser of an sLSTM; a
+    complex entry counts once, though it carries two numbers.
 
     Args:
       text: as in `named`.
@@ -56,8 +57,10 @@ def of_size(text: str, n_entries: int, **fields: Any) -> Cell:
       >>> of_size("LSTM", 25, n_x=2).n_h, of_size("MLSTM", 25, n_x=2).n_units
       (24, 4)
     """
-    size = next(name for name in _SIZES if name in catalog.entries("cells")[_name(text)].fields)
-    found = None
+    sizes = [name for name in _SIZES if name in catalog.entries("cells")[_name(text)].fields]
+    if not sizes:
+        raise refusal("text", f"a cell with one of the sizes {', '.join(_SIZES)}", text)
+    size, found = sizes[0], None
     for n in range(1, n_entries + 1):  # a unit has at least one entry
         cell = named(text, **{size: n}, **fields)
         if jax.eval_shape(cell.initial_state).size - traits(cell).n_unread > n_entries:

@@ -70,13 +70,17 @@ def best_threshold(score: ArrayLike, succeeded: ArrayLike) -> Threshold:
 
 
 def _apart(score: ArrayLike, succeeded: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    values, yes = np.asarray(score, float).ravel(), np.asarray(succeeded, bool).ravel()
-    if values.shape != yes.shape:
-        raise ValueError(f"succeeded: expected {values.size} outcomes, got {yes.size}")
-    return values[yes], values[~yes]
+    values, outcomes = np.asarray(score, float), np.asarray(succeeded)
+    if values.shape != outcomes.shape:
+        raise ValueError(f"succeeded: expected the shape {values.shape}, got {outcomes.shape}")
+    if outcomes.dtype != bool:
+        raise ValueError(f"succeeded: expected True or False, got {outcomes.dtype}")
+    return values[outcomes], values[~outcomes]
 
 
 def _between(low: float, high: float) -> float:
+    """Returns a number above `low` and not above `high`."""
     if np.isinf(low) or np.isinf(high):
         return high
-    return float(np.sqrt(low * high)) if low > 0 else (low + high) / 2
+    middle = float(np.sqrt(low) * np.sqrt(high)) if low > 0 else low + (high - low) / 2
+    return middle if low < middle <= high else high

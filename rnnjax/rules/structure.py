@@ -2,7 +2,8 @@
 
 The sparsity pattern of D_t = dh_t/dw is a property of the cell's code, not of its values. It is
 determined from the derivative at small positive weights, states and inputs, where no activation is
-clipped and no terms cancel, and is therefore known while a program is traced. Integer inputs may be
+clipped and no terms cancel, and at some normal ones of both signs, for the other branches of maxima
+and clips, and is therefore known while a program is traced. Integer inputs may be
 numbers or row indices of a table: they are set to 1, and a weight that has no effect at this input
 is assumed to act on all state entries.
 
@@ -23,6 +24,7 @@ from rnnjax.types import Array, Cell, Params
 Pattern = dict[int, np.ndarray]  # by index of the leaf in params
 _SMALL = (0.05, 0.1)  # numbers of the cell, such as a threshold
 _SMALLER = (5e-4, 1e-3)  # weights, states and inputs: their sums stay below any threshold
+_WIDE, _N_WIDE = 3.0, 4  # and normal numbers of both signs, for what a maximum or a clip hides
 
 
 def reach(cell: Cell, params: Params, x: Array) -> Pattern:
@@ -62,16 +64,31 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
 
     A weight of 0 connects nothing; all other weights count, whatever their size. May be traced.
     """
-    stand_in = jax.tree.map(lambda p: jnp.where(p == 0, 0, 7e-4).astype(p.dtype), params)
-    small = jax.tree.map(_small, (cell.initial_state(), x))
-    h = small[0]
+    generator = np.random.default_rng(0)
 
-    def parts(h: Array) -> tuple[Array, Array]:
-        h_next = cell.step(stand_in, h, small[1])
-        return h_next.real, h_next.imag
+    def draws(like: Any) -> Array:
+        """Return a small positive number everywhere, and normal ones, (1 + n, *like)."""
+        shape = jnp.shape(like)
+        wide = _WIDE * generator.standard_normal((_N_WIDE, *shape))
+        return jnp.asarray(np.concatenate([np.full((1, *shape), 7e-4), wide]))
 
-    J = jax.jacfwd(parts)(h) if not jnp.iscomplexobj(h) else jax.jacrev(parts)(h)
-    return (jnp.abs(J[0]) + jnp.abs(J[1])) > 0
+    def at(numbers: tuple[Any, Array]) -> Array:
+        weights, h = numbers
+        stand_in = jax.tree.map(
+            lambda p, w: jnp.where(p == 0, 0, w).astype(p.dtype), params, weights
+        )
+
+        def parts(h: Array) -> tuple[Array, Array]:
+            h_next = cell.step(stand_in, h, _small(x) if _is_inexact(x) else x)
+            return h_next.real, h_next.imag
+
+        h = h.astype(cell.initial_state().dtype)
+        J = jax.jacfwd(parts)(h) if not jnp.iscomplexobj(h) else jax.jacrev(parts)(h)
+        size = jnp.abs(J[0]) + jnp.abs(J[1])
+        return (size > 0) & jnp.isfinite(size)
+
+    numbers = jax.tree.map(draws, params), draws(cell.initial_state())
+    return jnp.any(jax.lax.map(at, numbers), axis=0)
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,18 +100,25 @@ def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
         return _derivative(cell, params, h, x)
 
     generator = np.random.default_rng(0)
+
+    def drawn(leaf: Any, is_of_cell: bool, wide: bool) -> Array:
+        if not _is_inexact(leaf):
+            return _small(leaf)
+        if wide and not is_of_cell:
+            return jnp.asarray(_WIDE * generator.standard_normal(leaf.shape), leaf.dtype)
+        return jnp.asarray(
+            generator.uniform(*(_SMALL if is_of_cell else _SMALLER), leaf.shape), leaf.dtype
+        )
+
+    def point(wide: bool) -> list[Array]:
+        return [drawn(v, i < n_of_cell, wide) for i, v in enumerate(like) if _is_shape(v)]
+
     with jax.ensure_compile_time_eval():
-        small = [
-            jnp.asarray(
-                generator.uniform(*(_SMALL if i < n_of_cell else _SMALLER), leaf.shape), leaf.dtype
-            )
-            if _is_inexact(leaf)
-            else _small(leaf)
-            for i, leaf in enumerate(like)
-            if _is_shape(leaf)
-        ]
-        found = jax.jit(derivative)(small)
-        patterns = {i: np.asarray(leaf != 0) for i, leaf in found.items()}
+        at = jax.jit(derivative)
+        patterns = {i: np.asarray(leaf != 0) for i, leaf in at(point(wide=False)).items()}
+        for found in (at(point(wide=True)) for _ in range(_N_WIDE)):
+            for i, leaf in found.items():
+                patterns[i] = patterns[i] | np.asarray((leaf != 0) & jnp.isfinite(leaf))
     x = jax.tree.unflatten(structure, like)[3]
     return patterns if _is_inexact(x) else {i: _or_all(p) for i, p in patterns.items()}
 

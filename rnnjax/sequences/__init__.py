@@ -1,6 +1,7 @@
 """Real sequences, read from files that installed packages bring, without importing these packages.
 
-Nothing is downloaded. Arrays are float64, (T, n_x) or (N, T, n_x), of mean 0 and variance 1.
+Nothing is downloaded. Arrays are float64, (T, n_x) or (N, T, n_x), of mean 0 and variance 1; text
+is one-hot.
 """
 
 from typing import TYPE_CHECKING

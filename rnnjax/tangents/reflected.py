@@ -5,8 +5,8 @@
 
 Along k_t the factor is 1 - beta_t, across it 1. Products take rank one, not matrices; a_t is known
 by its logarithm, so that it may lie far below the range of the dtype. Entries that are kept for the
-readout alone, behind the matrix, are lost. 1 - beta_t is known to rounding of 1: what is left of
-the direction k_t stands beside all of the others.
+readout alone, behind the matrix, are lost. 1 - beta_t is known to its last digits, but what is left
+along k_t stands beside rounding of what is across it, unless there is nothing across (n = 1).
 """
 
 import math
@@ -31,7 +31,8 @@ class Reflected:
 
     Attributes:
       cell: a cell of equation (1) with `reflection(params, d)`, which returns ln a (), beta () and
-        k (n,), and `memory_shape`, (n, n_columns); the matrix stands first in its state.
+        k (n,), `kept(params, d)`, 1 - beta (), and `memory_shape`, (n, n_columns); the matrix
+        stands first in its state.
       params: its parameters.
       h: h_{t-1}, (n_h,).
       drive: d_t, (n_d,).
@@ -51,10 +52,11 @@ class Reflected:
 
     def mm(self, M: Array) -> Scaled:
         """Return J M."""
-        a, beta, k = self._factors()
+        a, kept, k = self._factors()
         n_rows, n_columns = self.cell.memory_shape
         S = M[: n_rows * n_columns].reshape(n_rows, -1)
-        S = a.value * (S - k[:, None] * (beta * (k @ S))[None])
+        along = k[:, None] * (k @ S)[None]
+        S = a.value * ((S - along) + kept * along)
         moved = S.reshape(n_rows * n_columns, -1)
         return Scaled(jnp.pad(moved, ((0, len(M) - len(moved)), (0, 0))), a.exponent)
 
@@ -74,16 +76,19 @@ class Reflected:
 
     def of_a_column(self) -> Scaled:
         """Return a (I - beta k k^T), value (n, n)."""
-        a, beta, k = self._factors()
-        I = jnp.eye(len(k), dtype=k.dtype)
-        return Scaled(a.value * (I - beta * jnp.outer(k, k)), a.exponent)
+        a, kept, k = self._factors()
+        along = jnp.outer(k, k)
+        return Scaled(
+            a.value * ((jnp.eye(len(k), dtype=k.dtype) - along) + kept * along), a.exponent
+        )
 
     def _factors(self) -> tuple[Scaled, Array, Array]:
-        log_a, beta, k = self.cell.reflection(self.params, self.drive)
+        log_a, _, k = self.cell.reflection(self.params, self.drive)
+        kept = self.cell.kept(self.params, self.drive)
         exponent = jnp.floor(jnp.nan_to_num(log_a / math.log(2), neginf=0.0))
         exponent = jnp.clip(exponent, -_FURTHEST, _FURTHEST)
         value = jnp.exp(log_a - exponent * math.log(2))
-        return Scaled(value, exponent.astype(jnp.int32)), beta, k
+        return Scaled(value, exponent.astype(jnp.int32)), kept, k
 
     def _of_drive(self, d: Array) -> Array:
         return partial(dynamics.advance, self.cell, self.params, self.h)(d)

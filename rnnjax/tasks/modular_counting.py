@@ -12,14 +12,25 @@ Sequences of many lengths are drawn in arrays of one length: further digits foll
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array, Batch
+
+
+def check_known(values: Any, name: str, least: int, most: int) -> None:
+    """Refuse numbers out of a range, unless they are traced."""
+    if not isinstance(values, jax.core.Tracer):
+        given = np.asarray(values)
+        outside = given[(given < least) | (given > most)]
+        if outside.size:
+            raise refusal(name, f"{least} to {most}", outside.flat[0].item())
 
 
 @fields.dataclass
@@ -69,7 +80,17 @@ class ModularCounting:
         return self.sequence(digits, length)
 
     def sequence(self, digits: Array, length: Array | int) -> Batch:
-        """Return the sequence of given digits, integers (T,), that ends at a step, from 1."""
+        """Return the sequence of given digits, integers (T,), that ends at a step, from 1.
+
+        Raises:
+          ValueError: there are not T digits, or, where they are known, one is not below m or the
+            last step is not among the T.
+        """
+        digits = jnp.asarray(digits).astype(int)
+        if digits.shape != (self.length,):
+            raise refusal("digits", f"{self.length} digits", digits.shape)
+        check_known(digits, "digits", 0, self.modulus - 1)
+        check_known(length, "length", 1, self.length)
         t = jnp.arange(1, self.length + 1)
         due = t <= length if self.every_step else t == length
         return Batch(

@@ -21,6 +21,8 @@ Chen, Pennington and Schoenholz, Dynamical isometry and a mean field theory of R
 signal propagation in recurrent neural networks, ICML 2018, arXiv 1806.05394.
 """
 
+import math
+
 import numpy as np
 
 from rnnjax.errors import shown
@@ -44,6 +46,9 @@ def gate_variance(gain: float, candidate_gain: float, power: float, bias: float 
     """
     if not power > 0:
         raise ValueError(f"power: expected a number above 0, got {shown(power)}")
+    for name, value in (("gain", gain), ("candidate_gain", candidate_gain), ("bias", bias)):
+        if not math.isfinite(value):
+            raise ValueError(f"{name}: expected a finite number, got {shown(value)}")
 
     def excess(q: float) -> float:
         return gain**2 * state_power(q, power, bias) + candidate_gain**2 * power - q
@@ -68,8 +73,10 @@ def state_power(q: float, power: float, bias: float = 0.0) -> float:
       power: R.
       bias: mu.
     """
-    kept, open_ = _second_moments(q, bias)
-    return power * open_ / (1 - kept)
+    _, open_ = _second_moments(q, bias)
+    # 1 - s^2 = s(-e) (1 + s(e)) without cancellation, so that a gate that keeps has its digits.
+    lost = expectation(lambda e: _sigmoid(-e - bias) * (1 + _sigmoid(e + bias)), q)
+    return power * open_ / lost
 
 
 def chi(gain: float, candidate_gain: float, power: float, bias: float = 0.0) -> float:
@@ -112,4 +119,4 @@ def _second_moments(q: float, bias: float) -> tuple[float, float]:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * x))
+    return np.exp(-np.logaddexp(0, -x))

@@ -435,3 +435,32 @@ def test_positive_candidates_keep_the_state_positive(cls):
     d = jnp.concatenate([shut[:3] if cls is MinGRU else shut, candidate])
     expected = [1 / (1 + np.exp(2.0)), 0.5, 3.5]
     np.testing.assert_allclose(cell.advance(params, jnp.ones(3), d), expected, rtol=1e-12)
+
+
+def test_a_clipped_unit_of_s5_has_a_gradient_by_patterns():
+    """The clip is flat at small positive numbers, where patterns are looked for first."""
+    cell = S5(3, 3, 2, clipped=True)
+    params, rule = cell.init(KEY), rules.SnAp(1)
+    got = scaled.plain(
+        rule(cell, squared_error, params, BATCH, rule.init(cell, params, BATCH)).grads
+    )
+    oracle = jax.grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH))(params)
+    assert np.any(np.asarray(oracle.real) != 0)
+    np.testing.assert_allclose(got.real, oracle.real, rtol=1e-11)
+
+
+def test_a_unit_of_s5_without_a_rate_adds_up_its_inputs():
+    cell = S5(3, 3, 2)
+    params = cell.init(KEY)
+    still = params._replace(real=0 * params.real, imaginary=0 * params.imaginary)
+    x = jnp.arange(3.0)
+    B = jax.lax.complex(*still.B)
+    np.testing.assert_allclose(cell.drive(still, x), jnp.exp(still.log_step) * (B @ x), rtol=1e-13)
+
+
+def test_a_unit_of_rg_lru_that_forgets_nothing_has_a_finite_gradient():
+    cell = RGLRU(3, 3, 2)
+    params = cell.init(KEY)
+    params = params._replace(L=jnp.array([-900.0, -60.0, 0.0]))
+    grads = jax.grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH))(params)
+    assert all(np.all(np.isfinite(leaf)) for leaf in grads)

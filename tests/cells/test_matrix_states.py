@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import dynamics, parallel, probes, scaled, tangents
+from rnnjax import dynamics, parallel, probes, scaled, scan, tangents
 from rnnjax.cells.matrix_states import matrix_memory
 from rnnjax.cells.matrix_states.delta_net import DeltaNet, DeltaNetParams
 from rnnjax.cells.matrix_states.gated_delta_net import GatedDeltaNet
@@ -405,3 +405,39 @@ def test_what_does_not_fit_is_refused():
     params = STABILISED.init(KEY)
     with pytest.raises(ValueError, match="stabilised: expected False, for a step that is linear"):
         STABILISED.transition(params, STABILISED.drive(params, jnp.ones(2)))
+
+
+@pytest.mark.parametrize("logit", [16.0, 30.0])
+def test_one_key_that_is_all_but_erased_keeps_the_logarithm_of_what_is_left(logit):
+    """With one entry nothing stands beside it: the exponent is ln(1 - beta) = -softplus(logit)."""
+    cell = DeltaNet(1, 1)
+    params = cell.init(KEY)
+    params = params._replace(W_beta=jnp.full_like(params.W_beta, logit))
+    batch = rnnjax.Batch(jnp.ones((20, 1)), jnp.ones((20, 1)), jnp.ones(20))
+    params, batch = (jax.tree.map(lambda a: a.astype(jnp.float32), t) for t in (params, batch))
+    found = probes.lyapunov_spectrum(cell, None, params, batch)["exponents"]
+    np.testing.assert_allclose(found[0], -np.logaddexp(0, logit), rtol=1e-6)
+
+
+def test_a_floor_of_one_is_finite_where_all_gates_are_shut():
+    cell = MLSTM(2, N, 2, stabilised=True, floor_of_stabilised=True, forget_bias=-800.0)
+    params = cell.init(KEY)
+    params = params._replace(b=params.b.at[-2].set(-800.0))
+    assert np.all(np.isfinite(scan.outputs(cell, params, sequence(6).x)))
+
+
+def test_a_gradient_through_the_stabiliser_is_seen_by_patterns():
+    """Where i is the larger the bias of f has no effect: a pattern must know the other branch."""
+    params, batch = STABILISED.init(KEY), sequence(12)
+    params = params._replace(b=params.b.at[-2].set(-1.0))
+    rule = rnnjax.rules.SnAp(8)
+    found = rule(STABILISED, squared_error, params, batch, rule.init(STABILISED, params, batch))
+    oracle = jax.grad(lambda p: rnnjax.sequence_loss(STABILISED, squared_error, p, batch))(params)
+    assert largest_difference(scaled.plain(found.grads), oracle) < 1e-12
+
+
+def test_what_is_zero_stays_zero_in_an_associative_scan_whose_factors_overflow():
+    cell = MLSTM(2, N, 2, exponential_forget=True)
+    params, x = cell.init(KEY), jnp.zeros((400, 2)).at[395:].set(1.0)
+    got = parallel.linear_states(cell, params, x)
+    np.testing.assert_allclose(got, scan.unroll(cell, params, x).plain, rtol=1e-11)

@@ -50,5 +50,15 @@ def test_without_both_outcomes_nothing_is_known(yes):
 
 def test_a_score_that_is_no_number_says_so_and_sizes_must_agree():
     assert math.isnan(area_under_curve([math.nan, 1.0], [True, False]))
-    with pytest.raises(ValueError, match="succeeded: expected 2 outcomes, got 1"):
+    with pytest.raises(ValueError, match=r"^succeeded: expected the shape \(2,\), got \(1,\)"):
         area_under_curve([1.0, 2.0], [True])
+    with pytest.raises(ValueError, match=r"^succeeded: expected the shape \(2, 3\)"):
+        best_threshold(np.ones((2, 3)), np.ones((3, 2), bool))
+    with pytest.raises(ValueError, match=r"^succeeded: expected True or False"):
+        area_under_curve([1.0, 2.0], [math.nan, 0.0])
+
+
+@pytest.mark.parametrize("pair", [(1e-200, 3e-200), (1e200, 3e200), (1.0, math.nextafter(1, 2))])
+def test_the_threshold_lies_above_the_last_success_at_any_size(pair):
+    found = best_threshold(pair, [True, False])
+    assert pair[0] < found.at <= pair[1] and found.balanced == 1.0

@@ -159,3 +159,19 @@ def test_the_tasks_are_made_by_their_names():
     assert tasks.named("ModularCounting(modulus=5)", length=9) == ModularCounting(5, 9)
     assert tasks.named("Parity(signs=True)").n_x == 1
     assert tasks.named("DelayedRecall(n_symbols=3)").n_y == 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, bool])
+def test_digits_of_a_narrow_dtype_are_counted_right(dtype):
+    digits = np.ones(300, dtype)
+    batch = ModularCounting(3, 300, every_step=True).sequence(digits, 300)
+    np.testing.assert_array_equal(np.argmax(batch.y, axis=1), np.arange(1, 301) % 3)
+
+
+@pytest.mark.parametrize(
+    ("digits", "length", "name"),
+    [(np.full(4, 3), 4, "digits"), (np.ones(5, int), 4, "digits"), (np.ones(4, int), 5, "length")],
+)
+def test_digits_and_lengths_that_do_not_fit_are_refused(digits, length, name):
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        ModularCounting(3, 4).sequence(digits, length)

@@ -121,3 +121,17 @@ def test_weights_that_stay_the_same_lower_the_variance(sampled):
     q, _ = sampled["once"]
     ratio = q / minimal_rnn.gate_variance(GAIN, CANDIDATE_GAIN, POWER)
     assert 0.88 < ratio < 0.97
+
+
+def test_a_gate_that_keeps_all_but_a_rounding_has_a_state_with_all_digits():
+    """Where s(-e) is tiny, Q = R s(-e)^2 / (s(-e) (1 + s(e))) = R s(-e) / 2."""
+    for bias in (20.0, 35.0, 40.0):
+        expected = math.exp(-bias) / 2
+        assert minimal_rnn.state_power(1e-9, 1.0, bias) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gain", "candidate_gain", "bias"])
+def test_what_is_not_a_number_has_no_mean_field(name):
+    given = {"gain": 1.0, "candidate_gain": 1.0, "bias": 0.0} | {name: math.nan}
+    with pytest.raises(ValueError, match=f"^{name}: expected a finite number"):
+        minimal_rnn.gate_variance(power=1.0, **given)

@@ -111,7 +111,7 @@ class RGLRU:
         """Return sqrt(1 - a_t^2) i_t u_t, (n_h,)."""
         z_r, z_i, u = jnp.split(d, 3)
         # With 1 - a^2 = 1 - exp(-y) = y (1 - exp(-y)) / y no derivative is a product 0 x infinity.
-        log_y = jnp.log(2 * self.power * jax.nn.softplus(params.L)) + jax.nn.log_sigmoid(z_r)
+        log_y = jnp.log(2 * self.power) + _log_softplus(params.L) + jax.nn.log_sigmoid(z_r)
         root = jnp.exp((log_y + _log_mean_decay(jnp.exp(log_y))) / 2)
         return root * jax.nn.sigmoid(z_i) * u
 
@@ -120,6 +120,12 @@ class RGLRU:
         if self.as_released:
             return 0.5 * jnp.log(self.r_min**2 + uniform * (self.r_max**2 - self.r_min**2))
         return jnp.log(self.r_min + uniform * (self.r_max - self.r_min)) / self.power
+
+
+def _log_softplus(x: Array) -> Array:
+    """Return ln ln(1 + e^x), which is x where e^x is below rounding, with its derivative there."""
+    far = x < -40
+    return jnp.where(far, x, jnp.log(jax.nn.softplus(jnp.where(far, 0, x))))
 
 
 def _log_mean_decay(y: Array) -> Array:

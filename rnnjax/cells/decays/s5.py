@@ -124,8 +124,10 @@ class S5:
     def drive(self, params: S5Params, x: Array) -> Array:
         """Return the second term of equation (2), complex (n_h,)."""
         B_re, B_im = params.B
-        rates = self._rates(params)
-        held = jnp.expm1(rates * jnp.exp(params.log_step)) / rates
+        rates, step = self._rates(params), jnp.exp(params.log_step)
+        # Without a rate the input is added up over the step.
+        still = rates == 0
+        held = jnp.where(still, step, jnp.expm1(rates * step) / jnp.where(still, 1, rates))
         return held * jax.lax.complex(B_re @ x, B_im @ x)
 
     def advance(self, params: S5Params, h: Array, d: Array) -> Array:

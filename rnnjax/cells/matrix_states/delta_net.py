@@ -69,6 +69,7 @@ class DeltaNet:
     advance = matrix_memory.delta_rule
     linearize = matrix_memory.linearize
     transition = matrix_memory.transition
+    kept = matrix_memory.kept
 
     @property
     def n_h(self) -> int:

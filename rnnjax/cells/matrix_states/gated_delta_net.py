@@ -81,6 +81,7 @@ class GatedDeltaNet:
     advance = matrix_memory.delta_rule
     linearize = matrix_memory.linearize
     transition = matrix_memory.transition
+    kept = matrix_memory.kept
 
     def __post_init__(self) -> None:
         ends = (self.step_min, self.step_max)

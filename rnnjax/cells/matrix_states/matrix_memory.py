@@ -61,6 +61,12 @@ def unit_vector(u: Array) -> Array:
     return jnp.where(size > 0, u / jnp.sqrt(square), 0)
 
 
+def kept(self: Any, params: Any, d: Array) -> Array:
+    """Return 1 - beta, (), of a cell whose logit of beta stands behind q, k and v in the drive."""
+    logit = d[3 * self.n_units]
+    return -jnp.tanh(logit / 2) if self.negative else jax.nn.sigmoid(-logit)
+
+
 def strength(logit: Array, negative: bool) -> Array:
     """Return beta, (): s(logit), or twice that, for eigenvalues 1 - beta down to -1."""
     return (2 if negative else 1) * jax.nn.sigmoid(logit)

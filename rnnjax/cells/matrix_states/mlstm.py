@@ -171,7 +171,7 @@ class MLSTM:
         answers = linear.memory_of(self, h) @ q
         m = self._m(h) if self.stabilised else jnp.zeros((), h.dtype)
         # Numerator and denominator are multiplied by e^m where m < 0: e^-m could leave the range.
-        scale = jnp.exp(jnp.minimum(m, 0))
+        scale = jnp.exp(jnp.minimum(jnp.zeros_like(m) if self.floor_of_stabilised else m, 0))
         floor = scale if self.floor_of_stabilised else jnp.exp(-jnp.maximum(m, 0))
         denominator = jnp.maximum(jnp.abs(answers[n]) * scale, floor) + self.epsilon * scale
         return o * answers[:n] * scale / denominator
