@@ -42,7 +42,7 @@ HELD = {
 
 
 def test_every_identity_has_a_test_that_exists():
-    assert sorted(HELD) == [*range(1, 26), *range(27, 49)]
+    assert sorted(HELD) == [n for n in range(1, max(HELD) + 1) if n != 26]
     for path, name in (pair for pairs in HELD.values() for pair in pairs):
         tree = ast.parse((ROOT / path).read_text())
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
