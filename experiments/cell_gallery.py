@@ -1,7 +1,7 @@
 """Which cells keep a gradient, and what do they let in meanwhile?
 
 Command:   rnnjax run cell_gallery
-Run time:  about 8 minutes on 2 cores, compiling included.
+Run time:  about 3 minutes on 2 cores, compiling included.
 Figure:    Cells from their published start, one number of each (a forget bias, a gain or another)
            swept from one end (level 0) to the other (1). a, b: what is left of the gradient of the
            last state k steps back, under white noise and under a recording, at the level that keeps

@@ -1,7 +1,7 @@
 """Can a network count if its step has no negative eigenvalue, and does the gradient tell?
 
 Command:   rnnjax run state_tracking
-Run time:  about 8 minutes on 2 cores, compiling included.
+Run time:  about 7 minutes on 2 cores, compiling included.
 Figure:    Networks of one layer learn the parity of bits, or the sum of digits modulo 3, from
            sequences of 3 to 40 steps, and are tested on longer ones. a, b: share of right answers
            at the last step over the length of the test, 0.008 apart; dotted: chance. Dashed:

@@ -1,7 +1,7 @@
 """Does the time scale of the gradient at the start predict which delays can be learned?
 
 Command:   rnnjax run trainability
-Run time:  about 10 minutes on 2 cores, compiling included.
+Run time:  about 12 minutes on 2 cores, compiling included.
 Figure:    Cells of several kinds, one number of each (forget bias, gain or another) at some levels,
            learn to recall a symbol, or to copy two, after a delay, with few updates. Before, on
            inputs of the task, the time is measured in which the gradient of the last state falls or
