@@ -23,7 +23,6 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.matrix_states import matrix_memory
-from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array
 
@@ -88,20 +87,9 @@ class GatedDeltaNet:
         if all(isinstance(dt, (int, float)) for dt in ends) and self.step_min > self.step_max:
             raise refusal("step_max", f"at least step_min, {self.step_min}", self.step_max)
 
-    @property
-    def n_h(self) -> int:
-        """State entries: S and q."""
-        return self.n_units * (self.n_units + 1)
-
-    @property
-    def memory_shape(self) -> tuple[int, int]:
-        """Shape of S: keys, values."""
-        return self.n_units, self.n_units
-
-    @property
-    def traits(self) -> Traits:
-        """A unit is a column of S and an entry of q, which no later step reads."""
-        return Traits(entries_per_unit=self.n_units + 1, n_unread=self.n_units)
+    n_h = property(matrix_memory.n_h)
+    memory_shape = property(matrix_memory.memory_shape)
+    traits = property(matrix_memory.traits)
 
     @arguments(key=KEY)
     def init(self, key: Array) -> GatedDeltaNetParams:

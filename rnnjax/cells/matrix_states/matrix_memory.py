@@ -16,8 +16,24 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cells import linear
+from rnnjax.dynamics import Traits
 from rnnjax.tangents.reflected import Reflected
 from rnnjax.types import Array, Point
+
+
+def n_h(self: Any) -> int:
+    """State entries: S and q."""
+    return int(self.n_units * (self.n_units + 1))
+
+
+def memory_shape(self: Any) -> tuple[int, int]:
+    """Shape of S: keys, values."""
+    return self.n_units, self.n_units
+
+
+def traits(self: Any) -> Traits:
+    """A unit is a column of S and an entry of q, which no later step reads."""
+    return Traits(entries_per_unit=self.n_units + 1, n_unread=self.n_units)
 
 
 def output(self: Any, params: Any, h: Array) -> Array:
