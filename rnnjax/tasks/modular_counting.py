@@ -24,7 +24,7 @@ from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array, Batch
 
 
-def check_known(values: Any, name: str, least: int, most: int) -> None:
+def _check_known(values: Any, name: str, least: int, most: int) -> None:
     """Refuse numbers out of a range, unless they are traced."""
     if not isinstance(values, jax.core.Tracer):
         given = np.asarray(values)
@@ -89,8 +89,8 @@ class ModularCounting:
         digits = jnp.asarray(digits).astype(int)
         if digits.shape != (self.length,):
             raise refusal("digits", f"{self.length} digits", digits.shape)
-        check_known(digits, "digits", 0, self.modulus - 1)
-        check_known(length, "length", 1, self.length)
+        _check_known(digits, "digits", 0, self.modulus - 1)
+        _check_known(length, "length", 1, self.length)
         t = jnp.arange(1, self.length + 1)
         due = t <= length if self.every_step else t == length
         return Batch(
