@@ -59,6 +59,8 @@ def use(value):
         return value.sample(KEY)
     if hasattr(value, "step_axis"):
         return gradient(value, LEAKY)
+    if hasattr(value, "readout") and not hasattr(value, "init"):  # its parameters are given
+        return value.step(value.at(0.7, 0.1), value.initial_state(), None)
     if hasattr(value, "readout"):
         return gradient(rnnjax.BPTT(), value, tasks.WhiteNoise(5, value.n_x, value.n_y))
     return value(jnp.array([0.5, 0.3, -0.1]), jnp.array([0.4, 1.0, 0.2]))

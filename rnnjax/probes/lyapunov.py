@@ -261,7 +261,7 @@ def _wait(fastest: Array) -> Array:
     return jnp.maximum(jnp.floor(most / jnp.maximum(fastest, most / _LONGEST)), 1)
 
 
-def _generic(state: Array, k: int, n_unread: int) -> Array:
+def _generic(state: Array, k: int, n_unread: int = 0) -> Array:
     """Return k orthonormal directions that favour no coordinate that a step reads, (n_h, k)."""
     # What lies along an entry that no step reads is lost in the first step, and is no growth.
     n = state.size - n_unread if k <= state.size - n_unread else state.size
