@@ -14,6 +14,7 @@ from rnnjax.cells.spiking.alif import ALIF
 from rnnjax.cells.spiking.lif import LIF
 from rnnjax.losses import squared_error
 from rnnjax.rules import structure
+from tests.cells.agreement import measured_of, relative_error
 from tests.crossed import wide_but
 
 KEY = jax.random.key(1)
@@ -49,29 +50,7 @@ def states_of(cell, params, x):
 def measured(name):
     cell = CELLS[name]
     rules = {"BPTT": rnnjax.BPTT(), "RTRL": rnnjax.rules.RTRL()}
-
-    @jax.jit
-    def program(params):
-        oracle = jax.value_and_grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH))
-        found = {
-            name: rule(cell, squared_error, params, BATCH, rule.init(cell, params, BATCH))
-            for name, rule in rules.items()
-        }
-        return {
-            "oracle": oracle(params),
-            "rules": {name: (out.loss, scaled.plain(out.grads)) for name, out in found.items()},
-            "lags": probes.log_norm_by_lag(cell, squared_error, params, BATCH)["log_norm"],
-            "spectrum": probes.lyapunov_spectrum(cell, None, params, BATCH)["exponents"],
-            "log_det": probes.mean_log_det(cell, None, params, BATCH)["mean_log_det"],
-        }
-
-    return jax.tree.map(np.asarray, program(cell.init(KEY)))
-
-
-def relative_error(found, exact):
-    """The largest error of any leaf, as a part of the leaf's largest entry."""
-    both = zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True)
-    return max(np.max(np.abs(a - b)) / (np.max(np.abs(b)) or 1) for a, b in both)
+    return measured_of(cell, rules, BATCH, KEY)
 
 
 def test_the_surrogate_slope_is_a_triangle_of_area_k():
