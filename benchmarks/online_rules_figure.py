@@ -49,7 +49,18 @@ def draw(found, path):
         handles, labels = panels[0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=4)
         figures.letter_panels(panels)
+        figures.entitle(drawn, answer(found))
         figures.save_figure(drawn, path.parent, path.stem)
+
+
+def answer(found):
+    """The time per step of RTRL and of the other online rules at the largest size."""
+    largest = max(found["rnnjax"], key=int)
+    times = {name: of["side_us"] for name, of in found["rnnjax"][largest].items() if name in STYLES}
+    others = [us for name, us in times.items() if name != "RTRL" and "BPTT" not in name]
+    span = f"{min(others):.0f} to {max(others):.0f} us"
+    rtrl = f"{times['RTRL']:,.0f} us" if "RTRL" in times else "not measured"
+    return f"At n_h = {largest} a step of RTRL takes {rtrl}, of the other online rules {span}."
 
 
 def _draw_over_size(ax, found, key, place, label):
@@ -75,6 +86,9 @@ def _draw_ratios(ax, found):
     """The time of the other implementations over that of rnnjax."""
     sizes = sorted(int(n) for n in found["rnnjax"])
     pairs = (("vanilla_rtrl", "online_us", "-"), ("braintrace", "sequence_us", "--"))
+    for peer, _, dashes in pairs:
+        ax.plot([], [], color="#606060", linestyle=dashes, label=peer)
+    ax.legend(fontsize=7, loc="upper right", bbox_to_anchor=(1, 0.86))
     for peer, key, dashes in pairs:
         for name, (colour, marker) in STYLES.items():
             ratio = [

@@ -6,7 +6,8 @@ Run time:  about two minutes on 2 cores.
 A plan of 10^7 cells of gradient_norms (20 values each) is made in full. Of its shards some are
 committed with random numbers, in place of computed ones, then listed, verified by their receipts
 and collected; and the groups that are there are handed out by a real scheduler to two workers,
-which find each of them done: what is left is the way there and back. docs/scale.md extrapolates.
+which find each of them done: what is left is the way there and back.
+docs/development/scale.md extrapolates.
 """
 
 import argparse

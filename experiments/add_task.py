@@ -1,18 +1,14 @@
 """Which lag does a learning rule learn, and what cross-entropy does it reach?
 
-In the add task a coin's bias depends on the inputs lag_1 and lag_2 steps back, so the cross-entropy
-on fresh streams, which is free of label noise and never below the entropy of the task, tells which
-of the two a network uses: three exact plateaus, for none, the first and both. Every rule trains the
-same networks on the same streams with an update at every step; truncated backpropagation once a
-block, with its state carried on, and BPTT once a sequence. "readout only" keeps its recurrent
-weights, so what it gains is what random features carry; "memoryless" has none.
+In the add task a coin's bias depends on the inputs lag_1 and lag_2 steps back. Rules train the same
+networks with an update at every step; truncated backpropagation once a block, BPTT once a sequence.
+"readout only" keeps its recurrent weights; "memoryless" has none.
 
 Command:   rnnjax run add_task
 Run time:  about 4 minutes on 2 cores, compiling included.
-Figure:    (a) the cross-entropy of every rule at its better learning rate, one dot a seed, beside
-           the plateaus: BPTT and RTRL must be on the last one. (b) how much of the effect of either
-           lag is found in the answers, 1 being all of it. (c) the cross-entropy over the window of
-           truncated backpropagation, with the lags behind which it must see.
+Figure:    a: cross-entropy on fresh streams at the better learning rate, a dot a seed, bar: median;
+           dashed: exact plateaus. b: share of the effect of either lag in the answers, medians. c:
+           cross-entropy over the window of truncated backpropagation; dotted: the lags.
 Source:    Pitis, Recurrent neural networks in Tensorflow I, r2rt.com, 2016 (task, plateaus,
            windows); Marschall, Cho and Savin, A unified framework of online learning algorithms for
            training recurrent neural networks, Journal of Machine Learning Research, 2020.
@@ -40,6 +36,7 @@ COMPILE = "quickly"
 _PLATEAUS = rnnjax.theory.add_task.plateaus()
 _LAGS, _PASTS = ("lag_1", "lag_2"), ("00", "01", "10", "11")  # (x at lag_1, x at lag_2)
 _SHOWN, _FAINT = (0.44, 0.69), {"alpha": 0.45, "markeredgewidth": 0}
+_PLATEAU = {"color": "#b02020", "linewidth": 0.9, "dashes": (0, (3.2, 1.8))}
 _CONTROL = Look("control", "#808080", "X")
 _CONTROLS = {"fixed": "readout only", "none": "memoryless"}
 _RTRL, _SNAP_2 = "RTRL/trained", "SnAp(n=2)/trained"
@@ -134,19 +131,16 @@ def _trained(setting: Setting, params: Any, key: jax.Array, key_rule: jax.Array)
 
 
 def _best(cube: xr.Dataset) -> xr.Dataset:
-    """The cube at every rule's learning rate of the least median cross-entropy."""
     return at_best(cube, cube["cross_entropy"].median("seed"), "learning_rate")
 
 
 def _effects(cube: xr.Dataset) -> xr.DataArray:
-    """Return the share of the effect of either lag that the answers have, over (lag, ...)."""
     # In the law the first input adds 1/2 to the probability, and the second one takes 1/4.
     weights = xr.DataArray([[-1, -1, 1, 1], [2, -2, 2, -2]], {"lag": [*_LAGS], "past": [*_PASTS]})
     return (weights * cube["answer"]).sum("past", skipna=False)
 
 
-def _window(case: str) -> int:
-    """The window of truncated backpropagation, 0 for other rules."""
+def _window(case: str) -> int:  # of truncated backpropagation, 0 for other rules
     call = names.parsed(case.partition("/")[0])
     return call.fields["window"] if call.name == "TruncatedBPTT" else 0
 
@@ -167,19 +161,29 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     looks = {case: replace(_look(case), size=3) for case in order}
     frame = figures.Frame(1, 3, height=1.9 + 0.155 * len(order), width_ratios=(1.6, 0.8, 1.0))
     by_rule, by_lag, by_window = frame.panels
+    by_lag.sharey(by_rule)
     figures.dot_rows(by_rule, best["cross_entropy"], rows="case", looks=looks, spread=0,
-                     median=True, dots=_FAINT, xlim=_SHOWN,
-                     xlabel="cross-entropy on fresh streams (nat)")  # fmt: skip
+                     median=True, dots=_FAINT, xlim=_SHOWN, ylim=(len(order) - 0.5, -1.5),
+                     xlabel="cross-entropy (nat)")  # fmt: skip
     _draw_effects(by_lag, best.sel(case=order), lags)
     _draw_windows(by_window, best, lags)
-    plateau = {"color": "#b02020", "linewidth": 0.9, "dashes": (0, (3.2, 1.8))}
-    words = ("neither lag", f"lag {lags[0]} alone", "both lags")
-    for value, text in zip(_PLATEAUS, words, strict=True):
-        figures.level(by_rule, x=value, text=text, **plateau)
-        figures.level(by_window, y=value, **plateau)
+    for value, text in zip(_PLATEAUS, ("neither", f"lag {lags[0]}", "both"), strict=True):
+        figures.level(by_rule, x=value, **_PLATEAU)
+        figures.level(by_window, y=value, **_PLATEAU)
+        by_rule.text(value, -0.9, f" {text} ", ha="left" if value < 0.6 else "right", fontsize=7)
+        by_window.text(by_window.get_xlim()[1], value, text, ha="right", va="top", fontsize=7)
     shown = {look.colour for look in looks.values()}
     kinds = [kind for kind in (*figures.RULE_KINDS, _CONTROL) if kind.colour in shown]
-    return frame.finished([kind.handle(linestyle="", markersize=4.5) for kind in kinds])
+    return frame.finished([kind.handle(linestyle="", markersize=4.5) for kind in kinds], ncols=3)
+
+
+def answer(cube: xr.Dataset) -> str:
+    """How many rules learn each lag, and the least cross-entropy."""
+    rules = _best(cube).sel(case=[c for c in cube["case"].values if c.endswith("/trained")])
+    n, least = (_effects(rules).median("seed") > 0.5).sum("case").values, rules["cross_entropy"]
+    return (f"Of {least.notnull().any('seed').sum():d} rules {n[0]} learn lag {cube.setting.lag_1} "
+            f"and {n[1]} lag {cube.setting.lag_2} (half of its effect); the least cross-entropy is "
+            f"{least.median('seed').min():.3f} nat.")  # fmt: skip
 
 
 def _draw_effects(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> None:
@@ -187,12 +191,10 @@ def _draw_effects(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> Non
     looks = (Look("", "#23408f", "o", size=3.8), Look("", "#eaa12f", "D", hollow=True, size=3.8))
     for lag, share, look in zip(lags, median, looks, strict=True):
         panel.plot(share, rows, **look.dots(label=f"lag {lag}"))
-    for share in (0, 1):
-        figures.level(panel, x=share, linewidth=0.7)
-    panel.set(xlabel="share of the effect", xlim=(-0.12, 1.22), ylim=(len(rows) - 0.5, -0.5),
-              yticks=rows, yticklabels=[])  # fmt: skip
-    panel.legend(loc="lower center", bbox_to_anchor=(0.56, 0.985), ncols=2, fontsize=6.5,
-                 handletextpad=0.1, columnspacing=0.8, borderpad=0.1)  # fmt: skip
+    figures.level(panel, x=1, linewidth=0.7)
+    panel.tick_params(labelleft=figures.in_column())  # else the first panel has the names
+    panel.set(xlabel="share of the effect", xlim=(-0.12, 1.22))
+    panel.legend(loc="upper center", ncols=2, fontsize=7, handletextpad=0.1, columnspacing=0.8)
 
 
 def _draw_windows(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> None:
@@ -208,14 +210,12 @@ def _draw_windows(panel: figures.Axes, best: xr.Dataset, lags: list[int]) -> Non
 
 
 def _reaching(cube: xr.Dataset) -> dict[str, list[str]]:
-    """Return the cases that must reach the last plateau, but for BPTT and RTRL."""
     longest = max(cube.setting.lag_1, cube.setting.lag_2)
     return {"case": [c for c in cube["case"].values if _window(c) > longest or c == _SNAP_2]}
 
 
 _PITIS = "Pitis 2016; Marschall, Cho and Savin 2020, add task"
-_REACHES = Row(
-    lambda one, case: f"{_look(case).label}: cross-entropy, median over seeds, nat",
+_REACHES = Row(lambda one, case: f"{_look(case).label}: cross-entropy, median over seeds, nat",
     lambda one: one["cross_entropy"].median(), equals=_PLATEAUS.both_lags, tolerance=0.01,
     source="the entropy of the task: Pitis 2016 (window 10); closed form (rnnjax.theory.add_task)",
 )  # fmt: skip

@@ -2,13 +2,10 @@
 
 Command:   rnnjax run cell_gallery
 Run time:  about 3 minutes on 2 cores, compiling included.
-Figure:    Cells from their published start, one number of each (a forget bias, a gain or another)
-           swept from one end (level 0) to the other (1). a, b: what is left of the gradient of the
-           last state k steps back, under white noise and under a recording, at the level that keeps
-           most: a row a cell, in the order of a. c: the lag at which a hundredth is left over how
-           strongly a step's input moves the state, ||dL/dx_t|| / ||dL/dh_t||: cells whose gates
-           close keep long and let little in. Points: levels; at the right end what has not fallen
-           in T steps. d: the exponents of the state at the same level as a, a dash each.
+Figure:    A number of each cell, such as a forget bias, is swept. a, b: what is left of the
+           gradient of the last state k steps back, by inputs, at the level that keeps most. c: let
+           in, |dL/dx| / |dL/dh| a step, over the lag at which 0.01 is left; points: levels; grey:
+           not fallen in T steps; numbers: as in a. d: exponents at the level of a, a dash each.
 Source:    the papers named in the files of `rnnjax/cells`. The comparison is ours.
 """
 
@@ -119,7 +116,6 @@ def _let_in(cell: Any, params: Any, batch: rnnjax.Batch) -> jax.Array:
 
 
 def _name(cell: str) -> str:
-    """Return a cell with what tells it from others of its class, short."""
     kind = str(cell).partition("(")[0]
     return f"{kind} [−1, 1]" if "negative=True" in str(cell) else kind
 
@@ -147,22 +143,33 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     left = median(best["log_norm"] - best["log_norm"].isel(lag=0)) / math.log(10)
     order = np.argsort(abs(left.isel(inputs=0, lag=-1).values))
     cube, best, left = (one.isel(case=order) for one in (cube, best, left))
-    frame = figures.Frame(2, 2, height=2.4 + 0.27 * left.sizes["case"])
-    (noise, real), (let_in, exponents) = frame.rows
+    frame = figures.Frame(2, 2, height=2.4 + 0.27 * len(order))
+    noise, real, let_in, exponents = frame.panels
     for panel, inputs in zip((noise, real), left["inputs"].values[:2], strict=False):
         _draw_left(frame, panel, left.sel(inputs=inputs))
     _draw_let_in(let_in, cube.isel(inputs=0))
     _draw_exponents(exponents, best.isel(inputs=0))
     for panel in (noise, real, exponents):
         _name_rows(panel, left["cell"].values)
-    families = [_family(cell) for cell in left["cell"].values]
     looks = {name: figures.Look(name, colour) for name, (colour, _) in _FAMILIES.items()}
-    return frame.finished(figures.handles(looks, [name for name in looks if name in families]))
+    return frame.finished(figures.handles(looks, map(_family, left["cell"].values)), ncols=3)
+
+
+def answer(cube: xr.Dataset) -> str:
+    """How many cells keep a gradient, and what these let in."""
+    best = _at_best(cube).isel(inputs=0)
+    left = median(best["log_norm"].isel(lag=-1) - best["log_norm"].isel(lag=0)) / math.log(10)
+    let_in = zip(np.exp(best["let_in"].median("seed").values), best["cell"].values, strict=True)
+    kept = sorted(one for one, of in zip(let_in, left.values, strict=True) if abs(of) <= 1)
+    ends = [f"{x:.2g} ({_name(cell)})" for x, cell in kept[:: max(1, len(kept) - 1)]]
+    return (f"{len(kept)} of {left.size} cells keep a gradient within a factor of 10 over "
+            f"{cube.sizes['lag'] - 1} steps of {_SEQUENCES[str(best['inputs'].item())]}. They let "
+            f"in |dL/dx| / |dL/dh| of {' to '.join(ends)}.")  # fmt: skip
 
 
 def _name_rows(panel: figures.Axes, cells: np.ndarray) -> None:
     names = [f"{_name(cell)}  {number}" for number, cell in enumerate(cells, 1)]
-    panel.set_yticks(range(len(names)), names, fontsize=6.5)
+    panel.set_yticks(range(len(names)), names, fontsize=7)
     for label, cell in zip(panel.get_yticklabels(), cells, strict=True):
         label.set_color(_colour(cell))
 
@@ -176,36 +183,31 @@ def _draw_left(frame: figures.Frame, panel: figures.Axes, left: xr.DataArray) ->
 
 
 def _draw_let_in(panel: figures.Axes, cube: xr.Dataset) -> None:
-    """Draw a line a cell over its levels, with its number at the one that keeps longest."""
     beyond = 1.4 * (cube.sizes["lag"] - 1)
     horizon = np.minimum(median(cube["horizon"]).fillna(np.inf), beyond)
     let_in = np.exp(cube["let_in"].median("seed"))
     # Of levels that keep as long, the last one.
     best = horizon.sizes["level"] - 1 - horizon.isel(level=slice(None, None, -1)).argmax("level")
     rank = np.argsort(np.argsort(let_in.isel(level=best).values))
-    for i, cell in enumerate(cube["cell"].values):
+    for i, (cell, at) in enumerate(zip(cube["cell"].values, best.values, strict=True)):
         x, y = (values.isel(case=i).values for values in (horizon, let_in))
         panel.plot(x, y, color=_colour(cell), marker="o", linewidth=0.7, markersize=2.5)
-        at = int(best[i])
-        # Numbers of neighbours stand side by side.
         shift = 4 + 9 * (rank[i] % 4) if x[at] == beyond else 3
         panel.annotate(str(i + 1), (x[at], y[at]), (shift, 0), color=_colour(cell),
                        textcoords="offset points", fontsize=6.5, va="center")  # fmt: skip
     panel.axvspan(cube.sizes["lag"] - 1, 3.4 * beyond, color="#eeeeee", zorder=0)
-    panel.set(xscale="log", yscale="log", xlabel="lag at which 0.01 is left (steps); grey: none",
-              xlim=(2.5, 3.4 * beyond), title="white noise")  # fmt: skip
-    panel.set_ylabel(r"let in: $\|\mathrm{d}L/\mathrm{d}x_t\| / \|\mathrm{d}L/\mathrm{d}h_t\|$")
+    panel.set(xscale="log", yscale="log", xlabel="lag at which 0.01 is left (steps)",
+              xlim=(2.5, 3.4 * beyond), title="let in")  # fmt: skip
 
 
 def _draw_exponents(panel: figures.Axes, best: xr.Dataset) -> None:
     exponent = best["exponent"].median("seed").transpose("case", "place").values
     for row, (cell, values) in enumerate(zip(best["cell"].values, exponent, strict=True)):
-        panel.plot(np.maximum(values, -_LOWEST), np.full(len(values), row), "|",
-                   color=_colour(cell), markersize=7)  # fmt: skip
+        panel.plot(np.maximum(values, -_LOWEST), [row] * len(values), "|", c=_colour(cell), ms=7)
     panel.set_xscale("symlog", linthresh=0.01)
     panel.set_xticks([-1, -0.1, -0.01, 0, 0.01], ["−1", "−.1", "−.01", "0", ".01"])
     panel.set_xticks([], minor=True)
-    panel.set(xlabel=f"exponents (nat/step); at −{_LOWEST:g}: that or less", title="white noise",
+    panel.set(xlabel=f"exponents (nat/step), clipped at −{_LOWEST:g}", title="exponents",
               xlim=(-1.15 * _LOWEST, 0.05))  # fmt: skip
     panel.invert_yaxis()
     figures.level(panel, x=0, color=figures.GREY)

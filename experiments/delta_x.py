@@ -1,16 +1,13 @@
 """What has to be done with the delta x to make it the gradient?
 
-C. Yuan's slides let the delta of the previous step correct this one. Ten readings of that sentence
-are put beside backpropagation through time: how far each gradient is off, and what it can learn.
+C. Yuan's slides let the delta of the previous step correct this one: ten readings of that.
 
 Command:   rnnjax run delta_x
 Run time:  about 3 minutes on 2 cores, compiling included.
-Figure:    (a) relative error of each reading's gradient on three networks: the two exact ones are
-           at rounding, 14 orders below the others. (b) the stale reading, where delta x comes from
-           the previous cycle, is exact after T - 1 cycles with frozen weights. (c) share of
-           networks that learn to remember a pulse: without delta x none does. (d) how wrong the
-           gradient is without delta x, and with a true eligibility trace that decays: at the gains
-           of the slides' table hardly at all, which is why the two sheets look alike.
+Figure:    a: relative error of the gradient on three networks (markers), medians. b: networks that
+           remember a pulse, rows as in a. c: error on the Jordan network, medians; dashed: the same
+           in every cycle. d: error without delta x and of an eligibility trace that decays, medians
+           and 10 to 90 %; dotted: |do_t/do_{t-1}| of the fed-back output.
 Source:    C. Yuan, RNN (slides), 2022, "rnn+et+dx"; Werbos 1990 (backpropagation through time);
            Williams and Peng 1990 (truncation); Jordan 1986 (output feedback).
 """
@@ -131,69 +128,72 @@ def measure(setting: Setting, shared: tuple[Any, dict[str, jax.Array]]) -> dict[
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
-    """Errors of the gradients, the stale reading's convergence, and what each reading learns."""
-    frame = figures.Frame(height=6.2, widths=((1.25, 1), (1, 1)), height_ratios=(1.15, 1))
-    errors, cycles, memory, trace = frame.panels
+    """Errors of the gradients, what each reading learns, the stale reading, eligibility traces."""
+    frame = figures.Frame(height=5.6, widths=((1.6, 1), (1, 1)), height_ratios=(1, 1))
+    errors, memory, cycles, trace = frame.panels
     _draw_errors(errors, cube["relative_error"].median(("gain", "seed")))
+    _draw_memory(memory, (cube["memory_error"] < _SOLVED).mean("seed"))
     _draw_cycles(cycles, cube["error_by_cycle"].median(("gain", "seed")))
-    _draw_memory(memory, cube["memory_error"])
     _draw_trace(trace, cube.isel(reading=0))
-    return frame.finished()
+    return frame.finished(figures.handles(_NETWORKS, cube["network"], linestyle="none"))
+
+
+def answer(cube: xr.Dataset) -> str:
+    """Which readings give the gradient."""
+    worst = cube["relative_error"].max(("gain", "seed", "network")).to_series().dropna()
+    near = worst[worst <= max(1e-12, worst.min())]
+    labels, others = " or ".join(_LOOKS[of].label for of in near.index), worst.drop(near.index)
+    more = f" The largest errors of other readings are {others.min():.1g} or more."
+    return f"Delta x gives the gradient within {near.max():.0e} {labels}.{more * bool(len(others))}"
 
 
 def _draw_errors(panel: figures.Axes, error: xr.DataArray) -> None:
-    shown, readings = np.maximum(error, 1e-17), error["reading"].values
-    networks = {name: _NETWORKS[name] for name in error["network"].values}
-    for name, network in networks.items():
-        shape = {"marker": network.marker, "hollow": True}
-        looks = {reading: replace(_LOOKS[reading], **shape) for reading in readings}
+    shown, rows = np.maximum(error, 1e-17), error["reading"].values
+    for name in error["network"].values:
+        looks = {of: replace(_LOOKS[of], marker=_NETWORKS[name].marker, hollow=True) for of in rows}
         figures.dot_rows(
             panel, shown.sel(network=[name]), rows="reading", seeds="network", looks=looks,
             coloured=True, xscale="log", xlim=(5e-18, 1e3), xlabel="relative error of the gradient",
         )  # fmt: skip
     panel.axvspan(1e-17, 1e-12, color="#3b7dd8", alpha=0.12, linewidth=0)
-    panel.text(10**-14.5, len(readings) - 1.6, "rounding", ha="center", color="#23408f", fontsize=7)
-    handles = [look.handle(linestyle="none", markersize=4) for look in networks.values()]
-    panel.legend(handles=handles, loc="center left", bbox_to_anchor=(0.02, 0.45), fontsize=6.5)
+    panel.text(10**-14.5, len(rows) - 0.7, "rounding", ha="center", rotation=90, fontsize=7)
+    panel.tick_params(axis="y", labelsize=7)
+
+
+def _draw_memory(panel: figures.Axes, share: xr.DataArray) -> None:
+    # Beside the errors the rows are named already; in a column they lie below.
+    shown, place = ([], "right") if not figures.in_column() else (share["reading"].values, "bottom")
+    words = {name: _LOOKS[name].label for name in shown}
+    image = figures.matrix(panel, share, rows="reading", columns="gain", limits=(0, 1),
+                           colours="viridis", row_words=words, xlabel="feedback gain")  # fmt: skip
+    panel.tick_params(axis="y", labelsize=7)
+    panel.figure.colorbar(image, ax=panel, label="share that remembers a pulse", location=place)
 
 
 def _draw_cycles(panel: figures.Axes, error: xr.DataArray) -> None:
     looks = {name: replace(_LOOKS[name], dashes="--") for name in ("none", "one_step", "exact")}
     looks["stale"] = replace(_LOOKS["stale"], marker="o", size=3)
-    lines = figures.curves(
-        panel, np.maximum(error, 1e-17), over="cycle", each="reading", looks=looks, yscale="log",
-        ylim=(3e-18, 3), xlabel="training cycle, weights frozen", ylabel="relative error",
-        xticks=error["cycle"].values,
-    )  # fmt: skip
+    lines = figures.curves(panel, np.maximum(error, 1e-17), over="cycle", each="reading",
+                           looks=looks, yscale="log", ylim=(3e-18, 3), ylabel="relative error",
+                           xlabel="training cycle, weights frozen")  # fmt: skip
     for line in lines:
-        (*_, x), (*_, y) = line.get_data()
-        # The falling curve is named beside its middle.
-        x, y = (3, 1e-2 * line.get_ydata()[3]) if line.get_marker() == "o" else (x, 1.6 * y)
-        panel.text(x, y, line.get_label(), ha="right", color=line.get_color(), fontsize=6.5)
-
-
-def _draw_memory(panel: figures.Axes, error: xr.DataArray) -> None:
-    # Lines that coincide are set apart, by less than half of one network in ten.
-    figures.curves(
-        panel, (error < _SOLVED).mean("seed"), over="gain", each="reading", looks=_LOOKS,
-        apart=(0, 0.009), line={"marker": "o", "markersize": 3, "linewidth": 1.2},
-        ylim=(-0.06, 1.06), xscale="log", xlabel="gain of the feedback weights",
-        ylabel="share that remembers a pulse",
-    )  # fmt: skip
-    figures.ticks(panel, "x", error["gain"].values)
+        y = line.get_ydata()
+        # The falling curve is named beside its middle, small errors at the left.
+        x, side = (0.1, "left") if y[0] < 1e-8 else (_N_STEPS, "right")
+        x, up = (3, 1e-2 * y[3]) if line.get_marker() == "o" else (x, 1.6 * y[0])
+        panel.text(x, up, line.get_label(), ha=side, color=line.get_color(), fontsize=7)
 
 
 def _draw_trace(panel: figures.Axes, cube: xr.Dataset) -> None:
     looks = figures.ordered_looks(_DECAYS[:-1], "trace, decay {:g}", marker="o", size=3)
     looks[0.0] = replace(looks[0.0], label="no memory")
-    figures.curves(
-        panel, cube["trace_error"], over="gain", each="decay", band="seed", looks=looks,
-        xscale="log", yscale="log", xlabel="gain of the feedback weights", ylabel="relative error",
-    )  # fmt: skip
+    figures.curves(panel, cube["trace_error"], over="gain", each="decay", band="seed", looks=looks,
+                   xscale="log", yscale="log", xlabel="feedback gain",
+                   ylabel="relative error")  # fmt: skip
     loop, gain = cube["loop_gain"].median("seed").values, cube["gain"].values
     panel.plot(gain, loop, color="#606060", linestyle=":", label="mean loop gain $|g|$")
     figures.ticks(panel, "x", gain)
-    panel.legend(fontsize=6.5, loc="lower right")
+    panel.legend(fontsize=7, loc="lower right")
 
 
 def _cycle(cube: xr.Dataset, reading: str, cycle: int) -> xr.DataArray:

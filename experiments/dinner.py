@@ -2,11 +2,11 @@
 
 Command:   rnnjax run dinner
 Run time:  about 20 seconds on 2 cores, compiling included.
-Figure:    Top: dinner is pizza, sushi, waffles, pizza and so on; only the pizza of night 0 is
-           known, and from then on every prediction stands in for what was missed. The network
-           built by hand, o_t = f(k P (dinner_{t-1} + o_{t-1})), fades at k < 1 and latches at
-           k > 1, as a trained one does. Bottom: its margin over the gain k: memory needs squashing,
-           and a loop gain above 1 where the squashing is steepest.
+Figure:    Dinner is pizza, sushi, waffles, pizza and so on; only the pizza of night 0 is known, and
+           from then on every prediction stands in for what was missed. a, b: predictions of the
+           network built by hand, o_t = f(k P (dinner_{t-1} + o_{t-1})), f = tanh; c: of a trained
+           one. d: output of the right dinner minus the best other one over the gain k, a colour for
+           each f; dashed: on an earlier night; dotted: f(z) = k z.
 Source:    Brandon Rohrer, How recurrent neural networks and long short-term memory work,
            e2eml.school, 2017, on which the slides "RNN" (C. Yuan, 2022) draw: "What's for dinner?",
            "Unrolled predictions", "The structure of RNN".
@@ -26,7 +26,7 @@ from rnnjax.claims import Group, Row, every_run
 from rnnjax.decks import ring
 from rnnjax.figures import BLUE, GREEN, PINK, VERMILION, Look
 from rnnjax.lazy import jax, jnp, matplotlib, optax, xr
-from rnnjax.reductions import largest, slope, smallest, tabulate
+from rnnjax.reductions import crossing, largest, slope, smallest, tabulate
 from rnnjax.sweep import Traced, Variable
 from rnnjax.sweep.axes import check_values, expand
 
@@ -109,12 +109,26 @@ def measure(setting: Setting, shared: Any) -> dict[str, jax.Array]:
 def figure(cube: xr.Dataset) -> matplotlib.figure.Figure:
     """Unrolled predictions above the margins over the gain."""
     one = cube.sortby("gain").isel(seed=0)
-    frame = figures.Frame(height=3.7, layout="abc;ddd", height_ratios=[0.6, 1.5])
+    frame = figures.Frame(height=4.1, layout="abc;ddd", height_ratios=[0.55, 1.5])
     *strips, margins = frame.panels
     image = _draw_strips(strips, one.sel(last_known="pizza"))
-    frame.figure.colorbar(image, ax=strips, pad=0.01, label="prediction", aspect=8)
-    _draw_margins(margins, one)
-    return frame.finished()
+    aspect = 24 if figures.in_column() else 8
+    frame.figure.colorbar(image, ax=strips, pad=0.01, label="prediction", aspect=aspect)
+    return frame.finished(_draw_margins(margins, one), ncols=3)
+
+
+def answer(cube: xr.Dataset) -> str:
+    """From which gain on the margin lasts, and how many trained networks are right."""
+    one, late = cube.sortby("gain").isel(seed=0), cube["late_night"].values[-1]
+    margins = np.exp(one["log_margin"].sel(squashing="tanh(kz)", late_night=late).astype(float))
+    least, (low, high) = crossing(margins, "gain", 0.5), margins["gain"].values[[0, -1]]
+    first = f"The margin of tanh on night {late} is {margins[0]:.2g} at gain {low:g}"
+    first += f" and {margins[-1]:.2g} at {high:g}" if high > low else ""
+    if least == least:
+        first = (f"A tanh network built by hand remembers for {late} nights from a gain of "
+                 f"{least:.2f} on (margin 0.5)")  # fmt: skip
+    n, right = cube.sizes["seed"], (cube["trained_wrong"] > late).sum()
+    return f"{first}. Of {n} trained networks {right:d} are right on all {late} nights."
 
 
 def _draw_strips(panels: list[Any], one: xr.Dataset) -> matplotlib.image.AxesImage:
@@ -124,12 +138,12 @@ def _draw_strips(panels: list[Any], one: xr.Dataset) -> matplotlib.image.AxesIma
     for panel, values, title in zip(panels, [*shown, one["trained"]], titles, strict=True):
         image = figures.matrix(panel, values, rows="dinner", columns="night", limits=(0, 1),
                                colours="viridis", title=title, xlabel="night")  # fmt: skip
-        panel.set_yticklabels(_DINNERS if panel is panels[0] else [])
+        panel.set_yticklabels(_DINNERS if panel is panels[0] or figures.in_column() else [])
         figures.ticks(panel, "x", [0, 4, 9, 14], ["1", "5", "10", "15"])
     return image
 
 
-def _draw_margins(panel: matplotlib.axes.Axes, one: xr.Dataset) -> None:
+def _draw_margins(panel: matplotlib.axes.Axes, one: xr.Dataset) -> list[Any]:
     margins, (two_weeks, late) = np.exp(one["log_margin"].astype(float)), one["late_night"].values
     earlier = {f"night {two_weeks}": margins.sel(late_night=two_weeks),
                f"no squashing, night {two_weeks}": one["gain"] ** two_weeks}  # fmt: skip
@@ -137,12 +151,12 @@ def _draw_margins(panel: matplotlib.axes.Axes, one: xr.Dataset) -> None:
     legend = figures.curves(
         panel, margins.sel(late_night=late), over="gain", each="squashing", looks=looks,
         theory=earlier, xlabel="feedback gain $k$", ylim=(-0.03, 1.05),
-        ylabel=f"margin of the right dinner, night {late}",
+        ylabel=f"margin, night {late}", title="margin of the right dinner",
     )  # fmt: skip
     figures.level(panel, x=1)
     panel.set_xscale("log", base=2)
     figures.ticks(panel, "x", [0.5, 1, 2, 4])
-    panel.legend(handles=legend, loc="center right", fontsize=7, bbox_to_anchor=(1, 0.4))
+    return legend
 
 
 def _wrong(cube: xr.Dataset) -> xr.DataArray:

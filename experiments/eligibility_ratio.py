@@ -1,17 +1,13 @@
 """Does an eligibility ratio accelerate training?
 
-C. Yuan's slides multiply a gradient step by the ratio of the two steps before it, so that a trend
-found in them is continued. Every reading of that formula trains the same small network here, as it
-stands and safeguarded, beside what is known to accelerate.
+C. Yuan's slides multiply a gradient step by the ratio of the two steps before it. Every reading of
+that formula trains the same network, as it stands and safeguarded, beside known accelerations.
 
 Command:   rnnjax run eligibility_ratio
 Run time:  about 3 minutes on 2 cores, nearly all of it compiling.
-Figure:    (a) rate of convergence on a quadratic: the literal ratio across cycles follows
-           1 / (1 + a), above plain descent's 1 - a, and ends at a = 1 where that goes on to 2.
-           (b) the multipliers of a geometric sequence, a cycle of six in the recursive reading.
-           (c) training error over cycles. (d) the error at the end, every arm: the literal ratio
-           within a sequence ends above its start in most runs; the safeguarded one does nothing
-           that 1.75 times the learning rate does not do better.
+Figure:    a: rate of convergence on a quadratic, plain and with the literal ratio over cycles;
+           dashed: closed forms. b: multipliers of a geometric sequence in the recursive reading;
+           dashed: raw ratios. c: training error, medians and 10 to 90 %. d: that at the end.
 Source:    C. Yuan, RNN (slides), 2022, "rnn+et"; Fahlman 1988 (Quickprop and its limit 1.75);
            Riedmiller and Braun 1993 (Rprop); Aitken's delta-squared process.
 """
@@ -38,6 +34,8 @@ _COLOURS = {
     "plain": "#000000", "each_weight_literal": "#c2478f", "each_weight_safe": "#e08a1e",
     "cycles_literal": "#7f3fae", "faster": "#2f9e77", "momentum": "#3b7dd8", "rprop": "#23408f",
 }  # fmt: skip
+_TOLD = {"each_weight_literal": "literal", "each_weight_safe": "safeguarded",
+         "plain": "without a ratio", "faster": "at 1.75 x rate"}  # fmt: skip
 _DESCENTS = ("plain", "literal", "recursive", "safe")
 _METHODS = ("plain", "literal", "safe", "momentum", "aitken", "quickprop", "quickprop_unlimited")
 _WATCHED = ("each_weight", "each_unit", "cycles")
@@ -117,58 +115,63 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     _draw_cycle_of_six(six, cube["recursive_multiplier"].isel(arm=0, seed=0))
     looks = {arm: Look(words[arm], colour) for arm, colour in _COLOURS.items()}
     log10 = np.log10(cube["error"]).assign_coords(cycle=cube["cycle"] + 1)
-    figures.curves(
-        learning, log10, over="cycle", each="arm", band="seed", looks=looks, xscale="log",
-        xlabel="training cycle", ylabel=r"$\log_{10}$ training error $E$",
-        ylim=(None, float(log10.isel(cycle=0, arm=0).max()) + 0.7),
-    )  # fmt: skip
+    figures.curves(learning, log10, over="cycle", each="arm", band="seed", looks=looks,
+                   xscale="log", xlabel="training cycle", ylabel=r"$\log_{10} E$",
+                   ylim=(None, float(log10.isel(cycle=0, arm=0).max()) + 0.7),
+                   title="colours as in d")  # fmt: skip
     _draw_ends(ends, cube, words)
     return frame.finished()
+
+
+def answer(cube: xr.Dataset) -> str:
+    """The errors at the end with the ratio, without it and at a larger rate."""
+    ends = cube["end_error"].median("seed").to_series().dropna()
+    best = ends[ends.index.isin([*readings.ratio_words()])].min()
+    verdict = "Less than a larger rate: " if best >= ends.get("faster", np.inf) else ""
+    told = [f"{ends[arm]:.2g} {words}" for arm, words in _TOLD.items() if arm in ends]
+    lowest = f"{ends.min():.2g} ({readings.arm_words()[ends.idxmin()]})".replace("$\\times$", "x")
+    return f"{verdict}E ends at {', '.join(told) or lowest}. The lowest of all is {lowest}."
 
 
 def _draw_rates(panel: figures.Axes, rate: xr.DataArray) -> None:
     colours = {"plain": "#000000", "literal": _COLOURS["cycles_literal"]}
     forms = {"plain": lambda a: abs(1 - a), "literal": lambda a: 1 / (1 + a) if a < 1 else np.nan}
     theory = tabulate(lambda name, a: forms[name](a), descent=[*forms], step_size=_STEP_SIZES)
-    figures.curves(
-        panel, rate.where(np.isfinite), over="step_size", each="descent", theory={"": theory},
-        looks={name: Look("", colour, ".", "none", size=3.5) for name, colour in colours.items()},
-        xlim=(0, 2), ylim=(0, 1.05), xlabel=r"$a$ = rate $\times$ curvature",
-        ylabel=r"factor $x_{k+1} / x_k$",
-    )  # fmt: skip
+    looks = {name: Look("", colour, ".", "none", size=3.5) for name, colour in colours.items()}
+    figures.curves(panel, rate.where(np.isfinite), over="step_size", each="descent", looks=looks,
+                   theory={"": theory}, xlim=(0, 2), ylim=(0, 1.05),
+                   xlabel=r"$a$ = rate $\times$ curvature", ylabel="factor")  # fmt: skip
     panel.axvspan(1, 2, color=colours["literal"], alpha=0.1, linewidth=0)
-    words = {"color": colours["literal"], "fontsize": 6.5}
-    panel.text(0.52, 0.72, "ratio over cycles\n$1 / (1 + a)$", **words)
+    words = {"color": colours["literal"], "fontsize": 7}
+    panel.text(0.5, 0.74, "ratio over cycles\n$1 / (1 + a)$", **words)
     panel.text(1.97, 0.06, "ratio diverges", ha="right", **words)
-    panel.text(0.06, 0.06, "plain\n$|1 - a|$", color=colours["plain"], fontsize=6.5)
+    panel.text(0.06, 0.06, "plain\n$|1 - a|$", color=colours["plain"], fontsize=7)
 
 
 def _draw_cycle_of_six(panel: figures.Axes, multiplier: xr.DataArray) -> None:
     looks = {0.8: Look("", "#3b7dd8", "o", size=3), 1.25: Look("", "#e86a4c", "s", size=3)}
     raw = multiplier["growth"].where(multiplier["step"] > 2)
-    figures.curves(
-        panel, multiplier, over="step", each="growth", looks=looks, theory={"": raw},
-        line={"linewidth": 1}, xlabel="step $t$", ylabel="multiplier", ylim=(0.35, 2.1),
-        xticks=[1, 4, 7, 10, 13],
-    )  # fmt: skip
+    figures.curves(panel, multiplier, over="step", each="growth", looks=looks, theory={"": raw},
+                   line={"linewidth": 1}, xlabel="step $t$", ylabel="multiplier",
+                   ylim=(0.35, 2.1), xticks=[1, 4, 7, 10, 13])  # fmt: skip
     for g, look in looks.items():
-        panel.text(4.6, g**2 + (0.1 if g > 1 else -0.17), f"$\\Delta w_t = {g:g}^t$",
-                   ha="center", color=look.colour, fontsize=6.5)  # fmt: skip
-    panel.text(14, 1.9, "recursive: line\nraw: dashed", ha="right", va="center", fontsize=6.5)
+        panel.text(4.6, g**2 + (0.1 if g > 1 else -0.2), f"$\\Delta w_t = {g:g}^t$",
+                   ha="center", color=look.colour, fontsize=7)  # fmt: skip
+    panel.text(14, 1.9, "recursive: line\nraw: dashed", ha="right", va="center", fontsize=7)
 
 
 def _draw_ends(panel: figures.Axes, cube: xr.Dataset, words: dict[str, str]) -> None:
     arms, ends = cube["arm"].values, cube["end_error"].transpose("arm", "seed").values
     start = float(cube["error"].isel(cycle=0).median())
     panel.set_xscale("log")
-    figures.outcome_rows(
-        panel, ends, labels=[words[arm] for arm in arms],
-        colours=[_COLOURS.get(arm, "#707070") for arm in arms],
-        failed=_worse_than_start(cube).sum("seed").values.tolist(),
-        limits=(ends.min() / 2, 20 * start), what_failed="runs that ended\nabove their start",
-    )  # fmt: skip
-    figures.level(panel, x=start, color="#606060", linewidth=0.8, linestyle=":")
-    panel.set_xlabel("training error $E$ at the end (dotted: at the start, median)")
+    figures.outcome_rows(panel, ends, labels=[words[a] for a in arms], what_failed="above start",
+                         colours=[_COLOURS.get(arm, "#707070") for arm in arms],
+                         failed=_worse_than_start(cube).sum("seed").values.tolist(),
+                         limits=(np.nanmin(ends) / 2, 20 * start))  # fmt: skip
+    figures.level(panel, x=start, color="#606060", dashes=":")
+    panel.text(1.2 * start, len(arms) - 1, "start", va="center", fontsize=7)
+    panel.tick_params(axis="y", labelsize=6.5)
+    panel.set_xlabel("error $E$ at the end")
 
 
 def _worse_than_start(cube: xr.Dataset) -> xr.DataArray:
@@ -193,8 +196,6 @@ _KNOWN = {
     "aitken": (3, "Aitken: exact for a geometric error"),
     "quickprop_unlimited": (2, "Fahlman 1988: a parabola is solved by one secant step"),
 }
-
-
 CLAIMS = (
     Group((
         every_run("literal ratio: |rate - 1/(1+a)|, largest for a < 1",

@@ -3,10 +3,9 @@
 Command:   rnnjax run error_surface
 Run time:  about 20 seconds on 2 cores, compiling included.
 Figure:    One unit x_t = w s(x_{t-1}) + b, cost E = (s(x_T) - 0.7)^2, T = 50. a: where the state
-           settles over the bias at w = 5; between two folds there are two answers, and an unstable
-           fixed point between them. b: E over w and b. c: where the gradient is largest at a given
-           w: where the start is the unstable fixed point (dashed), another line for each start. How
-           steep the wall is and how descent passes it is asked by `clipped_descent`.
+           settles over the bias, from below and from above. b: E over w and b for one start. c: b
+           of the largest gradient of each w, a colour for each start x_0. Dashed in b and c: where
+           the start is the unstable fixed point. How steep the wall is: see `clipped_descent`.
 Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
            ICML 2013 (figures 3 and 6); Doya, Bifurcations of recurrent neural networks in gradient
            descent learning, 1993.
@@ -119,41 +118,48 @@ def measure(setting: Setting, shared: dict[str, jax.Array]) -> dict[str, jax.Arr
 def figure(cube: xr.Dataset) -> figures.Figure:
     """The diagram, the cost on the plane, and its ridges."""
     one = cube.sel(start=0.5 if 0.5 in cube["start"] else cube["start"].values[0])
-    frame = figures.Frame(1, 3, height=2.7)
-    diagram, cost, ridge = frame.panels
+    diagram, cost, ridge = (frame := figures.Frame(1, 3, height=2.7)).panels
     _draw_diagram(diagram, one)
     mesh = cost.pcolormesh(one["b"], one["w"], one["cost"].transpose("w", "b"), rasterized=True)
     cost.figure.colorbar(mesh, ax=cost, label="cost $E$", aspect=22, pad=0.02)
-    cost.set(xlabel="bias $b$", ylabel="weight $w$")
+    figures.overlay_line(cost, _wall(cube).sel(start=one["start"]), one["row"], dashed=True)
+    cost.set(xlabel="bias $b$", ylabel="weight $w$", title=f"$x_0$ = {one['start']:g}")
     _draw_ridge(ridge, cube)
     return frame.finished()
+
+
+def answer(cube: xr.Dataset) -> str:
+    """How far the largest gradients are from where the start is the unstable fixed point."""
+    one = cube.sel(start=0.5 if 0.5 in cube["start"] else cube["start"].values[0])
+    folds, distance = _folds(cube)[:, 1], _off_the_ridge(cube) or np.nan
+    lies = f"The wall lies within {distance:.1g} in b of where x_0 is the unstable fixed point. "
+    return (f"{lies if distance == distance else ''}From x_0 = {one['start']:g} |dE| is at most "
+            f"{one['largest_gradient']:.4g}, its median {one['median_gradient']:.2g}. At w = "
+            f"{cube.setting.weight:g} two states are stable from b = {folds[0]:.3g} to "
+            f"{folds[1]:.3g}.")  # fmt: skip
 
 
 def _draw_diagram(panel: figures.Axes, one: xr.Dataset) -> None:
     w, looks = one.setting.weight, {"below": Look("settled", BLACK), "above": Look("", BLACK)}
     figures.curves(panel, one["settled"], over="diagram_b", each="from", looks=looks,
-                   xlabel=f"bias $b$ ($w$ = {w:g})", ylabel="state $x$",
+                   xlabel="bias $b$", ylabel="state $x$", title=f"$w$ = {w:g}",
                    ylim=(None, 1.8 * largest(one["settled"])))  # fmt: skip
     x, b = one["folds"].transpose("fold_part", "fold").values
     between = np.linspace(*x, 100)
-    unstable = Look("unstable", BLACK, dashes=":")
-    panel.plot(between - w * one_unit.sigmoid(between), between, **unstable.line(label="unstable"))
-    panel.plot(b, x, **Look("folds", VERMILION).dots(label="folds"))
+    panel.plot(between - w * one_unit.sigmoid(between), between, ":", color=BLACK, label="unstable")
+    panel.plot(b, x, "o", color=VERMILION, label="folds")
     panel.legend(loc="upper left")
 
 
 def _draw_ridge(panel: figures.Axes, cube: xr.Dataset) -> None:
     looks = figures.ordered_looks(cube["start"].values, "$x_0$ = {:g}", marker="o")
-    some = cube.isel(row=slice(None, None, max(1, cube.sizes["row"] // 30)))
-    inside = some["steepest_b"].where(some["steepest_b"] > cube.setting.biases[0])
-    figures.scatter(
-        panel, inside, some["row"], each="start", looks=looks, xlim=cube.setting.biases[:2],
-        ylim=cube.setting.weights[:2], xlabel="bias $b$ of the largest gradient",
-        ylabel="weight $w$",
-    )  # fmt: skip
+    some = cube["steepest_b"].isel(row=slice(None, None, max(1, cube.sizes["row"] // 30)))
+    inside = some.where(some > cube.setting.biases[0])
+    figures.scatter(panel, inside, some["row"], each="start", looks=looks, xlabel="bias $b$",
+                    xlim=cube.setting.biases[:2], ylim=cube.setting.weights[:2],
+                    ylabel="weight $w$", title="largest gradient")  # fmt: skip
     for start, look in looks.items():
-        wall = _wall(cube).sel(start=start)
-        panel.plot(wall, cube["row"], color=look.colour, linestyle="--", linewidth=0.8, zorder=1)
+        panel.plot(_wall(cube).sel(start=start), cube["row"], "--", color=look.colour, lw=0.8)
     panel.locator_params(axis="x", nbins=5)
     panel.legend(loc="upper right")
 

@@ -2,12 +2,10 @@
 
 Command:   rnnjax run first_step_weight
 Run time:  about 20 seconds on 2 cores, compiling included.
-Figure:    The share of ||dw_t|| by step; 1/5 would be equal. (a) Errors come first: targets begin
-           near 0.1 where an untrained network answers 0.5; with equal errors every share is 0.2.
-           (b) Updates after every step: step 1 has corrected what later steps share. (c) delta-x
-           needs a loop gain near 1. (d) An eligibility ratio leaves t = 1 and 2 as they are. (e)
-           Training ends it. (f) One neuron, one error at the end: the first copy of the weight has
-           the least share for |w_n| < 1, the most beyond.
+Figure:    Shares of ||dw_t||, means over starts; grey: equal shares. a: frozen weights, data pairs
+           (targets begin near 0.1, outputs near 0.5) and equal errors. b: updates after every step,
+           median and 10 to 90 %. c: delta-x in a linear loop of gain g, equal errors. d: with an
+           eligibility ratio. e: training. f: one neuron, one error. Dashed: closed forms.
 Source:    Slides "RNN", C. Yuan, 2022 ("t=1 has the highest weighting (why)??"); Werbos,
            Backpropagation through time, Proceedings of the IEEE, 1990 (the sum over steps).
 """
@@ -113,58 +111,60 @@ def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
 
 def figure(cube: xr.Dataset) -> figures.Figure:
     """Six panels, one a candidate cause, each with the line of equal shares."""
-    frame = figures.Frame(2, 3, height=5.0)
-    errors, online, loops, ratios, training, last = frame.panels
+    errors, online, loops, ratios, training, last = (frame := figures.Frame(2, 3, height=5)).panels
     share, error = cube["share"], cube["error"].sel(update=0)
-    _draw(errors, {
-        "data pairs": share.sel(_PAIRS),
-        "same, delta-x": share.sel(network="data pairs", rule="delta-x"),
-        "share of $|o_t - y_t|$": error / error.sum("step"),
-        "equal errors": share.sel(network="equal steps", rule="local"),
-    }, title="errors fall with $t$: yes")  # fmt: skip
+    errors.set_title("frozen weights")
+    _draw(errors, {"data pairs": share.sel(_PAIRS),
+                   "same, delta-x": share.sel(network="data pairs", rule="delta-x"),
+                   "share of $|o_t - y_t|$": error / error.sum("step"),
+                   "equal errors": share.sel(network="equal steps", rule="local")})  # fmt: skip
     figures.curves(online, cube["share_online"].sel(step=1), over="online_rate", each="data",
                    band="seed", looks=_DATA, level=1 / _T, xscale="log", ylim=(0, 1.05),
-                   xlabel=r"learning rate $\eta$", ylabel="share of $t = 1$",
-                   title="update every step: yes")  # fmt: skip
+                   xlabel=r"rate $\eta$", ylabel="share of $t = 1$", title="online")  # fmt: skip
     figures.ticks(online, "x", cube["online_rate"])
-    _draw_chain(loops, cube["share_loop"], "$g$ = {:g}", "delta-x: if $g$ is large")
-    own = float(abs(cube["loop_gain"].sel(network="data pairs")).mean())
-    loops.text(1.0, 0.75, f"networks of a:\nmean $|g|$ = {own:.2f}", va="top")
-    under = {f"ratio, {name}": cube["share_ratio"].sel(multiplier=name)
-             for name in cube["multiplier"].values}  # fmt: skip
-    _draw(ratios, {"no ratio": share.sel(_PAIRS), **under}, title="eligibility ratio: no")
-    trained, largest = cube["share_training"], cube["share_training"].argmax("step")
-    _draw(training, {
-        "P($t$ = 1 largest)": largest == 0,
-        f"P($t$ = {_T} largest)": largest == _T - 1,
-        "share of $t = 1$": trained.sel(step=1),
-    }, "update", xlabel="training cycle", ylabel="probability, share", ylim=(0, 1.5),
-       yticks=(0, 0.5, 1), title="training ends it")  # fmt: skip
+    _draw_chain(loops, cube["share_loop"], "$g$ = {:g}", "delta-x")
+    under = {str(of): cube["share_ratio"].sel(multiplier=of) for of in cube["multiplier"].values}
+    _draw(ratios, {"no ratio": share.sel(_PAIRS), **under}, title="eligibility ratio")
+    share, largest = cube["share_training"], cube["share_training"].argmax("step")
+    chances = {f"P($t$ = {t} largest)": largest == t - 1 for t in (1, _T)}
+    _draw(training, {**chances, "share of $t = 1$": share.sel(step=1)}, "update",
+          xlabel="training cycle", ylabel="probability, share", title="training")  # fmt: skip
     training.set_xscale("symlog", linthresh=1)
     _draw_chain(last, cube["share_last"], "$w_n$ = {:g}", "one error, at the end")
-    for panel in frame.panels:
-        panel.legend(loc="upper right")
+    online.legend(loc="upper right")
     return frame.finished()
 
 
-def _draw(panel: figures.Axes, lines: dict, over: str = "step", **axes) -> None:
-    """Draw means over seeds, one curve for each label."""
-    axes = {"xlabel": "step $t$", "ylabel": _SHARE, "ylim": (0, 0.45), **axes}
+def answer(cube: xr.Dataset) -> str:
+    """The share of the first step, by errors as they are and by equal ones."""
+    share, online = (cube[of].sel(step=1).mean("seed") for of in ("share", "share_online"))
+    pairs, equal = 100 * share.sel(rule="local", network=[*_DATA]).values
+    first = cube["error"].isel(update=0).mean("seed").argmax("step") == 0
+    last, why = online.sel(data="equal steps").isel(online_rate=-1), "Its error is the largest: s"
+    return (f"{why if first else 'S'}tep 1 has {pairs:.0f} % of ||dw_t||, {equal:.0f} % where "
+            f"errors are equal. It has {100 * last.item():.0f} % with equal errors and an update "
+            f"after every step (rate {last['online_rate']:g}).")  # fmt: skip
+
+
+def _draw(panel: figures.Axes, lines: dict, over: str = "step", **axes) -> None:  # of means
+    axes = {"xlabel": "step $t$", "xticks": range(1, _T + 1), "ylabel": _SHARE, **axes}
     for (label, values), style in zip(lines.items(), _STYLES, strict=False):
         figures.curves(panel, values.mean("seed"), over=over, looks=Look(label, *style), **axes)
     figures.level(panel, y=1 / _T)
+    panel.set_ylim(0, 1.5 if over == "update" else 0.45)
+    panel.legend(loc="upper right")
 
 
 def _draw_chain(panel: figures.Axes, shares: xr.DataArray, label: str, title: str) -> None:
     one, each, over = shares.isel(seed=0), *shares.dims[1:]
-    figures.curves(panel, one, over=over, each=each, label=label, line={"marker": "o"},
-                   theory={"closed form": _closed(one)}, level=1 / one.sizes[over],
-                   xlabel="step $t$", ylabel=_SHARE, ylim=(0, 0.8), title=title)  # fmt: skip
+    lines = figures.curves(panel, one, over=over, each=each, label=label, line={"marker": "o"},
+                           theory={"": _closed(one)}, level=1 / one.sizes[over], title=title,
+                           xlabel="step $t$", ylabel=_SHARE, ylim=(0, 0.65))  # fmt: skip
+    figures.direct_labels(panel, lines[:-1])
 
 
 def _closed(shares: xr.DataArray) -> xr.DataArray:
-    """The closed form of the shares in a linear neuron, over its weight and step."""
-    each, over = shares.dims[-2:]
+    each, over = shares.dims[-2:]  # weight of a linear neuron, step
     form = {"gain": scalar_chain.step_shares, "w_n": scalar_chain.input_shares}[each]
     table = [form(value, shares.sizes[over]) for value in shares[each].values]
     return xr.DataArray(table, {each: shares[each], over: shares[over]})

@@ -2,15 +2,11 @@
 
 Command:   rnnjax run gates
 Run time:  about 30 seconds on 2 cores, compiling included.
-Figure:    LSTM and GRU with a forget bias b under white noise; the weights of all gates and of the
-           recurrence are multiplied by a gain g. a: ||dL/dc_{T-k}|| over the lag k where gates do
-           not listen (g = 0), on s(b)^k. b: the rate of the whole gradient over ln s(b): 1 is what
-           the bias promises, below 0 the gradient grows, as that of an LSTM with an open gate and
-           a recurrence does; that of the GRU does not. c: the half-life of the memory alone, by the
-           mean ln of its gate, over the gain: a gate that fluctuates keeps less than one that does
-           not. d: a bias for every unit, log u with u spread evenly up to t_max (chrono
-           initialisation): the gradient falls slowly up to about t_max steps; thin: one bias for
-           all.
+Figure:    LSTM and GRU under white noise; g multiplies the weights of gates and recurrence. a:
+           ||dL/dc_{T-k}|| over the lag k, without gain; dashed: s(b)^k. b: rate of the whole
+           gradient over ln s(b): 1 is that of the bias alone, below 0 it grows. c: half-life of the
+           memory alone, by the mean ln of its gate; dotted: by b alone. d: norm over the lag, each
+           unit with a bias log u, u uniform up to t_max (grey line); thin: one bias for all units.
 Source:    Hochreiter and Schmidhuber, Long short-term memory, Neural Computation, 1997; Gers,
            Schmidhuber and Cummins, Learning to forget, Neural Computation, 2000; Tallec and
            Ollivier, Can recurrent neural networks warp time?, ICLR 2018 (chrono).
@@ -33,10 +29,11 @@ from rnnjax.sweep import Traced, Variable
 
 PRECISION = "float64"
 _THEORY = rnnjax.theory.gates
-# b, half-life, digits given.
 _GIVEN = ((0.0, 1.0, 1e-9), (1.0, 2.2127, 5e-5), (3.0, 14.266, 5e-4), (5.0, 103.218, 5e-4))
 _HALF_LIVES = [{"forget_bias": b, "half_life": n, "digits": d} for b, n, d in _GIVEN]
-_MARKS = {"lstm": ("-", "o"), "gru": ("--", "s")}
+_LOOK = figures.Look
+_MARKS = {"lstm": _LOOK("LSTM", figures.GREY, "o"), "gru": _LOOK("GRU", figures.GREY, "s", "--")}
+_NORM = r"$\|\mathrm{d}L/\mathrm{d}c_{T-k}\|$, relative"
 _CARRY = "closed form: dc_T/dc_t = s(b)^(T-t) (Gers et al. 2000)"
 
 
@@ -119,88 +116,94 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     """Decay by bias, rates by bias and by gain, and chrono initialisation."""
     frame, cube = figures.Frame(2, 2, height=5.0), cube.sortby(["forget_bias", "gain"])
     draws = (_draw_decay, _draw_rates, _draw_memory, _draw_chrono)
-    for draw, panel in zip(draws, frame.panels, strict=True):
-        draw(panel, cube)
-    return frame.finished()
+    legend, *_ = (draw(panel, cube) for draw, panel in zip(draws, frame.panels, strict=True))
+    return frame.finished(legend, ncols=len(legend))
+
+
+def answer(cube: xr.Dataset) -> str:
+    """How fast gradients change at the largest bias, at the least and the largest gain."""
+    b, gains = cube["forget_bias"].max().item(), np.unique(cube["gain"])[[0, -1]].tolist()
+    rates, told = median(cube["rate"]).sel(forget_bias=b), ""
+    for cell in cube["cell"].values:
+        at = {f"{_change(rates.sel(cell=cell, gain=g).item())} at gain {g:g}": g for g in gains}
+        told += f"At forget bias {b:g} the gradient of the {cell.upper()} {' and '.join(at)}. "
+    return told.strip()
+
+
+def _change(rate: float) -> str:
+    grows = f"grows by {rate:.2g} nat a step" if np.isfinite(rate) else "was not measured"
+    return f"halves in {-math.log(2) / rate:.3g} steps" if rate < 0 else grows
 
 
 def _log_factor(cube: xr.Dataset) -> xr.DataArray:
-    """Return ln s(b) by bias."""
     return tabulate(_THEORY.log_forget_factor, forget_bias=cube["forget_bias"])
 
 
 def _decay(cube: xr.Dataset, initial: str) -> xr.DataArray:
     """Return the norm by lag from lag 1 on, over that of lag 1, where gates listen least."""
-    log_norm = cube["log_norm"].isel(cell=0, gain=0, lag=slice(1, None)).sel(initial=initial)
-    values = median(log_norm)
+    values = median(cube["log_norm"].isel(cell=0, gain=0, lag=slice(1, None)).sel(initial=initial))
     return np.exp(values - values.isel(lag=0, drop=True))
 
 
-def _draw_decay(panel: figures.Axes, cube: xr.Dataset) -> None:
-    lag, name, gain = cube["lag"][1:], cube["cell"].item(0), cube["gain"].item(0)
-    figures.curves(
+def _draw_decay(panel: figures.Axes, cube: xr.Dataset) -> list:
+    lag, first = cube["lag"][1:], cube.isel(cell=0, gain=0)
+    return figures.curves(
         panel, _decay(cube, "shared"), over="lag", each="forget_bias", label="$b$ = {:g}",
-        theory={"$s(b)^k$": np.exp((lag - 1) * _log_factor(cube))}, yscale="log", ylim=(1e-6, 100),
-        xlim=(0, lag[-1].item()), xlabel=f"lag $k$ (steps), {name}, $g$ = {gain:g}",
-        ylabel=r"$\|\mathrm{d}L/\mathrm{d}c_{T-k}\|$, relative",
+        theory={"$s(b)^k$": np.exp((lag - 1) * _log_factor(cube))}, yscale="log", ylim=(1e-6, 2),
+        xlim=(0, lag[-1].item()), xlabel="lag $k$ (steps)", ylabel=_NORM,
+        title=f"{first['cell'].item().upper()}, $g$ = {first['gain']:g}",
     )  # fmt: skip
-    panel.legend(loc="upper right", ncols=3)
 
 
-def _draw_by_cell(
-    panel: figures.Axes, values: xr.DataArray, over: str, each: str, label: str = "", **axes
-) -> list:
-    """Draw curves for each value of an axis with the marks of each cell; return the first ones."""
+def _draw_by_cell(panel: figures.Axes, values: xr.DataArray, each: str, **axes) -> list:
+    """Draw curves with the marks of each cell; return those of the first one."""
     drawn = []
     for cell in values["cell"].values:
-        dashes, marker = _MARKS[str(cell)]
-        looks = figures.ordered_looks(values[each].values, label, dashes=dashes, marker=marker)
-        one = {"over": over, "each": each, "looks": looks, "line": {"linewidth": 0.9}}
-        drawn.append(figures.curves(panel, values.sel(cell=cell), **one, **axes))
-    return drawn[0]
+        marks = {"dashes": _MARKS[cell].dashes, "marker": _MARKS[cell].marker}
+        looks = figures.ordered_looks(values[each].values, "$g$ = {:g}", **marks)
+        drawn += figures.curves(panel, values.sel(cell=cell), each=each, looks=looks,
+                                line={"linewidth": 0.9}, **axes)  # fmt: skip
+    return drawn[: values.sizes[each]]
 
 
 def _draw_rates(panel: figures.Axes, cube: xr.Dataset) -> None:
     legend = _draw_by_cell(
-        panel, median(cube["rate"]) / _log_factor(cube), "forget_bias", "gain", "$g$ = {:g}",
-        level=0, xlabel="forget bias $b$", ylabel=r"rate of the whole gradient $/ \ln s(b)$",
+        panel, median(cube["rate"]) / _log_factor(cube), "gain", over="forget_bias", level=0,
+        xlabel="forget bias $b$", ylabel=r"rate $/ \ln s(b)$", title="whole gradient",
     )  # fmt: skip
-    looks = {cell: figures.Look(cell, figures.GREY, *_MARKS[cell][::-1]) for cell in _MARKS}
-    legend += figures.handles(looks, cube["cell"].values)
-    low, high = panel.get_ylim()
-    panel.set_ylim(low, high + 0.4 * (high - low))
-    panel.legend(handles=legend, loc="upper left", ncols=4, fontsize=7)
+    panel.set_ylim(top=panel.get_ylim()[1] + 0.3 * np.ptp(panel.get_ylim()))
+    panel.legend(handles=legend, loc="upper left", ncols=3, fontsize=7)
 
 
 def _draw_memory(panel: figures.Axes, cube: xr.Dataset) -> None:
     _draw_by_cell(
-        panel, -math.log(2) / cube["gate_rate"].mean("seed"), "gain", "forget_bias", yscale="log",
-        xlabel="gain $g$ of gates and recurrence", ylabel="half-life of the memory alone (steps)",
+        panel, -math.log(2) / median(cube["gate_rate"]), "forget_bias", over="gain", yscale="log",
+        xlabel="gain $g$ of gates and recurrence", ylabel="half-life (steps)", title="memory alone",
     )  # fmt: skip
     for b in cube["forget_bias"].values:
         figures.level(panel, y=_THEORY.half_life(b), color="black", dashes=":", linewidth=0.8)
+    panel.set_ylim(panel.get_ylim()[0] / 3)
+    panel.legend(handles=figures.handles(_MARKS, cube["cell"].values), loc="lower left", ncols=2)
 
 
 def _draw_chrono(panel: figures.Axes, cube: xr.Dataset) -> None:
     t_max, lag = cube.setting.t_max, cube["lag"][1:]
     shared, chrono = _decay(cube, "shared"), _decay(cube, "chrono").isel(forget_bias=0)
     figures.curves(panel, shared, over="lag", each="forget_bias", line={"linewidth": 0.8})
-    times = 1 + (t_max - 2) * (np.arange(2000) + 0.5) / 2000
-    factors = np.exp((lag.values[:, None] - 1) * _THEORY.log_forget_factor(np.log(times)))
-    even = {r"even times, $n = \infty$": lag.copy(data=np.sqrt(np.mean(factors**2, axis=1)))}
-    look = figures.Look(f"chrono, $t_{{max}}$ = {t_max:g}", figures.GREEN)
+    rates = _THEORY.log_forget_factor(np.log(1 + (t_max - 2) * (np.arange(2000) + 0.5) / 2000))
+    even = np.sqrt(np.mean(np.exp(2 * (lag.values[:, None] - 1) * rates), axis=1))
     legend = figures.curves(
-        panel, chrono, over="lag", looks=look, line={"linewidth": 2}, theory=even, xscale="log",
-        yscale="log", ylim=(1e-3, 1.5), xlabel="lag $k$ (steps)",
-        ylabel=r"$\|\mathrm{d}L/\mathrm{d}c_{T-k}\|$, relative",
+        panel, chrono, over="lag", looks=_LOOK("chrono", figures.GREEN), line={"linewidth": 2},
+        theory={r"$n = \infty$": lag.copy(data=even)}, xscale="log", yscale="log", ylim=(1e-3, 1.5),
+        title=f"chrono biases, $t_{{max}}$ = {t_max:g}", xlabel="lag $k$ (steps)", ylabel=_NORM,
     )  # fmt: skip
     figures.level(panel, x=t_max, color=figures.GREY)
-    panel.legend(handles=legend, loc="lower left")
+    panel.legend(handles=legend, loc="lower left", fontsize=7)
 
 
 def _worst_half_life(one: xr.Dataset, half_life: float) -> float:
-    halves = -math.log(2) / one["rate"].values
-    return halves.flat[np.argmax(np.abs(halves - half_life))]
+    halves = -math.log(2) / one["rate"].values.ravel()
+    return halves[np.argmax(np.abs(halves - half_life))]
 
 
 def _fall_off_bias(shut: xr.Dataset) -> float:
@@ -210,11 +213,6 @@ def _fall_off_bias(shut: xr.Dataset) -> float:
 
 def _times(shut: xr.Dataset) -> xr.DataArray:
     return shut["chrono_time"].isel(cell=0, forget_bias=0)
-
-
-def _at_largest(cube: xr.Dataset) -> list[dict]:
-    """Return the LSTM at the largest bias and gain."""
-    return [{"cell": "lstm", **{name: cube[name].values.max() for name in ("forget_bias", "gain")}}]
 
 
 _CHRONO = "Tallec and Ollivier 2018: f = u / (1 + u), u uniform in [1, t_max - 1]"
@@ -244,7 +242,9 @@ CLAIMS = (
         at={"gain": lambda gain: gain >= 1}, at_most=0, tolerance=0.005,
         source="Jensen: the mean of ln s(b + noise) is below ln s(b); tolerance: sampling"),
     Row("lstm, b = {forget_bias:g}, g = {gain:g}: rate of the whole gradient",
-        lambda one: one["rate"].median("seed"), at_least=0, for_each=_at_largest,
+        lambda one: one["rate"].median("seed"), at_least=0,
+        for_each=lambda cube: [{"cell": "lstm", "gain": cube["gain"].values.max(),
+                                "forget_bias": cube["forget_bias"].values.max()}],
         when=lambda one: one["gain"] >= 2 and one["forget_bias"] >= 5,
         source="Hochreiter and Schmidhuber 1997 cut the path through the gates for that reason"),
 )  # fmt: skip

@@ -2,11 +2,11 @@
 
 Command:   rnnjax run gradient_flossing
 Run time:  about five minutes on 2 cores, compiling included.
-Figure:    A tanh network before and behind flossing, which pulls its first k Lyapunov exponents to
-           0. a: the exponents over flossing updates, at the largest k. b: the spectrum on a long
-           fresh sequence before (grey) and behind. c: ||dL/dh|| by lag. d: condition number
-           s_1/s_k of the product of Jacobians by lag, before (dashed) and behind. Whether such a
-           network learns more is asked by `flossed_training`.
+Figure:    A tanh network before and after flossing, which pulls its first k Lyapunov exponents to
+           0; means over seeds. a: eight exponents over flossing updates, at the largest k. b: the
+           spectrum on a long fresh sequence; marks: exponent k. c: ||dL/dh|| by lag, over that at
+           lag 0. d: condition number s_1/s_k of the product of Jacobians by lag, before (dashed, in
+           a darker tone) and after. What such a network learns is shown by `flossed_training`.
 Source:    Engelken, Gradient flossing: improving gradient descent through dynamic control of
            Jacobians, NeurIPS 2023. There T = 300, states are pre-activations, the initial state is
            learned and flossing takes 500 updates; here T = 60, initial states are 0, and flossing
@@ -112,7 +112,7 @@ def shared(setting: Setting) -> Any:
 
 
 def measure(setting: Setting, shared: Any) -> dict[str, jax.Array]:
-    """Measure how a network carries perturbations and gradients, before and behind flossing."""
+    """Measure how a network carries perturbations and gradients, before and after flossing."""
     both, exponents, long, asked = shared
     kept = np.round(np.linspace(0, setting.n_flossed - 1, _N_SHOWN)).astype(int)
     cell, probes = _cell(setting), rnnjax.probes
@@ -141,22 +141,46 @@ def _log_condition(cube: xr.Dataset) -> xr.DataArray:
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
-    """Exponents and transport at the gain next to 1, before and behind flossing."""
+    """Exponents and transport at the gain next to 1, before and after flossing."""
     at = cube.sortby("n_flossed").sel(gain=1, method="nearest")
     frame = figures.Frame(2, 2, height=4.8)
     flossing, spectra, norms, conditions = frame.panels
     looks = figures.distinct_looks(at["n_flossed"].values, "$k$ = {}", size=4)
     _draw_flossing(flossing, at.isel(n_flossed=-1))
     _draw_stages(spectra, at["spectrum"], looks, over="index", xlabel="exponent $i$", level=0,
-                 ylabel=r"$\lambda_i$, fresh, long (nat/step)", ylim=(-4, 0.3))  # fmt: skip
+                 ylabel=r"$\lambda_i$ (nat/step)", ylim=(-4, 0.3))  # fmt: skip
     for k, look in looks.items():
         last = at["spectrum"].sel(n_flossed=k, stage="flossed", index=k).mean("seed")
-        spectra.plot(k, last, **look.dots())
-    norm = at["log_norm"] / math.log(10)
-    _draw_stages(norms, norm - norm.isel(lag=0), looks, over="lag", xlabel="lag (steps)",
-                 ylabel=r"$\log_{10} \|\mathrm{d}L_T/\mathrm{d}h_{T-lag}\|$, rel.")  # fmt: skip
+        spectra.plot(k, last, **look.dots(clip_on=False))
+    spectra.legend(loc="lower left", fontsize=7)
+    lines = _draw_stages(
+        norms, _relative_norm(at), looks, over="lag", xlabel="lag $l$ (steps)",
+        ylabel=r"$\log_{10} \|\mathrm{d}L_T/\mathrm{d}h_{T-l}\|$, relative",
+    )  # fmt: skip
+    figures.direct_labels(norms, lines)
     _draw_conditions(conditions, _log_condition(at).mean("seed"), looks)
     return frame.finished()
+
+
+def answer(cube: xr.Dataset) -> str:
+    """What is left of a gradient at the longest lag, before and after flossing."""
+    at = cube.sortby("n_flossed").sel(gain=1, method="nearest").isel(n_flossed=-1)
+    k, left = at["n_flossed"].item(), _relative_norm(at).mean("seed").isel(lag=-1)
+    before, after = (10 ** left.sel(stage=stage).item() for stage in ("start", "flossed"))
+    exponents = abs(at["spectrum"].sel(index=slice(1, k))).mean(["index", "seed"])
+    started, flossed = (exponents.sel(stage=stage).item() for stage in ("start", "flossed"))
+    told = (
+        f"Over {at['lag'].values[-1]} steps a gradient changes by the factor {before:.2g} before, "
+        f"{after:.2g} after flossing of {k} exponents. Their mean |lambda| on a fresh sequence is "
+        f"{started:.2g} before, {flossed:.2g} nat a step after it. Gain {at['gain']:g}."
+    )
+    return told.replace("nan", "unknown")
+
+
+def _relative_norm(at: xr.Dataset) -> xr.DataArray:
+    """Return log10 of the norm of the gradient over that at lag 0."""
+    norm = at["log_norm"] / math.log(10)
+    return norm - norm.isel(lag=0)
 
 
 def _draw_flossing(panel: figures.Axes, at: xr.Dataset) -> None:
@@ -164,32 +188,33 @@ def _draw_flossing(panel: figures.Axes, at: xr.Dataset) -> None:
     looks = {share: replace(look, label=f"$i$ = {round(share * (k - 1)) + 1}")
              for share, look in figures.ordered_looks(values["share"].values).items()}  # fmt: skip
     lines = figures.curves(
-        panel, values, over="flossing", each="share", looks=looks, level=0,
-        xlabel=f"flossing updates, $k$ = {k}", ylabel=r"$\lambda_i$ (nat/step)",
+        panel, values, over="flossing", each="share", looks=looks, level=0, title=f"$k$ = {k}",
+        xlabel="flossing updates", ylabel=r"$\lambda_i$ (nat/step)",
     )  # fmt: skip
-    panel.legend(handles=lines[:: len(lines) // 2] + lines[-1:], loc="lower right", fontsize=7)
+    shown = {line.get_label(): line for line in [*lines[:: len(lines) // 2], lines[-1]]}
+    panel.legend(handles=[*shown.values()], loc="lower right", fontsize=7)
 
 
 def _draw_stages(
     panel: figures.Axes, values: xr.DataArray, looks: dict[int, Look], **axes: Any
-) -> None:
-    """Draw a mean over seeds: before flossing in grey, and behind it for each k."""
+) -> list[Any]:
+    """Draw a mean over seeds: before flossing in grey, and after it for each k."""
     values, line = values.mean("seed"), {"marker": "", "linewidth": 1.5}
-    before, behind = (values.sel(stage=stage, drop=True) for stage in ("start", "flossed"))
+    before, after = (values.sel(stage=stage, drop=True) for stage in ("start", "flossed"))
     before = before.isel(n_flossed=[0]).assign_coords(n_flossed=[0])
-    both = xr.concat([before, behind], "n_flossed", coords="minimal")
+    both = xr.concat([before, after], "n_flossed", coords="minimal")
     looks = {0: Look("before", figures.GREY), **looks}
-    figures.curves(panel, both, each="n_flossed", looks=looks, line=line, **axes)
-    panel.legend(loc="lower left", fontsize=7)
+    return figures.curves(panel, both, each="n_flossed", looks=looks, line=line, **axes)
 
 
 def _draw_conditions(panel: figures.Axes, values: xr.DataArray, looks: dict[int, Look]) -> None:
     legend = figures.curves(
         panel, values.sel(stage="flossed"), over="product_lag", each="n_flossed",
         looks={k: look for k, look in looks.items() if k > 1}, ylim=(0, None),
-        theory={"before": values.sel(stage="start")}, xlabel="lag (steps)",
-        ylabel=r"$\log_{10} (s_1 / s_k)$",
+        theory={"before": values.sel(stage="start")}, xlabel="lag $l$ (steps)",
+        line={"clip_on": False}, ylabel=r"$\log_{10} (s_1 / s_k)$",
     )  # fmt: skip
+    figures.ticks(panel, "x", values["product_lag"].values)
     panel.legend(handles=legend, loc="upper left", fontsize=7)
 
 

@@ -3,11 +3,10 @@
 Command:   rnnjax run gradient_norms                       digits, T = 64
            rnnjax run gradient_norms --task white_noise    T = 256
 Run time:  about 25 and 30 seconds on 2 cores, compiling included.
-Figure:    log10 ||dL_T/dh_{T-k}|| over lag k and gain g, one map for each activation, medians over
-           seeds. It must show the linear map change sign at g = 1 to the accuracy of the spectral
-           radius, the sigmoid's gradient vanish at every gain, tanh vanish beyond g = 1 as well,
-           because inputs saturate it, and relu change sign near g = sqrt(2). Below, curves at five
-           gains with the line k log g and the bound k log(gamma ||W||).
+Figure:    First row: log10 ||dL_T/dh_{T-k}|| over lag k and gain g, one map for each activation,
+           medians over seeds; the colours are linear up to 1 and logarithmic beyond. Second row:
+           the same at some gains, bands of 10 to 90 %; in a darker tone of each curve its bound
+           k log10(gamma ||W||) (dashed) and, for identity, k log10 g (dotted).
 Source:    Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks,
            ICML 2013 (the bound, equation 7); Bengio, Simard and Frasconi, Learning long-term
            dependencies with gradient descent is difficult, IEEE Trans. Neural Networks, 1994.
@@ -40,7 +39,6 @@ from rnnjax.reductions import (
 from rnnjax.sweep import ActivationName, Traced, Variable
 
 _TASK_LENGTH = {"digits": 64, "white_noise": 256}
-_N_CURVES = 5
 
 
 class Setting(sweep.Setting):
@@ -156,19 +154,32 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     n, lag = cube.sizes["activation"], cube["lag"]
     log10, line = cube["log_norm"] / math.log(10), lag * np.log10(cube["gain"])
     bound = lag * np.log10(_bound_per_step(cube)).median("seed")
-    # The colours span what a linear net does at these gains, where that is not too much to see.
-    limit = figures.symmetric_limit(line, cap=50)
+    limit = figures.symmetric_limit(line, cap=50)  # that of a linear network at these gains
     width, ends = figures.PAGE_WIDTH * max(1, n / 4), lag.values[[0, -1]]
     frame = figures.Frame(2, n, height=4.6, width=width, sharex=True, sharey="row")
-    figures.maps(frame.rows[0], median(log10), x="lag", y="gain", panels="activation",
+    figures.maps(frame.rows[0], median(log10), x="lag", y="gain", panels="activation", linear=1,
                  limit=limit, bar=_NORM, xlabel="", ylabel="gain $g$")  # fmt: skip
+    theory = {_BOUND: bound, _LINE: line.where(cube["activation"] == "identity")}
+    theory = {words: values for words, values in theory.items() if values.notnull().any()}
     legend = figures.curves(
-        frame.rows[1], evenly(log10, "gain", _N_CURVES), over="lag", each="gain",
-        panels="activation", band="seed", label="$g$ = {:.3g}", theory={_LINE: line, _BOUND: bound},
-        title="", xlabel="lag $k$ (steps)", ylabel=_NORM, level=0, ylim=(-limit, limit), xlim=ends,
-        xticks=np.linspace(*ends, 3).round(),
+        frame.rows[1], evenly(log10, "gain", 5), over="lag", each="gain", panels="activation",
+        band="seed", label="$g$ = {:.3g}", theory=theory, level=0, xlim=ends, ylabel=_NORM,
+        ylim=(-limit, limit), xlabel="lag $k$ (steps)", xticks=np.linspace(*ends, 3).round(),
     )  # fmt: skip
     return frame.finished([*legend, figures.not_finite_handle()])
+
+
+def answer(cube: xr.Dataset) -> str:
+    """From which gain on the gradient grows, for each activation."""
+    rate, turns, others = median(cube["growth_rate"]), [], []
+    for name in cube["activation"].values:
+        where = figures.where_positive(rate.sel(activation=name), "gain")
+        if where.startswith("beyond"):
+            turns.append(f"{where.split()[-1]} ({name})")
+        else:
+            others.append(f"{where} ({name})")
+    words = [f"beyond gain {', '.join(turns)}", *others] if turns else others
+    return " ".join(f"Over {cube.sizes['lag'] - 1} steps gradients grow {word}." for word in words)
 
 
 def _bound_per_step(cube: xr.Dataset) -> xr.DataArray:
@@ -178,8 +189,8 @@ def _bound_per_step(cube: xr.Dataset) -> xr.DataArray:
 
 
 def _excess_over_bound(cube: xr.Dataset) -> float:
-    excess = rise(cube["log_norm"], "lag") - np.log(_bound_per_step(cube))
-    return largest(excess, finite_states(cube))
+    rises, bound = rise(cube["log_norm"], "lag"), np.log(_bound_per_step(cube))
+    return largest(rises - bound, finite_states(cube))
 
 
 def _backward_against_forward(cube: xr.Dataset) -> float:
@@ -195,7 +206,6 @@ def _differences_over_gains(linear: xr.Dataset) -> float:
 
 
 def _late_growth_off_radius(linear: xr.Dataset) -> xr.DataArray:
-    """Return the growth over the later half of the lags off ln rho(W), at one gain."""
     last = linear.isel(gain=-1)  # the others are its copies
     late = slope(last["log_norm"], "lag", start=(linear.sizes["lag"] - 1) // 2)
     return abs(late - np.log(last["spectral_radius"])).median()
@@ -203,9 +213,8 @@ def _late_growth_off_radius(linear: xr.Dataset) -> xr.DataArray:
 
 def _mean_field_applies(cube: xr.Dataset) -> bool:
     setting, gain = cube.setting, cube["gain"]
-    defaults = setting.weights == "gaussian" and setting.leak == 1 and setting.n_h >= 32
-    covered = gain.min() <= 1.5 and gain.max() >= 2 and len(gain) >= 11
-    return setting.task == "white_noise" and defaults and covered
+    usual = (setting.task, setting.weights, setting.leak) == ("white_noise", "gaussian", 1)
+    return usual and setting.n_h >= 32 and gain.min() <= 1.5 and gain.max() >= 2 and len(gain) >= 11
 
 
 def _critical_gain(cube: xr.Dataset) -> float:

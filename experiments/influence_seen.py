@@ -2,11 +2,10 @@
 
 Command:   rnnjax run influence_seen
 Run time:  about 20 seconds on 2 cores, compiling included.
-Figure:    The network of `influence_balancing`, which trains its one parameter theta. a: the
-           sensitivity ds/dtheta that a rule sees after so many steps; the truth is -6, the trace of
-           a unit's own state (e-prop) says +2 for ever. b: SnAp-n, one copy of theta a unit, sees
-           2, 4, .., 20, .. and has the right sign from n = 21 of 23 on: a mask in space fails as a
-           window in time does.
+Figure:    The network of `influence_balancing`, which trains its one parameter theta; shaded: wrong
+           sign of ds/dtheta. a: ds/dtheta that a rule sees after so many steps. b: in the long run,
+           over the units whose influence a rule keeps (SnAp-n, with a copy of theta in each unit,
+           keeps n, RTRL all). Dotted: closed form. Stochastic rules are not shown.
 Source:    Tallec and Ollivier, Unbiased online recurrent optimization, ICLR 2018 (the task).
 """
 
@@ -112,28 +111,29 @@ def _with_theory(cube: xr.Dataset) -> xr.Dataset:
 
 def figure(cube: xr.Dataset) -> figures.Figure:
     """What rules see after so many steps, and what a mask sees in the long run."""
-    cube, frame = _with_theory(cube), figures.Frame(1, 2, height=3.1)
+    cube, frame = _with_theory(cube), figures.Frame(1, 2, height=2.9)
     seen, masks = frame.panels
     _draw_seen(seen, cube)
     _draw_masks(masks, cube)
     exact = Look("closed form", figures.THEORY, dashes=":").handle()
-    wrong = matplotlib.patches.Patch(label="wrong sign", **_WRONG)
-    looks = _looks(cube, *_STOCHASTIC)
-    return frame.finished([*figures.handles(looks), exact, wrong], ncols=5)
+    return frame.finished([exact, matplotlib.patches.Patch(label="wrong sign", **_WRONG)])
 
 
 def _draw_seen(panel: figures.Axes, cube: xr.Dataset) -> None:
     """Draw what each deterministic rule sees after so many steps, and c_K in closed form."""
     exact, change, n = cube["exact"], int(cube["change"]), cube.sizes["step"]
-    figures.curves(
+    drawn = figures.curves(
         panel, cube["seen"], over="step", each="rule", looks=_looks(cube, *_STOCHASTIC, "RTRL"),
-        line={"linewidth": 1, "markevery": 0.1}, xlabel="steps seen, $K$", xlim=(0, n),
+        line={"linewidth": 1, "marker": ""}, xlabel="steps seen, $K$", xlim=(0, n),
         ylabel=f"{_SEEN} as the rule sees it",
     )  # fmt: skip
     panel.plot(exact["step"], exact, color=figures.THEORY, linestyle=":", linewidth=1.2, zorder=3)
     if 1 < change <= n:
-        figures.level(panel, x=change - 0.5, text=f"{change - 1} wrong, {change} right")
+        figures.level(panel, x=change - 0.5)
+        place = {"transform": panel.get_xaxis_transform(), "va": "center", "fontsize": 7}
+        panel.text(change + 0.01 * n, 0.62, f"right sign\nfrom $K$ = {change}", **place)
     _shade_wrong_sign(panel, cube)
+    figures.direct_labels(panel, drawn)
 
 
 def _draw_masks(panel: figures.Axes, cube: xr.Dataset) -> None:
@@ -143,11 +143,31 @@ def _draw_masks(panel: figures.Axes, cube: xr.Dataset) -> None:
     exact = [_THEORY.sensitivity_of_first_units(n, n_states, n_positive) for n in units]
     panel.plot(units, exact, color=figures.THEORY, linestyle=":", linewidth=1.2)
     for rule, look in _looks(cube, *_STOCHASTIC, "BPTT").items():
-        value = cube["sensitivity_at_last"].sel(rule=rule).isel(draw=0)
-        panel.plot(_THEORY.units_kept(rule, n_states), value, **look.dots(markersize=5))
+        value = cube["sensitivity_at_last"].sel(rule=rule).isel(draw=0).item()
+        kept = _THEORY.units_kept(rule, n_states)
+        panel.plot(kept, value, **look.dots(markersize=5))
+        side = "left" if kept < n_states / 4 else "right"  # where the closed form is not
+        panel.text(kept, value, f"   {look.label}   ", ha=side, va="center", color=look.colour,
+                   fontsize=7)  # fmt: skip
     panel.set(xlabel="units whose influence is kept, $n$", xlim=(0, n_states + 1))
     panel.set_ylabel(f"{_SEEN} in the long run")
     _shade_wrong_sign(panel, cube)
+
+
+def answer(cube: xr.Dataset) -> str:
+    """Up to how many steps truncated backpropagation sees the wrong sign, and what others see."""
+    cube, told = _with_theory(cube), []
+    bptt = cube["seen"].sel(rule=cube["rule"] == "BPTT")
+    if bptt.size and np.isfinite(bptt).all():
+        wrong = int(cube["step"].where(bptt[0] * cube["best"] <= 0, 0).max())
+        told.append(f"Truncated BPTT sees ds/dtheta with the wrong sign up to {wrong} of "
+                    f"{cube.sizes['step']} steps.")  # fmt: skip
+    seen = cube["sensitivity_at_last"].isel(draw=0)
+    others = [f"{look.label} {seen.sel(rule=rule).item():.3g}"
+              for rule, look in _looks(cube, *_STOCHASTIC, "BPTT").items()]  # fmt: skip
+    told += [f"ds/dtheta in the long run: {', '.join(others)}."] if others else []
+    nothing = f"{cube.sizes['rule']} stochastic rules, which are not shown."
+    return " ".join(told).replace("nan", "unknown") or nothing
 
 
 def _shade_wrong_sign(panel: figures.Axes, cube: xr.Dataset) -> None:

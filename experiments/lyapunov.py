@@ -5,11 +5,9 @@ Command:   rnnjax run lyapunov
            rnnjax run lyapunov --config experiments/lyapunov.onset.toml --out results/lyapunov_onset
 Run time:  about a minute on 2 cores, compiling included; wide: about ten minutes; onset: about
            five.
-Figure:    An autonomous network h_t = f(W h_{t-1}), W_ij ~ N(0, g^2/n_h). a: the largest Lyapunov
-           exponent over the gain, with mean-field theory (dashed); it changes sign at g = 1. b: the
-           whole spectrum at some gains. c, d: the Kaplan-Yorke dimension and the entropy rate, both
-           per unit; the dimension rises beyond g = 1 and falls again where units saturate. Crosses:
-           published simulations of tanh with n_h = 4096.
+Figure:    h_t = f(W h_{t-1}), W_ij ~ N(0, g^2/n_h), over the gain g; bands span all networks. a:
+           largest Lyapunov exponent; dashed: mean field. b: median spectrum. c, d: Kaplan-Yorke
+           dimension and entropy rate per unit; crosses: published. A single gain: all networks.
 Source:    Molgedey, Schuchhardt and Schuster, Suppressing chaos in neural networks by noise,
            Physical Review Letters, 1992 (the largest exponent); Clark, Lyapunov spectrum of random
            neural networks, preprint, 2026 (the spectrum at n_h = 4096).
@@ -24,15 +22,14 @@ import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.lazy import jax, jnp, xr
-from rnnjax.reductions import evenly, largest
+from rnnjax.reductions import evenly, largest, median, tabulate
 from rnnjax.sweep import ActivationName, Traced, Variable
 from rnnjax.theory import wide_networks
 
 # Dimension and entropy rate per unit, by gain, at n_h = 4096.
 _PUBLISHED = {1.5: (0.165113, 0.0027729), 3.0: (0.287168, 0.0251060), 5.0: (0.245943, 0.0389117)}
-_COLOURS = (figures.BLUE, figures.VERMILION, figures.GREEN)
-_WIDE = 500  # units from which finite-size effects stay within the tolerances
-_SMALLEST = 200  # units of a limit
+_MARKS = (figures.Look("mean field", figures.THEORY, dashes="--"),
+          figures.Look("$n_h$ = 4096", figures.BLACK, "x", "none", size=5))  # fmt: skip
 
 
 class Setting(sweep.Setting):
@@ -130,62 +127,66 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     """The largest exponent, spectra, dimension and entropy rate over the gain."""
     frame, cube = figures.Frame(2, 2, height=4.6), cube.sortby("gain")
     a, b, c, d = frame.panels
-    _draw_largest(a, cube)
+    per_unit = cube[["kaplan_yorke_dimension", "entropy_rate"]] / cube.sizes["index"]
+    legend = _draw_over_gain(a, cube["largest_exponent"], r"exponent $\lambda_1$ (nat/step)")
     _draw_spectra(b, cube)
-    _draw_per_unit(c, cube, "kaplan_yorke_dimension", 0, "Kaplan-Yorke dimension / $n_h$")
-    _draw_per_unit(d, cube, "entropy_rate", 1, "entropy rate / $n_h$ (nat/step)")
-    return frame.finished()
+    legend += _draw_over_gain(c, per_unit["kaplan_yorke_dimension"], "dimension / $n_h$", 1)
+    legend += _draw_over_gain(d, per_unit["entropy_rate"], "entropy rate / $n_h$ (nat/step)", 2)
+    return frame.finished(legend)
 
 
-def _draw_over_gain(panel: figures.Axes, values: xr.DataArray, **axes) -> list:
-    """Draw a curve for each activation, with a band of all networks."""
-    names = map(str, values["activation"].values)
-    looks = {n: figures.Look(n, c, "o", size=3) for n, c in zip(names, _COLOURS, strict=False)}
+def answer(cube: xr.Dataset) -> str:
+    """Where networks are chaotic, and how large the dimension becomes."""
+    exponent, n_h, told = median(cube["largest_exponent"]), cube.sizes["index"], ""
+    for name in cube["activation"].values:
+        where = figures.where_positive(exponent.sel(activation=name), "gain")
+        most = median(cube["kaplan_yorke_dimension"].sel(activation=name)).max() / n_h
+        told += f"{name} networks of {n_h} units are chaotic {where}. "
+        told += f"Largest Kaplan-Yorke dimension a unit: {most:.2g}. ".replace("nan", "unknown")
+    return told.strip()
+
+
+def _reference(activation: str, gain: float, place: int) -> float:
+    """Return the largest exponent of mean field (place 0), or a published number of tanh."""
+    if place:
+        return _PUBLISHED.get(gain, (np.nan, np.nan))[place - 1] if activation == "tanh" else np.nan
+    known = activation in wide_networks.ACTIVATIONS
+    return wide_networks.largest_exponent(str(activation), gain) if known else np.nan
+
+
+def _draw_over_gain(panel: figures.Axes, values: xr.DataArray, label: str, place: int = 0) -> list:
+    """Draw a curve for each activation, with a band of all networks, and its references."""
+    known = tabulate(lambda activation, gain: _reference(activation, gain, place),
+                     activation=values["activation"], gain=values["gain"])  # fmt: skip
+    looks, marks = figures.distinct_looks(values["activation"].values, size=3), _MARKS[place > 0]
+    if values.sizes["gain"] == 1:
+        figures.dot_rows(panel, values.isel(gain=0), rows="activation", looks=looks, xlabel=label,
+                         xlim=(0, 1.2 * np.nanmax([values.max(), known.max()])))  # fmt: skip
+        dashed = {"color": marks.colour, "dashes": "--", "label": marks.label}
+        known = known.values[np.isfinite(known.values)]
+        return [figures.level(panel, x=number, **dashed) for number in known]
     drawn = figures.curves(panel, values, over="gain", each="activation", band="seed", looks=looks,
-                           edges="extremes", xlabel="gain $g$", **axes)  # fmt: skip
+                           edges="extremes", xlabel="gain $g$", ylabel=label)  # fmt: skip
     panel.margins(x=0.03)
-    return drawn
-
-
-def _draw_largest(panel: figures.Axes, cube: xr.Dataset) -> None:
-    label = r"largest exponent $\lambda_1$ (nat/step)"
-    drawn = _draw_over_gain(panel, cube["largest_exponent"], level=0, ylabel=label)
-    gain, known = cube["gain"].values, np.isin(cube["activation"], wide_networks.ACTIVATIONS)
-    fine = np.linspace(max(gain.min() - 0.05, 1.001), gain.max() + 0.05, 60)
-    theory = figures.Look("mean field", figures.THEORY, dashes="--")
-    for name in cube["activation"].values[known]:
-        exponents = [wide_networks.largest_exponent(str(name), g) for g in fine]
-        panel.plot(fine, exponents, **theory.line(linewidth=0.9, zorder=3))
-    panel.legend(handles=[*drawn, theory.handle(linewidth=0.9)], loc="upper left")
+    for name, look in looks.items():
+        panel.plot(known["gain"], known.sel(activation=name), **marks.line(color=look.colour))
+    return [*drawn, marks.handle()]
 
 
 def _draw_spectra(panel: figures.Axes, cube: xr.Dataset) -> None:
-    """Draw exponents over their rank, the median over seeds, of the first activation."""
     one, n_h = evenly(cube.isel(activation=0), "gain", 5), cube.sizes["index"]
     spectrum = one["spectrum"].median("seed").assign_coords(rank=(cube["index"] - 0.5) / n_h)
     figures.curves(
-        panel, spectrum, over="rank", each="gain", label="$g$ = {:.3g}", level=0,
+        panel, spectrum, over="rank", each="gain", label="$g$ = {:.3g}", level=0, yscale="asinh",
         xlabel=r"rank $i / n_h$", ylabel=r"exponent $\lambda_i$ (nat/step)",
-        title=str(one["activation"].item()),
+        title=f"{one['activation'].item()}, $n_h$ = {n_h}",
     )  # fmt: skip
-    panel.legend(loc="lower left")
-
-
-def _draw_per_unit(
-    panel: figures.Axes, cube: xr.Dataset, variable: str, place: int, label: str
-) -> None:
-    _draw_over_gain(panel, cube[variable] / cube.sizes["index"], ylabel=label)
-    gain = cube["gain"]
-    if "tanh" in cube["activation"].values:
-        shown = {g: row[place] for g, row in _PUBLISHED.items() if gain.min() <= g <= gain.max()}
-        look = figures.Look("tanh, $n_h$ = 4096", figures.BLACK, "x")
-        panel.plot([*shown], [*shown.values()], **look.dots(label=look.label, zorder=4))
-    panel.set_ylim(0, None)
-    panel.legend(loc="best")
+    low, high = panel.get_ylim()
+    figures.ticks(panel, "y", [y for y in (-100, -30, -10, -3, -1, 0, 1) if low <= y <= high])
+    panel.legend(loc="lower left", fontsize=7)
 
 
 def _sum_rule(cube: xr.Dataset) -> float:
-    """Return how far all exponents are from adding up to the mean of ln |det J_t|, a unit."""
     gap = abs(cube["spectrum"].sum("index") - cube["mean_log_det"]) / cube.sizes["index"]
     known = np.isfinite(cube["mean_log_det"])
     return largest(gap, known) if known.any() else 0.0
@@ -196,7 +197,7 @@ def _mean_by_size(one: xr.Dataset) -> xr.DataArray:
 
 
 def _mean_field(one: xr.Dataset, gain: float) -> float:
-    return wide_networks.largest_exponent("tanh", gain)
+    return _reference("tanh", gain, 0)
 
 
 def _extrapolated(one: xr.Dataset) -> float:
@@ -211,7 +212,7 @@ def _per_unit(name: str, place: int, share: float) -> Row:
         lambda one: one[name].median("seed") / one.setting.n_h,
         equals=lambda one, gain: _PUBLISHED[gain][place],
         tolerance=lambda one, gain: share * _PUBLISHED[gain][place],
-        when=lambda one: one.setting.n_h >= _WIDE,
+        when=lambda one: one.setting.n_h >= 500,  # then the finite size is within the tolerances
         source=f"Clark 2026, simulation at n_h = 4096; tolerance {share:.0%}",
         reproduces="Clark 2026 (preprint), spectrum at n_h = 4096",
     )
@@ -239,7 +240,7 @@ CLAIMS = (
                 when=lambda one: one["size"].max() >= 1000, equals=_mean_field,
                 source=f"{_DMFT}; tolerance: finite n_h"),
             Row("tanh, g = {gain:g}: largest exponent, extrapolated to n_h = oo", _extrapolated,
-                when=lambda one: one.sizes["size"] >= 3 and one["size"].min() >= _SMALLEST,
+                when=lambda one: one.sizes["size"] >= 3 and one["size"].min() >= 200,
                 equals=_mean_field, tolerance=0.005, source=f"{_DMFT}; linear in 1/n_h"),
         ), when=lambda one: "exponent_by_size" in one,
            reproduces="Molgedey, Schuchhardt and Schuster 1992, largest exponent"),

@@ -2,11 +2,9 @@
 
 Command:   rnnjax run matrix_products
 Run time:  about 70 seconds on 2 cores, compiling included.
-Figure:    W_ij ~ N(0, g^2/n). a: the share of Lyapunov exponents of products of ever new W below a
-           value, beside that of ln |eigenvalue| of one W: both follow the triangle law; products of
-           orthogonal matrices have all exponents at ln g. b: the norm of W^L and of products of L
-           new W, over g^L: it grows although the spectral radius stays g; orthogonal ones keep
-           norm 1. c: the share of directions that such a product leaves open.
+Figure:    W_ij ~ N(0, g^2/n). a: share of Lyapunov exponents of products, and of ln |eigenvalue| of
+           one W, below a value. b: largest singular value over g^L, median and extremes of seeds.
+           c: share of directions that a product leaves open. Orthogonal W^L and products coincide.
 Source:    Newman, The distribution of Lyapunov exponents: exact results for random matrices,
            Communications in Mathematical Physics, 1986; Penson and Zyczkowski, Product of Ginibre
            matrices: Fuss-Catalan and Raney distributions, Physical Review E, 2011; Alexeev, Goetze
@@ -32,22 +30,15 @@ from rnnjax.sweep import Traced, Variable
 
 _THEORY = rnnjax.theory.random_matrices
 _LOOKS = {
-    "gaussian": {
-        "one": Look("$W^L$", BLUE, "o", "none"),
-        "new": Look("product of $L$ new $W$", VERMILION, "s", "none", hollow=True),
-    },
-    "orthogonal": {
-        "one": Look("orthogonal", GREEN, "o", "none"),
-        "new": Look("_", GREEN, "s", "none", hollow=True),
-    },
-}
+    "gaussian": {"one": Look("$W^L$", BLUE, "o", "none"),
+                 "new": Look("product of $L$ new $W$", VERMILION, "s", "none", hollow=True)},
+    "orthogonal": {"new": Look("orthogonal $W$", GREEN, "D", "none")},
+}  # fmt: skip
 _SPECTRA = {
-    "gaussian": {
-        "exponents": Look("products of new $W$", VERMILION),
-        "log_eigenvalues": Look(r"$\ln|$eigenvalues$|$ of one $W$", BLUE),
-    },
+    "gaussian": {"exponents": Look("products of new $W$", VERMILION),
+                 "log_eigenvalues": Look(r"$\ln|$eigenvalues$|$ of one $W$", BLUE)},
     "orthogonal": {"exponents": Look("products of orthogonal $W$", GREEN)},
-}
+}  # fmt: skip
 
 
 class Setting(sweep.Setting):
@@ -133,6 +124,16 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     return frame.finished()
 
 
+def answer(cube: xr.Dataset) -> str:
+    """The norms of the longest products and powers."""
+    cube = cube.isel(gain=int(abs(np.log(cube["gain"])).argmin("gain")), n_factors=-1)
+    L, norms = cube["n_factors"].item(), median(np.exp(cube["log_norm"])).to_pandas().dropna()
+    new, powers = (" and ".join(f"{norm:.3g} ({weights} W)" for weights, norm in of.items())
+                   for of in (norms["new"], norms["one"]))  # fmt: skip
+    new, powers = new or "not finite", powers or "not finite"
+    return f"The norm of a product of {L} new W over g^{L} is {new}. That of W^{L} is {powers}."
+
+
 def _draw_exponents(panel: figures.Axes, cube: xr.Dataset) -> None:
     """Draw the share of exponents below a value, over all seeds, on the triangle law."""
     gain = cube["gain"].item()
@@ -155,19 +156,18 @@ def _draw_growth(norms: figures.Axes, shares: figures.Axes, cube: xr.Dataset) ->
     told = {"over": "n_factors", "each": "factors", "looks": _LOOKS[name], "xlabel": "factors $L$"}
     figures.curves(
         norms, np.exp(cube["log_norm"]), band="seed", edges="extremes", theory=limit,
-        ylabel="largest singular value$/g^L$", xlim=(0, None), ylim=(0, None), **told,
+        ylabel="largest singular value$/g^L$", xlim=(0, L[-1] + 0.8), ylim=(0, None), **told,
     )  # fmt: skip
     entries = figures.curves(
         shares, median(cube["first_moment"] ** 2 / cube["second_moment"]), theory=open_share,
-        xscale="log", yscale="log", ylabel="share of directions left", ylim=(None, 1.3), **told,
+        xscale="log", yscale="log", ylabel="share left open", xlim=(0.9, 1.1 * L[-1]), **told,
     )  # fmt: skip
-    norms.legend(loc="upper left")
+    norms.legend(loc="upper left", fontsize=7)
     if open_share:
-        shares.legend(handles=entries[-1:], loc="lower left")
+        shares.legend(handles=entries[-1:], loc="lower left", fontsize=7)
 
 
 def _at_one(cube: xr.Dataset) -> xr.Dataset:
-    """Return the cube with all exponents as they are at g = 1."""
     return cube.assign(cube[["exponents", "first_exponent", "log_eigenvalues"]] - np.log(cube.gain))
 
 

@@ -3,10 +3,10 @@
 Command:   rnnjax run mean_field_map
 Run time:  about three minutes on 2 cores, compiling included.
 Figure:    h_t = f(W h_{t-1} + s x_t) with W_ij ~ N(0, g^2/n_h) and white noise x_t into each unit.
-           a, b: the largest Lyapunov exponent over the gain g and the noise s, simulated (a) and by
-           theory, ln(chi)/2 (b), with the line chi = 1 on both: below it gradients vanish, above it
-           they explode, and noise shifts it to larger gains. c: simulation over theory, every
-           network. d: variance q of the pre-activations, simulated and by theory (dashed).
+           a, b: largest Lyapunov exponent over the gain g and the noise s (rows of equal height),
+           simulated, median over seeds, and by mean field, ln(chi)/2; black: chi = 1, below which
+           gradients vanish. c: simulation over mean field, every network. d: variance q of the
+           pre-activations, simulated and by mean field (dashed, in a darker tone).
 Source:    Molgedey, Schuchhardt and Schuster, Suppressing chaos in neural networks by noise,
            Physical Review Letters, 1992; Sompolinsky, Crisanti and Sommers, Chaos in random neural
            networks, ibid., 1988.
@@ -123,29 +123,57 @@ def figure(cube: xr.Dataset) -> figures.Figure:
             xlabel=r"mean field $\ln(\chi)/2$ (nat/step)", ylabel=r"simulated $\lambda_1$",
         )  # fmt: skip
         frame.panels[2].legend(loc="upper left")
-    q = {"prediction": _predicted(one, wide_networks.variance)} if has_theory else {}
-    figures.curves(
+    q = {"mean field": _predicted(one, wide_networks.variance)} if has_theory else {}
+    legend = figures.curves(
         frame.panels[3], median(one["variance"]), over="gain", each="noise", label="$s$ = {:.2g}",
-        theory=q, xlabel="gain $g$", ylabel="variance $q$",
+        theory=q, xlabel="gain $g$", ylabel="variance $q$", title=str(one["activation"].item()),
     )  # fmt: skip
-    frame.panels[3].legend(loc="upper left", ncols=2)
+    frame.panels[3].legend(handles=legend, loc="upper left", ncols=2, fontsize=7)
     return frame.finished()
 
 
 def _draw_maps(panels: list[figures.Axes], one: xr.Dataset, has_theory: bool) -> None:
-    """Draw the largest exponent, simulated and by theory, with the line chi = 1 on both."""
+    """Draw the largest exponent, simulated and by theory, with the line chi = 1 on both.
+
+    Noises are rows of equal height: in steps of their own, small ones would be hard to see.
+    """
     maps = {"simulated": median(one["largest_exponent"])}
     if has_theory:
         maps["mean field"] = _predicted(one, wide_networks.largest_exponent)
-    ordered = [values.transpose("noise", "gain") for values in maps.values()]
+    rows = {"noise": np.arange(one.sizes["noise"])}
+    ordered = [values.transpose("noise", "gain").assign_coords(rows) for values in maps.values()]
     limit, meshes = figures.symmetric_limit(np.stack(ordered), cap=0.5), []
-    for panel, (told, values) in zip(panels, maps.items(), strict=False):
+    turns = [crossing(row, "gain") for row in ordered[-1]]
+    for panel, told, values in zip(panels, maps, ordered, strict=False):
         meshes += figures.maps(
             panel, values, x="gain", y="noise", limit=limit, bar="", xlabel="gain $g$",
             ylabel="noise $s$", title=f"{one['activation'].item()}, {told}",
         )  # fmt: skip
-        panel.contour(one["gain"], one["noise"], ordered[-1], [0.0], colors="k", linewidths=1)
+        figures.ticks(panel, "y", rows["noise"], [f"{s:.2g}" for s in one["noise"].values])
+        figures.overlay_line(panel, turns, rows["noise"])
     figures.colour_bar(meshes, panels, label=r"largest exponent $\lambda_1$ (nat/step)")
+
+
+def answer(cube: xr.Dataset) -> str:
+    """At which gain networks become chaotic, at the least and the largest noise."""
+    cube = cube.sortby(["gain", "noise"])
+    known = _known(cube)
+    has_theory = bool(known.sizes["activation"])
+    one = (known if has_theory else cube).isel(activation=0)
+    found = f"{one['activation'].item()} networks {_onsets(median(one['largest_exponent']))}."
+    if has_theory:
+        predicted = _predicted(one, wide_networks.largest_exponent)
+        off = _off_theory(one.mean("seed"))
+        found += f" Mean field: they {_onsets(predicted)}; largest deviation {off:.2g} nat/step."
+    return found[0].upper() + found[1:].replace("nan", "unknown")
+
+
+def _onsets(exponent: xr.DataArray) -> str:
+    """Tell beyond which gain an exponent is positive, at the least and the largest noise."""
+    ends = dict.fromkeys(exponent["noise"].values[[0, -1]].tolist())
+    told = [figures.where_positive(exponent.sel(noise=s), "gain") for s in ends]
+    words = " and ".join(f"{where} at noise {s:.2g}" for where, s in zip(told, ends, strict=True))
+    return f"become chaotic {words}"
 
 
 def _covered(cube: xr.Dataset) -> xr.Dataset:

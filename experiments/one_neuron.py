@@ -2,12 +2,11 @@
 
 Command:   rnnjax run one_neuron
 Run time:  about 30 seconds on 2 cores, compiling included.
-Figure:    Top: |dy_t/dx_{t-k}| over the lag k for 51 inputs, one panel an activation, median and 10
-           to 90 % of random sequences whose path is active, with |w_n|^k dashed and the bound
-           dotted. Only |w_n| decides, and only for the identity and active relu paths. Bottom: the
-           growth a lag; the share of the ten newest and ten oldest inputs, which changes hands at
-           |w_n| = 1; and the lag with 1 % left. The gradient by the weights is that of
-           `one_neuron_gradient`.
+Figure:    a, b: |dy_t/dx_{t-k}| over the lag k, median and 10 to 90 % of random sequences whose
+           path is active, for two activations and some weights; dashed: |w_n|^k. c: the first lag
+           at which 1 % of the newest coefficient is left, median of the sequences; dashed:
+           ln 0.01 / ln|w_n|. d: share of the ten newest and the ten oldest inputs in the output of
+           the identity. The gradient by the weights is that of `one_neuron_gradient`.
 Source:    Slides "RNN: simple RNN" (a chain of one neuron; w_n below and above one); Pascanu,
            Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013
            (bound).
@@ -33,7 +32,7 @@ from rnnjax.theory import scalar_chain
 _QUANTILES = (0.1, 0.5, 0.9)
 _N_ENDS = 10  # inputs that count as the newest and as the oldest
 _SHOWN = (-1.5, 0.5, 0.9, 1.0, 1.1, 2.0)
-_BOUND = Look("closed form, bound", THEORY, dashes="--")
+_CLOSED = Look("closed form", THEORY, dashes="--")
 _ENDS = {"newest": Look("newest 10", BLUE), "oldest": Look("oldest 10", PINK, dashes="-.")}
 
 
@@ -85,18 +84,33 @@ def measure(setting: Setting, x: jax.Array) -> dict[str, jax.Array]:
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
-    """Coefficients by lag, one panel an activation, above what they make of the inputs."""
+    """Coefficients by lag for two activations, above what all make of the inputs."""
     cube, names = _beside_theory(cube.sortby("w_n")), cube["activation"].values.tolist()
-    frame = figures.Frame(
-        height=4.8, width=figures.PAGE_WIDTH * max(1, len(names) / 4),
-        widths=((1,) * len(names), (1,) * 3), height_ratios=(1.1, 1),
-    )  # fmt: skip
-    lags = _draw_coefficients(frame.rows[0], cube)
+    shown = [name for name in ACTIVATION_LOOKS if name in names][:2]
+    frame = figures.Frame(height=5.2, widths=((1,) * len(shown), (1, 1)))
+    lags = _draw_coefficients(frame.rows[0], cube.sel(activation=shown))
     _draw_by_weight(frame.rows[1], cube)
-    weights = [*figures.handles(ACTIVATION_LOOKS, names), _BOUND.handle()]
+    weights = [*figures.handles(ACTIVATION_LOOKS, names), _CLOSED.handle()]
+    ncols = 4 if figures.in_column() else 7
     for part, entries in zip(frame.figure.subfigs, (lags, weights), strict=True):
-        part.legend(handles=entries, loc="outside lower center", ncols=8, columnspacing=1.0)
+        part.legend(handles=entries, loc="outside lower center", ncols=ncols, columnspacing=1.0)
     return frame.finished()
+
+
+def answer(cube: xr.Dataset) -> str:
+    """After how many steps 1 % is left, and whose share is large on either side of |w_n| = 1."""
+    last = cube["horizon"].max("w_n").to_series()  # infinite where an input never falls to 1 %
+    within = " or ".join(f"{n:g} ({name})" for name, n in last.items() if np.isfinite(n))
+    rest = ", ".join(str(name) for name, n in last.items() if not np.isfinite(n))
+    told = [f"1 % of an input is left after at most {within} steps"] * bool(within)
+    more = f"{rest} may keep more" if within else f"With {rest} more than 1 % may be left"
+    told = "; ".join(told + [more] * bool(rest)) + "."
+    share = _beside_theory(cube)["share"].sel(activation=[n for n in last.index if n == "identity"])
+    ten = {0.9: ("newest", slice(_N_ENDS)), 1.1: ("oldest", slice(-_N_ENDS, None))}
+    for w in [w for w in ten if share.size and w in cube["w_n"].values]:
+        part = 100 * share.sel(w_n=w).isel(lag=ten[w][1]).sum(skipna=False)
+        told += f" At w_n = {w:g} the {ten[w][0]} ten make {part:.0f} % of the identity's output."
+    return told
 
 
 def _beside_theory(cube: xr.Dataset) -> xr.Dataset:
@@ -113,45 +127,34 @@ def _beside_theory(cube: xr.Dataset) -> xr.Dataset:
 def _draw_coefficients(panels: list[figures.Axes], cube: xr.Dataset) -> list[Any]:
     there = cube["w_n"].values
     shown = [w for w in _SHOWN if w in there] or list(there[:: -(-len(there) // 6)])
-    log10 = cube[["log_coefficient_random", "power", "bound"]].sel(w_n=shown) / math.log(10)
-    # Where gamma is 1 the bound is the first line.
-    bound = log10["bound"].where(log10["bound"] != log10["power"])
-    handles = figures.curves(
+    log10 = cube[["log_coefficient_random", "power"]].sel(w_n=shown) / math.log(10)
+    return figures.curves(
         panels, log10["log_coefficient_random"], over="lag", each="w_n", panels="activation",
-        theory={"$|w_n|^k$": log10["power"], r"$|w_n|^k\gamma^{k+1}$": bound}, band="quantile",
-        label="$w_n$ = {:g}", xlabel="lag $k$ (steps)", ylim=(-42, 20),
+        theory={"$|w_n|^k$": log10["power"]}, band="quantile", label="$w_n$ = {:g}",
+        xlabel="lag $k$ (steps)", ylim=(-42, 20),
         ylabel=r"$\log_{10}|\mathrm{d}y_t/\mathrm{d}x_{t-k}|$",
     )  # fmt: skip
-    for panel in panels:
-        panel.tick_params(labelleft=panel is panels[0])
-        panel.set_title(panel.get_title().replace("relu", "relu, active paths"))
-    return handles
 
 
 def _draw_by_weight(panels: list[figures.Axes], cube: xr.Dataset) -> None:
-    """Draw the growth a lag, shares of inputs, and the horizon over the weight."""
-    growth, shares, horizon = panels
+    """Draw the horizon and shares of inputs over the weight."""
+    horizon, shares = panels
     ends, lag, names = cube["w_n"].values[[0, -1]], cube["lag"], cube["activation"].values
-    fine, slopes = np.linspace(*ends, 801), {scalar_chain.STEEPEST.get(n, 1.0) for n in names}
-    rates = {f"{g:g}": tabulate(lambda w, g=g: scalar_chain.log_coefficient(g * w, 1), w_n=fine)
-             for g in sorted(slopes)}  # fmt: skip
+    exact = tabulate(scalar_chain.horizon, w_n=np.linspace(*ends, 801))
     line = {"markevery": 0.12, "markersize": 3.5, "linewidth": 1.1}
     weight = {"over": "w_n", "xlabel": "recurrent weight $w_n$", "xlim": ends}
-    each = {"each": "activation", "looks": ACTIVATION_LOOKS, "line": line, **weight}
-    figures.curves(growth, cube["growth_rate_random"], theory=rates, level=0, ylim=(-5.2, 2.2),
-                   ylabel="growth rate (nat/step)", **each)  # fmt: skip
-    figures.curves(horizon, cube["horizon"], theory={"": tabulate(scalar_chain.horizon, w_n=fine)},
-                   yscale="log", ylabel="lag with 1 % left (steps)", ylim=(0.8, 1.5 * len(lag)),
-                   **each)  # fmt: skip
+    figures.curves(horizon, cube["horizon"], each="activation", looks=ACTIVATION_LOOKS, line=line,
+                   theory={"": exact}, yscale="log", ylim=(0.8, 1.5 * len(lag)),
+                   ylabel="lag with 1 % left (steps)", **weight)  # fmt: skip
     if "identity" not in names:
         shares.set_axis_off()
         return
     share, newest = cube["share"].sel(activation="identity"), lag < _N_ENDS
     ten = {"newest": share.where(newest), "oldest": share.where(newest[::-1].values)}
     figures.curves(shares, xr.Dataset(ten).sum("lag").to_array("end"), each="end", looks=_ENDS,
-                   ylabel="share of inputs, identity", ylim=(-0.02, 1.45), yticks=[0, 0.5, 1],
-                   **weight)  # fmt: skip
-    shares.legend(loc="upper center", ncols=1)
+                   ylabel="share of the output", ylim=(-0.02, 1.3), yticks=[0, 0.5, 1],
+                   title="identity", **weight)  # fmt: skip
+    shares.legend(loc="upper center", ncols=2)
 
 
 def _excess(one: xr.Dataset) -> xr.DataArray:

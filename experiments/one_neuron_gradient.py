@@ -2,11 +2,10 @@
 
 Command:   rnnjax run one_neuron_gradient
 Run time:  about 20 seconds on 2 cores, compiling included.
-Figure:    a: the gradient of a squared error E by all weights over the recurrent weight, and,
-           dotted, what clipping leaves of it: its norm, in the same direction. b: |dy_t/dw_n| over
-           the number of inputs for f(x) = x, with sum k w_n^(k-1) dashed. The example of the
-           slides, two inputs step by step, is among the claims; `one_neuron` shows what single
-           inputs do.
+Figure:    a: norm of the gradient of a squared error E by all weights, over the recurrent weight;
+           b: the same after clipping by norm, which keeps the direction. c: |dy_t/dw_n| over the
+           number of inputs for f(x) = x; dashed: sum k w_n^(k-1). The example of the slides, two
+           inputs step by step, is among the claims; `one_neuron` shows what single inputs do.
 Source:    Slides "RNN: simple RNN" (a chain of one neuron; all weights are trained); Pascanu,
            Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013
            (clipping).
@@ -23,7 +22,7 @@ from pydantic import Field, PositiveFloat
 import rnnjax
 from rnnjax import decks, figures, sweep
 from rnnjax.claims import Group, Row, every_run
-from rnnjax.figures import ACTIVATION_LOOKS, THEORY, Look
+from rnnjax.figures import ACTIVATION_LOOKS
 from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import evenly, gap, largest, tabulate
 from rnnjax.sweep import ActivationName, Variable
@@ -88,31 +87,51 @@ def measure(setting: Setting) -> dict[str, jax.Array]:
 
 def figure(cube: xr.Dataset) -> figures.Figure:
     """The gradient over the recurrent weight, and that of the identity over the inputs."""
-    cube, frame = cube.sortby("w_n"), figures.Frame(1, 2, height=3.0)
-    gradient, by_length = frame.panels
-    line = {"markevery": 0.12, "markersize": 3.5, "linewidth": 1.1}
-    each = {"over": "w_n", "each": "activation", "looks": ACTIVATION_LOOKS}
-    clipped = np.log10(cube["clipped_norm"].where(cube["clipped_norm"] > 0))
-    figures.curves(gradient, clipped, line={**line, "linestyle": ":", "marker": ""}, **each)
-    figures.curves(gradient, cube["log_norm"] / math.log(10), line=line, **each,
-                   xlabel="recurrent weight $w_n$", xlim=cube["w_n"].values[[0, -1]],
+    cube = cube.sortby("w_n")
+    has_line = "identity" in cube["activation"].values and (cube["w_n"].values > 0).any()
+    frame = figures.Frame(1, 3 if has_line else 2, height=2.6)
+    gradient, clipped, *by_length = frame.panels
+    each = {"over": "w_n", "each": "activation", "looks": ACTIVATION_LOOKS,
+            "line": {"markevery": 0.12, "markersize": 3.5, "linewidth": 1.1, "clip_on": False},
+            "xlabel": "recurrent weight $w_n$", "xlim": cube["w_n"].values[[0, -1]]}  # fmt: skip
+    figures.curves(gradient, cube["log_norm"] / math.log(10), **each, title="gradient",
                    ylabel=r"$\log_{10}\|\mathrm{d}E/\mathrm{d}w\|$")  # fmt: skip
-    legend = figures.handles(ACTIVATION_LOOKS, cube["activation"].values)
-    if "identity" in cube["activation"].values:
-        legend += _draw_by_length(by_length, cube.sel(activation="identity"))
-    else:
-        by_length.set_axis_off()
-    return frame.finished([*legend, Look("clipped", THEORY, dashes=":").handle()], ncols=6)
+    limit = cube.setting.max_norm
+    figures.curves(clipped, cube["clipped_norm"], **each, ylim=(0, 1.1 * limit),
+                   title=f"clipped to norm {limit:g}", ylabel="norm after clipping")  # fmt: skip
+    for panel in by_length:
+        _draw_by_length(panel, cube.sel(activation="identity"))
+    return frame.finished(figures.handles(ACTIVATION_LOOKS, cube["activation"].values))
 
 
-def _draw_by_length(panel: figures.Axes, one: xr.Dataset) -> list[Any]:
-    """Draw |dy_t/dw_n| over t for some positive weights; return the legend entries."""
+def _draw_by_length(panel: figures.Axes, one: xr.Dataset) -> None:
+    """Draw |dy_t/dw_n| over t for some positive weights."""
     some = evenly(one.isel(w_n=one["w_n"].values > 0), "w_n", 5).isel(length=slice(1, None))
-    return figures.curves(
+    drawn = figures.curves(
         panel, some["log_weight_gradient"] / math.log(10), over="length", each="w_n",
-        label="$w_n$ = {:g}", theory={"closed form": np.log10(_exact(some))},
-        xlabel="inputs $t$", ylabel=r"$\log_{10}|\mathrm{d}y_t/\mathrm{d}w_n|$, identity",
+        label="$w_n$ = {:g}", theory={"closed form": np.log10(_exact(some))}, title="identity",
+        xlabel="inputs $t$", ylabel=r"$\log_{10}|\mathrm{d}y_t/\mathrm{d}w_n|$",
     )  # fmt: skip
+    figures.direct_labels(panel, drawn[:-1], distance=0.07)
+
+
+def answer(cube: xr.Dataset) -> str:
+    """The norms at the largest weight, and what clipping leaves of them."""
+    at = cube.isel(w_n=int(cube["w_n"].values.argmax()))
+    norms = [
+        f"{_power(norm / math.log(10))} ({name})"
+        for name, norm in zip(at["activation"].values, at["log_norm"].values, strict=True)
+    ]
+    moved = abs(cube["clipped_share_oldest"] - cube["share_oldest"]).max()
+    return (
+        f"At w_n = {at['w_n']:g} the gradient has norm {', '.join(norms)}. Clipping leaves at "
+        f"most {cube['clipped_norm'].max():.3g} at every w_n and keeps the direction: the share of "
+        f"the ten oldest inputs changes by at most {moved:.1g}."
+    )
+
+
+def _power(log10: float) -> str:
+    return f"1e{log10:.0f}" if abs(log10) >= 3 else f"{10**log10:.2g}"
 
 
 def _exact(cube: xr.Dataset) -> xr.DataArray:

@@ -1,17 +1,15 @@
 """How fast does each learning rule learn online, on tasks that ask for memory?
 
-The weights change while the sequence runs: online rules update at every step at which a loss falls
-due, truncated backpropagation at the end of every block, BPTT at the end of every sequence. Each
-loss is taken before its update and on a fresh sequence, so the learning curve is a test as well.
-The delay of the copy task grows by one step when the loss of the recalled symbols falls below 0.15
-bit, and the longest delay solved is reported.
+Online rules update at every step at which a loss falls due, truncated backpropagation at the end of
+every block, BPTT at that of the sequence. Losses are taken before their update, on fresh sequences.
+The delay of copy grows by a step when the loss of recalled symbols falls below 0.15 bit.
 
 Command:   rnnjax run online_training
 Run time:  about 5 minutes on 2 cores, compiling included.
-Figure:    one panel a task: median over seeds and band of the loss (on copy, of the delay) over
-           the sequences seen, for every rule at its better learning rate, with lines for chance
-           and, on the add task, the exact plateaus. It must show RTRL beside BPTT, and the local
-           rules above them where the answer needs what happened before.
+Figure:    One panel a task, every rule at its better learning rate. Curves: median and 10 to 90 %
+           of seeds; dotted: chance, and the exact plateaus of the add task. Rows, for more than
+           seven rules: the sequences after which the loss stays below half of chance, a dot a
+           seed, bars: medians; at the right, how many of the seeds get there.
 Source:    Marschall, Cho and Savin, A unified framework of online learning algorithms for training
            recurrent neural networks, Journal of Machine Learning Research, 2020 (comparison);
            Mujika, Meier and Steger, NeurIPS 2018, and Menick et al., ICLR 2021 (curriculum).
@@ -36,8 +34,7 @@ from rnnjax.reductions import at_best, largest, median
 from rnnjax.sweep import NameOf, Traced, Variable
 
 COMPILE = "quickly"
-
-_MOST_BANDS = 7  # in a panel with more rules, only the first two have a band: more would hide it
+_MOST_CURVES = 7  # in a panel; of more rules a row each is shown
 _SOLVED = 0.15 * math.log(2)  # nats a recalled symbol
 _WIDEST = 10  # inputs and outputs, those of digits
 _PLATEAUS = rnnjax.theory.add_task.plateaus()
@@ -168,53 +165,61 @@ def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
 def _of_task(cube: xr.Dataset, task: str) -> xr.Dataset:
     """The runs of a task over rule, seed and point, each rule at the rate that ends best."""
     runs = cube.isel(case=np.flatnonzero(cube["task"] == task)).swap_dims(case="rule")
-    last = runs["loss"].isel(point=slice(-max(1, cube.sizes["point"] // 8), None)).mean("point")
+    problem, n_points = _PROBLEMS[task], cube.sizes["point"]
+    last = runs["loss"].isel(point=slice(-max(1, n_points // 8), None)).mean("point")
     # The median of the last losses, an eighth of all, or of minus the delay: less is better.
     end = (-runs["solved"] if task == "copy" else last).median("seed")
-    return at_best(runs.assign(end=end), end, "learning_rate")
-
-
-def _looks(arms: np.ndarray) -> dict[str, Look]:
-    words = {arm: rule_label(_ARMS[arm][0]).replace("window", "$K$ =") for arm in arms}
-    return {arm: Look(words[arm], colour, dashes=dashes)
-            for arm, (_, colour, dashes) in _ARMS.items() if arm in arms}  # fmt: skip
+    n = problem.n_sequences * cube.setting.longer * cube.setting.batch_size
+    below = (runs["loss"] < problem.learned).isel(point=slice(None, None, -1)).cumprod("point")
+    after = n * (n_points + 1 - below.sum("point")).where(below.sum("point") > 0, np.inf)
+    seen = ("point", n * (np.arange(n_points) + 1))
+    return at_best(runs.assign(end=end, after=after), end, "learning_rate").assign_coords(seen=seen)
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
-    """One panel a task: median and band of every rule over the sequences seen."""
-    tasks = [task for task in _PROBLEMS if task in cube["task"].values]
-    n_rows = -(-len(tasks) // 2)
-    frame = figures.Frame(n_rows, 2, n=len(tasks), height=1.0 + 2.45 * n_rows)
-    for panel, task in zip(frame.panels, tasks, strict=True):
-        _draw_task(panel, _of_task(cube, task), task)
-    return frame.finished(figures.handles(_looks(cube["rule"].values)), fontsize=7)
+    """One panel a task: curves of a few rules, or when each of many has learned it."""
+    by_task = {task: _of_task(cube, task) for task in _PROBLEMS if task in cube["task"].values}
+    drawn, n = {}, 1 if figures.in_column() else 2
+    widths = [(1,) * len([*by_task][k : k + n]) for k in range(0, len(by_task), n)]
+    frame = figures.Frame(widths=widths, height=0.6 + 2.5 * len(widths))
+    for panel, (task, runs) in zip(frame.panels, by_task.items(), strict=True):
+        ends = (0, int(runs["seen"][-1]))
+        looks = {arm: Look(rule_label(rule).replace("window", "$K$ ="), colour, dashes=dashes) for
+                 arm, (rule, colour, dashes) in _ARMS.items() if arm in runs["rule"]}  # fmt: skip
+        panel.set_title(_PROBLEMS[task].words)
+        if task != "copy" and len(looks) > _MOST_CURVES:
+            figures.dot_rows(panel, runs["after"], rows="rule", looks=looks, median=True, count=" ",
+                             xlim=ends, xlabel="sequences until learned")  # fmt: skip
+            continue
+        name, unit = ("delay", "steps") if task == "copy" else ("loss", "nat")
+        figures.curves(panel, runs[name], over="seen", each="rule", band="seed", looks=looks,
+                       line={"linewidth": 1.2}, xlim=ends, ylim=(0.43 * (task == "add"), None),
+                       xlabel="sequences seen", ylabel=f"{name} ({unit})")  # fmt: skip
+        for text, value in _PROBLEMS[task].levels.items():
+            figures.level(panel, y=value, text=text, color="#808080", dashes=":")
+        drawn |= looks
+    return frame.finished(figures.handles(drawn), ncols=6)
 
 
-def _draw_task(panel: figures.Axes, runs: xr.Dataset, task: str) -> None:
-    setting, problem = runs.setting, _PROBLEMS[task]
-    per_point = setting.longer * problem.n_sequences * setting.batch_size
-    seen = (np.arange(runs.sizes["point"]) + 1) * per_point
-    values = runs["delay" if task == "copy" else "loss"].assign_coords(seen=("point", seen))
-    rules = [*_looks(runs["rule"].values)]
-    n_banded = len(rules) if len(rules) <= _MOST_BANDS else 2
-    for band, shown in (("seed", rules[:n_banded]), (None, rules[n_banded:])):
-        figures.curves(panel, values if band else median(values), over="seen", each="rule",
-                       band=band, looks=_looks(shown), line={"linewidth": 1.2},
-                       xlabel="sequences seen", xlim=(0, seen[-1]), title=problem.words,
-                       ylabel="delay (steps)" if task == "copy" else "loss (nat)")  # fmt: skip
-    for name, value in problem.levels.items():
-        figures.level(panel, y=value, text=name, color="#808080", linewidth=0.8, dashes=":")
-    if task == "copy":
-        panel.yaxis.get_major_locator().set_params(integer=True)
-    top = 1.12 * max(problem.levels.values()) if problem.levels else None
-    panel.set_ylim(0.43 if task == "add" else 0, top)
+def answer(cube: xr.Dataset) -> str:
+    """How many rules learn each task and which is first, from the task with most rules on."""
+    tasks, told = [*cube["task"].values], ""
+    for task in sorted({*tasks}, key=lambda task: (-tasks.count(task), task)):
+        runs = _of_task(cube, task)
+        best = runs["end"] if task == "copy" else median(runs["after"])
+        first = rule_label(_ARMS[best.fillna(np.inf).to_series().idxmin()][0])
+        n, least = int(np.isfinite(best).sum()), float(best.min())
+        words = f"{n} of {best.size} rules learn it in {int(runs['seen'][-1]):,} sequences"
+        words += f", {first} first, after {least:,.0f}" if n else ""
+        words = words if task != "copy" else f"{first} solves the longest delay, {-least:g} steps"
+        told += f"{_PROBLEMS[task].words.capitalize()}: {words}. "
+    return told.strip()
 
 
 def _gap_of_one_step_rules(cube: xr.Dataset) -> float | None:
     loss = cube["loss"].isel(point=0)
     pairs = [[f"{task}/rflo", f"{task}/tbptt_1"] for task in _PROBLEMS if task != "copy"]
-    gaps = [largest(abs(loss.sel(case=pair).diff("case"))) for pair in pairs
-            if swept(case=pair)(cube)]  # fmt: skip
+    gaps = [largest(abs(loss.sel(case=p).diff("case"))) for p in pairs if swept(case=p)(cube)]
     return np.max(gaps) if gaps else None
 
 
@@ -227,16 +232,14 @@ CLAIMS = (
     Group((
         Group((
             Row("{task}, {words}: loss at the end, median",
-                lambda runs: runs["end"], unit="nat",
-                at_most=lambda runs, task: _PROBLEMS[task].learned,
+                lambda one: one["end"], unit="nat", at_most=lambda _, task: _PROBLEMS[task].learned,
                 for_each=({"rule": "bptt", "words": "BPTT"}, {"rule": "rtrl", "words": "RTRL"}),
                 source="{level}: the gradient is exact, so the memory asked for is learned"),
             Row("{task}: loss of RFLO over that of RTRL at the end, medians", at_least=1,
                 value=lambda runs: runs["end"].sel(rule="rflo") / runs["end"].sel(rule="rtrl"),
                 when=(swept(rule=("rflo", "rtrl")), lambda runs: runs.setting.leak == 1),
                 source=_LEAKLESS),
-        ), part=_of_task, for_each=(
-            {"task": "add", "level": "the plateau of the first lag alone"},
+        ), part=_of_task, for_each=({"task": "add", "level": "the plateau of the first lag alone"},
             {"task": "digits", "level": "half of chance"},
             {"task": "delayed_xor", "level": "half of chance"})),
         Row("copy: longest delay solved by RTRL minus that by RFLO, medians",

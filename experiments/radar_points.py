@@ -2,10 +2,10 @@
 
 Command:   rnnjax run radar_points
 Run time:  about 20 seconds on 2 cores, compiling included.
-Figure:    Two points of a straight way: squared error and share of right directions of each
-           network, with the floor 9/4 E[v^2] of all that do not know the order, and the grid of the
-           slides. It must show that a dense network fails only where it is not told the order, and
-           that one linear neuron is enough.
+Figure:    Two points of a straight way, and where the third one will be. a: squared error, a dot a
+           seed, bar: median; dashed: the floor 9/4 E[v^2] of all that do not know the order. b:
+           share of answers in the direction of motion. c: answers to the example of the slides.
+           "dense" has tanh units; ANN and RNN are one linear neuron, as on the slides.
 Source:    The slides "RNN: simple RNN" (two radar points; a dense network "might end up the wrong
            direction").
 """
@@ -27,12 +27,9 @@ _DENSE = ("dense, order-blind", "dense, trained one way", "dense, ordered")
 # "dense" has hidden units, "ANN" and "RNN" are the one neuron of the slides.
 NETS = {
     **dict(zip(_DENSE, (VERMILION, VERMILION, GREEN), strict=True)),
-    "ANN, order-blind": VERMILION,
-    "ANN, ordered": GREEN,
-    "RNN, own weights": BLUE,
-    "RNN": BLUE,
+    "ANN, order-blind": VERMILION, "ANN, ordered": GREEN, "RNN, own weights": BLUE, "RNN": BLUE,
     "RNN, reversed": PINK,
-}
+}  # fmt: skip
 SLIDES = {"training": (0.0, 1.0), "test": (1.0, 2.0)}  # either coordinate of the slides' cells
 _MEAN_SQUARE_SPEED = 13 / 12
 _FLOOR = 9 / 4 * _MEAN_SQUARE_SPEED
@@ -100,10 +97,8 @@ def measure(setting: Setting, shared: tuple) -> dict[str, jax.Array]:
         found.append(decks.two_inputs.answers(cell, trained, views)[..., 0])
     forward, backward = jnp.split(jnp.concatenate(found), 2, axis=1)
     # The last network is the RNN; here it runs once more, fed in reverse.
-    forward, backward = (
-        jnp.concatenate([one, other[-1:]])
-        for one, other in ((forward, backward), (backward, forward))
-    )
+    forward, backward = (jnp.concatenate([one, other[-1:]]) for one, other in
+                         ((forward, backward), (backward, forward)))  # fmt: skip
     n_test = len(test.x)
     return {
         **_scores(test, forward[:, :n_test], backward[:, :n_test]),
@@ -149,20 +144,26 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     errors, directions, grid = frame.panels
     looks = {net: Look(net, colour) for net, colour in NETS.items()}
     for panel, name in ((errors, "point_error"), (directions, "point_direction")):
-        runs = cube[name].transpose("net", "seed")
-        for values, dots in ((runs, {"alpha": 0.3}), (median(runs).expand_dims("seed"), {})):
-            figures.dot_rows(panel, values, rows="net", looks=looks, spread=0,
-                             dots={"clip_on": False, **dots})  # fmt: skip
-        panel.set(ylim=(len(NETS) - 0.5, -1.2))
+        figures.dot_rows(panel, cube[name].transpose("net", "seed"), rows="net", looks=looks,
+                         coloured=True, median=True, ylim=(len(NETS) - 0.5, -1.2))  # fmt: skip
+        panel.tick_params(axis="y", length=0, labelsize=7)
     errors.axvline(_FLOOR, color="#404040", linestyle="--", linewidth=0.8, zorder=0)
     errors.text(_FLOOR / 4, -0.75, "floor without order", ha="right", va="center", fontsize=7)
     errors.set(xscale="log", xlim=(1e-14, 1e2), xticks=[1e-12, 1e-6, 1], xlabel="squared error")
-    errors.tick_params(axis="y", length=0, labelsize=7)
-    for tick, colour in zip(errors.get_yticklabels(), NETS.values(), strict=True):
-        tick.set_color(colour)
-    directions.set(xlim=(0, 1), xticks=[0, 1], yticks=[], xlabel="right direction")
+    directions.set(xlim=(-0.06, 1.06), xticks=[0, 0.5, 1], xlabel="share of right directions")
+    directions.tick_params(labelleft=figures.in_column())
     _draw_grid(grid, median(cube["deck_answer"].sel(deck="test")))
     return frame.finished()
+
+
+def answer(cube: xr.Dataset) -> str:
+    """Errors and directions of a network without the order, and of one neuron with it."""
+    at = cube[["point_error", "point_direction"]].median("seed").sel(net=[_DENSE[0], "RNN"])
+    (error, low), (right, all_right) = at["point_error"].values, 100 * at["point_direction"].values
+    said = "Yes" if error < 0.9 * _FLOOR else "No"
+    return (f"{said}: without the order a dense network has squared error {error:.3g} and "
+            f"{right:.2g} % right directions. The least without order is {_FLOOR:.4g}. One linear "
+            f"recurrent neuron has {low:.1g} and {all_right:.3g} %.")  # fmt: skip
 
 
 def _draw_grid(ax: figures.Axes, answers: xr.DataArray) -> None:

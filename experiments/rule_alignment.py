@@ -6,11 +6,11 @@ every other: as a whole, and by how long ago the weights were used.
 
 Command:   rnnjax run rule_alignment
 Run time:  about 10 minutes on 2 cores, nearly all of it compiling.
-Figure:    (a) the cosine of every pair of rules at the first gain above 1, tanh, medians over
-           seeds: one block of exact rules, RFLO and e-prop without autapses as one, the stochastic
-           rules pale even in the mean over draws. (b) cosine with the exact gradient by lag: every
-           rule is right at lag 0, truncation ends at its window, local rules lose the direction.
-           (c) cosine with the exact gradient against gain, single draws, a panel an activation.
+Figure:    Cosines of gradients, medians over seeds, at the last comparison; one row a rule.
+           a: of every pair of rules, columns numbered as the rows, stochastic rules by their mean
+           over draws. b: with the exact gradient, by how long ago the weights were used; a
+           hatched cell has no gradient. c, d: with the exact gradient over the gain of the initial
+           weights, a panel an activation, mean over single draws.
 Source:    Marschall, Cho and Savin, A unified framework of online learning algorithms for training
            recurrent neural networks, Journal of Machine Learning Research, 2020 (any number of
            rules measured passively on one trajectory; no table of values was published).
@@ -27,27 +27,14 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 import rnnjax
 from rnnjax import figures, names, sweep
 from rnnjax.claims import Group, Row
-from rnnjax.figures import Look, rule_label
+from rnnjax.figures import rule_label
 from rnnjax.lazy import jax, jnp, optax, xr
 from rnnjax.reductions import largest
 from rnnjax.sweep import ActivationName, Named, Traced, Variable
 
 COMPILE = "quickly"  # dozens of programs, each of which runs for seconds
 
-_CURVES = {
-    "RTRL": ("#000000", "-"),
-    "SnAp": ("#23408f", "-"),
-    "RFLO": ("#3b7dd8", "-"),
-    "RFLO(feedback=random)": ("#3b7dd8", ":"),
-    "BPTT(window=10)": ("#2f9e77", "-"),
-    "BPTT(window=3)": ("#2f9e77", "--"),
-    "BPTT(window=1)": ("#2f9e77", ":"),
-    "KeRNL": ("#e08a1e", "-"),
-    "DNI": ("#c2478f", "-"),
-    "UORO": ("#e86a4c", "-"),
-    "KFRTRL": ("#e86a4c", "--"),
-    "NodePerturbation": ("#808080", "-"),
-}
+_TOLD = ("BPTT(window=3)", "SnAp", "UORO")  # in the answer, where they are compared
 
 
 class Setting(sweep.Setting):
@@ -156,47 +143,63 @@ def _in_pairs(cube: xr.Dataset) -> xr.Dataset:
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
-    """The alignment matrix, alignment by lag, and alignment against gain."""
-    n_rule, last, gains = cube.sizes["rule"], cube.isel(update=-1), cube["gain"].values
-    heights, widths = (1.3 + 0.155 * n_rule, 2.6), (n_rule, 0.55 * n_rule)
-    frame = figures.Frame(widths=(widths, (1,) * cube.sizes["activation"]), height=sum(heights),
-                          height_ratios=heights)  # fmt: skip
-    (matrix, lags), panels = frame.rows
-    _draw_matrices(matrix, lags, last)
-    looks = {rule: Look(rule_label(rule), colour, dashes=dashes)
-             for rule, (colour, dashes) in _CURVES.items()}  # fmt: skip
-    curves = figures.curves(
-        panels, last["mean_cosine"].median("seed"), over="gain", each="rule", panels="activation",
-        looks=looks, level=0, line={"linewidth": 1.1}, xscale="log", xlabel="gain $g$",
-        ylim=(-0.15, 1.05), ylabel="cosine with exact gradient",
+    """The alignment matrix, alignment by lag, and alignment against gain, one row a rule."""
+    last, n, column = cube.isel(update=-1), cube.sizes["rule"], figures.in_column()
+    words = {rule: f"{rule_label(rule)}  {k}" for k, rule in enumerate(last["rule"].values, 1)}
+    by_gain = (1,) * cube.sizes["activation"]
+    widths = [(1,), (1, *by_gain)] if column else [(2.2, 1, *by_gain)]
+    frame = figures.Frame(widths=widths, height=(1.0 + 0.15 * n) * len(widths),
+                          width=figures.COLUMN_WIDTH if column else figures.PAGE_WIDTH)  # fmt: skip
+    pairs, lags, *gains = frame.panels
+    activation, gain = _shown(last)
+    sheet, first = last.sel(activation=activation, gain=gain), last["first_lag"].values.tolist()
+    spans = {a: f"{a}-{b - 1}" if b > a + 1 else f"{a}" for a, b in pairwise(first)}
+    at = f"{activation}, $g$ = {gain:.3g}"
+    image = figures.matrix(
+        pairs, _in_pairs(sheet)["pairs"].median("seed"), rows="rule", columns="other",
+        row_words=words, column_words=dict(zip(words, range(1, n + 1), strict=True)),
+        title=f"every pair, {at}",
     )  # fmt: skip
-    for panel in panels:
-        figures.ticks(panel, "x", gains, [f"{g:.2g}" for g in gains])
-        panel.tick_params(labelleft=panel is panels[0])
-    panels[0].figure.legend(handles=curves, loc="outside right center", fontsize=6.5)
+    figures.matrix(lags, sheet["cosine_by_lag"].median("seed"), rows="rule", columns="first_lag",
+                   column_words={**spans, first[-1]: f"{first[-1]} on"}, row_words=words,
+                   xlabel="lag (steps)", title="by lag")  # fmt: skip
+    for panel, name in zip(gains, last["activation"].values, strict=True):
+        figures.matrix(panel, last["mean_cosine"].sel(activation=name).median("seed"), rows="rule",
+                       columns="gain", row_words=words, xlabel="gain $g$", title=name,
+                       column_words={g: f"{g:.2g}" for g in last["gain"].values})  # fmt: skip
+    for panel in frame.panels:
+        panel.tick_params(labelsize=7, labelleft=panel in (pairs, *[lags] * column))
+        panel.title.set_size(7.5)
+    for panel in (lags, *gains):
+        panel.tick_params(axis="x", rotation=90)
+    bar = {"location": "bottom", "shrink": 0.9, "aspect": 30} if column else {"pad": 0.01}
+    frame.figure.colorbar(image, ax=frame.rows[-1], label="cosine", **bar)
     return frame.finished()
 
 
-def _draw_matrices(matrix: figures.Axes, lags: figures.Axes, last: xr.Dataset) -> None:
-    """Show tanh at the first gain above 1, as medians over seeds of what is defined."""
-    activation = "tanh" if "tanh" in last["activation"] else last["activation"].values[0]
-    gain = min((g for g in last["gain"].values if g > 1), default=last["gain"].values[-1])
-    sheet = last.sel(activation=activation, gain=gain)
-    words = {rule: rule_label(rule) for rule in last["rule"].values.tolist()}
-    figures.matrix(matrix, _in_pairs(sheet)["pairs"].median("seed"), rows="rule", columns="other",
-                   row_words=words, column_words=words)  # fmt: skip
-    first = sheet["first_lag"].values.tolist()
-    spans = {a: f"{a}-{b - 1}" if b > a + 1 else f"{a}" for a, b in pairwise(first)}
-    image = figures.matrix(lags, sheet["cosine_by_lag"].median("seed"), rows="rule",
-                           columns="first_lag", row_words={}, xlabel="lag of use (steps)",
-                           column_words={**spans, first[-1]: f"{first[-1]} on"})  # fmt: skip
-    matrix.figure.colorbar(image, ax=lags, label="cosine", shrink=0.9)
-    title = f"cosine of every pair of gradients\n{activation}, gain {gain:.3g}, means over draws"
-    matrix.set_title(title, fontsize=7.5)
-    lags.set_title("with the exact gradient, by lag\nhatched: no gradient at all", fontsize=7.5)
-    for panel in (matrix, lags):
-        panel.tick_params(axis="x", rotation=90)
-        panel.tick_params(labelsize=6)
+def _shown(cube: xr.Dataset) -> tuple[str, float]:
+    """Return tanh, if it is there, and the first gain above 1."""
+    names, gains = cube["activation"].values, cube["gain"].values
+    return "tanh" if "tanh" in names else names[0], min(
+        (g for g in gains if g > 1), default=gains[-1]
+    )
+
+
+def answer(cube: xr.Dataset) -> str:
+    """Cosines of single draws with the exact gradient, and how many rules are right by lag."""
+    activation, gain = _shown(cube)
+    one = cube.isel(update=-1).sel(activation=activation, gain=gain).median("seed")
+    cosine = one["mean_cosine"].to_series().dropna()
+    inexact = cosine[cosine < 1 - 1e-3]
+    some = [rule for rule in _TOLD if rule in inexact] or [*cosine.index[:3]]
+    words = ", ".join(f"{cosine[rule]:.2f} ({rule_label(rule)})" for rule in some) or "undefined"
+    by_lag = one["cosine_by_lag"].sel(rule=[*inexact.index])
+    near, far = (int((by_lag.isel(first_lag=k) > 0.9).sum()) for k in (0, -1))
+    return (
+        f"At gain {gain:.3g} ({activation}) cosines with the gradient are {words}. "
+        f"Of {len(inexact)} rules that are not exact, {near} have a cosine above 0.9 at lag "
+        f"{by_lag['first_lag'][0]:g}, and {far} from lag {by_lag['first_lag'][-1]:g} on."
+    )
 
 
 def _nothing_beyond(one: xr.Dataset, rule: str) -> xr.DataArray | float:

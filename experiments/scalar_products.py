@@ -3,8 +3,8 @@
 Command:   rnnjax run scalar_products
 Run time:  about 10 seconds on 2 cores, compiling included.
 Figure:    Chains of scalars, h_T = w_T .. w_1 h_0 with w_t ~ N(0, s^2): growth of a typical chain
-           and of the root mean square over s, on the closed forms (dashed). Where shaded a typical
-           chain decays while the mean square explodes.
+           and of the root mean square over s, mean over seeds (points) and closed forms (dashed).
+           Shaded: a typical chain decays while the mean square grows.
 Source:    Newman, The distribution of Lyapunov exponents: exact results for random matrices,
            Communications in Mathematical Physics, 1986, for matrices of size 1.
 """
@@ -20,7 +20,7 @@ import rnnjax
 from rnnjax import figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.lazy import jax, jnp, xr
-from rnnjax.reductions import largest
+from rnnjax.reductions import crossing, largest
 from rnnjax.sweep import Traced, Variable
 
 _THEORY = rnnjax.theory.random_matrices
@@ -74,19 +74,38 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     frame = figures.Frame(height=2.8, width=0.6 * figures.PAGE_WIDTH)
     (panel,) = frame.panels
     s = cube["deviation"].values
+    margin = 0.03 * (np.ptp(s) or 1)
     s = np.geomspace(s.min(), s.max(), 60)
     chain = _THEORY.scalar_chain(xr.DataArray(s, {"deviation": s}), 1)
     theory = {"mean_log": chain.mean_log, "log_mean_square": chain.log_mean_square / 2}
-    figures.curves(
+    drawn = figures.curves(
         panel, cube[[*theory]].sortby("deviation").mean("seed").to_array("rate"), each="rate",
         over="deviation", looks=_LOOKS, theory={"": xr.Dataset(theory).to_array("rate")}, level=0,
         xlabel="standard deviation $s$ of the factors", ylabel="growth (nat/step)",
-        ylim=(None, 1.6),
+        xlim=(s[0] - margin, s[-1] + margin), ylim=(None, 1.2),
     )  # fmt: skip
-    message = "typical decays, mean square grows"
-    panel.axvspan(_LOW, _HIGH, color="#F2E6D8", zorder=0, label=message)
-    panel.legend(loc="upper left")
+    message = "a typical chain decays, the mean square grows"
+    span = panel.axvspan(_LOW, _HIGH, color="#F2E6D8", zorder=0, label=message)
+    panel.legend(handles=[span], loc="upper left")
+    figures.direct_labels(panel, drawn[: len(theory)])
     return frame.finished()
+
+
+def answer(cube: xr.Dataset) -> str:
+    """At which deviation either begins to grow, and how many chains have decayed in between."""
+    one = _pooled(cube).sortby("deviation")
+    turns = {name: crossing(one[name], "deviation") for name in _LOOKS}
+    words = {name: f"by {one[name][-1]:.2f} nat/step at s = {one['deviation'][-1]:g}" if s != s
+             else f"from s = {s:.2f} on" for name, s in turns.items()}  # fmt: skip
+    said = (f"The mean square of the product grows {words['log_mean_square']}, "
+            f"a typical product {words['mean_log']}.")  # fmt: skip
+    between = one.isel(deviation=(one["mean_log"] < 0) & (one["log_mean_square"] > 0))
+    if not between.sizes["deviation"]:
+        return said
+    at = between.isel(deviation=between.sizes["deviation"] // 2)
+    return (f"{said} At s = {at['deviation']:g}, {100 * at['share_decayed']:.3g} % of the chains "
+            f"have decayed after {cube.setting.length} factors; their root mean square grows by "
+            f"{at['log_mean_square']:.2f} nat/step.")  # fmt: skip
 
 
 def _pooled(cube: xr.Dataset) -> xr.Dataset:

@@ -3,11 +3,10 @@
 Command:   rnnjax run state_tracking
 Run time:  about 7 minutes on 2 cores, compiling included.
 Figure:    Networks of one layer learn the parity of bits, or the sum of digits modulo 3, from
-           sequences of 3 to 40 steps, and are tested on longer ones. a, b: share of right answers
-           at the last step over the length of the test, 0.008 apart; dotted: chance. Dashed:
-           eigenvalues of the step in [0, 1], solid: in [-1, 1] or not restricted. c: what is left
-           of the gradient k steps back, before (thin) and after training on parity. d: the largest
-           exponent before (open) and after (filled).
+           sequences of 3 to 40 steps. a, b: share of right answers at the last step of longer
+           sequences, a dot a seed and length; dotted: chance. [0, 1], [-1, 1]: eigenvalues of the
+           step. c: largest exponent before (open) and after training (filled), median over seeds.
+           d, e: norm of the gradient k steps back over that at lag 0, medians over seeds.
 Source:    Grazzi, Siems, Zela, Franke, Hutter and Pontil, Unlocking state-tracking in linear RNNs
            through negative eigenvalues, ICLR 2025. There networks have two layers of width 128 and
            the answer is due at the last step; here it is due at every one, so that seconds of
@@ -130,53 +129,83 @@ def _profile(cell, loss, params, batch) -> dict[str, jax.Array]:
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
-    """Accuracy over length by task; gradients by lag and exponents before and after."""
-    frame = figures.Frame(2, 2, height=5.4)
+    """Accuracy by task and exponents, one row a cell; gradients by lag before and after."""
     looks = {name: look for name, look in _LOOKS.items() if name in cube["cell"].values}
-    for panel, task in zip(frame.rows[0], _CLASSES, strict=True):
-        if task in cube["task"].values:
-            _draw_accuracy(panel, cube.sel(task=task), looks)
-    one = cube.isel(task=0)
-    _draw_profiles(frame.rows[1][0], one, looks)
-    _draw_exponents(frame.rows[1][1], one, looks)
-    return frame.finished(figures.handles(looks), ncols=4)
+    tasks, one = [task for task in _CLASSES if task in cube["task"].values], cube.isel(task=0)
+    column = figures.in_column()
+    rows = [(1,)] * (len(tasks) + 1) if column else [(1,) * (len(tasks) + 1)]
+    height = (0.6 + 0.17 * len(looks)) * len(rows) + (5.4 if column else 3.0)
+    frame = figures.Frame(widths=[*rows, (1, 1)], height=height)
+    *accuracies, exponents, before, after = frame.panels
+    for panel, task in zip(accuracies, tasks, strict=True):
+        _draw_accuracy(panel, cube.sel(task=task), looks)
+    _draw_exponents(exponents, one, looks)
+    for panel in (*accuracies[1:], exponents):
+        panel.tick_params(axis="y", labelleft=column)
+    for panel, trained in ((before, False), (after, True)):
+        _draw_profiles(panel, one, looks, trained)
+    return frame.finished(figures.handles(looks, marker=""), ncols=4)
 
 
 def _draw_accuracy(panel: figures.Axes, one: xr.Dataset, looks: dict[str, Look]) -> None:
     task = str(one["task"].item())
-    figures.curves(
-        panel, one["accuracy"].median("seed"), over="test_length", each="cell", looks=looks,
-        apart=(0.0, 0.008),  # several are at 1
-        xlabel="length of the test (steps)", ylabel="share of right answers",
-        ylim=(-0.03, 1.05), xscale="log", title=f"{task.replace('_', ' ')}, "
-        f"trained on {one.setting.shortest} to {one.setting.longest} steps",
+    runs = one["accuracy"].stack(run=("test_length", "seed"))
+    figures.dot_rows(
+        panel, runs, rows="cell", seeds="run", looks=looks, coloured=True, xlim=(-0.03, 1.05),
+        xlabel="share of right answers", title=task.replace("_", " "), dots={"markersize": 3},
     )  # fmt: skip
-    figures.level(panel, y=1 / _CLASSES[task], color=figures.GREY, dashes=":")
-    figures.ticks(panel, "x", one["test_length"].values)
+    figures.level(panel, x=1 / _CLASSES[task], color=figures.GREY, dashes=":")
 
 
-def _draw_profiles(panel: figures.Axes, one: xr.Dataset, looks: dict[str, Look]) -> None:
-    relative = one["log_norm"] - one["log_norm"].isel(lag=0)
-    for trained, width in ((False, 0.5), (True, 1.6)):
-        figures.curves(
-            panel, median(relative).sel(trained=trained) / np.log(10), over="lag", each="cell",
-            looks=looks, line={"linewidth": width, "marker": ""}, level=0,
-            xlabel="lag $k$ (steps)", ylim=(-12, 4),
-            ylabel=r"$\log_{10}$ of the gradient over that at lag 0",
-            title=str(one["task"].item()).replace("_", " "),
-        )  # fmt: skip
+def _draw_profiles(
+    panel: figures.Axes, one: xr.Dataset, looks: dict[str, Look], trained: bool
+) -> None:
+    relative = median(one["log_norm"] - one["log_norm"].isel(lag=0)).sel(trained=trained)
+    figures.curves(
+        panel, relative / np.log(10), over="lag", each="cell", looks=looks, level=0,
+        line={"linewidth": 1.4, "marker": ""}, xlabel="lag $k$ (steps)", ylim=(-12, 1),
+        ylabel=r"$\log_{10}\|\mathrm{d}L/\mathrm{d}h_{T-k}\|$, relative",
+        title=f"{one['task'].item()}, {'after' if trained else 'before'} training",
+    )  # fmt: skip
 
 
 def _draw_exponents(panel: figures.Axes, one: xr.Dataset, looks: dict[str, Look]) -> None:
     for row, (name, look) in enumerate(looks.items()):
         before, after = one["exponent"].sel(cell=name).median("seed").values
-        panel.plot([before, after], [row, row], color=look.colour, linestyle=look.dashes)
+        panel.plot([before, after], [row, row], color=look.colour, linewidth=0.8)
         panel.plot(before, row, color=look.colour, marker=look.marker, fillstyle="none")
         panel.plot(after, row, color=look.colour, marker=look.marker)
     labels = [look.label for look in looks.values()]
-    panel.set(xlabel="largest exponent (nat/step)", yticks=range(len(labels)), yticklabels=labels)
-    panel.invert_yaxis()
+    panel.margins(x=0.05)
+    panel.set(xlabel="largest exponent (nat/step)", yticks=range(len(labels)), yticklabels=labels,
+              title=str(one["task"].item()), ylim=(len(labels) - 0.5, -0.5))  # fmt: skip
+    for tick, look in zip(panel.get_yticklabels(), looks.values(), strict=True):
+        tick.set_color(look.colour)
     figures.level(panel, x=0, color=figures.GREY)
+
+
+def answer(cube: xr.Dataset) -> str:
+    """The shares of right answers, and the exponents, without and with negative eigenvalues."""
+    task = "parity" if "parity" in cube["task"].values else str(cube["task"].values[0])
+    one = cube.sel(task=task).isel(test_length=-1, trained=-1).median("seed")
+    kinds = {"eigenvalues in [0, 1]": _POSITIVE, "eigenvalues in [-1, 1]": _SIGNED,
+             "nonlinear cells": _NONLINEAR}  # fmt: skip
+    there = {words: [name for name in names if name in one["cell"].values]
+             for words, names in kinds.items()}  # fmt: skip
+    found = {words: one.sel(cell=names) for words, names in there.items() if names}
+    right = [f"{_span(100 * of['accuracy'], '.0f')} % with {words}" for words, of in found.items()]
+    rates = [f"{_span(of['exponent'], '.2g')} with {words}" for words, of in found.items()]
+    linear = found.get("eigenvalues in [0, 1]")
+    said = "" if linear is None else "Yes: " if linear["accuracy"].max() > 0.9 else "No: "
+    told = f"{said}{task.replace('_', ' ')} is right in {', '.join(right[:2])}. "
+    return (f"{told[0].upper()}{told[1:]}Medians over seeds at T = {one['test_length']:g}"
+            f"{''.join(f'; {more}' for more in right[2:])}. Largest exponents after training, in "
+            f"nat/step: {', '.join(rates)}.")  # fmt: skip
+
+
+def _span(values: xr.DataArray, digits: str) -> str:
+    """Write the least and the largest value, or the one that both are."""
+    return " to ".join(dict.fromkeys(f"{float(v):{digits}}" for v in (values.min(), values.max())))
 
 
 def _beyond(one: xr.Dataset) -> xr.DataArray:

@@ -1,15 +1,13 @@
 """Does the time scale of the gradient at the start predict which delays can be learned?
 
 Command:   rnnjax run trainability
-Run time:  about 12 minutes on 2 cores, compiling included.
+Run time:  about 10 minutes on 2 cores, compiling included.
 Figure:    Cells of several kinds, one number of each (forget bias, gain or another) at some levels,
-           learn to recall a symbol, or to copy two, after a delay, with few updates. Before, on
-           inputs of the task, the time is measured in which the gradient of the last state falls or
-           grows by e. a: share of seeds that learn it over delay / time scale, a point a cell,
-           level and delay, moved a little so that none hides another; dashed: the threshold c below
-           which success is likeliest. b: c of each cell by itself. c: area under the curve (how
-           often a success scores lower than a failure) of what could predict success. d: the share
-           over the delay alone. Filled: recall, from which all numbers are; open: copying.
+           learn to recall a symbol (filled) or to copy two (open) after a delay. a: share of seeds
+           that learn it over delay / e-folding time of the gradient before training, b: over the
+           delay, moved a little apart; dashed: the threshold c that parts success from failure on
+           recall best. c: c of each cell, none if all or no runs succeed. d: area under the curve
+           (how often a success scores lower than a failure) of what could predict recall.
 Source:    For vanilla networks, minimalRNN, LSTM and GRU: Chen, Pennington and Schoenholz,
            Dynamical isometry and a mean field theory of RNNs, ICML 2018; Gilboa et al., Dynamical
            isometry and a mean field theory of LSTMs and GRUs, 2019. That one constant holds for all
@@ -33,13 +31,9 @@ from rnnjax.sweep import Named, Traced, Variable
 
 COMPILE = "quickly"
 _LEARNED = 0.9  # share of right answers
-_PREDICTORS = {
-    "by_gradient": "delay / e-folding time",
-    "by_exponent": "delay / time of exponent",
-    "by_horizon": "delay / horizon",
-    "delay_alone": "delay alone",
-    "n_entries": "state entries",
-}
+_PREDICTORS = {"by_gradient": "delay / e-folding time", "by_exponent": "delay / time of exponent",
+               "by_horizon": "delay / horizon", "delay_alone": "delay alone",
+               "n_entries": "state entries"}  # fmt: skip
 _LOOKS = {
     "Vanilla": Look("tanh", figures.GREY, "o"),
     "LSTM": Look("LSTM", figures.BLUE, "s"),
@@ -109,10 +103,8 @@ def measure(setting: Setting) -> dict[str, jax.Array]:
     keys = jax.random.split(jax.random.key(setting.seed), 4)
     params, tests = cell.init(keys[0]), jax.random.split(keys[2], setting.n_tested)
     optimiser = rnnjax.updates.clip_by_norm(setting.max_norm, optax.adam(setting.learning_rate))
-    done = rnnjax.fit(
-        cell, task, rnnjax.BPTT(), optimiser, keys[1],
-        n_updates=setting.n_updates, batch_size=setting.batch_size, params=params,
-    )  # fmt: skip
+    done = rnnjax.fit(cell, task, rnnjax.BPTT(), optimiser, keys[1], n_updates=setting.n_updates,
+                      batch_size=setting.batch_size, params=params)  # fmt: skip
     return {
         "accuracy": rnnjax.accuracy(cell, done.params, jax.vmap(task.sample)(tests)),
         "loss": jnp.mean(done.loss[-max(1, setting.n_updates // 10) :]),
@@ -132,11 +124,8 @@ def _waiting(setting: Setting, n_x: int, key: jax.Array) -> rnnjax.Batch:
 def _time_scales(cell: Any, params: Any, batch: rnnjax.Batch) -> dict[str, jax.Array]:
     found = rnnjax.probes.gradient_horizon(cell, None, params, batch)
     spectrum = rnnjax.probes.lyapunov_spectrum(cell, None, params, batch, n_exponents=1)
-    return {
-        "growth_rate": found["growth_rate"],
-        "horizon": found["horizon"],
-        "exponent": spectrum["exponents"][0],
-    }
+    return {"growth_rate": found["growth_rate"], "horizon": found["horizon"],
+            "exponent": spectrum["exponents"][0]}  # fmt: skip
 
 
 def _runs(cube: xr.Dataset) -> xr.Dataset:
@@ -181,37 +170,35 @@ def _by_kind(runs: xr.Dataset) -> dict[str, xr.Dataset]:
 
 def figure(cube: xr.Dataset) -> figures.Figure:
     """Success over the scaled delay, thresholds by cell, areas, success over the delay alone."""
-    frame, runs = figures.Frame(2, 2, height=6.0), _runs(cube)
-    (scaled, thresholds, areas, alone), each = frame.panels, _by_kind(runs)
+    frame, runs = figures.Frame(2, 2, height=5.6), _runs(cube)
+    (scaled, alone, thresholds, areas), each = frame.panels, _by_kind(runs)
     _draw_success(scaled, each, "by_gradient", "delay / e-folding time at the start")
+    _draw_success(alone, each, "delay_alone", "delay (steps)")
     _draw_thresholds(thresholds, each)
     for panel in (scaled, thresholds):
         figures.level(panel, x=_threshold(runs), color="black", dashes="--")
     _draw_areas(areas, cube)
-    _draw_success(alone, each, "delay_alone", "delay (steps)")
-    return frame.finished(figures.handles(_LOOKS, list(each)), ncols=5)
+    return frame.finished(figures.handles(_LOOKS, list(each), linestyle=""), ncols=5)
 
 
 def _draw_success(panel: figures.Axes, each: dict[str, xr.Dataset], name: str, xlabel: str) -> None:
     apart = np.random.default_rng(0)
     for kind, runs in each.items():
-        look = {"color": _LOOKS[kind].colour, "marker": _LOOKS[kind].marker, "linestyle": ""}
+        look = _LOOKS[kind].dots(markersize=3.5, alpha=0.8)
         for task, filled in (("recall", "full"), ("copy", "none")):
             score, share = _outcomes(runs, name, task)
             x = np.maximum(score, 1e-2) * np.exp(apart.uniform(-0.08, 0.08, score.shape))
             y = share + apart.uniform(-0.03, 0.03, share.shape)
-            panel.plot(x, y, **look, markersize=3.5, fillstyle=filled, alpha=0.8)
-    panel.set(xscale="log", xlabel=xlabel, ylabel="share of seeds", xmargin=0.05, ymargin=0.05)
+            panel.plot(x, y, fillstyle=filled, **look)
+    panel.margins(0.05)
+    panel.set(xscale="log", xlabel=xlabel, ylabel="share of seeds that learn")
 
 
 def _draw_thresholds(panel: figures.Axes, each: dict[str, xr.Dataset]) -> None:
-    for row, (kind, runs) in enumerate(each.items()):
-        panel.plot(_threshold(runs), row, color=_LOOKS[kind].colour, marker=_LOOKS[kind].marker)
-    labels = [_LOOKS[kind].label for kind in each]
-    panel.set(xscale="log", yticks=range(len(labels)), yticklabels=labels, xlim=(0.4, 15),
-              xlabel="$c$ of the cell alone: delay / e-folding time")  # fmt: skip
-    figures.ticks(panel, "x", [0.5, 1, 2, 5, 10])
-    panel.invert_yaxis()
+    found = [[_threshold(runs)] for runs in each.values()]
+    figures.dot_rows(panel, xr.DataArray(found, {"kind": [*each]}, ("kind", "seed")), rows="kind",
+                     looks=_LOOKS, coloured=True, xscale="log", xmargin=0.1,
+                     xlabel="$c$ of the cell: delay / e-folding time")  # fmt: skip
 
 
 def _draw_areas(panel: figures.Axes, cube: xr.Dataset) -> None:
@@ -219,10 +206,22 @@ def _draw_areas(panel: figures.Axes, cube: xr.Dataset) -> None:
     panel.barh(range(len(areas)), areas, color=figures.BLUE, height=0.6)
     for row, area in enumerate(areas):
         panel.annotate(f"{area:.2f}", (area, row), (3, 0), textcoords="offset points", va="center")
-    panel.set(yticks=range(len(areas)), yticklabels=list(_PREDICTORS.values()), xlim=(0, 1.15),
-              xlabel="area under the curve")  # fmt: skip
-    panel.invert_yaxis()
+    panel.set_yticks(range(len(areas)), list(_PREDICTORS.values()))
+    panel.set(xlim=(0, 1.15), ylim=(len(areas) - 0.5, -0.5), xlabel="area under the curve")
     figures.level(panel, x=0.5, color=figures.GREY)
+
+
+def answer(cube: xr.Dataset) -> str:
+    """How often the scaled delay and the delay alone rank a success and a failure right."""
+    scaled, alone = (100 * _area(cube, name) for name in ("by_gradient", "delay_alone"))
+    runs, said = _runs(cube), "Yes" if scaled > alone + 5 else "No"
+    if np.isnan(scaled):
+        return f"{100 * runs['share'].mean():.0f} % of the networks learn their task."
+    found = [c for c in map(_threshold, _by_kind(runs).values()) if c == c]
+    told = f", cell by cell at {min(found):.2g} to {max(found):.2g}" if found else ""
+    return (f"{said}: delay / e-folding time ranks {scaled:.0f} % of success-failure pairs right, "
+            f"the delay alone {alone:.0f} %. On recall success and failure are best told apart at "
+            f"a ratio of {_threshold(runs):.2g}{told}.")  # fmt: skip
 
 
 def _spread(cube: xr.Dataset) -> float:
@@ -234,7 +233,8 @@ def _swept_enough(cube: xr.Dataset) -> bool:
     return cube.sizes["case"] >= 5 and cube.sizes["problem"] >= 4
 
 
-_OURS = "found here, on recall; where copying is counted too the area is lower (docs/findings.md)"
+_OURS = ("found here, on recall; where copying is counted too the area is lower "
+         "(docs/explanations/findings.md)")  # fmt: skip
 CLAIMS = (
     Group((
         Row("recall: area under the curve of delay / e-folding time",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -11,23 +10,27 @@ from functools import partial
 from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rnnjax import catalog, figures
+from rnnjax import catalog
 from rnnjax.claims import Claim, claims_table, write_claims
 from rnnjax.claims.papers import Reproduced, papers_page
 from rnnjax.cli import streams
 from rnnjax.cli.code import experiment_of
+from rnnjax.cli.drawing import complain, draw
 from rnnjax.cli.states import result, values_in
 from rnnjax.cli.text import hanging, width
-from rnnjax.errors import one_line, printable
+from rnnjax.errors import printable
 from rnnjax.lazy import xr
 from rnnjax.sweep.backend import cores
 from rnnjax.sweep.cube import read_cube
-from rnnjax.sweep.experiment import Experiment, line_in
+from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.export import export
-from rnnjax.sweep.group_names import safe_name
 from rnnjax.sweep.same_code import CELLS, LIBRARY, UNKNOWN
 from rnnjax.sweep.slices import slices
+
+if TYPE_CHECKING:
+    from rnnjax.figures.style import Width
 
 
 def list_experiments() -> int:
@@ -46,18 +49,20 @@ def export_cube(out: Path, target: Path) -> int:
     return 0
 
 
-def redraw(out: Path, file: str | None = None, *, pdf: bool = False) -> int:
+def redraw(out: Path, file: str | None = None, *, pdf: bool = False, width: Width = "page") -> int:
     """Draw the figure of a cube again, by its own experiment or by that in `file`."""
     cube = read_cube(result(out))
-    return _draw(experiment_of(cube, out, file), cube, out, pdf=pdf)
+    return draw(experiment_of(cube, out, file), cube, out, pdf=pdf, width=width)
 
 
-def redraw_all(outs: list[Path], file: str | None = None, *, pdf: bool = False) -> int:
+def redraw_all(
+    outs: list[Path], file: str | None = None, *, pdf: bool = False, width: Width = "page"
+) -> int:
     """Draw the figures of many cubes again, a process a core; return the worst exit status."""
     for out in outs:
         result(out)
     with _a_process_a_core(outs) as pool:
-        return max(pool.map(partial(redraw, file=file, pdf=pdf), outs))
+        return max(pool.map(partial(redraw, file=file, pdf=pdf, width=width), outs))
 
 
 def _a_process_a_core(outs: list[Path]) -> ProcessPoolExecutor:
@@ -113,29 +118,15 @@ def papers(outs: list[Path]) -> int:
 def present(experiment: Experiment, cube: xr.Dataset, out: Path, *, pdf: bool) -> int:
     """Draw the figure and the claims of a sweep that has ended; 1 where one of them failed."""
     print(f"cube    {printable(out / 'cube.nc')}  ({values_in(cube)})")
-    return max(_draw(experiment, cube, out, pdf=pdf), _check(experiment, cube, out, write=True))
+    return max(draw(experiment, cube, out, pdf=pdf), _check(experiment, cube, out, write=True))
 
 
-def _draw(experiment: Experiment, cube: xr.Dataset, out: Path, *, pdf: bool) -> int:
-    if experiment.figure is None:
-        return 0
-    try:
-        save_figure, styled = figures.save_figure, figures.styled
-    except Exception as error:  # a matplotlibrc that is no text, for one
-        message = f"figure: matplotlib cannot be imported: {type(error).__name__}: {error}"
-        print(f"rnnjax: {one_line(message, 400)}", file=sys.stderr)
-        return 4
-    for part, values in slices(cube, experiment.setting):
-        try:
-            with styled():
-                figure = experiment.figure(values)
-            name = f"figure_{safe_name(part)}" if part else "figure"
-            paths = save_figure(figure, out, name, pdf=pdf)
-        except Exception as error:
-            return _complain("figure", experiment, error)
-        for path in paths:
-            print(f"figure  {printable(path)}")
-    return 0
+def _answers(experiment: Experiment, cube: xr.Dataset) -> list[str]:
+    """What the figures of a cube show, in sentences."""
+    said = [
+        (part, experiment.answered(values)) for part, values in slices(cube, experiment.setting)
+    ]
+    return [f"{part}: {answer}" if part else answer for part, answer in said if answer]
 
 
 def _claims(experiment: Experiment, cube: xr.Dataset) -> list[Claim]:
@@ -150,6 +141,12 @@ def _claims(experiment: Experiment, cube: xr.Dataset) -> list[Claim]:
 
 
 def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) -> int:
+    """Print the answers and the claims; with `write` after `draw`, which told what failed."""
+    status = 0
+    try:
+        answers = _answers(experiment, cube)
+    except Exception as error:
+        answers, status = [], 1 if write else complain("answer", experiment, error)
     try:
         claims = _claims(experiment, cube)
         table = claims_table(claims, width())
@@ -158,14 +155,10 @@ def _check(experiment: Experiment, cube: xr.Dataset, out: Path, *, write: bool) 
             made |= {key: str(cube.attrs.get(key, UNKNOWN)) for key in (CELLS, LIBRARY)}
             write_claims(out / "claims.json", claims, made)
     except Exception as error:
-        return _complain("claims", experiment, error)
+        return complain("claims", experiment, error)
     if write:
         print(f"claims  {printable(out / 'claims.json')}")
+    for answer in answers:
+        print(f"\n{hanging('answer', answer, len('answer  '))}")
     print(f"\n{table}")
-    return 0 if all(claim.passed for claim in claims) else 1
-
-
-def _complain(what: str, experiment: Experiment, error: Exception) -> int:
-    message = f"{experiment.path}{line_in(experiment.path, error)}: {type(error).__name__}: {error}"
-    print(f"rnnjax: {what}: {one_line(message, 400)}", file=sys.stderr)
-    return 1
+    return status if all(claim.passed for claim in claims) else 1

@@ -61,6 +61,13 @@ def figure(cube: Any) -> Any:
     return drawn
 
 
+def answer(cube: Any) -> str:
+    """Say what the figure shows; the first sentence becomes its title. Optional."""
+    left = cube["log_norm"].isel(lag=-1).median("seed") / 2.302585  # decades
+    lowest, highest = float(left.min()), float(left.max())
+    return f"From lag 0 to the last the gradient changes by {lowest:.3g} to {highest:.3g} decades."
+
+
 def claims(cube: Any) -> list[rnnjax.Claim]:
     """Compare numbers of the cube with what they should be. Optional."""
     first = cube["log_norm"].isel(lag=0)

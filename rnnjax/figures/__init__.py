@@ -6,6 +6,7 @@ dims: `curves`, `maps`, `dot_rows`, `outcome_rows`, `scatter` and `matrix`; `lev
 Anything else is drawn by hand on a panel, which is an Axes of matplotlib.
 
 `Axes` and `Figure` are those of matplotlib, for annotations. `styled` sets the house style;
+`entitle` writes the answer that a figure gives above it, `where_positive` tells part of one;
 `save_figure` writes PNG and PDF with reproducible bytes.
 
 What draws is loaded when it is first used, so that claims are checked without matplotlib. No module
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from rnnjax.figures.answers import entitle, headline, where_positive
     from rnnjax.figures.colours import ordered_colours
     from rnnjax.figures.curve_panels import curves
     from rnnjax.figures.dots import dot_rows, scatter
     from rnnjax.figures.edges import cell_edges
-    from rnnjax.figures.film import film_strip
     from rnnjax.figures.frame import Frame
     from rnnjax.figures.heat_maps import colour_bar, heat_map, not_finite_handle, symmetric_limit
     from rnnjax.figures.looks import (
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from rnnjax.figures.rule_kinds import RULE_KINDS, rule_kind
     from rnnjax.figures.rule_labels import rule_label, rule_look
     from rnnjax.figures.save import save_figure
-    from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, letter_panels, styled
+    from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, in_column, letter_panels, styled
 else:
     __getattr__, __dir__ = lazy.package(__name__)
 
@@ -81,9 +82,11 @@ __all__ = [
     "direct_labels",
     "distinct_looks",
     "dot_rows",
-    "film_strip",
+    "entitle",
     "handles",
+    "headline",
     "heat_map",
+    "in_column",
     "letter_panels",
     "level",
     "maps",
@@ -102,4 +105,5 @@ __all__ = [
     "styled",
     "symmetric_limit",
     "ticks",
+    "where_positive",
 ]

@@ -32,4 +32,4 @@ def ordered_colours(n: int) -> list[str]:
 
 def darker(colour: str) -> str:
     """Returns the tone of a colour in which its theory is drawn."""
-    return to_hex(0.45 * np.asarray(to_rgb(colour)))  # type: ignore[arg-type]
+    return to_hex(0.55 * np.asarray(to_rgb(colour)))  # type: ignore[arg-type]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnnjax.figures.style import PAGE_WIDTH, letter_panels
+from rnnjax.figures import grids
+from rnnjax.figures.heat_maps import NOT_FINITE
+from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, in_column, letter_panels
 
 
 class Frame:
     """A figure with a grid of panels.
+
+    In `styled("column")` it is as wide as one column, and rows of panels are broken to fit.
 
     Args:
         n_rows: rows of panels.
@@ -52,21 +56,24 @@ class Frame:
         widths: Sequence[Sequence[float]] | None = None,
         **grid: Any,
     ) -> None:
-        self.figure = Figure(figsize=(width, height))
+        self._column = column = in_column() and width > COLUMN_WIDTH
+        self.figure = figure = Figure(figsize=(width, height))
         if layout is not None:
-            mosaic = self.figure.subplot_mosaic(layout, **grid)
-            self.rows: list[list[Axes]] = [[mosaic[letter] for letter in sorted(mosaic)]]
+            self.rows = grids.mosaic(figure, layout, column=column, **grid)
+            in_rows = [len(set(line)) for line in layout.split(";")]
         elif widths is not None:
-            parts = self.figure.subfigures(len(widths), 1, squeeze=False, **grid)[:, 0]
-            self.rows = [
-                list(part.subplots(1, len(row), squeeze=False, width_ratios=row)[0])
-                for part, row in zip(parts, widths, strict=True)
-            ]
+            self.rows = grids.rows_of_widths(figure, widths, column=column, **grid)
+            in_rows = [len(row) for row in widths]
         else:
-            panels = self.figure.subplots(n_rows, n_columns, squeeze=False, **grid)
-            self.rows = [list(row) for row in panels]
+            self.rows = grids.grid(figure, n_rows, n_columns, column=column, **grid)
+            in_rows = [n_columns] * n_rows
+        if column:
+            heights = grid.get("height_ratios")
+            figure.set_size_inches(COLUMN_WIDTH, grids.stretched(height, in_rows, heights))
         self.panels: list[Axes] = [panel for row in self.rows for panel in row]
         self._keep(n)
+        # The panels of a layout are no row, whose first label would stand for the others.
+        self._broken = [] if layout is not None else self.rows
 
     def _keep(self, n: int | None) -> None:
         for panel in self.panels[n:] if n is not None else []:
@@ -82,10 +89,11 @@ class Frame:
         ncols: int = 4,
         **more: Any,
     ) -> Figure:
-        """Letters the panels, adds the legend, and returns the figure.
+        """Letters several panels, adds the legend, and returns the figure.
 
         Args:
-            legend: legend entries; of several with one label the first is shown.
+            legend: legend entries; of several with one label the first is shown, and that of
+                `not_finite_handle` only where a panel has hatched cells.
             loc: where the legend stands.
             ncols: its columns.
             more: what `Figure.legend` takes.
@@ -93,10 +101,31 @@ class Frame:
         Returns:
             The figure.
         """
-        letter_panels(self.panels)
+        letter_panels(self.panels if len(self.panels) > 1 else ())
+        if self._column:
+            ncols = max(1, ncols // 2)
+            self._label_where_rows_broke(self._broken)
         entries: dict[str, Artist] = {}
         for entry in legend:
             entries.setdefault(str(entry.get_label()), entry)
+        if not any(artist.get_gid() == NOT_FINITE for artist in self._collections()):
+            entries.pop(NOT_FINITE, None)
         if entries:
             self.figure.legend(handles=[*entries.values()], loc=loc, ncols=ncols, **more)
         return self.figure
+
+    def _collections(self) -> Iterator[Artist]:
+        return (artist for panel in self.panels for artist in panel.collections)
+
+    @staticmethod
+    def _label_where_rows_broke(rows: Iterable[Sequence[Axes]]) -> None:
+        """Repeat the vertical label at the left of each part of a row that was broken.
+
+        Kinds label the first panel alone, which stands for its row.
+        """
+        for row in rows:
+            beside = grids.per_row(len(row))
+            label = row[0].get_ylabel() if row else ""
+            for panel in row[beside::beside]:
+                if not panel.get_ylabel() and panel.yaxis.get_visible():
+                    panel.set_ylabel(label)

@@ -13,12 +13,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize, SymLogNorm
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
 from rnnjax.figures.arrays import Flags, Floats, true_runs, unmasked
 from rnnjax.figures.edges import Scale, cell_edges
+from rnnjax.figures.looks import with_minus
 
 _VANISHING = ("#0a2a5e", "#1f5fa8", "#5b9bcf", "#a9cde8", "#e3f0f8")
 _EXPLODING = ("#fdeadf", "#f7bd9d", "#df7457", "#b3282d", "#660d20")
@@ -44,6 +46,7 @@ def heat_map(
     values: ArrayLike,
     *,
     limit: float,
+    linear: float | None = None,
     x_label: str = "",
     y_label: str = "",
     title: str = "",
@@ -58,6 +61,8 @@ def heat_map(
         y: centres of the rows, (n_row,), likewise.
         values: log10 of what is shown, (n_row, n_column); masked entries count as not finite.
         limit: the scale runs from -limit to limit; beyond it the end colours are used.
+        linear: the scale is linear from -linear to linear and logarithmic beyond, so that values
+            near 0 show as well; linear throughout if it is not given or not below the limit.
         x_label: label of the horizontal axis.
         y_label: label of the vertical axis.
         title: title of the panel.
@@ -84,7 +89,7 @@ def heat_map(
         y_edges,
         np.ma.masked_where(~finite, cells),
         cmap=_DIVERGING,
-        norm=Normalize(-limit, limit),
+        norm=_scale(limit, linear),
         rasterized=True,
     )
     _hatch(ax, x_edges, y_edges, ~finite)
@@ -92,6 +97,14 @@ def heat_map(
     ax.set(xlim=(x_edges.min(), x_edges.max()), ylim=(y_edges.min(), y_edges.max()))
     ax.spines[:].set_visible(True)
     return mesh
+
+
+def _scale(limit: float, linear: float | None) -> Normalize:
+    if linear is None or linear >= limit:
+        return Normalize(-limit, limit)
+    if not linear > 0:
+        raise ValueError(f"expected a positive linear range, got {linear}")
+    return SymLogNorm(linear, vmin=-limit, vmax=limit)
 
 
 def symmetric_limit(values: ArrayLike, cap: float | None = None) -> float:
@@ -146,27 +159,46 @@ def colour_bar(
         The colour bar.
 
     Raises:
-        ValueError: the heat maps have different limits, so one bar would be wrong for some.
+        ValueError: the heat maps have different scales, so one bar would be wrong for some.
     """
     meshes = [mappables] if isinstance(mappables, QuadMesh) else list(mappables)
     panels = [axes] if isinstance(axes, Axes) else list(axes)
-    limits = sorted({mesh.get_clim()[1] for mesh in meshes})
-    if len(limits) != 1:
-        raise ValueError(f"expected heat maps that share one limit, got limits {limits}")
-    (limit,) = limits
+    places = sorted({tuple(_ticks(mesh)) for mesh in meshes})
+    if len(places) != 1:
+        limits = [place[-1] for place in places]
+        raise ValueError(f"expected heat maps that share one scale, got limits {limits}")
+    (limit,) = (place[-1] for place in places)
     bar = panels[0].figure.colorbar(
         meshes[0],
         ax=panels,
         location=location,
         extend=_extend(meshes, limit),
         extendfrac=0.04,
-        ticks=[-limit, -limit / 2, 0, limit / 2, limit],
+        ticks=places[0],
+        format=FuncFormatter(_signed),
         label=label,
         aspect=22,
         pad=0.02,
     )
+    bar.minorticks_off()
     bar.outline.set_linewidth(0.6)
     return bar
+
+
+def _ticks(mesh: QuadMesh) -> list[float]:
+    """0, the limits, and half of them; on a logarithmic scale powers of ten of the linear range."""
+    limit = float(mesh.get_clim()[1])
+    arm = [limit / 2]
+    if isinstance(mesh.norm, SymLogNorm):
+        linear = float(mesh.norm.linthresh)
+        powers = range(math.ceil(math.log10(limit / linear) - 0.2))
+        arm = [linear * 10**power for power in powers]
+    arm.append(limit)
+    return [*(-place for place in reversed(arm)), 0.0, *arm]
+
+
+def _signed(value: float, _: int | None = None) -> str:
+    return with_minus(f"{value:g}")
 
 
 def _extend(meshes: Sequence[QuadMesh], limit: float) -> str:

@@ -87,7 +87,7 @@ def ordered_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dict
     plain = [*map(_plain, values)]
     colours = figures.ordered_colours(max(1, len(plain)))
     words = [
-        value if isinstance(value, str) else _with_minus(label.format(value)) for value in plain
+        value if isinstance(value, str) else with_minus(label.format(value)) for value in plain
     ]
     return {
         value: Look(word, colour, **look)
@@ -117,7 +117,7 @@ def distinct_looks(values: Iterable[Any], label: str = "{}", **look: Any) -> dic
     }
 
 
-def _with_minus(number: str) -> str:
+def with_minus(number: str) -> str:
     """Writes the sign of a number as text does, not as programs do."""
     return number.replace("-", "\N{MINUS SIGN}")
 

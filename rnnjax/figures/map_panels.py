@@ -20,6 +20,7 @@ def maps(
     y: str,
     panels: str | None = None,
     limit: float | None = None,
+    linear: float | None = None,
     bar: str | None = None,
     x_scale: Scale = "linear",
     y_scale: Scale = "linear",
@@ -34,6 +35,8 @@ def maps(
         y: the dim of the vertical axis.
         panels: the dim that has a panel for each value, whose titles are these values.
         limit: colours run from -limit to limit; by default `symmetric_limit` of all values.
+        linear: colours are linear from -linear to linear and logarithmic beyond, so that values
+            near 0 show as well; by default linear throughout.
         bar: the label of the colour bar; by default that of the attributes long_name and units.
             Empty: no bar.
         x_scale: "linear" or "log".
@@ -51,7 +54,7 @@ def maps(
     for number, (ax, value, (one,)) in enumerate(panel_by_panel(panel, panels, values)):
         expect_dims(one, (x, y), "maps")
         rows = one.transpose(y, x).values
-        scales = {"x_scale": x_scale, "y_scale": y_scale}
+        scales: dict[str, Any] = {"linear": linear, "x_scale": x_scale, "y_scale": y_scale}
         meshes.append(heat_map(ax, one[x], one[y], rows, limit=limit, **scales))
         drawn.append(ax)
         # Panels share their axes: only the first one names the vertical one.

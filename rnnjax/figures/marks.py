@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from rnnjax.figures.looks import with_minus
+
 _BOX = {"facecolor": "#ffffff", "alpha": 0.92, "linewidth": 0, "pad": 2.0}
 
 
@@ -42,7 +44,7 @@ def level(
         raise ValueError(f"expected x or y, got x = {x} and y = {y}")
     style = {"color": "#b0b0b0", "linewidth": 0.6, "linestyle": dashes, "zorder": 0, **line}
     words: dict[str, Any] = {
-        "fontsize": 6.5,
+        "fontsize": 7,
         "color": "#404040",
         "bbox": _BOX,
         "zorder": 5,
@@ -81,21 +83,24 @@ def ticks(
     """
     places = np.asarray(values)
     set_ticks = panel.set_xticks if axis == "x" else panel.set_yticks
-    set_ticks(places, words if words is not None else [f"{v:g}" for v in places], **text)
+    set_ticks(
+        places, words if words is not None else [with_minus(f"{v:g}") for v in places], **text
+    )
     set_ticks([], minor=True)
 
 
-def direct_labels(panel: Axes, lines: Iterable[Line2D], *, distance: float = 0.06) -> None:
+def direct_labels(panel: Axes, lines: Iterable[Line2D], *, distance: float = 0.07) -> None:
     """Writes the label of each curve at its right end, in its colour, in place of a legend.
 
-    Labels that would lie on one another are moved apart. They stand outside of the panel, so its
-    limits must have been set.
+    Labels that would lie on one another are moved apart by as little as possible. They stand
+    outside of the panel, so its limits must have been set.
 
     Args:
         panel: the panel.
         lines: curves, as `curves` returns them; those without a finite point are left out.
         distance: the least distance between two labels, as a share of the panel's height.
     """
+    _ = panel.viewLim  # matplotlib chooses limits late: now, before places are computed
     to_panel = panel.transData + panel.transAxes.inverted()
     ends = []
     for line in lines:
@@ -104,8 +109,23 @@ def direct_labels(panel: Axes, lines: Iterable[Line2D], *, distance: float = 0.0
         if len(points):
             height = float(to_panel.transform(points[-1])[1])
             ends.append((float(np.clip(height, 0, 1)), line))
-    lowest = -np.inf
-    for height, line in sorted(ends, key=lambda end: end[0]):
-        lowest = max(height, lowest + distance)
-        text: dict[str, Any] = {"va": "center", "fontsize": 6.5, "color": line.get_color()}
-        panel.text(1.01, lowest, str(line.get_label()), transform=panel.transAxes, **text)
+    ends.sort(key=lambda end: end[0])
+    heights = _moved_apart([height for height, _ in ends], distance)
+    for height, (_, line) in zip(heights, ends, strict=True):
+        text: dict[str, Any] = {"va": "center", "fontsize": 7, "color": line.get_color()}
+        panel.text(1.01, height, str(line.get_label()), transform=panel.transAxes, **text)
+
+
+def _moved_apart(heights: Sequence[float], distance: float) -> list[float]:
+    """Moves rising heights to at least a distance from one another, by least squares.
+
+    Without the distances that are due between them, they only have to rise: neighbours that fall
+    are replaced by their mean, until none does.
+    """
+    groups: list[list[float]] = []
+    for number, height in enumerate(heights):
+        groups.append([height - number * distance])
+        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    level = [float(np.mean(group)) for group in groups for _ in group]
+    return [height + number * distance for number, height in enumerate(level)]

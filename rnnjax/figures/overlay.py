@@ -11,6 +11,7 @@ from matplotlib.patheffects import AbstractPathEffect, Normal, Stroke
 from numpy.typing import ArrayLike
 
 from rnnjax.figures.arrays import unmasked
+from rnnjax.figures.looks import with_minus
 
 # Shorter contours, in units of the panel, have no room for a label.
 _SHORTEST_LABELLED = 0.3
@@ -98,7 +99,7 @@ def _label_places(ax: Axes, contours: QuadContourSet) -> list[tuple[float, float
 
 
 def _signed(level: float) -> str:
-    return f"{level:g}".replace("-", "\N{MINUS SIGN}")
+    return with_minus(f"{level:g}")
 
 
 def _rim(width: float) -> list[AbstractPathEffect]:

@@ -48,7 +48,10 @@ def outcome_rows(
         _draw_row(ax, row, values, colour, limits)
         message = f"{n_failed}/{len(values)}" if n_failed else ""
         place = ax.get_yaxis_transform()
-        ax.text(1.02, row, message, va="center", color=FAILED_COLOUR, fontsize=7, transform=place)
+        ax.annotate(
+            message, (1, row), (5, 0), xycoords=place, textcoords="offset points", va="center",
+            color=FAILED_COLOUR, fontsize=7,
+        )  # fmt: skip
     ax.set(xlim=limits, ylim=(len(samples) - 0.5, -0.5))
     ax.set_yticks(range(len(samples)), list(labels))
     ax.tick_params(axis="y", length=0)

@@ -6,8 +6,10 @@ global list of figures, and the Agg and PDF renderers are chosen when the figure
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Literal
 
 import matplotlib.style
 from matplotlib.axes import Axes
@@ -18,12 +20,19 @@ COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.2
 """Width in inches of a figure that fills the page."""
 
+Width = Literal["page", "column"]
+WIDTHS: tuple[Width, ...] = ("page", "column")
+
+_width: ContextVar[Width] = ContextVar("width", default="page")
 _STYLE_SHEET = Path(__file__).with_name("style.mplstyle")
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def styled(width: Width = "page") -> Iterator[None]:
     """Applies the house style inside a `with` block, on top of matplotlib's own defaults.
+
+    Args:
+        width: "column" for figures that fill one column of a two-column page (see `Frame`).
 
     The user's matplotlibrc is set aside in the block, so that a figure looks the same, byte for
     byte, on every machine. The settings from before come back at the end of the block.
@@ -35,8 +44,17 @@ def styled() -> Iterator[None]:
         >>> bool(ax.spines["top"].get_visible())
         False
     """
-    with matplotlib.style.context(_STYLE_SHEET, after_reset=True):
-        yield
+    token = _width.set(width)
+    try:
+        with matplotlib.style.context(_STYLE_SHEET, after_reset=True):
+            yield
+    finally:
+        _width.reset(token)
+
+
+def in_column() -> bool:
+    """Whether figures that are made now are to fill one column."""
+    return _width.get() == "column"
 
 
 def letter_panels(axes: Iterable[Axes]) -> None:

@@ -9,6 +9,8 @@ which `measure` alone is needed:
     coordinates(setting) -> dict of arrays    the inner dimensions, without jax
     variables(setting) -> dict of Variable    what is measured; found by tracing if missing
     figure(cube) -> matplotlib Figure
+    answer(cube) -> str                       what the figure shows, with the numbers of the cube;
+                                              its first sentence becomes the title
     claims(cube) -> list of Claim             or, in its place, a table ``CLAIMS`` of rows
 
 Without `shared`, `measure` takes the setting alone. `shared` is for random draws, data and trained
@@ -27,6 +29,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -38,6 +41,7 @@ from typing import Any
 from rnnjax import catalog
 from rnnjax import claims as tables
 from rnnjax.claims import Claim
+from rnnjax.cube_setting import register
 from rnnjax.errors import ConfigError, one_of, shown
 from rnnjax.lazy import xr
 from rnnjax.sweep.files import StoreError
@@ -50,7 +54,7 @@ from rnnjax.sweep.sources import read_sources
 PRECISIONS = ("float32", "float64")
 COMPILES = ("well", "quickly")
 UNKNOWN_CODE = Code(UNKNOWN, UNKNOWN, {})
-FUNCTIONS = ("measure", "shared", "coordinates", "variables", "figure", "claims")
+FUNCTIONS = ("measure", "shared", "coordinates", "variables", "figure", "answer", "claims")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Experiment:
         measure: (setting, shared) or, without `shared`, (setting) -> variables of one cell.
         shared: setting -> what cells share; None if they share nothing.
         coordinates, variables: its declarations; None if they are found by tracing `measure`.
-        figure, claims: cube -> figure, cube -> claims; None if it has none.
+        figure, answer, claims: what is shown of a cube; None if it has none.
         path: its file; for a function the file that defines it.
         code: the fingerprints of the code that was loaded; unknown for a function.
         precision: of its sweeps unless the user asks for float64, "float32" or "float64".
@@ -77,6 +81,7 @@ class Experiment:
     coordinates: Callable[[Any], Any] | None = None
     variables: Callable[[Any], Any] | None = None
     figure: Callable[[Any], Any] | None = None
+    answer: Callable[[Any], str] | None = None
     claims: Callable[[Any], Any] | None = None
     path: Path = Path()
     code: Code = UNKNOWN_CODE
@@ -86,6 +91,11 @@ class Experiment:
     def measured(self, setting: Any, shared: Any) -> Any:
         """The variables of one cell."""
         return self.measure(setting) if self.shared is None else self.measure(setting, shared)
+
+    def answered(self, cube: xr.Dataset) -> str:
+        """What the figure of a cube shows; empty if a number of it is not known."""
+        text = "" if self.answer is None else self.answer(cube)
+        return "" if re.search(r"\bnan\b", text) else text
 
     def toml(self, variant: str = "") -> Path:
         """Where the config beside the experiment lies: the standard one, quick or paper."""
@@ -130,6 +140,7 @@ def load(name: str, path: Path | None = None) -> Experiment:
     Raises:
         ConfigError: when there is none, it cannot be imported, or something is missing.
     """
+    register()
     given = name
     if path is None:
         path = find(name)
@@ -210,7 +221,7 @@ def line_in(path: Path, error: BaseException) -> str:
 def _check_signatures(path: Path, functions: Mapping[str, Any]) -> None:
     """Raise ConfigError for a function that does not take its arguments."""
     both = ("setting",) if functions["shared"] is None else ("setting", "shared")
-    arguments = {"measure": both, "figure": ("cube",), "claims": ("cube",)}
+    arguments = {"measure": both, **dict.fromkeys(("figure", "answer", "claims"), ("cube",))}
     for name, function in functions.items():
         if function is None:
             continue

@@ -2,10 +2,10 @@
 
 The fingerprint of the cells covers all code that is reached by name from ``Setting``,
 `coordinates`, `variables`, `shared` and `measure`. It also covers every other statement, except
-definitions that are reached only from `figure`, `claims`, ``CLAIMS`` and ``REPRODUCES``: in case of
-doubt, code is included. Comments, formatting, docstrings, the annotations of parameters and results
-of functions, the location of the file and the order of functions and imports are not covered;
-neither are data files, nor installed packages, whose versions are recorded.
+definitions that are reached only from `figure`, `answer`, `claims`, ``CLAIMS`` and ``REPRODUCES``:
+in case of doubt, code is included. Comments, formatting, docstrings, the annotations of parameters
+and results of functions, the location of the file and the order of functions and imports are not
+covered; neither are data files, nor installed packages, whose versions are recorded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rnnjax.sweep.sources import EXPERIMENT, Source, absolute, modules_of
 from rnnjax.sweep.statements import Chain, Import, Statement
 
 COMPUTING = ("Setting", "coordinates", "variables", "shared", "measure")
-SHOWING = ("figure", "claims", "CLAIMS", "REPRODUCES")
+SHOWING = ("figure", "answer", "claims", "CLAIMS", "REPRODUCES")
 SCHEME = 2  # increased when the same code gets a different fingerprint
 _BY_NAME = {"globals", "locals", "vars", "eval", "exec", "__import__", "import_module", "modules"}
 ORDER = "the order of definitions"  # an additional key beside the names of definitions

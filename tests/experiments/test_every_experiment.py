@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import xarray as xr
 
 from rnnjax import catalog
-from rnnjax.figures import styled
+from rnnjax.figures import COLUMN_WIDTH, headline, styled
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.programs import Programs
@@ -62,9 +63,19 @@ def test_claims_of_a_committed_cube_are_the_committed_ones(committed):
         assert claim["relation"] == told[name]["relation"]
 
 
-def test_a_committed_cube_can_be_drawn(committed):
+@pytest.mark.parametrize("width", ["page", "column"])
+def test_a_committed_cube_can_be_drawn(committed, width):
     _, experiment, cube = committed
-    with styled():
+    with styled(width):
         figure = experiment.figure(cube)
     assert figure.axes
+    assert width == "page" or figure.get_figwidth() <= COLUMN_WIDTH
     plt.close(figure)
+
+
+def test_the_answer_of_a_committed_cube_is_its_caption(committed):
+    folder, experiment, cube = committed
+    answer = experiment.answer(cube)
+    assert 20 <= len(headline(answer)) <= 120 and len(answer) <= 500
+    assert re.search(r"\d", answer) and not re.search(r"\bnan\b|\$", answer)
+    assert (folder / "caption.txt").read_text().startswith(answer)

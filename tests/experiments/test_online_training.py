@@ -104,6 +104,24 @@ def test_a_cube_of_nan_fails_every_claim():
     assert not any(verdicts(NAME, nothing).values())
 
 
+def test_the_answer_tells_how_many_rules_learn_and_which_is_first():
+    cube = as_it_should_be(**{"add/bptt": 0.6})
+    cube["loss"].loc[{"case": "add/rtrl", "point": slice(0, 3)}] = 0.6  # below from the fourth on
+    told = (
+        "Add task, lags 2 and 5: 1 of 4 rules learn it in 2,400 sequences, RTRL first, after 1,200."
+    )
+    assert load(NAME).answer(cube).startswith(told)
+
+
+def test_more_rules_than_curves_have_a_row_each(monkeypatch):
+    figure = load(NAME).figure
+    monkeypatch.setitem(figure.__globals__, "_MOST_CURVES", 3)
+    with styled():
+        rows = figure(as_it_should_be())
+    labels = [tick.get_text() for tick in rows.axes[0].get_yticklabels()]
+    assert labels == ["BPTT", "RTRL", "truncated BPTT, $K$ = 1", "RFLO"]
+
+
 def test_the_figure_has_a_panel_for_every_task_of_the_cube():
     experiment, cube = load(NAME), as_it_should_be()
     with styled():

@@ -69,11 +69,11 @@ def test_each_claim_can_fail(cube, claim, name, where, value):
     assert any(told.startswith(claim) for told in failed(NAME, spoilt))
 
 
-def test_a_film_of_one_network_has_a_strip_and_its_curves(cube):
+def test_a_film_of_one_network_has_two_strips_and_its_curves(cube):
     with styled():
         drawn = load(NAME).figure(cube.isel(seed=[0]))
     frames = 2
-    assert len(drawn.axes) == 2 * frames + 5
+    assert len(drawn.axes) == 2 * frames + 6
 
 
 def test_a_rule_that_is_not_there_is_refused():

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from rnnjax.figures import (
+    Frame,
     cell_edges,
     colour_bar,
     heat_map,
@@ -92,6 +93,38 @@ def test_colours_diverge_from_white_and_end_at_the_limit(ax):
     assert_allclose(far_above, above)
     assert below[2] > 2 * below[0] and above[0] > 2 * above[2]
     assert mesh.get_rasterized()
+
+
+def test_colours_beyond_a_linear_range_are_logarithmic(ax):
+    mesh = heat_map(ax, [0, 1, 2, 3], [0], [[-100, 0, 1, 10]], limit=100, linear=1)
+    shares = np.asarray(mesh.norm(mesh.get_array()))[0]
+    assert_allclose(shares[:2], [0, 0.5], atol=1e-12)
+    assert_allclose(shares[3] - shares[2], (1 - shares[2]) / 2)  # a decade of the two above 1
+    assert shares[2] > 0.6  # 0.505 on a linear scale
+    bar = colour_bar(mesh, ax, label="")
+    assert bar.get_ticks().tolist() == [-100, -10, -1, 0, 1, 10, 100]
+
+
+def test_a_linear_range_that_holds_all_is_a_linear_scale(ax):
+    mesh = heat_map(ax, [0, 1], [0], [[0.5, 1]], limit=1, linear=1)
+    assert_allclose(mesh.norm([0.5]), 0.75)
+    with pytest.raises(ValueError, match="linear range, got 0"):
+        heat_map(ax, [0], [0], [[0]], limit=1, linear=0)
+
+
+def test_heat_maps_of_different_scales_have_no_common_bar(ax):
+    meshes = [heat_map(ax, [0], [0], [[0]], limit=10, linear=linear) for linear in (None, 1)]
+    with pytest.raises(ValueError, match="share one scale"):
+        colour_bar(meshes, ax, label="")
+
+
+@pytest.mark.parametrize("value", [1.0, nan])
+def test_not_finite_is_in_the_legend_only_where_a_cell_is_hatched(value):
+    with styled():
+        frame = Frame(height=2)
+        heat_map(frame.panels[0], [0], [0], [[value]], limit=1)
+        legends = frame.finished([not_finite_handle()]).legends
+    assert len(legends) == np.isnan(value)
 
 
 def test_cells_that_are_not_finite_are_hatched_and_not_coloured(ax):
@@ -189,7 +222,7 @@ def test_one_bar_serves_panels_of_one_limit_only():
         ]
         assert colour_bar(panels, axes, label="").extend == "max"
         panels[1] = heat_map(axes[1], [0], [0], [[0]], limit=5)
-        with pytest.raises(ValueError, match="share one limit"):
+        with pytest.raises(ValueError, match="share one scale"):
             colour_bar(panels, axes, label="")
 
 

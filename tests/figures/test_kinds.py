@@ -148,7 +148,15 @@ def test_direct_labels_do_not_lie_on_one_another(ax):
     ax.set_ylim(0, 1)
     direct_labels(ax, lines, distance=0.1)
     heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
-    assert heights == {"0": 0.0, "0.99": pytest.approx(0.99), "1": pytest.approx(1.09)}
+    assert heights == {"0": 0.0, "0.99": pytest.approx(0.945), "1": pytest.approx(1.045)}
+
+
+def test_labels_are_moved_by_as_little_as_possible(ax):
+    lines = [ax.plot([end, end], label=str(end))[0] for end in (0.2, 0.5, 0.51, 0.52, 0.9)]
+    ax.set_ylim(0, 1)
+    direct_labels(ax, lines, distance=0.1)
+    heights = [text.get_position()[1] for text in ax.texts]
+    np.testing.assert_allclose(heights, [0.2, 0.41, 0.51, 0.61, 0.9])
 
 
 def test_distinct_looks_differ_in_colour_and_marker():

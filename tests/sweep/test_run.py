@@ -154,6 +154,35 @@ def test_a_figure_or_claim_that_raises_leaves_the_cube(plain, tmp_path, capsys, 
     assert (tmp_path / "out" / "cube.nc").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "title"),
+    [
+        ("f'Of {cube.sizes[\"seed\"]} seeds all count. More.'", 0, "Of 3 seeds all count"),
+        ("f'It is {math.nan}.'", 0, None),
+        ("nowhere", 1, None),
+    ],
+)
+def test_an_answer_is_title_and_caption_and_its_failure_leaves_the_figure(
+    plain, tmp_path, capsys, monkeypatch, body, status, title
+):
+    monkeypatch.chdir(tmp_path)
+    text = TOY.read_text() + f"\n\ndef answer(cube):\n    return {body}\n"
+    (tmp_path / "toy_experiment.py").write_text(text)
+    shutil.copytree(plain, tmp_path / "out")
+    (tmp_path / "out" / "figure.png").unlink()
+    titles = []
+    monkeypatch.setattr("rnnjax.figures.save_figure", lambda f, *_, **__: titles.append(f) or ())
+    assert main(["figure", "out", "--experiment", "toy_experiment.py"]) == status
+    assert [figure.get_suptitle() or None for figure in titles] == [title]
+    assert (tmp_path / "out" / "caption.txt").exists() == (title is not None)
+    shown = capsys.readouterr()
+    assert len(shown.err.splitlines()) == status
+    assert main(["check", "out", "--experiment", "toy_experiment.py"]) == status
+    shown = capsys.readouterr()
+    assert "claims passed" in shown.out and len(shown.err.splitlines()) == status
+    assert ("Of 3 seeds all count" in shown.out) == (title is not None)
+
+
 def test_a_claim_that_fails_is_exit_status_1(plain, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wrong = TOY.read_text().replace("0.5 * math.log(", "0.4 * math.log(")
