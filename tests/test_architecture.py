@@ -45,7 +45,7 @@ LAYERS = [
     {"train", "train_online"},
     {"decks"},
     {"sweep"},
-    {"cluster"},
+    {"cluster", "explorer"},
     {"cli"},
 ]
 LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
@@ -122,8 +122,9 @@ def test_only_commands_and_their_backend_configure_jax(path):
     "module",
     ["rnnjax", "rnnjax.figures", "rnnjax.sweep.config", "rnnjax.sweep.plan", "rnnjax.sweep.store",
      "rnnjax.sweep.compute", "rnnjax.cli", "rnnjax.cli.command", "rnnjax.cli.sweeping",
-     "rnnjax.cli.diagnosing", "rnnjax.cli.workbook", "rnnjax.cluster.client", "rnnjax.catalog",
-     "rnnjax.decks", "rnnjax.decks.theory.printed_table", "rnnjax.theory",
+     "rnnjax.cli.diagnosing", "rnnjax.cli.exploring", "rnnjax.cli.workbook",
+     "rnnjax.cluster.client", "rnnjax.catalog", "rnnjax.decks",
+     "rnnjax.decks.theory.printed_table", "rnnjax.theory",
      "rnnjax.reports.comparison_page", "rnnjax.reports.figure"],
 )  # fmt: skip
 def test_these_load_without_jax(module):

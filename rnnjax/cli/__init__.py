@@ -11,6 +11,7 @@ from rnnjax import lazy
 if TYPE_CHECKING:
     from rnnjax.cli import (
         diagnosing,
+        exploring,
         given_weights,
         new,
         results,
@@ -26,6 +27,7 @@ else:
 
 __all__ = [
     "diagnosing",
+    "exploring",
     "given_weights",
     "main",
     "new",

@@ -9,6 +9,9 @@ from types import FrameType
 
 from rnnjax.cli import main, streams
 
+# Windows has no SIGHUP.
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
 
 def process() -> None:
     """Run one command and end the process."""
@@ -41,7 +44,7 @@ def _status() -> int:
 
 def _take_signals() -> None:
     """Have SIGTERM, and SIGHUP unless nohup has it ignored, end a command as Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
 

@@ -14,21 +14,24 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rnnjax import cli
-from rnnjax.cli import diagnose_arguments, values
+from rnnjax.cli import diagnose_arguments, explore_arguments, values
 from rnnjax.errors import ConfigError, one_line, suggestion
 
 CLUSTER = ("--cluster", "--scheduler", "--scheduler-file")
 VALUED = ("--config", "--out", "--devices", "--memory", "--reuse", *CLUSTER)
 COMMANDS = (
     "list", "run", "plan", "resume", "status", "verify", "merge", "export", "figure", "check",
-    "papers", "workbook", "diagnose",
+    "papers", "workbook", "diagnose", "explore", "explorer",
 )  # fmt: skip
-OTHERS = ("--devices", "--replace", *diagnose_arguments.OPTIONS)
+OTHERS = (
+    "--devices", "--replace", "--width", *diagnose_arguments.OPTIONS, *explore_arguments.OPTIONS,
+)  # fmt: skip
 SWITCHES = ("--quick", "--x64", "--return-bytes", "--force", "--pdf", "--help", "-h")
 DEVICES = "devices to use; the results do not depend on it (default: every core)"
 EXPERIMENT = "its experiment, where the file has moved: a name or a path"
 FORCE = "compute again what other code of the experiment or of rnnjax has computed in the folder"
 PDF = "write figure.pdf beside figure.png; one that is there is always written again"
+WIDTH = "column for one column of a page (3.5 in), written as figure_column.png"
 MEMORY = "chunks of as many lanes as SIZE holds on a device, as 500MB or 2GB; in place of --chunk"
 EPILOG = (
     "EXPERIMENT is a name that `rnnjax list` shows, or the path of a .py file. Every key of its "
@@ -144,12 +147,15 @@ def _parser() -> Parser:
         command.add_argument("--experiment", metavar="FILE", help=EXPERIMENT)
     for command in (run, resume, figure):
         command.add_argument("--pdf", action="store_true", help=PDF)
+    widths = ("page", "column")
+    figure.add_argument("--width", choices=widths, default="page", help=WIDTH)
     message = "write the template of an experiment, which runs as it is"
     new: Parser = commands.add_parser("new", help=message, description=message, allow_abbrev=False)
     new.add_argument("file", metavar="FILE.py", help="a file that is not there yet")
     _with_outs(commands, "papers", "print the table of published numbers and those found here")
     _workbook(commands)
     diagnose_arguments.add(commands)
+    explore_arguments.add(commands)
     return parser
 
 

@@ -62,6 +62,8 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
         return cli.workbook.write(arguments)
     if name == "new":
         return cli.new.write(Path(arguments.file))
+    if name in ("explore", "explorer"):
+        return getattr(cli.exploring, name)(arguments)
     if name == "diagnose":
         return cli.diagnosing.diagnose(arguments)
     if name == "list":
@@ -78,8 +80,8 @@ def _command(arguments: Namespace, overrides: Sequence[tuple[str, str]]) -> int:
     if name == "check":
         return cli.results.check(outs[0], file) if single else cli.results.check_all(outs, file)
     if single:
-        return cli.results.redraw(outs[0], file, pdf=arguments.pdf)
-    return cli.results.redraw_all(outs, file, pdf=arguments.pdf)
+        return cli.results.redraw(outs[0], file, pdf=arguments.pdf, width=arguments.width)
+    return cli.results.redraw_all(outs, file, pdf=arguments.pdf, width=arguments.width)
 
 
 def _stopped(text: str, status: int) -> int:

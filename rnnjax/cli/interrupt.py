@@ -1,15 +1,17 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first asks the sweep to stop, the second ends it at once.
 
 Python runs signal handlers between two bytecodes, so not while XLA compiles or computes. A thread
-therefore reads the signals from a pipe that the C-level handler writes to: when the sweep has not
-stopped of itself after a few seconds, the thread ends the process. That loses nothing, because the
-store is safe against a kill at any moment.
+therefore reads the signals from a socket that the C-level handler writes to (a socket and no pipe,
+because not every system has pipes that do not block): when the sweep has not stopped of itself
+after a few seconds, the thread ends the process. That loses nothing, because the store is safe
+against a kill at any moment.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from contextlib import suppress
@@ -18,7 +20,8 @@ from typing import Any, NoReturn, Self
 
 EXIT = 130
 PATIENCE = 3.5  # seconds; a sweep is to have stopped five seconds after the signal
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HANGUP = getattr(signal, "SIGHUP", None)  # a terminal that was closed; not on Windows
+SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, HANGUP)))
 
 
 class Interrupts:
@@ -39,12 +42,12 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         """Start watching."""
-        self._reads, self._writes = os.pipe()
-        os.set_blocking(self._writes, False)
-        self._wakeup = signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
+        self._reads, self._writes = socket.socketpair()
+        self._writes.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
             # Under nohup a terminal that is closed is none of the sweep's business.
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            if number != HANGUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, lambda *_: None)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -60,15 +63,15 @@ class Interrupts:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        os.write(self._writes, b"\0")
+        self._writes.send(b"\0")
         self._thread.join()
-        os.close(self._reads)
-        os.close(self._writes)
+        self._reads.close()
+        self._writes.close()
 
     def _watch(self) -> None:
         deadline = threading.Timer(PATIENCE, self.end)
         deadline.daemon = True
-        while number := os.read(self._reads, 1)[0]:
+        while number := self._reads.recv(1)[0]:
             if number not in SIGNALS:
                 continue
             if self._asked.is_set():

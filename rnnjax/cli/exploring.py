@@ -1,0 +1,77 @@
+"""The commands that write pages to look at: of results, and the explorer. They need no jax."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from rnnjax.atomic_file import write_atomically
+from rnnjax.cli.states import result
+from rnnjax.errors import ConfigError, printable, shown
+from rnnjax.explorer.bundle import bundle
+from rnnjax.explorer.cube_page import cube_page
+from rnnjax.explorer.selection import selected
+from rnnjax.sweep.cube import read_cube
+
+
+def explore(arguments: Namespace) -> int:
+    """Write one cube, or two, as an HTML file, and tell where it lies."""
+    paths = [Path(text) for text in (arguments.results, arguments.other) if text is not None]
+    found = [result(path) for path in paths]
+    names = _names(found)
+    out = _checked(arguments.out or f"{'_and_'.join(map(_name, found))}.html", arguments.replace)
+    cubes = {
+        name: selected(read_cube(path), arguments.variable, arguments.select)
+        for name, path in zip(names, found, strict=True)
+    }
+    content = cube_page(cubes).encode()
+    write_atomically(out, content)
+    print(f"explore  {printable(out)}  ({len(content) / 1e6:.3g} MB)")
+    return 0
+
+
+def explorer(arguments: Namespace) -> int:
+    """Write the explorer, a page that computes small networks in the browser."""
+    out = _checked(arguments.out, arguments.replace)
+    content = bundle("main.js", "rnnjax explorer").encode()
+    write_atomically(out, content)
+    print(f"explorer  {printable(out)}  ({len(content) / 1e3:.0f} kB)")
+    return 0
+
+
+def _name(path: Path) -> str:
+    """What a result is called: its folder, or a file that has a name of its own."""
+    whole = path.resolve()
+    named = whole.is_file() and whole.name != "cube.nc"
+    return whole.stem if named else (whole.parent if whole.is_file() else whole).name or "cube"
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """Different names of all results.
+
+    Raises:
+        ConfigError: a result is given twice.
+    """
+    names = [_name(path) for path in paths]
+    if len({*names}) < len(names):
+        names = [str(path) for path in paths]
+    if len({*names}) < len(names):
+        raise ConfigError("OTHER", f"expected other results than RESULTS, got {shown(names[1])}")
+    return names
+
+
+def _checked(name: str, replace: bool) -> Path:
+    """Return where to write, once nothing speaks against it.
+
+    Raises:
+        ConfigError: the name is none of a page, or the file is there already.
+    """
+    out = Path(name)
+    if "\0" in name or out.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError("out", f"expected a name that ends in .html, got {shown(name)}")
+    if out.is_dir():
+        raise ConfigError("out", f"expected a file, got the folder {shown(name)}")
+    if out.exists() and not replace:
+        message = f"expected a new file, got {shown(name)}, which exists: give --replace"
+        raise ConfigError("out", message)
+    return out

@@ -1,0 +1,41 @@
+// All numbers of the main page from one setting: what window.rnnjax.compute returns.
+
+import { inFloat32 } from "./float32.js";
+import { prepare, withGain } from "./network.js";
+import { forward } from "./scan.js";
+import {
+  finished,
+  lyapunovExponents,
+  productSingularValues,
+  stepSingularValues,
+} from "./spectrum.js";
+import { backwardWithWeights } from "./weight_gradient.js";
+
+// Setting as in pages/gradient_controls.js, and `want`: which of float32, singularValues (at `lag`)
+// exponents, weights and states to return as well; `own` is a sequence as in frame/own_sequence.js.
+// Arrays are plain, logs are natural.
+export function compute(setting, want = [], own = null) {
+  const network = withGain(prepare(setting, own), setting.gain);
+  const run = forward(network);
+  const { logs, logWeightNorm } = backwardWithWeights(network, run);
+  const found = { log_norm: [...logs], log_weight_norm: logWeightNorm };
+  if (want.includes("weights"))
+    found.weights = { W: [...network.W], ...plainArrays(network.weights), x: [...network.x] };
+  if (want.includes("states")) found.states = [...run.states];
+  if (want.includes("float32")) found.float32 = finished(inFloat32(network));
+  if (want.includes("singularValues")) {
+    found.step = [...finished(stepSingularValues(network, run, setting.lag))];
+    found.product = [...finished(productSingularValues(network, run, setting.lag))];
+  }
+  if (want.includes("exponents"))
+    found.exponents = [...finished(lyapunovExponents(network, run, network.cell.n_h))];
+  return found;
+}
+
+function plainArrays({ U, b, V, c }) {
+  return Object.fromEntries(
+    Object.entries({ U, b, V, c })
+      .filter(([, v]) => v)
+      .map(([k, v]) => [k, [...v]]),
+  );
+}
