@@ -1,4 +1,4 @@
-"""What only the two slide decks on RNNs need, by the names that docs/decks.md explains.
+"""What only the two slide decks on RNNs need, named as in docs/explanations/decks.md.
 
 Rules and updates that read a sentence of the slides literally, the tasks of their examples, the
 table that they print and the spreadsheet that they describe. What the field knows by a name

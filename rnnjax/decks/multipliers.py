@@ -2,7 +2,7 @@
 
 Along plain gradient descent the ratios d_n / d_{n-1} that `rnnjax.decks.EligibilityRatio` would
 multiply with are taken of each weight and of each unit's delta from step to step of a sequence,
-and of each weight from training cycle to training cycle. Readings: docs/decks.md.
+and of each weight from training cycle to training cycle. Readings: docs/explanations/decks.md.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The readings of two formulas of C. Yuan's slides, by the names that docs/decks.md gives them.
+"""The readings of two formulas of C. Yuan's slides, named as in docs/explanations/decks.md.
 
 Names and words need no JAX; what they stand for is loaded when it is asked for.
 """

@@ -10,7 +10,7 @@ import rnnjax
 from rnnjax import decks
 from rnnjax.decks import readings
 
-PAGE = Path(__file__).parents[2] / "docs" / "decks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanations" / "decks.md"
 SGD = optax.sgd(0.1)
 
 

@@ -63,12 +63,12 @@ def forward(columns: Mapping[str, str], row: int, db_row: int, step: int) -> dic
     inputs = [at[f"i{k}"] for k in INPUTS]
     hidden = [at[f"h{j}"] for j in HIDDEN]
     for j in HIDDEN:
-        found[f"net{j}"] = "=" + _weighted("W", "b", j, inputs, on_parameter)
+        found[f"net{j}"] = "=" + weighted("W", "b", j, inputs, on_parameter)
         found[f"h{j}"] = "=" + logistic(at[f"net{j}"])
     for k in OUTPUTS:
-        found[f"neto{k}"] = "=" + _weighted("V", "c", k, hidden, on_parameter)
+        found[f"neto{k}"] = "=" + weighted("V", "c", k, hidden, on_parameter)
         found[f"outo{k}"] = "=" + logistic(at[f"neto{k}"])
-    found["E"] = "=" + _half_square(at, "outo")
+    found["E"] = "=" + half_square(at, "outo")
     return found
 
 
@@ -81,15 +81,15 @@ def backward(row: int, *, delta_x: bool) -> dict[str, str]:
     """
     at = {name: f"{column}{row}" for name, column in COLUMN.items()}
     found = {"dx": f"={COLUMN['di3']}{row + 1}" if delta_x else "0"}
-    found["do1"] = f"=({at['outo1']}-{at['y1']})*{_slope(at['outo1'])}"
-    found["do2"] = f"=({at['outo2']}-{at['y2']}+{at['dx']})*{_slope(at['outo2'])}"
+    found["do1"] = f"=({at['outo1']}-{at['y1']})*{slope(at['outo1'])}"
+    found["do2"] = f"=({at['outo2']}-{at['y2']}+{at['dx']})*{slope(at['outo2'])}"
     for j in HIDDEN:
         back = "+".join(f"{on_parameter(Weight('V', k, j))}*{at[f'do{k}']}" for k in OUTPUTS)
-        found[f"dh{j}"] = f"=({back})*{_slope(at[f'h{j}'])}"
+        found[f"dh{j}"] = f"=({back})*{slope(at[f'h{j}'])}"
     for k in INPUTS:
         terms = (f"{on_parameter(Weight('W', j, k))}*{at[f'dh{j}']}" for j in HIDDEN)
         found[f"di{k}"] = "=" + "+".join(terms)
-    return found | {f"d{w.name}": "=" + _outer(w, at) for w in WEIGHTS}
+    return found | {f"d{w.name}": "=" + outer(w, at) for w in WEIGHTS}
 
 
 def forward_after(row: int, step: int) -> dict[str, str]:
@@ -99,11 +99,11 @@ def forward_after(row: int, step: int) -> dict[str, str]:
     inputs = [at["i1"], at["i2"], i3]
     hidden = [at[f"new h{j}"] for j in HIDDEN]
     found = {
-        f"new h{j}": "=" + logistic(f"({_weighted('W', 'b', j, inputs, here)})") for j in HIDDEN
+        f"new h{j}": "=" + logistic(f"({weighted('W', 'b', j, inputs, here)})") for j in HIDDEN
     }
     for k in OUTPUTS:
-        found[f"new out{k}"] = "=" + logistic(f"({_weighted('V', 'c', k, hidden, here)})")
-    return found | {"new E": "=" + _half_square(at, "new out")}
+        found[f"new out{k}"] = "=" + logistic(f"({weighted('V', 'c', k, hidden, here)})")
+    return found | {"new E": "=" + half_square(at, "new out")}
 
 
 def logistic(net: str) -> str:
@@ -111,20 +111,24 @@ def logistic(net: str) -> str:
     return f"1/(1+EXP(-MAX({net},-700)))"
 
 
-def _weighted(matrix: str, bias: str, to: int, sources: list[str], reference: Reference) -> str:
+def weighted(matrix: str, bias: str, to: int, sources: list[str], reference: Reference) -> str:
+    """Return a net input: the weights of a unit times the cells of its sources, plus its bias."""
     terms = [f"{reference(Weight(matrix, to, k))}*{s}" for k, s in enumerate(sources, 1)]
     return "+".join([*terms, reference(Weight(bias, to))])
 
 
-def _slope(value: str) -> str:
+def slope(value: str) -> str:
+    """Return the derivative of s, from its value."""
     return f"{value}*(1-{value})"
 
 
-def _half_square(at: Mapping[str, str], out: str) -> str:
+def half_square(at: Mapping[str, str], out: str) -> str:
+    """Return half the squared error of a step, from the addresses of outputs and targets."""
     return "0.5*(" + "+".join(f"({at[f'{out}{k}']}-{at[f'y{k}']})^2" for k in OUTPUTS) + ")"
 
 
-def _outer(weight: Weight, at: Mapping[str, str]) -> str:
+def outer(weight: Weight, at: Mapping[str, str]) -> str:
+    """Return dw of a weight in a step: its delta times what stands at its source."""
     delta = at[f"{'dh' if weight.matrix in 'Wb' else 'do'}{weight.to}"]
     source = {"W": "i", "V": "h"}.get(weight.matrix)
     return f"{delta}*{at[f'{source}{weight.source}']}" if source else delta

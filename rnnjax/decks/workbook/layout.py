@@ -6,14 +6,17 @@ onto the other to go on with the next cycle.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 N_INPUTS, N_HIDDEN, N_OUTPUTS = 3, 4, 2
 DB, PARAMETER, HELD_OUT, READ_ME = "db", "parameter", "held out", "read me"
+ONE_PAIR, CYCLES, EXERCISES, ANSWERS = "one pair", "cycles", "exercises", "answers"
 TRAINING = ("rnn", "rnn+et", "rnn+et+dx")
 DB_COLUMNS = ("pair", "t", "use", "i1", "i2", "O1", "O2")
 USED, KEPT_BACK = "used", "held out"
 ETA_CELL, START_CELL = "B3", "B4"  # on the sheet `parameter`
 ERROR_CELL, ERROR_AFTER_CELL = "B3", "B4"  # on the sheets of training
+NAMES_ROW = 6  # the names of the columns once more, on top, where they stay in sight
 W_ROW, V_ROW = 13, 19  # first rows of the blocks of weights
 HIDDEN, OUTPUTS, INPUTS = (tuple(range(1, n + 1)) for n in (N_HIDDEN, N_OUTPUTS, N_INPUTS))
 
@@ -55,6 +58,7 @@ WEIGHTS = (
 )
 
 
+@cache
 def letter(number: int) -> str:
     """Return the name of a column: 1 is A, 27 is AA."""
     name = ""

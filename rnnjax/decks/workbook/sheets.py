@@ -5,20 +5,23 @@ from collections.abc import Iterator
 from rnnjax.decks.workbook import formulas
 from rnnjax.decks.workbook.db import Table
 from rnnjax.decks.workbook.layout import (
+    AFTER_COLUMNS,
+    BACKWARD_COLUMNS,
     COLUMN,
     DB_COLUMNS,
     ERROR_AFTER_CELL,
     ERROR_CELL,
     ETA_CELL,
+    FORWARD_COLUMNS,
     HELD_OUT_COLUMN,
     HELD_OUT_COLUMNS,
     HIDDEN,
     INPUTS,
     N_HIDDEN,
     N_OUTPUTS,
+    NAMES_ROW,
     OUTPUTS,
     START_CELL,
-    TRAINING,
     V_ROW,
     W_ROW,
     WEIGHTS,
@@ -29,6 +32,8 @@ from rnnjax.decks.workbook.parameters import Setting, entry
 from rnnjax.decks.workbook.summary import Cells, error_cell, summary
 
 HELD_OUT_HEADER = 6  # its row on the sheet `held out`
+# In the columns of dw the names of the weights stand there.
+NAMED_ON_TOP = (*FORWARD_COLUMNS, *BACKWARD_COLUMNS, "E", *AFTER_COLUMNS)
 _TITLES = {
     "rnn": "Every step by itself: the gradient does not go back through i3.",
     "rnn+et": "As rnn, and dw of step t is multiplied by dw(t-1) / dw(t-2), from t = 3 on.",
@@ -45,22 +50,6 @@ _PARAMETER_NOTES = {
     "A10": "So output 1 is O2, output 2 is O1, and output 2 becomes i3 of the next step.",
     "A22": "Next cycle: copy B13:F20 of rnn, rnn+et or rnn+et+dx and paste it here as values.",
 }  # fmt: skip
-_READ_ME = (
-    ("", "One training cycle of a recurrent network: 3 inputs, 4 hidden units, 2 outputs."),
-    ("db", "the data pairs: i1, i2 and the outputs O1, O2 at each step; used or held out"),
-    ("parameter", "learning rate, first i3 and all weights: change a yellow cell"),
-    ("rnn", "forward, backward and new weights, every step by itself"),
-    ("rnn+et", "the same, each dw times the ratio of the two dw before"),
-    ("rnn+et+dx", "the same, and the error goes back through i3"),
-    ("held out", "the error of the pairs that are not used for training"),
-    ("", ""),
-    ("", "The last four sheets are computed by formulas. On a sheet of training the data stand"),
-    ("", "below; on top stand the errors, the new weights and, over the columns dw, their means."),
-    ("", "E = mean over pairs of the sum over t of ((outo1-y1)^2 + (outo2-y2)^2) / 2."),
-    ("", "The sheets of training differ in two places only: the column dx, and the factor of dw."),
-    ("", "#DIV/0! in a factor: dw(t-2) is exactly 0, so that the ratio does not exist."),
-    ("", "A program that does not compute formulas shows empty cells."),
-)
 
 
 def db_cells(table: Table) -> Iterator[tuple[object, ...]]:
@@ -104,6 +93,8 @@ def training_cells(name: str, table: Table) -> Cells:
     }
     found |= weight_headers("new") | summary(rows, ratio="+et" in name)
     found |= _header(rows.header)
+    found["A5"] = f"The steps begin in row {rows.first}; row {NAMES_ROW} names their columns."
+    found |= {f"{COLUMN[name]}{NAMES_ROW}": name for name in NAMED_ON_TOP}
     for row, db_row, step in _steps(table, rows.first, used=True):
         delta_x = name.endswith("+dx") and step < table.n_steps
         found |= _at(row, COLUMN, formulas.forward(COLUMN, row, db_row, step))
@@ -122,23 +113,6 @@ def held_out_cells(table: Table) -> Cells:
     for row, db_row, step in _steps(table, first, used=False):
         cells = formulas.forward(HELD_OUT_COLUMN, row, db_row, step)
         found |= _at(row, HELD_OUT_COLUMN, cells)
-    return found
-
-
-def read_me_cells(table: Table) -> Cells:
-    """Return the sheet `read me`, with the errors of all sheets side by side."""
-    found: Cells = {}
-    for n, (name, words) in enumerate(_READ_ME, 1):
-        found |= {f"{column}{n}": text for column, text in (("A", name), ("B", words)) if text}
-    top = len(_READ_ME) + 2
-    found |= {f"A{top}": "sheet", f"B{top}": "E before", f"C{top}": "E after"}
-    for row, name in enumerate(TRAINING, top + 1):
-        found[f"A{row}"] = name
-        found[f"B{row}"] = f"='{name}'!{ERROR_CELL}"
-        found[f"C{row}"] = f"='{name}'!{ERROR_AFTER_CELL}"
-    if not table.used.all():
-        row = top + len(TRAINING) + 1
-        found |= {f"A{row}": "held out", f"B{row}": f"='held out'!{ERROR_CELL}"}
     return found
 
 

@@ -1,31 +1,37 @@
-"""Writing the workbook: cells, number formats, colours, widths."""
+"""Writing the workbook: all sheets in order, and the whole file or none."""
 
+import io
 from pathlib import Path
 from typing import Any
 
-from rnnjax.decks.workbook import sheets
+from rnnjax.decks.workbook import (
+    chart,
+    cycles,
+    exercises,
+    looks,
+    notes,
+    one_pair,
+    pages,
+    picture,
+    read_me,
+    sheets,
+)
 from rnnjax.decks.workbook.db import Table
 from rnnjax.decks.workbook.layout import (
-    COLUMN,
+    ANSWERS,
+    CYCLES,
     DB,
-    ETA_CELL,
+    EXERCISES,
     HELD_OUT,
-    LABELS,
+    ONE_PAIR,
     PARAMETER,
     READ_ME,
-    START_CELL,
     TRAINING,
-    V_ROW,
-    W_ROW,
-    WEIGHTS,
     Rows,
 )
 from rnnjax.decks.workbook.parameters import Setting
 from rnnjax.decks.workbook.spreadsheet import check_installed, save
 from rnnjax.lazy import openpyxl
-
-_NUMBER = "0.0000"
-_INPUT, _HEADER, _RESULT = "FFF2CC", "D9E1F2", "E2EFDA"  # pale yellow, blue, green
 
 
 def write_workbook(path: Path, table: Table, setting: Setting) -> None:
@@ -43,78 +49,39 @@ def write_workbook(path: Path, table: Table, setting: Setting) -> None:
     book = openpyxl.Workbook()
     book.remove(book.active)
     rows = Rows(table.n_steps, int(table.used.sum()))
-    _fill(book.create_sheet(READ_ME), sheets.read_me_cells(table))
+    looks.read_me(_filled(book, READ_ME, read_me.read_me_cells(table)))
+    _picture(book[READ_ME])
     _db(book.create_sheet(DB), table)
-    _parameter(book.create_sheet(PARAMETER), setting)
+    looks.parameter(_filled(book, PARAMETER, sheets.parameter_cells(setting)))
+    pair = one_pair.one_pair_cells(len(table.used), table.n_steps)
+    looks.one_pair(_filled(book, ONE_PAIR, pair), table.n_steps)
     for name in TRAINING:
-        _training(book.create_sheet(name), sheets.training_cells(name, table), rows)
+        looks.training(_filled(book, name, sheets.training_cells(name, table)), rows)
+    looks.cycles(_filled(book, CYCLES, cycles.cycles_cells(rows)), rows)
+    book[CYCLES].add_chart(chart.error_chart(book[CYCLES]), f"F{cycles.TABLE}")
     if not table.used.all():
-        sheet = book.create_sheet(HELD_OUT)
-        _fill(sheet, sheets.held_out_cells(table))
-        _mark_row(sheet, sheets.HELD_OUT_HEADER, _HEADER)
-        sheet.freeze_panes = f"C{sheets.HELD_OUT_HEADER + 1}"
-    book[READ_ME].column_dimensions["A"].width = 14
+        looks.held_out(_filled(book, HELD_OUT, sheets.held_out_cells(table)))
+    looks.exercises(_filled(book, EXERCISES, exercises.exercise_cells(rows)))
+    looks.exercises(_filled(book, ANSWERS, exercises.answer_cells(rows)))
+    notes.annotate(book, table)
+    pages.set_up(book, table)
     book.calculation.fullCalcOnLoad = True
     save(book, path)
 
 
-def _fill(sheet: Any, cells: sheets.Cells) -> None:
-    for address, value in cells.items():
-        cell = sheet[address]
-        cell.value = value
-        if isinstance(value, float) or (isinstance(value, str) and value.startswith("=")):
-            cell.number_format = _NUMBER
-    for name in ("pair", "t"):
-        for cell in sheet[COLUMN[name]]:
-            if isinstance(cell.value, str) and cell.value.startswith(f"={DB}!"):
-                cell.number_format = "0"
-    if sheet["A1"].value is not None:
-        _bold(sheet["A1"])
+def _filled(book: Any, name: str, cells: sheets.Cells) -> Any:
+    sheet = book.create_sheet(name)
+    looks.fill(sheet, cells)
+    return sheet
 
 
 def _db(sheet: Any, table: Table) -> None:
     for row in sheets.db_cells(table):
         sheet.append(row)
-    _mark_row(sheet, 1, _HEADER)
-    for column in "DEFG":
-        for cell in sheet[column][1:]:
-            cell.number_format = _NUMBER
-    sheet.freeze_panes = "A2"
+    looks.db(sheet)
 
 
-def _parameter(sheet: Any, setting: Setting) -> None:
-    _fill(sheet, sheets.parameter_cells(setting))
-    for address in (ETA_CELL, START_CELL, *(weight.cell for weight in WEIGHTS)):
-        _colour(sheet[address], _INPUT)
-    for row in (W_ROW - 1, V_ROW - 1):
-        _mark_row(sheet, row, _HEADER)
-    sheet.column_dimensions["A"].width = 12
-
-
-def _training(sheet: Any, cells: sheets.Cells, rows: Rows) -> None:
-    _fill(sheet, cells)
-    for row in (rows.mean - 1, W_ROW - 1, V_ROW - 1, rows.header):
-        _mark_row(sheet, row, _HEADER)
-    for weight in WEIGHTS:
-        _colour(sheet[weight.cell], _RESULT)
-        _colour(sheet[f"{COLUMN[f'd{weight.name}']}{rows.total + 2}"], _RESULT)
-    for address in ("B3", "B4"):
-        _colour(sheet[address], _RESULT)
-    sheet.column_dimensions["A"].width = 10
-    sheet.column_dimensions[COLUMN[LABELS]].width = 26
-    sheet.freeze_panes = "C1"
-
-
-def _mark_row(sheet: Any, row: int, colour: str) -> None:
-    for cell in sheet[row]:
-        if cell.value is not None and not str(cell.value).startswith("="):
-            _bold(cell)
-            _colour(cell, colour)
-
-
-def _bold(cell: Any) -> None:
-    cell.font = openpyxl.styles.Font(name="Calibri", bold=True)
-
-
-def _colour(cell: Any, colour: str) -> None:
-    cell.fill = openpyxl.styles.PatternFill("solid", fgColor=colour)
+def _picture(sheet: Any) -> None:
+    image = openpyxl.drawing.image.Image(io.BytesIO(picture.unrolled_network()))
+    image.width, image.height = 700, 321  # pixels on the sheet
+    sheet.add_image(image, read_me.PICTURE_CELL)

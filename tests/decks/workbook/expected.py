@@ -23,7 +23,7 @@ def numbers(name, table, setting):
     """Return {address: number} of a sheet of training, inf and NaN where it must show an error."""
     rows = Rows(table.n_steps, int(table.used.sum()))
     batch = table.batch(used=True)
-    columns = _columns(name, batch, setting)
+    columns = columns_of(name, batch, setting)
     columns["pair"] = np.repeat(np.flatnonzero(table.used) + 1, table.n_steps)
     found = {
         f"{COLUMN[key]}{rows.first + n}": value
@@ -41,6 +41,18 @@ def numbers(name, table, setting):
             found[f"{column}{rows.total + k}"] = columns[key][n]
         found[weight.cell] = columns["new"][n]
     return found
+
+
+def one_pair_numbers(setting, pair, *, exact):
+    """Return {quantity: (T,)} of one pair, with leaves (1, T, ...), and the slope of E by w1,i3."""
+    columns = columns_of("rnn+et+dx" if exact else "rnn", pair, setting)
+    found = {key: np.asarray(values)[0] for key, values in columns.items() if np.ndim(values) == 2}
+
+    def error(w):
+        changed = setting.params._replace(W=setting.params.W.at[0, 2].set(w))
+        return jnp.sum(_forward_columns(changed, pair, setting.start)["E"])
+
+    return found, float(jax.grad(error)(setting.params.W[0, 2]))
 
 
 def held_out_numbers(table, setting):
@@ -127,7 +139,8 @@ def scaled_steps(name, steps):
         return factor, steps * factor
 
 
-def _columns(name, batch, setting):
+def columns_of(name, batch, setting):
+    """Return {column: (P, T)}, dw of every weight, and mean, factor, scaled, total, old, new."""
     params, start = setting.params, setting.start
     columns = {k: np.asarray(v) for k, v in _forward_columns(params, batch, start).items()}
     deltas, dw = _both(params, batch, start)[RULES[name].exact]

@@ -9,17 +9,23 @@ import pytest
 
 def computed(paths, folder):
     """Return the workbooks as LibreOffice computes them, {name: {sheet: {address: value}}}."""
+    out = converted(paths, folder, "xlsx")
+    return {path.stem: values(out / path.name) for path in paths}
+
+
+def converted(paths, folder, ending):
+    """Convert workbooks by LibreOffice, and return the folder of what it wrote."""
     program = shutil.which("soffice")
     if program is None:
         pytest.skip("soffice (LibreOffice) is not installed: the formulas cannot be computed")
-    profile = (folder / "profile").as_uri()
-    command = [program, f"-env:UserInstallation={profile}", "--headless", "--convert-to", "xlsx"]
+    profile, out = (folder / "profile").as_uri(), folder / "computed"
+    command = [program, f"-env:UserInstallation={profile}", "--headless", "--convert-to", ending]
     done = subprocess.run(
-        [*command, "--outdir", str(folder / "computed"), *map(str, paths)],
+        [*command, "--outdir", str(out), *map(str, paths)],
         capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    return {path.stem: values(folder / "computed" / path.name) for path in paths}
+    return out
 
 
 def values(path):

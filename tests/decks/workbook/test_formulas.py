@@ -152,7 +152,8 @@ def test_every_number_of_the_sheet_of_held_out_pairs(books, case):
 
 def test_all_sheets_in_order_with_81_pairs_of_which_27_are_computed(books):
     book = books[0]["all"]
-    assert list(book) == ["read me", "db", "parameter", *TRAINING, "held out"]
+    before, after = ["read me", "db", "parameter", "one pair"], ["exercises", "answers"]
+    assert list(book) == [*before, *TRAINING, "cycles", "held out", *after]
     uses = [value for address, value in book["db"].items() if address[0] == "C"]
     assert uses.count("used") == 27 * 5 and uses.count("held out") == 54 * 5
     rows = Rows(5, 27)
