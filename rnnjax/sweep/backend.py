@@ -116,7 +116,10 @@ def _keep_memory() -> None:
     the kernel and gives them back at once, so that each run pays for clearing its pages again: a
     third of the time of a sweep of small networks.
     """
-    library = ctypes.CDLL(None)
+    try:
+        library = ctypes.CDLL(None)
+    except TypeError:  # Windows, where a library has to be named
+        return
     if not hasattr(library, "gnu_get_libc_version"):
         return
     for parameter, value in _KEEPING.items():
@@ -140,6 +143,8 @@ def cache_folder() -> Path | None:
     A cached program is machine code that will be run, so the folder must belong to this user and
     nobody else may write to it.
     """
+    if not hasattr(os, "getuid"):  # Windows, whose modes do not tell whose a folder is
+        return None
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
         root = Path(base) if base.startswith("/") else Path.home() / ".cache"

@@ -16,12 +16,13 @@ import json
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rnnjax.errors import one_line
+from rnnjax.errors import SetupError, one_line
 
 JSON_LIMIT = 16 * 2**20  # bytes
 SPACE, PLACE = "; free some space, then resume", "; choose another folder with --out"
@@ -45,6 +46,20 @@ OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 # test can stop the world at the k-th of them.
 make_folder, write, sync = os.makedirs, os.write, os.fsync
 link, replace, unlink = os.link, os.replace, os.unlink
+
+
+def check_system() -> None:
+    """Refuses a system on which a folder cannot be opened, and so not be flushed to the disk.
+
+    Raises:
+        SetupError: it is none with POSIX folders.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        raise SetupError(
+            "out",
+            "expected a POSIX system such as Linux or macOS, because results in a folder have to "
+            f"survive a crash, got {sys.platform}; rnnjax.sweep.run without out computes here",
+        )
 
 
 def create(path: Path) -> int:

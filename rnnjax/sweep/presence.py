@@ -2,25 +2,28 @@
 
 Nothing depends on it: any number of processes may share a store. What is held is an advisory lock
 on the folder itself. The kernel releases it when the process ends, however it ends, and no file is
-left that could grow stale. Where locks are not to be had (some network file systems) nobody is
-found.
+left that could grow stale. Where locks are not to be had (Windows, some network file systems)
+nobody is found.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # on Windows, where states of sweeps are read without it
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextmanager
 def at_work(folder: Path) -> Iterator[bool]:
     """Be at work in `folder` within the block; yields whether another process is, too."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
+    descriptor = _opened(folder)
+    if descriptor is None:
         yield False
         return
     try:
@@ -37,6 +40,16 @@ def is_at_work(folder: Path) -> bool:
     """Whether a process is at work in `folder`."""
     with at_work(folder) as others:
         return others
+
+
+def _opened(folder: Path) -> int | None:
+    """A descriptor of a folder that can be locked; None where there is none."""
+    if fcntl is None or not hasattr(os, "O_DIRECTORY"):
+        return None
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
 
 
 def _held_by_others(descriptor: int) -> bool:

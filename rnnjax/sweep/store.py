@@ -86,7 +86,12 @@ class Store:
         return cls(Path(out), spec)
 
     def check_writable(self) -> None:
-        """Makes the folders and tries a whole commit; StoreError where that fails."""
+        """Makes the folders and tries a whole commit; StoreError where that fails.
+
+        Raises:
+            SetupError: the system has no files that survive a crash; nothing is written.
+        """
+        files.check_system()
         for name in (".", "groups", "failed", "tmp"):
             files.ensure_folder(self.out / name)
         probe = self.out / "tmp" / f"probe.{os.urandom(4).hex()}"
