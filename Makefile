@@ -16,6 +16,7 @@ results = $(sort $(patsubst %/cube.nc,%,$(wildcard results/*/cube.nc)))
 checksum := $(shell { pwd -P; cat requirements.lock pyproject.toml; } | cksum | cut -d ' ' -f 1)
 installed := .venv/.installed-$(checksum)
 bench_installed := .venv/.bench-$(checksum)
+docs_installed := .venv/.docs-$(checksum)
 
 # Why PYTHON cannot be used, in one line; empty when it can.
 another := name another Python, as in: make test PYTHON=python3.12
@@ -28,7 +29,7 @@ problem = $(shell \
 		echo "$(PYTHON) cannot make virtual environments: install its venv module" \
 			"(on Debian and Ubuntu the package python3-venv), or $(another)")
 
-.PHONY: help demo test test-all lint figures papers papers-page bench bench-quick lock clean
+.PHONY: help demo test test-all lint docs slides docs-links figures papers papers-page bench bench-quick dist try-dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -49,10 +50,24 @@ lint: $(installed) ## check style, format and types
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
+docs: $(docs_installed) ## build the documentation in docs/_build/html: warnings are errors, notebooks and the code of pages are run
+	@start=$$(date +%s); $(python) docs/_extensions/page_code.py & pages=$$!; \
+	$(python) -m sphinx -W --keep-going -q -b html docs docs/_build/html; built=$$?; \
+	wait $$pages && test $$built -eq 0 || exit 1; \
+	echo "docs/_build/html/index.html, built in $$(($$(date +%s) - start)) s"
+
+slides: ## write the slides of the lecture, docs/lecture/_build/slides.html (needs npx, of Node.js)
+	@mkdir -p docs/lecture/_build
+	sed 's#(\.\./\.\./results#(../../../results#' docs/lecture/slides.md | \
+		npx --yes @marp-team/marp-cli@4 --output docs/lecture/_build/slides.html
+
+docs-links: $(docs_installed) ## look up the addresses that the documentation names (needs a network)
+	$(python) -m sphinx -q -b linkcheck docs docs/_build/links
+
 figures: $(installed) ## redraw the figures of results/ from their cubes and check the claims
 	@ls results/*/cube.nc >/dev/null 2>&1 || { echo "no cube in results/ to draw: make one with $(rnnjax) run"; exit 1; }
 	@$(rnnjax) figure $(results)
-	@$(rnnjax) check $(results) || echo "Some claims do not hold, see above; docs/papers.md has those of published figures."
+	@$(rnnjax) check $(results) || echo "Some claims do not hold, see above; docs/development/papers.md has those of published figures."
 
 papers: $(installed) ## run the sweeps behind published figures again, in results/papers (goes on where it stopped)
 	@failed=; open=; for name in $(published); do \
@@ -65,8 +80,8 @@ papers: $(installed) ## run the sweeps behind published figures again, in result
 	test -z "$$open" || echo "Some claims do not hold (**no** in the table):$$open"; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
-papers-page: $(installed) ## write docs/papers.md, published numbers beside those of results/
-	@$(rnnjax) papers $(results) > docs/papers.md.new && mv docs/papers.md.new docs/papers.md
+papers-page: $(installed) ## write docs/development/papers.md, published numbers beside those of results/
+	@$(rnnjax) papers $(results) > docs/development/papers.md.new && mv docs/development/papers.md.new docs/development/papers.md
 
 bench: $(bench_installed) ## time rnnjax and its peers side by side (installs torch; about an hour)
 	$(python) -m benchmarks
@@ -74,6 +89,13 @@ bench: $(bench_installed) ## time rnnjax and its peers side by side (installs to
 
 bench-quick: $(installed) ## see that the benchmarks run, at tiny sizes and with the peers at hand
 	$(python) -m benchmarks --quick --out results/benchmarks/quick
+
+dist: $(installed) ## build the wheel and the source distribution in dist, without the network
+	@rm -rf dist
+	@$(python) -m hatchling build --directory dist
+
+try-dist: dist ## install the wheel in an empty environment of PYTHON and use it there (LOWEST=1: with the oldest dependencies, needs uv)
+	@"$(PYTHON)" tests/install/try_wheel.py dist/*.whl --extras data,weights,xlsx,zarr $(if $(LOWEST),--lowest)
 
 lock: ## pin the newest releases in requirements.lock (needs uv)
 	@{ echo "# What make installs: rnnjax with the extras data, weights, xlsx, zarr and cluster, and the groups build, test and lint."; \
@@ -83,8 +105,8 @@ lock: ## pin the newest releases in requirements.lock (needs uv)
 	} > requirements.lock.new || { rm -f requirements.lock.new; exit 1; }
 	@mv requirements.lock.new requirements.lock
 
-clean: ## remove .venv, caches, builds, results/demo and results/papers
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist results/demo results/papers
+clean: ## remove .venv, caches, builds, the built documentation, results/demo and results/papers
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/lecture/_build results/demo results/papers docs/_build docs/_generated docs/gallery docs/reference/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(python):
@@ -94,7 +116,7 @@ $(python):
 # Older stamps go first: after a failed install, none may say that all is well. Compiling comes
 # last because pip compiles on one core only; a file that does not compile is its package's matter.
 $(installed): $(python)
-	@rm -f .venv/.installed-* .venv/.bench-*
+	@rm -f .venv/.installed-* .venv/.bench-* .venv/.docs-*
 	@echo "Installing into .venv, once; this takes about a minute ..."
 	@$(pip) install --no-deps --no-compile --requirement requirements.lock
 	@$(pip) install --no-deps --no-build-isolation --editable .
@@ -106,4 +128,10 @@ $(bench_installed): $(installed)
 	@echo "Installing the peers of the benchmarks into .venv, once; torch is large ..."
 	@$(pip) install --constraint requirements.lock $$($(python) -c "import tomllib; \
 	print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['bench'])")
+	@touch $@
+
+$(docs_installed): $(installed)
+	@echo "Installing what builds the documentation into .venv, once ..."
+	@$(pip) install --constraint requirements.lock $$($(python) -c "import tomllib; \
+	print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['docs'])")
 	@touch $@

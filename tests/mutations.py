@@ -2,7 +2,7 @@
 
     python tests/mutations.py            all mutations
     python tests/mutations.py 3 7        some of them
-    python tests/mutations.py --table    the table of docs/testing.md, without breaking anything
+    python tests/mutations.py --table    the table of docs/development/testing.md; breaks nothing
 
 Each mutation is made in a copy of the checkout, where the test that it names is run. One that is
 not noticed is printed as SURVIVED and makes the exit status 1.
@@ -31,7 +31,7 @@ def row(number: int, test: str) -> str:
 
 
 def table() -> str:
-    """Return the table of docs/testing.md."""
+    """Return the table of docs/development/testing.md."""
     return "\n".join([HEAD, *(row(n, m.test) for n, m in enumerate(MUTATIONS, 1))])
 
 

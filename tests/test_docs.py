@@ -1,16 +1,22 @@
-"""The pages of docs name files, tests and figures that exist."""
+"""The pages of docs name files, tests, figures and headings that exist; each result has a page."""
 
 import ast
 import re
 from pathlib import Path
 
+import committed_results
+import gallery_scripts
+import generated_pages
 import pytest
+from committed_results import THEMES
 
 import rnnjax
 from tests.discovery import rules_found
 
 ROOT = Path(rnnjax.__file__).parent.parent
-DECKS = (ROOT / "docs" / "decks.md").read_text()
+
+
+DECKS = (ROOT / "docs" / "explanations" / "decks.md").read_text()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
     for line in DECKS.splitlines()
@@ -34,7 +40,7 @@ def test_what_a_row_names_exists(row):
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-IDENTITIES = (ROOT / "docs" / "identities.md").read_text()
+IDENTITIES = (ROOT / "docs" / "development" / "identities.md").read_text()
 HELD = {
     int(number): re.findall(r"`(tests/\S+?)::(\w+)`", tests)
     for number, tests in re.findall(r"^\| (\d+) \|.*\| (`.*`) \|$", IDENTITIES, re.MULTILINE)
@@ -48,7 +54,7 @@ def test_every_identity_has_a_test_that_exists():
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
 
 
-RULES = (ROOT / "docs" / "rules.md").read_text()
+RULES = (ROOT / "docs" / "explanations" / "rules.md").read_text()
 TESTED = re.findall(r"^\| (`.+?)\|.*`(tests/\S+?)::(\w+)` \|$", RULES, re.MULTILINE)
 
 
@@ -69,14 +75,97 @@ def test_sources_are_cited_where_they_are_used():
     assert "e2eml.school" in text and "Rohrer" in text
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+GENERATED = {"_build", "_generated", "gallery", "generated"}  # folders that a build makes
+PAGES = sorted(
+    page
+    for page in (ROOT / "docs").rglob("*.md")
+    if not GENERATED & {*page.relative_to(ROOT / "docs").parts} and page.stem != "slides"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert link.startswith("http") or (page.parent / link).exists(), link
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        made = {*Path(link).parts} & GENERATED
+        assert link.startswith("http") or made or (page.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def anchors(page):
+    """The anchors of a page's headings, as the documentation makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_links_to_headings_lead_to_headings(page):
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text()):
+        if not link.startswith("http"):
+            assert anchor in anchors(page.parent / link if link else page), f"{link}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_commands_name_experiments(page):
     names = set(rnnjax.catalog.experiment_files())
-    for name in re.findall(r"rnnjax run ([a-z_]+)", page.read_text()):
+    for name in re.findall(r"rnnjax run ([a-z_]+)\b(?!\.py)", page.read_text()):
         assert name in names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_pages_begin_with_a_title_and_name_no_machine(page):
+    text = page.read_text()
+    assert re.match(r"(---\n.*?\n---\n+)?(# |```\{include\})", text, re.DOTALL)
+    assert not re.search(r"(?<!\w)/(?:work|tmp|home)/|TODO", text)
+
+
+@pytest.mark.parametrize("section", ["start", "howto", "explanations", "notebooks", "reference"])
+def test_every_page_of_a_section_is_in_its_contents(section):
+    folder = ROOT / "docs" / section
+    listed = set(re.findall(r"^(\w+)$", (folder / "index.md").read_text(), re.MULTILINE))
+    assert {page.stem for page in folder.glob("*.md")} - {"index"} <= listed
+
+
+HOWTO = [page for page in PAGES if page.parent.name == "howto"]
+TABLES = {"cells", "commands", "examples", "index", "workbook"}  # pages to look something up
+
+
+@pytest.mark.parametrize("page", HOWTO, ids=lambda p: p.stem)
+def test_a_guide_begins_with_its_task_and_says_when_it_does_not_apply(page):
+    text = page.read_text()
+    if page.stem not in TABLES:
+        assert re.match(r"# .*\n\n\*\*Task\.\*\* ", text)
+        assert "\n## When this does not apply" in text
+
+
+def test_every_committed_result_is_in_the_gallery_and_every_experiment_in_the_table():
+    found = committed_results.found()
+    assert len(found) == len(list((ROOT / "results").glob("*/cube.nc")))
+    table = generated_pages.commands_table()
+    for name in rnnjax.catalog.experiment_files():
+        assert len(re.findall(rf"`rnnjax run {name}`", table)) == 1, name
+    assert all(f"`{result.command}`" in table for result in found)
+    assert all(result.question and result.described["Run time"] for result in found)
+
+
+def test_a_result_without_a_place_in_the_gallery_is_an_error(monkeypatch):
+    themes = {
+        theme: (*words[:2], words[2].replace("dinner ", "")) for theme, words in THEMES.items()
+    }
+    monkeypatch.setattr(committed_results, "THEMES", themes)
+    with pytest.raises(LookupError, match="dinner"):
+        committed_results.found()
+
+
+def test_scripts_of_the_gallery_hold_the_claims_and_compile(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery_scripts, "SCRIPTS", tmp_path)
+    (tmp_path / "gone.py").touch()
+    gallery_scripts.write()
+    scripts = sorted(tmp_path.rglob("*.py"))
+    assert len(scripts) == len(committed_results.found())
+    for script in scripts:
+        tree = ast.parse(script.read_text())
+        assert ast.get_docstring(tree).startswith(".. _result_")
+    text = next(script for script in scripts if script.stem.endswith("_lyapunov")).read_text()
+    result = next(r for r in committed_results.found() if r.name == "lyapunov")
+    assert text.count("* - ") == 1 + len(result.claims()) > 1

@@ -46,7 +46,7 @@ def test_a_page_is_small_and_needs_nothing_else(path):
 def test_every_diagnosis_has_its_page_and_every_page_is_linked():
     stems = {p.stem for p in PROGRAMS} - {"train_torch_weights"}
     assert stems == {page.stem for page in PAGES}
-    text = (FOLDER.parent / "docs" / "examples.md").read_text()
+    text = (FOLDER.parent / "docs" / "howto" / "examples.md").read_text()
     for path in (*PROGRAMS, *PAGES):
         assert path.name in text
 

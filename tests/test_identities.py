@@ -1,4 +1,4 @@
-"""Identities of gradient dynamics that no single module owns; docs/identities.md has the list."""
+"""Identities that no single module owns; docs/development/identities.md has the list."""
 
 import jax
 import jax.numpy as jnp

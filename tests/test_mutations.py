@@ -1,4 +1,4 @@
-"""The list of mutations fits the code and docs/testing.md; `tests/mutations.py` makes them."""
+"""The mutations of `tests/mutations.py` fit the code and docs/development/testing.md."""
 
 import ast
 from pathlib import Path
@@ -30,4 +30,4 @@ def test_the_test_that_notices_is_there_and_not_wide(mutation):
 
 
 def test_the_page_has_the_table():
-    assert f"{table()}\n" in (ROOT / "docs" / "testing.md").read_text()
+    assert f"{table()}\n" in (ROOT / "docs" / "development" / "testing.md").read_text()

@@ -39,7 +39,7 @@ def claims_to_json(claims: Iterable[Claim], code: Mapping[str, str] | None = Non
 
 
 def _record(claim: Claim) -> dict[str, Any]:
-    # docs/papers.md lists what is reproduced; the record of a result holds its numbers.
+    # docs/development/papers.md lists what is reproduced; the record of a result holds its numbers.
     fields = {key: value for key, value in asdict(claim).items() if key != "reproduces"}
     return {key: _strict(value) for key, value in fields.items()} | {"passed": claim.passed}
 

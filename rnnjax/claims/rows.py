@@ -64,8 +64,8 @@ class Row(Scope):
         tolerance: the quantity by which the number may deviate; 0 by default.
         unit: appended to the name behind a comma.
         source: an exact identity, or author, year, title, place; a template, or a function.
-        reproduces: the published figure that this number reproduces, listed in docs/papers.md; a
-            template, or a function.
+        reproduces: the published figure that this number reproduces, listed in
+            docs/development/papers.md; a template, or a function.
         for_each, part, at, when: see `Scope`.
 
     Raises:
@@ -115,7 +115,8 @@ def evaluate(rows: Iterable[Any], cube: xr.Dataset) -> list[Claim]:
     """Evaluates a table of claims on a cube.
 
     Args:
-        rows: `Row`s, `Group`s, and functions of the cube that return claims, in any mixture.
+        rows: values of `Row` and `Group`, and functions of the cube that return claims, in any
+            mixture.
         cube: the cube of an experiment.
 
     Returns:

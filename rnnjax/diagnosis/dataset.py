@@ -1,4 +1,4 @@
-"""The rows of a diagnosis as one dataset, its variables in docs/diagnose.md.
+"""The rows of a diagnosis as one dataset, its variables in docs/howto/diagnose.md.
 
 Layers differ in length and size: what a layer does not have is NaN, -1 in integer variables and ""
 in texts.

@@ -60,7 +60,7 @@ def diagnose(
       progress: called with words that say what is done next.
 
     Returns:
-      a report, see docs/diagnose.md.
+      a report, see docs/howto/diagnose.md.
 
     Raises:
       ValueError: the program holds no recurrence, its loss is not a real number, or the examples

@@ -1,7 +1,7 @@
 """A report as one netCDF-4 file, and back.
 
-The file is the dataset of docs/diagnose.md; measured remedies stand in its attribute ``remedies``
-as JSON. It is made and read in memory, so that a full disk leaves no half of it.
+The file is the dataset of docs/howto/diagnose.md; measured remedies stand in its attribute
+``remedies`` as JSON. It is made and read in memory, so that a full disk leaves no half of it.
 """
 
 from __future__ import annotations

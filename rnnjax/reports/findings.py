@@ -46,7 +46,7 @@ def findings(dataset: xr.Dataset) -> list[Finding]:
     """Return what a diagnosis found: of the program first, then layer by layer.
 
     Args:
-        dataset: of a diagnosis, see docs/diagnose.md.
+        dataset: of a diagnosis, see docs/howto/diagnose.md.
     """
     return [*_of_the_program(dataset), *(f for r in readings(dataset) for f in of_layer(r))]
 

@@ -26,7 +26,7 @@ class Report:
     """What was measured on the recurrent layers of a program.
 
     Attributes:
-        dataset: the measurements, see docs/diagnose.md.
+        dataset: the measurements, see docs/howto/diagnose.md.
         remedies: changes whose effect was measured.
 
     Raises:

@@ -1,13 +1,13 @@
 """The levels against which a diagnosis holds its numbers, and who set them.
 
-docs/diagnose.md gives the reasons. Limits of number formats are those of IEEE 754-2019, table 3.5,
-and of bfloat16, which has the exponent of binary32.
+docs/howto/diagnose.md gives the reasons. Limits of number formats are those of IEEE 754-2019,
+table 3.5, and of bfloat16, which has the exponent of binary32.
 """
 
 import math
 from dataclasses import dataclass
 
-_CONVENTION = "convention of rnnjax, docs/diagnose.md"
+_CONVENTION = "convention of rnnjax, docs/howto/diagnose.md"
 _IEEE = "IEEE 754-2019, binary32: rounding error 2^-24"
 
 

@@ -28,7 +28,7 @@ def test_a_row_says_what_was_published_and_what_was_found():
 def test_the_committed_page_is_that_of_the_committed_cubes(capsys):
     outs = sorted(path.parent for path in (ROOT / "results").glob("*/cube.nc"))
     assert main(["papers", *map(str, outs)]) == 0
-    assert capsys.readouterr().out == (ROOT / "docs" / "papers.md").read_text()
+    assert capsys.readouterr().out == (ROOT / "docs" / "development" / "papers.md").read_text()
 
 
 @pytest.mark.parametrize("name", catalog.experiment_files())

@@ -9,7 +9,7 @@ import pytest
 import rnnjax
 from tests.diagnosis.test_monitor import NAMES
 
-PAGE = Path(rnnjax.__file__).parent.parent / "docs" / "monitor.md"
+PAGE = Path(rnnjax.__file__).parent.parent / "docs" / "howto" / "monitor.md"
 
 
 @pytest.mark.wide

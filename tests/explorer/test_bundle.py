@@ -1,6 +1,7 @@
 """One HTML file out of modules."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,11 @@ def test_the_explorer_is_one_small_file_that_asks_for_nothing():
     assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")
     assert not re.search(r"^\s*(import|export)\b", text, re.MULTILINE)
     assert "default-src 'none'" in text
+
+
+def test_the_committed_page_is_the_one_that_the_command_writes():
+    committed = Path(__file__).parents[2] / "docs" / "explorer.html"
+    assert committed.read_text(encoding="utf-8") == bundle("main.js", "rnnjax explorer")
 
 
 def test_the_same_modules_are_the_same_bytes():

@@ -319,7 +319,7 @@ def test_numbers_in_words():
 
 
 def test_every_threshold_is_explained():
-    text = (Path(rnnjax.__file__).parent.parent / "docs" / "diagnose.md").read_text()
+    text = (Path(rnnjax.__file__).parent.parent / "docs" / "howto" / "diagnose.md").read_text()
     table = text.partition("## Thresholds")[2].partition("\n## ")[0]
     assert set(re.findall(r"`([a-z ]+)`", table)) == set(THRESHOLDS)
     rows = text.partition("## Findings")[2].partition("\n## ")[0]
