@@ -42,7 +42,7 @@ def test_every_control_and_every_link_of_what_to_try_changes_the_page(
 
 
 def test_training_by_steps_by_playing_and_reset(open_page, explorer_file):
-    page = open_page(explorer_file, "#page=jordan")
+    page = open_page(explorer_file, "#page=jordan&cycles=0")
     cycles = page.locator("#jordan-cycles")
     for _ in range(3):
         page.get_by_role("button", name="Step").click()
