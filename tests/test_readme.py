@@ -59,7 +59,9 @@ def test_the_python_of_the_readme_runs_from_top_to_bottom(float32, monkeypatch, 
         exec(compile(block, "README.md", "exec"), names)
     (shown,) = blocks("text")
     assert_printed(shown, capsys.readouterr().out)
-    assert names["cube"].sizes == {"activation": 1, "gain": 3, "seed": 4, "lag": 65}
+    assert names["cube"].sizes == {
+        "activation": 1, "gain": 3, "seed": 4, "lag": 65, "length": 64,
+    }  # fmt: skip
 
 
 def test_the_sweep_of_the_first_page_is_valid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def _checked(arguments: Namespace) -> Path:
     """Return where to write, once nothing speaks against it.
 
     Raises:
-        ConfigError: the name is none of a spreadsheet, or the file is there already.
+        ConfigError: the name is none of a spreadsheet, the file is there already, or no file can be
+            there.
     """
     for key in ("out", "data", "weights"):
         name = getattr(arguments, key)
@@ -56,4 +58,13 @@ def _checked(arguments: Namespace) -> Path:
     if out.exists() and not arguments.replace:
         message = f"expected a new file, got {shown(str(out))}, which exists: give --replace"
         raise ConfigError("out", message)
+    _check_place(out)
     return out
+
+
+def _check_place(out: Path) -> None:
+    """Refuse a place where no file can be, before formulas are written for seconds."""
+    there = next(folder for folder in out.absolute().parents if os.path.lexists(folder))
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        reason = "no permission" if there.is_dir() else f"{shown(str(there))} is no folder"
+        raise ConfigError("out", f"{shown(str(out))} cannot be written: {reason}")
