@@ -1,40 +1,27 @@
 // Bars from 0, each with its label below it and its number read out under the pointer.
 
 import { drawAxes, leftMargin, line, plotArea } from "./axes.js";
-import { createPanel } from "./canvas.js";
+import { createChart } from "./canvas.js";
 import { FAINT, INK, LINE_COLOURS } from "./colours.js";
 import { numberText } from "./ticks.js";
 
 export function createBars(parent, fixed) {
-  let data = null;
   let area = null;
-  const paint = (g, width, height) => {
-    if (!data) return;
-    area = barArea(g, width, height, fixed, data);
-    drawAxes(g, area);
-    data.bars.forEach((bar, i) => drawOneBar(g, area, bar, i, data.bars.length));
-    g.strokeStyle = FAINT;
-    line(g, area.left, area.y(0), area.right, area.y(0));
-  };
-  const read = (px, py) => {
-    if (!area?.holds(px, py) || data.bars.length === 0) return "";
-    const bar = data.bars[barAt(area, px, data.bars.length)];
-    return `${bar.label}: ${numberText(bar.value)}${bar.note ? `, ${bar.note}` : ""}`;
-  };
-  const pick =
-    fixed.onPick &&
-    ((px, py) => {
-      if (area?.holds(px, py)) fixed.onPick(barAt(area, px, data.bars.length));
-    });
-  const panel = createPanel(parent, { ...fixed, paint, read, pick });
-  return {
-    element: panel.element,
-    panel,
-    show(next) {
-      data = next;
-      panel.redraw();
+  return createChart(parent, fixed, {
+    paint(g, width, height, data) {
+      area = barArea(g, width, height, fixed, data);
+      drawAxes(g, area);
+      data.bars.forEach((bar, i) => drawOneBar(g, area, bar, i, data.bars.length));
+      g.strokeStyle = FAINT;
+      line(g, area.left, area.y(0), area.right, area.y(0));
     },
-  };
+    at: (px, py, { bars }) => (area?.holds(px, py) && bars.length ? barAt(area, px, bars.length) : null),
+    read(place, { bars }) {
+      const { label, value, note } = bars[place];
+      return `${label}: ${numberText(value)}${note ? `, ${note}` : ""}`;
+    },
+    pick: (place) => fixed.onPick(place),
+  });
 }
 
 function barArea(g, width, height, fixed, data) {

@@ -23,8 +23,9 @@
 //   unrolled.js   createUnrolled(parent, {title, onPick(lag)})
 //                 show({log10: numbers by lag, chosen: lag})
 //
-// Below charts: `createPanel` (a canvas of the device's resolution in a figure with a title, a line
-// of notes and a line that reads values out), `plotArea` and `drawAxes` in axes.js.
+// Below charts: `createChart`, what all of them share, on `createPanel` (a canvas of the device's
+// resolution in a figure with a title, a line of notes and a line that reads values out);
+// `plotArea` and `drawAxes` in axes.js.
 
 import { INK } from "./colours.js";
 
@@ -53,6 +54,32 @@ export function createPanel(parent, { title, height = 260, wide = false, paint, 
   listenTo(panel, read, pick);
   new ResizeObserver(panel.redraw).observe(element);
   return panel;
+}
+
+// A chart on a panel: `show(data)` keeps the data and draws them. Of `of`, `paint(g, width, height,
+// data)` draws; `at(px, py, data)`, null outside of what is drawn, is what lies at a place;
+// `read(place, data)` is its text and `pick(place)` is called when it is chosen, both optional.
+export function createChart(parent, fixed, { paint, at, read, pick }) {
+  let data = null;
+  const placeOf = (px, py) => (data ? at(px, py, data) : null);
+  const withPlace = (act) => act && ((px, py) => {
+    const place = placeOf(px, py);
+    return place === null ? "" : act(place, data);
+  });
+  const panel = createPanel(parent, {
+    ...fixed,
+    paint: (g, width, height) => data && paint(g, width, height, data),
+    read: withPlace(read),
+    pick: fixed.onPick && withPlace(pick),
+  });
+  return {
+    element: panel.element,
+    panel,
+    show(next) {
+      data = next;
+      panel.redraw();
+    },
+  };
 }
 
 function childOf(parent, tag, text = "") {

@@ -1,36 +1,30 @@
 // Curves over a common x, named at their right ends, with values read out under the pointer.
 
 import { drawAxes, leftMargin, line, plotArea, widest } from "./axes.js";
-import { createPanel, haloText } from "./canvas.js";
+import { createChart, haloText } from "./canvas.js";
 import { FAINT, GRID, INK, LINE_COLOURS } from "./colours.js";
 import { numberText } from "./ticks.js";
 
 const LINE_HEIGHT = 14;
 
 export function createCurves(parent, fixed) {
-  let data = null;
   let area = null;
-  const paint = (g, width, height) => {
-    if (!data) return;
-    area = areaOf(g, width, height, fixed, data);
-    drawAxes(g, area);
-    drawLevels(g, area, data.levels ?? []);
-    drawMarks(g, area, data.marks ?? []);
-    clippedTo(g, area, () => data.curves.forEach((curve, i) => drawCurve(g, area, curve, i)));
-    drawNames(g, area, data.curves);
-    if (panel.hover && area.holds(...panel.hover)) drawHover(g, area, data.curves, panel.hover[0]);
-  };
-  const read = (px, py) => (area?.holds(px, py) ? readOut(area, fixed, data.curves, px) : "");
-  const pick = fixed.onPick && ((px, py) => area?.holds(px, py) && fixed.onPick(area.atX(px)));
-  const panel = createPanel(parent, { ...fixed, paint, read, pick });
-  return {
-    element: panel.element,
-    panel,
-    show(next) {
-      data = next;
-      panel.redraw();
+  const chart = createChart(parent, fixed, {
+    paint(g, width, height, data) {
+      area = areaOf(g, width, height, fixed, data);
+      drawAxes(g, area);
+      drawLevels(g, area, data.levels ?? []);
+      drawMarks(g, area, data.marks ?? []);
+      clippedTo(g, area, () => data.curves.forEach((curve, i) => drawCurve(g, area, curve, i)));
+      drawNames(g, area, data.curves);
+      const { hover } = chart.panel;
+      if (hover && area.holds(...hover)) drawHover(g, area, data.curves, hover[0]);
     },
-  };
+    at: (px, py) => (area?.holds(px, py) ? px : null),
+    read: (px, data) => readOut(area, fixed, data.curves, px),
+    pick: (px) => fixed.onPick(area.atX(px)),
+  });
+  return chart;
 }
 
 function areaOf(g, width, height, fixed, data) {

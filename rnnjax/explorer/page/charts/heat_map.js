@@ -1,46 +1,42 @@
 // A map of numbers over two axes with a colour bar, read out under the pointer and chosen by click.
 
 import { drawAxes, leftMargin, line, plotArea } from "./axes.js";
-import { createPanel } from "./canvas.js";
+import { createChart } from "./canvas.js";
 import { INK, NOT_FINITE, css, diverging, sequential } from "./colours.js";
 import { numberText, ticksOf } from "./ticks.js";
 
 const BAR_WIDTH = 12;
 
 export function createHeatMap(parent, fixed) {
-  let data = null;
   let area = null;
+  let shown = null;
   const image = document.createElement("canvas");
   const shades = shadesOf(fixed);
-  const paint = (g, width, height) => {
-    if (!data) return;
-    area = mapArea(g, width, height, fixed, data);
-    g.imageSmoothingEnabled = false;
-    g.drawImage(image, area.left, area.top, area.width, area.height);
-    drawAxes(g, area, { grid: false });
-    drawBar(g, area, fixed, data);
-    if (data.marker) drawMarker(g, area, data.marker);
-  };
-  const read = (px, py) => (area?.holds(px, py) ? readCell(area, fixed, data, px, py) : "");
-  const pick =
-    fixed.onPick &&
-    ((px, py) => {
-      if (area?.holds(px, py)) fixed.onPick(...chosenCell(area, data, px, py).slice(0, 2));
-    });
-  const panel = createPanel(parent, { ...fixed, paint, read, pick });
+  const chart = createChart(parent, fixed, {
+    paint(g, width, height, data) {
+      area = mapArea(g, width, height, fixed, data);
+      g.imageSmoothingEnabled = false;
+      g.drawImage(image, area.left, area.top, area.width, area.height);
+      drawAxes(g, area, { grid: false });
+      drawBar(g, area, fixed, data);
+      if (data.marker) drawMarker(g, area, data.marker);
+    },
+    at: (px, py) => (area?.holds(px, py) ? [px, py] : null),
+    read: (place, data) => readCell(area, fixed, data, ...place),
+    pick: (place, data) => fixed.onPick(...chosenCell(area, data, ...place).slice(0, 2)),
+  });
   return {
-    element: panel.element,
-    panel,
+    ...chart,
     show(next) {
-      data = next;
-      colourImage(image, fixed, shades, data);
-      panel.redraw();
+      shown = next;
+      colourImage(image, fixed, shades, next);
+      chart.show(next);
     },
     // Move the marker alone.
     mark(marker) {
-      if (!data) return;
-      data.marker = marker;
-      panel.redraw();
+      if (!shown) return;
+      shown.marker = marker;
+      chart.panel.redraw();
     },
   };
 }

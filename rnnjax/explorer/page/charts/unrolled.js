@@ -1,38 +1,22 @@
 // The network unrolled in time: one circle a step, the arrow between two steps as wide as what is
 // left of the gradient on its way back.
 
-import { createPanel } from "./canvas.js";
+import { createChart } from "./canvas.js";
 import { FAINT, INK, css, diverging } from "./colours.js";
 import { powerText } from "./ticks.js";
 
 export function createUnrolled(parent, fixed) {
-  let data = null;
   let places = [];
-  const paint = (g, width, height) => {
-    if (!data) return;
-    places = placesOf(width, lagsShown(width, data));
-    drawArrows(g, places, height / 2, data);
-    places.forEach((place) => drawStep(g, place, height / 2, data));
-  };
-  const read = (px) => {
-    const place = nearestPlace(places, px);
-    return place ? `lag ${place.lag}: ‖dL/dh‖ = ${powerText(data.log10[place.lag])}` : "";
-  };
-  const pick =
-    fixed.onPick &&
-    ((px) => {
-      const place = nearestPlace(places, px);
-      if (place) fixed.onPick(place.lag);
-    });
-  const panel = createPanel(parent, { height: 150, ...fixed, paint, read, pick });
-  return {
-    element: panel.element,
-    panel,
-    show(next) {
-      data = next;
-      panel.redraw();
+  return createChart(parent, { height: 150, ...fixed }, {
+    paint(g, width, height, data) {
+      places = placesOf(width, lagsShown(width, data));
+      drawArrows(g, places, height / 2, data);
+      places.forEach((place) => drawStep(g, place, height / 2, data));
     },
-  };
+    at: (px) => nearestPlace(places, px) || null,
+    read: ({ lag }, { log10 }) => `lag ${lag}: ‖dL/dh‖ = ${powerText(log10[lag])}`,
+    pick: ({ lag }) => fixed.onPick(lag),
+  });
 }
 
 // As many lags as fit, from 0 to the chosen one and one further, evenly spaced.
