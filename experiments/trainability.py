@@ -1,7 +1,7 @@
 """Does the time scale of the gradient at the start predict which delays can be learned?
 
 Command:   rnnjax run trainability
-Run time:  about 10 minutes on 2 cores, compiling included.
+Run time:  about 5 minutes on 2 cores, compiling included.
 Figure:    Cells of several kinds, one number of each (forget bias, gain or another) at some levels,
            learn to recall a symbol (filled) or to copy two (open) after a delay. a: share of seeds
            that learn it over delay / e-folding time of the gradient before training, b: over the

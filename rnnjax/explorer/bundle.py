@@ -107,12 +107,7 @@ def _check_names(modules: dict[str, str]) -> None:
 
 def _plain(text: str) -> str:
     """Return a module without its imports and without the word export."""
-    text = re.sub(
-        r"^export\s+(?=async|function|const|let|class)",
-        "",
-        _IMPORT.sub("", text),
-        flags=re.MULTILINE,
-    )
+    text = _EXPORT.sub("", _IMPORT.sub("", text))
     left = re.search(r"^(?:import\b|export\b|(?:const|let|var)\s*[\[{]).*", text, re.MULTILINE)
     if left:
         raise SetupError("module", f"expected imports and declarations by name, got {left[0]!r}")

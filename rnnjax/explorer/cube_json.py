@@ -69,6 +69,8 @@ def _dim(cube: xr.Dataset, dim: str, notes: list[str]) -> dict[str, Any]:
     found |= {"longName": _attribute(cube[dim], "long_name"), "units": _attribute(cube[dim])}
     texts = [_text(value) for value in values.tolist()]
     numeric = values.dtype.kind in "iuf"
+    if values.dtype.kind in "iu" and np.any(np.abs(values.astype(float)) > _EXACT):
+        notes.append(f"{_text(dim)}: integers beyond 2^53 are rounded to 53 bits")
     if others := [str(n) for n, c in cube.coords.items() if c.dims == (dim,) and n != dim]:
         columns = [[_text(value) for value in cube[name].values.tolist()] for name in others]
         found["labels"] = [

@@ -88,3 +88,18 @@ def test_pages_fit_their_width_and_draw(open_page, explorer_file, name, width):
     )
     assert all(drawn)
     assert (len(drawn) > 0) == (name != "own_data")
+
+
+def test_a_chart_is_named_by_its_title_as_it_changes(open_page, explorer_file):
+    page = open_page(explorer_file, "#page=jordan&cycles=0&pair=7")
+    for figure in page.locator("#page-jordan figure").all():
+        title = figure.locator("figcaption").inner_text()
+        assert figure.locator("canvas").get_attribute("aria-label") == title
+    assert "data pair 7" in page.locator("#page-jordan").inner_text()
+
+
+def test_a_neuron_whose_last_slope_is_0_has_no_gradient_to_compare(open_page, explorer_file):
+    page = open_page(explorer_file, "#page=one_neuron&f=relu&wn=0.1&inputs=random&T=5&seed=2")
+    facts = page.locator("#page-one_neuron ul.facts").inner_text()
+    assert "no input has a gradient: the slope at the last step is 0" in facts
+    assert "not a number" not in facts

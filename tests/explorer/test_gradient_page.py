@@ -167,6 +167,11 @@ def test_a_number_that_cannot_be_used_is_refused_beside_its_field(open_page, exp
     settled(page)
     assert page.get_by_text("Expected a number from 0.1 to 4.").is_visible()
     assert in_address(page)["gain"] == "1.2" and shown_norm(page) == before
+    assert field(page, "gain").get_attribute("aria-describedby") == "gradient-gain-problem"
+    page.locator("#gradient-gain-slider").press("ArrowRight")
+    settled(page)
+    assert page.locator("#gradient-gain-problem").text_content() == ""
+    assert field(page, "gain").input_value() == in_address(page)["gain"] != "1.2"
 
 
 def test_tabs_follow_the_keyboard(open_page, explorer_file):
@@ -202,3 +207,34 @@ def test_every_control_has_a_name(open_page, explorer_file):
     page = open_page(explorer_file, SMALL)
     for control in page.locator("#page-gradient input, #page-gradient select").all():
         assert control.evaluate("e => e.labels.length > 0 || e.hasAttribute('aria-label')")
+
+
+def test_charts_are_read_and_picked_by_keys(open_page, explorer_file):
+    page = open_page(explorer_file, SMALL)
+    settled(page)
+    panel = page.locator("#page-gradient figure.panel").first
+    panel.locator("canvas").press("Shift+ArrowRight")
+    text = panel.locator(".readout").inner_text()
+    panel.locator("canvas").press("Enter")
+    settled(page)
+    assert f"lag k (steps) {in_address(page)['lag']}, " in text and in_address(page)["lag"] != "10"
+    assert shown_norm(page) == pytest.approx(computed_norm(page), rel=6e-3)
+
+
+def test_notes_say_which_step_and_how_many_exponents(open_page, explorer_file):
+    page = open_page(explorer_file, "#page=gradient&n=20&T=12&lag=0")
+    settled(page)
+    notes = page.locator("#page-gradient figure.panel .note").all_inner_texts()
+    assert any(note.startswith("The step is the one at lag 1; ") for note in notes)
+    assert any(note.startswith("The first 12 of 20. The largest is ") for note in notes)
+    program = "(lag) => window.rnnjax.compute({cell: 'lstm', n: 2, T: 5, seed: 0, gain: 1, forget: 1, lag}, ['singularValues'])"  # noqa: E501
+    assert page.evaluate(program, 0)["product"] == pytest.approx([0] * 4, abs=1e-12)
+    assert page.evaluate(program, 0)["step"] == page.evaluate(program, 1)["step"]
+    with pytest.raises(Exception, match="lag: expected a whole number from 0 to 5, got 6"):
+        page.evaluate(program, 6)
+
+
+def test_a_problem_is_of_the_page_it_is_on(open_page, explorer_file):
+    page = open_page(explorer_file, "#page=gradient&foo=1")
+    page.get_by_role("tab").nth(1).click()
+    assert page.locator("p.problem[role=status]").inner_text() == ""

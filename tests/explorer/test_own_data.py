@@ -70,6 +70,7 @@ HOSTILE = {
     "a,b\n1,2\n\n3,4\n": "line 3: expected 2 columns, as in line 1, got an empty line",
     "a,b\n1,2\n3,\n": "line 3, column 2 ('b'): expected a number, got nothing",
     "a\n1\nnan\n": "line 3, column 1 ('a'): expected a number, got 'nan'",
+    "NA,n/a\n1,2\n3,4\n": "line 1, column 1: expected a number, got 'NA'",
     "1\ninf\n": "line 2, column 1: expected a number, got 'inf'",
     "1\n1e101\n": "line 2, column 1: expected a number of at most 1e+100, got '1e101'",
     "1\n1e999\n": "line 2, column 1: expected a number of at most 1e+100, got '1e999'",
@@ -166,6 +167,8 @@ def test_an_exported_cube_opens_with_its_values_and_status(open_page, explorer_f
         ("gain,v,v_status\n1,2,ok\n1,3,ok\n",
          "line 3: expected each cell once, got 'gain = 1' again"),
         ("gain,v,v_status\n1,x,ok\n", "line 2, column 2 ('v'): expected a number, got 'x'"),
+        ("gain,v,v_status\n1,1e400,ok\n",
+         "line 2, column 2 ('v'): expected a number of float64, got '1e400'"),
         ("gain,gain,v,v_status\n1,1,2,ok\n",
          "line 1, column 2: expected a name of its own, got 'gain'"),
         ("gain,v,v_status\n", "line 2: expected cells of a cube, got none"),
@@ -188,3 +191,17 @@ def test_cells_without_a_line_are_missing_and_words_of_numbers_are_read(computin
     )
     assert found == [["Infinity", "NaN", "-Infinity", "NaN"],
                      ["overflow", "missing", "underflow", "nan"]]  # fmt: skip
+
+
+def test_what_a_cube_leaves_out_or_may_mistake_is_told(computing):
+    script = """(text) => {
+        const {cube} = window.rnnjax.readCsv("c.csv", new TextEncoder().encode(text));
+        return [[...cube.dims.values()].map((d) => d.labels), cube.notes.slice(1)];
+    }"""
+    labels, notes = computing.evaluate(script, "gain,v,v_status,k\n1,1,ok,7\n1.5,2,ok,8\n")
+    assert labels == [["1", "1.5"]]
+    assert notes == ["'k': left out, because no column holds its status."]
+    text = "gain,seed,loss,v,v_status\n1,0,3,1,ok\n1.0,1,4,2,ok\n"
+    labels, notes = computing.evaluate(script, text)
+    assert labels == [["1"], ["0", "1"], ["3", "4"]]
+    assert notes == ["2 of 4 cells have a line. Every column before 'v' is taken for a dim."]

@@ -13,15 +13,10 @@ from rnnjax.explorer import cube_page
 from rnnjax.reductions import median
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.status import flag_attributes, meanings_in
+from tests.explorer.views import first_of, view, written
 
 CUBES = ("gradient_norms", "lyapunov", "rule_alignment", "state_tracking")
 MARKUP = "</script><img src=x onerror=window.broken=1>"
-
-
-def written(tmp_path, **cubes):
-    path = tmp_path / "cube.html"
-    path.write_text(cube_page.cube_page(cubes), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -31,21 +26,6 @@ def files(tmp_path_factory):
     for name in CUBES:
         assert main(["explore", f"results/{name}", "--out", str(folder / f"{name}.html")]) == 0
     return folder
-
-
-def view(page, variable, **setting):
-    """The parts that the page shows: title, note, values and words of the status."""
-    chosen = {"variable": variable, "x": "auto", "y": "auto", "kind": "auto"}
-    found = page.evaluate("(s) => window.rnnjax.cubeView(s)", {**chosen, **setting})
-    for part in found["parts"]:
-        rows = part["data"]["rows"] if part["data"] else []
-        part["values"] = np.array([[c["value"] for c in row["cells"]] for row in rows], float)
-        part["words"] = [[c["status"] for c in row["cells"]] for row in rows]
-    return found
-
-
-def first_of(found):
-    return found["parts"][0]
 
 
 @pytest.mark.parametrize("name", CUBES)

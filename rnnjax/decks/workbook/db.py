@@ -20,7 +20,8 @@ from rnnjax.errors import ConfigError, shown
 from rnnjax.lazy import jnp
 from rnnjax.types import Batch
 
-_MAX_ROWS = 2000  # a step has 70 formulas on each of three sheets
+_MAX_ROWS = 2000
+_MAX_USED_ROWS = 700  # 120 kB each, unpacked: the file stays below what `read_rows` accepts
 Cell = tuple[int, tuple[Any, ...]]  # the number of a row, from 1, and its values
 
 
@@ -122,6 +123,10 @@ def _check_pairs(pairs: list[list[Cell]]) -> None:
         _check_pair(pair, n_steps)
     if all(pair[0][1][2] != USED for pair in pairs):
         raise ConfigError(_at(2, 2), "expected at least one pair that is used, got none")
+    n_used = sum(len(pair) for pair in pairs if pair[0][1][2] == USED)
+    if n_used > _MAX_USED_ROWS:
+        message = f"expected at most {_MAX_USED_ROWS} rows of pairs that are used, got {n_used}"
+        raise ConfigError(_at(2, 2), message)
 
 
 def _check_pair(pair: list[Cell], n_steps: int) -> None:

@@ -91,6 +91,12 @@ def move_rows(sheet):
         sheet.append([1, row - 1, "used", 0.1, 0.2, 0.3, 0.4])
 
 
+def many_pairs(sheet):
+    """300 more pairs of 3 steps: a workbook that would be too large to be read again."""
+    for row in range(900):
+        sheet.append([3 + row // 3, 1 + row % 3, "used", 0.1, 0.2, 0.3, 0.4])
+
+
 WRONG = [
     (put("E3", "abc"), "db!E3: expected a number, got 'abc'"),
     (put("E3", None), "db!E3: expected a number, got an empty cell"),
@@ -112,6 +118,7 @@ WRONG = [
     (lambda sheet: sheet.delete_rows(2, 6), "db!A2: expected 1 to 2000 rows of data, got 0"),
     (lambda sheet: sheet.delete_rows(1, 7), "db!A1: expected the header 'pair'"),
     (lambda sheet: sheet.delete_rows(2, 3), "db!C2: expected at least one pair that is used"),
+    (many_pairs, "db!C2: expected at most 700 rows of pairs that are used, got 903"),
     (move_rows, "db!A8: expected the steps of pair 1 together"),
     (put("E3", "x" * 500 + "\n"), "db!E3: expected a number, got 'xxx"),
 ]

@@ -1,7 +1,7 @@
 // Axes of a plot: where numbers lie on the canvas, ticks, labels with units.
 
 import { FAINT, GRID, INK } from "./colours.js";
-import { numberText, ticksOf } from "./ticks.js";
+import { tickTexts, ticksOf } from "./ticks.js";
 
 // The area of a plot inside margins {left, right, top, bottom}, with x(v), y(v) in pixels and their
 // inverses atX(px), atY(py). Axes are {min, max, log, label, ticks: [numbers], text(v)}.
@@ -45,22 +45,19 @@ export function drawAxes(g, area, { grid = true } = {}) {
   g.fillStyle = INK;
   g.strokeStyle = FAINT;
   g.textBaseline = "top";
-  for (const v of xs) {
+  const [xTexts, yTexts] = [tickTexts(xAxis, xs), tickTexts(yAxis, ys)];
+  xs.forEach((v, i) => {
     line(g, area.x(v), area.bottom, area.x(v), area.bottom + 4);
-    centredText(g, tickText(xAxis, v), area.x(v), area.bottom + 6);
-  }
+    centredText(g, xTexts[i], area.x(v), area.bottom + 6);
+  });
   g.textAlign = "right";
   g.textBaseline = "middle";
-  for (const v of ys) {
+  ys.forEach((v, i) => {
     line(g, area.left - 4, area.y(v), area.left, area.y(v));
-    g.fillText(tickText(yAxis, v), area.left - 7, area.y(v));
-  }
+    g.fillText(yTexts[i], area.left - 7, area.y(v));
+  });
   g.strokeRect(area.left, area.top, area.width, area.height);
   drawLabels(g, area);
-}
-
-function tickText(axis, v) {
-  return axis.text ? axis.text(v) : numberText(v);
 }
 
 function drawGrid(g, area, xs, ys) {
@@ -100,11 +97,5 @@ export function widest(g, texts) {
 // The left margin that the numbers of a y axis need.
 export function leftMargin(g, yAxis, height) {
   const ticks = yAxis.ticks ?? ticksOf(yAxis, Math.max(2, height / 42));
-  return (
-    14 +
-    widest(
-      g,
-      ticks.map((v) => tickText(yAxis, v)),
-    )
-  );
+  return 14 + widest(g, tickTexts(yAxis, ticks));
 }

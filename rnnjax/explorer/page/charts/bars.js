@@ -40,11 +40,12 @@ function barAt(area, px, n) {
 function drawOneBar(g, area, bar, i, n) {
   const pitch = area.width / n;
   const left = area.left + (i + 0.12) * pitch;
-  const value = Number.isFinite(bar.value) ? bar.value : area.yAxis.min;
-  const inside = Math.max(area.yAxis.min, Math.min(area.yAxis.max, value));
+  const inside = Math.max(area.yAxis.min, Math.min(area.yAxis.max, bar.value));
   const [y, zero] = [area.y(inside), area.y(Math.max(0, area.yAxis.min))];
   g.fillStyle = bar.colour ?? LINE_COLOURS[0];
-  g.fillRect(left, Math.min(y, zero), 0.76 * pitch, Math.max(1, Math.abs(zero - y)));
+  // What is not a number has no bar; an infinity reaches to the end of the axis.
+  const size = Number.isNaN(inside) ? 0 : Math.max(1, Math.abs(zero - y));
+  if (size > 0) g.fillRect(left, Math.min(y, zero), 0.76 * pitch, size);
   g.fillStyle = INK;
   g.textAlign = "center";
   g.textBaseline = "top";

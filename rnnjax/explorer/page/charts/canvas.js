@@ -7,6 +7,7 @@
 //   chart.panel          its panel (below): setTitle(text), setNote(text)
 // `fixed` has in common: title (what it shows, with units), height (pixels, default 260),
 // wide (true: over all columns of the page), onPick (called on click or Enter, see the chart).
+// Arrow keys move the place that is read out, with Shift by a larger step.
 // An axis is {label, min, max, log, integer}; `label` carries the unit, min and max belong to `show`.
 //
 //   curves.js     createCurves(parent, {title, x: {label}, y: {label}, onPick(x)})
@@ -47,11 +48,15 @@ export function createPanel(parent, { title, height = 260, wide = false, paint, 
   note.className = "note";
   parent.append(element);
   const panel = { element, canvas, hover: null, asked: false };
-  panel.setTitle = (text) => setText(caption, text);
+  panel.setTitle = (text) => {
+    setText(caption, text);
+    canvas.setAttribute("aria-label", text);
+  };
   panel.setNote = (text) => setText(note, text);
   panel.say = (text) => setText(readout, text || " ");
   panel.redraw = () => askForFrame(panel, () => paintPanel(panel, height, paint));
   listenTo(panel, read, pick);
+  listenToKeys(panel, readout, read, pick);
   new ResizeObserver(panel.redraw).observe(element);
   return panel;
 }
@@ -143,6 +148,35 @@ function listenTo(panel, read, pick) {
   if (!pick) return;
   canvas.style.cursor = "crosshair";
   canvas.addEventListener("click", (event) => pick(...place(event)));
+}
+
+const KEY_MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const KEY_STEPS = [4, 40]; // pixels, without and with Shift
+
+// The same by keys, from the middle of the canvas.
+function listenToKeys(panel, readout, read, pick) {
+  const { canvas } = panel;
+  canvas.tabIndex = 0;
+  canvas.addEventListener("keydown", (event) => {
+    const move = KEY_MOVES[event.key];
+    if (!move && !(pick && event.key === "Enter")) return;
+    event.preventDefault();
+    const size = [canvas.clientWidth, canvas.clientHeight];
+    panel.hover ??= size.map((length) => length / 2);
+    if (!move) return pick(...panel.hover);
+    const step = KEY_STEPS[Number(event.shiftKey)];
+    panel.hover = panel.hover.map((at, i) => Math.max(0, Math.min(size[i], at + step * move[i])));
+    readout.setAttribute("aria-live", "polite");
+    if (read) panel.say(read(...panel.hover));
+    panel.redraw();
+    return undefined;
+  });
+  canvas.addEventListener("blur", () => {
+    panel.hover = null;
+    readout.removeAttribute("aria-live");
+    panel.say("");
+    panel.redraw();
+  });
 }
 
 // Text with a white edge, so that it stays readable on lines.

@@ -3,7 +3,7 @@
 import { drawAxes, leftMargin, line, plotArea } from "./axes.js";
 import { createChart } from "./canvas.js";
 import { INK, NOT_FINITE, css, diverging, sequential } from "./colours.js";
-import { numberText, ticksOf } from "./ticks.js";
+import { numberText, tickTexts, ticksOf } from "./ticks.js";
 
 const BAR_WIDTH = 12;
 
@@ -124,11 +124,13 @@ function drawBar(g, area, fixed, data) {
   g.fillStyle = INK;
   g.textAlign = "left";
   g.textBaseline = "middle";
-  for (const v of ticksOf(bar, area.height / 42)) {
+  const ticks = ticksOf(bar, area.height / 42);
+  const texts = tickTexts(bar, ticks);
+  ticks.forEach((v, i) => {
     const y = area.bottom - ((v - bar.min) / (bar.max - bar.min)) * area.height;
     line(g, left + BAR_WIDTH, y, left + BAR_WIDTH + 3, y);
-    g.fillText(numberText(v), left + BAR_WIDTH + 6, y);
-  }
+    g.fillText(texts[i], left + BAR_WIDTH + 6, y);
+  });
   g.textAlign = "right";
   g.textBaseline = "bottom";
   g.fillText(fixed.bar?.label ?? "", area.right + 12 + BAR_WIDTH + 26, area.top - 8);

@@ -31,14 +31,26 @@ function logTicks(low, high, count) {
   return ticks.filter((t) => t >= low * 0.999999 && t <= high * 1.000001);
 }
 
-// A number in at most `digits` digits: 0.25, 1.3e−40, −12; "not a number" and "∞" in words.
+// The texts of the ticks of an axis {log, text(v)}, with the digits that make neighbours differ.
+export function tickTexts(axis, ticks) {
+  if (axis.text) return ticks.map((v) => axis.text(v));
+  const size = Math.max(...ticks.map(Math.abs));
+  const step = Math.min(...ticks.slice(1).map((v, i) => Math.abs(v - ticks[i])));
+  const needed = Math.ceil(Math.log10(size / step)) + 1;
+  const digits = axis.log || !Number.isFinite(needed) ? 4 : Math.max(4, Math.min(15, needed));
+  return ticks.map((v) => numberText(v, digits));
+}
+
+// A number in at most `digits` digits: 0.25, 1.3e−40, −12; an integer below 10^6 has all of its
+// digits. "not a number" and "∞" in words.
 export function numberText(value, digits = 4) {
   if (Number.isNaN(value)) return "not a number";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (value === 0) return "0";
   const size = Math.abs(value);
   const plain = size >= 1e-3 && size < 1e6;
-  const text = plain ? String(Number(value.toPrecision(digits))) : shortExponent(value, digits);
+  const rounded = Number.isInteger(value) ? value : Number(value.toPrecision(digits));
+  const text = plain ? String(rounded) : shortExponent(value, digits);
   return text.replaceAll("-", "−");
 }
 
@@ -53,5 +65,6 @@ export function powerText(log10, digits = 3) {
   if (Math.abs(log10) < 6) return numberText(10 ** log10, digits);
   const exponent = Math.floor(log10);
   const mantissa = Number((10 ** (log10 - exponent)).toPrecision(digits));
-  return `${mantissa}e${exponent}`.replaceAll("-", "−");
+  const text = mantissa < 10 ? `${mantissa}e${exponent}` : `1e${exponent + 1}`;
+  return text.replaceAll("-", "−");
 }

@@ -17,7 +17,10 @@ export function start(pages, root) {
   app.problems = element("p", { class: "problem", role: "status", "aria-live": "polite" });
   root.append(app.tablist, app.problems);
   app.views = new Map(pages.map((page) => [page.id, viewOf(app, page, root)]));
-  app.tabs = createTabs(app.tablist, pages, (id) => showPage(app, id));
+  app.tabs = createTabs(app.tablist, pages, (id) => {
+    app.problems.textContent = ""; // they were of the page that is left
+    showPage(app, id);
+  });
   addEventListener("hashchange", () => fromAddress(app));
   fromAddress(app);
   return { show: (id) => showPage(app, id), settle: () => app.frames.idle(), frames: app.frames };

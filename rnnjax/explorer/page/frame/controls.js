@@ -62,19 +62,25 @@ function numberControl(row, control, id, changed) {
   const field = inputOf("number", id, { min, max, step: control.integer ? 1 : "any" });
   const error = document.createElement("p");
   error.className = "problem";
+  error.id = `${id}-problem`;
+  field.setAttribute("aria-describedby", error.id);
   slider.addEventListener("input", () => changed(fromSlider(control, Number(slider.value))));
   field.addEventListener("input", () => {
     const { value, expected } = valueOf(control, field.value);
-    error.textContent = expected ? `Expected ${expected}.` : "";
-    field.setAttribute("aria-invalid", String(Boolean(expected)));
+    tell(expected);
     if (!expected) changed(value);
   });
+  const tell = (expected) => {
+    error.textContent = expected ? `Expected ${expected}.` : "";
+    field.setAttribute("aria-invalid", String(Boolean(expected)));
+  };
   row.append(slider, field, error);
   return (value) => {
     slider.value = toSlider(control, value);
     if (valueOf(control, field.value).value === value) return; // keeps "1." while it is typed
     if (document.activeElement === field && field.getAttribute("aria-invalid") === "true") return;
     field.value = String(value);
+    tell("");
   };
 }
 

@@ -1,5 +1,7 @@
 // The setting of a page as the fragment of its address, and back: #page=gradient&gain=1.2&...
 
+const MOST_LISTED_VALUES = 10; // of a choice, in a message
+
 // Values of all controls without an address, {key: value}.
 export function defaultsOf(controls) {
   return Object.fromEntries(controls.map((control) => [control.key, control.value]));
@@ -43,7 +45,7 @@ export function readSetting(controls, parameters) {
 export function valueOf(control, text) {
   if (control.kind === "choice") {
     const values = control.options.map((option) => option.value);
-    return values.includes(text) ? { value: text } : { expected: `one of ${values.join(", ")}` };
+    return values.includes(text) ? { value: text } : { expected: `one of ${listed(values)}` };
   }
   if (control.kind === "text") return { value: text };
   const value = Number(text);
@@ -52,6 +54,10 @@ export function valueOf(control, text) {
   if (inside && !(control.integer && !Number.isInteger(value))) return { value };
   const kind = control.integer ? "a whole number" : "a number";
   return { expected: `${kind} from ${control.min} to ${control.max}` };
+}
+
+function listed(values) {
+  return values.slice(0, MOST_LISTED_VALUES).join(", ") + (values.length > MOST_LISTED_VALUES ? ", ..." : "");
 }
 
 function shownText(text) {

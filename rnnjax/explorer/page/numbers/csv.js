@@ -3,7 +3,7 @@
 // Errors are a `CsvError` in one line that names line and column. Contents are texts and numbers
 // throughout: nothing of a file is ever run or taken as markup.
 
-import { shortNumber } from "./cube.js";
+import { coordinateLabels } from "./cube.js";
 
 export const CSV_LIMITS = {
   bytes: 16e6,
@@ -19,6 +19,8 @@ export const CSV_LIMITS = {
 export class CsvError extends Error {}
 
 const NUMBER_PATTERN = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+const NOT_A_NAME = /^([+-]?(nan|inf(inity)?)|n\/?a|null|none)$/i; // of a column: what stands for no number
 
 // A text as a message shows it: quoted, without control characters, cut.
 export function shownCell(text, limit = 40) {
@@ -123,7 +125,7 @@ function checkCsvWidths(rows) {
 export function sequenceOf(rows) {
   checkCsvWidths(rows);
   const [head] = rows;
-  const isNamed = head.cells.every((text) => text !== "" && !NUMBER_PATTERN.test(text) && !/^[+-]?(nan|inf(inity)?)$/i.test(text));
+  const isNamed = head.cells.every((text) => text !== "" && !NUMBER_PATTERN.test(text) && !NOT_A_NAME.test(text));
   const body = isNamed ? rows.slice(1) : rows;
   const names = head.cells.map((text, n) => (isNamed ? text : `column ${n + 1}`));
   checkCsvSize(body.length, CSV_LIMITS.steps, "steps (lines of numbers)");
@@ -182,8 +184,18 @@ export function cubeOf(rows, name) {
   if (size > 10 * CSV_LIMITS.lines) throw new CsvError(`expected at most ${10 * CSV_LIMITS.lines} cells, got axes for ${size}`);
   const places = csvPlaces(body, dims, size);
   const variables = head.cells.slice(first).filter(isVariable).map((text) => csvVariable(text, head.cells, body, { dims, shape, size, places }));
-  const notes = ["Names and units are not kept in a CSV file."];
+  const notes = ["Names and units are not kept in a CSV file.", ...leftOutOf(head.cells.slice(first))];
+  if (body.length < size) {
+    notes.push(`${body.length} of ${size} cells have a line. Every column before ${shownCell(head.cells[first])} is taken for a dim.`);
+  }
   return { name, attributes: [], notes, dims: new Map(dims.map((dim) => [dim.name, dim])), variables };
+}
+
+// A line for each column that is neither a variable nor the status of one.
+function leftOutOf(names) {
+  const isVariable = (text) => names.includes(`${text}_status`);
+  return names.filter((text) => !isVariable(text) && !(text.endsWith("_status") && names.includes(text.slice(0, -"_status".length))))
+    .map((text) => `${shownCell(text)}: left out, because no column holds its status.`);
 }
 
 function checkCsvNames(names) {
@@ -196,10 +208,11 @@ function checkCsvNames(names) {
 
 function csvDim(name, texts) {
   const numeric = texts.every((text) => NUMBER_PATTERN.test(text));
-  const distinct = [...new Set(texts)];
-  const values = numeric ? distinct.map(Number) : distinct;
-  const labels = numeric ? values.map(shortNumber) : distinct;
-  return { name, longName: "", units: "", values, numeric, labels, index: new Map(distinct.map((text, n) => [text, n])) };
+  const found = numeric ? texts.map(Number) : texts; // 1 and 1.0 are one coordinate
+  const values = [...new Set(found)];
+  const labels = numeric ? coordinateLabels(values) : values;
+  const places = new Map(values.map((value, n) => [value, n]));
+  return { name, longName: "", units: "", values, numeric, labels, index: new Map(texts.map((text, n) => [text, places.get(found[n])])) };
 }
 
 // Where each line belongs in the data of a variable; every place at most once.
@@ -241,5 +254,9 @@ function anyNumberInCell(text, line, column, name) {
   if (!NUMBER_PATTERN.test(text)) {
     throw new CsvError(`line ${line}, column ${column + 1} (${shownCell(name)}): expected a number, got ${shownCell(text)}`);
   }
-  return Number(text);
+  const value = Number(text);
+  if (!Number.isFinite(value)) {
+    throw new CsvError(`line ${line}, column ${column + 1} (${shownCell(name)}): expected a number of float64, got ${shownCell(text)}`);
+  }
+  return value;
 }

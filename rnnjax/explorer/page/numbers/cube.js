@@ -24,7 +24,7 @@ export function numbersFrom(packed) {
   return new PACKED_TYPES[type](bytes.buffer);
 }
 
-// The cube of one entry of the embedded JSON, as rnnjax/explorer/cube_page.py writes it.
+// The cube of one entry of the embedded JSON, as rnnjax/explorer/cube_json.py writes it.
 export function decodeCube({ name, attributes, notes, dims, variables }) {
   const places = Object.fromEntries(dims.map((dim) => [dim.name, dim]));
   return {
@@ -44,7 +44,7 @@ export function decodeCube({ name, attributes, notes, dims, variables }) {
 function decodedDim(dim) {
   const values = Array.isArray(dim.values) ? dim.values : [...numbersFrom(dim.values)];
   const numeric = !Array.isArray(dim.values);
-  const labels = dim.labels ?? values.map((value) => (numeric ? shortNumber(value) : value));
+  const labels = dim.labels ?? (numeric ? coordinateLabels(values) : values);
   return { ...dim, values, numeric, labels };
 }
 
@@ -55,12 +55,22 @@ function statusWords({ status, meanings }) {
   return (flat) => meanings[codes[flat]] ?? `code ${codes[flat]}`;
 }
 
-// A number with up to 6 digits, as text.
-export function shortNumber(value) {
+// A number with up to `digits` digits, as text; an integer has all of its digits.
+function shortNumber(value, digits) {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
-  return String(Number(value.toPrecision(6)));
+  if (Number.isSafeInteger(value)) return String(value);
+  return String(Number(value.toPrecision(digits)));
+}
+
+// Coordinates as texts of 6 digits, or of as many as unequal ones need to differ.
+export function coordinateLabels(values) {
+  const distinct = new Set(values).size;
+  for (const digits of [6, 9, 12]) {
+    const labels = values.map((value) => shortNumber(value, digits));
+    if (new Set(labels).size === distinct) return labels;
+  }
+  return values.map((value) => shortNumber(value, 17));
 }
 
 // How far apart in a variable's data the neighbours along each dim lie, {dim: places}.

@@ -66,8 +66,7 @@ export function readCubeCell(data, column, row) {
   const unit = unitOf(data.value) && ` ${unitOf(data.value)}`;
   const places = [`${data.x.name} = ${data.x.labels[column]}`];
   if (data.y) places.push(`${data.y.name} = ${data.y.labels[row]}`);
-  
   const state = found.status ? `, status ${found.status}` : "";
   const of = found.count > 1 ? ` (median of ${found.count})` : "";
-  return `${places.join(", ")}: ${data.value.name} = ${numberText(found.value)}${unit}${of}${state}`;
+  return `${places.join(", ")}: ${data.value.name} = ${numberText(found.value, 6)}${unit}${of}${state}`;
 }

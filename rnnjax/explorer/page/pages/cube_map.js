@@ -2,7 +2,7 @@
 
 import { drawAxes, leftMargin, line, plotArea } from "../charts/axes.js";
 import { INK, css, diverging, sequential } from "../charts/colours.js";
-import { numberText, ticksOf } from "../charts/ticks.js";
+import { tickTexts, ticksOf } from "../charts/ticks.js";
 import { cubeAxis, edgesOf, rangeOf, unitOf } from "./cube_axis.js";
 
 const COLOUR_BAR = 12; // pixels
@@ -85,10 +85,12 @@ function paintColourBar(g, area, scale, value) {
   g.fillStyle = INK;
   g.textAlign = "left";
   g.textBaseline = "middle";
-  for (const v of ticksOf(scale, area.height / 42)) {
+  const ticks = ticksOf(scale, area.height / 42);
+  const texts = tickTexts(scale, ticks);
+  ticks.forEach((v, i) => {
     line(g, left + COLOUR_BAR, at(v), left + COLOUR_BAR + 3, at(v));
-    g.fillText(numberText(v), left + COLOUR_BAR + 6, at(v));
-  }
+    g.fillText(texts[i], left + COLOUR_BAR + 6, at(v));
+  });
   g.textAlign = "right";
   g.textBaseline = "bottom";
   g.fillText(unitOf(value), left + COLOUR_BAR + 34, area.top - 5);

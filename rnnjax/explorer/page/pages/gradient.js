@@ -66,7 +66,7 @@ function updateGradient(page, setting, keys) {
   page.lag = Math.min(setting.lag, page.prepared.T);
   page.views.map.mark({ x: page.lag, y: setting.gain });
   page.frames.schedule("curves", curvesJob(page));
-  const { text, note } = commandOf(setting);
+  const { text, note } = commandOf(setting, ownSequence() !== null);
   page.command.show(text, note);
 }
 
@@ -122,7 +122,7 @@ function* spectraJob(page, network, run) {
     run,
     Math.min(MOST_EXPONENTS, network.cell.n_h),
   );
-  showExponents(page.views.exponents, exponents);
+  showExponents(page.views.exponents, exponents, network.cell.n_h);
   const product = yield* productSingularValues(network, run, lag);
   showSingularValues(page.views.values, step, product, lag);
 }

@@ -2,19 +2,20 @@
 
 import { numberText, powerText } from "../charts/ticks.js";
 
-// Where plain float32 loses the gradient, and its true norm there.
+// Where plain float32 loses the gradient, and its true norm there; where it is 0 for any number.
 export function float32Text({ flushed, kept }, log10) {
   const gone = log10.indexOf(-Infinity);
-  if (gone >= 0) {
-    return (
-      `The gradient is exactly 0 from lag ${gone} on in every number format: no path back ` +
-      "through active units is left."
-    );
-  }
+  const isLost = (lag) => lag >= 0 && (gone < 0 || lag < gone);
   const parts = [];
-  if (flushed.firstZero >= 0) parts.push(zeroText(flushed.firstZero, kept.firstZero, log10));
-  if (flushed.firstNotFinite >= 0) {
+  if (isLost(flushed.firstZero)) parts.push(zeroText(flushed.firstZero, kept.firstZero, log10));
+  if (isLost(flushed.firstNotFinite)) {
     parts.push(`In float32 the gradient is not finite from lag ${flushed.firstNotFinite} on.`);
+  }
+  if (gone >= 0) {
+    parts.push(
+      `The gradient is exactly 0 from lag ${gone} on in every number format: no path back ` +
+        "through active units is left.",
+    );
   }
   return parts.join(" ") || "float32 holds this gradient at every lag of the sequence.";
 }

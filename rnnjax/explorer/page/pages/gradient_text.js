@@ -50,10 +50,11 @@ export function gradientIntro(head) {
   head.append(element("div", { class: "intro" }, prose("p", EXPLANATION), trials));
 }
 
-// The command of rnnjax that measures the same, and what to know about it.
-export function commandOf(setting) {
-  if (setting.input === "own") return pythonOf(setting);
-  if (setting.cell !== "vanilla" && setting.cell !== "neuron") return pythonOf(setting);
+// The command of rnnjax that measures the same, and what to know about it. Without a sequence of
+// the reader's own (`hasOwn`) the page uses white noise, and so does the command.
+export function commandOf(setting, hasOwn = false) {
+  const own = setting.input === "own" && hasOwn;
+  if (own || (setting.cell !== "vanilla" && setting.cell !== "neuron")) return pythonOf(setting, own);
   const neuron = setting.cell === "neuron";
   const words = [
     "rnnjax run gradient_norms --task white_noise",
@@ -84,13 +85,14 @@ function vanillaFields(s) {
 }
 
 // A program for what no command measures.
-function pythonOf(setting) {
-  const own = setting.input === "own";
+function pythonOf(setting, own) {
   const n_x = setting.cell === "jordan" ? 3 : 8;
   const n_y = setting.cell === "jordan" ? 2 : 1;
   const batch = own
     ? [
-        `x = np.loadtxt("sequence.csv", delimiter=",", ndmin=2)[:${setting.T}]  # scaled as on the page`,
+        'x = np.loadtxt("sequence.csv", delimiter=",", ndmin=2)  # skiprows=1 after a line of names',
+        "spread = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), np.inf)",
+        `x = ((x - x.mean(axis=0)) / spread)[:${setting.T}]`,
         "n_x = x.shape[1]",
         `batch = rnnjax.Batch(x, np.zeros((len(x), ${n_y})), np.ones(len(x)))`,
       ]

@@ -116,8 +116,10 @@ export function showDecay(chart, { log10, float32, line, bound, clipped, lag }) 
 export function showSingularValues(chart, step, product, lag) {
   const log10 = (logs) => logs.map((log) => log / Math.LN10);
   const xs = Array.from(step, (_, i) => i + 1);
-  const curves = [{ label: "one step", xs, ys: log10(step), dots: true }];
-  if (product) curves.push({ label: `${lag} steps`, xs, ys: log10(product), dots: true });
+  const curves = [
+    { label: "one step", xs, ys: log10(step), dots: true },
+    { label: `${lag} steps`, xs, ys: log10(product), dots: true },
+  ];
   const finite = curves.flatMap((curve) => [...curve.ys]).filter(Number.isFinite);
   const [low, high] = [Math.min(-1, ...finite), Math.max(0.5, ...finite)];
   const pad = 0.06 * (high - low);
@@ -127,19 +129,19 @@ export function showSingularValues(chart, step, product, lag) {
     curves,
   });
   chart.panel.setNote(
-    product
-      ? `The step is the one at lag ${lag}; the product is dh(T)/dh(T−${lag}). Values that are exactly 0 are not drawn.`
-      : "The product over the lag is being computed.",
+    `The step is the one at lag ${Math.max(1, lag)}; the product is dh(T)/dh(T−${lag}). Values ` +
+      "that are exactly 0 are not drawn.",
   );
 }
 
-export function showExponents(chart, exponents) {
+// Of the exponents of a state with n_h entries the largest.
+export function showExponents(chart, exponents, n_h) {
   chart.show({ bars: Array.from(exponents, (value, i) => ({ label: String(i + 1), value })) });
   const text = `The largest is ${numberText(exponents[0], 3)} nats per step: `;
   const kind = exponents[0] > 0 ? "nearby states move apart." : "nearby states come together.";
-  chart.panel.setNote(
-    Number.isFinite(exponents[0]) ? text + kind : "Perturbations are lost completely.",
-  );
+  const told = Number.isFinite(exponents[0]) ? text + kind : "Perturbations are lost completely.";
+  const some = exponents.length < n_h ? `The first ${exponents.length} of ${n_h}. ` : "";
+  chart.panel.setNote(some + told);
 }
 
 // h(t) of the first units around step T - lag; states that are carried with an exponent may leave

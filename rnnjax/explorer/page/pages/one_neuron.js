@@ -141,7 +141,7 @@ function factsOf({ y, lags, gradient, shareOldest }, { T, target }) {
   const share = T > N_OLDEST ? [`the ${N_OLDEST} oldest inputs get ${powerText(Math.log10(shareOldest))} of the gradient by input weights, before and after clipping`] : [];
   return [
     `y = ${numberText(y)}, target ${numberText(target)}`,
-    `oldest over newest input: ${powerText(left)}`,
+    Number.isNaN(left) ? "no input has a gradient: the slope at the last step is 0" : `oldest over newest input: ${powerText(left)}`,
     `dE/dw_n = ${gradient.wn.sign < 0 ? "−" : ""}${powerText(gradient.wn.logSize / LN10)}`,
     ...share,
   ];

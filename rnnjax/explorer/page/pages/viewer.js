@@ -108,13 +108,13 @@ function partOf(cube, view, setting, dims) {
   if (!variable) return { name: cube.name, data: null, note: `This cube has no variable ${view.variable.name}.` };
   const missing = [view.x, view.y].find((dim) => dim !== null && !variable.dims.includes(dim));
   if (missing !== undefined) return { name: cube.name, data: null, note: `Here the variable has no dim ${missing}.` };
-  const { at, over, problem } = placesIn(cube, variable, view, setting, dims);
+  const { at, over, told, problem } = placesIn(cube, variable, view, setting, dims);
   if (problem) return { name: cube.name, data: null, note: problem };
   if (variable.shape.includes(0)) return { name: cube.name, data: null, note: "A dim has no coordinates: there are no values." };
   const drawn = [view.x, view.y].filter((dim) => dim !== null);
   const every = new Map(drawn.map((dim) => [dim, Math.ceil(cube.dims.get(dim).values.length / MOST_DRAWN)]));
   const table = cubeTable(variable, { x: view.x, y: view.y, at, over, every });
-  return drawnPart(cube, variable, view, table, every);
+  return { ...drawnPart(cube, variable, view, table, every), told };
 }
 
 // Every n-th coordinate of a dim.
@@ -122,7 +122,8 @@ function thinned(dim, n) {
   return partOfDim(dim, dim.values.map((_, place) => [place]).filter(([place]) => place % n === 0));
 }
 
-// Where a cube has the fixed coordinates; its own dims that the other cube lacks are taken as asked.
+// Where a cube has the fixed coordinates, {at, over, told}; its own dims that the other cube lacks are
+// taken as asked. `told` is what its title says of them, for it may have other dims than the other.
 function placesIn(cube, variable, view, setting, dims) {
   const own = variable.dims.filter((dim) => dim !== view.x && dim !== view.y);
   const at = new Map();
@@ -138,7 +139,8 @@ function placesIn(cube, variable, view, setting, dims) {
     if (place < 0) return { problem: `This cube has nothing at ${dim} = ${known.labels[Number(asked)]}.` };
     at.set(dim, place);
   }
-  return { at, over };
+  const fixed = [...at].map(([dim, place]) => `${dim} = ${cube.dims.get(dim).labels[place]}`);
+  return { at, over, told: toldOf(fixed, over) };
 }
 
 function drawnPart(cube, variable, view, table, every) {
@@ -146,13 +148,17 @@ function drawnPart(cube, variable, view, table, every) {
   const thin = [...every].filter(([, n]) => n > 1).map(([dim, n]) => `Of ${dim} one coordinate in ${n} is drawn.`);
   const note = [...thin, statusNote(table, view.kind)].filter(Boolean).join(" ");
   if (view.x === null) {
-    const [[{ value: only, status }]] = table;
-    const unit = unitOf(variable) && ` ${unitOf(variable)}`;
-    return { name: cube.name, data: null, note: `${numberText(only)}${unit}${status && `, status ${status}`}`, table };
+    const [[only]] = table;
+    return { name: cube.name, data: null, note: oneNumberText(only, value), only, value };
   }
   const [x, y] = [view.x, view.y].map((dim) => (dim === null ? null : thinned(cube.dims.get(dim), every.get(dim))));
   const rows = table.map((cells, row) => ({ label: y ? y.labels[row] : "", cells, thin: view.each }));
   return { name: cube.name, note, data: { kind: view.kind, x, y, rows, value, limits: null } };
+}
+
+function oneNumberText({ value, status }, variable) {
+  const unit = unitOf(variable) && ` ${unitOf(variable)}`;
+  return `${numberText(value, 6)}${unit}${status && `, status ${status}`}`;
 }
 
 // How many of the cells drawn are not plain numbers, and why.
@@ -179,6 +185,7 @@ function notPlain({ status, value }) {
 // The second cube minus the first, on the coordinates that both have.
 function differencePart([a, b], view) {
   const name = `${b.name} minus ${a.name}`;
+  if (a.only && b.only) return { name, data: null, note: oneNumberText(cellDifference(a.only, b.only), a.value) };
   if (!a.data || !b.data) return { name, data: null, note: "No difference: one of the two has nothing here." };
   try {
     const columns = commonPlaces(a.data.x, b.data.x);
@@ -188,7 +195,8 @@ function differencePart([a, b], view) {
     const x = partOfDim(a.data.x, columns);
     const y = a.data.y && partOfDim(a.data.y, rows);
     const drawn = table.map((cells, row) => ({ label: a.data.rows[rows[row][0]].label, cells, thin: view.each }));
-    const note = [`On ${columns.length * rows.length} common coordinates.`, statusNote(table, view.kind)].filter(Boolean).join(" ");
+    const unlike = a.told.join() !== b.told.join() && "The two differ in other dims: see their titles.";
+    const note = [`On ${columns.length * rows.length} common coordinates.`, unlike, statusNote(table, view.kind)].filter(Boolean).join(" ");
     return { name, note, data: { ...a.data, x, y, rows: drawn, limits: null } };
   } catch (error) {
     if (error instanceof CubeError) return { name, data: null, note: `No difference: ${error.message}.` };
@@ -203,8 +211,10 @@ function partOfDim(dim, pairs) {
 
 function withTitle(part, view, dims) {
   const fixed = [...view.places].map(([dim, k]) => `${dim} = ${dims.get(dim).labels[dims.get(dim).keys.indexOf(k)]}`);
-  const reduced = view.over.length ? [`median over ${view.over.join(", ")}`] : [];
+  const told = part.told ?? toldOf(fixed, view.over);
   const rows = view.y && (view.kind === "map" ? ` and ${view.y}` : `, one curve per ${view.y}`);
   const over = view.x === null ? "" : ` over ${view.x}${rows ?? ""}`;
-  return { ...part, title: `${part.name}: ${[`${view.variable.name}${over}`, ...fixed, ...reduced].join(", ")}` };
+  return { ...part, title: `${part.name}: ${[`${view.variable.name}${over}`, ...told].join(", ")}` };
 }
+
+const toldOf = (fixed, over) => [...fixed, ...(over.length ? [`median over ${over.join(", ")}`] : [])];

@@ -45,7 +45,10 @@ export function viewerControls(cubes) {
       options: [auto, { value: "none", label: "none" }, ...axes] },
     { key: "kind", kind: "choice", label: "Drawn as", value: "auto",
       options: [auto, { value: "map", label: "map" }, { value: "curves", label: "curves" }] },
-    ...[...dims].map(([name, dim]) => placeControl(name, dim, (setting) => of(setting)?.free.includes(name))),
+    ...[...dims].map(([name, dim]) => placeControl(name, dim, (setting) => {
+      const view = of(setting);
+      return view !== null && [...view.free, ...view.extra].includes(name);
+    })),
   ];
 }
 
@@ -58,11 +61,12 @@ function placeControl(name, dim, shown) {
   return { key: `at:${name}`, kind: "choice", label, value, options: [...reduced, ...places], shown };
 }
 
-// What a setting asks for: {variable, x, y, kind, free, places, over, each}, or null where there is
-// no such variable. `free` are the other dims, of which `over` are reduced to a median and `places`
-// is a Map {dim: coordinate key}; `each`: y came from "a curve each".
+// What a setting asks for: {variable, x, y, kind, free, places, over, extra, each}, or null where
+// there is no such variable. `free` are the other dims, of which `over` are reduced to a median and
+// `places` is a Map {dim: coordinate key}; `extra` are dims of the variable in another cube alone;
+// `each`: y came from "a curve each".
 export function resolveView(cubes, dims, setting) {
-  const variable = cubes.flatMap((cube) => cube.variables).find(({ name }) => name === setting.variable);
+  const [variable, ...alike] = cubes.flatMap((cube) => cube.variables).filter(({ name }) => name === setting.variable);
   if (!variable) return null;
   const sizes = new Map(variable.dims.map((dim, n) => [dim, variable.shape[n]]));
   const x = sizes.has(setting.x) ? setting.x : automaticX(sizes);
@@ -73,7 +77,8 @@ export function resolveView(cubes, dims, setting) {
   const y = chosen ?? asked ?? (none ? null : automaticY(sizes, others));
   const free = others.filter((dim) => dim !== y);
   const kind = kindOf(setting.kind, sizes, x, y);
-  return { variable, x, y, kind, free, each: y !== null && y === asked && !chosen, ...placesOfFree(dims, free, setting) };
+  const extra = alike.flatMap((one) => one.dims).filter((dim) => !sizes.has(dim));
+  return { variable, x, y, kind, free, extra, each: y !== null && y === asked && !chosen, ...placesOfFree(dims, free, setting) };
 }
 
 function placesOfFree(dims, free, setting) {
