@@ -1,5 +1,6 @@
 """What is loaded on first use: by name, by attribute, and as type checkers see it."""
 
+import ast
 import importlib
 import pickle
 import pkgutil
@@ -28,12 +29,28 @@ def run(program):
     )
 
 
+def _defined(path):
+    """The names that the file of a package defines or imports by itself at its top level."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
+
+
 @pytest.mark.parametrize("name", LAZY)
 def test_every_name_of_a_package_is_there_and_is_public(name):
     package = importlib.import_module(name)
     for wanted in package.__all__:
         assert getattr(package, wanted) is not None
-    assert {*lazy.sources(name)} <= {*package.__all__} <= {*dir(package)}
+    loaded = {*lazy.sources(name)}
+    assert loaded <= {*package.__all__} <= {*dir(package)}
+    # Not by luck: a module that another one has imported stands in its package for the moment.
+    assert {*package.__all__} - loaded <= _defined(Path(package.__file__))
     with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'nonsense'"):
         _ = package.nonsense
 
