@@ -62,13 +62,10 @@ def mosaic(figure: Figure, layout: str, *, column: bool, **given: Any) -> Rows:
     """Panels as rows of letters; given is what `Figure.subplot_mosaic` takes."""
     if column:
         given.pop("width_ratios", None)
-        lines = layout.split(";")
-        heights = dict(
-            zip(range(len(lines)), given.pop("height_ratios", (1,) * len(lines)), strict=True)
-        )
-        letters = sorted(set(layout) - {";"})
+        lines, letters = layout.split(";"), sorted(set(layout) - {";"})
+        heights = given.pop("height_ratios", (1,) * len(lines))
         given["height_ratios"] = [
-            sum(heights[number] for number, line in enumerate(lines) if letter in line)
+            sum(height for line, height in zip(lines, heights, strict=True) if letter in line)
             for letter in letters
         ]
         layout = ";".join(letters)
