@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rnnjax.atomic_file import write_atomically
+from rnnjax.cli.new_file import new_file
 from rnnjax.cli.states import result
 from rnnjax.errors import ConfigError, printable, shown
 from rnnjax.explorer.bundle import bundle
@@ -13,13 +14,16 @@ from rnnjax.explorer.cube_page import cube_page
 from rnnjax.explorer.selection import selected
 from rnnjax.sweep.cube import read_cube
 
+_ENDINGS = (".html", ".htm")
+
 
 def explore(arguments: Namespace) -> int:
     """Write one cube, or two, as an HTML file, and tell where it lies."""
     paths = [Path(text) for text in (arguments.results, arguments.other) if text is not None]
     found = [result(path) for path in paths]
     names = _names(found)
-    out = _checked(arguments.out or f"{'_and_'.join(map(_name, found))}.html", arguments.replace)
+    name = arguments.out or f"{'_and_'.join(map(_name, found))}.html"
+    out = new_file(name, *_ENDINGS, replace=arguments.replace)
     cubes = {
         name: selected(read_cube(path), arguments.variable, arguments.select)
         for name, path in zip(names, found, strict=True)
@@ -32,7 +36,7 @@ def explore(arguments: Namespace) -> int:
 
 def explorer(arguments: Namespace) -> int:
     """Write the explorer, a page that computes small networks in the browser."""
-    out = _checked(arguments.out, arguments.replace)
+    out = new_file(arguments.out, *_ENDINGS, replace=arguments.replace)
     content = bundle("main.js", "rnnjax explorer").encode()
     write_atomically(out, content)
     print(f"explorer  {printable(out)}  ({len(content) / 1e3:.0f} kB)")
@@ -58,20 +62,3 @@ def _names(paths: list[Path]) -> list[str]:
     if len({*names}) < len(names):
         raise ConfigError("OTHER", f"expected other results than RESULTS, got {shown(names[1])}")
     return names
-
-
-def _checked(name: str, replace: bool) -> Path:
-    """Return where to write, once nothing speaks against it.
-
-    Raises:
-        ConfigError: the name is none of a page, or the file is there already.
-    """
-    out = Path(name)
-    if "\0" in name or out.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError("out", f"expected a name that ends in .html, got {shown(name)}")
-    if out.is_dir():
-        raise ConfigError("out", f"expected a file, got the folder {shown(name)}")
-    if out.exists() and not replace:
-        message = f"expected a new file, got {shown(name)}, which exists: give --replace"
-        raise ConfigError("out", message)
-    return out

@@ -43,8 +43,3 @@ def write(path: Path) -> int:
         print(f"new     {printable(file)}")
     print(f"run it with: rnnjax run {shell_word(path)}")
     return 0
-
-
-def _sweep(which: str, n_gains: int, n_seeds: int) -> str:
-    # One chunk of all lanes computes none of them twice.
-    return _SWEEP.format(which=which, chunk=n_gains * n_seeds, n_gains=n_gains, n_seeds=n_seeds)

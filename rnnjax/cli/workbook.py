@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from pathlib import Path
 
 from rnnjax import decks
+from rnnjax.cli.new_file import new_file
 from rnnjax.errors import ConfigError, printable, shown
 from rnnjax.lazy import jax
 from rnnjax.sweep.backend import configured
@@ -50,21 +50,4 @@ def _checked(arguments: Namespace) -> Path:
         name = getattr(arguments, key)
         if name is not None and (not name or "\0" in name):
             raise ConfigError(key, f"expected a file name, got {shown(name)}")
-    out = Path(arguments.out)
-    if out.suffix.lower() != ".xlsx":
-        raise ConfigError("out", f"expected a name that ends in .xlsx, got {shown(str(out))}")
-    if out.is_dir():
-        raise ConfigError("out", f"expected a file, got the folder {shown(str(out))}")
-    if out.exists() and not arguments.replace:
-        message = f"expected a new file, got {shown(str(out))}, which exists: give --replace"
-        raise ConfigError("out", message)
-    _check_place(out)
-    return out
-
-
-def _check_place(out: Path) -> None:
-    """Refuse a place where no file can be, before formulas are written for seconds."""
-    there = next(folder for folder in out.absolute().parents if os.path.lexists(folder))
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        reason = "no permission" if there.is_dir() else f"{shown(str(there))} is no folder"
-        raise ConfigError("out", f"{shown(str(out))} cannot be written: {reason}")
+    return new_file(arguments.out, ".xlsx", replace=arguments.replace)
