@@ -94,3 +94,10 @@ def test_the_command_writes_the_page_once(tmp_path, capsys):
     assert main(["explorer", "--replace", str(out)]) == 0
     assert main(["explorer", str(tmp_path / "page.txt")]) == 2
     assert "expected a name that ends in .html" in capsys.readouterr().err
+
+
+def test_a_place_that_can_hold_no_page_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("a file where a folder is needed")
+    assert main(["explorer", str(tmp_path / "file" / "page.html")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "cannot be written: " in error and "is no folder" in error
