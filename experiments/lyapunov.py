@@ -2,9 +2,7 @@
 
 Command:   rnnjax run lyapunov
            rnnjax run lyapunov --config experiments/lyapunov.wide.toml --out results/lyapunov_wide
-           rnnjax run lyapunov --config experiments/lyapunov.onset.toml --out results/lyapunov_onset
-Run time:  about a minute on 2 cores, compiling included; wide: about ten minutes; onset: about
-           five.
+Run time:  about a minute on 2 cores, compiling included; wide: about ten minutes.
 Figure:    h_t = f(W h_{t-1}), W_ij ~ N(0, g^2/n_h), over the gain g; bands span all networks. a:
            largest Lyapunov exponent; dashed: mean field. b: median spectrum. c, d: Kaplan-Yorke
            dimension and entropy rate per unit; crosses: published. A single gain: all networks.

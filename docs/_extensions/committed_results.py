@@ -50,12 +50,8 @@ VARIANTS = {
         "gradient_norms", "white noise, T = 256", "rnnjax run gradient_norms --task white_noise",
     ),
     "lyapunov_wide": (
-        "lyapunov", "512 and 1,024 units, against published spectra",
+        "lyapunov", "1,024 units, against published spectra",
         "rnnjax run lyapunov --config experiments/lyapunov.wide.toml --out results/lyapunov_wide",
-    ),
-    "lyapunov_onset": (
-        "lyapunov", "1,024 units, close to the onset of chaos",
-        "rnnjax run lyapunov --config experiments/lyapunov.onset.toml --out results/lyapunov_onset",
     ),
 }  # fmt: skip
 
