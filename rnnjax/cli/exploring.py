@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from rnnjax.atomic_file import write_atomically
@@ -12,6 +13,7 @@ from rnnjax.errors import ConfigError, printable, shown
 from rnnjax.explorer.bundle import bundle
 from rnnjax.explorer.cube_page import cube_page
 from rnnjax.explorer.selection import selected
+from rnnjax.lazy import xr
 from rnnjax.sweep.cube import read_cube
 
 _ENDINGS = (".html", ".htm")
@@ -24,10 +26,8 @@ def explore(arguments: Namespace) -> int:
     names = _names(found)
     name = arguments.out or f"{'_and_'.join(map(_name, found))}.html"
     out = new_file(name, *_ENDINGS, replace=arguments.replace)
-    cubes = {
-        name: selected(read_cube(path), arguments.variable, arguments.select)
-        for name, path in zip(names, found, strict=True)
-    }
+    parts = (arguments.variable, arguments.select)
+    cubes = {name: _part(path, *parts) for name, path in zip(names, found, strict=True)}
     content = cube_page(cubes).encode()
     write_atomically(out, content)
     print(f"explore  {printable(out)}  ({len(content) / 1e6:.3g} MB)")
@@ -41,6 +41,14 @@ def explorer(arguments: Namespace) -> int:
     write_atomically(out, content)
     print(f"explorer  {printable(out)}  ({len(content) / 1e3:.0f} kB)")
     return 0
+
+
+def _part(path: Path, variables: Sequence[str], places: Sequence[str]) -> xr.Dataset:
+    """The selected part of a result; a refusal names the result."""
+    try:
+        return selected(read_cube(path), variables, places)
+    except ConfigError as error:
+        raise ConfigError(error.key, f"{error.message} (in {printable(path)})") from None
 
 
 def _name(path: Path) -> str:

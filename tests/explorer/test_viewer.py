@@ -252,6 +252,9 @@ def test_the_command_selects_and_refuses(tmp_path, capsys, monkeypatch):
         error = capsys.readouterr().err
         assert error.startswith(f"rnnjax: {message}")
         assert error.count("\n") == 1
+    two = ["explore", "results/lyapunov", "results/lyapunov_wide", "--select", "gain=1.1"]
+    assert main([*two, "--out", str(out), "--replace"]) == 2
+    assert "got '1.1' (in results/lyapunov_wide" in capsys.readouterr().err
     assert main(["explore", "results/lyapunov", "--out", str(tmp_path / "a.txt")]) == 2
     assert main(["explore", str(tmp_path / "nothing")]) == 3
 
