@@ -6,6 +6,8 @@
 The states of positively homogeneous cells are carried with an exponent (`rnnjax.homogeneous`).
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -15,6 +17,10 @@ from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals, Tangent
 from rnnjax.trajectory import Trajectory, before, unless_over
 from rnnjax.types import Array, Batch, Cell, Params, Point, StepLoss
+
+# Up to so many inputs, drives are computed within the scan. Ahead of it they are written, turned
+# round for sequences side by side, and read again, which takes longer than so short products.
+_FEW_INPUTS = 16
 
 
 def initial(cell: Cell, params: Params) -> Scaled:
@@ -71,11 +77,17 @@ def run(
     counts: Array | None = None,
 ) -> Run:
     """Run a cell as `steps` does; return the last state beside the trajectory."""
+
+    def drive(x: Array) -> Array:
+        return dynamics.drive(cell, params, x)
+
     start = initial(cell, params) if start is None else start
-    d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(x)
-    start = _of_one_dtype(cell, params, start, d)
-    through = homogeneous.run if dynamics.is_homogeneous(cell) else _run_plain
-    return through(cell, params, start, d, counts)
+    start = _of_one_dtype(cell, params, start, jax.eval_shape(drive, x[0]))
+    if dynamics.is_homogeneous(cell):
+        return homogeneous.run(cell, params, start, jax.vmap(drive)(x), counts)
+    if x[0].size > _FEW_INPUTS:
+        return _run_plain(cell, params, start, jax.vmap(drive)(x), counts, lambda d: d)
+    return _run_plain(cell, params, start, x, counts, drive)
 
 
 def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
@@ -83,20 +95,30 @@ def of_batch(cell: Cell, params: Params, batch: Batch) -> Trajectory:
     return steps(cell, params, batch.x, counts=batch.counts)
 
 
-def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: Array) -> Scaled:
+def _of_one_dtype(cell: Cell, params: Params, start: Scaled, d: jax.ShapeDtypeStruct) -> Scaled:
     """Return h_0 in the dtype that the step returns; cells from `boundary` have it already."""
-    dtype = state_dtype.of_drive(cell, params, d[0])
+    dtype = state_dtype.of_drive(cell, params, d)
     return Scaled(start.value.astype(dtype), start.exponent)
 
 
-def _run_plain(cell: Cell, params: Params, start: Scaled, d: Array, counts: Array | None) -> Run:
+def _run_plain(
+    cell: Cell,
+    params: Params,
+    start: Scaled,
+    inputs: Array,
+    counts: Array | None,
+    drive: Callable[[Array], Array],
+) -> Run:
+    """Run a cell over the inputs of all steps; `drive` makes the drive of a step from its input."""
+
     def step(h: Array, at: tuple[Array, Array | None]) -> tuple[Array, tuple]:
-        d, goes_on = at
+        x, goes_on = at
+        d = drive(x)
         new, z = dynamics.advance_and_preactivation(cell, params, h, d)
         h = unless_over(goes_on, new, h)
-        return h, (h, z)
+        return h, (h, z, d)
 
-    last, (h, z) = jax.lax.scan(step, start.value, (d, counts))
+    last, (h, z, d) = jax.lax.scan(step, start.value, (inputs, counts))
     exponent = jnp.zeros(len(d), jnp.int32)
     states = Scaled(h, exponent)
     trajectory = Trajectory(states, before(start, states).value, d, exponent, h, z)

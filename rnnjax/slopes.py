@@ -59,6 +59,14 @@ def _(height: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Any
     return (slope, exponent), (-jnp.tanh(x / 2) * slope * dx, none)
 
 
+def logistic(x: Array) -> Array:
+    """Return s(x) = 1 / (1 + e^-x), whose derivative s(x) s(-x) keeps its digits on both sides."""
+    # JAX has s (1 - s) as the derivative, which is 0 in float32 from x = 17 on.
+    below = x < 0
+    small = jax.lax.logistic(jnp.where(below, x, 0))
+    return jnp.where(below, small, 1 / (1 + jnp.exp(-jnp.where(below, 0, x))))
+
+
 def step(x: Array, where: Array, above: float, below: float) -> Array:
     """Return one of two slopes, NaN at NaN: a comparison alone would turn it into a number."""
     return jnp.where(jnp.isnan(x), x, jnp.where(where, above, below)).astype(x.dtype)

@@ -87,7 +87,7 @@ def of_state(cell: Cell, params: Params, x: Array) -> Any:
     return of_drive(cell, params, drive)
 
 
-def of_drive(cell: Cell, params: Params, drive: Array) -> Any:
+def of_drive(cell: Cell, params: Params, drive: Array | jax.ShapeDtypeStruct) -> Any:
     """Return the same dtype, determined from the drive of a step, (n_d,), or from its shape."""
 
     def step(h: Any) -> Any:

@@ -4,9 +4,10 @@
 
 Such a cell defines `log_decay(params, d)`, a, and `entering(params, d)`, u, whose shape is that of
 its memory: a vector, or a matrix whose rows, or all of it, decay at one rate (a then broadcasts to
-u). Where factors may be negative it also defines `decay(params, d)`, the factors, and a is ln of
-their size. What the readout needs of the input besides, `beside(params, d)`, stands behind the
-memory in the state and is read by no later step (`Traits.n_unread`).
+u). Where factors may be negative, or take less than the exponential of a logarithm, it also defines
+`decay(params, d)`, the factors, and a is ln of their size. What the readout needs of the input
+besides, `beside(params, d)`, stands behind the memory in the state and is read by no later step
+(`Traits.n_unread`).
 
 Equation (1) is an associative scan over time (`rnnjax.parallel.linear_states`).
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from rnnjax.tangents import Decay
+from rnnjax.tangents import Decay, decay
 from rnnjax.types import Array, Point
 
 
@@ -28,7 +29,7 @@ def advance(self: Any, params: Any, h: Array, d: Array) -> Array:
 
 def linearize(self: Any, params: Any, at: Point, *, by_row: bool = False) -> Decay:
     """Return J_t = diag(exp(a)), or that with signs, exact at any rate."""
-    return Decay(self, params, at.h, at.drive, by_row)
+    return decay(self, params, at, by_row=by_row)
 
 
 def decay_of(self: Any, params: Any, d: Array) -> Array:

@@ -3,7 +3,7 @@
 from rnnjax.tangents.autodiff import Autodiff, BehindPreactivation
 from rnnjax.tangents.block_triangular import Between, BlockTriangular, between
 from rnnjax.tangents.composed import Composed
-from rnnjax.tangents.decay import Decay
+from rnnjax.tangents.decay import Decay, decay
 from rnnjax.tangents.diagonal import Diagonal
 from rnnjax.tangents.leaky import Leaky, leaky
 from rnnjax.tangents.linearize import Residuals, linearize, residuals
@@ -26,6 +26,7 @@ __all__ = [
     "Tangent",
     "at_rows",
     "between",
+    "decay",
     "leaky",
     "linearize",
     "residuals",

@@ -15,16 +15,44 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
-from rnnjax import dynamics, fields
+from rnnjax import dynamics
 from rnnjax.scaled import Scaled
-from rnnjax.tangents.tangent import within_units
-from rnnjax.types import Array, Params
+from rnnjax.tangents.tangent import in_common, within_units
+from rnnjax.types import Array, Params, Point
 
 _FURTHEST = 2**24  # exponents of factors: a sum over many steps stays within int32
 
 
-@fields.dataclass
+def decay(cell: Any, params: Params, at: Point, *, by_row: bool = False) -> "Decay":
+    """Return J_t, equation (2), of a cell of equation (1) (`rnnjax.cells.linear`).
+
+    Args:
+      cell: the cell.
+      params: its parameters.
+      at: where the step is linearised.
+      by_row: whether each entry of the diagonal has an exponent of its own.
+    """
+    u = cell.entering(params, at.drive)
+
+    def of_state(rates: Callable[..., Array], of_rest: float) -> Array:
+        """Return rates of the entries of the memory, and a constant for the others, (n_h,)."""
+        of_memory = jnp.broadcast_to(rates(params, at.drive), u.shape).ravel()
+        rest = jnp.full(at.h.size - of_memory.size, of_rest, of_memory.dtype)
+        return jnp.concatenate([of_memory, rest])
+
+    a = of_state(cell.log_decay, of_rest=-jnp.inf)
+    top = a if by_row else jnp.max(a)
+    exponent = jnp.floor(jnp.nan_to_num(top / math.log(2), neginf=0.0))
+    exponent = jnp.clip(exponent, -_FURTHEST, _FURTHEST)
+    size = jnp.exp(a - exponent * math.log(2))
+    if hasattr(cell, "decay"):
+        size = jnp.where(of_state(cell.decay, of_rest=0.0) < 0, -size, size)
+    return Decay(cell, params, at.h, at.drive, Scaled(size, exponent.astype(jnp.int32)))
+
+
+@struct.dataclass
 class Decay:
     """Equation (2).
 
@@ -33,39 +61,30 @@ class Decay:
       params: its parameters.
       h: h_{t-1}, (n_h,).
       drive: d_t, (n_d,).
-      by_row: whether each row has an exponent of its own, static.
+      J: the diagonal of J_t, value (n_h,), exponent () or (n_h,).
     """
 
     cell: Any
     params: Params
     h: Array
     drive: Array
-    by_row: bool = fields.flag(default=False)
+    J: Scaled
 
     def diagonal(self) -> Scaled:
         """Return the diagonal of J, value (n_h,)."""
-        a = self._of_memory(self.cell.log_decay, of_rest=-jnp.inf)
-        top = a if self.by_row else jnp.max(a)
-        exponent = jnp.floor(jnp.nan_to_num(top / math.log(2), neginf=0.0))
-        exponent = jnp.clip(exponent, -_FURTHEST, _FURTHEST)
-        size = jnp.exp(a - exponent * math.log(2))
-        if hasattr(self.cell, "decay"):
-            size = jnp.where(self._of_memory(self.cell.decay, of_rest=0.0) < 0, -size, size)
-        return Scaled(size, exponent.astype(jnp.int32))
+        return self.J
 
     def mv(self, v: Array) -> Scaled:
         """Return J v."""
-        J = self.diagonal()
-        return Scaled(J.value * v, J.exponent)
+        return Scaled(self.J.value * v, self.J.exponent)
 
     def mm(self, M: Array) -> Scaled:
         """Return J M."""
-        J = self.diagonal()
-        return Scaled(J.value[:, None] * M, J.exponent)
+        return Scaled(self.J.value[:, None] * M, self.J.exponent)
 
     def rmv(self, v: Array) -> Scaled:
         """Return J^T v, with one exponent for all entries."""
-        return self.replace(by_row=False).mv(v)  # type: ignore[attr-defined]
+        return in_common(self.mv(v))
 
     def to_drive(self, v: Array) -> Scaled:
         """Return (dh_t/dd_t)^T v, value (n_d,)."""
@@ -79,15 +98,7 @@ class Decay:
 
     def as_matrix(self) -> Scaled:
         """Return J."""
-        J = self.diagonal()
-        return Scaled(jnp.diag(J.value), J.exponent)
-
-    def _of_memory(self, rates: Callable[..., Array], of_rest: float) -> Array:
-        """Return `rates` of the entries of the memory, and a constant for the others, (n_h,)."""
-        u = self.cell.entering(self.params, self.drive)
-        of_memory = jnp.broadcast_to(rates(self.params, self.drive), u.shape).ravel()
-        rest = jnp.full(self.h.size - of_memory.size, of_rest, of_memory.dtype)
-        return jnp.concatenate([of_memory, rest])
+        return Scaled(jnp.diag(self.J.value), self.J.exponent)
 
     def _of_drive(self, d: Array) -> Array:
         return partial(dynamics.advance, self.cell, self.params, self.h)(d)
@@ -95,6 +106,6 @@ class Decay:
 
 @within_units.register
 def _(tangent: Decay, m: int) -> Scaled:
-    J = tangent.replace(by_row=False).diagonal()  # type: ignore[attr-defined]
+    J = in_common(tangent.J)
     own = jnp.eye(m, dtype=J.value.dtype)[:, :, None] * J.value.reshape(1, m, -1)
     return Scaled(own, J.exponent)

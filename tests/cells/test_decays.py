@@ -458,6 +458,23 @@ def test_a_unit_of_s5_without_a_rate_adds_up_its_inputs():
     np.testing.assert_allclose(cell.drive(still, x), jnp.exp(still.log_step) * (B @ x), rtol=1e-13)
 
 
+@pytest.mark.parametrize("cls", [MinGRU, MinLSTM])
+@pytest.mark.parametrize("logit", [-40.0, -20.0, 0.0, 20.0, 40.0])
+def test_what_a_gate_keeps_and_its_slope_have_all_digits_in_float32(cls, logit, float32):
+    """The gate is s(q), q its logit, with slope s(q) s(-q); 1 - s(q) is 0 from q = 17 on."""
+    cell = cls(2, 3)
+    params = cell.init(jax.random.key(0))
+
+    def kept(q):
+        gates = [-q] if cls is MinGRU else [q, -q]  # q = f = -i: softplus(q) - softplus(-q) = q
+        return cell.decay(params, jnp.repeat(jnp.stack([*gates, jnp.zeros_like(q)]), 3))[0]
+
+    e = np.exp(-abs(logit))
+    found, slope = jax.value_and_grad(kept)(jnp.float32(logit))
+    np.testing.assert_allclose(found, (1 if logit >= 0 else e) / (1 + e), rtol=3e-6)
+    np.testing.assert_allclose(slope, e / (1 + e) ** 2, rtol=3e-5)
+
+
 def test_a_unit_of_rg_lru_that_forgets_nothing_has_a_finite_gradient():
     cell = RGLRU(3, 3, 2)
     params = cell.init(KEY)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import fields
+from rnnjax import fields, slopes
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
@@ -81,6 +81,10 @@ class MinGRU:
     def log_decay(self, params: MinGRUParams, d: Array) -> Array:
         """Return ln(1 - z_t), (n_h,)."""
         return -jax.nn.softplus(d[: self.n_h])
+
+    def decay(self, params: MinGRUParams, d: Array) -> Array:
+        """Return 1 - z_t = s(-z), (n_h,)."""
+        return slopes.logistic(-d[: self.n_h])
 
     def entering(self, params: MinGRUParams, d: Array) -> Array:
         """Return z_t c_t, (n_h,), or z_t g(c_t)."""

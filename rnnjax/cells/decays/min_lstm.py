@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import fields
+from rnnjax import fields, slopes
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.cells.decays import min_gru
 from rnnjax.ranges import KEY, arguments
@@ -91,6 +91,10 @@ class MinLSTM:
     def log_decay(self, params: MinLSTMParams, d: Array) -> Array:
         """Return ln f'_t, (n_h,)."""
         return jax.nn.log_sigmoid(self._logits(d)[0])
+
+    def decay(self, params: MinLSTMParams, d: Array) -> Array:
+        """Return f'_t, (n_h,)."""
+        return slopes.logistic(self._logits(d)[0])
 
     def entering(self, params: MinLSTMParams, d: Array) -> Array:
         """Return i'_t c_t, (n_h,), or i'_t g(c_t)."""
