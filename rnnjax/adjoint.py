@@ -222,7 +222,7 @@ def adjoint(
         return keep(deltas)
 
     counts = masks.counted(batch.mask)
-    y = batch.y[masks.last(counts)][None]
+    y = batch.y[masks.last_of_weight(batch.mask)][None]
     if segment is None:
         trajectory, state = scan.run(cell, params, batch.x, counts=counts)
         last = scaled.renormalise(end(state))

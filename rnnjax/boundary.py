@@ -85,14 +85,19 @@ def admitted_network(
     batch = _arrays(batch)
     shape_checks.check_batch(network, batch, 0)
     shape_checks.check_params(network, params)
-    if not isinstance(batch.mask, jax.core.Tracer) and not np.any(batch.mask != 0):
-        raise ValueError("mask: expected a step with a weight other than 0, got zeros only")
+    _check_some_weight(batch.mask)
     params, batch = wide((params, batch))
     if loss is not None and seen is not None:
         like = jax.ShapeDtypeStruct((seen,), jnp.result_type(*jax.tree.leaves(params)))
         y = jax.ShapeDtypeStruct(batch.y.shape[1:], batch.y.dtype)
         shape_checks.check_loss(network, loss, params, like, y)
     return params, masks.cut(batch)
+
+
+def _check_some_weight(mask: Array) -> None:
+    """Refuse a mask of zeros, if its values are known: in a program that is traced they may be."""
+    if not isinstance(mask, jax.core.Tracer) and not np.any(np.asarray(mask)):
+        raise ValueError("mask: expected a step with a weight other than 0, got zeros only")
 
 
 def admitted_inputs(cell: Cell, params: Params, x: Array) -> tuple[Cell, Params, Array]:
@@ -169,8 +174,7 @@ def of_probe(measure: Callable[Concatenate[Cell, P], R]) -> Callable[Concatenate
         cell: Cell, loss: StepLoss | None, params: Params, batch: Batch, **options: Any
     ) -> Any:
         given = admitted(cell, loss, params, batch)
-        if not isinstance(given[2].mask, jax.core.Tracer) and not np.any(given[2].mask != 0):
-            raise ValueError("mask: expected a step with a weight other than 0, got zeros only")
+        _check_some_weight(given[2].mask)
         cell, params, batch = given
         return cast(Any, measure)(cell, loss, params, batch, **options)
 

@@ -37,6 +37,11 @@ def counted(mask: Array) -> Array:
     return jnp.arange(len(mask), dtype=jnp.int32) < length(mask)
 
 
+def last_of_weight(mask: Array) -> Array:
+    """Return the index of step L, int32 (); 0 if all weights are 0."""
+    return jnp.maximum(length(mask) - 1, 0)
+
+
 def up_to_length(by_lag: Array, mask: Array) -> Array:
     """Return values by lag 0..T, (T+1,), with NaN at lags beyond the length L, at all if L is 0."""
     n = length(mask)
@@ -64,14 +69,14 @@ def last(counts: Array) -> Array:
     return jnp.max(jnp.where(counts, jnp.arange(len(counts), dtype=jnp.int32), 0))
 
 
-def held(tree: Any, counts: Array) -> Any:
+def held(tree: Any, counts: Array, end: Array) -> Any:
     """Return stacked arrays in which rows outside `counts` repeat the last row inside it.
 
     Args:
       tree: leaves (T, ...).
       counts: bool, (T,).
+      end: the last row inside it, ().
     """
-    end = last(counts)
 
     def one(a: Array) -> Array:
         mine = jax.lax.expand_dims(counts, range(1, a.ndim))
@@ -82,9 +87,12 @@ def held(tree: Any, counts: Array) -> Any:
 
 def cut(batch: Batch) -> Batch:
     """Return a sequence with its padding replaced and its `counts` filled in."""
-    counts = counted(batch.mask) if batch.counts is None else batch.counts
-    mask = jnp.where(counts, batch.mask, 0)
-    return Batch(held(batch.x, counts), held(batch.y, counts), mask, counts)
+    if batch.counts is None:  # then L alone is computed, and no weight is cut
+        counts, end, mask = counted(batch.mask), last_of_weight(batch.mask), batch.mask
+    else:
+        counts, end = batch.counts, last(batch.counts)
+        mask = jnp.where(counts, batch.mask, 0)
+    return Batch(held(batch.x, counts, end), held(batch.y, counts, end), mask, counts)
 
 
 def of_weight(a: Array, mask: Array) -> Array:

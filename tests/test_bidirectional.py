@@ -137,6 +137,17 @@ def test_what_needs_a_step_refuses():
 
 
 @pytest.mark.wide
+def test_a_sequence_may_be_a_constant_of_a_compiled_program():
+    params = ONE.init(KEY)
+    found = jax.jit(lambda p: ONE.gradients(squared_error, p, BATCH))(params)
+    again = jax.jit(lambda p, b: ONE.gradients(squared_error, p, b))(params, BATCH)
+    jax.tree.map(np.testing.assert_array_equal, found, again)
+    zeros = BATCH.replace(mask=jnp.zeros(6))
+    assert_refused(
+        lambda: jax.jit(lambda p: ONE.gradients(squared_error, p, zeros))(params), "mask"
+    )
+
+
 def test_arguments_that_do_not_fit_are_refused():
     params = ONE.init(KEY)
     zeros = BATCH.replace(mask=jnp.zeros(6))

@@ -38,7 +38,7 @@ def log_norm_by_layer_and_lag(
       NaN beyond the length of the sequence.
     """
     trajectory = scan.of_batch(cell, params, batch)
-    end = masks.last(masks.counted(batch.mask))
+    end = masks.last_of_weight(batch.mask)
     h, y = trajectory.plain[end][None], batch.y[end][None]
     g = cotangents.last_step_cotangent(cell, loss, params, h, y)
     source = layers.at_step(scaled.Scaled(g.value[0], g.exponent[0]), end, len(batch.x))

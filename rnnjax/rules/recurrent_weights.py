@@ -100,7 +100,7 @@ def gradient_by_lag(
     """
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
     counts = masks.counted(batch.mask)
-    is_last = jnp.arange(len(counts)) == masks.last(counts)
+    is_last = jnp.arange(len(counts)) == masks.last_of_weight(batch.mask)
     last = Batch(batch.x, batch.y, jnp.where(is_last, batch.mask, 0), counts)
     if rule.step_axis == "use":
         return _by_use(rule, cell, loss, params, last, state, edges)
