@@ -6,6 +6,7 @@ The shares sum to 1; one may be negative where a step pulls against the others. 
 parameters of the scan; those that only an output of the step uses have no part in the state.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,27 +15,30 @@ import jax.numpy as jnp
 from rnnjax import scaled
 from rnnjax.diagnosis import steps
 from rnnjax.jaxprs import Recurrence
-from rnnjax.jaxprs.packing import Layout
+from rnnjax.jaxprs.packing import Layout, wide
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
 
-def pulled(r: Recurrence, h: Array, t: Array, delta: Array) -> Array:
-    """Return (dh_t/dw)^T delta as one vector, (n_w,)."""
-    _, pull = jax.vjp(lambda w: steps.new_state(r, w, h, t), r.params)
-    return Layout.of(r.params).pack(pull(delta)[0])
+def pullback(r: Recurrence) -> Callable[[Array], tuple[list[Array], Array]]:
+    """Return the transposed derivative of all steps.
+
+    Returns:
+      the map from v, (T, n), to sum_t (dh_t/dw)^T v_t, by leaf, and J_t^T v_t, (T, n).
+    """
+
+    def all_steps(w: Any, h: Array) -> Array:
+        return jax.vmap(lambda h, t: steps.new_state(r, w, h, t))(h, steps.numbers(r))
+
+    pull: Callable = jax.vjp(all_steps, r.params, r.states[:-1])[1]
+    return pull
 
 
-def contracted(r: Recurrence, deltas: Scaled) -> Scaled:
-    """Return sum_t (dh_t/dw)^T delta_t, value (n_w,), exponent ()."""
+def contracted(r: Recurrence, deltas: Scaled, pull: Callable | None = None) -> Scaled:
+    """Return sum_t (dh_t/dw)^T delta_t, value (n_w,), exponent (); `pull` is that of `pullback`."""
     value, exponent = scaled.common(deltas)
-    h, t = r.states[:-1], steps.numbers(r)
-
-    def all_steps(w: Any) -> Array:
-        return jax.vmap(lambda h, t: steps.new_state(r, w, h, t))(h, t)
-
-    _, pull = jax.vjp(all_steps, r.params)
-    return scaled.normalise(Layout.of(r.params).pack(pull(value)[0]), exponent)
+    leaves = (pull or pullback(r))(value)[0]
+    return scaled.normalise(Layout.of(r.params).pack(leaves), exponent)
 
 
 def by_use(r: Recurrence) -> dict[str, Array]:
@@ -46,21 +50,39 @@ def by_use(r: Recurrence) -> dict[str, Array]:
     """
     g = contracted(r, r.deltas)
     last = steps.last_step(r)
-    square = _inner(g.value, g.value)
-
-    def one(at: Any) -> tuple[Array, Array]:
-        h, t, delta = at
-        c = scaled.normalise(pulled(r, h, t, delta.value), delta.exponent)
-        log_norm = scaled.log_norm(c)
-        # |c_t| may exceed |g|, but not by more than the range of the dtype.
-        return log_norm, scaled.shift(_inner(c.value, g.value), c.exponent - g.exponent)
-
-    log_norms, products = jax.lax.map(one, (r.states[:-1], steps.numbers(r), r.deltas))
-    nothing = jnp.full(1, jnp.nan, log_norms.dtype)
-    stacks = [jnp.concatenate([nothing, a]) for a in (log_norms, products / square)]
+    shares = _products(r, g) / _inner(g.value, g.value)
+    nothing = jnp.full(1, jnp.nan, shares.dtype)
+    stacks = [jnp.concatenate([nothing, a]) for a in (_log_norms(r), shares)]
     # Weights act from step 1 on: h_0 at the largest lag is no step of theirs.
     log_norms, shares = (steps.by_lag(stack, last) for stack in stacks)
     return {"log_norm_weight_gradient_by_lag": log_norms, "weight_gradient_share": shares}
+
+
+def _log_norms(r: Recurrence) -> Array:
+    """Return ln |c_t| of every step, (T,), leaf by leaf: no step's gradient is kept."""
+
+    def one(at: Any) -> Array:
+        h, t, delta = at
+        pull = jax.vjp(lambda w: steps.new_state(r, w, h, t), r.params)[1]
+        parts = [scaled.normalise(wide(part), delta.exponent) for part in pull(delta.value)[0]]
+        return scaled.log_norm(parts)
+
+    return jax.lax.map(one, (r.states[:-1], steps.numbers(r), r.deltas))
+
+
+def _products(r: Recurrence, g: Scaled) -> Array:
+    """Return <c_t, g> of every step in the unit of g squared, (T,), by one pass over all steps.
+
+    They are the derivatives of <sum_t s_t c_t, g> with respect to the s_t.
+    """
+    pull, layout, deltas = pullback(r), Layout.of(r.params), r.deltas
+
+    def of_sum(s: Array) -> Array:
+        return _inner(layout.pack(pull(s[:, None] * deltas.value)[0]), g.value)
+
+    found = jax.grad(of_sum)(jnp.ones(r.length, deltas.value.real.dtype))
+    # |c_t| may exceed |g|, but not by more than the range of the dtype.
+    return scaled.shift(found, deltas.exponent - g.exponent)
 
 
 def _inner(a: Array, b: Array) -> Array:

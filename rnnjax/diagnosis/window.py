@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
-from rnnjax.diagnosis import steps
-from rnnjax.diagnosis.weights import contracted
+from rnnjax.diagnosis.weights import contracted, pullback
 from rnnjax.jaxprs import Recurrence
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
@@ -34,15 +33,12 @@ def windows(r: Recurrence, longest: int, tolerance: float) -> dict[str, Array]:
     Returns:
       ``window_cosine``, ``window_norm_share``: (longest,), NaN where the gradient is 0.
     """
-    g = contracted(r, r.deltas)
-    h, t = r.states[:-1], steps.numbers(r)
-
-    def pull(h: Array, t: Array, u: Array) -> Array:
-        return jax.vjp(lambda h: steps.new_state(r, r.params, h, t), h)[1](u)[0]
+    pull = pullback(r)
+    g = contracted(r, r.deltas, pull)
 
     def further(u: Scaled) -> Scaled:
         """Return u^(k+1) from u^(k): what reached h_t reaches h_{t-1}; beyond h_1 it is lost."""
-        before = scaled.normalise(jax.vmap(pull)(h, t, u.value), u.exponent)
+        before = scaled.normalise(pull(u.value)[1], u.exponent)
         end = scaled.normalise(jnp.zeros_like(u.value[:1]), jnp.zeros(1, jnp.int32))
         return jax.tree.map(lambda a, b: jnp.concatenate([a[1:], b]), before, end)
 
@@ -52,7 +48,7 @@ def windows(r: Recurrence, longest: int, tolerance: float) -> dict[str, Array]:
 
     def one(state: Any) -> Any:
         k, u, so_far, curves, _ = state
-        so_far = scaled.add(so_far, contracted(r, u))
+        so_far = scaled.add(so_far, contracted(r, u, pull))
         cosine = scaled.cosine(so_far, g)
         share = jnp.exp(scaled.log_norm(so_far) - scaled.log_norm(g))
         rest = jnp.exp(scaled.log_norm(_difference(g, so_far)) - scaled.log_norm(g))
