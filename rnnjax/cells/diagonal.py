@@ -102,7 +102,7 @@ class LRU:
     def readout(self, params: LRUParams, h: Array) -> Array:
         """Return y_t, equation (2)."""
         C_re, C_im = params.C
-        return C_re @ h.real - C_im @ h.imag + params.c
+        return h.real @ C_re.T - h.imag @ C_im.T + params.c
 
     def output(self, params: LRUParams, h: Array) -> Array:
         """Return what a layer sends on to the next one: y_t, as the state is complex."""
@@ -115,7 +115,7 @@ class LRU:
     def drive(self, params: LRUParams, x: Array) -> Array:
         """Return gamma (B x), complex (n_h,)."""
         B_re, B_im = params.B
-        return jnp.exp(params.log_gamma) * jax.lax.complex(B_re @ x, B_im @ x)
+        return jnp.exp(params.log_gamma) * jax.lax.complex(x @ B_re.T, x @ B_im.T)
 
     def advance(self, params: LRUParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""

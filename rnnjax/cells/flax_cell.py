@@ -191,7 +191,7 @@ class FlaxCell:
 
     def readout(self, params: FlaxParams, h: Array) -> Array:
         """Return V s + c."""
-        return params.V @ self.output(params, h) + params.c
+        return self.output(params, h) @ params.V.T + params.c
 
     def output(self, params: FlaxParams, h: Array) -> Array:
         """Return s, what a layer sends on to the next one."""

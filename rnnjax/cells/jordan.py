@@ -114,12 +114,12 @@ class Jordan:
 
     def drive(self, params: JordanParams, x: Array) -> Array:
         """Return the part of the hidden units' input that comes from x, (n_hidden,)."""
-        return params.W[:, : self.n_x] @ x + params.b
+        return x @ params.W[:, : self.n_x].T + params.b
 
     def advance(self, params: JordanParams, h: Array, d: Array) -> Array:
         """Return o_t from o_{t-1} and the drive."""
-        hidden = self.activation(params.W[:, self.n_x :] @ h[self._slots] + d)
-        return self.activation(params.V @ hidden + params.c)
+        hidden = self.activation(h[self._slots] @ params.W[:, self.n_x :].T + d)
+        return self.activation(hidden @ params.V.T + params.c)
 
     @property
     def _slots(self) -> Array:
@@ -129,7 +129,7 @@ class Jordan:
         """Return J_t, equation (3), accurate under saturation."""
         W = params.W[:, self.n_x :]
         of_state = jnp.zeros((len(W), self.n_y), W.dtype).at[:, self._slots].add(W)
-        z = W @ at.h[self._slots] + at.drive
+        z = at.h[self._slots] @ W.T + at.drive
         inner = leaky(self.activation, of_state, z)
-        z = params.V @ self.activation(z) + params.c
+        z = self.activation(z) @ params.V.T + params.c
         return Composed((inner, leaky(self.activation, params.V, z, by_row=by_row)))

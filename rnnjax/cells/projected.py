@@ -89,7 +89,7 @@ class ProjectedLSTM:
 
     def readout(self, params: ProjectedParams, h: Array) -> Array:
         """Return V h + c from the h part of the state."""
-        return params.V @ self.output(params, h) + params.c
+        return self.output(params, h) @ params.V.T + params.c
 
     def output(self, params: ProjectedParams, h: Array) -> Array:
         """Return what a layer sends on to the next one: the h part of the state."""
@@ -97,6 +97,6 @@ class ProjectedLSTM:
 
     def advance(self, params: ProjectedParams, h: Array, d: Array) -> Array:
         """Return the new state, equations (1) and (2), from the old one and the drive."""
-        i, f, g, o = jnp.split(params.W @ self.output(params, h) + d, 4)
+        i, f, g, o = jnp.split(self.output(params, h) @ params.W.T + d, 4)
         memory = sigmoid(f) * h[self.n_projected :] + sigmoid(i) * jnp.tanh(g)
-        return jnp.concatenate([params.R @ (sigmoid(o) * jnp.tanh(memory)), memory])
+        return jnp.concatenate([(sigmoid(o) * jnp.tanh(memory)) @ params.R.T, memory])

@@ -100,7 +100,7 @@ class SLSTM:
 
     def readout(self, params: GatedParams, h: Array) -> Array:
         """Return y, equation (6), from the h part of the state."""
-        return params.V @ h[: self.n_units] + params.c
+        return h[: self.n_units] @ params.V.T + params.c
 
     def presynaptic(self, h: Array) -> Array:
         """Return what the units send one another through W: the h part of the state."""

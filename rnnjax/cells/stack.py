@@ -118,7 +118,7 @@ class Stack:
     def readout(self, params: StackParams, h: Array) -> Array:
         """Return y_t, equation (3)."""
         cell, own = self.seen(params)[-1]
-        return params.V @ dynamics.output(cell, own, self.split(h)[-1]) + params.c
+        return dynamics.output(cell, own, self.split(h)[-1]) @ params.V.T + params.c
 
     def output(self, params: StackParams, h: Array) -> Array:
         """Return what the last layer sends on, (n_o,)."""
