@@ -1,6 +1,6 @@
 """Benchmarks: rnnjax beside what one would use in its place, timed in turn in one process."""
 
-ONE_DEVICE = {"spectra", "in_parallel", "long_sequences", "programs", "accelerator"}
+ONE_DEVICE = {"spectra", "gradients", "in_parallel", "long_sequences", "programs", "accelerator"}
 """Workloads of one network, which all cores work on together."""
 
 MEMORY = {"long_sequences", "programs"}
@@ -13,6 +13,7 @@ WORKLOADS = {
     "lags": "the norm of the gradient at every lag",
     "lengths": "the norm of the gradient at the first step, for every length",
     "training": "a sweep of trainings",
+    "gradients": "the weight gradient of a batch, cell by cell",
     "growth": "time over units, length and number of networks",
     "in_parallel": "sequences solved in parallel beside the scan",
     "long_sequences": "the norm of the gradient at every lag of one long sequence",
