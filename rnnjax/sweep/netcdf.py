@@ -1,12 +1,15 @@
 """Datasets as the bytes of netCDF-4 files, and back.
 
 The files are made and read in memory: the bytes that are checked are the bytes that are used, and
-HDF5 never meets a full disk.
+HDF5 never meets a full disk. A process that reads bytes again that it has made or read itself gets
+the dataset that it had then, as long as they are few.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import threading
 from pathlib import Path
 
 from rnnjax.cube_setting import register
@@ -14,6 +17,7 @@ from rnnjax.lazy import h5py, xr
 from rnnjax.sweep.files import OF_THE_MACHINE, StoreError
 
 DEFLATE_LIMIT = 1100  # deflate never packs more than 1032 bytes into one
+_REMEMBERED = 2**25  # bytes of the datasets that are kept
 FILTERS = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
 
 
@@ -42,6 +46,28 @@ def decode(data: bytes, path: Path) -> xr.Dataset:
         StoreError: no netCDF-4, a checksum does not fit, or it reaches outside of the file.
     """
     register()
+    digest = hashlib.sha256(data).digest()
+    with _lock:
+        known = _known.get(digest)
+    if known is None:
+        known = _decoded(data, path)
+        _remember(digest, known)
+    return known.copy(deep=True)
+
+
+# Datasets by the hash of the bytes of their files, the oldest first.
+_known: dict[bytes, xr.Dataset] = {}
+_lock = threading.Lock()
+
+
+def _remember(digest: bytes, dataset: xr.Dataset) -> None:
+    with _lock:
+        _known[digest] = dataset
+        while sum(kept.nbytes for kept in _known.values()) > _REMEMBERED:
+            del _known[next(iter(_known))]
+
+
+def _decoded(data: bytes, path: Path) -> xr.Dataset:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             _refuse_traps(file, len(data))

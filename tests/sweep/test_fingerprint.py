@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnjax import catalog
+from rnnjax.sweep import library
 from rnnjax.sweep.fingerprint import SHOWING, code_of
 from rnnjax.sweep.library import fingerprint_of
 from rnnjax.sweep.normal_form import normalised
@@ -223,6 +224,37 @@ def test_the_code_of_the_library_counts_where_it_computes(tmp_path):
         (copy / name).write_text(text + appended)
         assert (fingerprint_of(copy) != before) == differs, name
         (copy / name).write_text(text)
+
+
+def test_the_fingerprint_of_the_library_is_remembered_as_long_as_its_code_stays(
+    tmp_path, monkeypatch
+):
+    package = tmp_path / "rnnjax"
+    for name in ("scan.py", "sweep/library.py", "sweep/normal_form.py"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(catalog.PACKAGE / name, package / name)
+    monkeypatch.setattr(library, "PACKAGE", package)
+    monkeypatch.setattr(library, "cache_folder", lambda: tmp_path / "cache" / "jax")
+    place, now = tmp_path / "cache" / "library.json", library.library_code.__wrapped__
+    first = now()
+    assert first == fingerprint_of(package)
+    with monkeypatch.context() as patch:
+        patch.setattr(library, "fingerprint_of", None)
+        assert now() == first
+    for damaged in (
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        place.read_bytes().replace(first.encode(), b"no hash"),
+    ):
+        place.write_bytes(damaged)
+        assert now() == first
+    with (package / "scan.py").open("a") as file:
+        file.write("\nA = 1\n")
+    assert now() == fingerprint_of(package) != first
+    monkeypatch.setattr(library, "cache_folder", lambda: None)
+    assert now() == fingerprint_of(package)
 
 
 def test_fingerprints_are_the_same_in_another_process(tmp_path):

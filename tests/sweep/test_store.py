@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -201,3 +202,22 @@ def test_importing_the_store_imports_nothing_heavy():
     code = "import sys, rnnjax.sweep.store as s; print({'jax', 'xarray', 'h5py'} & {*sys.modules})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_bytes_that_are_decoded_again_give_a_dataset_of_their_own(monkeypatch):
+    monkeypatch.setattr(netcdf, "_known", {})
+    numbers = xr.Dataset({"a": ("x", np.arange(4.0))})
+    data = ENCODE(numbers)
+    monkeypatch.setattr(netcdf, "_decoded", None)
+    DECODE(data, Path("a.nc"))["a"][0] = 9
+    assert DECODE(data, Path("a.nc")).identical(numbers)
+
+
+def test_no_more_datasets_are_kept_than_fit(monkeypatch):
+    monkeypatch.setattr(netcdf, "_known", {})
+    monkeypatch.setattr(netcdf, "_REMEMBERED", 100)
+    small = [xr.Dataset({"a": ("x", np.full(5, n))}) for n in range(3)]
+    for one in [*small, xr.Dataset({"a": ("x", np.arange(100))})]:
+        data = ENCODE(one)
+        assert DECODE(data, Path("a.nc")).identical(one)
+        assert sum(kept.nbytes for kept in netcdf._known.values()) <= 100
