@@ -1,6 +1,7 @@
 """Every number that a user may give has a range: found by walking the package."""
 
 import dataclasses
+import functools
 import warnings
 
 import jax
@@ -11,8 +12,11 @@ import pytest
 import rnnjax
 from rnnjax import cells, decks, tasks, updates
 from rnnjax.ranges import Entries, Flag, Number
+from tests import discovery
 from tests.bad_numbers import assert_refused, inside, is_numeric, outside
-from tests.discovery import dataclasses_found, example
+from tests.discovery import dataclasses_found
+
+example = functools.cache(discovery.example)  # they are frozen
 
 # Fields that bound each other: what stands beside an edge of the first.
 BESIDE = {

@@ -21,18 +21,24 @@ def parameters(w_n, n_x=1):
     return ChainParams(jnp.asarray(w_n), jnp.linspace(0.7, -0.4, n_x), jnp.asarray(-1.3))
 
 
-@pytest.mark.parametrize("w_n", [-1.5, 0.0, 0.9, 2.0])
 @pytest.mark.parametrize("name", NAMES)
-def test_coefficients_are_the_derivatives_by_the_inputs(name, w_n):
-    cell, params = Chain(1, rnnjax.activation_named(name)), parameters(w_n)
+def test_coefficients_are_the_derivatives_by_the_inputs(name):
+    cell = Chain(1, rnnjax.activation_named(name))
 
-    def last_output(x):
-        run = rnnjax.unroll(cell, params, x[:, None])
-        return params.w_3 * rnnjax.scaled.plain(run.states)[-1, 0]
+    @jax.jit
+    @jax.vmap
+    def both(w_n):
+        params = parameters(w_n)
 
-    found = jax.jit(lambda x: chain_coefficients(cell, params, x))(X)
+        def last_output(x):
+            run = rnnjax.unroll(cell, params, x[:, None])
+            return params.w_3 * rnnjax.scaled.plain(run.states)[-1, 0]
+
+        return chain_coefficients(cell, params, X), jax.grad(last_output)(X)
+
+    found, expected = both(jnp.array([-1.5, 0.0, 0.9, 2.0]))
     signed = found["sign"] * np.exp(found["log_coefficient"])
-    np.testing.assert_allclose(signed[::-1], jax.jit(jax.grad(last_output))(X), rtol=1e-10, atol=0)
+    np.testing.assert_allclose(signed[:, ::-1], expected, rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,11 +52,12 @@ def test_coefficients_are_the_gradient_by_input_weights_of_their_own(name):
     def output(y_hat, y):
         return y_hat[0]
 
-    grads = jax.jit(lambda p: rnnjax.scaled.plain(rnnjax.BPTT()(cell, output, p, batch).grads))(
-        params
-    )
-    alone = Chain(1, cell.activation)
-    found = jax.jit(lambda x: chain_coefficients(alone, one, x))(X)
+    @jax.jit
+    def both(params, x):
+        grads = rnnjax.scaled.plain(rnnjax.BPTT()(cell, output, params, batch).grads)
+        return grads, chain_coefficients(Chain(1, cell.activation), one, x)
+
+    grads, found = both(params, X)
     signed = (found["sign"] * np.exp(found["log_coefficient"]))[::-1]
     np.testing.assert_allclose(grads.w_x, signed * X / one.w_x[0], rtol=1e-9)
 
@@ -111,7 +118,16 @@ def test_two_steps_are_the_worked_example(name):
 def test_gradients_by_length_are_derivatives_of_the_last_output():
     """At each length by automatic differentiation, and the loss that is made of the last one."""
     activation, w_n, n = rnnjax.activations.tanh, 1.3, 4
-    y, grads, _ = jax.jit(lambda w: decks.gradients_by_length(activation, w, n))(w_n)
+
+    @jax.jit
+    def of_library(w_n):
+        of_loss = decks.loss_gradients(activation, w_n, n, 0.25, 0.5, 2)
+        y, grads, _ = decks.gradients_by_length(activation, w_n, n)
+        return y, scaled.plain(grads), of_loss
+
+    @jax.jit
+    def by_autodiff(w_n, w_x):
+        return last(w_n, w_x), jax.jacobian(last, (0, 1))(w_n, w_x)
 
     def last(w_n, w_x):
         h, outputs = 0.0, []
@@ -120,11 +136,10 @@ def test_gradients_by_length_are_derivatives_of_the_last_output():
             outputs.append(h)
         return jnp.stack(outputs)
 
-    expected = jax.jit(jax.jacobian(last, (0, 1)))(w_n, jnp.ones(n))
-    np.testing.assert_allclose(y, last(w_n, jnp.ones(n)), rtol=1e-12)
-    np.testing.assert_allclose(scaled.plain(grads.w_n), expected[0], rtol=1e-10)
-    np.testing.assert_allclose(scaled.plain(grads.w_x), expected[1], rtol=1e-10)
-    found = jax.jit(lambda w: decks.loss_gradients(activation, w, n, 0.25, 0.5, 2))(w_n)
+    (y, grads, found), (outputs, expected) = of_library(w_n), by_autodiff(w_n, jnp.ones(n))
+    np.testing.assert_allclose(y, outputs, rtol=1e-12)
+    np.testing.assert_allclose(grads.w_n, expected[0], rtol=1e-10)
+    np.testing.assert_allclose(grads.w_x, expected[1], rtol=1e-10)
     error, by_w_n, by_w_x = y - 0.25, expected[0], expected[1]
     norm = np.linalg.norm([by_w_n[-1], *by_w_x[-1], y[-1]]) * abs(error[-1])
     sizes = np.exp(found["log_loss_gradient"])  # 0 at length 1, which has no recurrent step

@@ -1,4 +1,4 @@
-"""Every experiment without a sweep: its programs are traced, its committed cubes read.
+"""Every experiment without a sweep: one of its lanes is traced, its committed cubes are read.
 
 `rnnjax run NAME --quick` of each experiment is a wide test, in the file of the experiment.
 """
@@ -17,24 +17,38 @@ import xarray as xr
 from rnnjax import catalog
 from rnnjax.figures import COLUMN_WIDTH, headline, styled
 from rnnjax.sweep.experiment import load
+from rnnjax.sweep.inferred import results
 from rnnjax.sweep.options import fixed_options
-from rnnjax.sweep.programs import Programs
 from rnnjax.sweep.request import request_of
+from rnnjax.sweep.shared import traced_part
 from rnnjax.sweep.toml_files import toml_beside
 
 CUBES = sorted((Path(__file__).parents[2] / "results").glob("*/cube.nc"))
 
 
+# Fewer of what is traced one by one: the code of the experiment is the same for each of them.
+FEWER = {"training_film": {"rules": ["RTRL"]}}
+
+
 @pytest.mark.parametrize("name", catalog.experiment_files())
 def test_a_quick_sweep_can_be_traced(name):
-    """The program of its first group, which names and shapes its variables declare."""
+    """One lane of its first group gives names and shapes that its variables declare."""
     experiment = load(name)
-    data = toml_beside(experiment, "quick")
+    data = toml_beside(experiment, "quick") | FEWER.get(name, {})
     plan = request_of(experiment, data, experiment.precision).plan
-    programs = Programs(experiment, plan, jax.devices()[:1], experiment.precision)
+    group = plan.groups[0]
+
+    def measure(traced, leaves):
+        setting = plan.config.setting(plan.static_values(group) | traced)
+        shared = None if part is None else part.whole(leaves)
+        return results(experiment.measured(setting, shared), experiment.name)
+
     with fixed_options(experiment.precision):
-        found = programs.traced(plan.groups[0]).out_info
-    assert set(found) == set(plan.variables)
+        part = traced_part(experiment.shared, plan, group) if experiment.shared else None
+        traced = {name: one[0] for name, one in plan.traced_values(group.lanes[:1]).items()}
+        found = jax.eval_shape(measure, traced, part.leaves if part else ())
+    declared = {name: plan.inner_shape(name) for name in plan.variables}
+    assert {name: value.shape for name, value in found.items()} == declared
 
 
 @pytest.fixture(scope="module", params=CUBES, ids=lambda path: path.parent.name)

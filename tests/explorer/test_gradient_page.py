@@ -12,9 +12,7 @@ NUMBER = re.compile(r"[-\d.]+(?:e[-\d]+)?")
 
 def settled(page):
     """Wait until nothing is left to compute and the address is written."""
-    page.evaluate("window.rnnjax.settle()")
-    page.wait_for_timeout(300)
-    page.evaluate("window.rnnjax.settle()")
+    page.evaluate("window.rnnjax.settle().then(window.hurry).then(window.rnnjax.settle)")
 
 
 def in_address(page):

@@ -1,5 +1,7 @@
 """The readings of delta-x against their formulas, written out for the 3-4-2 Jordan network."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,13 +104,33 @@ def test_feeding_the_shifted_output_changes_the_forward_pass():
     assert abs(loss - float(gradient(decks.ForwardDeltaX())[1].loss)) > 1e-6
 
 
+def of_window(n_steps):
+    """The loss of every step by itself, sent back over so many steps."""
+    found = []
+    for t in range(T):
+        of_last = itertools.chain([1], itertools.repeat(0))
+        order = range(t, max(t - n_steps, -1), -1)
+        found.append(
+            by_hand(lambda e, s, dx, c=of_last: (next(c) * e + dx) * s, order=order),
+        )
+    return [sum(grads) for grads in zip(*found, strict=True)]
+
+
 def test_the_stale_form_gains_one_lag_a_cycle_and_is_exact_after_all_of_them():
-    rule, state = decks.StaleDeltaX(), decks.StaleDeltaX().init(CELL, PARAMS, BATCH)
-    for cycle in range(T + 1):
-        got, out = gradient(rule, state)
-        assert_close(got, gradient(rnnjax.BPTT(window=cycle + 1))[0])
-        state = out.state
-    assert_close(got, gradient(rnnjax.BPTT())[0])
+    rule = decks.StaleDeltaX()
+
+    @jax.jit
+    def cycles(params):
+        def cycle(state, _):
+            out = rule(CELL, TASK.loss, params, BATCH, state)
+            return out.state, scaled.plain(out.grads)
+
+        return jax.lax.scan(cycle, rule.init(CELL, params, BATCH), None, length=T + 1)[1]
+
+    got = cycles(PARAMS)
+    for n in range(T + 1):
+        assert_close([leaf[n] for leaf in got], of_window(n + 1))
+    assert_close([leaf[T] for leaf in got], gradient(rnnjax.BPTT())[0])
 
 
 def test_the_stale_form_works_far_below_the_range_of_floats(float32):
@@ -143,7 +165,8 @@ def test_the_stale_form_works_far_below_the_range_of_floats(float32):
 )
 def test_a_cell_to_which_a_rule_does_not_apply_is_refused(rule, needed):
     cell = rnnjax.GRU(2, 3, 2)
+    params = jax.jit(cell.init)(jax.random.key(0))
     with pytest.raises(
         ValueError, match=f"{type(rule).__name__}: expected a cell with {needed}, got GRU"
     ):
-        rule(cell, squared_error, cell.init(jax.random.key(0)), BATCH, ())
+        rule(cell, squared_error, params, BATCH, ())

@@ -48,8 +48,13 @@ def edited(tmp_path):
     return write
 
 
-def test_the_pairs_come_back_as_they_were_written(written):
-    table, expected = read_table(written), from_task(DataPairs())
+@pytest.fixture(scope="module")
+def table(written):
+    return read_table(written)
+
+
+def test_the_pairs_come_back_as_they_were_written(table):
+    expected = from_task(DataPairs())
     np.testing.assert_allclose(table.x, expected.x, rtol=1e-15)
     np.testing.assert_allclose(table.y, expected.y, rtol=1e-15)
     assert (table.used == expected.used).all() and table.used.sum() == 27
@@ -59,7 +64,7 @@ def test_the_weights_are_those_of_the_cell_and_come_back(written):
     params = jax.jit(network(spread=1.0).init)(jax.random.key(3))
     for found, expected in zip(read_weights(written), params, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-14)
-    sheet = openpyxl.load_workbook(written)["parameter"]
+    sheet = openpyxl.load_workbook(written, read_only=True)["parameter"]
     assert (sheet["B3"].value, sheet["B4"].value) == (0.5, 0.1)
 
 
@@ -74,8 +79,8 @@ def test_what_a_reader_changed_is_read(edited):
     assert table.used.all()
 
 
-def test_a_batch_holds_the_pairs_of_the_task(written):
-    table, task = read_table(written), DataPairs()
+def test_a_batch_holds_the_pairs_of_the_task(table):
+    task = DataPairs()
     for used, expected in ((True, task.training()), (False, task.held_out())):
         found = table.batch(used=used)
         for values, leaf in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
@@ -155,14 +160,16 @@ def test_another_sheet_or_no_spreadsheet_is_one_line(edited, tmp_path, capsys):
     assert not (tmp_path / "out.xlsx").exists()
 
 
-def test_wrong_weights_name_their_cell(written, tmp_path):
-    book = openpyxl.load_workbook(written)
-    book["parameter"]["C14"] = "w"
-    book.save(tmp_path / "wrong.xlsx")
-    with pytest.raises(ConfigError, match="parameter!C14: expected a number, got 'w'"):
-        read_weights(tmp_path / "wrong.xlsx")
+def test_wrong_weights_name_their_cell(edited, tmp_path):
+    path, data = tmp_path / "small.xlsx", edited(lambda sheet: None)
+    assert main(["workbook", str(path), "--data", str(data)]) == 0
     with pytest.raises(ConfigError, match="rnn!B13: expected a number, got an empty cell"):
-        read_weights(written, "rnn")  # its formulas have not been computed
+        read_weights(path, "rnn")  # its formulas have not been computed
+    book = openpyxl.load_workbook(path)
+    book["parameter"]["C14"] = "w"
+    book.save(path)
+    with pytest.raises(ConfigError, match="parameter!C14: expected a number, got 'w'"):
+        read_weights(path)
 
 
 @pytest.mark.parametrize(
