@@ -172,7 +172,7 @@ def _onsets(exponent: xr.DataArray) -> str:
     """Tell beyond which gain an exponent is positive, at the least and the largest noise."""
     ends = dict.fromkeys(exponent["noise"].values[[0, -1]].tolist())
     told = [figures.where_positive(exponent.sel(noise=s), "gain") for s in ends]
-    words = " and ".join(f"{where} at noise {s:.2g}" for where, s in zip(told, ends, strict=True))
+    words = ", ".join(f"at noise {s:.2g} {where}" for where, s in zip(told, ends, strict=True))
     return f"become chaotic {words}"
 
 

@@ -88,6 +88,12 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
+def pytest_collection_finish(session):
+    """Look for garbage less often: among all that jax holds it takes a fifth of tracing."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+
+
 def pytest_addoption(parser):
     parser.addoption("--wide", action="store_true", help="run only the tests marked wide")
     parser.addoption("--slow", action="store_true", help="run all tests, slow and wide ones too")

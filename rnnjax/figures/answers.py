@@ -49,7 +49,7 @@ def where_positive(values: xr.DataArray, over: str) -> str:
     if positive[0] or not positive[-1]:
         return f"at some {over}s"
     last = int(np.flatnonzero(~positive)[-1])
-    earlier = f", and at some lower {over}s" if positive[:last].any() else ""
+    earlier = f" (and at some lower {over}s)" if positive[:last].any() else ""
     where = crossing(known.isel({over: slice(last, None)}), over)
     return f"beyond {over} {where:.2f}{earlier}"
 

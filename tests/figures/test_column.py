@@ -122,7 +122,7 @@ def test_a_figure_grows_by_the_lines_of_its_title():
     ("values", "words"),
     [
         ([-1, 1, 3], "beyond gain 1.50"),
-        ([-1, 1, -1, 3], "beyond gain 3.25, and at some lower gains"),
+        ([-1, 1, -1, 3], "beyond gain 3.25 (and at some lower gains)"),
         ([np.nan, -1, 0, 2], "beyond gain 3.00"),
         ([1, 2], "at every gain from 1 to 2"),
         ([-1, 0], "at no gain from 1 to 2"),
