@@ -1,5 +1,6 @@
 """A rule inside another draws fresh numbers and keeps what it learns, from piece to piece too."""
 
+import functools
 from typing import Any
 
 import jax
@@ -190,8 +191,12 @@ def test_every_rule_trains_within_sequences(name):
 def test_steps_of_a_penalised_rule_cannot_be_kept_apart():
     rule = AROUND["Penalised"](rules.RTRL())
     assert rule.step_axis == "loss" and not rule.exact
-    params, batch = CELL.init(KEY), SameEverywhere().sample(KEY)
+
+    def steps(key, rule):
+        params, batch = CELL.init(key), SameEverywhere().sample(key)
+        state = rule.init(CELL, params, batch)
+        return rule(CELL, decks.DataPairs().loss, params, batch, state, per_step=True)
+
     for run in (rule, decks.EligibilityRatio(rule)):
-        state = run.init(CELL, params, batch)
         with pytest.raises(ValueError, match="per_step: expected False, because a penalty is of a"):
-            run(CELL, decks.DataPairs().loss, params, batch, state, per_step=True)
+            jax.eval_shape(functools.partial(steps, rule=run), KEY)

@@ -16,7 +16,7 @@ from tests.updates import test_units
 
 GRADIENTS = [
     test_contract.test_bptt_is_jax_grad,
-    test_exact.test_exact_rules_are_jax_grad_of_two_tasks,
+    test_exact.test_exact_rules_are_jax_grad_of_three_tasks,
 ]
 
 

@@ -45,6 +45,16 @@ def assert_close(got, expected, tolerance):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * max(np.max(np.abs(b)), 1e-3))
 
 
+@functools.cache
+def params_of(cell):
+    return jax.jit(cell.init)(KEY)
+
+
+@jax.jit
+def states_of(cell, params, x):
+    return scaled.plain(scan.unroll(cell, params, x).states)
+
+
 def by_separate_passes(cell, params):
     """ln ||dL_T/dh_{T-k}|| for k = 0..T, by one jax.grad each."""
     states = scaled.plain(scan.unroll(cell, params, BATCH.x).states)
@@ -111,7 +121,7 @@ def test_snap_1_and_e_prop_are_rtrl_and_bptt(name):
         ]
         return scaled.plain(found), jax.grad(total)(params)
 
-    found, expected = gradients(cell.init(KEY))
+    found, expected = gradients(params_of(cell))
     for one in found:
         assert_close(one, expected, 1e-12)
 
@@ -148,7 +158,7 @@ def test_no_exponent_of_a_published_start_is_positive(name):
     assert np.all(measured(name)["exponents"] <= 0)
 
 
-SATURATED = jnp.array([-60.0, -45.0, -30.0, 30.0, 45.0, 60.0])
+SATURATED = np.array([-60.0, -45.0, -30.0, 30.0, 45.0, 60.0])
 
 
 @pytest.mark.parametrize(
@@ -156,8 +166,8 @@ SATURATED = jnp.array([-60.0, -45.0, -30.0, 30.0, 45.0, 60.0])
 )
 def test_float32_keeps_saturated_gates(name):
     """Factors, and states from 0, at logits from -60 to 60, each beside each."""
-    cell = CELLS[name]
-    n_d = dynamics.drive(cell, cell.init(KEY), BATCH.x[0]).size
+    cell, params = CELLS[name], params_of(CELLS[name])
+    n_d = jax.eval_shape(lambda p: dynamics.drive(cell, p, BATCH.x[0]), params).size
 
     @jax.jit
     def at(params, d):
@@ -174,14 +184,13 @@ def test_float32_keeps_saturated_gates(name):
 
         return jax.vmap(one)(d)
 
-    d = jax.random.choice(KEY, SATURATED, (50, n_d))
+    d = np.random.default_rng(0).choice(SATURATED, (50, n_d))
     # What is no gate is of order 1.
     n_gates = {"minGRU": (0, 3), "minLSTM": (0, 6), "RG-LRU": (0, 6)}.get(name, (2, 4))
-    is_gate = (jnp.arange(n_d) >= n_gates[0]) & (jnp.arange(n_d) < n_gates[1])
-    d = jnp.where(is_gate[None], d, d / 64)
-    given = (cell.init(KEY), d)
+    is_gate = (np.arange(n_d) >= n_gates[0]) & (np.arange(n_d) < n_gates[1])
+    given = (params, np.where(is_gate, d, d / 64))
     wide = at(*given)
-    narrow = at(*jax.tree.map(lambda a: a.astype(jnp.float32), given))
+    narrow = at(*jax.tree.map(lambda a: np.asarray(a, np.float32), given))
     assert all(leaf.dtype == jnp.float32 for leaf in narrow)
     # Of factors near 1 the difference to 1 is known to rounding, of small ones the logarithm.
     np.testing.assert_allclose(narrow[0], wide[0], rtol=2e-6, atol=2e-7)
@@ -216,10 +225,10 @@ def test_half_lives_of_min_gru():
 
 
 def test_min_gru_keeps_1_minus_z_whatever_its_state():
-    cell, params = CELLS["minGRU"], CELLS["minGRU"].init(KEY)
-    d = np.asarray(BATCH.x @ params.U.T + params.b[None])
-    jacobian = jax.vmap(jax.jacfwd(functools.partial(cell.step, params)), (None, 0))
-    for h in (jnp.zeros(3), jnp.array([-5.0, 0.3, 1e3])):
+    cell, params = CELLS["minGRU"], params_of(CELLS["minGRU"])
+    d = np.asarray(BATCH.x) @ np.asarray(params.U).T + np.asarray(params.b)
+    jacobian = jax.jit(jax.vmap(jax.jacfwd(functools.partial(cell.step, params)), (None, 0)))
+    for h in (np.zeros(3), np.array([-5.0, 0.3, 1e3])):
         factors = np.diagonal(jacobian(h, BATCH.x), axis1=1, axis2=2)
         np.testing.assert_allclose(factors, 1 / (1 + np.exp(d[:, :3])), rtol=1e-13)
 
@@ -237,16 +246,17 @@ def test_min_lstm_keeps_less_than_two_thirds_unless_its_input_gate_is_closed():
 
 
 def test_gates_of_min_lstm_are_shares():
-    cell, params = CELLS["minLSTM"], CELLS["minLSTM"].init(KEY)
-    f, i, c = np.split(np.asarray(BATCH.x @ params.U.T + params.b[None]), 3, axis=1)
+    cell, params = CELLS["minLSTM"], params_of(CELLS["minLSTM"])
+    d = np.asarray(BATCH.x) @ np.asarray(params.U).T + np.asarray(params.b)
+    f, i, c = np.split(d, 3, axis=1)
     f, i = 1 / (1 + np.exp(-f)), 1 / (1 + np.exp(-i))
     h, states = np.zeros(3), []
     for t in range(T):
         h = f[t] / (f[t] + i[t]) * h + i[t] / (f[t] + i[t]) * c[t]
         states.append(h)
-    found = scaled.plain(scan.unroll(cell, params, BATCH.x).states)
-    np.testing.assert_allclose(found, states, rtol=1e-13)
-    factors = np.diagonal(measured("minLSTM")["J"], axis1=1, axis2=2)
+    np.testing.assert_allclose(states_of(cell, params, BATCH.x), states, rtol=1e-13)
+    jacobian = jax.jit(jax.vmap(jax.jacfwd(functools.partial(cell.step, params)), (None, 0)))
+    factors = np.diagonal(jacobian(np.ones(3), BATCH.x), axis1=1, axis2=2)
     np.testing.assert_allclose(factors, f / (f + i), rtol=1e-13)
     assert np.all(factors < 1 / (1 + i))
 
@@ -263,8 +273,8 @@ def test_half_lives_of_both_starts_of_rg_lru():
 
 def test_the_starts_of_rg_lru_are_uniform_in_a_to_the_8_or_in_a_squared():
     for as_released, power in ((False, 8), (True, 2)):
-        L = RGLRU(1, 4000, as_released=as_released).init(KEY).L
-        value = np.sort(np.asarray((1 + np.exp(L)) ** -power))
+        L = params_of(RGLRU(1, 4000, as_released=as_released)).L
+        value = np.sort((1 + np.exp(np.asarray(L))) ** -power)
         ends = np.array([0.9, 0.999]) ** (power if as_released else 1)
         places = (value - ends[0]) / (ends[1] - ends[0])
         assert np.max(np.abs(places - (np.arange(4000) + 0.5) / 4000)) < 0.03
@@ -273,9 +283,8 @@ def test_the_starts_of_rg_lru_are_uniform_in_a_to_the_8_or_in_a_squared():
 def of_constant_decay(n):
     """An RG-LRU of n units with an input each, r = 1/2 and i = 1."""
     cell = RGLRU(n, n)
-    params, nothing = cell.init(KEY), jnp.zeros((2 * n, n))
-    b = jnp.zeros(2 * n).at[n:].set(50.0)
-    return cell, params._replace(U=jnp.concatenate([nothing, jnp.eye(n)]), b=b)
+    b = np.repeat([0.0, 50.0], n)
+    return cell, params_of(cell)._replace(U=np.eye(3 * n, n, -2 * n), b=b)
 
 
 def test_rg_lru_keeps_the_variance_of_white_inputs():
@@ -283,11 +292,11 @@ def test_rg_lru_keeps_the_variance_of_white_inputs():
     n, long = 20, 2000
     cell, params = of_constant_decay(n)
     a = np.exp(-4 * np.log1p(np.exp(np.asarray(params.L))))
-    states = jax.jit(lambda x: scaled.plain(scan.unroll(cell, params, x).states))
-    pulse = states(jnp.zeros((long, n)).at[0].set(1.0))
+    states = functools.partial(states_of, cell, params)
+    pulse = np.asarray(states(np.eye(long, 1) * np.ones(n)))
     np.testing.assert_allclose(np.sum(pulse**2, axis=0), 1 - a ** (2 * long), rtol=1e-12)
     start = int(-10 / np.log(a.max()))
-    white = np.asarray(states(jax.random.normal(KEY, (long, n)))) ** 2
+    white = np.asarray(states(np.random.default_rng(0).standard_normal((long, n)))) ** 2
     short = a < 0.98
     mean = white[min(start, long // 2) :].mean(0)[short]
     error = np.sqrt(2 / (long / 2) * (1 + a**2) / (1 - a**2))[short]
@@ -298,11 +307,11 @@ def test_theorem_1_of_mamba():
     """A = -1, B = 1, held inputs: h' = (1 - g) h + g x with g = s(w x + b)."""
     cell = S6(2, 2, n_states=1, rank=1, exact=True)
     w, b = 0.7, -0.4
-    params = cell.init(KEY)._replace(
-        U=jnp.eye(2),
-        W=jnp.array([[1.0, 0], [0, 1], [0, 0]]),  # Delta of the first unit, B of the second
-        W_Delta=jnp.array([[w], [0]]),
-        b_Delta=jnp.full(2, b),
+    params = params_of(cell)._replace(
+        U=np.eye(2),
+        W=np.eye(3, 2),  # Delta of the first unit, B of the second
+        W_Delta=np.array([[w], [0]]),
+        b_Delta=np.full(2, b),
     )
     x = np.array(BATCH.x[:, :2])
     x[:, 1] = 1.0
@@ -311,10 +320,8 @@ def test_theorem_1_of_mamba():
     for t in range(T):
         h = (1 - g[t]) * h + g[t] * x[t, 0]
         states.append(h)
-    found = scaled.plain(scan.unroll(cell, params, jnp.asarray(x)).states)
-    np.testing.assert_allclose(found[:, 0], states, rtol=1e-13)
-    euler = cell.replace(exact=False)
-    first = euler.step(params, euler.initial_state(), jnp.asarray(x[0]))[0]
+    np.testing.assert_allclose(states_of(cell, params, x)[:, 0], states, rtol=1e-13)
+    first = states_of(cell.replace(exact=False), params, x)[0, 0]
     np.testing.assert_allclose(first, np.log1p(np.exp(w * x[0, 0] + b)) * x[0, 0], rtol=1e-13)
 
 
@@ -324,13 +331,13 @@ def test_exponents_of_s6_are_means_of_its_step_size():
     expected = -weights @ np.log1p(np.exp(points)) / np.sqrt(2 * np.pi)
     np.testing.assert_allclose(expected, -0.806059, atol=5e-7)
     cell, n, lead = S6(1, 1, n_states=2, rank=1), 4000, 100  # after which directions are axes
-    one = jnp.ones((1, 1))
-    params = cell.init(KEY)
-    params = params._replace(U=one, W=params.W.at[0].set(1.0), W_Delta=one, b_Delta=jnp.zeros(1))
-    u = jax.random.normal(KEY, (n, 1))
+    one, params = np.ones((1, 1)), params_of(cell)
+    W = np.concatenate([one, params.W[1:]])
+    params = params._replace(U=one, W=W, W_Delta=one, b_Delta=np.zeros(1))
+    u = np.random.default_rng(0).standard_normal((n, 1))
     run = jax.jit(functools.partial(probes.lyapunov_spectrum, cell, None, n_discarded=lead))
-    found = run(params, rnnjax.Batch(u, u, jnp.ones(n)))
-    steps = np.log1p(np.exp(np.asarray(u)))[lead:]
+    found = run(params, rnnjax.Batch(u, u, np.ones(n)))
+    steps = np.log1p(np.exp(u))[lead:]
     mean, error = steps.mean(), steps.std() / np.sqrt(n - lead)
     np.testing.assert_allclose(found["exponents"][:2], [-mean, -2 * mean], rtol=1e-12)
     assert abs(mean + expected) < 3 * error < 0.03
@@ -339,7 +346,7 @@ def test_exponents_of_s6_are_means_of_its_step_size():
 
 def test_the_start_of_s6_is_the_published_one():
     cell = S6(3, 400, n_states=4)
-    params = cell.init(KEY)
+    params = params_of(cell)
     np.testing.assert_allclose(params.log_A, np.tile(np.log([1, 2, 3, 4]), (400, 1)), rtol=1e-15)
     steps = np.log1p(np.exp(np.asarray(params.b_Delta)))
     places = np.sort(np.log(steps / 1e-3) / np.log(100))
@@ -353,34 +360,45 @@ def test_factors_of_the_range_to_minus_1_have_their_signs():
     factors = np.diagonal(measured("S6 exact and negative")["J"], axis1=1, axis2=2)[:, :4]
     assert np.any(factors < 0) and np.any(factors > 0) and np.all(np.abs(factors) <= 1)
     plain = cell.replace(negative=False)
-    params = cell.init(KEY)
-    d = jax.vmap(functools.partial(cell.drive, params))(BATCH.x)
-    positive = jnp.exp(jax.vmap(functools.partial(plain.log_decay, params))(d))
+    params = params_of(cell)
+    log_decay = jax.jit(jax.vmap(lambda x: plain.log_decay(params, cell.drive(params, x))))
+    positive = np.exp(log_decay(BATCH.x))
     np.testing.assert_allclose(factors, (2 * positive - 1).reshape(T, 4), rtol=1e-12, atol=1e-15)
-    wide = params._replace(b_Delta=jnp.full(2, 100.0), U=jnp.zeros((2, 3)))
-    h = jnp.arange(6.0)
-    np.testing.assert_array_equal(cell.step(wide, h, BATCH.x[0])[:4], -h[:4])
+    wide = params._replace(b_Delta=np.full(2, 100.0), U=np.zeros((2, 3)))
+    h = np.arange(6.0)
+    np.testing.assert_array_equal(jax.jit(cell.step)(wide, h, BATCH.x[0])[:4], -h[:4])
 
 
 def test_a_factor_of_exactly_0_has_its_derivative():
     cell = S6(1, 1, n_states=1, rank=1, negative=True)
-    params = cell.init(KEY)._replace(b_Delta=jnp.zeros(1), U=jnp.zeros((1, 1)))
-    h = jnp.ones(2)
-    slope = jax.grad(lambda b: cell.step(params._replace(b_Delta=b), h, jnp.zeros(1))[0])
-    np.testing.assert_allclose(slope(jnp.zeros(1)), [-0.5], rtol=1e-14)
-    at = dynamics.point(cell, params, h, cell.drive(params, jnp.zeros(1)))
-    assert abs(float(scaled.plain(cell.linearize(params, at).diagonal())[0])) < 1e-15
+    params = params_of(cell)._replace(b_Delta=np.zeros(1), U=np.zeros((1, 1)))
+
+    @jax.jit
+    def measured(params, h, x):
+        slope = jax.grad(lambda b: cell.step(params._replace(b_Delta=b), h, x)[0])
+        at = dynamics.point(cell, params, h, cell.drive(params, x))
+        return slope(params.b_Delta), scaled.plain(cell.linearize(params, at).diagonal())[0]
+
+    slope, factor = measured(params, np.ones(2), np.zeros(1))
+    np.testing.assert_allclose(slope, [-0.5], rtol=1e-14)
+    assert abs(factor) < 1e-15
 
 
 def test_exponents_of_s5_are_half_the_steps_each_twice():
     cell, lead = CELLS["S5"], 200  # after which directions are axes
     steps = np.array([0.2, 0.6, 1.4])
-    params = cell.init(KEY)._replace(log_step=jnp.log(steps))
-    batch = jax.tree.map(lambda a: jnp.ones((lead + 50, *a.shape[1:])), BATCH)
-    run = jax.jit(functools.partial(probes.lyapunov_spectrum, cell, None, n_discarded=lead))
-    np.testing.assert_allclose(run(params, batch)["exponents"], -steps / 2, rtol=1e-11)
-    J = tangents.OfComplex(tangents.Diagonal(cell.eigenvalues(params)), True).as_matrix()
-    logs = np.log(np.abs(np.linalg.eigvals(np.asarray(scaled.plain(J)))))
+    params = params_of(cell)._replace(log_step=np.log(steps))
+    batch = jax.tree.map(lambda a: np.ones((lead + 50, *a.shape[1:])), BATCH)
+
+    @jax.jit
+    def run(params, batch):
+        found = probes.lyapunov_spectrum(cell, None, params, batch, n_discarded=lead)
+        J = tangents.OfComplex(tangents.Diagonal(cell.eigenvalues(params)), True).as_matrix()
+        return found["exponents"], scaled.plain(J)
+
+    exponents, J = run(params, batch)
+    np.testing.assert_allclose(exponents, -steps / 2, rtol=1e-11)
+    logs = np.log(np.abs(np.linalg.eigvals(J)))
     np.testing.assert_allclose(np.sort(logs), np.sort(np.repeat(-steps / 2, 2)), rtol=1e-12)
 
 
@@ -396,8 +414,8 @@ def test_the_start_of_s5_is_the_normal_part_of_hippo():
     root = np.sqrt(2 * np.arange(2 * n) + 1.0)
     hippo = -np.tril(np.outer(root, root), -1) - np.diag(np.arange(2 * n) + 1.0)
     values = np.linalg.eigvals(hippo + np.outer(root, root) / 2)
-    params = S5(2, n).init(KEY)
-    half = np.asarray(params.real + 1j * params.imaginary)
+    params = params_of(S5(2, n))
+    half = np.asarray(params.real) + 1j * np.asarray(params.imaginary)
     both = np.concatenate([half, half.conj()])
     np.testing.assert_allclose(np.sort_complex(both.imag), np.sort_complex(values.imag), atol=1e-12)
     np.testing.assert_allclose(both.real, -0.5, rtol=0)
@@ -407,18 +425,18 @@ def test_the_start_of_s5_is_the_normal_part_of_hippo():
 def test_s5_solves_its_equation_for_inputs_that_are_held():
     """After t steps of one input, h = (exp(Lambda t Delta) - 1) / Lambda (B x)."""
     cell = CELLS["S5"]
-    params, x = cell.init(KEY), BATCH.x[0]
-    rate = np.asarray(params.real + 1j * params.imaginary)
+    params, x = params_of(cell), np.asarray(BATCH.x[0])
+    rate = np.asarray(params.real) + 1j * np.asarray(params.imaginary)
     time = np.arange(1, T + 1)[:, None] * np.exp(np.asarray(params.log_step))[None]
-    B = np.asarray(params.B[0] + 1j * params.B[1])
-    expected = (np.exp(rate * time) - 1) / rate * (B @ np.asarray(x))
-    found = scaled.plain(scan.unroll(cell, params, jnp.tile(x[None], (T, 1))).states)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    real, imaginary = np.asarray(params.B)
+    expected = (np.exp(rate * time) - 1) / rate * ((real + 1j * imaginary) @ x)
+    np.testing.assert_allclose(states_of(cell, params, np.tile(x, (T, 1))), expected, rtol=1e-12)
 
 
 def test_clipped_units_of_s5_do_not_grow():
-    params = S5(2, 3).init(KEY)._replace(real=jnp.array([1.0, -1.0, 0.0]))
-    logs = [np.log(np.abs(S5(2, 3, clipped=c).eigenvalues(params))) for c in (False, True)]
+    params = params_of(S5(2, 3))._replace(real=np.array([1.0, -1.0, 0.0]))
+    values = jax.jit(lambda p: [S5(2, 3, clipped=c).eigenvalues(p) for c in (False, True)])
+    logs = np.log(np.abs(values(params)))
     steps = np.exp(np.asarray(params.log_step))
     np.testing.assert_allclose(logs[0] / steps, [1, -1, 0], atol=1e-11)
     np.testing.assert_allclose(logs[1] / steps, [-1e-4, -1, -1e-4], atol=1e-11)
@@ -427,57 +445,58 @@ def test_clipped_units_of_s5_do_not_grow():
 @pytest.mark.parametrize("cls", [MinGRU, MinLSTM])
 def test_positive_candidates_keep_the_state_positive(cls):
     cell = cls(3, 3, positive=True)
-    params = cell.init(KEY)
-    run = lambda p: scaled.plain(scan.unroll(cell, p, 5 * BATCH.x).states)  # noqa: E731
-    assert np.all(run(params) > 0)
-    candidate = jnp.array([-2.0, 0.0, 3.0])
-    shut = jnp.zeros(6).at[:3].set(60.0) if cls is MinGRU else jnp.repeat(jnp.array([-60.0, 60]), 3)
-    d = jnp.concatenate([shut[:3] if cls is MinGRU else shut, candidate])
+    params = params_of(cell)
+    assert np.all(np.asarray(states_of(cell, params, 5 * np.asarray(BATCH.x))) > 0)
+    shut = [60.0] if cls is MinGRU else [-60.0, 60.0]
+    d = np.concatenate([np.repeat(shut, 3), [-2.0, 0.0, 3.0]])
     expected = [1 / (1 + np.exp(2.0)), 0.5, 3.5]
-    np.testing.assert_allclose(cell.advance(params, jnp.ones(3), d), expected, rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(cell.advance)(params, np.ones(3), d), expected, rtol=1e-12)
 
 
 def test_a_clipped_unit_of_s5_has_a_gradient_by_patterns():
     """The clip is flat at small positive numbers, where patterns are looked for first."""
     cell = S5(3, 3, 2, clipped=True)
-    params, rule = cell.init(KEY), rules.SnAp(1)
-    got = scaled.plain(
-        rule(cell, squared_error, params, BATCH, rule.init(cell, params, BATCH)).grads
-    )
-    oracle = jax.grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH))(params)
+    rule = rules.SnAp(1)
+
+    @jax.jit
+    def gradients(params):
+        found = rule(cell, squared_error, params, BATCH, rule.init(cell, params, BATCH))
+        oracle = jax.grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH))(params)
+        return scaled.plain(found.grads), oracle
+
+    got, oracle = gradients(params_of(cell))
     assert np.any(np.asarray(oracle.real) != 0)
     np.testing.assert_allclose(got.real, oracle.real, rtol=1e-11)
 
 
 def test_a_unit_of_s5_without_a_rate_adds_up_its_inputs():
     cell = S5(3, 3, 2)
-    params = cell.init(KEY)
-    still = params._replace(real=0 * params.real, imaginary=0 * params.imaginary)
-    x = jnp.arange(3.0)
-    B = jax.lax.complex(*still.B)
-    np.testing.assert_allclose(cell.drive(still, x), jnp.exp(still.log_step) * (B @ x), rtol=1e-13)
+    still, x = params_of(cell)._replace(real=np.zeros(3), imaginary=np.zeros(3)), np.arange(3.0)
+    real, imaginary = np.asarray(still.B)
+    expected = np.exp(still.log_step) * ((real + 1j * imaginary) @ x)
+    np.testing.assert_allclose(jax.jit(cell.drive)(still, x), expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("cls", [MinGRU, MinLSTM])
-@pytest.mark.parametrize("logit", [-40.0, -20.0, 0.0, 20.0, 40.0])
-def test_what_a_gate_keeps_and_its_slope_have_all_digits_in_float32(cls, logit, float32):
+def test_what_a_gate_keeps_and_its_slope_have_all_digits_in_float32(cls, float32):
     """The gate is s(q), q its logit, with slope s(q) s(-q); 1 - s(q) is 0 from q = 17 on."""
-    cell = cls(2, 3)
-    params = cell.init(jax.random.key(0))
+    cell, logits = cls(2, 3), np.array([-40.0, -20.0, 0.0, 20.0, 40.0])
+    params = jax.jit(cell.init)(KEY)
 
     def kept(q):
         gates = [-q] if cls is MinGRU else [q, -q]  # q = f = -i: softplus(q) - softplus(-q) = q
         return cell.decay(params, jnp.repeat(jnp.stack([*gates, jnp.zeros_like(q)]), 3))[0]
 
-    e = np.exp(-abs(logit))
-    found, slope = jax.value_and_grad(kept)(jnp.float32(logit))
-    np.testing.assert_allclose(found, (1 if logit >= 0 else e) / (1 + e), rtol=3e-6)
+    e = np.exp(-abs(logits))
+    found, slope = jax.jit(jax.vmap(jax.value_and_grad(kept)))(np.float32(logits))
+    assert found.dtype == slope.dtype == jnp.float32
+    np.testing.assert_allclose(found, np.where(logits >= 0, 1, e) / (1 + e), rtol=3e-6)
     np.testing.assert_allclose(slope, e / (1 + e) ** 2, rtol=3e-5)
 
 
 def test_a_unit_of_rg_lru_that_forgets_nothing_has_a_finite_gradient():
     cell = RGLRU(3, 3, 2)
-    params = cell.init(KEY)
-    params = params._replace(L=jnp.array([-900.0, -60.0, 0.0]))
-    grads = jax.grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH))(params)
+    params = params_of(cell)._replace(L=np.array([-900.0, -60.0, 0.0]))
+    loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH)  # noqa: E731
+    grads = jax.jit(jax.grad(loss))(params)
     assert all(np.all(np.isfinite(leaf)) for leaf in grads)

@@ -39,13 +39,22 @@ identity = activations.identity
 
 
 def silence(n_steps, n_x=2):
-    zeros = jnp.zeros((n_steps, n_x))
-    return rnnjax.Batch(zeros, zeros, jnp.ones(n_steps))
+    zeros = np.zeros((n_steps, n_x))
+    return rnnjax.Batch(zeros, zeros, np.ones(n_steps))
 
 
-def spectrum(cell, params, batch, **how):
-    found = jax.jit(lambda p: probes.lyapunov_spectrum(cell, None, p, batch, **how)["exponents"])
-    return np.asarray(found(params))
+@functools.partial(jax.jit, static_argnames="n_discarded")
+def spectrum(cell, params, batch, n_discarded=0):
+    found = probes.lyapunov_spectrum(cell, None, params, batch, n_discarded=n_discarded)
+    return found["exponents"]
+
+
+def params_of(cell, seed):
+    return jax.tree.map(np.asarray, jax.jit(cell.init)(jax.random.key(seed)))
+
+
+jacobian_of = jax.jit(lambda cell, params, h, x: jax.jacobian(cell.step, argnums=1)(params, h, x))
+step_of = jax.jit(lambda cell, params, h, x: cell.step(params, h, x))
 
 
 def separate_gradients(cell, params, h):
@@ -119,7 +128,7 @@ def test_the_exponents_sum_to_the_mean_log_determinant(name):
 def test_an_active_relu_unit_of_an_ind_rnn_multiplies_by_w():
     """dh_t/dh_{t-k} = diag(w^k), to the last digits, and the exponents are ln w."""
     cell, w = IndRNN(2, N, 2), np.array([1.05, 0.7, 0.5, 0.9])
-    params = cell.init(jax.random.key(0))._replace(w=jnp.asarray(w), b=jnp.full(N, 100.0))
+    params = params_of(cell, 0)._replace(w=w, b=np.full(N, 100.0))
 
     @jax.jit
     def run(params):
@@ -136,7 +145,7 @@ def test_an_active_relu_unit_of_an_ind_rnn_multiplies_by_w():
 @pytest.mark.parametrize(("least", "most"), [(0.0, 2.0), (0.5, 2.0), (0.2, 5.0)])
 def test_an_ind_rnn_begins_within_its_range_of_growth(least, most):
     cell = IndRNN(1, 1000, n_steps=784.0, least=least, most=most)
-    w = np.asarray(cell.init(jax.random.key(0)).w)
+    w = np.asarray(params_of(cell, 0).w)
     growth = w**784
     assert np.all(growth <= most * (1 + 1e-12)) and np.all(growth >= least * (1 - 1e-12))
     assert growth.max() > 0.4 * most and w.min() < least ** (1 / 784) + 0.01
@@ -147,9 +156,9 @@ def test_an_ind_rnn_begins_within_its_range_of_growth(least, most):
 @pytest.mark.parametrize("by_row", [False, True])
 def test_a_saturated_ind_rnn_in_float32(by_row):
     cell = CELLS["IndRNN"]
-    params = cell.init(jax.random.key(1))
-    h, x = jnp.full(N, 0.9), jnp.zeros(2)
-    params = params._replace(b=jnp.array([20.0, 40.0, -60.0, 0.1]))
+    params = params_of(cell, 1)
+    h, x = np.full(N, 0.9), np.zeros(2)
+    params = params._replace(b=np.array([20.0, 40.0, -60.0, 0.1]))
 
     def matrix(params, h, x):
         at = dynamics.point(cell, params, h, dynamics.drive(cell, params, x))
@@ -157,7 +166,7 @@ def test_a_saturated_ind_rnn_in_float32(by_row):
         return jnp.diagonal(jax.vmap(scaled.shift)(J.value.astype(float), J.exponent))
 
     given = (params, h, x)
-    found = jax.jit(matrix)(*jax.tree.map(lambda a: a.astype(jnp.float32), given))
+    found = np.asarray(jax.jit(matrix)(*jax.tree.map(np.float32, given)))
     z = np.asarray(params.w * h + params.b)
     exact = np.asarray(params.w) * 4 * np.exp(-2 * np.abs(z)) / (1 + np.exp(-2 * np.abs(z))) ** 2
     assert exact.min() < 1e-50
@@ -174,7 +183,7 @@ def antisymmetric_spectrum(cell, params):
 @pytest.mark.parametrize("damping", [0.0, 0.3])
 def test_a_linear_antisymmetric_network_has_the_exponents_of_one_euler_step(damping):
     cell = Antisymmetric(2, N, activation=identity, step_size=0.4, damping=damping)
-    params = cell.init(jax.random.key(2))
+    params = params_of(cell, 2)
     expected = antisymmetric_spectrum(cell, params)
     assert expected[0] - expected[2] > 0.05
     found = spectrum(cell, params, silence(600), n_discarded=400)
@@ -185,7 +194,7 @@ def test_without_damping_an_antisymmetric_network_explodes():
     """At 1/2 ln(1 + eps^2 omega^2) a step, the same for every gradient in a plane."""
     eps, omega = 0.1, 1.7
     cell = Antisymmetric(2, 2, activation=identity, step_size=eps, damping=0.0)
-    params = cell.init(jax.random.key(0))._replace(W=jnp.array([[0.4, omega], [0.0, -3.0]]))
+    params = params_of(cell, 0)._replace(W=np.array([[0.4, omega], [0.0, -3.0]]))
     probe = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, silence(1000))["log_norm"])
     growth = 0.5 * math.log1p(eps**2 * omega**2)
     found = np.asarray(probe(params))
@@ -198,8 +207,8 @@ def test_an_antisymmetric_network_is_stable_up_to_the_edge(share, sign):
     eps, gamma = 0.2, 0.3
     omega = share * math.sqrt(gamma * (2 / eps - gamma))
     cell = Antisymmetric(2, 2, activation=identity, step_size=eps, damping=gamma)
-    params = cell.init(jax.random.key(0))._replace(W=jnp.array([[0.0, omega], [0.0, 0.0]]))
-    found = spectrum(cell, params, silence(20))
+    params = params_of(cell, 0)._replace(W=np.array([[0.0, omega], [0.0, 0.0]]))
+    found = np.asarray(spectrum(cell, params, silence(20)))
     expected = 0.5 * math.log((1 - eps * gamma) ** 2 + (eps * omega) ** 2)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
     assert np.all(np.sign(np.where(np.abs(found) < 1e-14, 0, found)) == sign)
@@ -207,38 +216,38 @@ def test_an_antisymmetric_network_is_stable_up_to_the_edge(share, sign):
 
 def test_an_open_gate_leaves_the_antisymmetric_step():
     plain, gated = CELLS["Antisymmetric"], CELLS["Antisymmetric-gated"]
-    params = plain.init(jax.random.key(1))
+    params = params_of(plain, 1)
     beside = params._replace(
-        U=jnp.concatenate([jnp.zeros_like(params.U), params.U]),
-        b=jnp.concatenate([jnp.full(N, 50.0), params.b]),
+        U=np.concatenate([0 * params.U, params.U]), b=np.append(np.full(N, 50.0), params.b)
     )
-    h = jnp.linspace(-1, 1, N)
-    expected = plain.step(params, h, BATCH.x[0])
-    np.testing.assert_allclose(gated.step(beside, h, BATCH.x[0]), expected, rtol=0, atol=1e-15)
+    h, x = np.linspace(-1, 1, N), np.asarray(BATCH.x[0])
+    expected = step_of(plain, params, h, x)
+    np.testing.assert_allclose(step_of(gated, beside, h, x), expected, rtol=0, atol=1e-15)
     shut = beside._replace(b=-beside.b)
-    np.testing.assert_allclose(gated.step(shut, h, BATCH.x[0]), h, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(step_of(gated, shut, h, x), h, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("size", [20.0, 50.0])
 def test_saturated_antisymmetric_units_in_float32(size):
     """The identity and what units that still move add to it, to float32's digits."""
     cell = CELLS["Antisymmetric"]
-    params = cell.init(jax.random.key(1))._replace(b=jnp.array([size, -size, 0.1, 5.0]))
-    check_float32(cell, params, jnp.linspace(-1, 1, N), rtol=2e-6, atol=1e-9)
+    params = params_of(cell, 1)._replace(b=np.array([size, -size, 0.1, 5.0]))
+    check_float32(cell, params, np.linspace(-1, 1, N), rtol=2e-6, atol=1e-9)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def matrices(cell, params, h, x):
+    at = dynamics.point(cell, params, h, dynamics.drive(cell, params, x))
+    tangent = tangents.linearize(cell, params, at)
+    return scaled.plain(tangent.as_matrix()), scaled.plain(tangent.to_drive(jnp.ones_like(h)))
 
 
 def check_float32(cell, params, h, *, rtol, atol):
     """J_t of float32 numbers against that of the same numbers in float64."""
 
-    @jax.jit
-    def matrices(params, h, x):
-        at = dynamics.point(cell, params, h, dynamics.drive(cell, params, x))
-        tangent = tangents.linearize(cell, params, at)
-        return scaled.plain(tangent.as_matrix()), scaled.plain(tangent.to_drive(jnp.ones_like(h)))
-
-    small = jax.tree.map(lambda a: a.astype(jnp.float32), (params, h, jnp.zeros(2)))
-    exact = matrices(*jax.tree.map(lambda a: a.astype(jnp.float64), small))
-    for found, expected in zip(matrices(*small), exact, strict=True):
+    small = jax.tree.map(np.float32, (params, h, np.zeros(2)))
+    exact = matrices(cell, *jax.tree.map(np.float64, small))
+    for found, expected in zip(matrices(cell, *small), exact, strict=True):
         assert found.dtype == jnp.float32
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
 
@@ -247,15 +256,15 @@ def check_float32(cell, params, h, *, rtol, atol):
 def test_saturated_gates_of_a_minimal_rnn_in_float32(size):
     """What an open gate lets in and what a shut one keeps, relative to itself."""
     cell = CELLS["MinimalRNN"]
-    params = cell.init(jax.random.key(1))._replace(b=jnp.array([size, -size, 0.1, -size]))
-    check_float32(cell, params, jnp.linspace(-1, 1, N), rtol=1e-4, atol=1e-43)
+    params = params_of(cell, 1)._replace(b=np.array([size, -size, 0.1, -size]))
+    check_float32(cell, params, np.linspace(-1, 1, N), rtol=1e-4, atol=1e-43)
 
 
 def test_a_minimal_rnn_without_weights_on_its_gate_keeps_by_its_bias():
     """dh_T/dh_{T-k} = s(b)^k; the exact half-life of b = 3 is 14.266 steps."""
     cell = MinimalRNN(2, N, 2, gain=0.0, candidate_gain=0.0, forget_bias=3.0)
     probe = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, BATCH)["log_norm"])
-    found = np.asarray(probe(cell.init(jax.random.key(0))))
+    found = np.asarray(probe(params_of(cell, 0)))
     log_keep = -math.log1p(math.exp(-3))
     np.testing.assert_allclose(found - found[0], log_keep * np.arange(T + 1), rtol=0, atol=1e-13)
     assert abs(math.log(0.5) / log_keep - 14.266) < 1e-4
@@ -265,13 +274,13 @@ def test_a_minimal_rnn_without_weights_on_its_gate_keeps_by_its_bias():
 def test_the_jacobian_of_a_minimal_rnn(bias):
     """diag(s(a)) + diag(s'(a) (h - z)) W, on both sides of s = 1/2 and at a = 0."""
     cell = CELLS["MinimalRNN"]
-    params = cell.init(jax.random.key(2))
-    h, x = jnp.linspace(-1, 1, N), BATCH.x[0]
+    params = params_of(cell, 2)
+    h, x = np.linspace(-1, 1, N), np.asarray(BATCH.x[0])
     z = np.tanh(params.U @ x)
     params = params._replace(b=bias - params.W @ h - params.G @ z)
-    J = jax.jit(jax.jacobian(cell.step, argnums=1))(params, h, x)
-    a = np.asarray(params.W @ h + params.G @ z + params.b)
+    J = jacobian_of(cell, params, h, x)
+    a = params.W @ h + params.G @ z + params.b
     u = 1 / (1 + np.exp(-a))
-    expected = np.diag(u) + (u * (1 - u) * (h - z))[:, None] * np.asarray(params.W)
+    expected = np.diag(u) + (u * (1 - u) * (h - z))[:, None] * params.W
     np.testing.assert_allclose(J, expected, rtol=0, atol=1e-15)
-    np.testing.assert_allclose(cell.step(params, h, x), u * h + (1 - u) * z, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(step_of(cell, params, h, x), u * h + (1 - u) * z, rtol=0, atol=1e-15)

@@ -16,9 +16,9 @@ from tests.discovery import penalties_found, probes_found, rules_found
 from tests.rules.test_contract import cell_of, rule_named
 
 T, L = 9, 6
-FILLS = jnp.array([jnp.nan, jnp.inf, 1e300, 0.0])
+FILLS = np.array([np.nan, np.inf, 1e300, 0.0])
 # A step without weight before the last one is a step all the same, but has no target.
-WEIGHTS = jnp.array([0.0, 1.0, 0.5, 0.0, 2.0, 1.0])
+WEIGHTS = np.array([0.0, 1.0, 0.5, 0.0, 2.0, 1.0])
 KEY = jax.random.key(5)
 # In the order of tests/rules/test_contract.py.
 VANILLA = rnnjax.Vanilla(2, 3, 2, gain=1.5)
@@ -26,9 +26,9 @@ RELU = rnnjax.Vanilla(2, 3, 2, activation=rnnjax.activations.relu, bias_gain=0.3
 
 
 def sequence(n_x=2, n_y=2):
-    x = jax.random.normal(KEY, (L, n_x))
-    y = jax.random.uniform(jax.random.fold_in(KEY, 1), (L, n_y))
-    return rnnjax.Batch(x, y, WEIGHTS)
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((L, n_x)), rng.uniform(size=(L, n_y))
+    return rnnjax.Batch(jnp.asarray(x), jnp.asarray(y), WEIGHTS)
 
 
 def padded(batch, fill):
@@ -50,6 +50,11 @@ def assert_same(got, expected, tolerance=1e-12):
             continue
         scale = np.max(np.abs(b), where=np.isfinite(b), initial=1e-300)
         np.testing.assert_allclose(a, np.broadcast_to(b, a.shape), rtol=0, atol=tolerance * scale)
+
+
+@functools.cache
+def params_of(cell):
+    return jax.jit(cell.init)(KEY)
 
 
 @functools.cache
@@ -92,9 +97,9 @@ def test_a_probe_sees_nothing_of_padding(name, loss):
     probe = probes_found()[name]
     if loss is None and name in ("step_contributions", "curvature_along_gradient"):
         return
-    params, batch = VANILLA.init(KEY), sequence()
+    params, batch = params_of(VANILLA), sequence()
     # Every step has a target: the loss of each length is asked for.
-    batch = batch.replace(mask=jnp.where(batch.mask == 0, 1, batch.mask))
+    batch = batch.replace(mask=np.where(WEIGHTS == 0, 1, WEIGHTS))
     run = jax.jit(lambda batch: probe(VANILLA, loss, params, batch))
     cut = run(batch)
     filled = jax.vmap(lambda fill: run(padded(batch, fill)))(FILLS)
@@ -112,11 +117,11 @@ def test_a_probe_sees_nothing_of_padding(name, loss):
             assert np.all(nothing(rest))
 
 
-@pytest.mark.parametrize("cell", [VANILLA, RELU], ids=["tanh", "relu"])
-@pytest.mark.parametrize("name", penalties_found())
+@crossed("name, cell", penalties_found(), {"tanh": VANILLA, "relu": RELU}, others=pytest.mark.wide)
 def test_a_penalty_and_its_gradient_see_nothing_of_padding(name, cell):
     penalty = penalties_found()[name](**{"Flossing": {"n_exponents": 2}}.get(name, {}))
-    params, batch = cell.init(KEY), sequence()
+    cell = {"tanh": VANILLA, "relu": RELU}[cell]
+    params, batch = params_of(cell), sequence()
     run = jax.jit(jax.value_and_grad(lambda p, b: penalty(cell, squared_error, p, b)))
     filled = jax.vmap(lambda fill: run(params, padded(batch, fill)))(FILLS)
     assert_same(filled, run(params, batch), 1e-9)
@@ -124,7 +129,7 @@ def test_a_penalty_and_its_gradient_see_nothing_of_padding(name, cell):
 
 @pytest.mark.wide
 def test_segments_of_a_padded_sequence():
-    params, batch = RELU.init(KEY), sequence()
+    params, batch = params_of(RELU), sequence()
     run = jax.jit(lambda b, rule: rule(RELU, squared_error, params, b), static_argnums=1)
     expected = run(batch, rules.BPTT())
     for segment in (1, 2, 4):
@@ -134,7 +139,7 @@ def test_segments_of_a_padded_sequence():
 
 @pytest.mark.parametrize("segment", [None, 2])
 def test_transport_in_segments_passes_padding_unchanged(segment):
-    params, batch = RELU.init(KEY), sequence()
+    params, batch = params_of(RELU), sequence()
     run = jax.jit(
         lambda b, s: probes.log_norm_by_lag(RELU, None, params, b, segment=s)["log_norm"],
         static_argnums=1,
@@ -192,7 +197,7 @@ def test_a_piece_without_a_weight_is_not_the_end_of_the_sequence():
 
         loss = staticmethod(squared_error)
 
-    params = VANILLA.init(KEY)
+    params = params_of(VANILLA)
     trained = rnnjax.fit_online(
         VANILLA, Task(), rules.TruncatedBPTT(1), optax.sgd(0.0), KEY,
         n_sequences=1, steps_per_update=1, params=params,
@@ -204,7 +209,7 @@ def test_a_piece_without_a_weight_is_not_the_end_of_the_sequence():
 
 @pytest.mark.wide
 def test_lags_of_alignment_count_from_the_last_weight():
-    params, batch = VANILLA.init(KEY), sequence()
+    params, batch = params_of(VANILLA), sequence()
     for rule in (rules.BPTT(), rules.RTRL()):
         state = rule.init(VANILLA, params, batch)
 
@@ -219,7 +224,7 @@ def test_lags_of_alignment_count_from_the_last_weight():
 
 @pytest.mark.wide
 def test_lengths_differ_between_sequences_under_vmap():
-    params = VANILLA.init(KEY)
+    params = params_of(VANILLA)
     x = jax.random.normal(KEY, (3, T, 2))
     lengths = jnp.array([1, 4, T])
     mask = (jnp.arange(T)[None] < lengths[:, None]).astype(float)
@@ -253,7 +258,7 @@ def test_the_published_case():
 
 @pytest.mark.wide
 def test_a_mask_of_zeros_is_refused_where_it_is_known():
-    params, batch = VANILLA.init(KEY), sequence()
+    params, batch = params_of(VANILLA), sequence()
     empty = batch.replace(mask=jnp.zeros(L))
     with pytest.raises(ValueError, match=r"^mask: expected a step with a weight"):
         probes.log_norm_by_lag(VANILLA, None, params, empty)
@@ -265,20 +270,27 @@ def test_a_mask_of_zeros_is_refused_where_it_is_known():
 
 def test_a_sequence_may_go_on_behind_its_last_weight():
     """`counts` says so: the state that is carried to the next sequence is the last one."""
-    params, batch = VANILLA.init(KEY), sequence()
-    batch = batch.replace(mask=batch.mask.at[3:].set(0), counts=jnp.arange(L) < 5)
+    params, batch = params_of(VANILLA), sequence()
+    mask, counts = np.where(np.arange(L) < 3, WEIGHTS, 0), np.arange(L) < 5
+    batch = batch.replace(mask=mask, counts=counts)
     rule = rules.TruncatedBPTT(2)
-    out = rule(VANILLA, squared_error, params, batch, rule.init(VANILLA, params, batch))
-    h = rnnjax.unroll(VANILLA, params, batch.x).plain
-    np.testing.assert_allclose(scaled.plain(out.state), h[4], rtol=1e-13)
+
+    @jax.jit
+    def both(params):
+        out = rule(VANILLA, squared_error, params, batch, rule.init(VANILLA, params, batch))
+        return scaled.plain(out.state), rnnjax.unroll(VANILLA, params, batch.x).plain[4]
+
+    np.testing.assert_allclose(*both(params), rtol=1e-13)
 
 
 def test_length_and_counted():
-    mask = jnp.array([0.0, 2, 0, -1, 0, 0])
-    assert masks.length(mask) == 4
-    np.testing.assert_array_equal(masks.counted(mask), [1, 1, 1, 1, 0, 0])
-    assert masks.length(0 * mask) == 0
-    assert not np.any(masks.counted(0 * mask))
+    mask = np.array([0.0, 2, 0, -1, 0, 0])
+    both = jax.jit(lambda mask: (masks.length(mask), masks.counted(mask)))
+    length, counted = both(mask)
+    assert length == 4
+    np.testing.assert_array_equal(counted, [1, 1, 1, 1, 0, 0])
+    length, counted = both(0 * mask)
+    assert length == 0 and not np.any(counted)
 
 
 def test_every_penalty_is_found():

@@ -9,7 +9,7 @@ import pytest
 
 import rnnjax
 from rnnjax import decks, rules, scaled
-from tests.crossed import one_in
+from tests.crossed import one_in, wide_but
 from tests.discovery import rules_found
 
 TASK = decks.DataPairs(length=6)
@@ -38,7 +38,7 @@ def refusal(name, number):
         return rule(cell, TASK.loss, params, batch, state_of(rule, cell, params, batch)).loss
 
     try:
-        jax.eval_shape(run, cell.init(KEY))
+        jax.eval_shape(run, jax.eval_shape(cell.init, KEY))
     except ValueError as told:
         return str(told)
     return ""
@@ -63,7 +63,11 @@ def goes_on_in_batches(rule):
 
 @pytest.fixture(
     scope="module",
-    params=one_in(3, rules_found(), always=["BPTT", "RTRL", "SnAp"], wide=3),
+    # The steps and the mean of UORO are those of tests/rules/test_stochastic.py.
+    params=wide_but(
+        ["BPTT", "NodePerturbation"],
+        one_in(3, rules_found(), always=["BPTT", "RTRL", "SnAp"], wide=3),
+    ),
 )
 def seen(request):
     """One compiled program of everything that is asked of a rule."""

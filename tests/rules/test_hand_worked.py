@@ -5,6 +5,7 @@ steps, one output, l_t = m_t (y_hat - y)^2. Nothing here uses the library: loops
 fractions.
 """
 
+import functools
 from fractions import Fraction
 from itertools import product
 
@@ -17,6 +18,7 @@ import rnnjax
 from rnnjax import rules, scaled
 from rnnjax.activations import Activation
 from rnnjax.losses import squared_error
+from tests.crossed import wide_but
 
 F = Fraction
 N, T, LEAK = 2, 3, F(1, 2)
@@ -188,9 +190,14 @@ EXAMPLES = {
 }
 
 
-@pytest.fixture(scope="module")
-def found():
-    """The gradients per step of every rule, by the library, in one program."""
+# What these do on any network other tests of `make test` show: test_bptt.py,
+# test_discounted_rtrl.py and test_limits.py; RFLO is here with another feedback.
+LATER = {"DiscountedRTRL", "SnAp-2", "RFLO", "BPTT, window 2", "forward errors"}
+
+
+@functools.cache
+def found(is_later):
+    """The gradients per step of some rules, by the library, in one program."""
     cell = rnnjax.Vanilla(1, N, 1, activation=KNEE, leak=float(LEAK))
     params = rnnjax.cells.VanillaParams(*map(numbers, (W, U, B, V, C)))
     batch = rnnjax.Batch(numbers(X)[:, None], numbers(Y)[:, None], numbers(MASK))
@@ -199,6 +206,8 @@ def found():
     def run(params):
         grads = {}
         for name, (rule, _) in EXAMPLES.items():
+            if (name in LATER) != is_later:
+                continue
             state = rule.init(cell, params, batch, jax.random.key(0))
             out = rule(cell, squared_error, params, batch, state, per_step=True)
             grads[name] = scaled.plain(out.grads)
@@ -207,9 +216,9 @@ def found():
     return jax.tree.map(np.asarray, run(params))
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_every_step_of_a_rule_is_the_one_worked_by_hand(found, name):
-    got, expected = found[name], EXAMPLES[name][1]
+@pytest.mark.parametrize("name", wide_but(set(EXAMPLES) - LATER, EXAMPLES))
+def test_every_step_of_a_rule_is_the_one_worked_by_hand(name):
+    got, expected = found(name in LATER)[name], EXAMPLES[name][1]
     for t in range(T):
         for leaf, i, j in RECURRENT:
             array = getattr(got, leaf)[t]

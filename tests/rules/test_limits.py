@@ -22,6 +22,15 @@ BATCH = rnnjax.Batch(
 LEAKY = rnnjax.Vanilla(N_X, N_H, N_Y, leak=0.6, gain=1.3)
 
 
+def params_of(cell):
+    return jax.tree.map(np.asarray, jax.jit(cell.init)(jax.random.key(0)))
+
+
+def on_a_ring():
+    """Parameters with which unit i hears i - 1 alone."""
+    return params_of(LEAKY)._replace(W=1.1 * np.roll(np.eye(N_H), 1, axis=0))
+
+
 def gradients(cell, params, *chosen, per_step=False):
     """Plain gradients of some rules, in one program, as arrays of all parameters."""
 
@@ -49,7 +58,7 @@ def differ(a, b):
 def test_without_leak_rflo_is_one_step_of_truncation():
     cell = rnnjax.Vanilla(N_X, N_H, N_Y, gain=1.3)
     exact, rflo, one = gradients(
-        cell, cell.init(jax.random.key(0)), rules.BPTT(), rules.RFLO(), rules.BPTT(window=1)
+        cell, params_of(cell), rules.BPTT(), rules.RFLO(), rules.BPTT(window=1)
     )
     assert_same(rflo, one)
     assert differ(rflo, exact)
@@ -57,7 +66,7 @@ def test_without_leak_rflo_is_one_step_of_truncation():
 
 @pytest.mark.wide
 def test_without_recurrent_weights_leaky_traces_are_exact():
-    params = LEAKY.init(jax.random.key(0))
+    params = params_of(LEAKY)
     chosen = rules.BPTT(), rules.RFLO(), rules.EProp(autapse=False), rules.SnAp(1)
     exact, *local = gradients(LEAKY, params._replace(W=jnp.zeros((N_H, N_H))), *chosen)
     for found in local:
@@ -68,7 +77,7 @@ def test_without_recurrent_weights_leaky_traces_are_exact():
 
 @pytest.mark.wide
 def test_rflo_with_the_readouts_own_feedback_is_e_prop_without_autapses():
-    params = LEAKY.init(jax.random.key(0))
+    params = params_of(LEAKY)
     rflo, eprop, fed_back, random, wide = gradients(
         LEAKY,
         params,
@@ -89,10 +98,10 @@ def test_rflo_with_the_readouts_own_feedback_is_e_prop_without_autapses():
 def test_traces_within_a_unit_are_exact_where_no_unit_hears_another(kind):
     if kind == "lru":
         cell = rnnjax.LRU(N_X, N_H, N_Y)
-        params = cell.init(jax.random.key(0))
+        params = params_of(cell)
     else:
-        cell, params = LEAKY, LEAKY.init(jax.random.key(0))
-        params = params._replace(W=jnp.diag(jnp.diag(params.W)))
+        cell, params = LEAKY, params_of(LEAKY)
+        params = params._replace(W=np.diag(np.diag(params.W)))
     exact, snap, eprop = gradients(cell, params, rules.BPTT(), rules.SnAp(1), rules.EProp())
     assert_same(snap, exact)
     assert_same(eprop, exact)
@@ -100,7 +109,7 @@ def test_traces_within_a_unit_are_exact_where_no_unit_hears_another(kind):
 
 @pytest.mark.wide
 def test_snap_2_is_rtrl_where_every_unit_hears_every_other():
-    params = LEAKY.init(jax.random.key(0))
+    params = params_of(LEAKY)
     exact, snap_1, snap_2 = gradients(LEAKY, params, rules.RTRL(), rules.SnAp(1), rules.SnAp(2))
     assert_same(snap_2, exact)
     assert differ(snap_1, exact)
@@ -108,20 +117,20 @@ def test_snap_2_is_rtrl_where_every_unit_hears_every_other():
 
 def test_snap_on_a_ring_is_exact_once_it_goes_round():
     """Unit i hears only i - 1: within n steps a weight reaches n units, in the end all."""
-    params = LEAKY.init(jax.random.key(0))
-    ring = params._replace(W=1.1 * jnp.roll(jnp.eye(N_H), 1, axis=0))
-    exact, *snaps = gradients(LEAKY, ring, rules.BPTT(), *(rules.SnAp(n) for n in (1, 2, 3, 4, 5)))
+    chosen = rules.BPTT(), *(rules.SnAp(n) for n in (1, 3, 4))
+    exact, *snaps = gradients(LEAKY, on_a_ring(), *chosen)
     errors = [np.abs(found - exact).max() / np.abs(exact).max() for found in snaps]
-    assert min(errors[:3]) > 1e-3 and max(errors[3:]) < 1e-12
+    assert min(errors[:2]) > 1e-3 and errors[2] < 1e-12
 
 
 def test_the_pattern_of_snap_grows_with_n():
-    params = LEAKY.init(jax.random.key(0))
-    ring = params._replace(W=1.1 * jnp.roll(jnp.eye(N_H), 1, axis=0))
-    shares = []
-    for n in (2, 3, 4):
-        (S,) = rules.SnAp(n).init(LEAKY, ring, BATCH).learned.influence.values()
-        shares.append(np.asarray(S))
+
+    @jax.jit
+    def patterns(params):
+        states = [rules.SnAp(n).init(LEAKY, params, BATCH) for n in (2, 3, 4)]
+        return [state.learned.influence for state in states]
+
+    shares = [np.asarray(S) for found in patterns(on_a_ring()) for S in found.values()]
     assert all(np.all(b | ~a) for a, b in itertools.pairwise(shares))
     assert [s.mean() for s in shares] == [2 / N_H, 3 / N_H, 1.0]
 
@@ -130,7 +139,7 @@ def test_the_pattern_of_snap_grows_with_n():
 def test_the_fast_path_of_snap_1_is_the_general_one():
     """On an LSTM, whose output gate acts on h alone, and on a GRU."""
     for cell in (rnnjax.LSTM(N_X, 3, N_Y), rnnjax.GRU(N_X, 4, N_Y)):
-        params = cell.init(jax.random.key(0))
+        params = params_of(cell)
         exact, fast = gradients(cell, params, rules.RTRL(), rules.SnAp(1))
         expected = masked_rtrl(cell, params)
         assert_same(fast, expected)
@@ -156,7 +165,7 @@ def masked_rtrl(cell, params):
 
 
 def test_truncation_is_exact_once_the_window_holds_the_sequence():
-    params = LEAKY.init(jax.random.key(0))
+    params = params_of(LEAKY)
     exact, long, longer, short = gradients(
         LEAKY,
         params,
@@ -208,7 +217,7 @@ def test_a_block_shows_lag_d_to_the_share_of_its_losses_that_have_it_inside():
 
 
 def test_the_state_goes_on_where_the_gradient_does_not():
-    params = LEAKY.init(jax.random.key(0))
+    params = params_of(LEAKY)
     halves = [jax.tree.map(lambda a, cut=cut: a[cut], BATCH) for cut in (slice(3), slice(3, None))]
     rule = rules.TruncatedBPTT(3)
 
@@ -229,7 +238,7 @@ def test_the_state_goes_on_where_the_gradient_does_not():
 
 
 def test_forward_errors_are_those_of_backpropagation():
-    params = LEAKY.init(jax.random.key(0))
+    params = params_of(LEAKY)
     exact, *forward = gradients(
         LEAKY, params, rules.BPTT(), rules.ForwardErrors(), rules.ForwardErrors(scale_free=False)
     )
@@ -239,7 +248,7 @@ def test_forward_errors_are_those_of_backpropagation():
 
 def test_each_refusal_names_the_rule_the_cell_and_the_reason():
     cell = rnnjax.GRU(N_X, N_H, N_Y)
-    params = cell.init(jax.random.key(0))
+    params = jax.eval_shape(cell.init, jax.random.key(0))
     for rule, lacks in (
         (rules.RFLO(), "pre-activations"),
         (rules.KFRTRL(), "pre-activations"),
@@ -248,7 +257,7 @@ def test_each_refusal_names_the_rule_the_cell_and_the_reason():
     ):
         message = f"{type(rule).__name__}: expected a cell with {lacks}, got GRU, "
         with pytest.raises(ValueError, match=message):
-            rule.init(cell, params, BATCH, jax.random.key(0))
+            jax.eval_shape(lambda p, r=rule: r.init(cell, p, BATCH, jax.random.key(0)), params)
         if not rule.stochastic:
             with pytest.raises(ValueError, match=message):
                 jax.eval_shape(lambda p, r=rule: r(cell, squared_error, p, BATCH), params)
