@@ -115,10 +115,12 @@ def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
 
     with jax.ensure_compile_time_eval():
         at = jax.jit(derivative)
-        patterns = {i: np.asarray(leaf != 0) for i, leaf in at(point(wide=False)).items()}
-        for found in (at(point(wide=True)) for _ in range(_N_WIDE)):
-            for i, leaf in found.items():
-                patterns[i] = patterns[i] | np.asarray((leaf != 0) & jnp.isfinite(leaf))
+        # In NumPy: each operation of jax on each shape would be a program of its own.
+        found = jax.tree.map(np.asarray, at(point(wide=False)))
+        patterns = {i: leaf != 0 for i, leaf in found.items()}
+        for _ in range(_N_WIDE):
+            found = jax.tree.map(np.asarray, at(point(wide=True)))
+            patterns = {i: p | (found[i] != 0) & np.isfinite(found[i]) for i, p in patterns.items()}
     x = jax.tree.unflatten(structure, like)[3]
     return patterns if _is_inexact(x) else {i: _or_all(p) for i, p in patterns.items()}
 
