@@ -171,7 +171,9 @@ def figure(cube: xr.Dataset) -> figures.Figure:
         figures.level(by_rule, x=value, **_PLATEAU)
         figures.level(by_window, y=value, **_PLATEAU)
         by_rule.text(value, -0.9, f" {text} ", ha="left" if value < 0.6 else "right", fontsize=7)
-        by_window.text(by_window.get_xlim()[1], value, text, ha="right", va="top", fontsize=7)
+        end = (by_window.get_xlim()[1], value)
+        by_window.annotate(text, end, (-1, -2), textcoords="offset points", ha="right", va="top",
+                           fontsize=7)  # fmt: skip
     shown = {look.colour for look in looks.values()}
     kinds = [kind for kind in (*figures.RULE_KINDS, _CONTROL) if kind.colour in shown]
     return frame.finished([kind.handle(linestyle="", markersize=4.5) for kind in kinds], ncols=3)
