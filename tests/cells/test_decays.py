@@ -500,3 +500,17 @@ def test_a_unit_of_rg_lru_that_forgets_nothing_has_a_finite_gradient():
     loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH)  # noqa: E731
     grads = jax.jit(jax.grad(loss))(params)
     assert all(np.all(np.isfinite(leaf)) for leaf in grads)
+
+
+def test_rows_of_zeros_do_not_hide_a_fast_decay_in_transposed_products(float32):
+    """The state of S6 has entries that no step reads: their rows of J are 0."""
+    cell = S6(2, 2, n_states=1, rank=1)
+    params = cell.init(jax.random.key(0))
+    d = jnp.full_like(cell.drive(params, jnp.ones(2)), 300.0)
+    at = dynamics.point(cell, params, jnp.ones(cell.n_h), d)
+    one, rows = (tangents.linearize(cell, params, at, by_row=b) for b in (False, True))
+    slowest = float(jnp.max(cell.log_decay(params, d)))
+    assert slowest < -100
+    for tangent in (one, rows):
+        found = scaled.log_norm(scaled.renormalise(tangent.rmv(jnp.ones(cell.n_h))))
+        assert slowest - 1e-3 <= float(found) <= slowest + 0.5 * np.log(2) + 1e-3
