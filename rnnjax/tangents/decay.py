@@ -43,9 +43,8 @@ def decay(cell: Any, params: Params, at: Point, *, by_row: bool = False) -> "Dec
         return jnp.concatenate([of_memory, rest])
 
     a = of_state(cell.log_decay, of_rest=-jnp.inf)
-    # A row of zeros must not be the largest where rows are brought to one exponent.
-    top, of_zero = (a, -_FURTHEST) if by_row else (jnp.max(a), 0)
-    exponent = jnp.floor(jnp.nan_to_num(top / math.log(2), neginf=of_zero))
+    top = a if by_row else jnp.max(a)
+    exponent = jnp.floor(jnp.nan_to_num(top / math.log(2), neginf=0.0))
     exponent = jnp.clip(exponent, -_FURTHEST, _FURTHEST)
     size = jnp.exp(a - exponent * math.log(2))
     if hasattr(cell, "decay"):

@@ -66,8 +66,11 @@ def in_common(rows: Scaled) -> Scaled:
     """Return a product of a tangent, whose rows may have exponents of their own, at one, ()."""
     if rows.exponent.ndim == 0:
         return rows
-    top = jnp.max(rows.exponent)
-    below = (rows.exponent - top).reshape(-1, *[1] * (rows.value.ndim - 1))
+    # A row of zeros has any exponent, and must not hide rows that are far below it.
+    there = jnp.any(rows.value != 0, axis=range(1, rows.value.ndim))
+    exponent = jnp.where(there, rows.exponent, jnp.min(rows.exponent))
+    top = jnp.max(exponent)
+    below = (exponent - top).reshape(-1, *[1] * (rows.value.ndim - 1))
     return Scaled(scaled.lower(rows.value, below), top)
 
 
