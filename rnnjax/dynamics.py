@@ -17,8 +17,8 @@ Beyond its tier a cell may define five members:
 member                             default                    the reason to define it
 =================================  =========================  ====================================
 drive(params, x)                   x                          the part of a step that does not
-                                                              depend on h, (n_d,), is computed for
-                                                              all t at once
+                                                              depend on h, (n_d,): for all t at
+                                                              once where inputs are many
 advance(params, h, d)              the pre-activation cell's  the rest of the step:
                                    equations, or `step`       step(p, h, x) =
                                                               advance(p, h, drive(p, x))
