@@ -158,10 +158,17 @@ def test_a_result_without_a_place_in_the_gallery_is_an_error(monkeypatch):
 
 
 def test_scripts_of_the_gallery_hold_the_claims_and_compile(tmp_path, monkeypatch):
-    monkeypatch.setattr(gallery_scripts, "SCRIPTS", tmp_path)
-    (tmp_path / "gone.py").touch()
+    scripts, pages = tmp_path / "scripts", tmp_path / "gallery"
+    monkeypatch.setattr(gallery_scripts, "SCRIPTS", scripts)
+    monkeypatch.setattr(gallery_scripts, "PAGES", pages)
+    for folder in (scripts, pages):
+        folder.mkdir()
+    kept = pages / "draw_00_gradient_norms.rst"
+    for stale in (scripts / "gone.py", pages / "draw_00_gone.py.md5", pages / "index.rst", kept):
+        stale.touch()
     gallery_scripts.write()
-    scripts = sorted(tmp_path.rglob("*.py"))
+    assert sorted(pages.iterdir()) == [kept, pages / "index.rst"]
+    scripts = sorted(scripts.rglob("*.py"))
     assert len(scripts) == len(committed_results.found())
     for script in scripts:
         tree = ast.parse(script.read_text())

@@ -12,6 +12,7 @@ from committed_results import RESULTS, THEMES, Result, found
 from rnnjax.claims.claim import expectation
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "_build" / "scripts"
+PAGES = Path(__file__).resolve().parents[1] / "gallery"
 _NUMBERS = {theme: f"{n}_{theme}" for n, theme in enumerate(THEMES, 1)}
 
 _HEADER = """\
@@ -52,7 +53,7 @@ with figures.styled():
 
 
 def write() -> None:
-    """Write all scripts; those of results that are gone are removed."""
+    """Write all scripts; those of results that are gone are removed, and the pages made of them."""
     results = found()
     wanted = {SCRIPTS / "GALLERY_HEADER.rst": _HEADER}
     for theme, folder in _NUMBERS.items():
@@ -64,6 +65,10 @@ def write() -> None:
         wanted[path] = _script(result)
     for path in {*SCRIPTS.rglob("*.py"), *SCRIPTS.rglob("*.rst")} - wanted.keys():
         path.unlink()
+    stems = {path.stem for path in wanted}
+    for page in PAGES.rglob("draw_*.*"):
+        if page.is_file() and page.name.split(".")[0] not in stems:
+            page.unlink()
     for path, text in wanted.items():
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
