@@ -36,8 +36,9 @@ def found():
     ("rprop", rnnjax.BPTT(), lambda rate: optax.rprop(0.1 * rate)),
 ])  # fmt: skip
 def test_an_arm_is_that_training_alone(found, arm, rule, optimiser):
+    of_rate = jax.jit(lambda rate: trained(rule, optimiser(rate)))
     for place, rate in enumerate(RATES):
-        alone = jax.jit(lambda rate=rate: trained(rule, optimiser(rate)))()
+        alone = of_rate(rate)
         np.testing.assert_allclose(found[arm][place], alone, rtol=2e-5, atol=1e-6)
 
 

@@ -11,6 +11,7 @@ import pytest
 from rnnjax.cli import main
 from rnnjax.cluster import client, worker
 from rnnjax.sweep import files
+from rnnjax.sweep.backend import configured
 from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.experiment import load
@@ -47,6 +48,21 @@ def there(computed, tmp_path, monkeypatch):
     yield own, tmp_path / "out"
     shutil.rmtree(own)
     shutil.copytree(tmp_path / "before", own)
+
+
+@pytest.fixture
+def compute(monkeypatch, folder, capsys):
+    """Runs a command that computes in this process, which has imported everything already."""
+
+    def run(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr("rnnjax.cli.sweeping.configured", configured)
+            patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+            status, _, err = told(capsys, *arguments, "--devices", "1")
+        assert status == 0, err
+        return err
+
+    return run
 
 
 def told(capsys, *arguments):
@@ -266,7 +282,7 @@ def test_results_of_unknown_code_stay_readable(there, tmp_path, capsys):
 
 
 @pytest.mark.wide
-def test_cells_of_unknown_code_are_reused_by_force_alone(there, rnnjax, tmp_path, capsys):
+def test_cells_of_unknown_code_are_reused_by_force_alone(there, compute, tmp_path, capsys):
     own, out = there
     old = aged(out, tmp_path / "old").out
     more = ("run", own / MAIN, "--axes.seed", "range(4)", "--out", tmp_path / "new", "--reuse", old)
@@ -274,9 +290,7 @@ def test_cells_of_unknown_code_are_reused_by_force_alone(there, rnnjax, tmp_path
     assert (status, err.count("\n")) == (2, 1)
     assert "does not; --force takes its cells all the same" in err
     assert not (tmp_path / "new").exists()
-    done = rnnjax(*more, "--force", "--devices", "1")
-    assert done.returncode == 0, done.stderr
-    assert f"note: {old} has cells of unknown code" in done.stderr
+    assert f"note: {old} has cells of unknown code" in compute(*more, "--force")
     cube = read_cube(tmp_path / "new")
     assert cube.attrs[CELLS] == f"{load(str(own / MAIN)).code.cells} | unknown"
     # A cube of unknown and known code is not free of the first.
@@ -287,13 +301,12 @@ def test_cells_of_unknown_code_are_reused_by_force_alone(there, rnnjax, tmp_path
 
 
 @pytest.mark.wide
-def test_a_sweep_of_unknown_code_goes_on_and_says_so(there, rnnjax, tmp_path, capsys):
+def test_a_sweep_of_unknown_code_goes_on_and_says_so(there, compute, tmp_path, capsys):
     own, out = there
     store = aged(out, tmp_path / "old")
     store.discard(LOST)
-    done = rnnjax("resume", store.out, "--devices", "1")
-    assert done.returncode == 0, done.stderr
-    assert f"note: {store.out} has cells of unknown code of the experiment" in done.stderr
+    err = compute("resume", store.out)
+    assert f"note: {store.out} has cells of unknown code of the experiment" in err
     cells = load(str(own / MAIN)).code.cells
     assert read_cube(store.out).attrs[CELLS] == f"{cells} | unknown"
     MEASURE.make(own)  # what is known of it counts from now on
@@ -323,13 +336,12 @@ def with_other_library(out, new, group):
 
 @pytest.mark.wide
 def test_another_library_is_told_by_resume_reuse_and_merge(
-    there, rnnjax, tmp_path, monkeypatch, capsys
+    there, compute, tmp_path, monkeypatch, capsys
 ):
     own, out = there
     store = with_other_library(out, tmp_path / "half", LOST)
-    done = rnnjax("resume", store.out, "--devices", "1")
-    assert done.returncode == 0, done.stderr
-    assert f"note: {store.out} has cells by other code of rnnjax itself" in done.stderr
+    err = compute("resume", store.out)
+    assert f"note: {store.out} has cells by other code of rnnjax itself" in err
     mine = read_cube(out).attrs[LIBRARY]
     assert read_cube(store.out).attrs[LIBRARY] == " | ".join(sorted([mine, "other"]))
     again = ("run", own / MAIN, "--out", tmp_path / "new", "--reuse", store.out)

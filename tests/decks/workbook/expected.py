@@ -47,12 +47,13 @@ def one_pair_numbers(setting, pair, *, exact):
     """Return {quantity: (T,)} of one pair, with leaves (1, T, ...), and the slope of E by w1,i3."""
     columns = columns_of("rnn+et+dx" if exact else "rnn", pair, setting)
     found = {key: np.asarray(values)[0] for key, values in columns.items() if np.ndim(values) == 2}
+    return found, float(_slopes(setting.params, pair, setting.start).W[0, 2])
 
-    def error(w):
-        changed = setting.params._replace(W=setting.params.W.at[0, 2].set(w))
-        return jnp.sum(_forward_columns(changed, pair, setting.start)["E"])
 
-    return found, float(jax.grad(error)(setting.params.W[0, 2]))
+@jax.jit
+@jax.grad
+def _slopes(params, batch, start):
+    return jnp.sum(_forward_columns(params, batch, start)["E"])
 
 
 def held_out_numbers(table, setting):

@@ -1,6 +1,7 @@
 """The sheets for reading and exercising: one pair, the chain of cycles, exercises, pages."""
 
 import dataclasses
+import functools
 import re
 import subprocess
 
@@ -12,38 +13,64 @@ import pytest
 
 from rnnjax.decks.workbook import cycles, one_pair, rule_of, train, write_workbook
 from rnnjax.decks.workbook.exercises import FIRST, exercises
-from rnnjax.decks.workbook.layout import COLUMN, TRAINING, WEIGHTS, Rows, letter
+from rnnjax.decks.workbook.layout import COLUMN, HELD_OUT, TRAINING, WEIGHTS, Rows, letter
 from rnnjax.decks.workbook.parameters import as_params
-from tests.decks.workbook.expected import LOSS, columns_of, numbers, one_pair_numbers
+from tests.decks.workbook.expected import (
+    LOSS,
+    columns_of,
+    held_out_numbers,
+    numbers,
+    one_pair_numbers,
+)
 from tests.decks.workbook.office import computed, converted
-from tests.decks.workbook.test_formulas import CASES, SMALL, differences, spoil
+from tests.decks.workbook.test_formulas import (
+    CASES,
+    SMALL,
+    assert_is,
+    differences,
+    only,
+    spoil,
+)
 
 ROWS = {"all": Rows(5, 27), "small": SMALL, "division_by_zero": SMALL}
 ALONE = {"small": 1, "pair_3": 3, "no_delta_x": 1}  # the pair that a workbook shows
-BROKEN = {  # a formula of the second cycle, or of one pair, and what is replaced in it
-    "link": ("cycles", lambda b: f"{b.of_weight(WEIGHTS[0])}{b.weights}", "AE", "AF"),
-    "mean": ("cycles", lambda b: f"{b.of_weight(WEIGHTS[3])}{b.mean + 1}", "=2", "=3"),
-    "ratio": ("cycles", lambda b: f"{b.of_weight(WEIGHTS[5])}{b.scaled + 2}", "/", "*"),
-    "update": ("cycles", lambda b: f"{b.of_weight(WEIGHTS[7])}{b.total + 1}", "-", "+"),
-    "step": ("cycles", lambda b: f"{b.columns['do2']}{b.first + 1}", "(1-", "(2-"),
-    "pair": ("one pair", lambda _: f"C{one_pair.ROW['dh2']}", "$C$20", "$C$19"),
+PRINTED = (("neto", 2), ("outo", 2), ("do", 2), ("dh", 4), ("di", 3))
+BLOCKS = {  # a cycle in which one formula is broken, each in the same workbook
+    "link": ("rnn+et", 1), "mean": ("rnn", 2), "ratio": ("rnn+et+dx", 3), "update": ("rnn", 5),
+    "step": ("rnn+et", 4),
+}  # fmt: skip
+BROKEN = {  # a formula of that cycle, or of one pair, and what is replaced in it
+    "link": (lambda b: f"{b.of_weight(WEIGHTS[0])}{b.weights}", "AE", "AF"),
+    "mean": (lambda b: f"{b.of_weight(WEIGHTS[3])}{b.mean + 1}", "=2", "=3"),
+    "ratio": (lambda b: f"{b.of_weight(WEIGHTS[5])}{b.scaled + 2}", "/", "*"),
+    "update": (lambda b: f"{b.of_weight(WEIGHTS[7])}{b.total + 1}", "-", "+"),
+    "step": (lambda b: f"{b.columns['do2']}{b.first + 1}", "(1-", "(2-"),
+    "pair": (lambda _: f"C{one_pair.ROW['dh2']}", "$C$20", "$C$19"),
 }
+
+
+def place_of(name):
+    """Sheet and address of a broken formula, what is replaced in it, and by what."""
+    address, old, new = BROKEN[name]
+    if name not in BLOCKS:
+        return "one pair", address(None), old, new
+    return "cycles", address(cycles.Block(*BLOCKS[name], SMALL)), old, new
 
 
 @pytest.fixture(scope="module")
 def books(tmp_path_factory):
     """The workbooks of this file, computed by one run of LibreOffice."""
     folder = tmp_path_factory.mktemp("lecture")
-    paths = {name: folder / f"{name}.xlsx" for name in (*ROWS, *ALONE, *BROKEN, "answered")}
+    paths = {name: folder / f"{name}.xlsx" for name in (*ROWS, *ALONE, "broken")}
     for name in ROWS:
         write_workbook(paths[name], *CASES[name])
-    second = cycles.Block("rnn+et", 1, SMALL)
-    for name, (sheet, address, old, new) in BROKEN.items():
-        spoil(paths["small"], paths[name], sheet, address(second), old, new)
-    edit(paths["small"], paths["pair_3"], "one pair", {one_pair.PAIR_CELL: 3})
-    edit(paths["small"], paths["no_delta_x"], "one pair", {one_pair.DELTA_X_CELL: 0})
     right = {f"C{FIRST + n}": value for n, value in enumerate(answers("small")) if n < 5}
-    edit(paths["small"], paths["answered"], "exercises", right | {f"C{FIRST + 1}": 0.123})
+    edit(paths["small"], paths["broken"], "exercises", right | {f"C{FIRST + 1}": 0.123})
+    spoil(paths["broken"], paths["broken"], *map(place_of, BROKEN))
+    few = folder / "few.xlsx"
+    only(paths["small"], few, ("db", "parameter", "one pair"))
+    edit(few, paths["pair_3"], "one pair", {one_pair.PAIR_CELL: 3})
+    edit(few, paths["no_delta_x"], "one pair", {one_pair.DELTA_X_CELL: 0})
     return computed(list(paths.values()), folder), paths
 
 
@@ -76,6 +103,38 @@ def block_differences(cells, block, table, setting):
         expected[f"{column}{block.total}"] = columns["total"][n]
         expected[f"{column}{block.total + 1}"] = columns["new"][n]
     return differences(cells, expected)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("sheet", [*TRAINING, HELD_OUT])
+def test_every_number_of_the_27_pairs_and_of_those_held_out(books, sheet):
+    of_sheet = held_out_numbers if sheet == HELD_OUT else functools.partial(numbers, sheet)
+    assert_is(books[0]["all"][sheet], of_sheet(*CASES["all"]))
+
+
+@pytest.mark.wide
+def test_all_sheets_in_order_with_81_pairs_of_which_27_are_computed(books):
+    book = books[0]["all"]
+    before, after = ["read me", "db", "parameter", "one pair"], ["exercises", "answers"]
+    assert list(book) == [*before, *TRAINING, "cycles", "held out", *after]
+    uses = [value for address, value in book["db"].items() if address[0] == "C"]
+    assert uses.count("used") == 27 * 5 and uses.count("held out") == 54 * 5
+    rows = Rows(5, 27)
+    assert rows.last - rows.first + 1 == 135
+    assert f"C{rows.last}" in book["rnn"] and f"C{rows.last + 1}" not in book["rnn"]
+
+
+@pytest.mark.wide
+def test_the_columns_and_the_band_of_the_slides(books):
+    header = {v: a for a, v in books[0]["all"]["rnn"].items() if isinstance(v, str)}
+    printed = [f"{name}{k}" for name, n in PRINTED for k in range(1, n + 1)]
+    places = [header[name] for name in printed]
+    columns = list(COLUMN)
+    first = columns.index("neto1")
+    assert columns[first : first + 13] == printed
+    row = int("".join(c for c in places[0] if c.isdigit()))
+    band = [books[0]["all"]["rnn"][f"{COLUMN[f'outo{k}']}{row - 1}"] for k in (1, 2)]
+    assert band == ["o2", "o1"]
 
 
 @pytest.mark.wide
@@ -151,22 +210,38 @@ def test_every_number_of_one_pair(books, case):
     assert cells["C4"] == "used"
 
 
+def is_linked(cells, way, n):
+    """Whether a cycle begins with the weights that the one before made."""
+    block, above = cycles.Block(way, n, SMALL), cycles.Block(way, n - 1, SMALL)
+    return all(
+        cells[f"{block.of_weight(w)}{block.weights}"]
+        == cells[f"{above.of_weight(w)}{above.total + 1}"] for w in WEIGHTS
+    )  # fmt: skip
+
+
 @pytest.mark.wide
 @pytest.mark.parametrize("name", BROKEN)
 def test_one_broken_formula_is_noticed(books, name):
-    sheet, address, *_ = BROKEN[name]
-    cells, (table, setting) = books[0][name][sheet], CASES["small"]
+    """In its own cycle, although others are broken: a cycle is compared from its own weights."""
+    sheet, address, *_ = place_of(name)
+    cells = books[0]["broken"][sheet]
     if sheet == "cycles":
-        block = cycles.Block("rnn+et", 1, SMALL)
-        above = cycles.Block("rnn+et", 0, SMALL)
-        linked = all(
-            cells[f"{block.of_weight(w)}{block.weights}"]
-            == cells[f"{above.of_weight(w)}{above.total + 1}"] for w in WEIGHTS
-        )  # fmt: skip
-        assert not linked or block_differences(cells, block, table, setting)
+        block = cycles.Block(*BLOCKS[name], SMALL)
+        wrong = block_differences(cells, block, *CASES["small"])
+        assert "weights" not in wrong
+        assert bool(wrong) != (name == "link") and is_linked(cells, *BLOCKS[name]) == bool(wrong)
     else:
         there = books[0]["small"][sheet]
-        assert cells[address(None)] != there[address(None)]
+        assert cells[address] != there[address]
+
+
+@pytest.mark.wide
+def test_all_other_cycles_are_as_they_should_be(books):
+    cells = books[0]["broken"]["cycles"]
+    for way, n in {(way, n) for way in TRAINING for n in range(1, 7)} - set(BLOCKS.values()):
+        block = cycles.Block(way, n, SMALL)
+        assert is_linked(cells, way, n)
+        assert block_differences(cells, block, *CASES["small"]) == {}
 
 
 def answers(case):
@@ -208,7 +283,7 @@ def test_without_weights_of_i3_nothing_goes_back():
 
 @pytest.mark.wide
 def test_an_answer_is_compared(books):
-    cells = books[0]["answered"]["exercises"]
+    cells = books[0]["broken"]["exercises"]
     told = [cells.get(f"D{FIRST + n}") for n in range(8)]
     assert told == ["right", "look again", "right", "right", "right", None, None, None]
 
