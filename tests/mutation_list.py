@@ -368,7 +368,7 @@ MUTATIONS = [
     Mutation(
         "padding is left as it is",
         "masks.py",
-        "Batch(held(batch.x, counts), held(batch.y, counts), mask, counts)",
+        "Batch(held(batch.x, counts, end), held(batch.y, counts, end), mask, counts)",
         "Batch(batch.x, batch.y, mask, counts)",
         "contracts/test_masks.py::test_a_probe_sees_nothing_of_padding",
     ),

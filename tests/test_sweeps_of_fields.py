@@ -17,7 +17,7 @@ from tests.discovery import cells_found, dataclasses_found, example, rules_found
 BESIDE = {
     "Copy": {"delay": 1, "longest": 9},
     "LRU": {"r_min": 0.1},
-    "GatedDeltaNet": {"step_min": 1e-3},
+    "GatedDeltaNet": {"step_min": 1e-3, "step_max": 2.0},
     "RGLRU": {"r_min": 0.1},
     "Safeguarded": {"low": 0.1},
 }

@@ -87,34 +87,42 @@ def test_jacobians_lags_and_spectra(name):
     cell, x, _ = model(name)
     p, n = cell.trained, cell.n_h
 
-    def measured(p, batch):
-        lags = probes.log_norm_by_lag(cell, cross_entropy, p, batch)["log_norm"]
-        values = probes.log_singular_values(cell, None, p, batch)["log_singular_values"][-1]
-        spectrum = probes.lyapunov_spectrum(cell, None, p, batch, n_discarded=0)["exponents"]
+    ends = batch_of(x).replace(mask=jnp.zeros(T).at[-1].set(1))
+    carry = jax.eval_shape(lambda p: cell.cell.carry(p, cell.constants, cell.d_shape), p)
+    n_carry = sum(leaf.size for leaf in jax.tree.leaves(carry))
+
+    @jax.jit
+    def measured(p):
+        lags = probes.log_norm_by_lag(cell, cross_entropy, p, ends)["log_norm"]
+        values = probes.log_singular_values(cell, None, p, ends)["log_singular_values"][-1]
+        spectrum = probes.lyapunov_spectrum(cell, None, p, ends, n_discarded=0)["exponents"]
         return lags, values, spectrum
 
-    def at_the_end(h, start):
-        """The loss of the last step as a function of the state before step `start`."""
-        for t in range(start, T):
-            h = cell.step(p, h, x[t])
-        return cross_entropy(cell.readout(p, h), TARGETS[-1])
+    @jax.jit
+    def by_autodiff(p):
+        """J_t, ln of the norm of the last loss by the state before each step, and directions."""
 
-    ends = batch_of(x).replace(mask=jnp.zeros(T).at[-1].set(1))
-    lags, values, spectrum = jax.jit(measured)(p, ends)
-    carry = cell.cell.carry(p, cell.constants, cell.d_shape)
-    n_carry = sum(leaf.size for leaf in jax.tree.leaves(carry))
-    h, product, volume = cell.initial_state(), np.eye(n), 0.0
-    Q = probes.lyapunov._generic(h, n_carry)
-    jacobian = jax.jit(jax.jacobian(cell.step, argnums=1))
-    for t in range(T):
-        J = jacobian(p, h, x[t])
+        def step(h, x):
+            return cell.step(p, h, x), jax.jacobian(cell.step, argnums=1)(p, h, x)
+
+        def last_loss(moved):
+            move = lambda h, at: (cell.step(p, h + at[0], at[1]), None)  # noqa: E731
+            h = jax.lax.scan(move, cell.initial_state(), (moved, x))[0]
+            return cross_entropy(cell.readout(p, h), TARGETS[-1])
+
+        by_state = jax.grad(last_loss)(jnp.zeros((T, n)))
+        h = cell.initial_state()
+        Js, Q = jax.lax.scan(step, h, x)[1], probes.lyapunov._generic(h, n_carry)
+        return Js, jnp.log(jnp.linalg.norm(by_state, axis=1)), Q
+
+    lags, values, spectrum = map(np.asarray, measured(p))
+    Js, norms, Q = map(np.asarray, by_autodiff(p))
+    product, volume = np.eye(n), 0.0
+    for J in Js:
         Q, R = np.linalg.qr(J @ Q)
         volume += np.sum(np.log(np.abs(np.diag(R))))
         product = J @ product
-        if t in (0, T - 2):
-            norm = jnp.linalg.norm(jax.grad(at_the_end)(h, t))
-            np.testing.assert_allclose(lags[T - t], jnp.log(norm), rtol=1e-10)
-        h = cell.step(p, h, x[t])
+    np.testing.assert_allclose(lags[1:], norms[::-1], rtol=1e-10)
     expected = np.log(np.maximum(np.linalg.svd(product)[1], 1e-300))
     known = expected > expected[0] - 20
     np.testing.assert_allclose(values[known], expected[known], atol=1e-8)
@@ -127,15 +135,20 @@ def test_jacobians_lags_and_spectra(name):
 def test_states_are_the_carries_of_flax():
     """The flat state of every step, with an output that is no part of the carry behind it."""
     cell, x, _ = model("own linen")
-    params, constants = cell.trained, cell.constants
-    states = rnnjax.unroll(cell, params, x).states.value
-    carry = cell.cell.carry(params, constants, (3,))
-    for t in range(T):
-        d = cell.embed.apply(params, constants, x[t])
-        carry, y = cell.cell.apply(params, constants, carry, d)
-        arrays = [*jax.tree.leaves(carry), y]
-        expected = jnp.concatenate([arrays[i] for i in cell.state.order])
-        np.testing.assert_allclose(states[t], expected, rtol=1e-12, atol=1e-14)
+    constants = cell.constants
+
+    @jax.jit
+    def both(params):
+        def step(carry, x):
+            d = cell.embed.apply(params, constants, x)
+            carry, y = cell.cell.apply(params, constants, carry, d)
+            arrays = [*jax.tree.leaves(carry), y]
+            return carry, jnp.concatenate([arrays[i] for i in cell.state.order])
+
+        carry = cell.cell.carry(params, constants, (3,))
+        return rnnjax.unroll(cell, params, x).states.value, jax.lax.scan(step, carry, x)[1]
+
+    np.testing.assert_allclose(*both(cell.trained), rtol=1e-12, atol=1e-14)
     assert cell.n_h == 4 + 2 + 3 + 4 and cell.state.output == 3
 
 
@@ -200,18 +213,19 @@ def test_constants_have_no_derivative_and_the_object_stays_as_it_is():
     gru = nnx.GRUCell(3, N, **F64, rngs=nnx.Rngs(0))
     head = nnx.Sequential(nnx.BatchNorm(N, **F64, rngs=nnx.Rngs(0)), nnx.Dropout(0.5))
     cell = rnnjax.from_nnx(gru, readout=head)
-    before = rnnjax.outputs(cell, cell.trained, jnp.ones((4, 3)))
+    outputs = jax.jit(lambda cell: rnnjax.outputs(cell, cell.trained, jnp.ones((4, 3))))
+    before = outputs(cell)
     assert set(cell.trained.readout["layers"][0]) == {"bias", "scale"}
     assert set(cell.constants.readout["layers"][0]) == {"mean", "var"}
     assert not head.layers[1].deterministic and not head.layers[0].use_running_average
     gru.dense_h.kernel.set_value(jnp.zeros((N, 3 * N)))
     head.layers[0].mean.set_value(jnp.ones(N, jnp.float32))
-    np.testing.assert_array_equal(rnnjax.outputs(cell, cell.trained, jnp.ones((4, 3))), before)
-    grads = rnnjax.BPTT()(
-        cell, cross_entropy, cell.trained,
-        rnnjax.Batch(jnp.ones((4, 3)), jnp.zeros(4, int), jnp.ones(4)),
-    ).grads  # fmt: skip
-    assert jax.tree.structure(scaled.plain(grads)) == jax.tree.structure(cell.trained)
+    np.testing.assert_array_equal(outputs(cell), before)
+    batch = rnnjax.Batch(jnp.ones((4, 3)), jnp.zeros(4, int), jnp.ones(4))
+    grads = jax.eval_shape(
+        lambda p: scaled.plain(rnnjax.BPTT()(cell, cross_entropy, p, batch).grads), cell.trained
+    )
+    assert jax.tree.structure(grads) == jax.tree.structure(cell.trained)
 
 
 @pytest.mark.parametrize("embeds", [linen.Embed, lambda n, d, **o: None])

@@ -74,10 +74,10 @@ class OwnComplex(linen.Module):
 
 def moved(tree):
     """Parameters after training: none of them is what an initialiser makes of it."""
-    leaves, structure = jax.tree.flatten(tree)
-    keys = jax.random.split(KEY, len(leaves))
-    new = [a + 0.2 * jax.random.normal(k, a.shape) for a, k in zip(leaves, keys, strict=True)]
-    return structure.unflatten(new)
+    rng = np.random.default_rng(7)
+    return jax.tree.map(
+        lambda a: jnp.asarray(np.asarray(a) + 0.2 * rng.standard_normal(a.shape)), tree
+    )
 
 
 TOKENS = jnp.asarray(np.random.default_rng(3).integers(0, N_SYMBOLS, T))
@@ -93,7 +93,7 @@ def of_linen(module, shape=(N_X,), embed=None):
     """
     carry = module.initialize_carry(KEY, shape)
     quiet = module.clone(deterministic=True) if hasattr(module, "deterministic") else module
-    drawn = quiet.init(KEY, carry, jnp.ones(shape))
+    drawn = jax.jit(quiet.init)(KEY, carry, jnp.ones(shape))
     rest = {name: moved(v) for name, v in drawn.items() if name != "params"}
     y = jax.eval_shape(quiet.apply, drawn, carry, jnp.ones(shape))[1]
     head = linen.Sequential([linen.Dense(N_Y, **F64), linen.Dropout(0.5)])
@@ -101,7 +101,7 @@ def of_linen(module, shape=(N_X,), embed=None):
     flat = (lambda y: y.reshape(-1)) if len(y.shape) > 1 else (lambda y: y)
     p = {
         "cell": moved(drawn["params"]),
-        "head": moved(of_head.init(KEY, jnp.zeros(int(np.prod(y.shape))))["params"]),
+        "head": moved(jax.jit(of_head.init)(KEY, jnp.zeros(int(np.prod(y.shape))))["params"]),
     }
     if len(y.shape) > 1:
         readout = (lambda p, y: of_head.apply({"params": p}, flat(y)), p["head"])
@@ -112,7 +112,7 @@ def of_linen(module, shape=(N_X,), embed=None):
         cell = rnnjax.from_linen(module, params=variables, readout=readout)
         x, inward = NUMBERS, lambda p, x: x
     else:
-        p["embed"] = moved(embed.init(KEY, TOKENS[0])["params"])
+        p["embed"] = moved(jax.jit(embed.init)(KEY, TOKENS[0])["params"])
         x = TOKENS
         inward = lambda p, x: embed.apply({"params": p.embed}, x).reshape(-1, *shape)  # noqa: E731
         wide = lambda p, x: embed.apply({"params": p}, x).reshape(shape)  # noqa: E731

@@ -25,9 +25,10 @@ CELLS = {
     "not holomorphic": cells.Modulated(2, 3, 2),
     "homogeneous": rnnjax.LRU(2, 3, 2),
 }
+RNG = np.random.default_rng(3)
 BATCH = rnnjax.Batch(
-    jax.random.normal(KEY, (T, 2)),
-    jax.random.normal(jax.random.fold_in(KEY, 1), (T, 2)),
+    jnp.asarray(RNG.standard_normal((T, 2))),
+    jnp.asarray(RNG.standard_normal((T, 2))),
     jnp.array([1.0, 0.5, 0.0, 2.0, 1.0]),
 )
 # Exact on these, whether or not they are called so.
@@ -56,10 +57,16 @@ def error(got, expected):
 
 @functools.cache
 def oracle(kind):
+    """Parameters, and loss and gradient there."""
     cell = CELLS[kind]
-    params = cell.init(KEY)
-    loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH)  # noqa: E731
-    return params, jax.jit(jax.value_and_grad(loss))(params)
+
+    @jax.jit
+    def run(key):
+        params = cell.init(key)
+        loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH)  # noqa: E731
+        return params, jax.value_and_grad(loss)(params)
+
+    return run(KEY)
 
 
 @pytest.mark.wide
@@ -69,25 +76,28 @@ def test_a_rule_on_a_complex_network(name, kind):
     params, (loss, grads) = oracle(kind)
     if hasattr(rule, "rule"):  # a ratio to a step without a loss is none
         batch = batch.replace(mask=jnp.ones(T))
-    try:
+
+    @jax.jit
+    def run(params):
         state = rule.init(cell, params, batch, KEY)
-        run = jax.jit(
-            lambda p, per_step: rule(cell, squared_error, p, batch, state, per_step=per_step),
-            static_argnums=1,
+        whole, steps = (
+            rule(cell, squared_error, params, batch, state, per_step=n) for n in (False, True)
         )
-        whole, steps = run(params, False), run(params, True)
+        summed = jax.tree.map(lambda a: a.sum(0), scaled.plain(steps.grads))
+        return whole.loss, scaled.plain(whole.grads), summed
+
+    try:
+        whole, got, summed = run(params)
     except ValueError as refused:
         message = str(refused)
         if "expected a cell with" not in message or "\n" in message or name in EXACT:
             raise
         return
-    got = scaled.plain(whole.grads)
-    summed = jax.tree.map(lambda a: a.sum(0), scaled.plain(steps.grads))
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(params), strict=True):
         assert jnp.iscomplexobj(a) == jnp.iscomplexobj(b)
     assert error(summed, got) < 1e-10
     if name in EXACT:
-        np.testing.assert_allclose(whole.loss, loss, rtol=1e-12)
+        np.testing.assert_allclose(whole, loss, rtol=1e-12)
         assert error(got, grads) < 1e-10
 
 
@@ -103,13 +113,16 @@ def test_the_published_case():
         def readout(self, params, h):
             return (params["C"] * h).real
 
-    params = {"lam": jnp.array(0.5 + 0j), "B": jnp.array(2 + 2j), "C": jnp.array(2 + 1j)}
+    params = {"lam": np.array(0.5 + 0j), "B": np.array(2 + 2j), "C": np.array(2 + 1j)}
     batch = rnnjax.Batch(jnp.array([[1.0], [2], [3]]), jnp.ones((3, 1)), jnp.ones(3))
     half = lambda y_hat, y: 0.5 * jnp.sum((y_hat - y) ** 2)  # noqa: E731
-    for rule in (rules.BPTT(), rules.RTRL()):
-        run = jax.jit(lambda p, rule=rule: scaled.plain(rule(Linear(), half, p, batch).grads))
-        got = run(params)["lam"]
-        np.testing.assert_allclose(got, 53 + 159j, rtol=1e-12)
+
+    @jax.jit
+    def run(params):
+        each = [rule(Linear(), half, params, batch) for rule in (rules.BPTT(), rules.RTRL())]
+        return [scaled.plain(out.grads)["lam"] for out in each]
+
+    np.testing.assert_allclose(run(params), [53 + 159j] * 2, rtol=1e-12)
 
 
 @pytest.mark.wide
@@ -117,20 +130,23 @@ def test_the_published_case():
 def test_unbiased_rules_are_exact_in_the_mean(kind):
     """Over all signs of one step of two entries: UORO and the rule that tries noise."""
     cell = type(CELLS[kind])(2, 1, 2)
-    params = cell.init(KEY)
     batch = jax.tree.map(lambda a: a[:2], BATCH)
-    signs = jnp.stack(jnp.meshgrid(*[jnp.array([-1.0, 1.0])] * 4, indexing="ij"), -1)
-    state = rules.UORO().init(cell, params, batch, KEY)
+    signs = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 4, indexing="ij"), -1).reshape(-1, 2, 2)
 
-    def one(nu):
-        out = rules.UORO(nu.reshape(2, 2))(cell, squared_error, params, batch, state)
-        return scaled.plain(out.grads)
+    @jax.jit
+    def both(key, signs):
+        params = cell.init(key)
+        state = rules.UORO().init(cell, params, batch, key)
 
-    each = jax.jit(jax.vmap(one))(signs.reshape(-1, 4))
-    mean = jax.tree.map(lambda a: a.mean(0), each)
-    loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch)  # noqa: E731
-    exact = jax.jit(jax.grad(loss))(params)
-    assert error(mean, exact) < 1e-12
+        def one(nu):
+            out = rules.UORO(nu)(cell, squared_error, params, batch, state)
+            return scaled.plain(out.grads)
+
+        mean = jax.tree.map(lambda a: a.mean(0), jax.vmap(one)(signs))
+        loss = lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch)  # noqa: E731
+        return mean, jax.grad(loss)(params)
+
+    assert error(*both(KEY, signs)) < 1e-12
 
 
 @pytest.mark.parametrize("kind", wide_but(["not holomorphic"], one_in(2, CELLS)))
@@ -158,31 +174,26 @@ def test_norms_by_length_are_those_of_separate_gradients(kind):
 @pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_spectra_are_those_of_the_real_jacobian(kind):
     cell = CELLS[kind]
-    params = cell.init(KEY)
-
-    def step(v, x):
-        return real_view.split(cell.step(params, real_view.joined(v), x))
 
     @jax.jit
-    def jacobian_and_state(h, x):
-        return jax.jacfwd(step)(h, x), step(h, x)
+    def run(params):
+        def step(v, x):
+            return real_view.split(cell.step(params, real_view.joined(v), x))
 
-    h, Js = real_view.split(cell.initial_state()), []
-    for x in BATCH.x:
-        J, h = jacobian_and_state(h, x)
-        Js.append(np.asarray(J))
+        def both(v, x):
+            return step(v, x), jax.jacfwd(step)(v, x)
+
+        Js = jax.lax.scan(both, real_view.split(cell.initial_state()), BATCH.x)[1]
+        found = probes.log_singular_values(cell, None, params, BATCH)["log_singular_values"]
+        exponents = probes.lyapunov_spectrum(cell, None, params, BATCH)["exponents"]
+        return Js, found[-1], exponents
+
+    Js, found, exponents = jax.tree.map(np.asarray, run(oracle(kind)[0]))
     product = functools.reduce(lambda M, J: J @ M, Js)
     logs = np.log(np.linalg.svd(product)[1])
-
-    @jax.jit
-    def spectra():
-        found = probes.log_singular_values(cell, None, params, BATCH)["log_singular_values"]
-        return found[-1], probes.lyapunov_spectrum(cell, None, params, BATCH)["exponents"]
-
-    found, exponents = spectra()
     doubled = 1 if kind == "not holomorphic" else 2
     np.testing.assert_allclose(np.sort(np.repeat(found, doubled)), np.sort(logs), atol=1e-8)
-    np.testing.assert_allclose(doubled * jnp.sum(exponents), np.sum(logs) / T, atol=1e-9)
+    np.testing.assert_allclose(doubled * np.sum(exponents), np.sum(logs) / T, atol=1e-9)
 
 
 def test_a_step_is_holomorphic_or_not():
@@ -195,24 +206,20 @@ def test_a_step_is_holomorphic_or_not():
 @pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_newtons_method_gives_the_states_of_the_scan(kind):
     cell = CELLS[kind]
-    params = cell.init(KEY)
-
-    def square(states):
-        return jnp.sum(jnp.abs(states) ** 2), states
 
     @jax.jit
-    def by_scan(p):
-        return jax.grad(lambda p: square(rnnjax.unroll(cell, p, BATCH.x).plain), has_aux=True)(p)
+    def both(params):
+        def of_scan(p):
+            states = rnnjax.unroll(cell, p, BATCH.x).plain
+            return jnp.sum(jnp.abs(states) ** 2), states
 
-    @jax.jit
-    def by_newton(p):
-        def of(p):
+        def of_newton(p):
             solved = parallel.unroll(cell, p, BATCH.x)
-            return square(solved.states)[0], solved
+            return jnp.sum(jnp.abs(solved.states) ** 2), solved
 
-        return jax.grad(of, has_aux=True)(p)
+        return [jax.grad(of, has_aux=True)(params) for of in (of_scan, of_newton)]
 
-    (expected, states), (got, solved) = by_scan(params), by_newton(params)
+    (expected, states), (got, solved) = both(oracle(kind)[0])
     assert solved.converged
     np.testing.assert_allclose(solved.states, states, atol=1e-10)
     assert error(got, expected) < 1e-9
@@ -240,16 +247,17 @@ def test_training_goes_down_along_the_conjugate_gradient(wrapping):
     cell = CELLS["complex weights"]
     params, (_, grads) = oracle("complex weights")
     optimiser = WRAPPINGS[wrapping](optax.sgd(1e-3))
-    expected = jax.tree.map(lambda p, g: p - 1e-3 * g.conj(), params, grads)
-    trained = rnnjax.fit(
-        cell, Fixed(), rules.RTRL(), optimiser, KEY, n_updates=1, batch_size=1, params=params
-    )
-    online = rnnjax.fit_online(
-        cell, Fixed(), rules.RTRL(), optimiser, KEY,
-        n_sequences=1, steps_per_update=T, params=params,
-    )  # fmt: skip
-    assert error(trained.params, expected) < 1e-12
-    assert error(online.params, expected) < 1e-12
+    expected = jax.tree.map(lambda p, g: np.asarray(p - 1e-3 * g.conj()), params, grads)
+
+    @jax.jit
+    def trained(params):
+        given = cell, Fixed(), rules.RTRL(), optimiser, KEY
+        of_batch = rnnjax.fit(*given, n_updates=1, batch_size=1, params=params)
+        online = rnnjax.fit_online(*given, n_sequences=1, steps_per_update=T, params=params)
+        return of_batch.params, online.params
+
+    for found in trained(params):
+        assert error(found, expected) < 1e-12
 
 
 @pytest.mark.wide
@@ -264,52 +272,58 @@ def test_training_learns():
 @pytest.mark.wide
 def test_signs_of_a_complex_gradient_agree_with_themselves():
     cell = CELLS["complex weights"]
-    params, _ = oracle("complex weights")
-    draws = jax.jit(
-        lambda: rules.recurrent_gradient(rules.BPTT(), cell, squared_error, params, BATCH, ())
-    )()
-    found = analysis.alignment_with(draws, draws)
-    assert found["sign_agreement"] == 1
-    np.testing.assert_allclose(found["cosine"], 1)
-    turned = scaled.Scaled(draws.value.conj(), draws.exponent)
-    assert analysis.alignment_with(draws, turned)["sign_agreement"] == 0.5
+
+    @jax.jit
+    def compared(params):
+        draws = rules.recurrent_gradient(rules.BPTT(), cell, squared_error, params, BATCH, ())
+        turned = scaled.Scaled(draws.value.conj(), draws.exponent)
+        return [analysis.alignment_with(draws, other) for other in (draws, turned)]
+
+    same, turned = compared(oracle("complex weights")[0])
+    assert same["sign_agreement"] == 1
+    np.testing.assert_allclose(same["cosine"], 1)
+    assert turned["sign_agreement"] == 0.5
 
 
 @pytest.mark.wide
 def test_slopes_of_the_surface_are_derivatives_along_complex_directions():
     cell = CELLS["complex weights"]
-    params, (loss, _) = oracle("complex weights")
-    keys = jax.random.split(KEY, 2)
-    u, v = (cell.init(key) for key in keys)
-    found = probes.plane(
-        cell, squared_error, params, BATCH, (u, v), jnp.array([0.0, 1e-6]), jnp.array([0.0])
-    )
-    np.testing.assert_allclose(found["loss"][0, 0], loss, rtol=1e-12)
-    slope = (found["loss"][1, 0] - found["loss"][0, 0]) / 1e-6
-    np.testing.assert_allclose(found["slopes"][0, 0, 0], slope, rtol=1e-4)
-    up = probes.curvature_along_gradient(cell, squared_error, params, BATCH)["direction"]
-    total = lambda s: rnnjax.sequence_loss(  # noqa: E731
-        cell, squared_error, jax.tree.map(lambda p, d: p + s * d, params, up), BATCH
-    )
-    norm = np.linalg.norm(flat(oracle("complex weights")[1][1]))
-    np.testing.assert_allclose(jax.grad(total)(0.0), norm, rtol=1e-10)
+    params, (loss, grads) = oracle("complex weights")
+
+    @jax.jit
+    def run(params):
+        directions = tuple(cell.init(key) for key in jax.random.split(KEY, 2))
+        a, b = np.array([0.0, 1e-6]), np.array([0.0])
+        found = probes.plane(cell, squared_error, params, BATCH, directions, a, b)
+        up = probes.curvature_along_gradient(cell, squared_error, params, BATCH)["direction"]
+        total = lambda s: rnnjax.sequence_loss(  # noqa: E731
+            cell, squared_error, jax.tree.map(lambda p, d: p + s * d, params, up), BATCH
+        )
+        return found["loss"][:, 0], found["slopes"][0, 0, 0], jax.grad(total)(0.0)
+
+    losses, slope, along = run(params)
+    np.testing.assert_allclose(losses[0], loss, rtol=1e-12)
+    np.testing.assert_allclose(slope, (losses[1] - losses[0]) / 1e-6, rtol=1e-4)
+    np.testing.assert_allclose(along, np.linalg.norm(flat(grads)), rtol=1e-10)
 
 
 @pytest.mark.wide
 def test_a_ratio_of_each_complex_weight():
     """Equation (1) of the rule as it stands, from the gradients of the steps."""
     cell = CELLS["complex weights"]
-    params, _ = oracle("complex weights")
     batch = BATCH.replace(mask=jnp.ones(T))
-    plain, scaled_by_ratio = (
-        jax.jit(
-            lambda p, rule=rule: scaled.plain(
-                rule(cell, squared_error, p, batch, per_step=True).grads["C"]
-            )
-        )(params)
-        for rule in (rules.BPTT(), decks.EligibilityRatio())
-    )
-    expected = plain.at[2:].multiply(plain[1:-1] / plain[:-2])
+
+    @jax.jit
+    def run(params):
+        made = [
+            rule(cell, squared_error, params, batch, per_step=True)
+            for rule in (rules.BPTT(), decks.EligibilityRatio())
+        ]
+        return [scaled.plain(out.grads["C"]) for out in made]
+
+    plain, scaled_by_ratio = map(np.asarray, run(oracle("complex weights")[0]))
+    expected = plain.copy()
+    expected[2:] *= plain[1:-1] / plain[:-2]
     assert error(scaled_by_ratio, expected) < 1e-12
 
 
@@ -320,6 +334,6 @@ def test_ratios_that_compare_signs_are_refused(multiplier):
     params, _ = oracle("complex weights")
     rule = decks.EligibilityRatio(multiplier=multiplier)
     with pytest.raises(ValueError, match=r"^multiplier: expected Literal for complex weights"):
-        rule(cell, squared_error, params, BATCH)
+        jax.eval_shape(lambda p: rule(cell, squared_error, p, BATCH), params)
     with pytest.raises(ValueError, match=r"^params: expected real weights"):
         updates.quickprop(0.1).init(params)

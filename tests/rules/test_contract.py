@@ -29,6 +29,11 @@ def cell_of(rule):
 
 
 @functools.cache
+def params_of(cell):
+    return jax.jit(cell.init)(KEY)
+
+
+@functools.cache
 def refusal(name, number):
     """What a rule says against a cell, nothing if it takes it."""
     rule, cell = rule_named(name), CELLS[number]
@@ -174,7 +179,6 @@ def test_a_stochastic_rule_asks_for_a_key():
         rule = rule_named(name)
         if not rule.stochastic:
             continue
-        cell = cell_of(rule)
-        batch = jax.tree.map(lambda a: a[0], TASK.training())
+        cell, batch = cell_of(rule), jax.tree.map(lambda a: a[0], TASK.training())
         with pytest.raises(ValueError, match=f"key: expected a key, because {name}"):
-            rule.init(cell, cell.init(KEY), batch)
+            rule.init(cell, params_of(cell), batch)

@@ -48,18 +48,16 @@ def sequence(cell, n_steps):
     return rnnjax.Batch(jnp.asarray(x), jnp.asarray(y), jnp.asarray(np.ones(n_steps)))
 
 
-def dense(cell, params, batch, transport, keep=None, feedback=None):
-    """sum_t s_t M_t, M_t = keep o (T_t M_{t-1} + D_t), from matrices as autodiff makes them."""
+def dense(cell, params, batch, transports, feedback=None):
+    """Matrices as autodiff makes them: T_t of each transport by its name, D_t and s_t."""
     problem = Problem(cell, squared_error, params)
     run = scan.unroll(cell, params, batch.x)
-
-    def matrix(at):
-        T = transport.tangent(problem, at).as_matrix()
-        return rnnjax.scaled.plain(T)
-
-    T = jax.vmap(matrix)(run)
+    T = {
+        name: jax.vmap(lambda at, t=t: rnnjax.scaled.plain(t.tangent(problem, at).as_matrix()))(run)
+        for name, t in transports.items()
+    }
     leaves, structure = jax.tree.flatten(params)
-    n_read = sum(1 for leaf in leaves) - 2  # all but the readout's two
+    n_read = len(leaves) - 2  # all but the readout's two
     sizes = [leaf.size for leaf in leaves[:n_read]]
 
     def step(w, h, x):
@@ -71,14 +69,19 @@ def dense(cell, params, batch, transport, keep=None, feedback=None):
     D = jax.vmap(jax.jacrev(step), in_axes=(None, 0, 0))(w, run.h_prev, batch.x)
     y_hat = jax.vmap(lambda h: cell.readout(params, h))(run.plain)
     errors = jax.vmap(jax.grad(squared_error))(y_hat, batch.y)
+    if feedback is not None:
+        return T, D, errors @ feedback.T
     V = jax.vmap(jax.jacrev(lambda h: cell.readout(params, h)))(run.plain)
-    s = jnp.einsum("ty,tyh->th", errors, V) if feedback is None else errors @ feedback.T
-    M, total = jnp.zeros_like(D[0]), 0.0
-    for t in range(len(batch.x)):
-        M = T[t] @ M + D[t]
-        M = M if keep is None else keep * M
-        total += s[t] @ M
-    return total, D
+    return T, D, jnp.einsum("ty,tyh->th", errors, V)
+
+
+def summed(T, D, s, keep=1):
+    """sum_t s_t M_t, M_t = keep o (T_t M_{t-1} + D_t)."""
+    M, total = np.zeros_like(D[0]), 0.0
+    for T_t, D_t, s_t in zip(*(np.asarray(a) for a in (T, D, s)), strict=True):
+        M = keep * (T_t @ M + D_t)
+        total += s_t @ M
+    return total
 
 
 def gradient(rule, cell, params, batch, key=None):
@@ -97,62 +100,48 @@ def assert_same(got, expected):
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
+# A transport is asked for its matrix or for its part within units, by Full or by WithinUnits; the
+# others among influences ask for one of the two.
+INFLUENCES = {
+    "Full": influences.Full(),
+    "WithinUnits": influences.WithinUnits(),
+    "Pattern(5)": influences.Pattern(5),
+    "Pattern(1)": influences.Pattern(1),
+}
+PAIRS = [
+    *itertools.product(["Full", "WithinUnits"], transports.__all__),
+    *itertools.product(["Pattern(5)", "Pattern(1)"], ["Jacobian", "Fixed"]),
+]
+
+
 @pytest.mark.wide
 @pytest.mark.parametrize("kind", CELLS)
 def test_every_influence_with_every_transport_is_that_of_dense_products(kind):
     cell = CELLS[kind]
-    batch = sequence(cell, 5)
+    batch, every = sequence(cell, 5), transports_of(cell)
+    pairs = [(kept, name) for kept, name in PAIRS if name in every]
 
     @jax.jit
     def program(key):
         params = cell.init(key)
-        found = {}
-        for name, transport in transports_of(cell).items():
-            whole, D = dense(cell, params, batch, transport)
-            once = jnp.any(D != 0, axis=0)
-            own = _OwnPartOf(transport, within_units(cell))
-            pairs = {
-                "Full": (influences.Full(), whole),
-                "Pattern(5)": (influences.Pattern(5), whole),
-                "Pattern(1)": (
-                    influences.Pattern(1),
-                    dense(cell, params, batch, transport, once)[0],
-                ),
-                "WithinUnits": (influences.WithinUnits(), dense(cell, params, batch, own)[0]),
-            }
-            for kept, (influence, expected) in pairs.items():
-                rule = rules.Forward(influence, transport)
-                found[name, kept] = gradient(rule, cell, params, batch), expected
-        return found
+        rule = {(kept, name): rules.Forward(INFLUENCES[kept], every[name]) for kept, name in pairs}
+        found = [gradient(rule[pair], cell, params, batch) for pair in pairs]
+        return found, dense(cell, params, batch, every)
 
-    for _, (got, expected) in sorted(program(KEY).items()):
-        assert_same(got, expected)
-
-
-class _OwnPartOf:
-    """A transport without what leads from one unit to another, as a matrix."""
-
-    def __init__(self, transport, mask):
-        self.transport, self.mask = transport, mask
-
-    def tangent(self, problem, at):
-        return self._Masked(self.transport.tangent(problem, at).as_matrix(), self.mask)
-
-    class _Masked:
-        def __init__(self, whole, mask):
-            self.whole = rnnjax.scaled.Scaled(whole.value * mask, whole.exponent)
-
-        def as_matrix(self):
-            return self.whole
+    found, (matrices, D, s) = program(KEY)
+    matrices, D = jax.tree.map(np.asarray, (matrices, D))
+    own, once = within_units(cell), np.any(D != 0, axis=0)
+    for (kept, name), got in zip(pairs, found, strict=True):
+        T = matrices[name] * own if kept == "WithinUnits" else matrices[name]
+        assert_same(got, summed(T, D, s, once if kept == "Pattern(1)" else 1))
 
 
 @pytest.mark.parametrize("kind", wide_but(["two entries a unit"], SMALL))
 @pytest.mark.parametrize(
     "name", wide_but(["RankOne"], ["RankOne", "Kronecker", "ReverseKronecker"])
 )
-# With the transport by the Jacobian they are rules with tests of their own: test_stochastic.py.
-@pytest.mark.parametrize("of", wide_but(["Fixed"], ["Jacobian", "Fixed"]))
-def test_the_mean_over_all_signs_is_the_whole_influence(name, kind, of):
+def test_the_mean_over_all_signs_is_the_whole_influence(name, kind):
+    """With the transport by the Jacobian they are rules of their own, in test_stochastic.py."""
     cell, n_steps = SMALL[kind], 2
     batch, n_h = sequence(cell, n_steps), cell.initial_state().size
     n_z = len(jax.eval_shape(lambda key: cell.recurrent_weights(cell.init(key)), KEY))
@@ -162,7 +151,7 @@ def test_the_mean_over_all_signs_is_the_whole_influence(name, kind, of):
 
     @jax.jit
     def program(key):
-        params, transport = cell.init(key), transports_of(cell)[of]
+        params, transport = cell.init(key), transports_of(cell)["Fixed"]
 
         def drawn(signs):
             rule = rules.Forward(getattr(influences, name)(signs), transport)
@@ -178,11 +167,18 @@ def test_the_mean_over_all_signs_is_the_whole_influence(name, kind, of):
 @pytest.mark.parametrize("kind", CELLS)
 def test_feedback_takes_the_place_of_the_readout(kind):
     cell = CELLS[kind]
-    batch, params = sequence(cell, 4), cell.init(KEY)
-    F = rules.random_feedback(KEY, cell, params)
-    rule = rules.Forward(signal=signals.Feedback(F))
-    expected, _ = dense(cell, params, batch, transports.Jacobian(), feedback=F)
-    assert_same(gradient(rule, cell, params, batch), expected)
+    batch = sequence(cell, 4)
+
+    @jax.jit
+    def program(key):
+        params = cell.init(key)
+        F = rules.random_feedback(key, cell, params)
+        rule = rules.Forward(signal=signals.Feedback(F))
+        parts = dense(cell, params, batch, {"Jacobian": transports.Jacobian()}, F)
+        return gradient(rule, cell, params, batch), parts
+
+    got, (T, D, s) = program(KEY)
+    assert_same(got, summed(T["Jacobian"], D, s))
 
 
 def test_the_named_rules_say_which_point_they_are():
@@ -197,11 +193,16 @@ def test_the_named_rules_say_which_point_they_are():
 def test_two_factors_that_draw_have_keys_of_their_own():
     cell = CELLS["leaky"]
     rule = rules.Forward(influences.RankOne(), transports.Kernel())
-    noise = rule.noise(Problem(cell, squared_error, cell.init(KEY)), KEY, 40)
-    signs = np.sign(noise.transport)
-    assert 0.2 < np.mean(signs == noise.influence) < 0.8
-    batch = sequence(cell, 6)
-    assert np.all(np.isfinite(gradient(rule, cell, cell.init(KEY), batch, KEY)))
+
+    @jax.jit
+    def program(key):
+        params = cell.init(key)
+        noise = rule.noise(Problem(cell, squared_error, params), key, 40)
+        return noise, gradient(rule, cell, params, sequence(cell, 6), key)
+
+    noise, got = program(KEY)
+    assert 0.2 < np.mean(np.sign(noise.transport) == noise.influence) < 0.8
+    assert np.all(np.isfinite(got))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,8 @@ def test_a_new_point_is_a_class_of_a_few_lines(kind):
     @jax.jit
     def both(key, leak):
         params = cell.init(key)
-        expected, _ = dense(cell, params, batch, transports.Fixed(1 - leak))
-        return gradient(OwnLeaks(leak), cell, params, batch), expected
+        parts = dense(cell, params, batch, {"Fixed": transports.Fixed(1 - leak)})
+        return gradient(OwnLeaks(leak), cell, params, batch), parts
 
-    assert_same(*both(KEY, leak))
+    got, (T, D, s) = both(KEY, leak)
+    assert_same(got, summed(T["Fixed"], D, s))
