@@ -512,4 +512,11 @@ MUTATIONS = [
         "part(values, 0, half)",
         "test_scaled.py::test_the_largest_entry_is_found_at_any_place_of_a_vector[64]",
     ),
+    Mutation(
+        "rows of zeros hide rows far below them",
+        "tangents/tangent.py",
+        "jnp.where(there, rows.exponent, jnp.min(rows.exponent))",
+        "rows.exponent",
+        "cells/test_decays.py::test_rows_of_zeros_do_not_hide_a_fast_decay_in_transposed_products",
+    ),
 ]
