@@ -12,11 +12,16 @@ NUMBER = re.compile(r"[-\d.]+(?:e[-\d]+)?")
 
 def settled(page):
     """Wait until nothing is left to compute and the address is written."""
-    page.evaluate("window.rnnjax.settle().then(window.hurry).then(window.rnnjax.settle)")
+    # Two frames first: a link that was followed tells the page so by an event, later.
+    page.evaluate("""async () => {
+        const { settle } = window.rnnjax, frame = () => new Promise(requestAnimationFrame);
+        for (const one of [frame, frame, settle, window.hurry, settle]) await one();
+    }""")
 
 
 def in_address(page):
-    return {key: values[0] for key, values in parse_qs(page.url.partition("#")[2]).items()}
+    address = page.evaluate("location.hash")
+    return {key: values[0] for key, values in parse_qs(address.partition("#")[2]).items()}
 
 
 def shown_norm(page):
