@@ -18,8 +18,8 @@ from rnnjax.tangents import Residuals, Tangent
 from rnnjax.trajectory import Trajectory, before, unless_over
 from rnnjax.types import Array, Batch, Cell, Params, Point, StepLoss
 
-# Up to so many inputs, drives are computed within the scan. Ahead of it they are written, turned
-# round for sequences side by side, and read again, which takes longer than so short products.
+# With at most this many inputs, drives are computed within the scan. Computed ahead of it they are
+# written, transposed for sequences side by side and read again, which costs more than the products.
 _FEW_INPUTS = 16
 
 
