@@ -41,7 +41,7 @@ def _case(cell: rnnjax.types.Cell, name: str, length: int, n_batch: int) -> harn
         )
 
     return harness.Case(
-        f"{name}, {cell.n_h} state entries, T {length}, {n_batch} sequences",
+        f"weight gradient, {name}, {cell.n_h} state entries, T {length}, {n_batch} sequences",
         harness.compiled(ours, params, batch),
         {"plain JAX": harness.compiled(plain, params, batch)},
         harness.relative("plain JAX", lambda grads: ravel_pytree(grads)[0]),
