@@ -1,6 +1,7 @@
 """A sequence ends with its last weight: whatever stands behind it, nothing differs from a cut."""
 
 import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -171,21 +172,21 @@ class Padded:
     loss = staticmethod(squared_error)
 
 
+def assert_training_sees_nothing_of_padding(trained):
+    """Compare what `trained(task, key)` makes of padding with NaN and of no padding."""
+    both = jax.jit(lambda key: [trained(t, key).params for t in (Padded(np.nan), Padded(0, L))])
+    assert_same(*both(KEY), 1e-9)
+
+
 @pytest.mark.wide
 @pytest.mark.parametrize(
     "rule", [rules.BPTT(), rules.KeRNL()], ids=lambda rule: type(rule).__name__
 )  # fmt: skip
 def test_training_sees_nothing_of_padding(rule):
-    @jax.jit
-    def trained(key):
-        tasks = Padded(np.nan), Padded(0, L)
-        options = {"n_updates": 3, "batch_size": 2}
-        return [
-            rnnjax.fit(VANILLA, task, rule, optax.adam(0.1), key, **options).params
-            for task in tasks
-        ]
-
-    assert_same(*trained(KEY), 1e-9)
+    fit = partial(rnnjax.fit, n_updates=3, batch_size=2)
+    assert_training_sees_nothing_of_padding(
+        lambda task, key: fit(VANILLA, task, rule, optax.adam(0.1), key)
+    )
 
 
 @pytest.mark.wide
@@ -194,16 +195,10 @@ def test_training_sees_nothing_of_padding(rule):
     ids=lambda r: type(r).__name__,
 )  # fmt: skip
 def test_online_training_sees_nothing_of_padding(rule):
-    @jax.jit
-    def trained(key):
-        tasks = Padded(np.nan), Padded(0, L)
-        options = {"n_sequences": 3, "steps_per_update": 3}
-        return [
-            rnnjax.fit_online(VANILLA, task, rule, optax.sgd(0.1), key, **options).params
-            for task in tasks
-        ]
-
-    assert_same(*trained(KEY), 1e-9)
+    fit = partial(rnnjax.fit_online, n_sequences=3, steps_per_update=3)
+    assert_training_sees_nothing_of_padding(
+        lambda task, key: fit(VANILLA, task, rule, optax.sgd(0.1), key)
+    )
 
 
 @pytest.mark.wide
