@@ -45,6 +45,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import fields
+from rnnjax.matvec import matvec
 from rnnjax.types import Array, Cell, Params, Point
 
 _PREACTIVATION = ("drive", "recurrent_weights", "presynaptic", "step_from_preactivation")
@@ -101,8 +102,7 @@ def drive(cell: Cell, params: Params, x: Array) -> Array:
 
 def preactivation(cell: Any, params: Params, h: Array, d: Array) -> Array:
     """Return z_t = W s(h_{t-1}) + d_t, (n_z,), of a pre-activation cell."""
-    # Vectors stand on the left of products, see `rnnjax.cells.parts`.
-    return cell.presynaptic(h) @ cell.recurrent_weights(params).T + d
+    return matvec(cell.recurrent_weights(params), cell.presynaptic(h)) + d
 
 
 def advance(cell: Cell, params: Params, h: Array, d: Array) -> Array:

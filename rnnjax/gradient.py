@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import dynamics, preactivation, scaled, scan
+from rnnjax.matvec import matvec
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals
 from rnnjax.trajectory import Trajectory
@@ -128,18 +129,19 @@ def _through_preactivations(
     ones = jnp.ones((len(x), 1), s.dtype)
 
     def through_recurrence(p: Params) -> Array:
-        return s @ cell.recurrent_weights(p).T
+        return matvec(cell.recurrent_weights(p), s)
 
     def through_drive(p: Params) -> Array:
         if not is_joint:
             return jax.vmap(lambda x: cell.drive(p, x))(x)
         _, U, b = preactivation.weights(cell, p, x[0])
-        return jnp.concatenate([x, ones], axis=1) @ jnp.concatenate([U, b[:, None]], axis=1).T
+        of_both = jnp.concatenate([U, b[:, None]], axis=1)
+        return matvec(of_both, jnp.concatenate([x, ones], axis=1))
 
     def through_both(p: Params) -> Array:
         W, U, b = preactivation.weights(cell, p, x[0])
         joint = jnp.concatenate([W, U, b[:, None]], axis=1)
-        return jnp.concatenate([s, x, ones], axis=1) @ joint.T
+        return matvec(joint, jnp.concatenate([s, x, ones], axis=1))
 
     if is_joint and not dynamics.is_homogeneous(cell):
         return [_contract(through_both, params, errors)]

@@ -19,7 +19,7 @@ LAYERS = [
     {"errors", "catalog", "pickles", "types", "atomic_file"},
     {"ranges", "cube_setting", "names", "variables", "reductions"},
     {"fields", "claims", "sequences"},
-    {"scaled", "lanes"},
+    {"scaled", "lanes", "matvec"},
     {"slopes"},
     {"activations", "losses", "masks", "figures", "theory"},
     {"matrices", "dynamics", "reports"},

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.tangents import Diagonal
 from rnnjax.types import Array, Point
@@ -102,7 +103,7 @@ class LRU:
     def readout(self, params: LRUParams, h: Array) -> Array:
         """Return y_t, equation (2)."""
         C_re, C_im = params.C
-        return h.real @ C_re.T - h.imag @ C_im.T + params.c
+        return matvec(C_re, h.real) - matvec(C_im, h.imag) + params.c
 
     def output(self, params: LRUParams, h: Array) -> Array:
         """Return what a layer sends on to the next one: y_t, as the state is complex."""
@@ -115,7 +116,7 @@ class LRU:
     def drive(self, params: LRUParams, x: Array) -> Array:
         """Return gamma (B x), complex (n_h,)."""
         B_re, B_im = params.B
-        return jnp.exp(params.log_gamma) * jax.lax.complex(x @ B_re.T, x @ B_im.T)
+        return jnp.exp(params.log_gamma) * jax.lax.complex(matvec(B_re, x), matvec(B_im, x))
 
     def advance(self, params: LRUParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""

@@ -17,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 from rnnjax import fields
 from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, Kind, arguments
 from rnnjax.types import Array
 
@@ -191,7 +192,7 @@ class FlaxCell:
 
     def readout(self, params: FlaxParams, h: Array) -> Array:
         """Return V s + c."""
-        return self.output(params, h) @ params.V.T + params.c
+        return matvec(params.V, self.output(params, h)) + params.c
 
     def output(self, params: FlaxParams, h: Array) -> Array:
         """Return s, what a layer sends on to the next one."""

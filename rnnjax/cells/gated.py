@@ -33,6 +33,7 @@ from jax.nn import sigmoid
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -124,7 +125,7 @@ class LSTM:
 
     def readout(self, params: GatedParams, h: Array) -> Array:
         """Return V h + c from the h part of the state."""
-        return h[: self.n_units] @ params.V.T + params.c
+        return matvec(params.V, h[: self.n_units]) + params.c
 
     def presynaptic(self, h: Array) -> Array:
         """Return what the units send one another through W: the h part of the state."""
@@ -152,7 +153,7 @@ class LSTM:
           (n_units,) each: "input" s(i), "forget" s(f) and "output" s(o) in (0, 1), and "candidate"
           tanh(g) in (-1, 1), of equations (1) and (2).
         """
-        return _let_through(self.presynaptic(h) @ params.W.T + self.drive(params, x))
+        return _let_through(matvec(params.W, self.presynaptic(h)) + self.drive(params, x))
 
 
 def _let_through(z: Array) -> dict[str, Array]:
@@ -198,7 +199,7 @@ class GRU:
     def advance(self, params: GRUParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""
         r_x, z_x, n_x = jnp.split(d, 3)
-        r_h, z_h, n_h = jnp.split(h @ params.W.T, 3)
+        r_h, z_h, n_h = jnp.split(matvec(params.W, h), 3)
         candidate = jnp.tanh(n_x + sigmoid(r_x + r_h) * (n_h + params.b_n))
         # 1 - s(z) = s(-z) without cancellation, so that a closed gate lets through what it should.
         return sigmoid(-z_x - z_h) * candidate + sigmoid(z_x + z_h) * h
@@ -237,6 +238,6 @@ class MinimalGated:
         """Return h_t from h_{t-1} and the drive."""
         d_f, d_g = jnp.split(d, 2)
         W_f, W_g = jnp.split(params.W, 2)
-        z = h @ W_f.T + d_f
+        z = matvec(W_f, h) + d_f
         f = sigmoid(z)
-        return sigmoid(-z) * h + f * jnp.tanh((f * h) @ W_g.T + d_g)
+        return sigmoid(-z) * h + f * jnp.tanh(matvec(W_g, f * h) + d_g)

@@ -17,6 +17,7 @@ import numpy as np
 from rnnjax import activations, fields
 from rnnjax.activations import Activation
 from rnnjax.cells import initial_weights, parts
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, Kind, arguments, refusal
 from rnnjax.tangents import Composed, leaky
 from rnnjax.types import Array, Point
@@ -114,12 +115,12 @@ class Jordan:
 
     def drive(self, params: JordanParams, x: Array) -> Array:
         """Return the part of the hidden units' input that comes from x, (n_hidden,)."""
-        return x @ params.W[:, : self.n_x].T + params.b
+        return matvec(params.W[:, : self.n_x], x) + params.b
 
     def advance(self, params: JordanParams, h: Array, d: Array) -> Array:
         """Return o_t from o_{t-1} and the drive."""
-        hidden = self.activation(h[self._slots] @ params.W[:, self.n_x :].T + d)
-        return self.activation(hidden @ params.V.T + params.c)
+        hidden = self.activation(matvec(params.W[:, self.n_x :], h[self._slots]) + d)
+        return self.activation(matvec(params.V, hidden) + params.c)
 
     @property
     def _slots(self) -> Array:
@@ -129,7 +130,7 @@ class Jordan:
         """Return J_t, equation (3), accurate under saturation."""
         W = params.W[:, self.n_x :]
         of_state = jnp.zeros((len(W), self.n_y), W.dtype).at[:, self._slots].add(W)
-        z = at.h[self._slots] @ W.T + at.drive
+        z = matvec(W, at.h[self._slots]) + at.drive
         inner = leaky(self.activation, of_state, z)
-        z = self.activation(z) @ params.V.T + params.c
+        z = matvec(params.V, self.activation(z)) + params.c
         return Composed((inner, leaky(self.activation, params.V, z, by_row=by_row)))

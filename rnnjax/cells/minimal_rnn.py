@@ -24,6 +24,7 @@ from rnnjax import activations, fields
 from rnnjax.activations import Activation
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -105,8 +106,8 @@ class MinimalRNN:
 
     def drive(self, params: MinimalRNNParams, x: Array) -> Array:
         """Return [G z + b, z], (2 n_h,)."""
-        z = self.activation(x @ params.U.T + params.b_z)
-        return jnp.concatenate([z @ params.G.T + params.b, z])
+        z = self.activation(matvec(params.U, x) + params.b_z)
+        return jnp.concatenate([matvec(params.G, z) + params.b, z])
 
     def recurrent_weights(self, params: MinimalRNNParams) -> Array:
         """Return [W; 0], (2 n_h, n_h): the candidate does not read the state."""

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.matrices.skew import exp_of_skew
+from rnnjax.matvec import matvec
 from rnnjax.ranges import COUNT, KEY, arguments
 from rnnjax.tangents import Leaky
 from rnnjax.types import Array, Point
@@ -121,17 +122,17 @@ class OrthogonalRNN:
 
     def drive(self, params: OrthogonalParams, x: Array) -> Array:
         """Return U x, (n_h,)."""
-        return x @ params.U.T
+        return matvec(params.U, x)
 
     def advance(self, params: OrthogonalParams, h: Array, d: Array) -> Array:
         """Return h_t, equations (2) and (3), from h_{t-1} and the drive."""
-        z = h @ self.recurrence(params).T + d
+        z = matvec(self.recurrence(params), h) + d
         return jnp.where(_passes(params, z), z + params.b * jnp.sign(z), 0)
 
     def linearize(self, params: OrthogonalParams, at: Point, *, by_row: bool = False) -> Leaky:
         """Return J_t, equation (5)."""
         W = self.recurrence(params)
-        slopes = _passes(params, at.h @ W.T + at.drive).astype(at.h.dtype)
+        slopes = _passes(params, matvec(W, at.h) + at.drive).astype(at.h.dtype)
         return Leaky(W, slopes, jnp.zeros((), jnp.int32))
 
 

@@ -3,8 +3,7 @@
 A cell is one class that can be read alone, not a branch of a tree; what is the same in many of them
 stands here once: ``step = parts.step``.
 
-Vectors stand on the left of products (``x @ U.T``): under `vmap` over time and sequences XLA then
-leaves the result as the next scan reads it, and does not turn it round in memory.
+Products of weights and vectors are those of `rnnjax.matvec`.
 """
 
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from rnnjax import dynamics
+from rnnjax.matvec import matvec
 from rnnjax.types import Array
 
 
@@ -27,12 +27,12 @@ def step(self: Any, params: Any, h: Array, x: Array) -> Array:
 
 def drive(self: Any, params: Any, x: Array) -> Array:
     """Return U x + b, the part of a step that does not depend on the state."""
-    return x @ params.U.T + params.b
+    return matvec(params.U, x) + params.b
 
 
 def readout(self: Any, params: Any, h: Array) -> Array:
     """Return V h + c, (n_y,)."""
-    return h @ params.V.T + params.c
+    return matvec(params.V, h) + params.c
 
 
 def recurrent_weights(self: Any, params: Any) -> Array:

@@ -18,6 +18,7 @@ from jax.nn import sigmoid
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -89,7 +90,7 @@ class ProjectedLSTM:
 
     def readout(self, params: ProjectedParams, h: Array) -> Array:
         """Return V h + c from the h part of the state."""
-        return self.output(params, h) @ params.V.T + params.c
+        return matvec(params.V, self.output(params, h)) + params.c
 
     def output(self, params: ProjectedParams, h: Array) -> Array:
         """Return what a layer sends on to the next one: the h part of the state."""
@@ -97,6 +98,6 @@ class ProjectedLSTM:
 
     def advance(self, params: ProjectedParams, h: Array, d: Array) -> Array:
         """Return the new state, equations (1) and (2), from the old one and the drive."""
-        i, f, g, o = jnp.split(self.output(params, h) @ params.W.T + d, 4)
+        i, f, g, o = jnp.split(matvec(params.W, self.output(params, h)) + d, 4)
         memory = sigmoid(f) * h[self.n_projected :] + sigmoid(i) * jnp.tanh(g)
-        return jnp.concatenate([(sigmoid(o) * jnp.tanh(memory)) @ params.R.T, memory])
+        return jnp.concatenate([matvec(params.R, sigmoid(o) * jnp.tanh(memory)), memory])

@@ -17,6 +17,7 @@ from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.gated import GatedParams, stacked
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -59,7 +60,7 @@ class ResetBeforeGRU:
     def advance(self, params: GatedParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""
         n = self.n_h
-        r, z = jnp.split(h @ params.W[: 2 * n].T + d[: 2 * n], 2)
-        candidate = jnp.tanh((sigmoid(r) * h) @ params.W[2 * n :].T + d[2 * n :])
+        r, z = jnp.split(matvec(params.W[: 2 * n], h) + d[: 2 * n], 2)
+        candidate = jnp.tanh(matvec(params.W[2 * n :], sigmoid(r) * h) + d[2 * n :])
         # 1 - s(z) = s(-z) without cancellation, so that a closed gate lets through what it should.
         return sigmoid(-z) * candidate + sigmoid(z) * h

@@ -41,6 +41,7 @@ from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.gated import GatedParams, stacked
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import COUNT, KEY, Number, arguments
 from rnnjax.types import Array
 
@@ -100,7 +101,7 @@ class SLSTM:
 
     def readout(self, params: GatedParams, h: Array) -> Array:
         """Return y, equation (6), from the h part of the state."""
-        return h[: self.n_units] @ params.V.T + params.c
+        return matvec(params.V, h[: self.n_units]) + params.c
 
     def presynaptic(self, h: Array) -> Array:
         """Return what the units send one another through W: the h part of the state."""

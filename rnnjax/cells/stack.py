@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from rnnjax import dynamics, fields, tangents
 from rnnjax.cells import initial_weights, layered, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.tangents import block_triangular
 from rnnjax.types import Array, Point
@@ -118,7 +119,7 @@ class Stack:
     def readout(self, params: StackParams, h: Array) -> Array:
         """Return y_t, equation (3)."""
         cell, own = self.seen(params)[-1]
-        return dynamics.output(cell, own, self.split(h)[-1]) @ params.V.T + params.c
+        return matvec(params.V, dynamics.output(cell, own, self.split(h)[-1])) + params.c
 
     def output(self, params: StackParams, h: Array) -> Array:
         """Return what the last layer sends on, (n_o,)."""

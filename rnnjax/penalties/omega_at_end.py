@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.cells import Vanilla, VanillaParams
+from rnnjax.matvec import matvec
 from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array, Batch
 
@@ -48,7 +49,7 @@ def states(cell: Vanilla, params: VanillaParams, x: Array) -> Array:
         h = cell.activation(h @ across + drive)
         return h, h
 
-    drives = jnp.swapaxes(x, 0, 1) @ params.U.T + params.b[None, None]
+    drives = matvec(params.U, jnp.swapaxes(x, 0, 1)) + params.b[None, None]
     return jax.lax.scan(step, jnp.zeros((x.shape[0], cell.n_h)), drives)[1]
 
 
@@ -61,7 +62,7 @@ def logits(params: VanillaParams, h: Array, last: Array | None = None) -> tuple[
       last: index of the step at which each sequence ends, (B,); None for T - 1.
     """
     due = h[-1] if last is None else jnp.take_along_axis(h, last[None, :, None], axis=0)[0]
-    return due, due @ params.V.T + params.c[None]
+    return due, matvec(params.V, due) + params.c[None]
 
 
 @arguments(weight=Number())

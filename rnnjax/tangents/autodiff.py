@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax import dynamics
+from rnnjax.matvec import matvec
 from rnnjax.scaled import Scaled
 from rnnjax.tangents.tangent import slope
 from rnnjax.types import Array, Params
@@ -90,7 +91,7 @@ class BehindPreactivation:
         """Return J v."""
         v = v.astype(self.h.dtype)
         s = jax.jvp(self.cell.presynaptic, (self.h,), (v,))[1]
-        return _exact(self._jvp(v, s @ self.W.T))
+        return _exact(self._jvp(v, matvec(self.W, s)))
 
     def mm(self, M: Array) -> Scaled:
         """Return J M."""

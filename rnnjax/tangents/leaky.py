@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax.activations import Activation, graded_slope, scaled_slope
+from rnnjax.matvec import matvec
 from rnnjax.scaled import Scaled
 from rnnjax.tangents.tangent import in_common, slope, within_units
 from rnnjax.types import Array
@@ -35,7 +36,7 @@ class Leaky:
 
     def mv(self, v: Array) -> Scaled:
         """Return J v."""
-        return Scaled(self._beside(v, self.slopes * (v @ self.W.T)), self.exponent)
+        return Scaled(self._beside(v, self.slopes * matvec(self.W, v)), self.exponent)
 
     def mm(self, M: Array) -> Scaled:
         """Return J M."""

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, linear, parts
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array
 
@@ -101,7 +102,9 @@ class RGLRU:
 
     def drive(self, params: RGLRUParams, x: Array) -> Array:
         """Return the logits of the gates, and u_t, (3 n_h,)."""
-        return x @ params.U.T + jnp.concatenate([params.b, jnp.zeros_like(params.b[: self.n_h])])
+        return matvec(params.U, x) + jnp.concatenate(
+            [params.b, jnp.zeros_like(params.b[: self.n_h])]
+        )
 
     def log_decay(self, params: RGLRUParams, d: Array) -> Array:
         """Return ln a_t, (n_h,), equation (2)."""

@@ -29,6 +29,7 @@ import numpy as np
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.tangents import Diagonal
 from rnnjax.types import Array, Point
@@ -111,7 +112,7 @@ class S5:
     def readout(self, params: S5Params, h: Array) -> Array:
         """Return y_t, equation (1)."""
         C_re, C_im = params.C
-        return 2 * (h.real @ C_re.T - h.imag @ C_im.T) + params.c
+        return 2 * (matvec(C_re, h.real) - matvec(C_im, h.imag)) + params.c
 
     def output(self, params: S5Params, h: Array) -> Array:
         """Return what a layer sends on to the next one: y_t, as the state is complex."""
@@ -128,7 +129,7 @@ class S5:
         # Without a rate the input is added up over the step.
         still = rates == 0
         held = jnp.where(still, step, jnp.expm1(rates * step) / jnp.where(still, 1, rates))
-        return held * jax.lax.complex(x @ B_re.T, x @ B_im.T)
+        return held * jax.lax.complex(matvec(B_re, x), matvec(B_im, x))
 
     def advance(self, params: S5Params, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive."""

@@ -32,6 +32,7 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -130,9 +131,9 @@ class S6:
 
     def drive(self, params: S6Params, x: Array) -> Array:
         """Return u_t, what Delta_t is the softplus of, B_t and C_t, (2 n_units + 2 n_states,)."""
-        u = x @ params.U.T
-        low, rest = jnp.split(u @ params.W.T, [self._rank])
-        return jnp.concatenate([u, low @ params.W_Delta.T + params.b_Delta, rest])
+        u = matvec(params.U, x)
+        low, rest = jnp.split(matvec(params.W, u), [self._rank])
+        return jnp.concatenate([u, matvec(params.W_Delta, low) + params.b_Delta, rest])
 
     def log_decay(self, params: S6Params, d: Array) -> Array:
         """Return the ln of the sizes of the factors, (n_units, n_states)."""
@@ -164,7 +165,7 @@ class S6:
 
     def readout(self, params: S6Params, h: Array) -> Array:
         """Return y_t, (n_y,), equation (4)."""
-        return self.output(params, h) @ params.V.T + params.c
+        return matvec(params.V, self.output(params, h)) + params.c
 
     @property
     def _rank(self) -> int:

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.matrix_states import matrix_memory
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -84,7 +85,7 @@ class DeltaNet:
 
     def drive(self, params: DeltaNetParams, x: Array) -> Array:
         """Return what is in equation (1) and (3) before any function, (3 n_units + 1,)."""
-        return jnp.concatenate([x @ params.U.T, x @ params.W_beta.T])
+        return jnp.concatenate([matvec(params.U, x), matvec(params.W_beta, x)])
 
     def reflection(self, params: DeltaNetParams, d: Array) -> tuple[Array, Array, Array]:
         """Return the log of the decay, which is 0, beta () and k (n_units,)."""

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.matrix_states import matrix_memory
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array
 
@@ -115,8 +116,8 @@ class GatedDeltaNet:
 
     def drive(self, params: GatedDeltaNetParams, x: Array) -> Array:
         """Return what is in equations (1), (3) and (4) before any function, (3 n_units + 2,)."""
-        logit_a = x @ params.W_a.T + params.b
-        return jnp.concatenate([x @ params.U.T, x @ params.W_beta.T, logit_a])
+        logit_a = matvec(params.W_a, x) + params.b
+        return jnp.concatenate([matvec(params.U, x), matvec(params.W_beta, x), logit_a])
 
     def reflection(self, params: GatedDeltaNetParams, d: Array) -> tuple[Array, Array, Array]:
         """Return ln a (), beta () and k (n_units,)."""

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.cells.matrix_states import matrix_memory
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -98,7 +99,8 @@ class GatedLinearAttention:
 
     def drive(self, params: GatedLinearAttentionParams, x: Array) -> Array:
         """Return q, k, v and g, (4 n_units,)."""
-        return jnp.concatenate([x @ params.U.T, x @ params.W_1.T @ params.W_2.T + params.b])
+        logit = matvec(params.W_2, matvec(params.W_1, x)) + params.b
+        return jnp.concatenate([matvec(params.U, x), logit])
 
     def log_decay(self, params: GatedLinearAttentionParams, d: Array) -> Array:
         """Return ln a_t, (n_units, 1), a row's one for each entry of the keys."""

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from rnnjax.cells import linear
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.tangents.reflected import Reflected
 from rnnjax.types import Array, Point
 
@@ -44,7 +45,7 @@ def output(self: Any, params: Any, h: Array) -> Array:
 
 def readout(self: Any, params: Any, h: Array) -> Array:
     """Return V o + c, (n_y,)."""
-    return self.output(params, h) @ params.V.T + params.c
+    return matvec(params.V, self.output(params, h)) + params.c
 
 
 def delta_rule(self: Any, params: Any, h: Array, d: Array) -> Array:

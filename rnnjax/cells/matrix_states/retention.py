@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from rnnjax import fields
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.cells.matrix_states import matrix_memory
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -78,7 +79,7 @@ class Retention:
 
     def drive(self, params: RetentionParams, x: Array) -> Array:
         """Return q, k and v, (3 n_units,)."""
-        return x @ params.U.T
+        return matvec(params.U, x)
 
     def log_decay(self, params: RetentionParams, d: Array) -> Array:
         """Return ln gamma, ()."""

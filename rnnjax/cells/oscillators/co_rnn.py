@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from rnnjax import activations, fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -112,7 +113,7 @@ class CoRNN:
 
     def readout(self, params: CoRNNParams, h: Array) -> Array:
         """Return V y + c, (n_y,), equation (4)."""
-        return h[: self.n_units] @ params.V.T + params.c
+        return matvec(params.V, h[: self.n_units]) + params.c
 
     def output(self, params: CoRNNParams, h: Array) -> Array:
         """Return what a layer sends on to the next one: the positions, (n_units,)."""

@@ -26,6 +26,7 @@ from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.oscillators.co_rnn import tanh
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -103,7 +104,7 @@ class UnICORNN:
 
     def readout(self, params: UnICORNNParams, h: Array) -> Array:
         """Return V y + c, (n_y,), equation (4)."""
-        return h[: self.n_units] @ params.V.T + params.c
+        return matvec(params.V, h[: self.n_units]) + params.c
 
     def output(self, params: UnICORNNParams, h: Array) -> Array:
         """Return what a layer sends on to the next one: the positions, (n_units,)."""

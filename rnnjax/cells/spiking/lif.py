@@ -26,6 +26,7 @@ from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.cells.spiking.surrogate import spike
 from rnnjax.dynamics import Traits
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
 from rnnjax.types import Array
 
@@ -78,7 +79,7 @@ def presynaptic(self: Any, h: Array) -> Array:
 
 def readout(self: Any, params: SpikingParams, h: Array) -> Array:
     """Return V s + c, (n_y,), equation (4)."""
-    return h[: self.n_units] @ params.V.T + params.c
+    return matvec(params.V, h[: self.n_units]) + params.c
 
 
 def output(self: Any, params: SpikingParams, h: Array) -> Array:

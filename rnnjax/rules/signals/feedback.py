@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import fields, masks, real_view, scaled, scan
+from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY
 from rnnjax.rules.factors import Factor
 from rnnjax.rules.problem import Problem
@@ -38,7 +39,7 @@ class Feedback(Factor):
 
         values, vjp = jax.vjp(losses, scan.readouts(cell, params, h, batch.mask))
         (errors,) = vjp(jnp.ones_like(values))
-        s = errors @ self.weights.T
+        s = matvec(self.weights, errors)
         if isinstance(cell, real_view.RealView):
             s = jax.vmap(cell.cotangent)(s)
         return values, scaled.normalise(s, jnp.zeros(len(h), jnp.int32))
