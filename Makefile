@@ -5,6 +5,8 @@ WORKERS ?= 2
 UV ?= uv
 
 SHELL := /bin/sh
+# Compiled modules are kept, for both tiers of the tests and the programs that they start.
+unexport PYTHONDONTWRITEBYTECODE
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check -qq
 rnnjax := .venv/bin/rnnjax
