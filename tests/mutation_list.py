@@ -519,4 +519,18 @@ MUTATIONS = [
         "rows.exponent",
         "cells/test_decays.py::test_rows_of_zeros_do_not_hide_a_fast_decay_in_transposed_products",
     ),
+    Mutation(
+        "an ill-conditioned LU decomposition is taken for exact",
+        "matrices/lu.py",
+        "_LARGEST = 1e4",
+        "_LARGEST = 1e40",
+        "test_lu.py::test_where_it_is_not_exact_the_directions_are_orthonormal",
+    ),
+    Mutation(
+        "blocks of exponents end without an orthonormal basis",
+        "probes/lyapunov.py",
+        "_ends_of_blocks(counted) if by_lu else measured",
+        "(t < 0) if by_lu else measured",
+        "test_lu.py::test_exponents_and_their_errors_are_those_by_qr",
+    ),
 ]

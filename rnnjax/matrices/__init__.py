@@ -2,6 +2,7 @@
 
 from rnnjax.matrices.elimination import solve
 from rnnjax.matrices.jacobi import log_singular_values
+from rnnjax.matrices.lu import graded_lu
 from rnnjax.matrices.non_normal import (
     departure_from_normality,
     numerical_abscissa,
@@ -21,6 +22,7 @@ __all__ = [
     "departure_from_normality",
     "exp_of_skew",
     "exponents_of_products",
+    "graded_lu",
     "graded_qr",
     "growth_of_directions",
     "log_eigenvalues",

@@ -45,7 +45,7 @@ from rnnjax.types import Array
 
 _PANEL = 32  # columns to a panel; up to twice as many are one
 _LARGE = 96  # rows from which LAPACK is faster, also where it takes lane after lane
-_MILD = 40  # exponents between the largest and the smallest row that one dtype holds with ease
+MILD = 40  # exponents between the largest and the smallest row that one dtype holds with ease
 
 
 class _Reflection(NamedTuple):
@@ -108,7 +108,7 @@ def _decomposed(rows: Scaled) -> tuple[Array, Array, Scaled]:
     if len(rows.value) < _LARGE or jax.default_backend() != "cpu":
         return _by_elimination(rows)
     spread = jnp.max(rows.exponent) - jnp.min(rows.exponent)
-    return jax.lax.cond(lanes.in_all(spread <= _MILD), _by_lapack, _by_elimination, rows)
+    return jax.lax.cond(lanes.in_all(spread <= MILD), _by_lapack, _by_elimination, rows)
 
 
 def _by_lapack(rows: Scaled) -> tuple[Array, Array, Scaled]:

@@ -6,7 +6,10 @@ Several steps may lie between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} 
 columns remain distinguishable: b is chosen from the growth observed so far, so that b times the
 fastest spread of the directions per step, max_t (max_i - min_i) log |R_t,ii|, stays below
 -ln(eps) / 3. Rows of J that belong to saturated units are multiplied by slopes as small as e^-100;
-the decomposition is designed for such rows (`rnnjax.matrices.graded_qr`).
+the decomposition is designed for such rows (`rnnjax.matrices.graded_qr`). In float64 LU
+decompositions take the place of all QR decompositions but those at the ends of the blocks of time
+from which standard errors are computed: they measure the same growth of volumes in a fraction of
+the time (`rnnjax.matrices.graded_lu`, which says where they do not, and QR is used).
 
 Benettin, Galgani, Giorgilli and Strelcyn, Lyapunov characteristic exponents for smooth dynamical
 systems, Meccanica, 1980. Vogt, Puelma Touzel, Shlizerman and Lajoie, On Lyapunov exponents for
@@ -127,12 +130,7 @@ class Growth(NamedTuple):
 
     def standard_error(self) -> Array:
         """Return the standard error of the mean, (k,), from the means over blocks of time."""
-        n = jnp.sum(self.counted)
-        n_blocks = jnp.minimum(_N_BLOCKS, n)
-        size = n // jnp.maximum(n_blocks, 1)
-        # Blocks are counted from the end, so that the steps left over are at the start.
-        place = jnp.cumsum(self.counted[::-1])[::-1] - 1
-        number = jnp.where(self.counted, place // jnp.maximum(size, 1), _N_BLOCKS)
+        number, n_blocks, size = _blocks(self.counted)
         member = number[None] == jnp.arange(_N_BLOCKS)[:, None]
         rates = jnp.where(self.counted[:, None], self._by_step(), 0)
         means = member.astype(rates.dtype) @ rates / size
@@ -148,6 +146,16 @@ class Growth(NamedTuple):
         before = jnp.concatenate([-jnp.ones(1, int), jnp.where(self.due, steps, -1)[:-1]])
         age = following - jax.lax.cummax(before)
         return self.logs[following] / age[:, None]
+
+
+def _blocks(counted: Array) -> tuple[Array, Array, Array]:
+    """Return the block of every step, (T,), how many there are, and their size in steps."""
+    n = jnp.sum(counted)
+    n_blocks = jnp.minimum(_N_BLOCKS, n)
+    size = n // jnp.maximum(n_blocks, 1)
+    # Blocks are counted from the end, so that the steps left over are at the start.
+    place = jnp.cumsum(counted[::-1])[::-1] - 1
+    return jnp.where(counted, place // jnp.maximum(size, 1), _N_BLOCKS), n_blocks, size
 
 
 @arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
@@ -210,43 +218,73 @@ def growth_along(
 ) -> Growth:
     """Return the same along a trajectory; `counts` are the steps of the sequence, bool (T,)."""
     residuals = scan.residuals(cell, params, trajectory, by_row=True)
-    t = jnp.arange(len(counts))
-    planned = t < _LEARNING if every is None else (t + 1) % every == 0
-    always = planned | (t == n_discarded - 1) | (t == masks.last(counts))
-
-    def step(carry: tuple[Scaled, Array, Array], at: Any) -> tuple[tuple, tuple]:
-        A, age, fastest = carry
-        kept, always, goes_on = at
-        moved = tangents.at_rows(kept.bound(cell, params).mm(A.value))
-        rows = Scaled(moved.value, moved.exponent + A.exponent)
-        age = age + 1
-        due = lanes.in_any(always | (age >= _wait(fastest))) if every is None else always
-        new, logs = jax.lax.cond(due, _decomposed, _left, rows)
-        fastest = jnp.maximum(fastest, jnp.where(due, _spread(logs) / age, 0))
-        A = jax.tree.map(partial(jnp.where, goes_on), new, A)
-        return (A, jnp.where(due, 0, age), fastest), (logs, due)
-
-    state = trajectory.h_prev[0]
-    start = (
-        Scaled(_generic(state, k, dynamics.traits(cell).n_unread), jnp.int32(0)),
-        jnp.int32(0),
-        jnp.zeros((), state.real.dtype),
-    )
-    (A, _, _), (logs, due) = jax.lax.scan(step, start, (residuals, always, counts))
+    t, state = jnp.arange(len(counts)), trajectory.h_prev[0]
     counted = counts & (t >= n_discarded)
-    return Growth(logs, due, counted, A.value, first_non_finite_step(trajectory.states))
+    by_lu = every is None and k > 1 and jnp.finfo(state.dtype).bits == 64
+    measured = t < _LEARNING if every is None else (t + 1) % every == 0
+    planned = _ends_of_blocks(counted) if by_lu else measured
+    planned |= (t == n_discarded - 1) | (t == masks.last(counts))
+
+    def step(carry: _Directions, at: Any) -> tuple[_Directions, tuple[Array, Array]]:
+        kept, measured, planned, goes_on = at
+        moved = tangents.at_rows(kept.bound(cell, params).mm(carry.A.value))
+        rows = Scaled(moved.value, moved.exponent + carry.A.exponent)
+        age, planned = carry.age + 1, lanes.in_any(planned)
+        waited = age >= _wait(carry.fastest) if every is None else False
+        due = planned | lanes.in_any(measured | waited)
+        by_qr = planned | (due & (not by_lu))
+        way = due.astype(jnp.int32) + by_qr
+        A, new = jax.lax.switch(way, (_left, _by_lu if by_lu else _by_qr, _by_qr), rows)
+        A = jax.tree.map(partial(jnp.where, goes_on), A, carry.A)
+        fastest = jnp.maximum(carry.fastest, jnp.where(due, _spread(new) / age, 0))
+        logs = carry.logs + new
+        after = _Directions(A, jnp.where(due, 0, age), fastest, jnp.where(by_qr, 0, logs))
+        return after, (jnp.where(by_qr, logs, 0), by_qr)
+
+    size = jnp.zeros((), state.real.dtype)
+    Q = _generic(state, k, dynamics.traits(cell).n_unread)
+    start = _Directions(Scaled(Q, jnp.int32(0)), jnp.int32(0), size, jnp.zeros(k, size.dtype))
+    end, (logs, due) = jax.lax.scan(step, start, (residuals, measured, planned, counts))
+    return Growth(logs, due, counted, end.A.value, first_non_finite_step(trajectory.states))
 
 
-def _decomposed(rows: Scaled) -> tuple[Scaled, Array]:
+class _Directions(NamedTuple):
+    """What a step hands on.
+
+    Attributes:
+      A: the directions, (n_h, k).
+      age: the steps since the last decomposition.
+      fastest: the fastest spread of directions per step so far, nats.
+      logs: the growth since the last QR decomposition, (k,).
+    """
+
+    A: Scaled
+    age: Array
+    fastest: Array
+    logs: Array
+
+
+def _ends_of_blocks(counted: Array) -> Array:
+    """Return the steps before the next block, so that the growth of each block is its own."""
+    number = _blocks(counted)[0]
+    return jnp.append(number[1:] != number[:-1], True)
+
+
+def _by_qr(rows: Scaled) -> tuple[Scaled, Array]:
     Q, logs = matrices.graded_qr(rows)
     return Scaled(Q, jnp.int32(0)), logs
 
 
+def _by_lu(rows: Scaled) -> tuple[Scaled, Array]:
+    L, logs, is_exact = matrices.graded_lu(rows)
+    found = Scaled(L, jnp.int32(0)), logs
+    return jax.lax.cond(lanes.in_all(is_exact), lambda rows: found, _by_qr, rows)
+
+
 def _left(rows: Scaled) -> tuple[Scaled, Array]:
     own = scaled.normalise(rows.value, rows.exponent)
-    return scaled.normalise(*scaled.common(own)), jnp.zeros(
-        rows.value.shape[1], rows.value.real.dtype
-    )
+    logs = jnp.zeros(rows.value.shape[1], rows.value.real.dtype)
+    return scaled.normalise(*scaled.common(own)), logs
 
 
 def _spread(logs: Array) -> Array:

@@ -90,6 +90,7 @@ def in_rows(A):
 @pytest.mark.wide
 def test_every_function_of_matrices():
     calls = {
+        "graded_lu": lambda A: matrices.graded_lu(in_rows(A))[1],
         "graded_qr": lambda A: matrices.graded_qr(in_rows(A))[1],
         "log_singular_values": lambda A: matrices.log_singular_values(in_rows(A)),
         "log_spectral_radius": lambda A: matrices.log_spectral_radius(A),
