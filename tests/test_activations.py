@@ -41,7 +41,7 @@ def test_slope_at_the_kinks_is_that_of_autodiff(f):
 @ALL
 def test_log_slope_survives_saturation_in_float32(f, float32):
     x = np.asarray(X, np.float32)
-    with mpmath.workdps(1000):
+    with mpmath.workdps(60):
         slopes = [abs(EXACT_SLOPE[f.name](mpmath.mpf(float(v)))) for v in x]
         exact = np.array([float(mpmath.log(s)) if s else -np.inf for s in slopes])
     # At the root of gelu's slope its logarithm is ill-conditioned in x itself.
@@ -83,11 +83,12 @@ def test_scaled_slope_is_the_slope(f):
 
 @pytest.mark.parametrize(("name", "height", "rate"), [("tanh", 4.0, 2.0), ("sigmoid", 1.0, 1.0)])
 def test_scaled_slope_keeps_what_float32_cannot(name, height, rate, float32):
-    x = jnp.array([-300.0, 301.0, 330.0])
-    slope, exponent = scaled_slope(activation_named(name), x)
+    x = np.array([-300.0, 301.0, 330.0], np.float32)
+    run = jax.jit(lambda x: scaled_slope(activation_named(name), x))
+    slope, exponent = map(np.asarray, run(x))
     expected = np.log(height) - rate * np.abs(x)
     np.testing.assert_allclose(np.log(slope) + exponent * np.log(2), expected, rtol=1e-6)
-    assert 0.1 < float(jnp.max(slope)) <= height
+    assert 0.1 < np.max(slope) <= height
 
 
 def test_an_unknown_name_is_refused_with_the_choices():

@@ -1,5 +1,7 @@
 """Float32 where plain float32 reads 0, inf or NaN, against closed forms and mpmath."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -16,8 +18,17 @@ GAINS = np.array([0.1, 0.5, 0.999, 1.0, 1.001, 2.0, 10.0], np.float32)
 
 
 def silence(n_steps, n_x=1):
-    zeros = jnp.zeros((n_steps, n_x))
-    return rnnjax.Batch(x=zeros, y=zeros, mask=jnp.ones(n_steps))
+    zeros = np.zeros((n_steps, n_x), np.float32)
+    return rnnjax.Batch(x=zeros, y=zeros, mask=np.ones(n_steps, np.float32))
+
+
+@functools.cache
+def of_chain(name):
+    """A chain with this activation, its parameters, and log norms by lag as one program."""
+    cell = rnnjax.Chain(activation=activation_named(name))
+    params = rnnjax.cells.ChainParams(np.float32(1), np.ones(1, np.float32), np.float32(1))
+    lags = jax.jit(lambda p, b: probes.log_norm_by_lag(cell, None, p, b)["log_norm"])
+    return cell, params, lags
 
 
 def test_plain_float32_reads_zero_and_infinity_where_the_readme_says():
@@ -92,10 +103,10 @@ def test_driven_nets_beyond_the_range_of_float32_stay_finite(name):
 
 def test_a_driven_linear_net_equals_float64_and_python_integers():
     """States of h' = 2h + x grow like 2^t: compare mantissas with exact integers."""
-    cell = rnnjax.Chain(activation=activation_named("identity"))
-    params = cell.init(jax.random.key(0))._replace(w_n=jnp.float32(2), w_x=jnp.ones(1))
-    x = jnp.asarray(np.random.default_rng(0).integers(-3, 4, (1000, 1)), jnp.float32)
-    states = jax.jit(lambda p: rnnjax.unroll(cell, p, x).states)(params)
+    cell, params, _ = of_chain("identity")
+    x = np.float32(np.random.default_rng(0).integers(-3, 4, (1000, 1)))
+    run = jax.jit(lambda p: rnnjax.unroll(cell, p, x).states)
+    states = jax.tree.map(np.asarray, run(params._replace(w_n=np.float32(2))))
     h = 0
     for value in np.asarray(x)[:, 0]:
         h = 2 * h + int(value)
@@ -129,10 +140,8 @@ def test_one_neuron_chain_of_2000_steps_agrees_with_mpmath(name, w):
 
 def test_a_saturated_chain_is_right_where_every_slope_is_zero_in_float32():
     """tanh with z = 100 has slope 4 e^-200: float32 holds neither it nor its products."""
-    cell = rnnjax.Chain(activation=activation_named("tanh"))
-    params = cell.init(jax.random.key(0))._replace(w_n=jnp.float32(1), w_x=jnp.ones(1))
-    batch = silence(50).replace(x=jnp.full((50, 1), 100.0))
-    got = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, batch)["log_norm"])(params)
+    _, params, lags = of_chain("tanh")
+    got = lags(params, silence(50).replace(x=np.full((50, 1), 100, np.float32)))
     # z_1 = 100, later z_t = 101.
     slopes = np.log(4.0) - 2 * np.array([101.0] * 49 + [100.0])
     np.testing.assert_allclose(got[1:], np.cumsum(slopes), rtol=1e-6)
@@ -141,19 +150,19 @@ def test_a_saturated_chain_is_right_where_every_slope_is_zero_in_float32():
 def test_a_dead_relu_is_exactly_zero_and_says_so():
     cell = rnnjax.Vanilla(1, 3, 1, activation=activation_named("relu"))
     params = VanillaParams(
-        W=jnp.eye(3), U=jnp.zeros((3, 1)), b=-jnp.ones(3), V=jnp.zeros((1, 3)), c=jnp.zeros(1)
+        W=np.eye(3), U=np.zeros((3, 1)), b=-np.ones(3), V=np.zeros((1, 3)), c=np.zeros(1)
     )
+    params = jax.tree.map(np.float32, params)
     got = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, silence(4)))(params)["log_norm"]
     np.testing.assert_allclose(got, [0, *[-np.inf] * 4], atol=1e-7)
 
 
 def test_a_vanishing_relu_state_keeps_its_sign():
     """0.1^2000 is 0 in float32; carried with a scale the unit stays alive, with slope 1."""
-    cell = rnnjax.Chain(activation=activation_named("relu"))
-    params = cell.init(jax.random.key(0))._replace(w_n=jnp.float32(0.1), w_x=jnp.ones(1))
+    _, params, lags = of_chain("relu")
     batch = silence(2000)
-    batch = batch.replace(x=batch.x.at[0].set(1.0))
-    got = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, batch)["log_norm"])(params)
+    batch.x[0] = 1
+    got = lags(params._replace(w_n=np.float32(0.1)), batch)
     expected = np.arange(1, 2000) * np.log(np.float32(0.1).astype(float))
     np.testing.assert_allclose(got[1:2000], expected, rtol=1e-6)
 
@@ -162,7 +171,7 @@ def test_an_overflowing_softplus_net_reports_its_first_bad_step():
     """Softplus is not homogeneous: it cannot be carried, so the step is data."""
     cell = rnnjax.Vanilla(8, 64, 1, activation=activation_named("softplus"), gain=1.0)
     task = rnnjax.tasks.WhiteNoise(length=300)
-    params = jax.jit(cell.init)(jax.random.key(0))._replace(W=jnp.full((64, 64), 2 / 64.0))
+    params = jax.jit(cell.init)(jax.random.key(0))._replace(W=np.full((64, 64), 2 / 64, np.float32))
     batch = jax.jit(task.sample)(jax.random.key(1))
     probe = jax.jit(lambda p: probes.first_non_finite(cell, None, p, batch))
     step = int(probe(params)["first_non_finite_step"])
@@ -206,9 +215,10 @@ def test_the_gradient_bound_holds_on_every_draw():
 def test_what_vanishes_beyond_every_exponent_is_zero_and_never_explodes(name, gain):
     """Past 2^(-2^30) an int32 exponent would wrap to a huge one."""
     cell = rnnjax.Chain(activation=activation_named(name), gain=gain)
-    params = jax.jit(cell.init)(jax.random.key(0))._replace(w_x=jnp.ones(1))
+    _, params, _ = of_chain("tanh")
+    params = params._replace(w_n=np.float32(gain))
     n_steps = 1_000_000 if name == "tanh" else 6
-    batch = silence(n_steps).replace(x=jnp.ones((n_steps, 1)))
+    batch = silence(n_steps).replace(x=np.ones((n_steps, 1), np.float32))
     probe = jax.jit(lambda p: probes.log_norm_by_lag(cell, None, p, batch)["log_norm"])
     log_norm = np.asarray(probe(params))
     assert np.all(np.diff(log_norm[np.isfinite(log_norm)]) < 0)
@@ -219,14 +229,14 @@ def test_a_saturated_jordan_net_still_has_a_gradient():
     """Both layers at |z| > 20: the sigmoid's slope s (1 - s) is 0 in float32."""
     cell = rnnjax.Jordan(1, 4, 1)
     params = jax.jit(cell.init)(jax.random.key(0))
-    params = params._replace(b=jnp.full(4, 30.0), V=jnp.full((1, 4), 10.0))
+    params = params._replace(b=np.full(4, 30, np.float32), V=np.full((1, 4), 10, np.float32))
 
     def log_norm(params, batch):
         return probes.log_norm_by_lag(cell, None, params, batch)["log_norm"]
 
     got = jax.jit(log_norm)(params, silence(6))
     with jax.enable_x64(True):
-        wide = jax.tree.map(lambda a: a.astype(jnp.float64), (params, silence(6)))
+        wide = jax.tree.map(np.float64, (params, silence(6)))
         expected = np.asarray(jax.jit(log_norm)(*wide))
     assert expected[-1] < -300
     np.testing.assert_allclose(got, expected, rtol=1e-5)

@@ -14,30 +14,35 @@ RNG = np.random.default_rng(1)
 @pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
 def test_spectral_radius_and_norm_in_float32(n, size, float32):
     W = RNG.standard_normal((n, n))
-    got = jax.jit(matrices.log_spectral_radius)(jnp.asarray(W * size, jnp.float32))
+    got = jax.jit(matrices.log_spectral_radius)(np.float32(W * size))
     expected = np.log(np.max(np.abs(np.linalg.eigvals(W)))) + np.log(size)
     np.testing.assert_allclose(got, expected, atol=1e-5 * max(1, abs(expected)))
-    got = jax.jit(matrices.log_spectral_norm)(jnp.asarray(W * size, jnp.float32))
+    got = jax.jit(matrices.log_spectral_norm)(np.float32(W * size))
     expected = np.log(np.linalg.norm(W, 2)) + np.log(size)
     np.testing.assert_allclose(got, expected, atol=3e-6 * max(1, abs(expected)))
 
 
 def test_a_nilpotent_matrix_has_radius_zero():
-    assert matrices.log_spectral_radius(jnp.array([[0.0, 1.0], [0.0, 0.0]])) == -jnp.inf
+    W = np.array([[0.0, 1.0], [0.0, 0.0]])
+    assert jax.jit(matrices.log_spectral_radius)(W) == -np.inf
 
 
 def test_a_rotation_has_radius_one():
     c, s = np.cos(1.0), np.sin(1.0)
-    W = jnp.array([[c, s], [-s, c]])
-    np.testing.assert_allclose(matrices.log_spectral_radius(W), 0, atol=1e-12)
+    W = np.array([[c, s], [-s, c]])
+    np.testing.assert_allclose(jax.jit(matrices.log_spectral_radius)(W), 0, atol=1e-12)
+
+
+@jax.jit
+def log_singular_values(A, exponent):
+    return matrices.log_singular_values(scaled.normalise(A, exponent))
 
 
 @pytest.mark.parametrize("n", [1, 5, 8])
 @pytest.mark.parametrize("kind", ["real", "complex"])
 def test_singular_values_of_an_ordinary_matrix(n, kind):
     A = RNG.standard_normal((n, n)) + (1j * RNG.standard_normal((n, n)) if kind == "complex" else 0)
-    rows = scaled.normalise(jnp.asarray(A), jnp.zeros(n, jnp.int32))
-    got = jax.jit(matrices.log_singular_values)(rows)
+    got = log_singular_values(A, np.zeros(n, np.int32))
     np.testing.assert_allclose(got, np.log(np.linalg.svd(A)[1]), rtol=1e-12, atol=1e-12)
 
 
@@ -46,14 +51,12 @@ def test_singular_values_of_a_graded_matrix_known_by_construction():
     n = 6
     R = np.linalg.qr(RNG.standard_normal((n, n)))[0]
     exponents = np.array([4000, 300, 299, 0, -9, -7000])
-    rows = scaled.normalise(jnp.asarray(R), jnp.asarray(RNG.permutation(exponents), jnp.int32))
-    got = jax.jit(matrices.log_singular_values)(rows)
+    got = log_singular_values(R, np.int32(RNG.permutation(exponents)))
     np.testing.assert_allclose(got, exponents * np.log(2), rtol=1e-13, atol=1e-12)
 
 
 def test_singular_values_of_a_singular_matrix():
-    rows = scaled.normalise(jnp.asarray([[1.0, 2], [2.0, 4]]), jnp.zeros(2, jnp.int32))
-    got = jax.jit(matrices.log_singular_values)(rows)
+    got = log_singular_values(np.array([[1.0, 2], [2.0, 4]]), np.zeros(2, np.int32))
     np.testing.assert_allclose(got[0], np.log(5), rtol=1e-14)
     assert got[1] < -30
 
@@ -66,12 +69,12 @@ def test_a_system_of_equations_is_solved_as_numpy_solves_it(n, dtype):
     A, b = (A[0] + 1j * A[1], b[0] + 1j * b[1]) if dtype is complex else (A[0], b[0])
     # A pivot of 0 in the first column: without an exchange of rows nothing would be left.
     A[0, 0] = 0 if n > 1 else 2
-    found = matrices.solve(jnp.asarray(A), jnp.asarray(b))
+    found = jax.jit(matrices.solve)(A, b)
     np.testing.assert_allclose(found, np.linalg.solve(A, b), rtol=1e-12, atol=1e-12)
 
 
 def test_equations_without_a_solution_have_none():
-    assert not np.all(np.isfinite(matrices.solve(jnp.ones((2, 2)), jnp.ones(2))))
+    assert not np.all(np.isfinite(jax.jit(matrices.solve)(np.ones((2, 2)), np.ones(2))))
 
 
 @pytest.mark.parametrize(("n", "k", "spread"), [(5, 5, 0), (6, 2, 30), (7, 7, 400)])
@@ -80,8 +83,7 @@ def test_qr_of_rows_of_any_size(n, k, spread):
     generator = np.random.default_rng(n)
     B = generator.standard_normal((n, k))
     exponent = np.round(-spread * generator.random(n)).astype(np.int32)
-    rows = scaled.Scaled(jnp.asarray(B), jnp.asarray(exponent))
-    Q, logs = jax.jit(matrices.graded_qr)(rows)
+    Q, logs = map(np.asarray, jax.jit(matrices.graded_qr)(scaled.Scaled(B, exponent)))
     with mpmath.workdps(300):
         A = mpmath.matrix(B.tolist())
         for i in range(n):
@@ -92,7 +94,7 @@ def test_qr_of_rows_of_any_size(n, k, spread):
     np.testing.assert_allclose(logs, expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(Q.T @ Q, np.eye(k), atol=1e-14)
     plain = B * 2.0 ** exponent[:, None]
-    upper = np.asarray(Q.T @ plain)
+    upper = Q.T @ plain
     np.testing.assert_allclose(np.tril(upper, -1), 0, atol=1e-14)
     assert np.all(np.diag(upper) > -1e-14)
 
@@ -117,22 +119,24 @@ def test_the_gradient_of_a_graded_decomposition_is_that_through_its_eliminations
 
 
 def test_a_column_that_depends_on_others_has_length_zero():
-    rows = scaled.Scaled(jnp.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]]), jnp.zeros(3, jnp.int32))
-    Q, logs = matrices.graded_qr(rows)
+    rows = scaled.Scaled(np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]]), np.zeros(3, np.int32))
+    Q, logs = map(np.asarray, jax.jit(matrices.graded_qr)(rows))
     np.testing.assert_allclose(logs, [0, -np.inf])
     np.testing.assert_allclose(Q.T @ Q, np.eye(2), atol=1e-15)
+
+
+@jax.jit
+def departure_and_abscissa(W, eigenvalues):
+    return matrices.departure_from_normality(W, eigenvalues), matrices.numerical_abscissa(W)
 
 
 def test_of_a_jordan_block_all_is_known():
     """[[a, b], [0, a]]: departure b, abscissa a + b/2, at any magnitude of both."""
     for a, b in ((0.5, 3.0), (-1.0, 0.25), (-2e-30, 1e-30), (1e30, 3e30)):
-        W = jnp.array([[a, b], [0.0, a]])
-        departure = matrices.departure_from_normality(W, jnp.array([a, a]))
+        W = np.array([[a, b], [0.0, a]])
+        departure, abscissa = departure_and_abscissa(W, np.array([a, a]))
         np.testing.assert_allclose(departure, b, rtol=1e-12)
-        expected = a + b / 2
-        np.testing.assert_allclose(
-            matrices.numerical_abscissa(W), expected, atol=1e-11 * max(abs(a), b)
-        )
+        np.testing.assert_allclose(abscissa, a + b / 2, atol=1e-11 * max(abs(a), b))
 
 
 @pytest.mark.parametrize("dtype", [float, complex])
@@ -141,13 +145,11 @@ def test_abscissa_and_departure_of_an_ordinary_matrix(dtype):
     W = generator.standard_normal((2, 9, 9))
     W = W[0] + 1j * W[1] if dtype is complex else W[0] - 4 * np.eye(9)
     expected = np.max(np.linalg.eigvalsh((W + W.conj().T) / 2))
-    found = jax.jit(matrices.numerical_abscissa)(jnp.asarray(W))
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
-    eigenvalues = np.linalg.eigvals(W)
+    departure, abscissa = departure_and_abscissa(W, np.linalg.eigvals(W))
+    np.testing.assert_allclose(abscissa, expected, rtol=1e-10)
     # What is above the diagonal of the Schur form, U^H W U = diag + N: |N|_F.
     _, T = _schur(W)
-    found = matrices.departure_from_normality(jnp.asarray(W), jnp.asarray(eigenvalues))
-    np.testing.assert_allclose(found, np.linalg.norm(np.triu(T, 1)), rtol=1e-9)
+    np.testing.assert_allclose(departure, np.linalg.norm(np.triu(T, 1)), rtol=1e-9)
 
 
 def _schur(W):
@@ -158,18 +160,17 @@ def _schur(W):
 
 def test_a_rotation_is_normal():
     Q = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0]
-    eigenvalues = jnp.asarray(np.linalg.eigvals(Q))
-    assert matrices.departure_from_normality(jnp.asarray(Q), eigenvalues) < 1e-6
-    assert matrices.departure_from_normality(jnp.zeros((2, 2)), jnp.zeros(2)) == 0
-    assert matrices.numerical_abscissa(jnp.zeros((2, 2))) == 0
+    assert departure_and_abscissa(Q, np.linalg.eigvals(Q))[0] < 1e-6
+    departure, abscissa = departure_and_abscissa(np.zeros((2, 2)), np.zeros(2))
+    assert departure == abscissa == 0
 
 
 def test_participation_counts_directions_at_any_scale():
     for logs, expected in (
-        (np.zeros(5), 5.0),
-        (np.full(5, 3000.0), 5.0),
+        (np.zeros(3), 3.0),
+        (np.full(3, 3000.0), 3.0),
         (np.array([0.0, -np.inf, -np.inf]), 1.0),
         (np.array([-900.0, -900.0, -2000.0]), 2.0),
-        (np.log([2.0, 1.0]), 25 / 17),
+        (np.log([2.0, 1.0, 1.0]), 36 / 18),
     ):
-        np.testing.assert_allclose(matrices.participation_ratio(jnp.asarray(logs)), expected)
+        np.testing.assert_allclose(jax.jit(matrices.participation_ratio)(logs), expected)

@@ -286,9 +286,8 @@ ADJOINTS = {
 }
 
 
-# Vanilla networks with every activation, the other classes with one of each kind.
-KINDS_BY_HAND = [f"Vanilla-{f.name}" for f in ACTIVATIONS]
-KINDS_BY_HAND += [f"{name}-{f}" for name in ("Jordan", "Chain") for f in ("tanh", "relu")]
+# Vanilla networks with every activation, the other classes with one.
+KINDS_BY_HAND = [*(f"Vanilla-{f.name}" for f in ACTIVATIONS), "Jordan-tanh", "Chain-relu"]
 
 
 @for_pairs(lambda name, f: type(CELLS[name]) in ADJOINTS, first=KINDS_BY_HAND)

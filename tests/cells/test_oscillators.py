@@ -101,13 +101,13 @@ def test_with_coupling_by_velocities_the_determinant_is_that_of_their_block():
 def test_on_digits_the_exponents_of_co_rnn_sum_to_the_damping():
     """n ln(1 - epsilon dt) on five images one behind the other, whatever they show."""
     task = Digits(by_rows=True)
-    x = np.concatenate([np.asarray(task.image(i).x) for i in range(5)])
+    x = np.concatenate(jax.jit(jax.vmap(lambda i: task.image(i).x))(np.arange(5)))
     cell = CoRNN(8, 6, dt=0.1, epsilon=0.5, velocity_coupling=False)
     batch = rnnjax.Batch(x, np.zeros((len(x), 1)), np.ones(len(x)))
     found = jax.jit(lambda p: probes.lyapunov_spectrum(cell, None, p, batch)["exponents"])(
         params_of(cell)
     )
-    np.testing.assert_allclose(np.sum(found), 6 * np.log(0.95), atol=1e-10)
+    np.testing.assert_allclose(np.sum(np.asarray(found)), 6 * np.log(0.95), atol=1e-10)
     assert np.ptp(found) > 0.01
 
 
@@ -207,7 +207,7 @@ def test_exponents_of_unicornn_are_pairs():
 
 
 def test_unicornn_starts_as_published():
-    params = jax.jit(UnICORNN(4, 2000).init)(KEY)
+    params = jax.tree.map(np.asarray, jax.jit(UnICORNN(4, 2000).init)(KEY))
     largest = np.sqrt(6 / 65 / 4)
     for entries, low, high in (
         (params.w, 0, 1),
@@ -223,7 +223,7 @@ def test_unicornn_starts_as_published():
 def test_float32_has_the_gradient_of_float64_where_units_are_saturated(name):
     """tanh rounds to 1 at every step, its slope is 1e-10; so does the logistic function."""
     cell, T = CELLS[name], 20
-    params = params_of(cell)
+    params = jax.tree.map(np.asarray, params_of(cell))
     params = params._replace(b=params.b + 12, U=params.U / 10)
     if name == "UnICORNN":
         params = params._replace(r=params.r + 25)

@@ -11,6 +11,7 @@ from flax import linen
 import rnnjax
 from rnnjax import probes, rules, scaled
 from rnnjax.losses import squared_error
+from tests.cells.agreement import drawn_params
 from tests.crossed import crossed, wide_but
 from tests.discovery import cells_found, probes_found, rules_found
 from tests.fuzz.cells import ThreeEntries
@@ -28,9 +29,8 @@ SEVERAL = {
 
 
 def sequence(n_steps=5, n_x=2, n_y=2):
-    x = jax.random.normal(KEY, (n_steps, n_x))
-    return rnnjax.Batch(x, jax.random.normal(jax.random.fold_in(KEY, 1), (n_steps, n_y)),
-                        jnp.ones(n_steps))  # fmt: skip
+    numbers = np.random.default_rng(4).standard_normal((n_steps, n_x + n_y))
+    return rnnjax.Batch(*map(jnp.asarray, (numbers[:, :n_x], numbers[:, n_x:], np.ones(n_steps))))
 
 
 def assert_close(got, expected, tolerance=1e-11):
@@ -107,14 +107,13 @@ def test_one_unit_and_one_step(name, rule):
 @pytest.mark.parametrize("n_steps", wide_but([1], [1, 2]))
 @pytest.mark.parametrize("name", probes_found())
 def test_a_probe_of_one_step(name, n_steps):
-    cell = rnnjax.Vanilla(2, 1, 2)
-    params, batch = cell.init(KEY), sequence(n_steps)
-    run = jax.jit(lambda: probes_found()[name](cell, squared_error, params, batch))
+    cell, batch = rnnjax.Vanilla(2, 1, 2), sequence(n_steps)
+    run = jax.jit(lambda params: probes_found()[name](cell, squared_error, params, batch))
     if name == "gradient_horizon":
         with pytest.raises(ValueError, match=r"^log_norm: expected at least 5 lags"):
-            run()
+            run(drawn_params(cell, 0.5))
         return
-    for key, value in run().items():
+    for key, value in run(drawn_params(cell, 0.5)).items():
         for leaf in jax.tree.leaves(value):
             undefined = key in ("exponents_error", "log_gap", "angle", "curvature")
             # Weights on the state contribute nothing at the first step, which begins at 0.
@@ -163,12 +162,17 @@ def renumbered(params, order):
 def test_numbers_of_units_mean_nothing_between_layers(kind):
     cell = rnnjax.from_linen(Stacked((kind, kind)), 2, 2)
     assert cell.traits.entries_per_unit == (2 if kind is linen.LSTMCell else 1)
-    params, batch = cell.init(KEY), sequence()
+    params, batch = drawn_params(cell, 0.5), sequence()
     other = renumbered(params, np.array([2, 0, 1]))
-    for rule in (rules.EProp(), rules.SnAp(1), rules.BPTT()):
-        run = jax.jit(lambda p, rule=rule: rule(cell, squared_error, p, batch).grads)
-        found = [scaled.plain(run(p)) for p in (params, other)]
-        assert_close(found[1].cell["first"], found[0].cell["first"])
+
+    @jax.jit
+    def of_first(p):
+        each = (rules.EProp(), rules.SnAp(1), rules.BPTT())
+        grads = [rule(cell, squared_error, p, batch).grads for rule in each]
+        return [scaled.plain(g.cell["first"]) for g in grads]
+
+    for got, expected in zip(of_first(other), of_first(params), strict=True):
+        assert_close(got, expected)
 
 
 @pytest.mark.wide

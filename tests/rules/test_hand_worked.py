@@ -191,8 +191,9 @@ EXAMPLES = {
 
 
 # What these do on any network other tests of `make test` show: test_bptt.py,
-# test_discounted_rtrl.py and test_limits.py; RFLO is here with another feedback.
-LATER = {"DiscountedRTRL", "SnAp-2", "RFLO", "BPTT, window 2", "forward errors"}
+# test_discounted_rtrl.py and test_limits.py; the trace of RFLO, which is that of e-prop without
+# autapses, is here with another feedback.
+LATER = {"BPTT", "BPTT, window 2", "DiscountedRTRL", "SnAp-2", "RFLO", "e-prop", "forward errors"}
 
 
 @functools.cache
