@@ -32,12 +32,11 @@ from rnnjax.reductions import at_best
 from rnnjax.sweep import Named, Traced, Variable
 
 COMPILE = "quickly"
-
 _PLATEAUS = rnnjax.theory.add_task.plateaus()
 _LAGS, _PASTS = ("lag_1", "lag_2"), ("00", "01", "10", "11")  # (x at lag_1, x at lag_2)
 _SHOWN, _FAINT = (0.44, 0.69), {"alpha": 0.45, "markeredgewidth": 0}
 _PLATEAU = {"color": "#b02020", "linewidth": 0.9, "dashes": (0, (3.2, 1.8))}
-_CONTROL = Look("control", "#808080", "X")
+_KINDS = (*figures.RULE_KINDS, _CONTROL := Look("control", "#808080", "X"))
 _CONTROLS = {"fixed": "readout only", "none": "memoryless"}
 _RTRL, _SNAP_2 = "RTRL/trained", "SnAp(n=2)/trained"
 _RFLO, _EPROP = "RFLO/trained", "EProp(autapse=False)/trained"
@@ -175,8 +174,8 @@ def figure(cube: xr.Dataset) -> figures.Figure:
         by_window.annotate(text, end, (-1, -2), textcoords="offset points", ha="right", va="top",
                            fontsize=7)  # fmt: skip
     shown = {look.colour for look in looks.values()}
-    kinds = [kind for kind in (*figures.RULE_KINDS, _CONTROL) if kind.colour in shown]
-    return frame.finished([kind.handle(linestyle="", markersize=4.5) for kind in kinds], ncols=3)
+    kinds = [kind.handle(linestyle="", markersize=4.5) for kind in _KINDS if kind.colour in shown]
+    return frame.finished(kinds, ncols=3)
 
 
 def answer(cube: xr.Dataset) -> str:
@@ -247,6 +246,5 @@ CLAIMS = (
         at_least=_PLATEAUS.first_lag, part=_best, at={"case": "RFLO/fixed"},
         # Other initial weights keep more of lag_1.
         when=(set_to(leak=1), lambda one: one.setting.gain <= 0.5 and one.setting.lag_1 >= 3),
-        source="control: what a rule gains beyond the first lag is not in the network from the "
-        "start"),
+        source="control: what a rule gains beyond the first lag is not in the network as drawn"),
 )  # fmt: skip
