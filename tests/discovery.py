@@ -60,7 +60,6 @@ def cells_found(**wanted):
     for a in (activations.relu, activations.gelu):
         cell = rnnjax.Vanilla(n_x, n_h, n_y, activation=a, gain=1.1, bias_gain=0.5)
         found[f"Vanilla-{a.name}"] = cell
-    wide = {"param_dtype": jnp.float64}
     layer = rnnjax.Vanilla(n_x, n_h, activation=activations.relu, bias_gain=0.5)
     lstm, lru = rnnjax.LSTM(n_h, n_units), rnnjax.LRU(n_units, n_h, n_units)
     return Found(found) | {
@@ -70,10 +69,19 @@ def cells_found(**wanted):
         "Vanilla-leak": rnnjax.Vanilla(n_x, n_h, n_y, leak=0.3, gain=1.5),
         "Vanilla-relu-leak": rnnjax.Vanilla(n_x, n_h, n_y, activation=activations.relu, leak=0.3),
         "Jordan-one-feedback": rnnjax.Jordan(n_x, n_hidden, n_y, feedback=(n_y // 2,), start=0.3),
-        "linen.GRUCell": partial(rnnjax.from_linen, linen.GRUCell(n_h, **wide), n_x, n_y),
-        "nnx.LSTMCell": partial(rnnjax.from_nnx, nnx.LSTMCell, n_x, n_units + 2, n_y, **wide),
+        "linen.GRUCell": partial(_of_flax, "linen.GRUCell", n_x, n_h, n_y),
+        "nnx.LSTMCell": partial(_of_flax, "nnx.LSTMCell", n_x, n_units + 2, n_y),
         "trained nnx.GRUCell": partial(trained, n_x, n_units, n_y),
     }
+
+
+# Made once a process, not once a module of tests: flax draws parameters to find their shapes.
+@functools.cache
+def _of_flax(name, n_x, n_h, n_y):
+    wide = {"param_dtype": jnp.float64}
+    if name == "linen.GRUCell":
+        return rnnjax.from_linen(linen.GRUCell(n_h, **wide), n_x, n_y)
+    return rnnjax.from_nnx(nnx.LSTMCell, n_x, n_h, n_y, **wide)
 
 
 def homogeneous_found(cells):
@@ -83,6 +91,12 @@ def homogeneous_found(cells):
 
 def trained(n_x, n_units, n_y):
     """A trained cell with an encoder and a head of its own, in evaluation mode."""
+    return _trained(n_x, n_units, n_y, jax.config.jax_enable_x64)
+
+
+@functools.cache
+def _trained(n_x, n_units, n_y, is_wide):
+    """The same for each precision, because it holds arrays."""
     rngs, wide = nnx.Rngs(5), {"param_dtype": jnp.float64}
     head = nnx.Sequential(nnx.Dropout(0.5), nnx.Linear(n_units, n_y, **wide, rngs=rngs))
     cell = nnx.GRUCell(2, n_units, **wide, rngs=rngs)
@@ -164,14 +178,23 @@ def functions_found():
     return found
 
 
+@functools.cache
 def linearized(cell):
-    params = cell.init(jax.random.key(0))
-    return rnnjax.tangents.linearize(cell, params, _point(cell, params))
+    return _at_a_point(rnnjax.tangents.linearize, cell)
 
 
+@functools.cache
 def residuals(cell):
-    params = cell.init(jax.random.key(0))
-    return rnnjax.tangents.residuals(cell, params, _point(cell, params))
+    return _at_a_point(rnnjax.tangents.residuals, cell)
+
+
+def _at_a_point(measure, cell):
+    @jax.jit
+    def measured():
+        params = cell.init(jax.random.key(0))
+        return measure(cell, params, _point(cell, params))
+
+    return measured()
 
 
 def _point(cell, params):

@@ -17,7 +17,10 @@ KEY = jax.random.key(0)
 ONE = rnnjax.Bidirectional((rnnjax.LSTM(2, 3),), (rnnjax.GRU(2, 4),), 2)
 RELU = rnnjax.Vanilla(7, 3, activation=rnnjax.activations.relu, bias_gain=0.5)
 TWO = rnnjax.Bidirectional((rnnjax.LSTM(2, 3), RELU), (rnnjax.GRU(2, 4), rnnjax.LRU(7, 3, 2)), 2)
-BATCH = rnnjax.tasks.WhiteNoise(6, 2, 2).sample(jax.random.key(1))
+RNG = np.random.default_rng(1)
+BATCH = jax.device_put(
+    rnnjax.Batch(RNG.standard_normal((6, 2)), RNG.standard_normal((6, 2)), np.eye(6)[-1])
+)
 
 
 def padding(batch, n=3):

@@ -1,12 +1,12 @@
 """The command diagnose: what it writes and prints, and what it refuses in one line."""
 
 import errno
+import functools
 import os
 import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -269,6 +269,20 @@ TARGETS = {
 }
 
 
+@functools.cache
+def program(cell):
+    """States and outputs of one sequence after another, each as long as it is."""
+
+    def of_one(params, x):
+        return rnnjax.unroll(cell, params, x).plain, rnnjax.outputs(cell, params, x)
+
+    return jax.jit(lambda params: [of_one(params, X[i, :n]) for i, n in enumerate(LENGTHS)])
+
+
+def runs_of_each(cell, params):
+    return jax.tree.map(np.asarray, program(cell)(params))
+
+
 @pytest.mark.parametrize("kind", [*TARGETS, "none"])
 @pytest.mark.parametrize("as_mask", wide_but([True], [True, False]))
 def test_the_loss_of_weights_and_sequences(here, asked, capsys, kind, as_mask):
@@ -288,10 +302,8 @@ def test_the_loss_of_weights_and_sequences(here, asked, capsys, kind, as_mask):
     np.testing.assert_array_equal(params.W, same.W)
     # A state that is not finite has no gradient, not even one that nothing reads.
     assert np.isfinite(examples["x"]).all()
-    found = jax.vmap(loss, (None, 0))(params, examples)
-    for i, n in enumerate(LENGTHS):
-        run = rnnjax.unroll(cell, same, jnp.asarray(X[i, :n]))
-        outputs = np.asarray(rnnjax.outputs(cell, same, jnp.asarray(X[i, :n])))
+    found = jax.jit(jax.vmap(loss, (None, 0)))(params, examples)
+    for i, (run, outputs) in enumerate(runs_of_each(cell, same)):
         last = outputs[-1]
         log_p = np.asarray(jax.nn.log_softmax(outputs, axis=1))
         expected = {
@@ -299,7 +311,7 @@ def test_the_loss_of_weights_and_sequences(here, asked, capsys, kind, as_mask):
             "labels": -log_p[-1, [0, 1, 1][i]],
             "numbers of every step": np.mean((outputs - 1) ** 2),
             "labels of every step": -np.mean(log_p[:, 1]),
-            "none": np.sum(run.plain[-1, :3]) / 3**0.5,
+            "none": np.sum(run[-1, :3]) / 3**0.5,
         }
         np.testing.assert_allclose(found[i], expected[kind], rtol=1e-5)
 

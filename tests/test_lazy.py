@@ -23,12 +23,6 @@ LAZY = [name for name in PACKAGES if lazy.sources(importlib.import_module(name).
 ROOT = Path(rnnjax.__file__).parent.parent
 
 
-def run(program):
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-
 def _defined(path):
     """The names that the file of a package defines or imports by itself at its top level."""
     found = set()
@@ -55,16 +49,7 @@ def test_every_name_of_a_package_is_there_and_is_public(name):
         _ = package.nonsense
 
 
-def test_a_submodule_imported_before_does_not_take_the_place_of_a_name():
-    program = """
-import rnnjax.diagnosis.diagnose, rnnjax.jaxprs.recurrences, rnnjax
-assert callable(rnnjax.diagnose) and callable(rnnjax.recurrences) and callable(rnnjax.fit)
-"""
-    done = run(program)
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_library_is_loaded_by_its_first_attribute_and_not_before():
+def test_a_library_is_loaded_by_its_first_attribute_and_a_submodule_takes_the_place_of_no_name():
     program = """
 import sys
 from rnnjax.lazy import jax, jnp, matplotlib
@@ -73,8 +58,13 @@ assert "on first use" in repr(jnp)
 import jax as itself
 assert jax.numpy is itself.numpy and jnp.sum is itself.numpy.sum
 assert matplotlib.figure.Figure.__name__ == "Figure"
+
+import rnnjax.diagnosis.diagnose, rnnjax.jaxprs.recurrences, rnnjax
+assert callable(rnnjax.diagnose) and callable(rnnjax.recurrences) and callable(rnnjax.fit)
 """
-    done = run(program)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -11,7 +11,7 @@ from rnnjax.scan import unroll
 
 KEY = jax.random.key(0)
 T = 16
-X = jnp.asarray(np.random.default_rng(0).standard_normal((T, 2)))
+X = jax.device_put(np.random.default_rng(0).standard_normal((T, 2)))
 CELLS = {
     "tanh": rnnjax.Vanilla(2, 6, 1),
     "chaotic tanh": rnnjax.Vanilla(2, 6, 1, gain=4.0),

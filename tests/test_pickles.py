@@ -80,8 +80,8 @@ VALUES = Found(
             activation_fn=jax.nn.relu,
             param_dtype=jnp.float64,
         ),
-        "with arrays": rnnjax.Vanilla(2, 3, gain=jnp.ones(2), leak=np.full(2, 0.5)),
-        "feedback": rnnjax.rules.RFLO(jnp.ones((3, 2))),
+        "with arrays": rnnjax.Vanilla(2, 3, gain=jax.device_put(np.ones(2)), leak=np.full(2, 0.5)),
+        "feedback": rnnjax.rules.RFLO(jax.device_put(np.ones((3, 2)))),
         "rule in rule in rule": rnnjax.penalties.Penalised(
             rnnjax.decks.MatchedLength(rnnjax.decks.EligibilityRatio(rnnjax.rules.UORO())),
             rnnjax.penalties.Flossing(2),

@@ -7,7 +7,7 @@ import numpy as np
 import rnnjax
 from rnnjax import matrices
 
-D = jnp.diag(jnp.array([2.0, 1.0, 0.5]))
+D = jax.device_put(np.diag([2.0, 1.0, 0.5]))
 
 
 def test_directions_of_a_diagonal_matrix_grow_as_its_entries_say():

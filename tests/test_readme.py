@@ -18,7 +18,6 @@ from rnnjax.sweep.experiment import load
 ROOT = Path(rnnjax.__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 SWEEP = (ROOT / "docs" / "start" / "first_sweep.md").read_text()
-COMMANDS_OF = f"{TEXT}{SWEEP}{generated_pages.commands_table()}"
 
 
 def blocks(language, text=TEXT):
@@ -42,9 +41,12 @@ def assert_printed(shown, printed):
 
 
 def commands():
-    inline = re.findall(r"`(rnnjax [a-z][^`]*)`", COMMANDS_OF)
-    lines = "\n".join([*blocks("console", COMMANDS_OF), *inline])
-    return list(dict.fromkeys(line.partition("#")[0].strip() for line in lines.splitlines()))
+    """Every command of the first pages and of the table of experiments."""
+    text = f"{TEXT}{SWEEP}{generated_pages.commands_table()}"
+    inline = re.findall(r"`(rnnjax [a-z][^`]*)`", text)
+    lines = "\n".join([*blocks("console", text), *inline]).splitlines()
+    told = dict.fromkeys(line.partition("#")[0].strip() for line in lines)
+    return [command for command in told if re.match(r"(\.venv/bin/)?rnnjax ", command)]
 
 
 def test_the_readme_is_short():
@@ -71,7 +73,6 @@ def test_the_sweep_of_the_first_page_is_valid():
     assert config.fixed.n_steps == 512 and lengths["gain"] == 51
 
 
-COMMANDS = [c for c in commands() if re.match(r"(\.venv/bin/)?rnnjax ", c)]
 # Every command in one process, as by `python -m rnnjax.cli`: starting takes longer than they do.
 IN_ONE_PROCESS = """
 import io, json, sys
@@ -89,21 +90,16 @@ print(json.dumps(results))
 """
 
 
-@pytest.fixture(scope="module")
-def understood(tmp_path_factory):
-    """Exit status and standard error of each command, by command."""
-    words = [_harmless(command, tmp_path_factory.mktemp("command")) for command in COMMANDS]
+def test_commands_of_the_readme_are_understood(tmp_path_factory):
+    told = commands()
+    words = [_harmless(command, tmp_path_factory.mktemp("command")) for command in told]
     done = subprocess.run(
         [sys.executable, "-c", IN_ONE_PROCESS],
         cwd=ROOT, input=json.dumps(words), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return dict(zip(COMMANDS, json.loads(done.stdout), strict=True))
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_of_the_readme_are_understood(command, understood):
-    status, message = understood[command]
-    assert status == 0, message
+    results = dict(zip(told, json.loads(done.stdout), strict=True))
+    assert len(results) > 30
+    assert {command: message for command, (status, message) in results.items() if status} == {}
 
 
 def _harmless(command, tmp_path):

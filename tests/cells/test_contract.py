@@ -18,9 +18,9 @@ CELLS = cells_found()
 RNG = np.random.default_rng(0)
 T = 7
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, SIZES["n_x"]))),
-    y=jnp.asarray(RNG.standard_normal((T, SIZES["n_y"]))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(RNG.standard_normal((T, SIZES["n_x"]))),
+    y=jax.device_put(RNG.standard_normal((T, SIZES["n_y"]))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
 # One cell of every way through the scans: bounded, homogeneous, general, complex, adapted.
 KINDS = ["Vanilla", "Vanilla-relu", "LSTM", "LRU", "linen.GRUCell"]

@@ -21,10 +21,9 @@ from tests.crossed import wide_but
 
 KEY = jax.random.key(2)
 T = 6
-BATCH = rnnjax.Batch(
-    jax.random.normal(KEY, (T, 3)),
-    jax.random.normal(jax.random.fold_in(KEY, 1), (T, 2)),
-    jnp.linspace(0.5, 1.5, T),
+RNG = np.random.default_rng(2)
+BATCH = jax.device_put(
+    rnnjax.Batch(RNG.standard_normal((T, 3)), RNG.standard_normal((T, 2)), np.linspace(0.5, 1.5, T))
 )
 CELLS = {
     "minGRU": MinGRU(3, 3, 2, forget_bias=1.0),

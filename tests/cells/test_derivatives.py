@@ -290,7 +290,7 @@ ADJOINTS = {
 KINDS_BY_HAND = [*(f"Vanilla-{f.name}" for f in ACTIVATIONS), "Jordan-tanh", "Chain-relu"]
 
 
-@for_pairs(lambda name, f: type(CELLS[name]) in ADJOINTS, first=KINDS_BY_HAND)
+@for_pairs(lambda name, f: type(CELLS.data[name]) in ADJOINTS, first=KINDS_BY_HAND)
 def test_bptt_is_the_adjoint_by_hand(name, f):
     cell = CELLS[name]
     steps = ADJOINTS[type(cell)](cell, *jax.tree.map(np.asarray, drawn(name)), *BY_HAND[f.name])

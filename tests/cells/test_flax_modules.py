@@ -8,6 +8,7 @@ import pytest
 from flax import linen, nnx
 
 import rnnjax
+from tests.stand_ins import of_ones
 
 
 class Cell(linen.RNNCellBase):
@@ -82,7 +83,8 @@ class NNXPlain(NNXCell):
 
 
 GRU = linen.GRUCell(4)
-NNX_GRU = nnx.GRUCell(2, 3, rngs=nnx.Rngs(0))
+NNX_GRU = of_ones(lambda: nnx.GRUCell(2, 3, rngs=nnx.Rngs(0)))
+NNX_LINEAR = of_ones(lambda: nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
 LINEN = "module: expected a linen cell such as linen.GRUCell(8)"
 NNX = "cell_class: expected the class of an nnx cell such as nnx.GRUCell"
 NNX_OBJECT = "cell_class: expected an nnx cell such as nnx.GRUCell(2, 8, rngs=rngs)"
@@ -107,7 +109,7 @@ REFUSED_NNX = [
     (nnx.RNN(NNX_GRU), f"{NNX_OBJECT}, got nnx.RNN; pass its cell, rnn.cell; rnnjax.recurrences "),
     (nnx.Bidirectional, f"{NNX}, got nnx.Bidirectional; it reads"),
     (nnx.Linear, f"{NNX}, got nnx.Linear, which has no initialize_carry"),
-    (nnx.Linear(2, 3, rngs=nnx.Rngs(0)), f"{NNX_OBJECT}, got nnx.Linear, which has no initial"),
+    (NNX_LINEAR, f"{NNX_OBJECT}, got nnx.Linear, which has no initial"),
     (linen.GRUCell, f"{NNX}, got linen.GRUCell; make a cell of it and pass it to from_linen"),
     (GRU, f"{NNX}, got linen.GRUCell; pass it to from_linen"),
     (functools.partial(nnx.GRUCell), f"{NNX}, got functools.partial"),

@@ -9,7 +9,7 @@ from flax import linen, nnx
 import rnnjax
 from rnnjax.cells.gated import GatedParams, GRUParams
 
-X = jnp.asarray(np.random.default_rng(0).standard_normal((20, 3)))
+X = jax.device_put(np.random.default_rng(0).standard_normal((20, 3)))
 N = 5
 
 

@@ -24,7 +24,12 @@ N, T, DISCARDED = 3, 50, 25
 CELLS = {
     "MLSTM": MLSTM(2, N, 2, gate_gain=1.0),
     "GatedLinearAttention": GatedLinearAttention(
-        2, N, 2, temperature=2.0, gate_gain=0.3, forget_bias=jnp.array([-6.0, 3.0, -2.0])
+        2,
+        N,
+        2,
+        temperature=2.0,
+        gate_gain=0.3,
+        forget_bias=np.array([-6.0, 3.0, -2.0]),
     ),
     "Retention": Retention(2, N, 2, head=1),
     "DeltaNet": DeltaNet(2, N, 2),

@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,7 +25,7 @@ CELLS = {
 
 def normals(*shapes):
     rng = np.random.default_rng(0)
-    return [jnp.asarray(rng.standard_normal(shape)) for shape in shapes]
+    return [jax.device_put(rng.standard_normal(shape)) for shape in shapes]
 
 
 BATCH = rnnjax.Batch(*normals((30, 3), (30, 2)), mask=np.linspace(0.5, 1.5, 30))

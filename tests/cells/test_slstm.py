@@ -15,9 +15,9 @@ from rnnjax.losses import squared_error
 RNG = np.random.default_rng(5)
 N, T = 3, 40
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(2 * RNG.standard_normal((T, 2))),
-    y=jnp.asarray(RNG.standard_normal((T, 2))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(2 * RNG.standard_normal((T, 2))),
+    y=jax.device_put(RNG.standard_normal((T, 2))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
 
 

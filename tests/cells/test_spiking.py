@@ -30,7 +30,7 @@ ALPHA, RHO = np.exp(-1 / 20), np.exp(-1 / 200)
 
 def normals(*shapes):
     rng = np.random.default_rng(0)
-    return [jnp.asarray(rng.standard_normal(shape)) for shape in shapes]
+    return [jax.device_put(rng.standard_normal(shape)) for shape in shapes]
 
 
 BATCH = rnnjax.Batch(*normals((T, 3), (T, 2)), mask=np.linspace(0.5, 1.5, T))

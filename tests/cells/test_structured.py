@@ -23,9 +23,9 @@ from tests.crossed import wide_but
 RNG = np.random.default_rng(7)
 N, T = 4, 20
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, 2))),
-    y=jnp.asarray(RNG.standard_normal((T, 2))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(RNG.standard_normal((T, 2))),
+    y=jax.device_put(RNG.standard_normal((T, 2))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
 CELLS = {
     "IndRNN": IndRNN(2, N, 2, activation=activations.tanh, n_steps=10.0),

@@ -5,6 +5,7 @@ import dataclasses
 import flax.core
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from flax import linen, nnx
@@ -12,14 +13,16 @@ from flax.training import train_state
 
 import rnnjax
 from rnnjax.losses import cross_entropy
+from tests.stand_ins import of_ones
 
 KEY = jax.random.key(0)
 GRU = linen.GRUCell(4)
-VARIABLES = GRU.init(KEY, jnp.zeros(4), jnp.ones(3))
-DENSE, TABLE = linen.Dense(2), linen.Embed(5, 3)
-OF_DENSE, OF_TABLE = DENSE.init(KEY, jnp.ones(4)), TABLE.init(KEY, jnp.array(0))
-RNGS = nnx.Rngs(0)
-NNX_GRU = nnx.GRUCell(3, 4, rngs=RNGS)
+VARIABLES = of_ones(lambda: GRU.init(KEY, jnp.zeros(4), jnp.ones(3)))
+DENSE, TABLE, NARROW = linen.Dense(2), linen.Embed(5, 3), linen.Embed(5, 2)
+OF_DENSE = of_ones(lambda: DENSE.init(KEY, jnp.ones(4)))
+OF_TABLE = of_ones(lambda: TABLE.init(KEY, jnp.array(0)))
+NNX_GRU = of_ones(lambda: nnx.GRUCell(3, 4, rngs=nnx.Rngs(0)))
+NNX_DENSE, NNX_WIDER = (of_ones(lambda n=n: nnx.Linear(n, 2, rngs=nnx.Rngs(0))) for n in (4, 5))
 STATE = train_state.TrainState.create(
     apply_fn=GRU.apply, params=VARIABLES["params"], tx=optax.sgd(0.1)
 )
@@ -90,16 +93,16 @@ class Head:
 
 
 NORMED = linen_cell(normed)
-OF_NORMED = NORMED.init(KEY, jnp.zeros(4), jnp.ones(3))
+OF_NORMED = of_ones(lambda: NORMED.init(KEY, jnp.zeros(4), jnp.ones(3)))
 EVAL = linen_cell(lambda m, carry, x: (carry, linen.BatchNorm(use_running_average=True)(x)))
-OF_EVAL = EVAL.init(KEY, jnp.zeros(4), jnp.ones(3))
+OF_EVAL = of_ones(lambda: EVAL.init(KEY, jnp.zeros(4), jnp.ones(3)))
 DROPPED = linen_cell(lambda m, carry, x: (carry, linen.Dropout(0.5, deterministic=False)(x)))
 PART = "(module, variables), an nnx module, a function, (function, parameters) or None"
 PROGRAM = "rnnjax.recurrences measures whole programs"
 LINEN = "module: expected a linen cell such as linen.GRUCell(8), got"
 NNX = "cell_class: expected an nnx cell such as nnx.GRUCell(2, 8, rngs=rngs), got"
-MASKED = linen_cell(lambda m, carry, x: ((carry[0] + 1, carry[1]), x), carry=(0, jnp.zeros(2)))
-STACKED = jax.tree.map(lambda a: jnp.stack([a, a]), VARIABLES)
+MASKED = linen_cell(lambda m, carry, x: ((carry[0] + 1, carry[1]), x), carry=(0, np.zeros(2)))
+STACKED = jax.tree.map(lambda a: np.stack([a, a]), VARIABLES)
 HEADLESS = {"params": {k: v for k, v in VARIABLES["params"].items() if k != "hn"}}
 CASES = {
     "linen.RNN": (
@@ -122,7 +125,7 @@ CASES = {
         f"{LINEN} the class linen.GRUCell; make one of it",
     ),
     "a whole nnx model": (
-        of_nnx(nnx.Sequential(nnx.Linear(3, 4, rngs=RNGS))),
+        of_nnx(nnx.Sequential(NNX_DENSE)),
         f"{NNX} nnx.Sequential, which has no initialize_carry; pass the cell in it, and its head "
         "as readout",
     ),
@@ -184,7 +187,7 @@ CASES = {
         "params: expected the trained variables beside readout, got None",
     ),
     "whole params": (
-        of_linen(params=jax.tree.map(lambda a: a.astype(int), VARIABLES)),
+        of_linen(params=jax.tree.map(lambda a: np.asarray(a, int), VARIABLES)),
         "params: expected floating point arrays, got cell.hn.bias of int",
     ),
     "a missing collection": (
@@ -206,11 +209,11 @@ CASES = {
         "deterministic=True",
     ),
     "a count in nnx": (
-        of_nnx(nnx_cell(counted, n=nnx.Variable(jnp.zeros(()))), 3),
+        of_nnx(nnx_cell(counted, n=nnx.Variable(np.zeros(()))), 3),
         "module: expected a module whose variables no step updates, got it that updates cell.n",
     ),
     "a learned start": (
-        of_nnx(nnx_cell(same, lambda m: m.start[...], start=nnx.Param(jnp.zeros(4))), 3),
+        of_nnx(nnx_cell(same, lambda m: m.start[...], start=nnx.Param(np.zeros(4))), 3),
         "module: expected a cell whose initial carry is fixed, got Own, learns it; make it a "
         "constant, because initial_state has no parameters",
     ),
@@ -252,11 +255,11 @@ CASES = {
         f"readout: expected {PART}, got linen.Dense; pass it with its variables: (module, variable",
     ),
     "a head of other outputs": (
-        of_linen(readout=(DENSE, DENSE.init(KEY, jnp.ones(5)))),
+        of_linen(readout=(DENSE, of_ones(lambda: DENSE.init(KEY, jnp.ones(5))))),
         "readout: expected kernel (4, 2) as linen.Dense draws it, got (5, 2)",
     ),
     "a head of nnx of other outputs": (
-        of_nnx(readout=nnx.Linear(5, 2, rngs=RNGS)),
+        of_nnx(readout=NNX_WIDER),
         "readout: expected a module or function that takes the output float",
     ),
     "a class as head": (
@@ -269,11 +272,11 @@ CASES = {
         "readout: expected a result that is one array, got ",
     ),
     "nnx with parameters": (
-        of_nnx(readout=(nnx.Linear(4, 2, rngs=RNGS), {})),
+        of_nnx(readout=(NNX_DENSE, {})),
         f"readout: expected {PART}, got nnx.Linear with parameters; pass it alone",
     ),
     "a function without hash": (
-        of_nnx(readout=Head(jnp.ones((2, 4)))),
+        of_nnx(readout=Head(np.ones((2, 4)))),
         "readout: expected a function that has a hash, got ",
     ),
     "tied arrays": (
@@ -284,7 +287,7 @@ CASES = {
         "readout: expected parameters of its own, got",
     ),
     "an embedding of another size": (
-        of_linen(embed=(linen.Embed(5, 2), linen.Embed(5, 2).init(KEY, jnp.array(0)))),
+        of_linen(embed=(NARROW, of_ones(lambda: NARROW.init(KEY, jnp.array(0))))),
         "params: expected in.kernel (2, 4) as linen.GRUCell draws it, got (3, 4)",
     ),
     "several tokens": (
@@ -312,7 +315,7 @@ def test_what_is_no_trained_network_is_told_in_one_line(case):
     assert "\n" not in str(told.value) and len(str(told.value)) < 500
 
 
-TOKENS = rnnjax.Batch(jnp.array([0, 4, 1]), jnp.array([0, 1, 1]), jnp.ones(3))
+TOKENS = jax.device_put(rnnjax.Batch(np.array([0, 4, 1]), np.array([0, 1, 1]), np.ones(3)))
 
 
 def measured(cell, batch):

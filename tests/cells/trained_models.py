@@ -80,10 +80,10 @@ def moved(tree):
     )
 
 
-TOKENS = jnp.asarray(np.random.default_rng(3).integers(0, N_SYMBOLS, T))
-NUMBERS = jnp.asarray(np.random.default_rng(4).standard_normal((T, N_X)))
-TARGETS = jnp.asarray(np.random.default_rng(5).integers(0, N_Y, T))
-MASK = jnp.asarray([0.5, 1.0, 0.0, 2.0, 1.0, 1.0, 0.3])
+TOKENS = jax.device_put(np.random.default_rng(3).integers(0, N_SYMBOLS, T))
+NUMBERS = jax.device_put(np.random.default_rng(4).standard_normal((T, N_X)))
+TARGETS = jax.device_put(np.random.default_rng(5).integers(0, N_Y, T))
+MASK = jax.device_put(np.array([0.5, 1.0, 0.0, 2.0, 1.0, 1.0, 0.3]))
 
 
 def of_linen(module, shape=(N_X,), embed=None):

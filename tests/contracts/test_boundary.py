@@ -16,8 +16,8 @@ from tests.discovery import penalties_found, probes_found, rules_found
 from tests.rules.test_contract import cell_of, rule_named
 
 KEY = jax.random.key(5)
-X, Y = jax.random.normal(KEY, (6, 2)), jax.random.normal(jax.random.fold_in(KEY, 1), (6, 2))
-GOOD = rnnjax.Batch(X, Y, jnp.ones(6))
+X, Y = np.random.default_rng(5).standard_normal((2, 6, 2))
+GOOD = rnnjax.Batch(X, Y, np.ones(6))
 SUBJECTS = [*rules_found(), *probes_found(), *penalties_found()]
 NEEDS_LOSS = {*rules_found(), "Omega", "step_contributions", "curvature_along_gradient"}
 CELL = rnnjax.Vanilla(2, 3, 2)
@@ -60,12 +60,12 @@ BATCHES = {
     "a batch of sequences": ("batch", jax.tree.map(lambda a: a[None], GOOD)),
     "no steps": ("batch", jax.tree.map(lambda a: a[:0], GOOD)),
     "inputs of another cell": ("x", GOOD.replace(x=X[:, :1])),
-    "too many inputs": ("x", GOOD.replace(x=jnp.ones((6, 5)))),
+    "too many inputs": ("x", GOOD.replace(x=np.ones((6, 5)))),
     "steps that differ": ("x", GOOD.replace(x=X[:5])),
-    "a mask with an axis more": ("batch", GOOD.replace(mask=jnp.ones((6, 1)))),
-    "a complex mask": ("mask", GOOD.replace(mask=1j * jnp.ones(6))),
-    "no batch": ("batch", (X, Y, jnp.ones(6))),
-    "counts that are none": ("counts", GOOD.replace(counts=jnp.ones(6))),
+    "a mask with an axis more": ("batch", GOOD.replace(mask=np.ones((6, 1)))),
+    "a complex mask": ("mask", GOOD.replace(mask=1j * np.ones(6))),
+    "no batch": ("batch", (X, Y, np.ones(6))),
+    "counts that are none": ("counts", GOOD.replace(counts=np.ones(6))),
 }
 
 
@@ -122,7 +122,7 @@ def test_targets_that_would_be_broadcast(name):
 
 
 @pytest.mark.parametrize(
-    "key", [0, None, jnp.zeros(3), jnp.zeros(3, jnp.uint32), jax.random.split(KEY, 2)]
+    "key", [0, None, np.zeros(3), np.zeros(3, np.uint32), jax.random.split(KEY, 2)]
 )
 def test_what_is_no_key(key):
     task = rnnjax.decks.DataPairs(length=3)
@@ -181,7 +181,7 @@ def test_an_own_cell_whose_step_is_none():
         refused(start, lambda step=step: probes.log_norm_by_lag(Bad(step), None, KEY_FREE, batch))
 
 
-KEY_FREE = jnp.ones(2)
+KEY_FREE = jax.device_put(np.ones(2))
 
 
 def test_the_check_is_made_once_for_each_combination_of_shapes(monkeypatch):

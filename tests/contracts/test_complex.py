@@ -27,9 +27,9 @@ CELLS = {
 }
 RNG = np.random.default_rng(3)
 BATCH = rnnjax.Batch(
-    jnp.asarray(RNG.standard_normal((T, 2))),
-    jnp.asarray(RNG.standard_normal((T, 2))),
-    jnp.array([1.0, 0.5, 0.0, 2.0, 1.0]),
+    jax.device_put(RNG.standard_normal((T, 2))),
+    jax.device_put(RNG.standard_normal((T, 2))),
+    jax.device_put(np.array([1.0, 0.5, 0.0, 2.0, 1.0])),
 )
 # Exact on these, whether or not they are called so.
 EXACT = {"BPTT", "RTRL", "DiscountedRTRL", "ForwardErrors", "SnAp", "TruncatedBPTT"}

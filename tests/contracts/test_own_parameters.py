@@ -66,10 +66,11 @@ class WithPreactivation(Step):
 
 OWN = rnnjax.Vanilla(N_X, N_H, N_Y, leak=1 - KEEP)
 CELLS = {"step": Step(), "pre-activation": WithPreactivation()}
+RNG = np.random.default_rng(5)
 BATCH = rnnjax.Batch(
-    jax.random.normal(KEY, (T, N_X)),
-    jax.random.normal(jax.random.fold_in(KEY, 1), (T, N_Y)),
-    jnp.array([1.0, 0.0, 0.5, 1.0, 0.0, 2.0]),
+    jax.device_put(RNG.standard_normal((T, N_X))),
+    jax.device_put(RNG.standard_normal((T, N_Y))),
+    jax.device_put(np.array([1.0, 0.0, 0.5, 1.0, 0.0, 2.0])),
 )
 # The words of the mathematics that a rule asks for, where it does not apply.
 OUTPUT, SUMS, SLOPES = "its state as its output", "pre-activations", "slopes f'(z) of its state"

@@ -17,9 +17,9 @@ T = 12
 RNG = np.random.default_rng(3)
 CELLS = cells_found()
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, SIZES["n_x"]))),
-    y=jnp.asarray(RNG.standard_normal((T, SIZES["n_y"]))),
-    mask=jnp.ones(T),
+    x=jax.device_put(RNG.standard_normal((T, SIZES["n_x"]))),
+    y=jax.device_put(RNG.standard_normal((T, SIZES["n_y"]))),
+    mask=jax.device_put(np.ones(T)),
 )
 # Those of flax are made when they are looked at, and have no structure that they declare.
 OWN = {name: cell for name, cell in CELLS.data.items() if hasattr(cell, "init")}

@@ -34,7 +34,7 @@ def normal(x, exponent=0):
 
 
 # By name: a function of scaled numbers made of x (2,), and the plain function that it is.
-A, B = jnp.array([3.0, -4.0]), jnp.array([0.5, 2.0])
+A, B = jax.device_put((np.array([3.0, -4.0]), np.array([0.5, 2.0])))
 OF_ZERO = {
     "normalise": (lambda x: plain_of(normal(x, 7)), lambda x: x * 2.0**7),
     "normalise_tree": (lambda x: plain_of(scaled.normalise_tree([x]))[0], lambda x: x),

@@ -1,5 +1,6 @@
 """Coefficients of a chain against automatic differentiation, the backward scan and closed forms."""
 
+import functools
 import math
 
 import jax
@@ -14,52 +15,49 @@ from rnnjax.decks import active_coefficients, chain_coefficients, two_steps
 from rnnjax.theory import scalar_chain
 
 NAMES = ["identity", "tanh", "sigmoid", "relu", "gelu"]
-X = jax.random.uniform(jax.random.key(0), (12,), minval=-1.0)
+W_N = np.array([-1.5, -0.8, 0.0, 0.9, 2.0])
+X = jax.device_put(np.random.default_rng(0).uniform(-1, 1, 12))
 
 
-def parameters(w_n, n_x=1):
-    return ChainParams(jnp.asarray(w_n), jnp.linspace(0.7, -0.4, n_x), jnp.asarray(-1.3))
+def parameters(w_n):
+    return ChainParams(w_n, np.array([0.7]), np.array(-1.3))
+
+
+@functools.cache
+def measured(name):
+    """Signed coefficients by input, and two gradients that they are, for each of W_N."""
+    n, activation = len(X), rnnjax.activation_named(name)
+    one, own = Chain(1, activation), Chain(n, activation)
+    batch = rnnjax.Batch(np.diag(X), np.zeros((n, 1)), np.arange(n) == n - 1)
+
+    def of_weight(w_n):
+        params = parameters(w_n)
+
+        def last_output(x):
+            run = rnnjax.unroll(one, params, x[:, None])
+            return params.w_3 * scaled.plain(run.states)[-1, 0]
+
+        each = params._replace(w_x=jnp.full(n, params.w_x[0]))
+        out = rnnjax.BPTT()(own, lambda y_hat, y: y_hat[0], each, batch)
+        by_own_weights = scaled.plain(out.grads).w_x
+        return chain_coefficients(one, params, X), jax.grad(last_output)(X), by_own_weights
+
+    found, by_input, by_own_weights = jax.device_get(jax.jit(jax.vmap(of_weight))(W_N))
+    signed = (found["sign"] * np.exp(found["log_coefficient"]))[:, ::-1]
+    return signed, by_input, by_own_weights
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_coefficients_are_the_derivatives_by_the_inputs(name):
-    cell = Chain(1, rnnjax.activation_named(name))
-
-    @jax.jit
-    @jax.vmap
-    def both(w_n):
-        params = parameters(w_n)
-
-        def last_output(x):
-            run = rnnjax.unroll(cell, params, x[:, None])
-            return params.w_3 * rnnjax.scaled.plain(run.states)[-1, 0]
-
-        return chain_coefficients(cell, params, X), jax.grad(last_output)(X)
-
-    found, expected = both(jnp.array([-1.5, 0.0, 0.9, 2.0]))
-    signed = found["sign"] * np.exp(found["log_coefficient"])
-    np.testing.assert_allclose(signed[:, ::-1], expected, rtol=1e-10, atol=0)
+    signed, by_input, _ = measured(name)
+    np.testing.assert_allclose(signed, by_input, rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_coefficients_are_the_gradient_by_input_weights_of_their_own(name):
     """BPTT of a chain in which every step has its own input weight, fed by unit vectors."""
-    n, one = len(X), parameters(-0.8)
-    cell = Chain(n, rnnjax.activation_named(name))
-    params = one._replace(w_x=jnp.full(n, one.w_x[0]))
-    batch = rnnjax.Batch(jnp.diag(X), jnp.zeros((n, 1)), jnp.arange(n) == n - 1)
-
-    def output(y_hat, y):
-        return y_hat[0]
-
-    @jax.jit
-    def both(params, x):
-        grads = rnnjax.scaled.plain(rnnjax.BPTT()(cell, output, params, batch).grads)
-        return grads, chain_coefficients(Chain(1, cell.activation), one, x)
-
-    grads, found = both(params, X)
-    signed = (found["sign"] * np.exp(found["log_coefficient"]))[::-1]
-    np.testing.assert_allclose(grads.w_x, signed * X / one.w_x[0], rtol=1e-9)
+    signed, _, by_own_weights = measured(name)
+    np.testing.assert_allclose(by_own_weights, signed * np.asarray(X) / 0.7, rtol=1e-9)
 
 
 def test_a_deeply_saturated_chain_keeps_its_digits(float32):
@@ -94,12 +92,17 @@ def test_when_all_paths_are_off_nothing_is_left():
 
 
 def test_quantiles_are_those_of_the_sequences():
-    cell, params = Chain(1, rnnjax.activations.tanh), parameters(0.9)
-    x = jax.random.normal(jax.random.key(1), (11, 6))
-    run = jax.jit(lambda x: active_coefficients(cell, params, x, (0.1, 0.5, 0.9)))
-    one = jax.jit(jax.vmap(lambda x: chain_coefficients(cell, params, x)["log_coefficient"]))
-    exact = np.sort(one(x), axis=0)[[1, 5, 9]]
-    np.testing.assert_allclose(run(x)["log_coefficient_random"], exact, rtol=1e-12)
+    cell, params = Chain(1, rnnjax.activations.tanh), parameters(np.array(0.9))
+    x = np.random.default_rng(1).standard_normal((11, 6))
+
+    @jax.jit
+    def both(x):
+        one = jax.vmap(lambda x: chain_coefficients(cell, params, x)["log_coefficient"])
+        return active_coefficients(cell, params, x, (0.1, 0.5, 0.9)), one(x)
+
+    found, each = both(x)
+    exact = np.sort(each, axis=0)[[1, 5, 9]]
+    np.testing.assert_allclose(found["log_coefficient_random"], exact, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", list(scalar_chain.FUNCTIONS))

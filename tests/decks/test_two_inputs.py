@@ -9,7 +9,7 @@ import rnnjax
 from rnnjax import decks
 
 two_inputs = decks.two_inputs
-X = jnp.array([[[3.0], [1.0]], [[0.0], [2.0]]])
+X = jax.device_put(np.array([[[3.0], [1.0]], [[0.0], [2.0]]]))
 
 
 def test_views_of_two_points():

@@ -21,7 +21,7 @@ def linear(w, x):
 
 # One program for most tests: it is the compilation that takes time.
 MONITORED = rnnjax.monitor(linear, every=3, n_examples=3)
-IMPULSES = jnp.zeros((3, N_STEPS)).at[:, -1].set(jnp.array([1.0, 5.0, 3.0]))
+IMPULSES = jax.device_put(np.outer([1.0, 5.0, 3.0], np.eye(N_STEPS)[-1]))
 NAMES = (
     "log_norm_at_end", "log10_fall", "horizon", "exponent", "zero_lag_float32", "flat_share",
     "gate_mean",

@@ -11,7 +11,7 @@ import rnnjax
 from rnnjax.diagnosis import memory, spectrum, units
 
 N_STEPS, LENGTH = 9, 6
-X = jax.random.normal(jax.random.key(0), (N_STEPS, 2))
+X = jax.device_put(np.random.default_rng(0).standard_normal((N_STEPS, 2)))
 
 
 def loss(params, example):
@@ -41,7 +41,7 @@ def rows(params, example):
     }  # fmt: skip
 
 
-PARAMS = {"f": jnp.array([0.5, -1.0]), "w": jnp.array([0.7, 0.2])}
+PARAMS = jax.device_put({"f": np.array([0.5, -1.0]), "w": np.array([0.7, 0.2])})
 
 
 @functools.cache

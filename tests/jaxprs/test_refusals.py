@@ -9,6 +9,7 @@ import rnnjax
 from rnnjax import scaled
 from tests.jaxprs.hand_written import N, head, scanned, sequence, tanh_step, weights
 from tests.jaxprs.loops import mean_square
+from tests.stand_ins import of_ones
 
 
 def good(params, example):
@@ -123,14 +124,17 @@ def test_a_loss_is_refused_in_one_line(name):
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 500
 
 
+WEIGHTS, EXAMPLE = of_ones(lambda: (weights(), sequence()))
+
+
 @pytest.mark.parametrize(
     ("params", "example", "said"),
     [
-        ({**weights(), "name": "tanh"}, sequence(), r"^params: expected .*array.*got 'tanh'"),
-        ({**weights(), "f": np.tanh}, sequence(), r"^params: expected .*array"),
-        ({"U": jnp.ones((3, 2), int)}, sequence(), r"^params: expected floating-point"),
-        ({}, sequence(), r"^params: expected"),
-        (weights(), (*sequence(), "text"), r"^example: expected .*array.*got 'text'"),
+        ({**WEIGHTS, "name": "tanh"}, EXAMPLE, r"^params: expected .*array.*got 'tanh'"),
+        ({**WEIGHTS, "f": np.tanh}, EXAMPLE, r"^params: expected .*array"),
+        ({"U": np.ones((3, 2), int)}, EXAMPLE, r"^params: expected floating-point"),
+        ({}, EXAMPLE, r"^params: expected"),
+        (WEIGHTS, (*EXAMPLE, "text"), r"^example: expected .*array.*got 'text'"),
     ],
 )
 def test_params_and_example_hold_arrays(params, example, said):

@@ -20,8 +20,11 @@ STACKS = {
     "complex": rnnjax.Stack((rnnjax.LSTM(2, 3), rnnjax.LRU(3, 4, 3), rnnjax.LSTM(3, 2)), 2),
     "homogeneous": rnnjax.Stack((RELU, RELU.replace(n_x=3, leak=0.6)), 2),
 }
-BATCH = rnnjax.tasks.WhiteNoise(8, 2, 2).sample(jax.random.key(1))
-WEIGHED = BATCH.replace(mask=jnp.array([0, 1, 2, 0.5, 0, 1, 0, 0]))
+RNG = np.random.default_rng(1)
+BATCH = jax.device_put(
+    rnnjax.Batch(RNG.standard_normal((8, 2)), RNG.standard_normal((8, 2)), np.eye(8)[-1])
+)
+WEIGHED = BATCH.replace(mask=jax.device_put(np.array([0, 1, 2, 0.5, 0, 1, 0, 0])))
 
 
 def of_layers(*arguments):

@@ -29,8 +29,8 @@ class Bowl:
         return h
 
 
-BOWL = Bowl(jnp.asarray(np.linalg.cholesky(A).T))
-ONE_STEP = rnnjax.Batch(x=jnp.zeros((1, 1)), y=jnp.zeros((1, 3)), mask=jnp.ones(1))
+BOWL = Bowl(jax.device_put(np.linalg.cholesky(A).T))
+ONE_STEP = jax.device_put(rnnjax.Batch(np.zeros((1, 1)), np.zeros((1, 3)), np.ones(1)))
 
 
 def tree(vector):

@@ -6,12 +6,13 @@ import pkgutil
 from importlib import import_module
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import rnnjax
 from rnnjax.losses import squared_error
 from rnnjax.variables import VARIABLES, named
+from tests.stand_ins import of_ones
 
 # T = 6 steps, two layers, 3 + 2 state entries.
 SIZES = {
@@ -28,25 +29,25 @@ FIRST = {
 }
 
 CELL = rnnjax.Stack((rnnjax.Vanilla(2, 3), rnnjax.Vanilla(3, 2)), 1)
-KEY = jax.random.key(0)
-PARAMS = CELL.init(KEY)
-DRAWS = rnnjax.Scaled(jnp.ones((4, 9)), jnp.zeros(4, jnp.int32))
-BY_LAG = rnnjax.Scaled(jnp.ones((3, 9)), jnp.zeros(3, jnp.int32))
+PARAMS = of_ones(lambda: CELL.init(jax.random.key(0)))
+DRAWS = jax.device_put(rnnjax.Scaled(np.ones((4, 9)), np.zeros(4, np.int32)))
+BY_LAG = jax.device_put(rnnjax.Scaled(np.ones((3, 9)), np.zeros(3, np.int32)))
 VANILLA = rnnjax.Vanilla(2, 5)
-MASKED = jax.vmap(lambda mask: rnnjax.tasks.WhiteNoise(6, 2).sample(KEY).replace(mask=mask))(
-    jnp.ones((2, 6))
-)
-DELTAS = rnnjax.Scaled(jnp.ones((6, 5)), jnp.zeros(6, jnp.int32))
+OF_VANILLA = of_ones(lambda: VANILLA.init(jax.random.key(0)))
+BATCH = jax.device_put(rnnjax.Batch(np.ones((6, 2)), np.ones((6, 1)), np.ones(6)))
+MASKED = jax.device_put(jax.tree.map(lambda a: np.stack([a, a]), BATCH))
+PASTS = rnnjax.tasks.AddTask(1, 2, 6, drawn=False)
+DELTAS = jax.device_put(rnnjax.Scaled(np.ones((6, 5)), np.zeros(6, np.int32)))
 ARGUMENTS = {
     "cell": CELL,
     "loss": squared_error,
     "params": PARAMS,
-    "batch": rnnjax.tasks.WhiteNoise(6, 2).sample(KEY),
+    "batch": BATCH,
     "directions": (PARAMS, PARAMS),
-    "first": jnp.ones(GRID[0]),
-    "second": jnp.ones(GRID[1]),
-    "log_norm": -jnp.arange(7.0),
-    "exponents": -jnp.arange(5.0),
+    "first": np.ones(GRID[0]),
+    "second": np.ones(GRID[1]),
+    "log_norm": jax.device_put(-np.arange(7.0)),
+    "exponents": jax.device_put(-np.arange(5.0)),
     "draws": DRAWS,
 }
 OWN_ARGUMENTS = {
@@ -59,16 +60,14 @@ OWN_ARGUMENTS = {
         "silent": False,
         "n_W": 4,
     },
-    "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": jnp.ones(6), "epsilon": 1e-7},
+    "error_growth": {"deltas": DELTAS, "true": DELTAS, "log_growth": np.ones(6), "epsilon": 1e-7},
     "answers_by_past": {
-        "logits": jnp.zeros((4, 6, 2)), "loss": rnnjax.tasks.AddTask(1, 2, 6).loss,
-        "batch": jax.vmap(rnnjax.tasks.AddTask(1, 2, 6, drawn=False).sample)(
-            jax.random.split(KEY, 4)
-        ),
+        "logits": np.zeros((4, 6, 2)), "loss": PASTS.loss,
+        "batch": of_ones(lambda: jax.vmap(PASTS.sample)(jax.random.split(jax.random.key(0), 4))),
     },
     "rounding_of_errors": {
-        "cell": VANILLA, "params": VANILLA.init(KEY), "batch": MASKED, "precision": "float32",
-        "rule": rnnjax.rules.ForwardErrors(), "log_smallest": jnp.zeros(()),
+        "cell": VANILLA, "params": OF_VANILLA, "batch": MASKED, "precision": "float32",
+        "rule": rnnjax.rules.ForwardErrors(), "log_smallest": np.zeros(()),
     },
     "log_margins": {"activation": rnnjax.activations.tanh, "gain": 2.0, "bias": 0.0, "n_steps": 6},
 }  # fmt: skip

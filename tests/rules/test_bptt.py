@@ -11,15 +11,16 @@ from rnnjax import scaled, updates
 from rnnjax.losses import squared_error
 from tests.crossed import wide_but
 from tests.rules.gradient_table import by_loss_and_use
+from tests.stand_ins import of_normals
 
 T = 6
 RNG = np.random.default_rng(0)
 CELL = rnnjax.Vanilla(2, 3, 1)
-PARAMS = jax.jit(CELL.init)(jax.random.key(0))
+PARAMS = of_normals(CELL.init, jax.random.key(0))._replace(b=jax.device_put(np.zeros(3)))
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, 2))),
-    y=jnp.asarray(RNG.standard_normal((T, 1))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(RNG.standard_normal((T, 2))),
+    y=jax.device_put(RNG.standard_normal((T, 1))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
 
 

@@ -11,16 +11,17 @@ from rnnjax.losses import squared_error
 from tests.crossed import wide_but
 from tests.discovery import SIZES, cells_found
 from tests.rules.gradient_table import by_loss_and_use
+from tests.stand_ins import of_normals
 
 T = 6
 RNG = np.random.default_rng(0)
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, SIZES["n_x"]))),
-    y=jnp.asarray(RNG.standard_normal((T, SIZES["n_y"]))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(RNG.standard_normal((T, SIZES["n_x"]))),
+    y=jax.device_put(RNG.standard_normal((T, SIZES["n_y"]))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
 CELL = rnnjax.Vanilla(SIZES["n_x"], 3, SIZES["n_y"])
-PARAMS = jax.jit(CELL.init)(jax.random.key(0))
+PARAMS = of_normals(CELL.init, jax.random.key(0))
 LAG = np.subtract.outer(np.arange(T), np.arange(T))
 # One cell of every way through the code: carried with a scale, without a drive, complex, chained.
 KINDS = ["Vanilla-relu", "LSTM", "LRU", "Chain", "Jordan-one-feedback"]

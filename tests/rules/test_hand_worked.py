@@ -159,7 +159,7 @@ def leak(step, i, j):
 
 
 def numbers(fractions):
-    return jnp.asarray(np.array(fractions, dtype=float))
+    return jax.device_put(np.array(fractions, dtype=float))
 
 
 EXAMPLES = {

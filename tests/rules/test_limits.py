@@ -16,9 +16,9 @@ from rnnjax.losses import squared_error
 T, N_X, N_H, N_Y = 7, 2, 4, 2
 RNG = np.random.default_rng(2)
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, N_X))),
-    y=jnp.asarray(RNG.standard_normal((T, N_Y))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(RNG.standard_normal((T, N_X))),
+    y=jax.device_put(RNG.standard_normal((T, N_Y))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
 LEAKY = rnnjax.Vanilla(N_X, N_H, N_Y, leak=0.6, gain=1.3)
 

@@ -14,9 +14,9 @@ from rnnjax.losses import squared_error
 T = 9
 RNG = np.random.default_rng(3)
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, 2))),
-    y=jnp.asarray(RNG.standard_normal((T, 2))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(RNG.standard_normal((T, 2))),
+    y=jax.device_put(RNG.standard_normal((T, 2))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
 CELL = rnnjax.Vanilla(2, 3, 2, leak=0.6, gain=1.4)
 EDGES = (0, 1, 3, T)

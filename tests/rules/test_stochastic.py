@@ -17,11 +17,13 @@ from tests.crossed import wide_but
 T, N = 3, 2
 RNG = np.random.default_rng(4)
 BATCH = rnnjax.Batch(
-    x=jnp.asarray(RNG.standard_normal((T, 2))),
-    y=jnp.asarray(RNG.standard_normal((T, 2))),
-    mask=jnp.asarray(RNG.uniform(0.5, 1.5, T)),
+    x=jax.device_put(RNG.standard_normal((T, 2))),
+    y=jax.device_put(RNG.standard_normal((T, 2))),
+    mask=jax.device_put(RNG.uniform(0.5, 1.5, T)),
 )
-SIGNS = jnp.asarray(list(itertools.product([-1.0, 1.0], repeat=T * N))).reshape(-1, T, N)
+SIGNS = jax.device_put(
+    np.array(list(itertools.product([-1.0, 1.0], repeat=T * N))).reshape(-1, T, N)
+)
 CELLS = {
     "leaky": rnnjax.Vanilla(2, N, 2, leak=0.7, gain=1.5),
     "relu": rnnjax.Vanilla(2, N, 2, activation=rnnjax.activations.relu, bias_gain=1.0),

@@ -1,15 +1,18 @@
 """Clipping of gradients of any size: norm, entry by entry, and unit by unit."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from rnnjax import scaled, updates
 
-WEIGHTS = {"W": jnp.array([[3.0, 4.0], [0.0, 0.0]]), "b": jnp.array([2.0, -0.5])}
-GRADIENT = {"W": jnp.array([[0.6, -0.8], [0.3, 0.4]]), "b": jnp.array([1.0, 0.01])}
+WEIGHTS, GRADIENT = jax.device_put(
+    (
+        {"W": np.array([[3.0, 4.0], [0.0, 0.0]]), "b": np.array([2.0, -0.5])},
+        {"W": np.array([[0.6, -0.8], [0.3, 0.4]]), "b": np.array([1.0, 0.01])},
+    )
+)
 
 
 def update(clipping, exponent):

@@ -1,5 +1,7 @@
 """A unit's weights are those that enter one sum, in every cell there is."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,17 +55,31 @@ def test_a_unit_is_one_unit_of_the_cell(name):
                 assert len(np.unique(owner[group == number])) == 1
 
 
+@functools.cache
+def groups_of_all():
+    """The groups of the parameters of every cell by the place of a leaf, as one program."""
+    params = {
+        name: jax.tree.map(
+            lambda p: np.zeros(p.shape, p.dtype), jax.eval_shape(cell.init, jax.random.key(0))
+        )
+        for name, cell in CELLS.items()
+    }
+
+    def of_cell(params):
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        return {
+            jax.tree_util.keystr(at): groups(leaf, axes)
+            for (at, leaf), axes in zip(leaves, axes_by_leaf(params), strict=True)
+        }
+
+    return jax.jit(lambda: {name: of_cell(one) for name, one in params.items()})()
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_weights_of_one_sum_are_one_group(name):
     """A matrix has as many groups as units, a vector and a scalar as many as entries."""
-    cell = CELLS[name]
-    shapes = jax.eval_shape(cell.init, jax.random.key(0))
-    params = jax.tree.map(lambda p: np.zeros(p.shape, p.dtype), shapes)
-    leaves, axes = jax.tree.leaves(params), axes_by_leaf(params)
-    places = [jax.tree_util.keystr(at) for at, _ in jax.tree_util.tree_leaves_with_path(params)]
-    numbers = jax.jit(lambda: [*map(groups, leaves, axes)])()
-    found = {at: len(np.unique(group)) for at, group in zip(places, numbers, strict=True)}
-    n, m = cell.n_h, cell.n_y
+    found = {at: len(np.unique(group)) for at, group in groups_of_all()[name].items()}
+    n, m = CELLS[name].n_h, CELLS[name].n_y
     expected = {
         "Vanilla": {".W": n, ".U": n, ".b": n, ".V": m, ".c": m},
         "LSTM": {".W": 2 * n, ".U": 2 * n, ".b": 2 * n, ".V": m, ".c": m},

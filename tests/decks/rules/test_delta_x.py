@@ -1,5 +1,6 @@
 """The readings of delta-x against their formulas, written out for the 3-4-2 Jordan network."""
 
+import functools
 import itertools
 
 import jax
@@ -10,18 +11,37 @@ import pytest
 import rnnjax
 from rnnjax import decks, rules, scaled
 from rnnjax.losses import squared_error
+from tests.stand_ins import of_normals
 
 T = 5
 TASK = decks.DataPairs(length=T)
 CELL = rnnjax.Jordan(2, 4, 2, feedback=(1,), start=0.1, spread=1.5)
-PARAMS = jax.jit(CELL.init)(jax.random.key(0))
-BATCH = jax.tree.map(lambda a: np.asarray(a[40]), jax.jit(TASK.pairs)())
+PARAMS = of_normals(CELL.init, jax.random.key(0))
+BATCH = rnnjax.Batch(*np.random.default_rng(1).uniform(0.1, 0.9, (2, T, 2)), np.ones(T))
+RULES = {
+    "BPTT": rnnjax.BPTT(),
+    "BPTT of one step": rnnjax.BPTT(window=1),
+    "into the target": decks.TargetShift(),
+    "behind the slope": decks.SlopelessDeltaX(),
+    "teacher forcing": rules.TeacherForcing(),
+}
 
 
-def gradient(rule, state=(), batch=BATCH, cell=CELL, loss=TASK.loss):
-    run = jax.jit(lambda p, s: rule(cell, loss, p, batch, s))
-    out = run(PARAMS, state)
-    return jax.tree.map(np.asarray, scaled.plain(out.grads)), out
+@functools.cache
+def gradients():
+    """The gradient of every rule, of the forward one with both signs, as one program."""
+
+    @jax.jit
+    def of_rules(params):
+        def gradient(rule):
+            return scaled.plain(rule(CELL, TASK.loss, params, BATCH, ()).grads)
+
+        found = {name: gradient(rule) for name, rule in RULES.items()}
+        signs = jnp.array([1.0, -1.0])
+        return found, jax.vmap(lambda sign: gradient(decks.ForwardDeltaX(sign=sign)))(signs)
+
+    found, forward = jax.tree.map(np.asarray, of_rules(PARAMS))
+    return found | {sign: [leaf[n] for leaf in forward] for n, sign in enumerate((1.0, -1.0))}
 
 
 def by_hand(dx_into, *, order, fed=None):
@@ -61,37 +81,40 @@ BACKWARD, FORWARD = range(T - 1, -1, -1), range(T)
 
 def test_into_the_error_going_backward_is_backpropagation_through_time():
     sheet = by_hand(lambda e, slope, dx: (e + dx) * slope, order=BACKWARD)
-    assert_close(gradient(rnnjax.BPTT())[0], sheet)
-    assert_close(gradient(decks.TargetShift())[0], sheet)
+    assert_close(gradients()["BPTT"], sheet)
+    assert_close(gradients()["into the target"], sheet)
 
 
 def test_no_delta_x_is_a_window_of_one_step():
     sheet = by_hand(lambda e, slope, dx: e * slope, order=FORWARD)
-    assert_close(gradient(rnnjax.BPTT(window=1))[0], sheet)
+    assert_close(gradients()["BPTT of one step"], sheet)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_literal_forward_form_shifts_the_error_by_the_delta_before(sign):
     sheet = by_hand(lambda e, slope, dx: (e + sign * dx) * slope, order=FORWARD)
-    assert_close(gradient(decks.ForwardDeltaX(sign=sign))[0], sheet)
+    assert_close(gradients()[sign], sheet)
 
 
 def test_behind_the_slope():
     sheet = by_hand(lambda e, slope, dx: e * slope + dx, order=BACKWARD)
-    assert_close(gradient(decks.SlopelessDeltaX())[0], sheet)
+    assert_close(gradients()["behind the slope"], sheet)
 
 
 def test_teacher_forcing_leaves_delta_x_no_role():
     fed = [np.array([0.1]), *BATCH.y[:-1, 1:]]
-    got = gradient(rules.TeacherForcing())[0]
+    got = gradients()["teacher forcing"]
     assert_close(got, by_hand(lambda e, slope, dx: e * slope, order=FORWARD, fed=fed))
 
 
 @pytest.mark.wide
 def test_feeding_the_shifted_output_changes_the_forward_pass():
     """Each step by itself, from the state that the shifted output gives it."""
-    fed = decks.ForwardDeltaX(feeds=True)
-    loss = float(gradient(fed)[1].loss)
+
+    def loss_of(rule):
+        return float(jax.jit(lambda p: rule(CELL, TASK.loss, p, BATCH, ()).loss)(PARAMS))
+
+    loss = loss_of(decks.ForwardDeltaX(feeds=True))
     h, dx, total = np.full(2, 0.1), np.zeros(2), 0.0
     step = jax.jit(lambda h, x: (CELL.step(PARAMS, h, x), jax.jacobian(CELL.step, 1)(PARAMS, h, x)))
     for t in range(T):
@@ -101,7 +124,7 @@ def test_feeding_the_shifted_output_changes_the_forward_pass():
         total += 0.5 * np.sum(error**2)
         h, dx = shifted, J.T @ error
     np.testing.assert_allclose(loss, total, rtol=1e-12)
-    assert abs(loss - float(gradient(decks.ForwardDeltaX())[1].loss)) > 1e-6
+    assert abs(loss - loss_of(decks.ForwardDeltaX())) > 1e-6
 
 
 def of_window(n_steps):
@@ -130,7 +153,7 @@ def test_the_stale_form_gains_one_lag_a_cycle_and_is_exact_after_all_of_them():
     got = cycles(PARAMS)
     for n in range(T + 1):
         assert_close([leaf[n] for leaf in got], of_window(n + 1))
-    assert_close([leaf[T] for leaf in got], gradient(rnnjax.BPTT())[0])
+    assert_close([leaf[T] for leaf in got], gradients()["BPTT"])
 
 
 def test_the_stale_form_works_far_below_the_range_of_floats(float32):
@@ -165,7 +188,7 @@ def test_the_stale_form_works_far_below_the_range_of_floats(float32):
 )
 def test_a_cell_to_which_a_rule_does_not_apply_is_refused(rule, needed):
     cell = rnnjax.GRU(2, 3, 2)
-    params = jax.jit(cell.init)(jax.random.key(0))
+    params = of_normals(cell.init, jax.random.key(0))
     with pytest.raises(
         ValueError, match=f"{type(rule).__name__}: expected a cell with {needed}, got GRU"
     ):

@@ -167,6 +167,8 @@ def test_wrong_weights_name_their_cell(edited, tmp_path):
         read_weights(path, "rnn")  # its formulas have not been computed
     book = openpyxl.load_workbook(path)
     book["parameter"]["C14"] = "w"
+    for name in {*book.sheetnames} - {"parameter"}:
+        del book[name]
     book.save(path)
     with pytest.raises(ConfigError, match="parameter!C14: expected a number, got 'w'"):
         read_weights(path)

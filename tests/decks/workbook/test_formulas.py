@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from rnnjax.rules import batch_gradient
 from rnnjax.scaled import plain
 from tests.decks.workbook.expected import LOSS, RULES, held_out_numbers, numbers
 from tests.decks.workbook.office import computed
+from tests.discovery import Found
 
 pytestmark = pytest.mark.wide  # LibreOffice computes the workbooks
 
@@ -47,14 +49,16 @@ def silent_input():
     return dataclasses.replace(table, x=x)
 
 
-CASES = {
-    "all": (from_task(DataPairs()), setting()),
-    "small": (small_table(), setting(1, eta=0.7, start=0.35)),
-    "two_steps": (small_table(n_steps=2, n_held_out=0), setting(2)),
-    "division_by_zero": (silent_input(), setting(4)),
-}
+CASES = Found(
+    {
+        "all": partial(lambda: (from_task(DataPairs()), setting())),
+        "small": partial(lambda: (small_table(), setting(1, eta=0.7, start=0.35))),
+        "two_steps": partial(lambda: (small_table(n_steps=2, n_held_out=0), setting(2))),
+        "division_by_zero": partial(lambda: (silent_input(), setting(4))),
+    }
+)
 FEW_PAIRS = [name for name in CASES if name != "all"]  # `test_lecture_sheets` has that one
-EDITED = setting(5, eta=0.9, start=0.2)
+edited = cache(partial(setting, 5, eta=0.9, start=0.2))
 # Sheet, column, what to replace in the formula at the second step of the first pair, and by what.
 BROKEN = {
     "slope": ("rnn", "do1", "(1-", "(2-"),
@@ -106,9 +110,9 @@ def edit_parameters(source, target):
     """Overwrite the yellow cells, as a reader would."""
     book = openpyxl.load_workbook(source)
     sheet = book["parameter"]
-    sheet["B3"], sheet["B4"] = EDITED.eta, EDITED.start
+    sheet["B3"], sheet["B4"] = edited().eta, edited().start
     for weight in WEIGHTS:
-        sheet[weight.cell] = entry(EDITED.params, weight)
+        sheet[weight.cell] = entry(edited().params, weight)
     book.save(target)
 
 
@@ -175,7 +179,7 @@ def test_without_held_out_pairs_there_is_no_sheet_of_them(books):
 
 @pytest.mark.parametrize("sheet", TRAINING)
 def test_a_changed_weight_start_or_eta_is_computed_anew(books, sheet):
-    expected = numbers(sheet, CASES["small"][0], EDITED)
+    expected = numbers(sheet, CASES["small"][0], edited())
     assert differences(books[0]["edited"][sheet], expected) == {}
     assert differences(books[0]["small"][sheet], expected) != {}
 

@@ -30,7 +30,12 @@ from rnnjax.decks.workbook import (
 from rnnjax.rules import BPTT
 
 TASK, CELL = DataPairs(), network(spread=1.0)
-TRAINED, OTHERS = (jax.tree.map(np.asarray, b) for b in (TASK.training(), TASK.held_out()))
+
+
+@functools.cache
+def trained():
+    """The 27 pairs that are used."""
+    return from_task(TASK).batch(used=True)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,7 @@ def mean_loss(cell, params, batch):
 
 @pytest.mark.wide
 def test_training_is_optax_sgd_on_the_mean_over_pairs(params):
-    batch, eta = TRAINED, 2.0
+    batch, eta = trained(), 2.0
     found = jax.jit(lambda p: train(CELL, TASK.loss, BPTT(), p, batch, eta=eta, cycles=(0, 1, 5)))(
         params
     )
@@ -74,7 +79,7 @@ def test_training_is_optax_sgd_on_the_mean_over_pairs(params):
 @pytest.mark.wide
 def test_one_manual_update_of_a_weight_is_that_of_sgd(params):
     """w_new = w_old - eta dh h_before, written out for one weight and one step."""
-    batch = jax.tree.map(lambda a: a[:1, :1], TRAINED)
+    batch = jax.tree.map(lambda a: a[:1, :1], trained())
     (x,), (y,) = batch.x[0], batch.y[0]
     h = 1 / (1 + np.exp(-(params.W @ jnp.array([*x, START]))))
     o = 1 / (1 + np.exp(-(params.V @ h)))
@@ -89,7 +94,7 @@ def test_one_manual_update_of_a_weight_is_that_of_sgd(params):
 
 @pytest.mark.wide
 def test_the_mean_over_pairs_is_the_average_of_a_loop(params):
-    batch, rule = TRAINED, BPTT(window=1)
+    batch, rule = trained(), BPTT(window=1)
     mean = jax.jit(
         lambda p: scaled.plain(rules.batch_gradient(rule, CELL, TASK.loss, p, batch, ()).grads)
     )(params)
@@ -103,7 +108,7 @@ def test_the_mean_over_pairs_is_the_average_of_a_loop(params):
 
 @pytest.mark.wide
 def test_a_weight_with_rate_zero_stays(params):
-    batch = TRAINED
+    batch = trained()
     all_rates = jax.tree.map(lambda w: np.full(w.shape, 0.5), params)
     rates = all_rates._replace(W=all_rates.W * [1, 0, 1])
     run = jax.jit(lambda p, eta: train(CELL, TASK.loss, BPTT(), p, batch, eta=eta, cycles=(1,)))
@@ -114,7 +119,7 @@ def test_a_weight_with_rate_zero_stays(params):
 
 
 def test_the_gradient_through_time_is_the_derivative_by_complex_steps(params):
-    pair = jax.tree.map(lambda a: a[13], TRAINED)
+    pair = jax.tree.map(lambda a: a[13], trained())
     rule = jax.jit(lambda p: scaled.plain(BPTT()(CELL, TASK.loss, p, pair).grads))
     found, tiny = rule(params), 1e-30
 
@@ -134,7 +139,7 @@ def test_the_gradient_through_time_is_the_derivative_by_complex_steps(params):
 
 
 def test_outputs_that_change_places_leave_the_loss(params):
-    batch = TRAINED
+    batch = trained()
     swapped = dataclasses.replace(CELL, feedback=(0,))
     turned = params._replace(V=params.V[::-1], c=params.c[::-1])
     before = mean_loss(CELL, params, batch)
@@ -154,7 +159,7 @@ def test_i1_is_fixed_and_i2_changes_and_the_last_output_is_what_i3_needs():
 @pytest.mark.wide
 def test_the_first_set_is_gradient_descent_on_a_feedforward_network(params):
     """The same weights on a network without feedback whose third input is the true O1."""
-    batch = TRAINED
+    batch = trained()
     previous = np.concatenate([np.full((27, 1), START), batch.y[:, :-1, 1]], axis=1)
     wide = dataclasses.replace(batch, x=np.concatenate([batch.x, previous[..., None]], axis=-1))
     feedforward = Jordan(3, 4, 2, feedback=(), start=START)
@@ -187,7 +192,8 @@ def test_errors_are_those_of_the_weights_after_each_cycle():
     weights = jax.jit(
         lambda p: train(cell, task.loss, rule, p, task.training(), eta=0.5, cycles=(0, 2))
     )(params)
-    pairs = jax.tree.map(lambda *parts: np.concatenate(parts), TRAINED, OTHERS)
+    others = from_task(TASK).batch(used=False)
+    pairs = jax.tree.map(lambda *parts: np.concatenate(parts), trained(), others)
     loss = jax.jit(jax.vmap(lambda p, one: scan.sequence_loss(cell, task.loss, p, one), (None, 0)))
     for n in range(2):
         of_pairs = np.asarray(loss(jax.tree.map(lambda a, n=n: np.asarray(a)[n], weights), pairs))
@@ -195,7 +201,7 @@ def test_errors_are_those_of_the_weights_after_each_cycle():
         np.testing.assert_allclose(held_out[n], of_pairs[27:].mean(), rtol=1e-10)
     thrown, _ = run(jax.tree.map(lambda w: w * np.nan, params))
     assert np.isinf(thrown).all()
-    forced = jax.jit(lambda p: forced_error(cell, task.loss, p, TRAINED))(params)
+    forced = jax.jit(lambda p: forced_error(cell, task.loss, p, trained()))(params)
     assert 0 < float(forced) != float(used[0])
 
 
@@ -210,7 +216,7 @@ def test_the_rule_of_a_sheet(sheet, window, ratio):
 
 
 def test_an_input_without_weights_says_nothing():
-    cell, pair = network(), jax.tree.map(lambda a: a[0], TRAINED)
+    cell, pair = network(), jax.tree.map(lambda a: a[0], trained())
     params = without_input(jax.jit(cell.init)(jax.random.key(0)), 1)
     outputs = jax.jit(functools.partial(scan.outputs, cell))
     other = pair.x + np.array([[0.0, 1.0]])
