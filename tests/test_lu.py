@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import matrices
+from rnnjax import matrices, probes
 from rnnjax.probes import lyapunov
 from rnnjax.scaled import Scaled
 
@@ -71,19 +71,25 @@ def test_where_it_is_not_exact_the_directions_are_orthonormal():
 
 def test_exponents_and_their_errors_are_those_by_qr():
     """At the end of every block an orthonormal basis is found, so that blocks agree as well."""
-    n, T = 20, 60
+    n, length, n_discarded, size = 20, 50, 7, 4  # the last 40 steps are ten blocks
     cell = rnnjax.Vanilla(1, n, 1, gain=1.5)
     params = cell.init(jax.random.key(0))
-    x = jnp.asarray(RNG.standard_normal((T, 1)))
-    counts = jnp.arange(T) < 50
-    batch = rnnjax.Batch(x, x, counts.astype(float), counts)
+    x = RNG.standard_normal((60, 1))
+    batch = rnnjax.Batch(x, x, np.arange(60.0) < length)
 
     @jax.jit
-    def both(params):
-        ways = [lyapunov.growth(cell, params, batch, n, 7, every=every) for every in (None, 1)]
-        return [(found.mean(), found.standard_error()) for found in ways], ways[0].due
+    def spectrum(params):
+        return probes.lyapunov_spectrum(cell, None, params, batch, n_discarded=n_discarded)
 
-    (by_lu, by_qr), due = both(params)
-    assert due.sum() < 20
-    np.testing.assert_allclose(by_lu[0], by_qr[0], rtol=1e-10, atol=1e-11)
-    np.testing.assert_allclose(by_lu[1], by_qr[1], rtol=1e-8, atol=1e-11)
+    W, U = np.asarray(params.W), np.asarray(params.U)
+    h, Q, logs = np.zeros(n), np.asarray(lyapunov._generic(jnp.zeros(n), n)), []
+    for x_t in x[:length]:
+        h = np.tanh(W @ h + U @ x_t)
+        Q, R = np.linalg.qr((1 - h**2)[:, None] * (W @ Q))
+        logs.append(np.log(np.abs(np.diag(R))))
+    mean = np.mean(logs[n_discarded:], axis=0)
+    blocks = np.mean(np.reshape(logs[-10 * size :], (10, size, n)), axis=1)
+    order, found = np.argsort(-mean), spectrum(params)
+    np.testing.assert_allclose(found["exponents"], mean[order], rtol=1e-10)
+    error = np.std(blocks, axis=0, ddof=1) / 10**0.5
+    np.testing.assert_allclose(found["exponents_error"], error[order], rtol=1e-8)
