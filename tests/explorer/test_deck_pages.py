@@ -13,6 +13,7 @@ from rnnjax.cells import Chain, ChainParams, JordanParams
 from rnnjax.decks import step_weights, two_inputs, workbook
 from rnnjax.theory import nowcasting, scalar_chain
 from rnnjax.updates import minimise
+from tests.crossed import wide_but
 
 T, WEIGHTS = 51, (-1.5, 0.5, 0.8, 1.0, 1.2, 3.0)
 NEURON = {"w1": 0.5, "w2": 0.25, "w3": 2, "T": T, "inputs": "1 at every step", "seed": 3,
@@ -35,7 +36,7 @@ def numbers(values):
 
 
 @pytest.mark.parametrize(
-    "name", ["identity", "tanh", pytest.param("sigmoid", marks=pytest.mark.wide), "relu"]
+    "name", wide_but(["identity", "relu"], ["identity", "tanh", "sigmoid", "relu"])
 )
 def test_one_neuron_has_the_gradient_of_the_library(computing, name):
     """Forward, coefficients, gradients of all weights and clipping, for six recurrent weights."""

@@ -122,6 +122,7 @@ def test_every_chart_reads_out_and_picks(open_page, explorer_file):
     assert shown_norm(page) == pytest.approx(computed_norm(page), rel=6e-3)
 
 
+@pytest.mark.wide
 def test_what_to_try_sets_the_page(open_page, explorer_file):
     page = open_page(explorer_file)
     links = page.locator(".intro a")

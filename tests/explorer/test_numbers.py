@@ -147,7 +147,11 @@ SPECTRA = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("changes", SPECTRA, ids=lambda c: "-".join(map(str, c.values())))
+@pytest.mark.parametrize(
+    "changes",
+    [pytest.param(c, id="-".join(map(str, c.values())), marks=marks)
+     for i, c in enumerate(SPECTRA) for marks in [[] if i in (0, 4) else pytest.mark.wide]],
+)  # fmt: skip
 def test_singular_values_and_exponents_are_those_of_rnnjax(computing, changes):
     """rnnjax starts from directions of its own: their sum alone is the same after few steps."""
     s = setting(**changes)

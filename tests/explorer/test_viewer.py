@@ -13,6 +13,7 @@ from rnnjax.explorer import cube_page
 from rnnjax.reductions import median
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.status import flag_attributes, meanings_in
+from tests.crossed import wide_but
 from tests.explorer.views import first_of, view, written
 
 CUBES = ("gradient_norms", "lyapunov", "rule_alignment", "state_tracking")
@@ -131,7 +132,10 @@ HOSTILE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+FIRST = ["complex", "only nan", "long texts", "flags that do not fit"]
+
+
+@pytest.mark.parametrize("case", wide_but(FIRST, HOSTILE))
 def test_hostile_cubes_are_shown_as_text_or_left_out(open_page, tmp_path, case):
     """Nothing runs, nothing is fetched and nothing fails; `open_page` looks at the console."""
     path = written(tmp_path, **{"one": HOSTILE[case], MARKUP: HOSTILE[case]})

@@ -72,6 +72,7 @@ def test_ratio():
     assert all(map(told, ("270", "284", "20")))
 
 
+@pytest.mark.wide
 def test_five_bugs():
     found = solved("five_bugs")
     (reset,), clipped, gate, padding, detached = ([*e.values()] for e in found.values())
