@@ -47,12 +47,15 @@ def mean_log_det(
     trajectory = scan.of_batch(cell, params, batch)
     n_h = trajectory.h_prev.shape[1]
 
-    def log_det(at: Trajectory) -> Array:
+    def decomposed(at: Trajectory) -> tuple[Array, Array]:
         step = jax.tree.map(lambda a: a[None], at)
-        return jnp.sum(growth_along(cell, params, step, jnp.ones(1, bool), n_h, every=1).logs)
+        found = growth_along(cell, params, step, jnp.ones(1, bool), n_h, every=1)
+        return jnp.sum(found.logs), found.above_rounding
 
     if dynamics.traits(cell).n_unread:
         return {"mean_log_det": jnp.asarray(-jnp.inf, trajectory.h_prev.real.dtype)}
     counted = batch.counts & (jnp.arange(len(batch.x)) >= n_discarded)
-    logs = jnp.where(counted, jax.lax.map(log_det, trajectory), 0)
-    return {"mean_log_det": jnp.sum(logs) / jnp.sum(counted)}
+    logs, above = jax.lax.map(decomposed, trajectory)
+    mean = jnp.sum(jnp.where(counted, logs, 0)) / jnp.sum(counted)
+    is_singular = jnp.any(jnp.max(jnp.where(counted[:, None], above, -jnp.inf), axis=0) <= 0)
+    return {"mean_log_det": jnp.where(is_singular, -jnp.inf, mean)}

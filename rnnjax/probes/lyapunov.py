@@ -5,11 +5,15 @@
 Several steps may lie between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} Q_t, as long as the
 columns remain distinguishable: b is chosen from the growth observed so far, so that b times the
 fastest spread of the directions per step, max_t (max_i - min_i) log |R_t,ii|, stays below
--ln(eps) / 3. Rows of J that belong to saturated units are multiplied by slopes as small as e^-100;
-the decomposition is designed for such rows (`rnnjax.matrices.graded_qr`). In float64 LU
-decompositions take the place of all QR decompositions but those at the ends of the blocks of time
-from which standard errors are computed: they measure the same growth of volumes in a fraction of
-the time (`rnnjax.matrices.graded_lu`, which says where they do not, and QR is used).
+-ln(eps) / 3. Where a step spreads them further than any before it, so that a decomposition comes
+too late, all is done again with one at every step. A direction whose |R_t,ii| is rounding at every
+decomposition is lost: its exponent is -inf.
+
+Rows of J that belong to saturated units are multiplied by slopes as small as e^-100; the
+decomposition is designed for such rows (`rnnjax.matrices.graded_qr`). In float64 LU decompositions
+take the place of all QR decompositions but those at the ends of the blocks of time from which
+standard errors are computed: they measure the same growth of volumes in a fraction of the time
+(`rnnjax.matrices.graded_lu`, which says where they do not, and QR is used).
 
 Benettin, Galgani, Giorgilli and Strelcyn, Lyapunov characteristic exponents for smooth dynamical
 systems, Meccanica, 1980. Vogt, Puelma Touzel, Shlizerman and Lajoie, On Lyapunov exponents for
@@ -17,6 +21,7 @@ RNNs, Frontiers in Applied Mathematics and Statistics, 2022.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -113,6 +118,7 @@ class Growth(NamedTuple):
       due: the steps with a decomposition, bool (T,).
       counted: the steps that count, bool (T,).
       Q: the directions after the last step, (n_h, k).
+      above_rounding: how far |R_t,ii| lay above the rounding of its rows at most, nats, (k,).
       first_non_finite_step: the first step whose state is not finite, int32 (); -1 if none is.
     """
 
@@ -120,12 +126,19 @@ class Growth(NamedTuple):
     due: Array
     counted: Array
     Q: Array
+    above_rounding: Array
     first_non_finite_step: Array
 
+    @property
+    def is_lost(self) -> Array:
+        """Whether a direction was nothing but rounding whenever it was decomposed, bool (k,)."""
+        return self.above_rounding <= 0
+
     def mean(self) -> Array:
-        """Return the growth per step, (k,)."""
+        """Return the growth per step, (k,); -inf where a direction is lost."""
         logs = jnp.where(self.counted[:, None], self.logs, 0)
         mean = jnp.sum(logs, axis=0) / jnp.sum(self.counted)
+        mean = jnp.where(self.is_lost, -jnp.inf, mean)
         return jnp.where(self.first_non_finite_step < 0, mean, jnp.nan)
 
     def standard_error(self) -> Array:
@@ -137,7 +150,8 @@ class Growth(NamedTuple):
         used = (jnp.arange(_N_BLOCKS) < n_blocks)[:, None]
         centre = jnp.sum(jnp.where(used, means, 0), axis=0) / n_blocks
         squares = jnp.sum(jnp.where(used, means - centre[None], 0) ** 2, axis=0)
-        return jnp.sqrt(squares / (n_blocks - 1) / n_blocks)  # NaN for a single block
+        error = jnp.sqrt(squares / (n_blocks - 1) / n_blocks)  # NaN for a single block
+        return jnp.where(self.is_lost, jnp.nan, error)
 
     def _by_step(self) -> Array:
         """Return the growth between decompositions, spread evenly over their steps, (T, k)."""
@@ -226,7 +240,7 @@ def growth_along(
     planned |= (t == n_discarded - 1) | (t == masks.last(counts))
 
     def step(carry: _Directions, at: Any) -> tuple[_Directions, tuple[Array, Array]]:
-        kept, measured, planned, goes_on = at
+        kept, measured, planned, goes_on, counts = at
         moved = tangents.at_rows(kept.bound(cell, params).mm(carry.A.value))
         rows = Scaled(moved.value, moved.exponent + carry.A.exponent)
         age, planned = carry.age + 1, lanes.in_any(planned)
@@ -236,16 +250,44 @@ def growth_along(
         way = due.astype(jnp.int32) + by_qr
         A, new = jax.lax.switch(way, (_left, _by_lu if by_lu else _by_qr, _by_qr), rows)
         A = jax.tree.map(partial(jnp.where, goes_on), A, carry.A)
-        fastest = jnp.maximum(carry.fastest, jnp.where(due, _spread(new) / age, 0))
-        logs = carry.logs + new
-        after = _Directions(A, jnp.where(due, 0, age), fastest, jnp.where(by_qr, 0, logs))
-        return after, (jnp.where(by_qr, logs, 0), by_qr)
+        spread = jnp.where(due & goes_on, _spread(new), 0)
+        above = jnp.where(due & counts, _above_rounding(rows, new, age), -jnp.inf)
+        after = _Directions(
+            A=A,
+            age=jnp.where(due, 0, age),
+            fastest=jnp.maximum(carry.fastest, spread / age),
+            logs=jnp.where(by_qr, 0, carry.logs + new),
+            above=jnp.maximum(carry.above, above),
+            late=carry.late | ((age > 1) & (spread > _most(spread))),
+        )
+        return after, (jnp.where(by_qr, carry.logs + new, 0), by_qr)
 
-    size = jnp.zeros((), state.real.dtype)
-    Q = _generic(state, k, dynamics.traits(cell).n_unread)
-    start = _Directions(Scaled(Q, jnp.int32(0)), jnp.int32(0), size, jnp.zeros(k, size.dtype))
-    end, (logs, due) = jax.lax.scan(step, start, (residuals, measured, planned, counts))
-    return Growth(logs, due, counted, end.A.value, first_non_finite_step(trajectory.states))
+    def run(fastest: Array) -> tuple[_Directions, tuple[Array, Array]]:
+        nothing = jnp.zeros(k, fastest.dtype)
+        start = _Directions(
+            A=Scaled(_generic(state, k, dynamics.traits(cell).n_unread), jnp.int32(0)),
+            age=jnp.int32(0), fastest=fastest, logs=nothing, above=nothing - jnp.inf,
+            late=jnp.array(False),
+        )  # fmt: skip
+        return jax.lax.scan(step, start, (residuals, measured, planned, counts, counted))
+
+    one_pass = every is not None or k == 1  # a lone direction has none to be told from
+    zero = jnp.zeros((), state.real.dtype)
+    end, (logs, due) = run(zero) if one_pass else _until_in_time(run, zero)
+    first = first_non_finite_step(trajectory.states)
+    return Growth(logs, due, counted, end.A.value, end.above, first)
+
+
+def _until_in_time(run: Callable[[Array], Any], zero: Array) -> Any:
+    """Return what `run` finds; if a decomposition came too late, with one at every step."""
+
+    def one_pass(found: Any, fastest: Array) -> tuple[Any, None]:
+        needed = (fastest == 0) | lanes.in_any(found[0].late)
+        return jax.lax.cond(needed, lambda: run(fastest), lambda: found), None
+
+    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(run, zero))
+    passes = jnp.stack([zero, jnp.asarray(jnp.finfo(zero.dtype).max, zero.dtype)])
+    return jax.lax.scan(one_pass, nothing, passes)[0]
 
 
 class _Directions(NamedTuple):
@@ -256,12 +298,16 @@ class _Directions(NamedTuple):
       age: the steps since the last decomposition.
       fastest: the fastest spread of directions per step so far, nats.
       logs: the growth since the last QR decomposition, (k,).
+      above: how far above rounding |R_ii| was at most, nats, (k,).
+      late: whether directions had spread further than they may before they were decomposed.
     """
 
     A: Scaled
     age: Array
     fastest: Array
     logs: Array
+    above: Array
+    late: Array
 
 
 def _ends_of_blocks(counted: Array) -> Array:
@@ -293,10 +339,27 @@ def _spread(logs: Array) -> Array:
     return jnp.where(jnp.isfinite(spread), spread, jnp.finfo(logs.dtype).max)
 
 
+def _most(spread: Array) -> float:
+    """Return how far directions may grow apart before they are decomposed, nats."""
+    return -math.log(jnp.finfo(spread.dtype).eps) / 3
+
+
 def _wait(fastest: Array) -> Array:
     """Return the steps between two decompositions, given the fastest spread per step."""
-    most = -math.log(jnp.finfo(fastest.dtype).eps) / 3
+    most = _most(fastest)
     return jnp.maximum(jnp.floor(most / jnp.maximum(fastest, most / _LONGEST)), 1)
+
+
+def _above_rounding(rows: Scaled, logs: Array, age: Array) -> Array:
+    """Return how far ln |R_jj| lies above the rounding of the j-th largest row, nats, (k,).
+
+    When column j is reached at most j - 1 of the j largest rows have been used up.
+    """
+    n, k = rows.value.shape
+    value, logs = jax.lax.stop_gradient((rows.value, logs))
+    size = jnp.log(jnp.max(jnp.abs(value), axis=1)) + rows.exponent * scaled.LOG_2
+    level = jnp.sort(size, descending=True)[:k] + jnp.log((n + age) * jnp.finfo(logs.dtype).eps)
+    return jnp.where(logs == -jnp.inf, -jnp.inf, logs - level)
 
 
 def _generic(state: Array, k: int, n_unread: int = 0) -> Array:

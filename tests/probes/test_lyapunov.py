@@ -163,6 +163,39 @@ def test_a_silent_unit_has_no_exponent():
     np.testing.assert_allclose(found["exponents"], [np.log(0.5), -np.inf], rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [jnp.float64, pytest.param(jnp.float32, marks=pytest.mark.wide)])
+def test_a_strong_step_after_a_quiet_start_loses_no_direction(dtype):
+    """As long as nothing moves decompositions are rare. |det W| = 1, so that only slopes contract."""
+    W = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    cell, x = rnnjax.Vanilla(1, 4, 1), np.zeros((100, 1))
+    x[60] = 20
+    params = cell.init(KEY)._replace(W=jnp.asarray(W), U=jnp.array([[1.0], [2.0], [3.0], [5.0]]))
+    params, batch = jax.tree.map(lambda a: a.astype(dtype), (params, batch_of(jnp.asarray(x))))
+    found = jax.jit(lambda p: probes.lyapunov_spectrum(cell, None, p, batch))(params)["exponents"]
+    h, total = np.zeros(4), 0
+    for x_t in x:
+        z = W @ h + [1, 2, 3, 5] * x_t
+        h, total = np.tanh(z), total - 2 * np.sum(np.log(np.cosh(z)))
+    digits = 1e-9 if dtype == jnp.float64 else 1e-5
+    np.testing.assert_allclose(np.sum(found), total / 100, rtol=digits)
+
+
+def test_what_is_rounding_at_every_decomposition_is_lost():
+    """Of an LSTM at rest dh' = o dc', so that the rows of h are multiples of those of c."""
+    cell = rnnjax.LSTM(1, 4)
+    batch = batch_of(jnp.zeros((12, 1)))
+
+    @jax.jit
+    def run(params):
+        found = probes.lyapunov_spectrum(cell, None, params, batch)
+        return found | probes.mean_log_det(cell, None, params, batch)
+
+    found = run(cell.init(KEY))
+    assert np.all(np.isfinite(found["exponents"][:4]))
+    assert np.all(found["exponents"][4:] == -np.inf) and found["mean_log_det"] == -np.inf
+    assert np.all(np.isnan(found["exponents_error"][4:]))
+
+
 @pytest.mark.parametrize(
     ("option", "told"),
     [({"n_exponents": 0}, "n_exponents: expected"), ({"n_exponents": 3}, "n_exponents: expected"),
