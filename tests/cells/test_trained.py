@@ -112,7 +112,7 @@ def test_jacobians_lags_and_spectra(name):
 
         by_state = jax.grad(last_loss)(jnp.zeros((T, n)))
         h = cell.initial_state()
-        Js, Q = jax.lax.scan(step, h, x)[1], probes.lyapunov._generic(h, n_carry)
+        Js, Q = jax.lax.scan(step, h, x)[1], probes.lyapunov._generic(h, n_carry, n - n_carry)
         return Js, jnp.log(jnp.linalg.norm(by_state, axis=1)), Q
 
     lags, values, spectrum = map(np.asarray, measured(p))
