@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from rnnjax import scaled
 from rnnjax.diagnosis import steps
-from rnnjax.jaxprs import Recurrence
+from rnnjax.jaxprs import Recurrence, graded
 from rnnjax.jaxprs.packing import Layout, wide
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
@@ -36,9 +36,9 @@ def pullback(r: Recurrence) -> Callable[[Array], tuple[list[Array], Array]]:
 
 def contracted(r: Recurrence, deltas: Scaled, pull: Callable | None = None) -> Scaled:
     """Return sum_t (dh_t/dw)^T delta_t, value (n_w,), exponent (); `pull` is that of `pullback`."""
-    value, exponent = scaled.common(deltas)
-    leaves = (pull or pullback(r))(value)[0]
-    return scaled.normalise(Layout.of(r.params).pack(leaves), exponent)
+    pull = pull or pullback(r)
+    leaves = graded.transposed(lambda v: pull(v[0])[0], [deltas], [deltas.value], until_known=True)
+    return graded.in_common(graded.flattened(leaves))
 
 
 def by_use(r: Recurrence) -> dict[str, Array]:

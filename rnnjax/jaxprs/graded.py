@@ -4,7 +4,12 @@ A gradient that comes from one recurrence and enters the next spans any range of
 its steps. It is therefore a `Scaled` whose exponent has the shape of its value, and a linear map
 is applied to it in bands: the entries within a factor 2^width of the largest one as plain numbers
 of one unit, then the rest, until nothing is left. One band is enough unless a gradient spans more
-than the range of the dtype.
+than half the range of the dtype.
+
+Where there are many bands, the last ones may be known to change no digit of the image. How much the
+map enlarges them must be known for that, and the bands already taken do not tell it: late states
+may be tiny and early ones not. The map is therefore applied once to all cotangents at one magnitude
+as a trial, each step times another number so that steps do not cancel.
 """
 
 import functools
@@ -84,8 +89,8 @@ def transposed(
       pull: the map, from plain arrays shaped as the cotangents.
       cotangents: with an exponent for each entry, or for each index of their leading axes.
       like: shapes and dtypes of what the map takes.
-      until_known: stop when what is left, carried through the map with the gain seen so far, is
-        below the last digit of every entry of the images.
+      until_known: stop when what is left, enlarged by the map as much as anything may be, is below
+        the last digit of every entry of the images.
     """
     dtype = jnp.result_type(*(c.value.dtype for c in cotangents))
     width, digits = jnp.finfo(dtype).maxexp // 2, jnp.finfo(dtype).nmant
@@ -93,38 +98,70 @@ def transposed(
     images = jax.eval_shape(pull, [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in like])
     layout = Layout.of(images)
 
-    def top_of(left: list[Array]) -> Array:
-        return jnp.max(jnp.stack([jnp.max(e, initial=2 * scaled.ZERO_EXPONENT) for e in left]))
-
     def goes_on(state: Any) -> Array:
-        left, so_far, gain = state
+        left, so_far, gain, _ = state
         remains = _any([~scaled.is_zero(e) for e in left])
         if not until_known:
             return remains
-        known = so_far.exponent >= top_of(left) + gain + digits
+        # Half as many digits again, for steps that nearly cancel in the trial.
+        known = so_far.exponent >= _top(left) + gain + digits + digits // 2
         return remains & ~jnp.all(known & ~scaled.is_zero(so_far.exponent))
 
     def next_band(state: Any) -> Any:
-        left, so_far, gain = state
-        top = top_of(left)
-        taken = [e > top - width for e in left]
+        left, so_far, gain, tries = state
+        tries = tries & until_known  # a constant where there is no trial
+        at = [jnp.where(tries & ~scaled.is_zero(e), 0, e) for e in left]
+        top = _top(at)
+        taken = [e > top - width for e in at]
         plain = [
             _in_unit(c, e, t, top, shape)
-            for c, e, t, shape in zip(cotangents, left, taken, like, strict=True)
+            for c, e, t, shape in zip(cotangents, at, taken, like, strict=True)
         ]
-        own = of(layout.pack(pull(plain)), top)
-        left = [jnp.where(t, scaled.ZERO_EXPONENT, e) for e, t in zip(left, taken, strict=True)]
-        own_gain = jnp.max(own.exponent, initial=2 * scaled.ZERO_EXPONENT) - top
-        return left, scaled.add(so_far, own), jnp.maximum(gain, own_gain)
+        if until_known:
+            plain = [jnp.where(tries, _weighted(v, e), v) for v, e in zip(plain, at, strict=True)]
+        values = layout.pack(pull(plain))
+        longer = scaled.add(so_far, of(values, top))
+        done = [t & ~tries for t in taken]
+        rest = [jnp.where(d, scaled.ZERO_EXPONENT, e) for d, e in zip(done, left, strict=True)]
+        so_far = jax.tree.map(lambda a, b: jnp.where(tries, a, b), so_far, longer)
+        return rest, so_far, jnp.where(tries, _gain(values), gain), jnp.zeros((), bool)
 
     left = [c.exponent for c in cotangents]
     start = of(jnp.zeros(layout.size, layout.dtype))
-    no_gain = jnp.full((), scaled.ZERO_EXPONENT, jnp.int32)
-    total = jax.lax.while_loop(goes_on, next_band, (left, start, no_gain))[1]
+    unknown = jnp.full((), -scaled.ZERO_EXPONENT, jnp.int32)
+    # Two bands are taken at once: a trial would cost as much as the second.
+    tries = (_top(left) - _bottom(left) >= 2 * width) & until_known
+    total = jax.lax.while_loop(goes_on, next_band, (left, start, unknown, tries))[1]
     values, exponents = layout.split(total.value), layout.split(total.exponent)
     dtypes = [packing.wide_dtype(image.dtype) for image in images]
     triples = zip(values, exponents, dtypes, strict=True)
     return [Scaled(_cast(value, dtype), exponent) for value, exponent, dtype in triples]
+
+
+def _top(exponents: list[Array]) -> Array:
+    lowest = 2 * scaled.ZERO_EXPONENT
+    return jnp.max(jnp.stack([jnp.max(e, initial=lowest) for e in exponents]))
+
+
+def _bottom(exponents: list[Array]) -> Array:
+    """Return the smallest exponent that is not of a zero; that of the largest number if none is."""
+    highest = -scaled.ZERO_EXPONENT
+    others = [jnp.where(scaled.is_zero(e), highest, e) for e in exponents]
+    return jnp.min(jnp.stack([jnp.min(e, initial=highest) for e in others]))
+
+
+def _weighted(value: Array, exponent: Array) -> Array:
+    """Return a stack times a weight in [1, 2) for each exponent: golden, so without a period."""
+    numbers = jnp.arange(exponent.size, dtype=value.real.dtype).reshape(exponent.shape)
+    weights = 1 + (numbers * 0.6180339887) % 1
+    return value * jax.lax.expand_dims(weights, range(weights.ndim, value.ndim))
+
+
+def _gain(images: Array) -> Array:
+    """Return the exponent of the largest image of a trial; at least that of the smallest number."""
+    info = jnp.finfo(images.dtype)
+    gain = jnp.maximum(scaled.exponent_of(images), info.minexp)
+    return jnp.where(jnp.all(jnp.isfinite(images)), gain, -scaled.ZERO_EXPONENT)
 
 
 def _cast(value: Array, dtype: Any) -> Array:

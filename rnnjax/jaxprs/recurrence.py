@@ -1,6 +1,6 @@
 """One recurrence of a program: its name, its place, its gradient, and itself as a cell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,7 @@ from rnnjax import scaled
 from rnnjax.jaxprs.cell import ScanCell, cell_of, layout_of, sent_back
 from rnnjax.jaxprs.passes import Pass
 from rnnjax.jaxprs.program import Loop, Program, has_derivative, is_literal
-from rnnjax.jaxprs.weights import weights_in
+from rnnjax.jaxprs.weights import Origin, inside, of_atoms, origins_in
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, StepLoss
 
@@ -32,7 +32,8 @@ class StateLeaf(NamedTuple):
 
     def __str__(self) -> str:
         shape = ", ".join(str(n) for n in self.shape)
-        return f"{jnp.dtype(self.dtype).name}({shape}){' out' * self.is_output}"
+        # The dtype of typed keys is none of NumPy's.
+        return f"{self.dtype.name}({shape}){' out' * self.is_output}"
 
 
 @struct.dataclass
@@ -89,7 +90,7 @@ class Recurrence:
 def found_in(
     program: Program,
     passes: dict[Loop, Pass],
-    are_weights: list[bool],
+    origins: Sequence[Origin],
     outer: str = "",
     step: str = "",
 ) -> Iterator[Recurrence]:
@@ -98,28 +99,27 @@ def found_in(
     Args:
       program: the program.
       passes: what the way back through each of its loops gave.
-      are_weights: which of its inputs are weights.
+      origins: what its inputs are computed from.
       outer: what the names begin with.
       step: what they end with, the step of the recurrence around them.
     """
-    weights = weights_in(program, are_weights)
+    found = origins_in(program, origins)
     for loop, own_name in _names(program, outer).items():
         name = own_name + step
-        own = [not is_literal(v) and v in weights for v in loop.inputs]
+        own = of_atoms(loop.inputs, found)
         if loop.moving:
-            yield _recurrence(loop, passes[loop], name, own[: loop.n_constants])
+            are_weights = [origin is Origin.WEIGHTS for origin in own[: loop.n_constants]]
+            yield _recurrence(loop, passes[loop], name, are_weights)
         if passes[loop].inner:
-            n, k = loop.n_constants, loop.n_carried
-            of_body = [*own[:n], *[False] * k, *own[n + k :]]
-            yield from _inside(loop, passes[loop].inner, name, of_body)
+            yield from _inside(loop, passes[loop].inner, name, inside(loop, own))
 
 
 def _inside(
-    loop: Loop, inner: dict[Loop, Pass], name: str, are_weights: list[bool]
+    loop: Loop, inner: dict[Loop, Pass], name: str, origins: Sequence[Origin]
 ) -> Iterator[Recurrence]:
     for i in range(loop.length):
         at_i = jax.tree.map(lambda a, i=i: a[i], inner)
-        yield from found_in(loop.body, at_i, are_weights, f"{name}/", f"[{i}]")
+        yield from found_in(loop.body, at_i, origins, f"{name}/", f"[{i}]")
 
 
 def _names(program: Program, outer: str) -> dict[Loop, str]:

@@ -23,6 +23,7 @@ from rnnjax.jaxprs.packing import Layout
 from rnnjax.jaxprs.program import Program, has_derivative, opened
 from rnnjax.jaxprs.recurrence import Recurrence, found_in
 from rnnjax.jaxprs.run import run
+from rnnjax.jaxprs.weights import Origin
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
@@ -168,7 +169,8 @@ def _measured(program: Program, notes: tuple[str, ...], params: Any, example: An
     )
     pairs = zip(back.inputs[: len(leaves)], leaves, strict=True)
     gradient = _leaves([graded.or_zero(c, _floating(leaf)) for c, leaf in pairs])
-    found = tuple(found_in(program, back.passes, active))
+    origins = [Origin.WEIGHTS if is_weight else Origin.DATA for is_weight in active]
+    found = tuple(found_in(program, back.passes, origins))
     return Recurrences(value, jax.tree.unflatten(structure, gradient), found, notes)
 
 

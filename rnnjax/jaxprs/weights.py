@@ -1,29 +1,90 @@
 """Which variables of a program are weights: computed from its parameters and from nothing else."""
 
-from collections.abc import Iterable
+import enum
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rnnjax.jaxprs.program import Loop, Program, is_literal
+import jax.extend.core as jex
+from jax.extend.core import primitives
+
+from rnnjax.jaxprs.program import (
+    Loop,
+    Program,
+    counts_of,
+    inner_of,
+    is_call,
+    is_literal,
+)
 
 
-def weights_in(program: Program, are_weights: Iterable[bool]) -> set[Any]:
-    """Return the variables computed from weights alone: neither from data nor from a state.
+class Origin(enum.IntEnum):
+    """What a variable is computed from; of several operands the largest counts."""
+
+    NOTHING = 0
+    WEIGHTS = 1
+    DATA = 2
+
+
+def origins_in(program: Program, inputs: Iterable[Origin]) -> dict[Any, Origin]:
+    """Return the origin of every variable of a program; those of its constants are missing.
 
     Args:
       program: the program.
-      are_weights: which of its inputs are weights; the others are data.
+      inputs: the origins of its inputs.
     """
-    pairs = list(zip(program.inputs, are_weights, strict=True))
-    weights = {v for v, is_weight in pairs if is_weight}
-    data = {v for v, is_weight in pairs if not is_weight}
+    found = dict(zip(program.inputs, inputs, strict=True))
     for piece in program.pieces:
-        if isinstance(piece, Loop):
-            data |= set(piece.outputs)
-            continue
-        for equation in piece.jaxpr.jaxpr.eqns:
-            read_here = {v for v in equation.invars if not is_literal(v)}
-            if read_here & data:
-                data |= set(equation.outvars)
-            elif read_here & weights:
-                weights |= set(equation.outvars)
-    return weights
+        is_loop = isinstance(piece, Loop)
+        _follow([piece.equation] if is_loop else piece.jaxpr.jaxpr.eqns, found)
+    return found
+
+
+def inside(loop: Loop, origins: Sequence[Origin]) -> list[Origin]:
+    """Return the origins of the inputs of a step: a state is data, a counter may be none.
+
+    Args:
+      loop: the loop.
+      origins: those of its inputs.
+    """
+    settled = _settled(loop.equation, origins)
+    for i in loop.moving:
+        settled[loop.n_constants + i] = Origin.DATA
+    return settled
+
+
+def of_atoms(atoms: Iterable[Any], found: dict[Any, Origin]) -> list[Origin]:
+    """Return the origins of variables and literals."""
+    return [Origin.NOTHING if is_literal(a) else found.get(a, Origin.NOTHING) for a in atoms]
+
+
+def _follow(equations: Iterable[Any], found: dict[Any, Origin]) -> None:
+    for equation in equations:
+        results = _results(equation, of_atoms(equation.invars, found))
+        found |= dict(zip(equation.outvars, results, strict=True))
+
+
+def _results(equation: Any, operands: list[Origin]) -> list[Origin]:
+    if is_call(equation):
+        return _called(inner_of(equation), operands)
+    if equation.primitive is primitives.scan_p:
+        return _called(equation.params["jaxpr"], _settled(equation, operands))
+    return [max(operands, default=Origin.NOTHING)] * len(equation.outvars)
+
+
+def _called(jaxpr: Any, operands: Sequence[Origin]) -> list[Origin]:
+    jaxpr = jaxpr.jaxpr if isinstance(jaxpr, jex.ClosedJaxpr) else jaxpr
+    found = dict(zip(jaxpr.invars, operands, strict=True))
+    _follow(jaxpr.eqns, found)
+    return of_atoms(jaxpr.outvars, found)
+
+
+def _settled(scan: Any, operands: Sequence[Origin]) -> list[Origin]:
+    """Return the origins of what a step of a scan reads, its carry as it is after many steps."""
+    start, n = counts_of(scan)
+    settled = list(operands)
+    while True:
+        new = _called(scan.params["jaxpr"], settled)[:n]
+        carried = [max(a, b) for a, b in zip(settled[start : start + n], new, strict=True)]
+        if carried == settled[start : start + n]:
+            return settled
+        settled[start : start + n] = carried

@@ -104,6 +104,31 @@ def test_window_stops_where_nothing_is_left(vanilla):
     np.testing.assert_allclose(early["window_norm_share"], exact["window_norm_share"], atol=1e-3)
 
 
+def test_weights_that_act_before_two_gaps_are_measured(float32):
+    """h_1 = 1 falls by e^-50 at two steps: every weight gradient is e^-100 or 0.
+
+    Those of the second gap and behind it act on a state that is 0 in float32.
+    """
+
+    def loss(w, example):
+        return jax.lax.scan(lambda h, u: (w * jnp.exp(-u[1]) * h + u[0], None), 0.0, example)[0]
+
+    dt = jnp.zeros(60).at[jnp.array([20, 40])].set(50.0)
+    r = rnnjax.recurrences(loss, 1.0, (jnp.zeros(60).at[0].set(1.0), dt))[0]
+    acting = (np.arange(60) > 19) & (np.arange(60) < 59)  # by lag; h_0 is 0
+    found = jax.jit(weights.by_use)(r)
+    logs = found["log_norm_weight_gradient_by_lag"][:60]
+    np.testing.assert_allclose(logs, np.where(acting, -100, -np.inf), rtol=1e-6)
+    shares = np.asarray(found["weight_gradient_share"][:60])
+    np.testing.assert_allclose(shares, acting / acting.sum(), rtol=1e-5)
+    found = jax.jit(window.windows, static_argnums=(1, 2))(r, 60, 0.0)
+    first = np.argmax(acting)
+    assert np.all(np.isnan(found["window_cosine"][:first]))
+    np.testing.assert_allclose(found["window_cosine"][first:], 1, rtol=1e-5)
+    expected = np.cumsum(acting) / acting.sum()
+    np.testing.assert_allclose(found["window_norm_share"], expected, rtol=1e-5)
+
+
 @pytest.mark.wide
 def test_spectrum_is_that_of_the_own_cell(vanilla):
     _, params, x, r = vanilla

@@ -204,6 +204,24 @@ def test_a_complex_carry():
     np.testing.assert_allclose(scaled.plain(found[0].deltas), right, rtol=1e-9)
 
 
+@pytest.mark.parametrize("way", ["recurrences", pytest.param("diagnose", marks=pytest.mark.wide)])
+def test_a_typed_key_in_the_carry(way):
+    def loss(p, x):
+        def step(carry, x):
+            h, key = carry
+            key, own = jax.random.split(key)
+            return (jnp.tanh(p * h + x + 0.1 * jax.random.normal(own)), key), None
+
+        return jax.lax.scan(step, (0.0, jax.random.key(0)), x)[0][0]
+
+    if way == "recurrences":
+        found = gradients_agree(loss, 0.9, jnp.ones(5))
+        assert str(found).endswith("5 steps, carry float64(), key<fry>()")
+        return
+    data = rnnjax.diagnose(loss, 0.9, jnp.ones((1, 5))).dataset
+    assert "key<fry>()" in str(data["state"].values)
+
+
 @pytest.mark.wide
 def test_two_leaves_of_a_carry_that_are_one_variable():
     """(h, h): what arrives at either is an independent part of dL/dh_t."""
