@@ -34,7 +34,7 @@ class Solved(NamedTuple):
     """What Newton's method gives.
 
     Attributes:
-      states: h_1..h_T, (T, n_h).
+      states: h_1..h_T, (T, n_h); those behind an overflow are not finite, as in the scan.
       n_iterations: the iterations that they took, int32 ().
       converged: whether the last iteration moved no state by more than rounding, bool ().
     """
@@ -111,7 +111,7 @@ def unroll(
     perturbations of the network do, and differs from that of the scan.
 
     Args:
-      cell: the cell; its states must stay in the range of the dtype.
+      cell: the cell.
       params: its parameters.
       x: inputs, (T, n_x).
       max_iterations: a number, also a traced one; T if None, which is always enough; with fewer
@@ -175,7 +175,11 @@ def _applied(J: Array, v: Array) -> Array:
 
 
 def _has_moved(old: Array, new: Array) -> Array:
-    """Return whether any state has moved by more than rounding, bool ()."""
-    allowed = _ROUNDINGS * jnp.finfo(old.dtype).eps * jnp.maximum(jnp.max(jnp.abs(new)), 1)
-    # A state that is not finite has not converged: a comparison with NaN says that it has.
-    return ~(jnp.max(jnp.abs(new - old)) <= allowed)
+    """Return whether any state has moved by more than rounding, bool ().
+
+    Rounding is relative to the largest finite state so far: one that grows later does not count.
+    """
+    size = jnp.max(jnp.where(jnp.isfinite(new), jnp.abs(new), 1), axis=1, keepdims=True)
+    allowed = _ROUNDINGS * jnp.finfo(old.dtype).eps * jnp.maximum(jax.lax.cummax(size), 1)
+    # A state that is not finite has not converged: a difference of two such states is NaN.
+    return ~jnp.all(jnp.abs(new - old) <= allowed)

@@ -137,6 +137,20 @@ def _check_step(cell: Any, params: Any, x: Any) -> Any:
     return new
 
 
+def n_outputs(cell: Any, params: Any) -> int:
+    """Return n_y of a cell that reads out a vector, (n_y,).
+
+    Raises:
+      ValueError: it does not; the one-line message says what it reads out.
+    """
+    y_hat = _followed(
+        "readout", lambda cell, params: cell.readout(params, cell.initial_state()), cell, params
+    )
+    if getattr(y_hat, "ndim", None) != 1:
+        raise ValueError(f"readout: expected outputs of shape (n_y,), got {described(y_hat)}")
+    return int(y_hat.shape[0])
+
+
 def check_loss(cell: Any, loss: StepLoss, params: Any, h: Any, y: Any) -> None:
     """Check that targets fit the readout, and that the loss of a step is a real number."""
     y_hat = _followed("readout", lambda cell, *at: cell.readout(*at), cell, params, h)

@@ -316,6 +316,33 @@ def test_the_loss_of_weights_and_sequences(here, asked, capsys, kind, as_mask):
         np.testing.assert_allclose(found[i], expected[kind], rtol=1e-5)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1e-50, 1e38, 1e300])
+def test_weights_of_steps_count_by_their_ratios(here, asked, factor):
+    """Against the mean by weight in float64; float32 holds none of the weights but the first."""
+    y = np.random.default_rng(1).standard_normal((3, 5, 2))
+    mask = np.array([[1, 2, 4, 0, 0], [3, 1, 1, 1, 1], [1, 1, 1, 0, 1e-30]])
+    np.savez("w.npz", **weights())
+    np.savez("d.npz", x=X, y=y, mask=mask * factor)
+    assert status_of(*READ) == 0
+    ((loss, params, examples, _),) = asked
+    cell, same = rnnjax.from_torch(weights(), readout="fc")
+    outputs = jax.vmap(lambda x: rnnjax.outputs(cell, same, x))(X)
+    each = np.mean((np.asarray(outputs, float) - y) ** 2, axis=2)
+    expected = np.sum(mask * each, axis=1) / np.sum(mask, axis=1)
+    found = jax.vmap(loss, (None, 0))(params, examples)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_array_equal(examples["mask"] != 0, mask != 0)
+
+
+def test_without_targets_of_steps_a_weight_is_one_or_zero(here, asked):
+    np.savez("w.npz", **weights())
+    np.savez(
+        "d.npz", x=X, y=np.array([0, 1, 1]), mask=np.full((3, 5), 1.0) * [1, 1, 1, 1e300, 1e-300]
+    )
+    assert status_of(*READ) == 0
+    np.testing.assert_array_equal(asked[0][2]["mask"], np.ones((3, 5)))
+
+
 def test_options_reach_the_importers(here, asked, capsys):
     _, plain = fixtures.fixture("torch_rnn_tanh_one_layer")
     np.savez("w.npz", **{f"enc.{name}": array for name, array in plain.items()})
@@ -371,6 +398,10 @@ BAD_DATA = [
     (READ, {}, Y | {"lengths": np.array([1, 2, 6])}, "lengths: expected 1 to 5, the steps of x"),
     (READ, {}, Y | {"lengths": np.array([1.0, 2, 5])}, "lengths: expected integers of shape (3,)"),
     (READ, {}, Y | {"lengths": LENGTHS, "mask": np.ones((3, 5))}, "lengths: expected mask or"),
+    (READ, {}, {"x": X, "y": np.ones((3, 5, 2)), "mask": np.ones((3, 5)) * [1, 1, 1, 1, 1e-50]},
+     "mask: expected weights of 0 or at least 1.2e-38 of the largest of their example, got 1e-50"),
+    (READ, {}, Y | {"x": X.astype(float) + 1e39}, "x: expected numbers that float32 holds, got"),
+    (READ, {}, {"x": X, "y": np.full((3, 2), 1e39)}, "y: expected numbers that float32 holds, got"),
     (READ, {"fc.weight": np.ones((2, 4))}, Y, "fc.weight: expected shape (any, 3), got (2, 4)"),
     (READ, {"lstm.weight_hh_l0": np.ones((5, 3))}, Y, "lstm.weight_hh_l0: expected shape"),
     ([*READ, "--prefix", "gru"], {}, Y, "prefix: expected one of 'lstm', got 'gru'"),

@@ -82,6 +82,56 @@ def test_every_iteration_makes_at_least_one_more_step_right():
     assert float(jnp.max(jnp.abs(solve(1) - right))) > 1e-3
 
 
+@pytest.mark.parametrize("gain", [1e2, 1e30])
+def test_states_that_overflow_are_those_of_the_scan(gain):
+    cell = rnnjax.Vanilla(2, 4, activation=rnnjax.activations.relu)
+    params = cell.init(KEY)
+    params = params._replace(W=gain * params.W, b=params.b + 5)
+    x = jnp.asarray(np.random.default_rng(4).standard_normal((200, 2)))
+
+    def step(h, x):
+        h = cell.step(params, h, x)
+        return h, h
+
+    expected = jax.jit(lambda x: jax.lax.scan(step, cell.initial_state(), x)[1])(x)
+    # Behind an overflow inf or NaN comes, by the order of a sum.
+    end = np.flatnonzero(~np.isfinite(expected).all(axis=1))[0]
+    assert 0 < end < 150
+    solve = jax.jit(lambda x, n: parallel.unroll(cell, params, x, max_iterations=n))
+    solved = solve(x, 200)
+    assert solved.converged
+    np.testing.assert_allclose(solved.states[:end], expected[:end], rtol=1e-11)
+    assert not np.isfinite(solved.states[end:]).all(axis=1).any()
+    assert not solve(x, 2).converged
+
+
+class Leaps:
+    """h -> sin(w h) + x, and x where x is large."""
+
+    n_x = 1
+
+    def initial_state(self):
+        return jnp.zeros(1)
+
+    def step(self, params, h, x):
+        return jnp.where(x > 1e6, x, jnp.sin(params["w"] * h) + x)
+
+    def readout(self, params, h):
+        return h
+
+
+def test_a_large_state_does_not_hide_that_those_before_it_still_move():
+    cell, params = Leaps(), {"w": jnp.full(1, 2.0)}
+    x = jnp.concatenate([jnp.linspace(0.1, 1, 30), jnp.full(1, 1e30)])[:, None]
+    solved = jax.jit(lambda x: parallel.unroll(cell, params, x))(x)
+    h, expected = jnp.zeros(1), []
+    for each in x:
+        h = cell.step(params, h, each)
+        expected.append(h)
+    assert solved.converged
+    np.testing.assert_allclose(solved.states, expected, rtol=1e-11)
+
+
 def test_a_cell_that_is_not_linear_in_its_state_has_no_associative_scan():
     cell = rnnjax.LSTM(2, 3)
     with pytest.raises(ValueError, match=r"^cell: expected one that is linear") as told:

@@ -105,7 +105,7 @@ def called(name):
         "rnnjax.probes.lyapunov.log_growth": ((cell, params, batch.x, 2), {"n_discarded": 0}),
         "rnnjax.cells.by_name.of_size": (("LSTM", 8), {"n_x": 2}),
         "rnnjax.cells.slstm.powerlaw_forget_bias": ((4,), {}),
-        "rnnjax.generate.generate": ((cell, params, 0, None), {}),
+        "rnnjax.generate.generate": ((cell, params, 0, jnp.zeros(2)), {}),
     }
     if ".probes." in name and name not in good:
         return on_batch, {}

@@ -88,9 +88,39 @@ def _aim(cell: Any, given: Sequences) -> tuple[Any, str]:
 
 
 def _examples(given: Sequences, params: Any) -> dict[str, Any]:
-    """Return the examples in the dtype of the parameters."""
+    """Return the examples in the dtype of the parameters.
+
+    Raises:
+        ConfigError: a number leaves the range of that dtype.
+    """
     dtype = params.V.dtype
-    found = {"x": given.x.astype(dtype), "mask": given.mask.astype(dtype)}
+    found = {"x": _held("x", given.x, dtype), "mask": _weights(given, dtype)}
     if given.y is not None:
-        found["y"] = given.y.astype(np.int32 if given.has_labels else dtype)
+        found["y"] = given.y.astype(np.int32) if given.has_labels else _held("y", given.y, dtype)
     return found
+
+
+def _held(name: str, array: Any, dtype: Any) -> Any:
+    with np.errstate(over="ignore"):
+        found = array.astype(dtype)
+    lost = np.isfinite(array) & ~np.isfinite(found)
+    if np.any(lost):
+        raise ConfigError(name, f"expected numbers that {dtype} holds, got {array[lost][0]:g}")
+    return found
+
+
+def _weights(given: Sequences, dtype: Any) -> Any:
+    """Return the mask, relative to the largest weight of each example if a loss has weights."""
+    if not given.of_every_step:
+        return (given.mask != 0).astype(dtype)
+    # Losses are means by weight: divided in float64, no weight or sum of weights is too large.
+    with np.errstate(under="ignore"):
+        relative = given.mask / given.mask.max(axis=1, keepdims=True)
+    least = np.finfo(dtype).tiny
+    lost = np.argwhere((given.mask != 0) & (relative < least))
+    if lost.size:
+        example, step = lost[0].tolist()
+        message = f"expected weights of 0 or at least {least:.1e} of the largest of their example"
+        got = f"{given.mask[example, step]:g} in example {example}"
+        raise ConfigError("mask", f"{message}, got {got}")
+    return relative.astype(dtype)

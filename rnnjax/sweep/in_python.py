@@ -66,7 +66,8 @@ def run(
         shared: for a function: setting -> what cells share, the second argument of the function.
         config: the config that fields are laid over: "standard" and "quick" are the TOML files
             beside the experiment, a path names another one, a mapping has its keys, None is empty.
-        out: a folder for the results, which can be resumed there; none by default.
+        out: a folder for the results; none by default. The sweep of an experiment is resumed there.
+            That of a function needs a new folder: nothing tells whether the function has changed.
         precision: "float32" or "float64"; by default that of the experiment, and "float64" where
             jax has ``jax_enable_x64``.
         devices: the devices to compute on; all by default. The bits do not depend on them.
@@ -89,7 +90,8 @@ def run(
     experiment, data = _found(what, shared, config, fields)
     for name, value in fields.items():
         _lay_over(experiment.setting, data, name, value)
-    request = request_of(experiment, data, precision or _precision(experiment))
+    precision = _precision(experiment) if precision is None else precision
+    request = request_of(experiment, data, precision)
     return computed_here(request, None if out is None else Path(out), devices, progress)
 
 

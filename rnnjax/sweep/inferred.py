@@ -15,20 +15,34 @@ from rnnjax.errors import ConfigError, shown
 from rnnjax.lazy import jax
 from rnnjax.sweep.config import Config
 from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.setting import register
 from rnnjax.variables import VARIABLES, Variable
 
+_KINDS = frozenset("biuf")  # of the dtypes that a cube holds
+
 
 def declared(
-    experiment: Experiment, config: Config
+    experiment: Experiment, config: Config, precision: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Variable]]:
     """The inner dimensions and the variables of a sweep.
 
+    Args:
+        experiment: the experiment.
+        config: its config.
+        precision: ``"float32"`` or ``"float64"``.
+
     Raises:
-        ConfigError: `measure` fails, or does not return a dict of arrays.
+        ConfigError: `measure` fails, or returns what `results` refuses.
     """
     register(experiment.setting)
     values = {name: value for axis in config.axes for name, value in axis.at(0).items()}
+    with fixed_options(precision):
+        return _named(_traced(experiment, config, values))
+
+
+def _traced(experiment: Experiment, config: Config, values: dict[str, Any]) -> Mapping[str, Any]:
+    """The shapes and dtypes of the results at these values of the fields of axes."""
     traced = {
         name: _number(value)
         for axis in config.axes
@@ -39,33 +53,53 @@ def declared(
     def cell(traced: dict[str, Any]) -> Any:
         setting = config.setting(values | traced)
         shared = None if experiment.shared is None else experiment.shared(setting)
-        return experiment.measured(setting, shared)
+        return results(experiment.measured(setting, shared), experiment.name)
 
     try:
-        shapes = jax.eval_shape(cell, traced)
+        shapes: Mapping[str, Any] = jax.eval_shape(cell, traced)
+    except ConfigError:
+        raise
     except Exception as error:
         message = str(error).partition("\n")[0]
         raise ConfigError("measure", f"fails: {type(error).__name__}: {message}") from error
-    return _named(results(shapes, experiment.name))
+    return shapes
 
 
 def results(values: Any, name: str) -> dict[str, Any]:
     """What `measure` returned as a dict; a single array has the name of the experiment.
 
     Raises:
-        ConfigError: it is no dict of arrays of numbers.
+        ConfigError: it is no dict of arrays of numbers, an array is empty, or an integer does not
+            fit the integers of jax, which would wrap it.
     """
     values = dict(values) if isinstance(values, Mapping) else {name: values}
     for key, value in values.items():
-        if isinstance(value, bool | int | float):  # of static fields alone
+        if isinstance(value, bool | int | float | complex):  # of static fields alone
             value = values[key] = np.asarray(value)
-        dtype = getattr(value, "dtype", None)
-        if not isinstance(key, str) or dtype is None or dtype.kind not in "biufV":
+        kind = getattr(getattr(value, "dtype", None), "kind", None)
+        # bfloat16 and int4 have the kind V: neither NumPy nor netCDF has such numbers.
+        if not isinstance(key, str) or kind not in _KINDS:
             message = f"expected a dict of arrays of real numbers, got {key!r}: {_kind(value)}"
             raise ConfigError("measure", message)
+        if 0 in value.shape:
+            message = f"expected arrays that are not empty, got {key!r} of shape {value.shape}"
+            raise ConfigError("measure", message)
+        _check_fits(key, value)
     if not values:
         raise ConfigError("measure", "expected a dict of arrays, got an empty one")
     return values
+
+
+def _check_fits(name: str, value: Any) -> None:
+    if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "iu":
+        return
+    limits = np.iinfo(jax.dtypes.canonicalize_dtype(value.dtype))
+    entries = np.asarray(value)
+    outside = entries[(entries < limits.min) | (entries > limits.max)]
+    if outside.size:
+        wider = "" if limits.bits == 64 else '; precision="float64" has int64'
+        message = f"expected {name!r} to fit {limits.dtype}, got {outside[0]}{wider}"
+        raise ConfigError("measure", message)
 
 
 def _kind(value: Any) -> str:

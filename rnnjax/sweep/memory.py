@@ -44,7 +44,7 @@ def largest_chunk(request: Request, budget: float, devices: Sequence[jax.Device]
 def needed(request: Request, group: Group, devices: Sequence[jax.Device], lanes: int) -> int:
     """Bytes of a device while it measures one chunk of so many lanes, with one to be collected."""
     config = replace(request.config, chunk=lanes)
-    plan = make_plan(request.experiment, config)
+    plan = make_plan(request.experiment, config, request.precision)
     programs = Programs(request.experiment, plan, devices, request.precision)
     with fixed_options(request.precision):
         analysis = programs.memory_of(group)

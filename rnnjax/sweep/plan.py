@@ -27,6 +27,7 @@ from rnnjax.sweep.config import Config
 from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.group_names import group_id
+from rnnjax.sweep.status import SUFFIX, status_name
 from rnnjax.variables import Variable
 
 MAX_GROUPS = 50_000
@@ -188,15 +189,20 @@ class Plan:
         return cube, cube + chunks + shard
 
 
-def make_plan(experiment: Experiment, config: Config) -> Plan:
+def make_plan(experiment: Experiment, config: Config, precision: str | None = None) -> Plan:
     """Plan the sweep of `config`.
+
+    Args:
+        experiment: the experiment.
+        config: its config.
+        precision: ``"float32"`` or ``"float64"``; that of the experiment if None.
 
     Raises:
         ConfigError: when the sweep is too large, or the experiment contradicts itself.
     """
     axes = {axis.name: axis.labels for axis in config.axes}
     _check_cells(axes)
-    coordinates, variables = _declared(experiment, config)
+    coordinates, variables = _declared(experiment, config, precision or experiment.precision)
     _check_dims(experiment, axes, coordinates, variables)
     statics = {axis.name: axis.labels for axis in config.axes if axis.kind == "static"}
     n_lanes = math.prod(len(axis) for axis in config.axes if axis.kind == "traced")
@@ -246,10 +252,10 @@ def _product(axes: dict[str, Values]) -> str:
 
 
 def _declared(
-    experiment: Experiment, config: Config
+    experiment: Experiment, config: Config, precision: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Variable]]:
     if experiment.variables is None:
-        return inferred.declared(experiment, config)
+        return inferred.declared(experiment, config, precision)
     try:
         coordinates = {} if experiment.coordinates is None else experiment.coordinates(config.fixed)
         variables = experiment.variables(config.fixed)
@@ -279,10 +285,12 @@ def _check_dims(
     coordinates: dict[str, np.ndarray],
     variables: dict[str, Variable],
 ) -> None:
-    names = [LANE, *axes, *coordinates, *variables]
+    names = [LANE, *axes, *coordinates, *variables, *map(status_name, variables)]
     problems = [f"{name!r} stands for two things" for name in names if names.count(name) > 1]
     problems += [f"coordinate {n!r} is not 1-d" for n, v in coordinates.items() if v.ndim != 1]
     for name, variable in variables.items():
+        if name.endswith(SUFFIX):  # readers of a cube would take it for the status of another
+            problems.append(f"variable {name!r} ends in {SUFFIX}, as the status of a variable does")
         unknown = [dim for dim in variable.dims if dim not in coordinates]
         problems += [f"variable {name!r} has dim {dim!r} without coordinate" for dim in unknown]
     if not variables:

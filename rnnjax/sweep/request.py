@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rnnjax.errors import ConfigError, shown
 from rnnjax.sweep.config import Config, parse_config
-from rnnjax.sweep.experiment import Experiment
+from rnnjax.sweep.experiment import PRECISIONS, Experiment
 from rnnjax.sweep.manifest import SCHEMA, config_hash_of
 from rnnjax.sweep.plan import Plan, make_plan
 
@@ -50,5 +51,7 @@ def request_of(experiment: Experiment, data: dict[str, Any], precision: str) -> 
     Raises:
         ConfigError: naming the first key that is wrong.
     """
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise ConfigError("precision", f'expected "float32" or "float64", got {shown(precision)}')
     config = parse_config(experiment.setting, data)
-    return Request(experiment, config, make_plan(experiment, config), precision)
+    return Request(experiment, config, make_plan(experiment, config, precision), precision)

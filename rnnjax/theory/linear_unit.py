@@ -22,8 +22,13 @@ and holds while T s / |w| << 1 only: beyond, it is wrong by as much as one likes
 Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013 (1).
 """
 
+import decimal
 import math
+import operator
 from typing import NamedTuple
+
+# Moments leave the range of float64 on the way to a deviation that lies within it.
+_WIDE = decimal.Context(prec=40, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[])
 
 
 class Power(NamedTuple):
@@ -42,7 +47,7 @@ class Moments(NamedTuple):
 
 
 def power(weight: float, n_steps: int, start: float = 1.0) -> Power:
-    """Return equation (1).
+    """Return equation (1); infinite where a value is beyond float64.
 
     Args:
       weight: w.
@@ -50,9 +55,22 @@ def power(weight: float, n_steps: int, start: float = 1.0) -> Power:
       start: h_0.
     """
     T = n_steps
-    first = T * weight ** max(T - 1, 0)
-    second = T * (T - 1) * weight ** max(T - 2, 0)
-    return Power(start * weight**T, start * first, start * second)
+    first = _times_power(start * T, weight, max(T - 1, 0))
+    second = _times_power(start * T * (T - 1), weight, max(T - 2, 0))
+    return Power(_times_power(start, weight, T), first, second)
+
+
+def _times_power(factor: float, weight: float, exponent: int) -> float:
+    """Return c w^n."""
+    # In three steps: w^n may have left the range where its product with a small c has not.
+    third = exponent // 3
+    for part in (third, third, exponent - 2 * third):
+        try:
+            factor *= weight**part
+        except OverflowError:
+            sign = -1 if weight < 0 and exponent % 2 else 1
+            return sign * factor * math.inf if factor else 0.0
+    return factor
 
 
 def most_sensitive_step(weight: float) -> float:
@@ -76,11 +94,16 @@ def driven_derivative(weight: float, order: int) -> float:
       weight: w, |w| < 1.
       order: j, 0 for the state itself.
     """
-    return math.factorial(order) / (1 - weight) ** (order + 1)
+    found = 1 / (1 - weight)
+    for j in range(1, order + 1):
+        found *= j / (1 - weight)
+    return found
 
 
 def uncertain_power(weight: float, deviation: float, n_steps: int, start: float = 1.0) -> Moments:
     """Return the exact moments of h_T for a weight from N(w, s^2), equations (3) and (4).
+
+    They are infinite where they are beyond float64.
 
     Args:
       weight: w.
@@ -88,15 +111,18 @@ def uncertain_power(weight: float, deviation: float, n_steps: int, start: float 
       n_steps: T.
       start: h_0.
     """
-    moments = [1.0, weight]
-    for T in range(2, n_steps + 1):
-        moments.append(weight * moments[-1] + (T - 1) * deviation**2 * moments[-2])
-    factor = variance = 0.0
-    for k in range(1, n_steps + 1):
-        ratio = (deviation * (n_steps - k + 1)) ** 2 / k
-        factor = ratio if k == 1 else factor * ratio
-        variance += factor * moments[n_steps - k] ** 2
-    return Moments(start * moments[n_steps], abs(start) * math.sqrt(variance))
+    with decimal.localcontext(_WIDE):
+        w, s, h = (decimal.Decimal(float(given)) for given in (weight, deviation, start))
+        last = operator.index(n_steps)  # a Decimal takes no integers of NumPy
+        moments = [decimal.Decimal(1), w]
+        for T in range(2, last + 1):
+            moments.append(w * moments[-1] + (T - 1) * s * s * moments[-2])
+        factor, variance = decimal.Decimal(1), decimal.Decimal(0)
+        for k in range(1, last + 1):
+            ratio = s * (last - k + 1)
+            factor *= ratio * ratio / k
+            variance += factor * moments[last - k] * moments[last - k]
+        return Moments(float(h * moments[last]), float(abs(h) * variance.sqrt()))
 
 
 def delta_method(weight: float, deviation: float, n_steps: int, start: float = 1.0) -> Moments:

@@ -37,12 +37,19 @@ class Steps(NamedTuple):
 
 def sigmoid(z: float) -> float:
     """Return the logistic function."""
-    return 1 / (1 + math.exp(-z))
+    # The exponential of a large positive number has left the range.
+    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+
+
+def _slope_of_tanh(z: float) -> float:
+    """Return 1 / cosh(z)^2, which falls to 0 where cosh has left the range."""
+    e = math.exp(-2 * abs(z))
+    return 4 * e / (1 + e) ** 2
 
 
 FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "identity": (lambda z: z, lambda z: 1.0),
-    "tanh": (math.tanh, lambda z: 1 / math.cosh(z) ** 2),
+    "tanh": (math.tanh, _slope_of_tanh),
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
     "relu": (lambda z: max(z, 0.0), lambda z: float(z > 0)),
 }
@@ -159,5 +166,10 @@ def step_shares(gain: float, n_steps: int) -> np.ndarray:
     Returns:
       (T,), index t - 1.
     """
-    sums = np.abs(np.cumsum(gain ** np.arange(n_steps, dtype=float)))[::-1]
+    steps = np.arange(n_steps, dtype=float)
+    if abs(gain) > 1:  # divided by g^{T-1}, which may have left the range
+        powers = (1 / gain) ** steps
+        sums = np.abs(powers * np.cumsum(powers)[::-1])
+    else:
+        sums = np.abs(np.cumsum(gain**steps))[::-1]
     return sums / sums.sum()

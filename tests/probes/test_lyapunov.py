@@ -165,7 +165,7 @@ def test_a_silent_unit_has_no_exponent():
 
 @pytest.mark.parametrize("dtype", [jnp.float64, pytest.param(jnp.float32, marks=pytest.mark.wide)])
 def test_a_strong_step_after_a_quiet_start_loses_no_direction(dtype):
-    """As long as nothing moves decompositions are rare. |det W| = 1, so that only slopes contract."""
+    """While nothing moves decompositions are rare. |det W| = 1, so that only slopes contract."""
     W = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
     cell, x = rnnjax.Vanilla(1, 4, 1), np.zeros((100, 1))
     x[60] = 20

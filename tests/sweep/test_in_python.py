@@ -124,6 +124,16 @@ def test_float64_for_one_sweep_alone():
     assert jnp.ones(1).dtype == jnp.zeros(1).dtype
 
 
+def test_integers_are_as_wide_as_the_precision():
+    def measure(setting):
+        return {"numpy": np.int64(2**40), "python": -(2**40), "least": np.int32(-(2**31))}
+
+    with jax.enable_x64(False):
+        cube = sweep.run(measure, base=[2.0], precision="float64", progress=False)
+    got = [cube[name].item() for name in ("numpy", "python", "least")]
+    assert got == [2**40, -(2**40), -(2**31)]
+
+
 def test_nothing_is_changed_and_nothing_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     environment, options = dict(os.environ), dict(jax.config.values)
@@ -172,6 +182,28 @@ def test_a_function_takes_a_new_folder_alone(tmp_path):
         (lambda setting: {}, {"base": 1.0}, "measure: expected a dict of arrays, got an empty one"),
         (lambda setting: {"a": 1j * setting.base}, {"base": 1.0},
          "measure: expected a dict of arrays of real numbers, got 'a': an array of complex"),
+        (lambda setting: {"a": np.int64(2**40)}, {"base": 1.0, "precision": "float32"},
+         "measure: expected 'a' to fit int32, got 1099511627776; precision=\"float64\" has int64"),
+        (lambda setting: {"a": np.arange(3) + 2**33}, {"base": 1.0, "precision": "float32"},
+         "measure: expected 'a' to fit int32, got 8589934592"),
+        (lambda setting: {"a": setting.n}, {"n": [1, -(2**31) - 1], "precision": "float32"},
+         "measure: expected 'a' to fit int32, got -2147483649"),
+        (lambda setting: {"a": 2**70}, {"base": 1.0}, "measure: expected a dict of arrays of real"),
+        (lambda setting: {"a": jnp.zeros((2, 0)) * setting.base}, {"base": 1.0},
+         "measure: expected arrays that are not empty, got 'a' of shape (2, 0)"),
+        (lambda setting: {"a": setting.base.astype(jnp.bfloat16)}, {"base": [1.0]},
+         "measure: expected a dict of arrays of real numbers, got 'a': an array of bfloat16"),
+        (lambda setting: {"a": jax.random.key(0)}, {"base": 1.0},
+         "measure: expected a dict of arrays of real numbers, got 'a': an array of key<fry>"),
+        (power, {"base": 1.0, "exponent": 1, "precision": "float16"},
+         "precision: expected \"float32\" or \"float64\", got 'float16'"),
+        (power, {"base": 1.0, "exponent": 1, "precision": ""}, "precision: expected \"float32\""),
+        (lambda setting: {"a": setting.base / 0, "a_status": setting.base}, {"base": [1.0, 2.0]},
+         f"experiment: {__file__}: 'a_status' stands for two things"),
+        (lambda setting: {"a": setting.a_status}, {"a_status": [1.0, 2.0]},
+         f"experiment: {__file__}: 'a_status' stands for two things"),
+        (lambda setting: {"a_status": setting.base}, {"base": [1.0, 2.0]},
+         f"experiment: {__file__}: variable 'a_status' ends in _status"),
         (power, {"case": sweep.zipped(base=[1.0], exponent=[1, 2])},
          "axes.case.exponent: expected 1 values, as many as base has, got 2"),
     ],

@@ -77,6 +77,28 @@ def test_moments_of_a_power_of_a_gaussian_weight(weight, deviation, n_steps):
     np.testing.assert_allclose(scaled, (-2 * expected[0], 2 * expected[1]), rtol=1e-12)
 
 
+def test_moments_near_and_beyond_the_range_of_float64():
+    found = linear_unit.uncertain_power(0.9, 0.3, 400)  # the variance is 1e605
+    np.testing.assert_allclose(found, by_many_digits(0.9, 0.3, 400), rtol=1e-12)
+    small = linear_unit.uncertain_power(0.9, 0.3, 500, -1e-300)
+    mean, _ = linear_unit.uncertain_power(0.9, 0.3, 400, -1e-300)
+    assert mean == pytest.approx(-1e-300 * found.mean, rel=1e-12)
+    assert -math.inf < small.mean < -1e10 and 1e60 < small.deviation < math.inf
+    assert linear_unit.uncertain_power(0.9, 0.3, 4000, -1.0) == (-math.inf, math.inf)
+
+
+def test_powers_and_derivatives_beyond_the_range_are_infinite():
+    assert linear_unit.power(-2.0, 2001) == (-math.inf, math.inf, -math.inf)
+    assert linear_unit.power(2.0, 2000, 0.0) == (0, 0, 0)
+    found = linear_unit.power(-2.0, 1101, 1e-300)
+    T, lone = 1101, 2.0**301 * 1e-300
+    expected = (-(2.0**800) * lone, T * 2.0**799 * lone, -T * (T - 1) * 2.0**798 * lone)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert linear_unit.driven_derivative(0.5, 200) == math.inf
+    expected = float(mpmath.factorial(180) / mpmath.mpf(1.5) ** 181)
+    assert linear_unit.driven_derivative(-0.5, 180) == pytest.approx(expected, rel=1e-12)
+
+
 def test_a_certain_weight_and_no_step_at_all_have_no_deviation():
     assert linear_unit.uncertain_power(0.9, 0.0, 20) == pytest.approx((0.9**20, 0))
     assert linear_unit.uncertain_power(0.9, 0.1, 0) == (1, 0)

@@ -86,6 +86,25 @@ def test_equal_errors_accumulate_towards_the_first_step(gain, first):
     np.testing.assert_allclose(shares, np.array(deltas[::-1]) / sum(deltas), rtol=1e-14)
 
 
+@pytest.mark.parametrize("gain", [10.0, -10.0, 1e200])
+def test_shares_of_steps_whose_errors_leave_the_range(gain):
+    shares = scalar_chain.step_shares(gain, 400)
+    # delta_t = (g^n - 1) / (g - 1) with n = T - t + 1, so that the ratio of neighbours is g.
+    first = 1 - 1 / abs(gain)
+    np.testing.assert_allclose(shares[:3], first * abs(gain) ** -np.arange(3.0), rtol=1e-13)
+    assert shares.sum() == pytest.approx(1) and np.isfinite(shares).all()
+
+
+@pytest.mark.parametrize("z", [-800.0, -720.0, 720.0, 800.0])
+def test_activations_and_slopes_far_out(z):
+    for name, low in (("sigmoid", 0.0), ("tanh", -1.0)):
+        steps = scalar_chain.two_steps(name, (1.0, 1.0, 1.0, 1.0), (z, 0.0))
+        assert steps.values[0] == pytest.approx(1.0 if z > 0 else low, abs=1e-300)
+        assert steps.gradient[0] == pytest.approx(0, abs=1e-300)
+    _, slope = scalar_chain.FUNCTIONS["tanh"]
+    assert slope(300.0) == pytest.approx(4 * math.exp(-600), rel=1e-14)
+
+
 def test_of_the_last_error_alone_the_oldest_copy_has_most_only_beyond_one():
     assert scalar_chain.shares(0.5, 10)[0] == pytest.approx(0.5, abs=6e-4)
     assert scalar_chain.shares(1.5, 10)[-1] == pytest.approx(0.339, abs=6e-4)
