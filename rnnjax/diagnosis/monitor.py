@@ -13,9 +13,10 @@ its direction settles: it tends to the largest Lyapunov exponent of the layer. T
 which the loss enters the layer.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,7 @@ from rnnjax.reports.thresholds import THRESHOLDS
 from rnnjax.types import Array
 
 Scalars = dict[str, Array]
+_N_KEPT = 4
 _FALL = THRESHOLDS["horizon"].value * math.log(10)
 
 
@@ -49,7 +51,9 @@ def monitor(
 
     Returns:
       a function (params, examples, update_number) -> dict of arrays (), to be called by itself or
-      within `jit`. The examples have a leading axis. Beside (1) to (4) it gives for each layer
+      within `jit`. The examples have a leading axis. Called by itself, it traces the loss at each
+      update that it measures, as what the loss closes over may change; within `jit` that stays what
+      it was. Beside (1) to (4) it gives for each layer
 
       - ``NAME/flat_share``: share of units and steps with a slope below 0.001,
       - ``NAME/gate_mean``: mean of the keep (forget) gates,
@@ -75,28 +79,55 @@ def monitor(
         raise ValueError(f"loss: expected a function (params, example) -> (), got {shown(loss)}")
     names = chosen(layers)
 
-    def measured(params: Any, examples: Any) -> Scalars:
-        of_example = measure.rows_of(loss, params, names, scalars)
-        program, layers_ = jax.vmap(of_example)(examples)
-        return _joined(program, layers_)
+    @functools.lru_cache(maxsize=_N_KEPT)
+    def of_program(program: Any) -> "_Compiled":
+        return _compiled(loss, names)
 
-    def skipped(params: Any, examples: Any) -> Scalars:
-        shapes = jax.eval_shape(measured, params, examples)
-        return {name: jnp.full((), jnp.nan, number.dtype) for name, number in shapes.items()}
-
-    @jax.jit
-    def either(due: Array, params: Any, examples: Any) -> Scalars:
-        check_program(loss, params, jax.tree.map(lambda a: a[0], examples))
-        return jax.lax.cond(due, measured, skipped, params, examples)
+    last: list[_Compiled] = []  # what was called last: between updates its keys are given
 
     def monitored(params: Any, examples: Any, update_number: Any) -> Scalars:
         check_arrays("params", params)
         check_arrays("examples", examples)
         number_of(examples)
+        due = _due(update_number, every)
         some = jax.tree.map(lambda a: a[:n_examples], examples)
-        return either(_due(update_number, every), params, some)
+        if last and not isinstance(due, jax.core.Tracer) and not due:
+            return last[0].skipped(params, some)
+        program = check_program(loss, params, jax.tree.map(lambda a: a[0], some))
+        last[:] = [of_program(program)]
+        return last[0].either(due, params, some)
 
     return monitored
+
+
+class _Compiled(NamedTuple):
+    """What measures a loss for as long as its trace stays the same.
+
+    Attributes:
+      either: (due, params, examples) -> the numbers, NaN where they are not due.
+      skipped: (params, examples) -> NaN.
+    """
+
+    either: Callable[[Array, Any, Any], Scalars]
+    skipped: Callable[[Any, Any], Scalars]
+
+
+def _compiled(loss: Loss, names: Sequence[str] | None) -> _Compiled:
+    """Compile anew, in functions of its own: JAX keeps the traces of those it has seen before."""
+
+    def measured(params: Any, examples: Any) -> Scalars:
+        of_example = measure.rows_of(loss, params, names, scalars)
+        program, layers = jax.vmap(of_example)(examples)
+        return _joined(program, layers)
+
+    def skipped(params: Any, examples: Any) -> Scalars:
+        shapes = jax.eval_shape(measured, params, examples)
+        return {name: jnp.full((), jnp.nan, number.dtype) for name, number in shapes.items()}
+
+    def either(due: Array, params: Any, examples: Any) -> Scalars:
+        return jax.lax.cond(due, measured, skipped, params, examples)
+
+    return _Compiled(jax.jit(either), jax.jit(skipped))
 
 
 def _due(update_number: Any, every: int) -> Array:

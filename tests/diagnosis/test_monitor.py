@@ -1,6 +1,7 @@
 """Scalars during training: closed forms, agreement with a diagnosis, and what costs nothing."""
 
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -143,6 +144,28 @@ def test_between_its_updates_all_is_nan_under_the_same_keys_and_nothing_is_trace
     assert {number.dtype for found in (first, *later) for number in found.values()} == {
         jnp.dtype(float)
     }
+
+
+def test_called_by_itself_it_follows_what_the_loss_closes_over(monkeypatch):
+    """The state after ones is 2 - 2^-4; between its updates nothing is traced."""
+    # No number of a layer: it is compiled in less time.
+    module = sys.modules[median.__module__]
+    monkeypatch.setattr(module, "scalars", lambda r: {"finite": jnp.isfinite(r.states[-1, 0])})
+    now = [1.0]
+    traced = []
+
+    def loss(w, x):
+        traced.append(1)
+        return now[0] * jax.lax.scan(lambda h, x: (w * h + x, None), 0.0, x)[0]
+
+    monitored = rnnjax.monitor(loss, every=2)
+    for s in (1.0, 2.0):
+        now[0] = s
+        assert monitored(0.5, np.ones((1, 5)), 0)["loss"] == s * 1.9375
+    monitored(0.5, np.ones((1, 5)), 1)
+    n_traced = len(traced)
+    between = monitored(0.5, np.ones((1, 5)), 3)
+    assert len(traced) == n_traced and all(map(jnp.isnan, between.values()))
 
 
 def test_only_the_first_examples_are_looked_at():

@@ -55,6 +55,37 @@ def test_a_fixed_fori_loop_is_a_scan_and_a_while_loop_has_these_constants():
     loop = the(lambda h, w: jax.lax.while_loop(lambda h: h < 9, lambda h: h * w, h), 1.0, 2.0)
     assert loop.primitive is primitives.while_p
     assert (loop.params["cond_nconsts"], loop.params["body_nconsts"]) == (0, 1)
+    assert len(loop.params["cond_jaxpr"].in_avals) == 1
+    assert len(loop.params["body_jaxpr"].in_avals) == 2
+
+
+def test_what_shows_whether_a_result_is_linear_in_an_operand():
+    choice = equations(lambda x: jax.lax.cond(x > 0, jnp.sin, jnp.cos, x), 1.0)[-1]
+    assert [v.aval.dtype for v in choice.invars] == ["int32", jnp.zeros(()).dtype]
+    assert [len(branch.in_avals) for branch in choice.params["branches"]] == [1, 1]
+    assert the(lambda x: x.astype(jnp.float16), jnp.zeros(2)).params["new_dtype"] == "float16"
+
+    def outside(x):
+        return jax.lax.gather(
+            x, jnp.zeros((1, 1), int), jax.lax.GatherDimensionNumbers((), (0,), (0,)), (1,),
+            mode="fill", fill_value=0.5,
+        )  # fmt: skip
+
+    gather = next(e for e in equations(outside, jnp.ones(3)) if e.primitive.name == "gather")
+    assert gather.params["fill_value"] == 0.5
+    product = lambda a, v: a @ v  # noqa: E731
+
+    def solved(a, b):
+        solve = lambda product, b: b / a[0, 0]  # noqa: E731
+        return jax.lax.custom_linear_solve(lambda v: product(a, v), b, solve)
+
+    solve = equations(solved, jnp.eye(2), jnp.ones(2))[-1]
+    assert solve.primitive.name == "custom_linear_solve"
+    assert sum(solve.params["const_lengths"]) == len(solve.invars) - 1
+
+    mapped = jax.custom_batching.custom_vmap(jnp.sin)
+    mapped.def_vmap(lambda size, batched, x: (jnp.sin(x), batched[0]))
+    assert isinstance(the(mapped, 1.0).params["call"], jex.ClosedJaxpr)
 
 
 def test_calls_hold_their_jaxpr_under_these_names():
