@@ -22,8 +22,10 @@ from rnnjax.jaxprs.arguments import check_arrays, chosen
 from rnnjax.jaxprs.recurrences import Loss, check_program
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.reports import Report
+from rnnjax.reports.bands import band
 
 Progress = Callable[[str], None]
+_GATES = ("gate_shut_share", "gate_open_share", "gate_mean")
 
 
 def _silent(_: str) -> None:
@@ -127,20 +129,12 @@ def _attributes(found: Recurrences, title: str, n: int, n_closer: int) -> dict[s
 
 def _alone(r: Recurrence, rows: Mapping[str, Any]) -> dict[str, Any]:
     """Return the rows of a layer with those of all examples together reduced to one."""
-    with np.errstate(all="ignore"):
-        exponents = np.mean(rows["exponents"], axis=0)
-        n_closer = len(rows["exponents"])
-        error = np.sqrt(np.sum(rows["exponents_error"] ** 2, axis=0)) / n_closer
+    together = over_examples_of(rows)
     return {
         **rows,
-        "flat_share": np.mean(rows["flat_share"], axis=0),
-        "dead": np.all(rows["dead"], axis=0),
+        **together,
         "activation": np.array(units.units_of(r), object),
-        **{name: _mean(rows[name]) for name in ("gate_shut_share", "gate_open_share", "gate_mean")},
-        "exponents": exponents,
-        "exponents_error": error,
-        "dimension": _dimension(exponents, r.states.shape[1]),
-        "log_singular_values": np.median(rows["log_singular_values"], axis=0),
+        "dimension": _dimension(together["exponents"], r.states.shape[1]),
         "length": np.asarray(r.length),
         "size": np.asarray(r.states.shape[1]),
         "line": np.asarray(r.line, object),
@@ -149,12 +143,56 @@ def _alone(r: Recurrence, rows: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def over_examples_of(rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rows that all examples of a layer have together.
+
+    An example that lacks a row, because the loss does not reach the layer in it or it is too short,
+    does not count in this row.
+
+    Args:
+      rows: of a layer, with a leading axis of examples.
+    """
+    reached = rows["last_step"] > 0
+    closer = reached[: len(rows["exponents"]), None]
+    measured = np.where(closer, rows["exponents"], np.nan)
+    exponents, error = _mean_exponents(measured, rows["exponents_error"])
+    return {
+        "flat_share": _mean(rows["flat_share"]),
+        # Dead units may be why the loss reaches none: then all examples count.
+        "dead": np.all(rows["dead"], axis=0, where=reached[:, None] | ~reached.any()),
+        **{name: _mean(rows[name]) for name in _GATES},
+        "exponents": exponents,
+        "exponents_error": error,
+        "log_singular_values": _median(rows["log_singular_values"]),
+    }
+
+
 def _mean(rows: Any) -> Any:
-    """Return the mean over examples; NaN where a gate was found in none."""
+    """Return the mean over the examples that are not NaN; NaN where all are."""
     found = ~np.isnan(rows)
     total = np.sum(np.where(found, rows, 0), axis=0)
     count = np.sum(found, axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _mean_exponents(rows: Any, errors: Any) -> tuple[Any, Any]:
+    """Return the mean exponents and their standard error over the examples that have them."""
+    # Of one step there is no standard error, and of a lost direction none either.
+    known = ~np.isnan(errors) | np.isneginf(rows)
+    used = np.where(known.any(axis=0), known, ~np.isnan(rows))
+    squares = np.sum(np.where(used, errors, 0) ** 2, axis=0)
+    count = np.sum(used, axis=0)
+    error = np.where(count > 0, np.sqrt(squares) / np.maximum(count, 1), np.nan)
+    return _mean(np.where(used, rows, np.nan)), error
+
+
+def _median(rows: Any) -> Any:
+    """Return the median over examples; NaN where fewer than half of those measured have a value."""
+    flat = rows.reshape(len(rows), -1)
+    found = band(np.arange(flat.shape[1]), flat).median
+    whole = np.full(flat.shape[1], np.nan, rows.dtype)
+    whole[: len(found)] = found
+    return whole.reshape(rows.shape[1:])
 
 
 def _dimension(exponents: Any, n: int) -> Any:

@@ -30,7 +30,7 @@ def as_remedies(reading: Reading, by_lag: Mapping[str, NDArray]) -> Iterator[Rem
         after = _fall(rows)
         if not math.isnan(before + after) and round(after, 1) != round(before, 1):
             yield _remedy(reading.layer, _ACTIONS[name], before, after)
-    if math.isfinite(window := reading.window) and window < reading.length:
+    if math.isfinite(window := reading.window) and window < reading.reach:
         yield _window(reading, window)
 
 
@@ -54,6 +54,6 @@ def _window(reading: Reading, window: float) -> Remedy:
     action = f"gradient truncated to {window:.0f} steps"
     level = THRESHOLDS["window"].value
     message = (
-        f"{action} instead of {reading.length:.0f}: it keeps a cosine of {level} with the whole"
+        f"{action} instead of {reading.reach:.0f}: it keeps a cosine of {level} with the whole"
     )
-    return Remedy(reading.layer, "window", action, reading.length, window, "steps", message)
+    return Remedy(reading.layer, "window", action, reading.reach, window, "steps", message)

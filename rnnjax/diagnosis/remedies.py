@@ -2,7 +2,7 @@
 
 A changed layer runs along the inputs that it had, and the gradient of its last step is carried back
 through it: by how much this gradient falls from the last step to the first is compared before and
-after.
+after. T is the last step at which the loss enters the layer: padding behind it does not count.
 
   gates:       keep gates shifted to keep = 1 - 1/T on average (Gers, Schmidhuber and Cummins 2000;
                Tallec and Ollivier, Can recurrent neural networks warp time?, ICLR 2018)
@@ -46,7 +46,8 @@ def effects(r: Recurrence, recurrent: tuple[int, ...]) -> ByLag:
 
 def leaky(r: Recurrence) -> Callable[[Array, Array], Array]:
     """Return the step with a leak of a quarter of the sequence."""
-    rate = 1 / max(1.0, r.length / 4)
+    last = steps.last_step(r).astype(r.states.real.dtype)
+    rate = 1 / jnp.maximum(1, last / 4)
     return lambda h, t: (1 - rate) * h + rate * steps.new_state(r, r.params, h, t)
 
 
@@ -54,7 +55,8 @@ def shifted_gates(r: Recurrence) -> Callable[[Array, Array], Array]:
     """Return the step with the bias of each keep gate raised until it keeps 1 - 1/T on average."""
     keep, is_gate = units.keep_factors(r)
     mean = jnp.clip(steps.mean(keep, steps.counted(r)), 1e-6, 1 - 1e-6)
-    raised = jnp.maximum(jnp.log(float(max(r.length - 1, 1))) - jnp.log(mean / (1 - mean)), 0)
+    others = jnp.maximum(steps.last_step(r) - 1, 1).astype(mean.dtype)
+    raised = jnp.maximum(jnp.log(others) - jnp.log(mean / (1 - mean)), 0)
     shift = jnp.where(is_gate, raised, 0)
     signs = _signs(r, shift)
 
@@ -75,11 +77,13 @@ def _signs(r: Recurrence, shift: Array) -> list[Array]:
     """
     h, t = r.states[0], jnp.zeros((), jnp.int32)
     sites = evaluated(r.cell, r.params, h, t)[1]
-    held = [site.after for site in sites]
+    held = units.held_of(r, sites)
 
-    def weighted(held: list[Array]) -> Array:
+    def weighted(held: units.Held) -> Array:
         return jnp.sum(shift * units.keep_of(r, h, t, held, jnp.ones_like(h)).real)
 
     by_value = jax.grad(weighted)(held)
-    is_gate = [site.kind == "logistic" for site in sites]
-    return [d if gate else jnp.zeros_like(d) for d, gate in zip(by_value, is_gate, strict=True)]
+    return [
+        jnp.zeros_like(site.after) if d is None or site.kind != "logistic" else d
+        for d, site in zip(by_value, sites, strict=True)
+    ]

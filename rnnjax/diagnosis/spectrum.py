@@ -30,10 +30,10 @@ def exponents(r: Recurrence, n_exponents: int) -> dict[str, Array]:
       ``exponents``, ``exponents_error``: nats per step, (n_exponents,), NaN beyond n.
     """
     k = min(n_exponents, r.states.shape[1])
-    # A tenth of the sequence aligns the directions.
+    # A tenth of the sequence, without its padding, aligns the directions.
     batch = dataclasses.replace(r.batch, mask=steps.counted(r).astype(r.batch.mask.dtype))
     found = probes.lyapunov_spectrum(
-        r.cell, None, r.params, batch, n_exponents=k, n_discarded=r.length // 10
+        r.cell, None, r.params, batch, n_exponents=k, n_discarded=steps.last_step(r) // 10
     )
     return {
         "exponents": _up_to(found["exponents"], n_exponents),

@@ -1,13 +1,16 @@
 """Which units have a slope of almost 0, and which gates stay shut or open.
 
 A unit is one entry of an activation of the step (tanh, relu, erf; the logistic function where the
-step has no other). The keep gate of a state entry is the factor with which the step hands it on
-while all activations are held,
+step has no other) that is not part of a larger one: the logistic function within a silu is none.
+The keep gate of a state entry is the factor with which the step hands it on while all activations
+are held,
 
   keep_i = dh_t,i/dh_{t-1},i  with tanh, logistic and erf constant                       (1)
 
 the forget gate of an LSTM, the update gate of a GRU, whatever their names and signs. It differs
-from a weight by its Jacobian: a diagonal one whose entries lie in [0, 1] and change with t.
+from a weight by its Jacobian: a diagonal one whose entries lie in [0, 1] and change with t. It
+differs from the slope of an activation that is not known as one (an ELU) in that it is the same for
+every h_{t-1} while the others are held.
 """
 
 from typing import Any
@@ -16,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.diagnosis import steps
-from rnnjax.jaxprs import Recurrence
+from rnnjax.jaxprs import Recurrence, sites
 from rnnjax.jaxprs.sites import Site, evaluated
 from rnnjax.types import Array
 
@@ -30,8 +33,8 @@ def kinds_of(r: Recurrence) -> list[tuple[str, int]]:
     found: list[Site] = []
 
     def step(r: Recurrence) -> Array:
-        new, sites = evaluated(r.cell, r.params, r.states[0], jnp.zeros((), jnp.int32))
-        found.extend(sites)
+        new, seen = evaluated(r.cell, r.params, r.states[0], jnp.zeros((), jnp.int32))
+        found.extend(seen)
         return new
 
     jax.eval_shape(step, r)
@@ -40,9 +43,11 @@ def kinds_of(r: Recurrence) -> list[tuple[str, int]]:
 
 def unit_sites(r: Recurrence) -> list[int]:
     """Return the numbers of the activations whose entries are units."""
-    kinds = [kind for kind, _ in kinds_of(r)]
-    own = [i for i, kind in enumerate(kinds) if kind in _UNIT_KINDS]
-    return own or list(range(len(kinds)))
+    kinds, parts = [kind for kind, _ in kinds_of(r)], sites.parts(r.cell)
+    own = [i for i, kind in enumerate(kinds) if kind in _UNIT_KINDS and not parts[i]]
+    if own or not any(parts):
+        return own or list(range(len(kinds)))
+    return []  # the units are those larger activations, which are not known
 
 
 def units_of(r: Recurrence) -> list[str]:
@@ -56,21 +61,24 @@ def slopes(r: Recurrence) -> dict[str, Array]:
 
     Returns:
       ``flat_share``, ``dead``: (n_units,), the share of steps, and whether a relu has the slope 0
-      at all of them; empty where the step has no activation.
+      at all of them; empty where the step has no activation. Where the loss enters at no step the
+      share is NaN, and dead is a relu that has the slope 0 at all steps there are: if all relus are
+      dead, the loss may not reach the layer.
     """
     at = (r.states[:-1], steps.numbers(r))
     chosen = unit_sites(r)
 
     def one(at: Any) -> tuple[Array, Array]:
-        _, sites = evaluated(r.cell, r.params, *at)
-        own = [sites[i] for i in chosen]
+        _, found = evaluated(r.cell, r.params, *at)
+        own = [found[i] for i in chosen]
         flat = [(jnp.abs(site.slope) < FLAT).ravel() for site in own]
         relu = [jnp.full(site.before.size, site.kind == "relu") for site in own]
         return _joined(flat), _joined(relu)
 
     flat, relu = jax.vmap(one)(at)
     counts = steps.counted(r)
-    shut = jnp.all(flat | ~counts[:, None], axis=0) & jnp.any(counts)
+    considered = counts | ~jnp.any(counts)
+    shut = jnp.all(flat | ~considered[:, None], axis=0)
     return {"flat_share": steps.mean(flat, counts), "dead": shut & jnp.any(relu, axis=0)}
 
 
@@ -78,7 +86,16 @@ def _joined(parts: list[Array]) -> Array:
     return jnp.concatenate(parts) if parts else jnp.zeros(0, bool)
 
 
-def keep_of(r: Recurrence, h: Array, t: Array, held: list[Array], v: Array) -> Array:
+Held = list[Array | None]
+
+
+def held_of(r: Recurrence, found: list[Site]) -> Held:
+    """Return the values at which activations are held; None for what is part of a larger one."""
+    pairs = zip(found, sites.parts(r.cell), strict=True)
+    return [None if is_part else site.after for site, is_part in pairs]
+
+
+def keep_of(r: Recurrence, h: Array, t: Array, held: Held, v: Array) -> Array:
     """Return the Jacobian of a step with held activations times v, (n,): keep_i v_i for gates."""
 
     def step(h: Array) -> Array:
@@ -94,19 +111,23 @@ def keep_factors(r: Recurrence) -> tuple[Array, Array]:
     """
     n = r.states.shape[1]
     other = jax.random.normal(jax.random.key(0), (n,), r.states.dtype)
+    rounding = 4 * jnp.finfo(r.states.dtype).eps  # of 1 - z and the like
 
     def one(h: Array, t: Array) -> tuple[Array, Array]:
-        held = [site.after for site in evaluated(r.cell, r.params, h, t)[1]]
+        held = held_of(r, evaluated(r.cell, r.params, h, t)[1])
         keep = keep_of(r, h, t, held, jnp.ones_like(h))
-        # A diagonal Jacobian multiplies any vector by its diagonal.
-        moved = keep_of(r, h, t, held, other)
-        diagonal = jnp.abs(moved - keep * other) <= 1e-4 * jnp.abs(other)
+        # A diagonal Jacobian multiplies any vector by its diagonal, that of gates at any state.
+        moved = keep_of(r, h + other, t, held, other)
+        allowed = (1e-4 * jnp.abs(keep) + rounding) * jnp.abs(other)
+        diagonal = jnp.abs(moved - keep * other) <= allowed
         # A factor that turns a complex state is no gate.
         return keep.real, diagonal & (jnp.abs(keep.imag) <= 1e-4)
 
     keep, diagonal = jax.vmap(one)(r.states[:-1], steps.numbers(r))
     counts = steps.counted(r)[:, None]
-    within = jnp.all((keep >= -1e-4) & (keep <= 1 + 1e-4) & diagonal | ~counts, axis=0)
+    within = (keep >= -rounding) & (keep <= 1 + rounding)
+    within = jnp.all(within & diagonal | ~counts, axis=0)
+    keep = jnp.clip(keep, 0, 1)
     high, low = jnp.where(counts, keep, -jnp.inf), jnp.where(counts, keep, jnp.inf)
     return keep, within & (jnp.max(high, axis=0) - jnp.min(low, axis=0) > 1e-6)
 

@@ -1,10 +1,12 @@
 """The activations of a step, wherever they stand in it: seen, shifted or held.
 
 A step is evaluated equation by equation, through the calls in it. Every tanh, logistic, erf and
-max(0, x) is a site; sites are numbered in order of execution, the same at every step.
+max(0, x) is a site; sites are numbered in order of execution, the same at every step. A function
+with a derivative rule of its own (`custom_jvp`) keeps its rule: as a whole it is a site if it
+begins with its only activation (jax.nn.relu), else none is looked for in it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +17,7 @@ from jax.extend.core import primitives
 
 from rnnjax.jaxprs import sources
 from rnnjax.jaxprs.cell import ScanCell
+from rnnjax.jaxprs.parts import parts_of
 from rnnjax.jaxprs.program import inner_of, is_call, is_literal
 from rnnjax.types import Array
 
@@ -28,17 +31,24 @@ class Site(NamedTuple):
       kind: "tanh", "logistic", "erf" or "relu".
       line: "file.py:41", where it stands.
       before, after: its argument and its value, of one shape.
+      ruled: the function, where it has a derivative rule of its own.
     """
 
     kind: str
     line: str
     before: Array
     after: Array
+    ruled: Callable[[Array], Array] | None = None
 
     @property
     def slope(self) -> Array:
         """The derivative of the value with respect to the argument."""
         y = self.after
+        if self.ruled is not None:
+            ones = jnp.ones_like(self.before)
+            slope = jax.jvp(self.ruled, (self.before,), (ones,))[1]
+            # A relu that is cut off above (relu6) is no dead unit there.
+            return jnp.where(self.before > 0, 1, slope) if self.kind == "relu" else slope
         if self.kind == "tanh":
             return 1 - y**2
         if self.kind == "logistic":
@@ -59,7 +69,7 @@ def evaluated(
     t: Array,
     *,
     change: Change = lambda _, before: before,
-    held: Sequence[Array] | None = None,
+    held: Sequence[Array | None] | None = None,
 ) -> tuple[Array, list[Site]]:
     """Return h_t (n,) from h_{t-1} (n,) and the activations on the way.
 
@@ -69,7 +79,8 @@ def evaluated(
       h: h_{t-1}.
       t: the number of the step, from 0, int32 ().
       change: gives another argument to an activation.
-      held: values that the activations take whatever their arguments.
+      held: values that the activations take whatever their arguments; None for one that follows
+        its argument.
     """
     given = cell.arguments(params, h, t)
     walk = _Walk(change, held)
@@ -78,8 +89,13 @@ def evaluated(
     return cell.state_of(out), walk.sites
 
 
+def parts(cell: ScanCell) -> list[bool]:
+    """Return for each activation of a step whether it is only a part of a larger one."""
+    return parts_of(cell.loop, _kind_of)
+
+
 class _Walk:
-    def __init__(self, change: Change, held: Sequence[Array] | None) -> None:
+    def __init__(self, change: Change, held: Sequence[Array | None] | None) -> None:
         self.change, self.held = change, held
         self.sites: list[Site] = []
 
@@ -95,27 +111,34 @@ class _Walk:
     def results(self, equation: Any, values: list[Any]) -> list[Any]:
         if kind := _kind_of(equation):
             return [self.at_site(kind, equation, values)]
-        if is_call(equation) or equation.primitive is primitives.custom_jvp_call_p:
+        if is_call(equation):
             inner = inner_of(equation)
             closed = isinstance(inner, jex.ClosedJaxpr)
             return self.through(
                 inner.jaxpr if closed else inner, inner.consts if closed else (), values
             )
-        bound = equation.primitive.get_bind_params(equation.params)
-        out = equation.primitive.bind(*values, **bound)
-        return list(out) if equation.primitive.multiple_results else [out]
+        return _bound(equation, values)
 
     def at_site(self, kind: str, equation: Any, values: list[Any]) -> Array:
-        is_left = kind != "relu" or not is_literal(equation.invars[0])
+        is_left = not is_literal(equation.invars[0])
         place = 0 if is_left else 1
         before = self.change(len(self.sites), values[place])
-        values = [before if i == place else v for i, v in enumerate(values)]
-        bound = equation.primitive.get_bind_params(equation.params)
-        after = equation.primitive.bind(*values, **bound)
-        if self.held is not None:
-            after = self.held[len(self.sites)]
-        self.sites.append(Site(kind, sources.line_of(equation), before, after))
+
+        def function(before: Array) -> Array:
+            given = [before if i == place else v for i, v in enumerate(values)]
+            return _bound(equation, given)[0]
+
+        held = None if self.held is None else self.held[len(self.sites)]
+        after = function(before) if held is None else held
+        ruled = function if equation.primitive is primitives.custom_jvp_call_p else None
+        self.sites.append(Site(kind, sources.line_of(equation), before, after, ruled))
         return after
+
+
+def _bound(equation: Any, values: Sequence[Any]) -> list[Any]:
+    bound = equation.primitive.get_bind_params(equation.params)
+    out = equation.primitive.bind(*values, **bound)
+    return list(out) if equation.primitive.multiple_results else [out]
 
 
 def _of_declared_dtypes(equation: Any, values: list[Any]) -> list[Any]:
@@ -132,4 +155,34 @@ def _kind_of(equation: Any) -> str:
     name = equation.primitive.name
     if name == "max" and any(is_literal(v) and np.all(v.val == 0) for v in equation.invars):
         return "relu"
+    if equation.primitive is primitives.custom_jvp_call_p:
+        return _kind_of_ruled(equation)
     return _KINDS.get(name, "")
+
+
+def _kind_of_ruled(equation: Any) -> str:
+    """Return the kind of a function with a rule: that of its only activation, if it comes first."""
+    kinds = list(_kinds_in(inner_of(equation)))
+    shapes = {v.aval.shape for v in (*equation.invars, *equation.outvars)}
+    n = (len(equation.invars), len(equation.outvars))
+    return kinds[0] if len(kinds) == len(shapes) == 1 and n == (1, 1) and _begins(equation) else ""
+
+
+def _kinds_in(jaxpr: Any) -> Iterator[str]:
+    for equation in _plain(jaxpr).eqns:
+        if kind := _kind_of(equation):
+            yield kind
+        elif is_call(equation):
+            yield from _kinds_in(inner_of(equation))
+
+
+def _begins(equation: Any) -> bool:
+    """Return whether the first equation of a call is an activation of its argument."""
+    jaxpr = _plain(inner_of(equation))
+    first = jaxpr.eqns[0]
+    reads = any(v is jaxpr.invars[0] for v in first.invars)
+    return reads and (bool(_kind_of(first)) or (is_call(first) and _begins(first)))
+
+
+def _plain(jaxpr: Any) -> Any:
+    return jaxpr.jaxpr if isinstance(jaxpr, jex.ClosedJaxpr) else jaxpr

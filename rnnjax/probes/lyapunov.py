@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan, tangents
-from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, arguments
+from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, Number, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.trajectory import Trajectory, first_non_finite_step
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -38,10 +38,11 @@ from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 _LONGEST = 64  # maximum number of steps between two decompositions
 _LEARNING = 16  # initial steps with one decomposition each, to measure how directions spread
 _N_BLOCKS = 10
+_DISCARDED = Number(at_least=0, whole=True)  # may be traced: a share of a length known at run time
 
 
 @boundary.of_probe
-@arguments(n_exponents=COUNT_OR_NONE, n_discarded=COUNT_OR_ZERO)
+@arguments(n_exponents=COUNT_OR_NONE, n_discarded=_DISCARDED)
 def lyapunov_spectrum(
     cell: Cell,
     loss: StepLoss | None,
@@ -49,7 +50,7 @@ def lyapunov_spectrum(
     batch: Batch,
     *,
     n_exponents: int | None = None,
-    n_discarded: int = 0,
+    n_discarded: int | Array = 0,
 ) -> dict[str, Array]:
     """Measure the first Lyapunov exponents along one sequence, equation (1).
 
@@ -62,7 +63,7 @@ def lyapunov_spectrum(
       params: parameters.
       batch: one sequence.
       n_exponents: k; all n_h if None.
-      n_discarded: initial steps that align the directions and are not counted.
+      n_discarded: initial steps that align the directions and are not counted; may be traced.
 
     Returns:
       ``exponents``: nats per step, descending, (k,); -inf where a direction is lost permanently (a
@@ -100,12 +101,14 @@ def lyapunov_spectrum(
 
 
 def check_discarded(n_discarded: Any, batch: Batch) -> None:
-    """Refuse to discard all steps of a sequence.
+    """Refuse to discard all steps of a sequence; a traced number is not known yet.
 
     Raises:
       ValueError: n_discarded is not below their number.
     """
     n_steps = len(batch.x)
+    if isinstance(n_discarded, jax.core.Tracer):
+        return
     if not 0 <= n_discarded < n_steps:
         raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
 
@@ -201,13 +204,13 @@ def log_growth(
     return found.logs, found.Q
 
 
-@arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
+@arguments(k=COUNT, n_discarded=_DISCARDED, every=COUNT_OR_NONE)
 def growth(
     cell: Cell,
     params: Params,
     batch: Batch,
     k: int,
-    n_discarded: int = 0,
+    n_discarded: int | Array = 0,
     *,
     every: int | None = None,
 ) -> Growth:
@@ -219,14 +222,14 @@ def growth(
     return growth_along(cell, params, trajectory, batch.counts, k, n_discarded, every=every)
 
 
-@arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
+@arguments(k=COUNT, n_discarded=_DISCARDED, every=COUNT_OR_NONE)
 def growth_along(
     cell: Cell,
     params: Params,
     trajectory: Trajectory,
     counts: Array,
     k: int,
-    n_discarded: int = 0,
+    n_discarded: int | Array = 0,
     *,
     every: int | None = None,
 ) -> Growth:

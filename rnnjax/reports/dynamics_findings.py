@@ -44,12 +44,12 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
     first = float(exponents[0])
     error = float(errors[0]) if errors.size else math.nan
     limit = THRESHOLDS["errors"]
-    growth = first * reading.length
+    growth = first * reading.reach
     chaotic = first > limit.value * error and growth > THRESHOLDS["growth of a difference"].value
     message = f"{_kind(first, error, chaotic)}, {with_error(first, error)} nat a step"
     if chaotic:
         message += f": a difference grows by {amount(round(decades(growth), 2))} decades in "
-        message += count(reading.length, "step")
+        message += count(reading.reach, "step")
     yield finding(
         reading.layer, "spectrum", first, "nat a step", f"{message}.",
         "two standard errors, and a growth by e over the sequence", limit, alarm=chaotic,
