@@ -402,7 +402,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the growth of some steps stands at the last of them",
-        "probes/lyapunov.py",
+        "probes/growth.py",
         "self.logs[following] / age[:, None]",
         "self.logs",
         "contracts/test_sizes.py::test_growth_that_is_the_same_at_every_step_has_no_error",
@@ -529,7 +529,7 @@ MUTATIONS = [
     Mutation(
         "blocks of exponents end without an orthonormal basis",
         "probes/lyapunov.py",
-        "_ends_of_blocks(counted) if by_lu else measured",
+        "ends_of_blocks(counted) if by_lu else measured",
         "(t < 0) if by_lu else measured",
         "test_lu.py::test_exponents_and_their_errors_are_those_by_qr",
     ),

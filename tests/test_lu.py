@@ -7,7 +7,7 @@ import pytest
 
 import rnnjax
 from rnnjax import matrices, probes
-from rnnjax.probes import lyapunov
+from rnnjax.probes import growth, lyapunov
 from rnnjax.scaled import Scaled
 
 RNG = np.random.default_rng(3)
@@ -64,7 +64,7 @@ def test_a_column_that_depends_on_others_has_length_zero():
 
 
 def test_where_it_is_not_exact_the_directions_are_orthonormal():
-    directions, logs = jax.jit(lyapunov._by_lu)(rows_of(worst_case(20)))
+    directions, logs = jax.jit(growth.decomposed_by_lu)(rows_of(worst_case(20)))
     np.testing.assert_allclose(directions.value.T @ directions.value, np.eye(20), atol=1e-14)
     np.testing.assert_allclose(logs.sum(), 19 * np.log(2), rtol=1e-13)
 

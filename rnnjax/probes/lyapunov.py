@@ -29,7 +29,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import boundary, dynamics, lanes, masks, matrices, real_view, scaled, scan, tangents
+from rnnjax import boundary, dynamics, lanes, masks, real_view, scaled, scan, tangents
+from rnnjax.probes.growth import (
+    Growth,
+    decomposed_by_lu,
+    decomposed_by_qr,
+    ends_of_blocks,
+    left,
+)
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, Number, arguments
 from rnnjax.scaled import Scaled
 from rnnjax.trajectory import Trajectory, first_non_finite_step
@@ -37,7 +44,6 @@ from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
 _LONGEST = 64  # maximum number of steps between two decompositions
 _LEARNING = 16  # initial steps with one decomposition each, to measure how directions spread
-_N_BLOCKS = 10
 _DISCARDED = Number(at_least=0, whole=True)  # may be traced: a share of a length known at run time
 
 
@@ -113,68 +119,6 @@ def check_discarded(n_discarded: Any, batch: Batch) -> None:
         raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
 
 
-class Growth(NamedTuple):
-    """The growth of directions along a sequence.
-
-    Attributes:
-      logs: log |R_t,ii| at every decomposition, over all steps since the previous one, (T, k).
-      due: the steps with a decomposition, bool (T,).
-      counted: the steps that count, bool (T,).
-      Q: the directions after the last step, (n_h, k).
-      above_rounding: how far |R_t,ii| lay above the rounding of its rows at most, nats, (k,).
-      first_non_finite_step: the first step whose state is not finite, int32 (); -1 if none is.
-    """
-
-    logs: Array
-    due: Array
-    counted: Array
-    Q: Array
-    above_rounding: Array
-    first_non_finite_step: Array
-
-    @property
-    def is_lost(self) -> Array:
-        """Whether a direction was nothing but rounding whenever it was decomposed, bool (k,)."""
-        return self.above_rounding <= 0
-
-    def mean(self) -> Array:
-        """Return the growth per step, (k,); -inf where a direction is lost."""
-        logs = jnp.where(self.counted[:, None], self.logs, 0)
-        mean = jnp.sum(logs, axis=0) / jnp.sum(self.counted)
-        mean = jnp.where(self.is_lost, -jnp.inf, mean)
-        return jnp.where(self.first_non_finite_step < 0, mean, jnp.nan)
-
-    def standard_error(self) -> Array:
-        """Return the standard error of the mean, (k,), from the means over blocks of time."""
-        number, n_blocks, size = _blocks(self.counted)
-        member = number[None] == jnp.arange(_N_BLOCKS)[:, None]
-        rates = jnp.where(self.counted[:, None], self._by_step(), 0)
-        means = member.astype(rates.dtype) @ rates / size
-        used = (jnp.arange(_N_BLOCKS) < n_blocks)[:, None]
-        centre = jnp.sum(jnp.where(used, means, 0), axis=0) / n_blocks
-        squares = jnp.sum(jnp.where(used, means - centre[None], 0) ** 2, axis=0)
-        error = jnp.sqrt(squares / (n_blocks - 1) / n_blocks)  # NaN for a single block
-        return jnp.where(self.is_lost, jnp.nan, error)
-
-    def _by_step(self) -> Array:
-        """Return the growth between decompositions, spread evenly over their steps, (T, k)."""
-        steps = jnp.arange(len(self.due))
-        following = jax.lax.cummin(jnp.where(self.due, steps, len(steps) - 1), reverse=True)
-        before = jnp.concatenate([-jnp.ones(1, int), jnp.where(self.due, steps, -1)[:-1]])
-        age = following - jax.lax.cummax(before)
-        return self.logs[following] / age[:, None]
-
-
-def _blocks(counted: Array) -> tuple[Array, Array, Array]:
-    """Return the block of every step, (T,), how many there are, and their size in steps."""
-    n = jnp.sum(counted)
-    n_blocks = jnp.minimum(_N_BLOCKS, n)
-    size = n // jnp.maximum(n_blocks, 1)
-    # Blocks are counted from the end, so that the steps left over are at the start.
-    place = jnp.cumsum(counted[::-1])[::-1] - 1
-    return jnp.where(counted, place // jnp.maximum(size, 1), _N_BLOCKS), n_blocks, size
-
-
 @arguments(k=COUNT, n_discarded=COUNT_OR_ZERO, every=COUNT_OR_NONE)
 def log_growth(
     cell: Cell,
@@ -238,8 +182,9 @@ def growth_along(
     t, state = jnp.arange(len(counts)), trajectory.h_prev[0]
     counted = counts & (t >= n_discarded)
     by_lu = every is None and k > 1 and jnp.finfo(state.dtype).bits == 64
+    between = decomposed_by_lu if by_lu else decomposed_by_qr
     measured = t < _LEARNING if every is None else (t + 1) % every == 0
-    planned = _ends_of_blocks(counted) if by_lu else measured
+    planned = ends_of_blocks(counted) if by_lu else measured
     planned |= (t == n_discarded - 1) | (t == masks.last(counts))
 
     def step(carry: _Directions, at: Any) -> tuple[_Directions, tuple[Array, Array]]:
@@ -251,7 +196,7 @@ def growth_along(
         due = planned | lanes.in_any(measured | waited)
         by_qr = planned | (due & (not by_lu))
         way = due.astype(jnp.int32) + by_qr
-        A, new = jax.lax.switch(way, (_left, _by_lu if by_lu else _by_qr, _by_qr), rows)
+        A, new = jax.lax.switch(way, (left, between, decomposed_by_qr), rows)
         A = jax.tree.map(partial(jnp.where, goes_on), A, carry.A)
         spread = jnp.where(due & goes_on, _spread(new), 0)
         above = jnp.where(due & counts, _above_rounding(rows, new, age), -jnp.inf)
@@ -311,29 +256,6 @@ class _Directions(NamedTuple):
     logs: Array
     above: Array
     late: Array
-
-
-def _ends_of_blocks(counted: Array) -> Array:
-    """Return the steps before the next block, so that the growth of each block is its own."""
-    number = _blocks(counted)[0]
-    return jnp.append(number[1:] != number[:-1], True)
-
-
-def _by_qr(rows: Scaled) -> tuple[Scaled, Array]:
-    Q, logs = matrices.graded_qr(rows)
-    return Scaled(Q, jnp.int32(0)), logs
-
-
-def _by_lu(rows: Scaled) -> tuple[Scaled, Array]:
-    L, logs, is_exact = matrices.graded_lu(rows)
-    found = Scaled(L, jnp.int32(0)), logs
-    return jax.lax.cond(lanes.in_all(is_exact), lambda rows: found, _by_qr, rows)
-
-
-def _left(rows: Scaled) -> tuple[Scaled, Array]:
-    own = scaled.normalise(rows.value, rows.exponent)
-    logs = jnp.zeros(rows.value.shape[1], rows.value.real.dtype)
-    return scaled.normalise(*scaled.common(own)), logs
 
 
 def _spread(logs: Array) -> Array:

@@ -1,0 +1,103 @@
+"""The growth of directions along a sequence, and what a step makes of them.
+
+See `rnnjax.probes.lyapunov`, which says when they are decomposed and in which way.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rnnjax import lanes, matrices, scaled
+from rnnjax.scaled import Scaled
+from rnnjax.types import Array
+
+_N_BLOCKS = 10
+
+
+class Growth(NamedTuple):
+    """The growth of directions along a sequence.
+
+    Attributes:
+      logs: log |R_t,ii| at every decomposition, over all steps since the previous one, (T, k).
+      due: the steps with a decomposition, bool (T,).
+      counted: the steps that count, bool (T,).
+      Q: the directions after the last step, (n_h, k).
+      above_rounding: how far |R_t,ii| lay above the rounding of its rows at most, nats, (k,).
+      first_non_finite_step: the first step whose state is not finite, int32 (); -1 if none is.
+    """
+
+    logs: Array
+    due: Array
+    counted: Array
+    Q: Array
+    above_rounding: Array
+    first_non_finite_step: Array
+
+    @property
+    def is_lost(self) -> Array:
+        """Whether a direction was nothing but rounding whenever it was decomposed, bool (k,)."""
+        return self.above_rounding <= 0
+
+    def mean(self) -> Array:
+        """Return the growth per step, (k,); -inf where a direction is lost."""
+        logs = jnp.where(self.counted[:, None], self.logs, 0)
+        mean = jnp.sum(logs, axis=0) / jnp.sum(self.counted)
+        mean = jnp.where(self.is_lost, -jnp.inf, mean)
+        return jnp.where(self.first_non_finite_step < 0, mean, jnp.nan)
+
+    def standard_error(self) -> Array:
+        """Return the standard error of the mean, (k,), from the means over blocks of time."""
+        number, n_blocks, size = _blocks(self.counted)
+        member = number[None] == jnp.arange(_N_BLOCKS)[:, None]
+        rates = jnp.where(self.counted[:, None], self._by_step(), 0)
+        means = member.astype(rates.dtype) @ rates / size
+        used = (jnp.arange(_N_BLOCKS) < n_blocks)[:, None]
+        centre = jnp.sum(jnp.where(used, means, 0), axis=0) / n_blocks
+        squares = jnp.sum(jnp.where(used, means - centre[None], 0) ** 2, axis=0)
+        error = jnp.sqrt(squares / (n_blocks - 1) / n_blocks)  # NaN for a single block
+        return jnp.where(self.is_lost, jnp.nan, error)
+
+    def _by_step(self) -> Array:
+        """Return the growth between decompositions, spread evenly over their steps, (T, k)."""
+        steps = jnp.arange(len(self.due))
+        following = jax.lax.cummin(jnp.where(self.due, steps, len(steps) - 1), reverse=True)
+        before = jnp.concatenate([-jnp.ones(1, int), jnp.where(self.due, steps, -1)[:-1]])
+        age = following - jax.lax.cummax(before)
+        return self.logs[following] / age[:, None]
+
+
+def _blocks(counted: Array) -> tuple[Array, Array, Array]:
+    """Return the block of every step, (T,), how many there are, and their size in steps."""
+    n = jnp.sum(counted)
+    n_blocks = jnp.minimum(_N_BLOCKS, n)
+    size = n // jnp.maximum(n_blocks, 1)
+    # Blocks are counted from the end, so that the steps left over are at the start.
+    place = jnp.cumsum(counted[::-1])[::-1] - 1
+    return jnp.where(counted, place // jnp.maximum(size, 1), _N_BLOCKS), n_blocks, size
+
+
+def ends_of_blocks(counted: Array) -> Array:
+    """Return the steps before the next block, so that the growth of each block is its own."""
+    number = _blocks(counted)[0]
+    return jnp.append(number[1:] != number[:-1], True)
+
+
+def decomposed_by_qr(rows: Scaled) -> tuple[Scaled, Array]:
+    """Return orthonormal directions and log |R_jj| (k,) of stacked rows, value (n_h, k)."""
+    Q, logs = matrices.graded_qr(rows)
+    return Scaled(Q, jnp.int32(0)), logs
+
+
+def decomposed_by_lu(rows: Scaled) -> tuple[Scaled, Array]:
+    """Return directions that span the same and log |U_jj|; by QR where that is not exact."""
+    L, logs, is_exact = matrices.graded_lu(rows)
+    found = Scaled(L, jnp.int32(0)), logs
+    return jax.lax.cond(lanes.in_all(is_exact), lambda rows: found, decomposed_by_qr, rows)
+
+
+def left(rows: Scaled) -> tuple[Scaled, Array]:
+    """Return the directions as they are, in one unit, and no growth."""
+    own = scaled.normalise(rows.value, rows.exponent)
+    logs = jnp.zeros(rows.value.shape[1], rows.value.real.dtype)
+    return scaled.normalise(*scaled.common(own)), logs
