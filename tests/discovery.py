@@ -180,15 +180,20 @@ def functions_found():
 
 @functools.cache
 def linearized(cell):
-    return _at_a_point(rnnjax.tangents.linearize, cell)
+    return _kept(rnnjax.tangents.linearize, cell)
 
 
 @functools.cache
 def residuals(cell):
-    return _at_a_point(rnnjax.tangents.residuals, cell)
+    return _kept(rnnjax.tangents.residuals, cell)
 
 
-def _at_a_point(measure, cell):
+def _kept(measure, cell):
+    with jax.ensure_compile_time_eval():  # what is kept must be no tracer of a program around
+        return at_a_point(measure, cell)
+
+
+def at_a_point(measure, cell):
     @jax.jit
     def measured():
         params = cell.init(jax.random.key(0))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import parallel, probes, rules, scaled, scan
+from rnnjax import parallel, probes, rules, scaled, scan, tangents
 from rnnjax.losses import squared_error
 from tests.cells import test_decays, test_matrix_states, test_oscillators, test_structured
 from tests.crossed import one_in
-from tests.discovery import SIZES, cells_found, linearized
+from tests.discovery import SIZES, at_a_point, cells_found
 
 KEY = jax.random.key(4)
 T = 12
@@ -42,7 +42,7 @@ def batch_for(cell):
 
 def structure_of(cell):
     """The class of the tangent of a cell, without running its step."""
-    return type(jax.eval_shape(lambda: linearized(cell))).__name__
+    return type(jax.eval_shape(lambda: at_a_point(tangents.linearize, cell))).__name__
 
 
 def test_many_cells_are_linear_in_their_state():
