@@ -293,7 +293,8 @@ MUTATIONS = [
         "probes/lyapunov.py",
         "(t == n_discarded - 1) | ",
         "",
-        "probes/test_lyapunov.py::test_exponents_of_a_linear_network_are_those_of_its_eigenvalues",
+        "probes/test_lyapunov.py::"
+        "test_growth_before_the_count_begins_is_not_counted_with_what_follows",
     ),
     Mutation(
         "every network of a sweep is decomposed by itself",

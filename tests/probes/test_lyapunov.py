@@ -89,6 +89,19 @@ def test_exponents_of_a_linear_network_are_those_of_its_eigenvalues():
     assert np.all(found["exponents_error"] < 1e-10)
 
 
+def test_growth_before_the_count_begins_is_not_counted_with_what_follows():
+    cell = rnnjax.Vanilla(1, 4, 1)
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((24, 1)))
+    batch = rnnjax.Batch(x, x, np.ones(24), np.ones(24, bool))
+
+    @jax.jit
+    def growth(params):
+        ways = [lyapunov.growth(cell, params, batch, 2, 7, every=every) for every in (1, 10)]
+        return [found.mean() for found in ways]
+
+    np.testing.assert_allclose(*growth(cell.init(KEY)), rtol=1e-9)
+
+
 @pytest.mark.wide
 def test_an_isometry_has_exponents_zero_and_its_full_dimension():
     cell = rnnjax.Vanilla(
