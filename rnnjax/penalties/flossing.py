@@ -17,6 +17,7 @@ import optax
 from rnnjax import boundary, dynamics, fields, real_view
 from rnnjax.probes import lyapunov
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+from rnnjax.updates.minimise import descend
 
 
 @fields.dataclass
@@ -75,8 +76,7 @@ class Flossing:
             return jnp.mean(exponents**2), exponents
 
         gradient, exponents = jax.grad(squares, has_aux=True)(params)
-        updates, state = optimiser.update(gradient, state, params)
-        return optax.apply_updates(params, updates), state, exponents
+        return *descend(params, state, gradient, optimiser), exponents
 
     def descend(
         self,

@@ -4,13 +4,28 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.types import Array
+from rnnjax.updates.optimisers import OPTIMISER
 
 
-@arguments(n_updates=COUNT)
+def descend(
+    params: Any, state: Any, gradient: Any, optimiser: optax.GradientTransformation
+) -> tuple[Any, Any]:
+    """Take one step against a gradient of `jax.grad`; return the parameters and the state after it.
+
+    JAX's gradient dL/du - i dL/dv by a complex weight u + i v is the conjugate of the direction of
+    steepest ascent, which an optimiser expects.
+    """
+    ascent = jax.tree.map(jnp.conj, gradient)
+    updates, state = optimiser.update(ascent, state, params)
+    return optax.apply_updates(params, updates), state
+
+
+@arguments(n_updates=COUNT, optimiser=OPTIMISER)
 def minimise(
     function: Callable[[Any], Array],
     params: Any,
@@ -42,8 +57,7 @@ def minimise(
     def update(carry: tuple, _: None) -> tuple[tuple, Array]:
         params, state = carry
         value, grads = jax.value_and_grad(function)(params)
-        updates, state = optimiser.update(grads, state, params)
-        return (optax.apply_updates(params, updates), state), value
+        return descend(params, state, grads, optimiser), value
 
     start = (params, optimiser.init(params))
     (found, _), values = jax.lax.scan(update, start, length=n_updates)

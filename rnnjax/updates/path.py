@@ -8,6 +8,8 @@ import optax
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.rules import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
+from rnnjax.updates.optimisers import OPTIMISER, fitting
+from rnnjax.updates.scaled_gradient import from_scaled
 
 
 class Path(NamedTuple):
@@ -24,7 +26,7 @@ class Path(NamedTuple):
     step: Params
 
 
-@arguments(n_updates=COUNT)
+@arguments(n_updates=COUNT, optimiser=OPTIMISER)
 def path(
     cell: Cell,
     loss: StepLoss,
@@ -41,14 +43,16 @@ def path(
       loss: the loss of one step.
       params: the start.
       batch: the sequence.
-      optimiser: as in `rnnjax.fit`, such as `clip_by_norm` around one of optax.
+      optimiser: as in `rnnjax.fit`: one of optax, or `clip_by_norm` around one.
       n_updates: updates.
     """
+
+    optimiser = fitting(from_scaled(optimiser), params)
 
     def update(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Path]:
         params, state = carry
         out = BPTT()(cell, loss, params, batch, ())
-        step, state = optimiser.update(out.grads, state, params)
+        step, state = optimiser.update(out.grads, state, params, value=out.loss)
         return (optax.apply_updates(params, step), state), Path(params, out.loss, step)
 
     return jax.lax.scan(update, (params, optimiser.init(params)), None, length=n_updates)[1]

@@ -49,7 +49,9 @@ def quickprop(rate: Array | float, growth: Array | float = 1.75) -> optax.Gradie
         ratio = g / jnp.where(change == 0, 1, change)
         # Beyond the growth limit, and where the parabola opens downward (a slope that has grown
         # with its sign kept), the step is as long as is allowed.
-        grown = (ratio > growth) | (g * change < 0) & (g * slope > 0) | (change == 0)
+        # By signs: products of small slopes leave the range of floats.
+        opens_down = (jnp.sign(g) * jnp.sign(change) < 0) & (jnp.sign(g) * jnp.sign(slope) > 0)
+        grown = (ratio > growth) | opens_down | (change == 0)
         ratio = jnp.where(grown, growth, jnp.maximum(ratio, -growth))
         moved = (step != 0) & (slope != 0)
         return jnp.where(moved, ratio * jnp.where(moved, step, 0), -rate * g)

@@ -17,6 +17,15 @@ def test_descent_on_a_square_is_a_power():
     np.testing.assert_allclose(values, 9 * 0.64 ** np.arange(7), rtol=1e-12)
 
 
+def test_complex_weights_descend():
+    """|z - c|^2 falls along -(z - c), the conjugate of the gradient that JAX returns."""
+    c = 1 + 1j
+    run = jax.jit(lambda z: minimise(lambda z: abs(z - c) ** 2, z, optax.sgd(0.25), n_updates=3))
+    z, values = run(jnp.array(0j))
+    np.testing.assert_allclose(z, c * (1 - 0.5**3), rtol=1e-12)
+    np.testing.assert_allclose(values, 2 * 0.25 ** np.arange(3), rtol=1e-12)
+
+
 @pytest.mark.wide
 def test_it_is_training_by_backpropagation_through_time():
     cell, task, adam = rnnjax.Vanilla(2, 3, 1), rnnjax.tasks.Adding(length=5), optax.adam(0.05)

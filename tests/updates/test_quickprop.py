@@ -47,3 +47,20 @@ def test_a_weight_without_slope_stays_and_starts_again():
 
     _, steps = jax.jit(lambda: jax.lax.scan(one, optimiser.init(jnp.zeros(())), slopes))()
     np.testing.assert_allclose(steps, [0, 0, -0.1, -0.175])
+
+
+def test_small_slopes_in_float32_give_the_steps_of_large_ones(float32):
+    """Steps are homogeneous in the slopes; products of two slopes leave the range of floats."""
+    optimiser, slopes = updates.quickprop(0.1), jnp.array([1.0, 1.5, 2.0, -1.0], jnp.float32)
+
+    @jax.jit
+    def steps(scale):
+        def one(state, g):
+            step, state = optimiser.update(g, state)
+            return state, step
+
+        return jax.lax.scan(one, optimiser.init(jnp.float32(0)), slopes * scale)[1]
+
+    found, expected = steps(jnp.float32(2.0**-70)), steps(jnp.float32(1))
+    np.testing.assert_array_equal(found * 2.0**70, expected)
+    np.testing.assert_allclose(expected[:2], [-0.1, -0.175], rtol=1e-6)
