@@ -16,6 +16,8 @@ import numpy as np
 from rnnjax import dynamics
 from rnnjax.types import Array, Params
 
+_WIDE = 3.0  # wider than what weights are usually clipped to
+
 
 class Weights(NamedTuple):
     """Equation (1).
@@ -69,17 +71,29 @@ def leaves(cell: Any, params: Params, x: Array) -> tuple[int, int, int] | None:
 @functools.lru_cache(maxsize=64)
 def _leaves(like: tuple[Any, ...], structure: Any) -> tuple[int, int, int] | None:
     generator = np.random.default_rng(0)
+    drawn = [
+        _WIDE * generator.standard_normal(leaf.shape) if _is_shape(leaf) else leaf for leaf in like
+    ]
+    opposite = [-a if _is_shape(leaf) else a for a, leaf in zip(drawn, like, strict=True)]
+    # Of both signs: what |W| or a clipped W is made of is not W.
+    found, again = (_at(like, structure, numbers) for numbers in (drawn, opposite))
+    return found if found == again else None
+
+
+def _at(like: tuple[Any, ...], structure: Any, numbers: list[Any]) -> tuple[int, int, int] | None:
     with jax.ensure_compile_time_eval():
-        drawn = [
-            jnp.asarray(generator.uniform(0.1, 1, leaf.shape), leaf.dtype)
-            if isinstance(leaf, jax.ShapeDtypeStruct)
-            else leaf
-            for leaf in like
+        given = [
+            jnp.asarray(a, leaf.dtype) if _is_shape(leaf) else a
+            for a, leaf in zip(numbers, like, strict=True)
         ]
-        cell, params, x = jax.tree.unflatten(structure, drawn)
+        cell, params, x = jax.tree.unflatten(structure, given)
         own = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
         found = []
         for weight in map(np.asarray, weights(cell, params, x)):
             same = [i for i, leaf in enumerate(own) if np.array_equal(leaf, weight)]
             found.append(same[0] if same else -1)
     return None if -1 in found else tuple(found)  # type: ignore[return-value]
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)

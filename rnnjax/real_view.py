@@ -24,6 +24,7 @@ import numpy as np
 
 from rnnjax import dynamics, fields, scaled, tangents
 from rnnjax.dynamics import Traits
+from rnnjax.every_branch import every_branch
 from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params, Point
@@ -252,9 +253,10 @@ def _tried(like: tuple[Any, ...], structure: Any) -> bool:
         given = iter(arrays)
         leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]
         cell, params, h, x = jax.tree.unflatten(structure, leaves)
+        step = every_branch(cell.step)
 
         def pushed(v: Array) -> Array:
-            return jax.jvp(lambda h: cell.step(params, h, x), (h,), (v,))[1]
+            return jax.jvp(lambda h: step(params, h, x), (h,), (v,))[1]
 
         turned, straight = pushed(1j * direction), 1j * pushed(direction)
         return jnp.linalg.norm(turned - straight) / (1e-30 + jnp.linalg.norm(straight))

@@ -16,7 +16,7 @@ EXPERIMENTS = PACKAGE.parent / "experiments"
 # Each package may import from those of a lower layer and from itself.
 LAYERS = [
     {"lazy"},
-    {"errors", "catalog", "pickles", "types", "atomic_file"},
+    {"errors", "catalog", "pickles", "types", "atomic_file", "compiling", "every_branch"},
     {"ranges", "cube_setting", "names", "variables", "reductions"},
     {"fields", "claims", "sequences"},
     {"scaled", "lanes", "matvec"},

@@ -1,8 +1,8 @@
 """Functions of one example mapped over all of them, a batch at a time.
 
 The programs of a diagnosis run for a few batches only: on small networks nearly all of its time is
-the compiler's. Programs are therefore compiled side by side, and those with little work to do are
-compiled for speed of compilation: half the time to compile, and two to four times that to run.
+the compiler's. Programs are therefore compiled side by side, each by its work (see
+`rnnjax.compiling`).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rnnjax import compiling
 from rnnjax.jaxprs import Recurrences
-
-# Below so many products with a recurrent weight, optimising takes longer than it saves: measured
-# with LSTMs of 64 and 512 units, T 100 and 200, on two cores.
-_LITTLE_WORK = 5e9
 
 
 class Pass(NamedTuple):
@@ -47,7 +44,7 @@ def over_examples(passes: Sequence[Pass], batch_size: int) -> list[Any]:
         compiling = [
             pool.submit(
                 jax.jit(jax.vmap(one.function)).lower(of_one[0]).compile,
-                _compiler_options(one.n_products),
+                compiling.options(one.n_products),
             )
             for one, of_one in zip(passes, batches, strict=True)
         ]
@@ -69,15 +66,3 @@ def _split(examples: Any, batch_size: int) -> list[Any]:
     size = -(-n // -(-n // batch_size))
     numbers = np.minimum(np.arange(-(-n // size) * size), n - 1).reshape(-1, size)
     return [jax.tree.map(lambda a, at=at: jnp.asarray(a)[at], examples) for at in numbers]
-
-
-def _compiler_options(n_products: float) -> dict[str, Any]:
-    if jax.default_backend() != "cpu" or n_products > _LITTLE_WORK:
-        return {}
-    options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    if jax.__version_info__[:2] == (0, 10):  # other releases may not know these
-        options |= {
-            "xla_cpu_use_fusion_emitters": False,
-            "xla_cpu_parallel_codegen_split_count": 1,
-        }
-    return options

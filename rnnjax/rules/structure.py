@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import dynamics, gradient
+from rnnjax.every_branch import every_branch
 from rnnjax.types import Array, Cell, Params
 
 Pattern = dict[int, np.ndarray]  # by index of the leaf in params
@@ -72,6 +73,8 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
         wide = _WIDE * generator.standard_normal((_N_WIDE, *shape))
         return jnp.asarray(np.concatenate([np.full((1, *shape), 7e-4), wide]))
 
+    step = every_branch(cell.step)
+
     def at(numbers: tuple[Any, Array]) -> Array:
         weights, h = numbers
         stand_in = jax.tree.map(
@@ -79,7 +82,7 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
         )
 
         def parts(h: Array) -> tuple[Array, Array]:
-            h_next = cell.step(stand_in, h, _small(x) if _is_inexact(x) else x)
+            h_next = step(stand_in, h, _small(x) if _is_inexact(x) else x)
             return h_next.real, h_next.imag
 
         h = h.astype(cell.initial_state().dtype)
@@ -140,7 +143,7 @@ def _derivative(cell: Cell, params: Params, h: Array, x: Array) -> dict[int, Arr
     def step(some: list[Array]) -> tuple[Array, Array]:
         chosen = dict(zip(read, some, strict=True))
         both = [chosen.get(i, leaf) for i, leaf in enumerate(leaves)]
-        h_next = cell.step(jax.tree.unflatten(structure, both), h, x)
+        h_next = every_branch(cell.step)(jax.tree.unflatten(structure, both), h, x)
         return h_next.real, h_next.imag
 
     real, imaginary = jax.jacrev(step)([leaves[i] for i in read])

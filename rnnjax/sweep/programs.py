@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax import compiling
 from rnnjax.lazy import jax
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.inferred import results
@@ -122,8 +123,8 @@ class Programs:
 
     def memory_of(self, group: Group) -> Any:
         """What the compiler says of the memory that measuring a chunk of a group takes."""
-        lowered = self.traced(group).lower()
-        return lowered.compile(compiler_options=_compiler("quickly")).memory_analysis()
+        traced = self.traced(group)
+        return traced.lower().compile(compiler_options=self._options(traced)).memory_analysis()
 
     def traced(self, group: Group) -> jax.stages.Traced:
         """The program that measures a group, not compiled yet."""
@@ -210,10 +211,23 @@ class Programs:
 
     def _finished(self, traced: jax.stages.Traced) -> Program:
         started = time.perf_counter()
-        program = traced.lower().compile(compiler_options=_compiler(self.experiment.compile))
+        program = traced.lower().compile(compiler_options=self._options(traced))
         self._seconds.append(time.perf_counter() - started)
         self._n_compiled += 1
         return program
+
+    def _options(self, traced: jax.stages.Traced) -> dict[str, Any]:
+        """The options of XLA; those in XLA_FLAGS are left as the user has set them.
+
+        They go by the lanes of the whole sweep, however many are left: so do the bits.
+        """
+        n_chunks = self.plan.chunks(self.plan.n_lanes)
+        options = _COMPILER[self.experiment.compile]
+        options = options | compiling.options(n_chunks * compiling.work_of(traced.jaxpr))
+        if metadata.version("jaxlib").startswith("0.10."):
+            options = options | _WITHOUT_FUSIONS
+        flags = xla_flags()
+        return {name: value for name, value in options.items() if name not in flags}
 
     def _checked(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         names = set(self.plan.variables)
@@ -225,15 +239,6 @@ class Programs:
                 message = f"expected {name!r} of shape {shape} {dims}, got {np.shape(value)}"
                 raise ValueError(f"measure(): {message}")
         return dict(values)
-
-
-def _compiler(how: str) -> dict[str, Any]:
-    """The options of XLA for one program; those in XLA_FLAGS are left as the user has set them."""
-    options = _COMPILER[how]
-    if metadata.version("jaxlib").startswith("0.10."):
-        options = options | _WITHOUT_FUSIONS
-    flags = xla_flags()
-    return {name: value for name, value in options.items() if name not in flags}
 
 
 def _awaited(program: Future[Program], waiting: Callable[[], None]) -> Program:

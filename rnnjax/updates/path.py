@@ -46,7 +46,6 @@ def path(
       optimiser: as in `rnnjax.fit`: one of optax, or `clip_by_norm` around one.
       n_updates: updates.
     """
-
     optimiser = fitting(from_scaled(optimiser), params)
 
     def update(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Path]:

@@ -1,0 +1,55 @@
+"""The work of programs, counted from their shapes, and the options that go by it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnnjax
+from rnnjax import compiling
+
+
+def work(function, *shapes):
+    args = [jax.ShapeDtypeStruct(shape, float) for shape in shapes]
+    return compiling.work_of(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def test_a_product_of_matrices_takes_one_multiplication_for_each_pair():
+    assert work(jnp.matmul, (2, 3), (3, 5)) == 30
+    assert work(jax.vmap(jnp.matmul), (7, 2, 3), (7, 3, 5)) == 210
+
+
+def test_loops_take_their_length_and_branches_the_longer_one():
+    def loop(W, h):
+        return jax.lax.scan(lambda h, _: (W @ h, None), h, None, length=11)[0]
+
+    def branch(W, h):
+        return jax.lax.cond(True, lambda: W @ (W @ h), lambda: W @ h)
+
+    assert work(loop, (4, 4), (4,)) == 11 * 16
+    assert work(jax.jit(loop), (4, 4), (4,)) == 11 * 16
+    assert work(branch, (4, 4), (4,)) == 32
+    assert work(lambda h: jax.lax.while_loop(jnp.all, jnp.sin, h), (4,)) > 100 * work(jnp.sin, (4,))
+
+
+def test_little_work_is_compiled_with_little_optimisation_and_much_as_usual():
+    assert compiling.options(1e12) == {}
+    least = compiling.options(1e6)
+    program = jax.jit(lambda x: jnp.tanh(x) @ x).lower(jnp.ones((3, 3)))
+    found = program.compile(compiler_options=least)(jnp.eye(3))
+    np.testing.assert_allclose(found, np.tanh(np.eye(3)), rtol=1e-6)
+    assert least["xla_backend_optimization_level"] == 0
+
+
+@pytest.mark.parametrize("n_lanes", [8, 64])
+def test_a_sweep_counts_all_its_lanes_however_they_are_computed(n_lanes, monkeypatch):
+    """The bits may not depend on how many of them are left, or on the number of devices."""
+    seen = []
+    monkeypatch.setattr(compiling, "options", lambda work: seen.append(work) or {})
+
+    def measure(setting):
+        h = jnp.full(3, setting.x)
+        return {"y": jnp.sum(jax.lax.scan(lambda h, _: (h @ jnp.eye(3), None), h, None, 100)[0])}
+
+    rnnjax.sweep.run(measure, x=np.linspace(0, 1, n_lanes), chunk=8, progress=False)
+    assert n_lanes * 900 <= max(seen) < 1.2 * n_lanes * 900 * 12
