@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import masks, real_view, shape_checks, state_dtype
+from rnnjax import masks, real_view, shape_checks, split_checks, state_dtype
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 Admitted = tuple[Cell, Params, Batch]
@@ -58,7 +58,7 @@ def admitted(
     try:
         hash(question)
     except TypeError:
-        dtype = shape_checks.check(*question)
+        dtype = _check(*question)
     else:
         dtype = _check_once(*question)
     cell, params, batch = wide((cell, params, batch))
@@ -219,6 +219,17 @@ def wide(tree: Any) -> Any:
     return jax.tree.map(one, tree)
 
 
-@functools.lru_cache(maxsize=128)
-def _check_once(*question: Any) -> Any:
-    return shape_checks.check(*question)
+def _check(
+    like: tuple[Any, ...],
+    structure: Any,
+    loss: StepLoss | None,
+    needs_loss: bool,
+    n_leading: int,
+    x64: bool,
+) -> Any:
+    dtype = shape_checks.check(like, structure, loss, needs_loss, n_leading, x64)
+    split_checks.check_split(like, structure, n_leading)
+    return dtype
+
+
+_check_once = functools.lru_cache(maxsize=128)(_check)

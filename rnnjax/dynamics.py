@@ -76,8 +76,8 @@ class Traits:
 
 def traits(cell: Cell) -> Traits:
     """Return what is known of a cell."""
-    found: Traits = getattr(cell, "traits", Traits())
-    return found
+    found = getattr(cell, "traits", None)
+    return found if isinstance(found, Traits) else Traits()  # or a name of the cell's own
 
 
 def is_homogeneous(cell: Cell) -> bool:
@@ -95,9 +95,19 @@ def has_preactivation(cell: Cell) -> bool:
     return all(hasattr(cell, name) for name in _PREACTIVATION)
 
 
+def is_split(cell: Cell) -> bool:
+    """Return whether a cell has a drive, and a step from the state and the drive.
+
+    One of the two alone is a method of the cell's own, whatever it means.
+    """
+    has_both = hasattr(cell, "drive") and hasattr(cell, "advance")
+    return has_both or has_preactivation(cell)
+
+
 def drive(cell: Cell, params: Params, x: Array) -> Array:
     """Return the part of one step that does not depend on the state, (n_d,)."""
-    return cell.drive(params, x) if hasattr(cell, "drive") else x
+    whole: Any = cell
+    return whole.drive(params, x) if is_split(cell) else x
 
 
 def preactivation(cell: Any, params: Params, h: Array, d: Array) -> Array:
@@ -118,7 +128,7 @@ def advance_and_preactivation(
     if has_preactivation(cell):
         z = preactivation(cell, params, h, d)
         return whole.step_from_preactivation(h, z), z
-    return (whole.advance if hasattr(cell, "advance") else cell.step)(params, h, d), None
+    return (whole.advance if is_split(cell) else cell.step)(params, h, d), None
 
 
 def point(cell: Cell, params: Params, h: Array, d: Array, z: Array | None = None) -> Point:

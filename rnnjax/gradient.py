@@ -177,7 +177,7 @@ def _by_autodiff(
 
     lifted = _lifted(deltas, trajectory)
     parts = [_contract(advance, params, lifted)]
-    if hasattr(cell, "drive"):
+    if dynamics.is_split(cell):
         parts.append(_contract(drives, params, _by_drive(cell, params, deltas, residuals)))
     return parts
 

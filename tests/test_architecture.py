@@ -26,7 +26,7 @@ LAYERS = [
     {"preactivation", "tangents"},
     {"real_view"},
     {"analysis", "cells", "tasks", "state_dtype"},
-    {"shape_checks"},
+    {"shape_checks", "split_checks"},
     {"boundary"},
     {"trajectory", "generate", "segments"},
     {"homogeneous"},

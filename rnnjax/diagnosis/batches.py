@@ -41,7 +41,7 @@ def over_examples(passes: Sequence[Pass], batch_size: int) -> list[Any]:
     batches = [_split(one.examples, batch_size) for one in passes]
     with ThreadPoolExecutor() as pool:
         # The next program is traced while the one before is compiled.
-        compiling = [
+        programs = [
             pool.submit(
                 jax.jit(jax.vmap(one.function)).lower(of_one[0]).compile,
                 compiling.options(one.n_products),
@@ -50,7 +50,7 @@ def over_examples(passes: Sequence[Pass], batch_size: int) -> list[Any]:
         ]
     return [
         _run(program.result(), of_one, one.examples)
-        for program, of_one, one in zip(compiling, batches, passes, strict=True)
+        for program, of_one, one in zip(programs, batches, passes, strict=True)
     ]
 
 

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rnnjax.cells import Vanilla, VanillaParams
 from rnnjax.matvec import matvec
-from rnnjax.ranges import Number, arguments
+from rnnjax.ranges import Number, arguments, refusal
 from rnnjax.types import Array, Batch
 
 _SLOPES = {"tanh": lambda h: 1 - h * h, "sigmoid": lambda h: h * (1 - h)}
@@ -42,7 +43,12 @@ class AtEnd(NamedTuple):
 
 
 def states(cell: Vanilla, params: VanillaParams, x: Array) -> Array:
-    """Return the states h_1..h_T, (T, B, n_h), of a batch of inputs (B, T, n_x)."""
+    """Return the states h_1..h_T, (T, B, n_h), of a batch of inputs (B, T, n_x).
+
+    Raises:
+      ValueError: the cell is no network of tanh or sigmoid units that do not leak.
+    """
+    _check_cell(cell)
     across = params.W.T
 
     def step(h: Array, drive: Array) -> tuple[Array, Array]:
@@ -51,6 +57,27 @@ def states(cell: Vanilla, params: VanillaParams, x: Array) -> Array:
 
     drives = matvec(params.U, jnp.swapaxes(x, 0, 1)) + params.b[None, None]
     return jax.lax.scan(step, jnp.zeros((x.shape[0], cell.n_h)), drives)[1]
+
+
+def _check_cell(cell: Any) -> None:
+    wanted = f"a Vanilla network of {' or '.join(_SLOPES)} units with leak 1"
+    if not isinstance(cell, Vanilla):
+        raise refusal("cell", wanted, type(cell).__name__, shown_by=str)
+    if cell.activation.name not in _SLOPES:
+        raise refusal("cell", wanted, f"{cell.activation.name} units", shown_by=str)
+    if isinstance(cell.leak, jax.core.Tracer) or not np.all(np.asarray(cell.leak) == 1):
+        raise refusal("cell", wanted, f"leak {cell.leak}", shown_by=str)
+
+
+def _check_one_loss(mask: Array, last: Array | None) -> None:
+    """Refuse weights elsewhere than at the end, if they are known."""
+    if isinstance(mask, jax.core.Tracer) or isinstance(last, jax.core.Tracer):
+        return
+    weighted = np.asarray(mask) != 0
+    ends = np.full(len(weighted), weighted.shape[1] - 1) if last is None else np.asarray(last)
+    if not np.array_equal(weighted, np.arange(weighted.shape[1]) == ends[:, None]):
+        end = "the last step" if last is None else "step `last`"
+        raise refusal("mask", f"a weight at {end} alone", "another one", shown_by=str)
 
 
 def logits(params: VanillaParams, h: Array, last: Array | None = None) -> tuple[Array, Array]:
@@ -83,13 +110,10 @@ def gradient(
       last: see `logits`.
 
     Raises:
-      ValueError: the units are of another kind.
+      ValueError: the cell is of another kind, or the mask has a weight at another step.
     """
-    if cell.activation.name not in _SLOPES:
-        raise ValueError(
-            f"cell: expected an activation of {', '.join(_SLOPES)}, got {cell.activation.name}"
-        )
     h = states(cell, params, batch.x)
+    _check_one_loss(batch.mask, last)
     due, answers = logits(params, h, last)
     targets, log_p = batch.y[:, 0], jax.nn.log_softmax(answers)
     d_answers = (jnp.exp(log_p) - targets) / len(targets)

@@ -197,3 +197,62 @@ def test_each_structure_is_a_class_of_tangents():
         d = dynamics.drive(cell, params, jnp.ones(cell.n_x))
         at = dynamics.point(cell, params, h, d)
         assert isinstance(tangents.linearize(cell, params, at), kind)
+
+
+class Helper(Step):
+    """The same step, with helpers whose names mean something else elsewhere."""
+
+    def drive(self, params, x):
+        return 100 * x[:1]
+
+    def step(self, params, h, x):
+        assert self.drive(params, x).shape == (1,)
+        return super().step(params, h, x)
+
+
+class Other(Step):
+    """As `Helper`, with an `advance`."""
+
+    def advance(self, params, h, d):
+        return -h
+
+
+@pytest.mark.parametrize("cell", [Helper(), Other()], ids=repr)
+def test_a_helper_called_drive_or_advance_changes_nothing(cell):
+    params = Step().init(KEY)
+    found, expected = (
+        rnnjax.BPTT()(one, squared_error, params, BATCH).grads for one in (cell, CELLS["step"])
+    )
+    assert_close(jax.tree.leaves(scaled.plain(found)), jax.tree.leaves(scaled.plain(expected)))
+    np.testing.assert_array_equal(
+        rnnjax.outputs(cell, params, BATCH.x), rnnjax.outputs(CELLS["step"], params, BATCH.x)
+    )
+
+
+class BothHelpers(Other):
+    """Two helpers that do not make the step."""
+
+    def drive(self, params, x):
+        return x
+
+
+class OtherStep(rnnjax.Vanilla):
+    """A step of its own, and the pre-activation of what it was derived from."""
+
+    def step(self, params, h, x):
+        return jnp.maximum(super().step(params, h, x), 0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "made"),
+    [
+        (BothHelpers(), r"advance\(params, h, drive\(params, x\)\)"),
+        (OtherStep(N_X, N_H, N_Y), r"step_from_preactivation\(h, .*\)"),
+    ],
+    ids=["advance", "pre-activation"],
+)
+def test_parts_that_make_another_step_are_refused(cell, made):
+    params = cell.init(KEY)
+    with pytest.raises(ValueError, match=f"^cell: expected {made} to be step") as caught:
+        rnnjax.BPTT()(cell, squared_error, params, BATCH)
+    assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax.penalties import Omega, Penalised, omega_at_end
+from rnnjax.penalties import Omega, Penalised, omega_at_end, sgd_cr
 from rnnjax.rules import BPTT, batch_gradient
 from rnnjax.tasks import TemporalOrder
 
@@ -63,8 +63,31 @@ def test_no_norm_is_too_large():
     assert 0.01 < largest < 100
 
 
-@pytest.mark.wide
-def test_other_units_are_refused():
-    cell, _, drawn = made("relu", None, 1.0)
-    with pytest.raises(ValueError, match="expected an activation of tanh, sigmoid, got relu"):
-        jax.eval_shape(lambda key: omega_at_end.gradient(cell, *drawn(key), 1.0), jax.random.key(0))
+@pytest.mark.parametrize(
+    ("cell", "got"),
+    [
+        (rnnjax.Vanilla(2, 3, 2, activation=rnnjax.activations.relu), "relu units"),
+        (rnnjax.Vanilla(2, 3, 2, leak=0.5), "leak 0.5"),
+        (rnnjax.GRU(2, 3, 2), "GRU"),
+    ],
+    ids=["relu", "leak", "GRU"],
+)
+def test_other_cells_are_refused(cell, got):
+    """By training and by testing too."""
+    params, task = cell.init(jax.random.key(0)), rnnjax.tasks.TemporalOrder(length=10)
+    batch = rnnjax.Batch(jnp.ones((1, 4, 2)), jnp.ones((1, 4, 2)), jnp.eye(4)[-1:])
+    message = f"cell: expected a Vanilla network of tanh or sigmoid units with leak 1, got {got}"
+    with pytest.raises(ValueError, match=message):
+        omega_at_end.gradient(cell, params, batch, 1.0)
+    with pytest.raises(ValueError, match=message):
+        sgd_cr.error_rate(cell, task, params, jax.random.key(0), n_sequences=2)
+
+
+def test_a_loss_on_the_way_is_refused():
+    cell = rnnjax.Vanilla(2, 3, 2)
+    params, x = cell.init(jax.random.key(0)), jnp.ones((1, 4, 2))
+    for weights, last in (([0, 1, 0, 1], None), ([0, 1, 0, 0], None), ([0, 0, 0, 1], [2])):
+        batch = rnnjax.Batch(x, x, jnp.array([weights], float))
+        ends = None if last is None else np.array(last)
+        with pytest.raises(ValueError, match=r"mask: expected a weight at .* alone, got another"):
+            omega_at_end.gradient(cell, params, batch, 1.0, ends)
