@@ -187,10 +187,26 @@ def _arrays(batch: Any) -> Batch:
         raise ValueError(f"batch: expected a rnnjax.Batch, got {shape_checks.described(batch)}")
     x, y, mask = (_array(name, getattr(batch, name)) for name in ("x", "y", "mask"))
     counts = getattr(batch, "counts", None)
+    if counts is not None:
+        _check_first_steps(counts)
+        counts = _array("counts", counts)
     if jnp.issubdtype(mask.dtype, jnp.complexfloating):
         raise ValueError(f"mask: expected real weights, got {mask.dtype}")
     weights = mask if jnp.issubdtype(mask.dtype, jnp.floating) else mask.astype(float)
-    return Batch(x, y, weights, counts if counts is None else _array("counts", counts))
+    return Batch(x, y, weights, counts)
+
+
+def _check_first_steps(counts: Any) -> None:
+    """Refuse steps that count behind one that does not, if they are known (else: `masks.cut`)."""
+    if isinstance(counts, jax.core.Tracer):
+        return
+    known = np.asarray(counts)
+    if known.dtype == bool and np.any(gaps := known[..., 1:] > known[..., :-1]):
+        step = int(np.nonzero(gaps)[-1][0]) + 1
+        raise ValueError(
+            f"counts: expected the first steps of the sequence, got step {step} (from 0) behind one"
+            " that does not count; padding on the left has to be cut off"
+        )
 
 
 def _array(name: str, value: Any) -> Array:

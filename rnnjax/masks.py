@@ -86,13 +86,21 @@ def held(tree: Any, counts: Array, end: Array) -> Any:
 
 
 def cut(batch: Batch) -> Batch:
-    """Return a sequence with its padding replaced and its `counts` filled in."""
+    """Return a sequence with its padding replaced and its `counts` filled in.
+
+    Where `counts` are not the first steps, which is unknown before a traced program runs, inputs
+    and weights are NaN.
+    """
     if batch.counts is None:  # then L alone is computed, and no weight is cut
         counts, end, mask = counted(batch.mask), last_of_weight(batch.mask), batch.mask
     else:
         counts, end = batch.counts, last(batch.counts)
-        mask = jnp.where(counts, batch.mask, 0)
-    return Batch(held(batch.x, counts, end), held(batch.y, counts, end), mask, counts)
+        are_first = jnp.all(counts[1:] <= counts[:-1])
+        mask = jnp.where(are_first, jnp.where(counts, batch.mask, 0), jnp.nan)
+    x = held(batch.x, counts, end)
+    if batch.counts is not None and jnp.issubdtype(x.dtype, jnp.inexact):
+        x = jnp.where(are_first, x, jnp.nan)
+    return Batch(x, held(batch.y, counts, end), mask, counts)
 
 
 def of_weight(a: Array, mask: Array) -> Array:

@@ -36,8 +36,9 @@ class Batch:
       y: targets, (T, n_y).
       mask: weight of each step's loss, (T,). The loss of the sequence is
         ``sum_t mask_t * loss(readout(h_t), y_t)``.
-      counts: which steps belong to the sequence, bool (T,), the first ones; None for all up to the
-        last one with weight. Steps behind are padding, see `rnnjax.masks`.
+      counts: which steps belong to the sequence, bool (T,), the first ones (others are refused, or
+        give NaN where they are traced); None for all up to the last one with weight. Steps behind
+        are padding, see `rnnjax.masks`.
     """
 
     x: Array

@@ -39,11 +39,10 @@ class Flossing:
         cell, params, batch = boundary.admitted(cell, None, params, batch)
         view = real_view.for_jacobians(cell, params, batch.x[0])
         cell, params = view.seen, view.inward(params)
-        k = self.n_exponents
-        if unread := dynamics.traits(cell).n_unread:
-            n_kept = cell.initial_state().size - unread
-            if k > n_kept:
-                raise ValueError(f"n_exponents: expected at most the {n_kept} finite ones, got {k}")
+        lyapunov.check_discarded(self.n_discarded, batch)
+        k, n_finite = self.n_exponents, cell.initial_state().size - dynamics.traits(cell).n_unread
+        if k > n_finite:
+            raise ValueError(f"n_exponents: expected at most the {n_finite} finite ones, got {k}")
         return lyapunov.growth(cell, params, batch, k, self.n_discarded, every=self.every).mean()
 
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:

@@ -58,4 +58,4 @@ def mean_log_det(
     logs, above = jax.lax.map(decomposed, trajectory)
     mean = jnp.sum(jnp.where(counted, logs, 0)) / jnp.sum(counted)
     is_singular = jnp.any(jnp.max(jnp.where(counted[:, None], above, -jnp.inf), axis=0) <= 0)
-    return {"mean_log_det": jnp.where(is_singular, -jnp.inf, mean)}
+    return {"mean_log_det": jnp.where(is_singular & jnp.any(counted), -jnp.inf, mean)}

@@ -40,11 +40,12 @@ class Growth(NamedTuple):
         return self.above_rounding <= 0
 
     def mean(self) -> Array:
-        """Return the growth per step, (k,); -inf where a direction is lost."""
+        """Return the growth per step, (k,); -inf where a direction is lost, NaN of no step."""
         logs = jnp.where(self.counted[:, None], self.logs, 0)
         mean = jnp.sum(logs, axis=0) / jnp.sum(self.counted)
         mean = jnp.where(self.is_lost, -jnp.inf, mean)
-        return jnp.where(self.first_non_finite_step < 0, mean, jnp.nan)
+        is_known = (self.first_non_finite_step < 0) & jnp.any(self.counted)
+        return jnp.where(is_known, mean, jnp.nan)
 
     def standard_error(self) -> Array:
         """Return the standard error of the mean, (k,), from the means over blocks of time."""

@@ -107,14 +107,15 @@ def lyapunov_spectrum(
 
 
 def check_discarded(n_discarded: Any, batch: Batch) -> None:
-    """Refuse to discard all steps of a sequence; a traced number is not known yet.
+    """Refuse to discard all steps of a sequence, if they are known; else there is no mean of any.
 
     Raises:
       ValueError: n_discarded is not below their number.
     """
-    n_steps = len(batch.x)
     if isinstance(n_discarded, jax.core.Tracer):
         return
+    is_known = not isinstance(batch.counts, jax.core.Tracer)
+    n_steps = int(np.sum(np.asarray(batch.counts))) if is_known else len(batch.x)
     if not 0 <= n_discarded < n_steps:
         raise ValueError(f"n_discarded: expected fewer than T = {n_steps} steps, got {n_discarded}")
 

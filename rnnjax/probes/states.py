@@ -31,9 +31,11 @@ def first_non_finite(
 
 @boundary.of_probe
 def is_silent(cell: Cell, loss: StepLoss | None, params: Params, batch: Batch) -> dict[str, Array]:
-    """Find whether no state entry ever changes along the sequence.
+    """Find whether no state entry changes from h_1 to h_T.
 
-    In a silent network every gradient says the same, namely nothing about the recurrent weights.
+    The initial state h_0 is given and may differ, so a single step is silent. In a silent network
+    no step tells apart what the steps before it have done: a gradient by the recurrent weights, if
+    it is not 0, is that of a bias.
 
     Args:
       cell: the cell.

@@ -66,6 +66,8 @@ BATCHES = {
     "a complex mask": ("mask", GOOD.replace(mask=1j * np.ones(6))),
     "no batch": ("batch", (X, Y, np.ones(6))),
     "counts that are none": ("counts", GOOD.replace(counts=np.ones(6))),
+    "padding on the left": ("counts", GOOD.replace(counts=np.arange(6) > 1)),
+    "a gap": ("counts", GOOD.replace(counts=np.arange(6) != 3)),
 }
 
 

@@ -308,6 +308,22 @@ def test_a_sequence_may_go_on_behind_its_last_weight():
     np.testing.assert_allclose(*both(params), rtol=1e-13)
 
 
+def test_steps_that_count_are_the_first_ones_or_every_number_is_nan():
+    """Padding on the left, in a program that is traced (else it is refused at the boundary)."""
+    params, batch = params_of(VANILLA), sequence()
+
+    @jax.jit
+    def run(counts):
+        given = batch.replace(mask=jnp.ones_like(batch.mask), counts=counts)
+        out = rules.BPTT()(VANILLA, squared_error, params, given)
+        norms = probes.log_norm_by_lag(VANILLA, None, params, given)["log_norm"]
+        return norms[1:], out.loss, scaled.log_norm(out.grads)
+
+    steps = np.arange(len(batch.mask))
+    assert all(np.all(np.isnan(found)) for found in run(steps > 1))
+    assert all(np.all(np.isfinite(found[..., :4])) for found in map(np.atleast_1d, run(steps < 5)))
+
+
 def test_length_and_counted():
     mask = np.array([0.0, 2, 0, -1, 0, 0])
     both = jax.jit(lambda mask: (masks.length(mask), masks.counted(mask)))
