@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         from_nnx,
     )
     from rnnjax.claims import Claim
+    from rnnjax.compiling import run_once
     from rnnjax.diagnosis.diagnose import diagnose
     from rnnjax.diagnosis.monitor import monitor
     from rnnjax.importers import from_keras, from_torch
@@ -145,6 +146,7 @@ __all__ = [
     "reductions",
     "reports",
     "rules",
+    "run_once",
     "scaled",
     "scan",
     "sequence_loss",

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import dynamics, fields, scaled, tangents
+from rnnjax.compiling import by_work
 from rnnjax.dynamics import Traits
 from rnnjax.every_branch import every_branch
 from rnnjax.ranges import Kind
@@ -264,7 +265,7 @@ def _tried(like: tuple[Any, ...], structure: Any) -> bool:
     generator = np.random.default_rng(0)
     h = jax.tree.unflatten(structure, like)[2]
     with jax.ensure_compile_time_eval():
-        tried = jax.jit(gap)
+        tried = by_work(gap)
         gaps = [
             float(tried([_drawn(generator, a) for a in like if _is_shape(a)], _drawn(generator, h)))
             for _ in range(_N_TRIED)

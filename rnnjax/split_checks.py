@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import dynamics
+from rnnjax.compiling import by_work
 from rnnjax.types import Array, Cell, Params
 
 _CLOSE = 1e-3  # of the largest entry: float32 suffices, and the order of sums may differ
@@ -31,7 +32,7 @@ def check_split(like: tuple[Any, ...], structure: Any, n_leading: int) -> None:
     if not dynamics.is_split(cell) or type(cell).__module__.startswith("rnnjax."):
         return
 
-    @jax.jit
+    @by_work
     def gap(arrays: list[Array]) -> tuple[Array, Array]:
         given = iter(arrays)
         leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]

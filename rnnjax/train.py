@@ -4,6 +4,7 @@ Everything is a traced value or a static one, so `vmap` over keys, learning rate
 whole families of trainings in one program.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax import rules, scan
+from rnnjax.compiling import run_once
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, KEY, arguments, refusal
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled, optimisers
@@ -136,7 +138,8 @@ def fit(
     states = {name: begun(other, 1 + i) for i, (name, other) in enumerate(observing.items())}
     start: tuple = (params, optimiser.init(params), begun(rule, 0), states)
     steps = jnp.arange(n_updates).reshape(-1, every)
-    (params, *_), (losses, seen) = jax.lax.scan(probed, start, steps)
+    whole = run_once(functools.partial(jax.lax.scan, probed), start, steps)
+    (params, *_), (losses, seen) = whole
     return Training(params, losses.reshape(-1), seen)
 
 

@@ -5,6 +5,7 @@ gathered under weights that have changed since; that is the price of not waiting
 the sum of the updates of a sequence is that of its gradient, to first order in the learning rate.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from rnnjax import boundary, gradient, masks, real_view, rules, scaled
+from rnnjax.compiling import run_once
 from rnnjax.ranges import COUNT, KEY, arguments, refusal
 from rnnjax.rules import influence, online
 from rnnjax.rules.problem import Problem
@@ -111,7 +113,8 @@ def fit_online(
     like = jax.tree.map(lambda a: a[:steps_per_update], task.sample(key))
     state = jax.vmap(lambda key: rule.init(cell, params, like, key))(keys)
     start = (params, optimiser.init(params), state)
-    (params, _, _), losses = jax.lax.scan(sequence, start, jnp.arange(n_sequences))
+    numbers = jnp.arange(n_sequences)
+    (params, _, _), losses = run_once(functools.partial(jax.lax.scan, sequence), start, numbers)
     return OnlineTraining(params, losses)
 
 

@@ -11,7 +11,7 @@ from rnnjax import compiling
 
 def work(function, *shapes):
     args = [jax.ShapeDtypeStruct(shape, float) for shape in shapes]
-    return compiling.work_of(jax.make_jaxpr(function)(*args).jaxpr)
+    return sum(compiling.work_of(jax.make_jaxpr(function)(*args).jaxpr))
 
 
 def test_a_product_of_matrices_takes_one_multiplication_for_each_pair():
@@ -32,9 +32,10 @@ def test_loops_take_their_length_and_branches_the_longer_one():
     assert work(lambda h: jax.lax.while_loop(jnp.all, jnp.sin, h), (4,)) > 100 * work(jnp.sin, (4,))
 
 
-def test_little_work_is_compiled_with_little_optimisation_and_much_as_usual():
-    assert compiling.options(1e12) == {}
-    least = compiling.options(1e6)
+def test_little_work_is_compiled_with_little_optimisation_and_much_as_usual(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    assert compiling.options(compiling.Work(0, 1e12)) == {}
+    least = compiling.options(compiling.Work(1e6))
     program = jax.jit(lambda x: jnp.tanh(x) @ x).lower(jnp.ones((3, 3)))
     found = program.compile(compiler_options=least)(jnp.eye(3))
     np.testing.assert_allclose(found, np.tanh(np.eye(3)), rtol=1e-6)
@@ -45,7 +46,7 @@ def test_little_work_is_compiled_with_little_optimisation_and_much_as_usual():
 def test_a_sweep_counts_all_its_lanes_however_they_are_computed(n_lanes, monkeypatch):
     """The bits may not depend on how many of them are left, or on the number of devices."""
     seen = []
-    monkeypatch.setattr(compiling, "options", lambda work: seen.append(work) or {})
+    monkeypatch.setattr(compiling, "options", lambda work: seen.append(sum(work)) or {})
 
     def measure(setting):
         h = jnp.full(3, setting.x)
@@ -53,3 +54,26 @@ def test_a_sweep_counts_all_its_lanes_however_they_are_computed(n_lanes, monkeyp
 
     rnnjax.sweep.run(measure, x=np.linspace(0, 1, n_lanes), chunk=8, progress=False)
     assert n_lanes * 900 <= max(seen) < 1.2 * n_lanes * 900 * 12
+
+
+def test_run_once_gives_what_jit_gives_inside_of_programs_too():
+    x = jnp.arange(4.0)
+    assert rnnjax.run_once(lambda x, k: jnp.sum(x**k), x, 3) == 36
+    assert jax.jit(lambda x: rnnjax.run_once(jnp.sum, x))(x) == 6
+    # Also where a transformation around it is seen in the closure alone.
+    scaled = jax.vmap(lambda a: rnnjax.run_once(lambda x: a * jnp.sum(x), x))(x)
+    np.testing.assert_array_equal(scaled, 6 * x)
+    assert jax.grad(lambda a: rnnjax.run_once(lambda x: a * jnp.sum(x), x))(1.0) == 6
+
+
+def test_a_function_compiled_by_work_takes_other_shapes_and_types():
+    total = compiling.by_work(lambda x: jnp.sum(x, axis=0))
+    for like in (jnp.ones(3), jnp.ones((3, 2)), np.ones(3, np.float32), [1.0, 2.0]):
+        np.testing.assert_array_equal(total(jnp.asarray(like)), np.sum(np.asarray(like), axis=0))
+    assert total(jnp.arange(3)).dtype == jnp.arange(3).dtype
+    assert jax.vmap(total)(jnp.ones((4, 3))).tolist() == [3.0] * 4
+
+
+def test_flags_of_the_user_come_first(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=2")
+    assert "xla_backend_optimization_level" not in compiling.options(compiling.Work(1.0))

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.cells import carried_units
+from rnnjax.compiling import Work, options
+from rnnjax.every_branch import every_branch
 from rnnjax.types import Array
 
 
@@ -109,9 +111,9 @@ def arranged(step: Any, like: tuple[Any, ...], shapes: list[tuple[int, ...]], ou
     dtype = jnp.result_type(*(a.dtype for a in like[0]))
     given = (small(jax.ShapeDtypeStruct((sizes[-1],), dtype)), *jax.tree.map(small, like[1:]))
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
-    jacobian = jax.jit(jax.jacrev(flat_step, holomorphic=is_complex))
+    jacobian = jax.jit(jax.jacrev(every_branch(flat_step), holomorphic=is_complex))
     # Compiled from shapes, and not within `ensure_compile_time_eval`: there flax would run the
     # initialisers with whose shapes it compares those of parameters.
-    J = np.asarray(jacobian.lower(*given).compile()(*given))
+    J = np.asarray(jacobian.lower(*given).compile(compiler_options=options(Work(0)))(*given))
     found = carried_units.layout(J != 0, shapes)
     return FlatState(tuple(shapes), found.order, found.entries_per_unit, output)

@@ -16,7 +16,9 @@ from jax.flatten_util import ravel_pytree
 
 from rnnjax import fields
 from rnnjax.cells import carried_units, flax_modules, initial_weights, linen_parts
+from rnnjax.compiling import run_once
 from rnnjax.dynamics import Traits
+from rnnjax.every_branch import every_branch
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, Kind, arguments
 from rnnjax.types import Array
@@ -243,7 +245,7 @@ def _layout(backend: Backend) -> carried_units.Layout:
         params = jax.tree.map(small, jax.eval_shape(backend.init, jax.random.key(0)))
         carry = jax.tree.map(small, jax.eval_shape(backend.carry))
         flat, x = ravel_pytree(carry)[0], jnp.full(backend.n_x, 0.07)
-        J = jax.jit(jax.jacrev(step))(flat, params, carry, x)
+        J = run_once(jax.jacrev(every_branch(step)), flat, params, carry, x)
         shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(carry)]
         return carried_units.layout(np.asarray(J) != 0, shapes)
 

@@ -44,7 +44,7 @@ def over_examples(passes: Sequence[Pass], batch_size: int) -> list[Any]:
         programs = [
             pool.submit(
                 jax.jit(jax.vmap(one.function)).lower(of_one[0]).compile,
-                compiling.options(one.n_products),
+                compiling.options(compiling.Work(one.n_products, one.n_products)),
             )
             for one, of_one in zip(passes, batches, strict=True)
         ]

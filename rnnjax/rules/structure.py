@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import dynamics, gradient
+from rnnjax.compiling import by_work
 from rnnjax.every_branch import every_branch
 from rnnjax.types import Array, Cell, Params
 
@@ -117,7 +118,7 @@ def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
         return [drawn(v, i < n_of_cell, wide) for i, v in enumerate(like) if _is_shape(v)]
 
     with jax.ensure_compile_time_eval():
-        at = jax.jit(derivative)
+        at = by_work(derivative)
         # In NumPy: each operation of jax on each shape would be a program of its own.
         found = jax.tree.map(np.asarray, at(point(wide=False)))
         patterns = {i: leaf != 0 for i, leaf in found.items()}
