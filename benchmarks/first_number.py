@@ -1,8 +1,10 @@
 """C0: from the start of a process to the first number of W1, W2 and W3, beside plain JAX.
 
 Every run is a process of its own, bound to one core with one thread and without a cache of compiled
-programs. Both sides have one layout, so that none waits for the choice of another. Seconds are of
-the whole process, imports included; compile seconds are the median of the same processes.
+programs. Both sides have one layout, so that none waits for the choice of another. rnnjax compiles
+as its sweeps, trainings and `rnnjax.run_once` do, by the work of a program; plain JAX by `jax.jit`.
+Seconds are of the whole process, imports included; compile seconds are the median of the same
+processes.
 """
 
 import json
@@ -61,7 +63,7 @@ def _of_networks(way: str, quick: bool, plain: Callable, probe: str) -> harness.
         "plain": (plain, Networks.arrays_of_lanes),
         "rnnjax": (networks.probed(probe), Networks.lanes),
     }
-    return networks.side_by_side(parts, *ways[way], SIDE_BY_SIDE)
+    return networks.side_by_side(parts, *ways[way], SIDE_BY_SIDE, once=way == "rnnjax")
 
 
 def of_training(way: str, quick: bool) -> harness.Side:
@@ -71,7 +73,7 @@ def of_training(way: str, quick: bool) -> harness.Side:
         "plain": lambda: training.trained_by_grad(training.plain_network(), n_updates),
         "rnnjax": lambda: training.trained(training.N_H, n_updates),
     }
-    return training.one_by_one(ways[way](), range(n_seeds))
+    return training.one_by_one(ways[way](), range(n_seeds), once=way == "rnnjax")
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from rnnjax import compiling
+
 
 @dataclass
 class Side:
@@ -152,10 +154,22 @@ def measured(case: Case, n_rounds: int) -> dict[str, Any]:
     return row
 
 
-def compiled(function: Callable, *args: Any, scale: float = 1.0, share: str = "") -> Side:
-    """Compile a JAX function for these arguments and return it as a side."""
+def compiled(
+    function: Callable, *args: Any, scale: float = 1.0, share: str = "", once: bool = False
+) -> Side:
+    """Compile a JAX function for these arguments and return it as a side.
+
+    Args:
+      function: of arrays and trees of them.
+      args: its arguments.
+      scale: see `Side`.
+      share: see `Side`.
+      once: whether it is compiled as `rnnjax.run_once` does, for a single run.
+    """
     started = time.perf_counter()
-    program = jax.jit(function).lower(*args).compile()
+    traced = jax.jit(function).trace(*args)
+    options = compiling.options(compiling.work_of(traced.jaxpr)) if once else {}
+    program = traced.lower().compile(compiler_options=options)
     seconds = time.perf_counter() - started
     plan = program.memory_analysis()
     megabytes = (plan.temp_size_in_bytes + plan.output_size_in_bytes) / 1e6 if plan else None

@@ -136,15 +136,16 @@ def together(parts: list[Networks], program: Callable, of_lane: Callable) -> har
 
 
 def side_by_side(
-    parts: list[Networks], program: Callable, of_lane: Callable, size: int
+    parts: list[Networks], program: Callable, of_lane: Callable, size: int, *, once: bool = False
 ) -> harness.Side:
-    """Return what `together` does with `size` networks side by side."""
+    """Return what `together` does with `size` networks side by side; see `harness.compiled`."""
 
     def compiled(nets: Networks) -> harness.Side:
         one = program(nets)
         return harness.compiled(
             lambda *lanes: jax.lax.map(lambda lane: one(*lane), lanes, batch_size=size),
             *of_lane(nets),
+            once=once,
         )
 
     return harness.together([compiled(nets) for nets in parts])

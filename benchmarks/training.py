@@ -93,9 +93,10 @@ def _fastest(train: Callable, n_seeds: int, share: Share) -> harness.Side:
     return crew.fastest(layouts, n_rounds=1)
 
 
-def one_by_one(train: Callable, seeds: Sequence[int]) -> harness.Side:
-    """Return the side that trains one seed after the other."""
-    return harness.compiled(lambda seeds: jax.lax.map(train, seeds), jnp.asarray(seeds))
+def one_by_one(train: Callable, seeds: Sequence[int], *, once: bool = False) -> harness.Side:
+    """Return the side that trains one seed after the other; see `harness.compiled`."""
+    seeds = jnp.asarray(seeds)
+    return harness.compiled(lambda seeds: jax.lax.map(train, seeds), seeds, once=once)
 
 
 def trained(n_h: int, n_updates: int) -> Callable[[jax.Array], jax.Array]:

@@ -1,47 +1,29 @@
 """How much XLA optimises a program, by the work that the program has to do.
 
 Optimising is most of what compiling takes. A program that runs for a few milliseconds does not win
-that back: it is compiled with as little of it as there is, in a fifth of the time, and runs a
-quarter to four times as long again. Where nearly all work is products of matrices, which XLA hands
-to a library, only the code around them is generated in the older and faster way. Numbers differ by
-rounding.
+that back: it is compiled with as little of it as there is. Products of large matrices run as fast
+as ever, because XLA hands them to a library; every other operation takes about 1 ns more an
+element. A program with more to do is compiled by XLA's older code generator, in half the time; its
+logarithms and exponentials may take 0.2 ns more an element. Numbers differ by rounding.
 """
 
 import functools
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rnnjax.lazy import jax
 
-# In multiplications. Trainings and diagnoses of 32 to 512 units with less than that were computed
-# sooner with little optimisation, compiling included (two cores): at the limit a training of an
-# LSTM takes a third of the CPU time, and runs for 1 s in place of 0.3.
-_LITTLE = 1e10
-_OF_AN_ELEMENT = 10  # an element of any other operation, in multiplications of a matrix product
-_MOSTLY = 0.8
+# Elements that a program computes, where the next way to compile costs as much as it saves, for
+# programs that XLA as it is compiles in a second: probes and gradients of nine cells, two cores.
+_LITTLE, _SOME = 5e8, 2e9
+_SMALL = 16  # entries that a product contracts: up to so many XLA generates code of its own
 _TRIPS = 1000  # of a loop that ends on a condition
 _LEAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 # Other releases may not know these, and would refuse them.
 _OLDER_CODE = {"xla_cpu_use_fusion_emitters": False}
 _ONE_PART = {"xla_cpu_parallel_codegen_split_count": 1}
-
-
-class Work(NamedTuple):
-    """What a program computes, in multiplications.
-
-    Attributes:
-      products: those of matrix products.
-      others: what all other operations take, about.
-    """
-
-    products: float
-    others: float = 0.0
-
-    def times(self, number: float) -> "Work":
-        """Return so many times the work."""
-        return Work(number * self.products, number * self.others)
 
 
 def run_once(function: Callable[..., Any], *args: Any) -> Any:
@@ -93,48 +75,43 @@ def by_work(function: Callable[..., Any], *, n_trips: int = _TRIPS) -> Callable[
     return compiled
 
 
-def options(work: Work) -> dict[str, Any]:
-    """Return options of XLA for a program that does so much work; XLA_FLAGS come first."""
-    total = work.products + work.others
+def options(work: float) -> dict[str, Any]:
+    """Return options of XLA for a program that computes so many elements; XLA_FLAGS come first."""
     is_known = jax.__version_info__[:2] == (0, 10)
     chosen: Mapping[str, Any] = {}
     if jax.default_backend() != "cpu":
         return {}
-    if total <= _LITTLE:
+    if work <= _LITTLE:
         chosen = _LEAST | (_OLDER_CODE | _ONE_PART if is_known else {})
-    elif is_known and work.products > _MOSTLY * total:
+    elif work <= _SOME and is_known:
         chosen = _OLDER_CODE
     flags = os.environ.get("XLA_FLAGS", "")
     return {name: value for name, value in chosen.items() if name not in flags}
 
 
-def work_of(jaxpr: Any, n_trips: int = _TRIPS) -> Work:
-    """Return about how much work one run of a program takes; `n_trips` as in `by_work`."""
-    return _sum([_of_equation(equation, n_trips) for equation in jaxpr.eqns])
+def work_of(jaxpr: Any, n_trips: int = _TRIPS) -> float:
+    """Return about how many elements one run of a program computes; `n_trips` as in `by_work`."""
+    return sum(_of_equation(equation, n_trips) for equation in jaxpr.eqns)
 
 
-def _sum(works: list[Work]) -> Work:
-    return Work(sum(work.products for work in works), sum(work.others for work in works))
-
-
-def _of_equation(equation: Any, n_trips: int) -> Work:
+def _of_equation(equation: Any, n_trips: int) -> float:
     leaves = jax.tree.leaves(equation.params, is_leaf=_is_jaxpr)
     inner = [work_of(leaf, n_trips) for leaf in leaves if _is_jaxpr(leaf)]
     name = equation.primitive.name
     if name == "scan":
-        return _sum(inner).times(equation.params["length"])
+        return equation.params["length"] * sum(inner)
     if name == "while":
-        return _sum(inner).times(n_trips)
+        return n_trips * sum(inner)
     if name == "cond":
-        return max(inner, key=sum)
+        return max(inner)
     if inner:
-        return _sum(inner)
+        return sum(inner)
     size = sum(math.prod(getattr(out.aval, "shape", ())) for out in equation.outvars)
     if name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
-        shape = equation.invars[0].aval.shape
-        return Work(size * math.prod(shape[i] for i in contracted))
-    return Work(0, _OF_AN_ELEMENT * size)
+        n = math.prod(equation.invars[0].aval.shape[i] for i in contracted)
+        return size * n if n <= _SMALL else size
+    return size
 
 
 def _is_jaxpr(leaf: Any) -> bool:

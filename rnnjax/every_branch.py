@@ -71,11 +71,12 @@ def _of_equation(equation: Any, given: list[_Value]) -> list[_Value]:
         return _of_scan(params, values)
     if name == "cond" and given[0].depends:
         branches = [_evaluated(branch, given[1:]) for branch in params["branches"]]
-        return [_mixed([one.value for one in each]) for each in zip(*branches, strict=True)]
+        return [_mixed(each) for each in zip(*branches, strict=True)]
     if name == "select_n" and given[0].depends:
-        return [_mixed(values[1:])]
+        return [_mixed(given[1:])]
     if name in ("max", "min", "clamp"):
-        return [_mixed([jnp.broadcast_to(a, equation.outvars[0].aval.shape) for a in values])]
+        shape = equation.outvars[0].aval.shape
+        return [_mixed([one._replace(value=jnp.broadcast_to(one.value, shape)) for one in given])]
     if name in _WITHOUT_DERIVATIVE or _is_of_counts(equation):
         out = equation.outvars[0].aval
         return [_Value(jnp.full(out.shape, _CONSTANT, out.dtype), True)]
@@ -103,11 +104,16 @@ def _as_it_is(equation: Any, given: list[Any]) -> list[Any]:
     return list(out) if equation.primitive.multiple_results else [out]
 
 
-def _mixed(values: Sequence[Any]) -> _Value:
-    """Return a sum of values of which one is chosen, with weights by which no two cancel."""
+def _mixed(choices: Sequence[_Value]) -> _Value:
+    """Return a sum of the values of which one is chosen.
+
+    Without constants, which have no derivative and may be a bound such as 1e30. No weight is 1, or
+    a value less the largest of some, as in a softmax, would lose its derivative.
+    """
+    values = [one.value for one in choices if one.depends] or [choices[0].value]
     if not jnp.issubdtype(jnp.result_type(values[0]), jnp.inexact):
         return _Value(values[0], True)
-    weighted = [value * (1 + _CONSTANT * i) for i, value in enumerate(values)]
+    weighted = [value * (_CONSTANT + 0.5413 * i) for i, value in enumerate(values)]
     return _Value(functools.reduce(operator.add, weighted).astype(values[0].dtype), True)
 
 

@@ -11,10 +11,11 @@ from rnnjax import compiling
 
 def work(function, *shapes):
     args = [jax.ShapeDtypeStruct(shape, float) for shape in shapes]
-    return sum(compiling.work_of(jax.make_jaxpr(function)(*args).jaxpr))
+    return compiling.work_of(jax.make_jaxpr(function)(*args).jaxpr)
 
 
-def test_a_product_of_matrices_takes_one_multiplication_for_each_pair():
+def test_products_of_large_matrices_count_as_their_result_and_small_ones_entry_by_entry():
+    assert work(jnp.matmul, (2, 30), (30, 5)) == 10
     assert work(jnp.matmul, (2, 3), (3, 5)) == 30
     assert work(jax.vmap(jnp.matmul), (7, 2, 3), (7, 3, 5)) == 210
 
@@ -29,13 +30,14 @@ def test_loops_take_their_length_and_branches_the_longer_one():
     assert work(loop, (4, 4), (4,)) == 11 * 16
     assert work(jax.jit(loop), (4, 4), (4,)) == 11 * 16
     assert work(branch, (4, 4), (4,)) == 32
-    assert work(lambda h: jax.lax.while_loop(jnp.all, jnp.sin, h), (4,)) > 100 * work(jnp.sin, (4,))
+    until = jax.make_jaxpr(lambda h: jax.lax.while_loop(jnp.all, jnp.sin, h))(jnp.ones(4)).jaxpr
+    assert compiling.work_of(until, n_trips=3) < 30 < compiling.work_of(until)
 
 
 def test_little_work_is_compiled_with_little_optimisation_and_much_as_usual(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
-    assert compiling.options(compiling.Work(0, 1e12)) == {}
-    least = compiling.options(compiling.Work(1e6))
+    assert compiling.options(1e12) == {}
+    least = compiling.options(1e6)
     program = jax.jit(lambda x: jnp.tanh(x) @ x).lower(jnp.ones((3, 3)))
     found = program.compile(compiler_options=least)(jnp.eye(3))
     np.testing.assert_allclose(found, np.tanh(np.eye(3)), rtol=1e-6)
@@ -46,14 +48,14 @@ def test_little_work_is_compiled_with_little_optimisation_and_much_as_usual(monk
 def test_a_sweep_counts_all_its_lanes_however_they_are_computed(n_lanes, monkeypatch):
     """The bits may not depend on how many of them are left, or on the number of devices."""
     seen = []
-    monkeypatch.setattr(compiling, "options", lambda work: seen.append(sum(work)) or {})
+    monkeypatch.setattr(compiling, "options", lambda work: seen.append(work) or {})
 
     def measure(setting):
         h = jnp.full(3, setting.x)
         return {"y": jnp.sum(jax.lax.scan(lambda h, _: (h @ jnp.eye(3), None), h, None, 100)[0])}
 
     rnnjax.sweep.run(measure, x=np.linspace(0, 1, n_lanes), chunk=8, progress=False)
-    assert n_lanes * 900 <= max(seen) < 1.2 * n_lanes * 900 * 12
+    assert n_lanes * 900 <= max(seen) < 2 * n_lanes * 900
 
 
 def test_run_once_gives_what_jit_gives_inside_of_programs_too():
@@ -76,4 +78,4 @@ def test_a_function_compiled_by_work_takes_other_shapes_and_types():
 
 def test_flags_of_the_user_come_first(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=2")
-    assert "xla_backend_optimization_level" not in compiling.options(compiling.Work(1.0))
+    assert "xla_backend_optimization_level" not in compiling.options(1.0)

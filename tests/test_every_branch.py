@@ -179,6 +179,15 @@ def test_weights_made_of_parameters_are_no_parameters():
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+def test_values_less_the_larger_one_keep_their_derivatives():
+    def function(x, y):
+        top = jnp.maximum(x, y)
+        return jnp.stack([jnp.exp(x - top), jnp.exp(y - top), x - top, y - top])
+
+    by_both = jax.jacobian(every_branch(function), argnums=(0, 1))(0.3, -0.2)
+    assert all(np.all(by_one != 0) for by_one in by_both)
+
+
 def test_no_derivative_is_lost_and_none_is_added():
     mask = jnp.array([True, False, True])
 

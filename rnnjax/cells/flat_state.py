@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.cells import carried_units
-from rnnjax.compiling import Work, options
+from rnnjax.compiling import options
 from rnnjax.every_branch import every_branch
 from rnnjax.types import Array
 
@@ -114,6 +114,6 @@ def arranged(step: Any, like: tuple[Any, ...], shapes: list[tuple[int, ...]], ou
     jacobian = jax.jit(jax.jacrev(every_branch(flat_step), holomorphic=is_complex))
     # Compiled from shapes, and not within `ensure_compile_time_eval`: there flax would run the
     # initialisers with whose shapes it compares those of parameters.
-    J = np.asarray(jacobian.lower(*given).compile(compiler_options=options(Work(0)))(*given))
+    J = np.asarray(jacobian.lower(*given).compile(compiler_options=options(0))(*given))
     found = carried_units.layout(J != 0, shapes)
     return FlatState(tuple(shapes), found.order, found.entries_per_unit, output)

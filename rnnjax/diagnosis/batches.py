@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import compiling
-from rnnjax.jaxprs import Recurrences
 
 
 class Pass(NamedTuple):
@@ -23,17 +22,10 @@ class Pass(NamedTuple):
     Attributes:
       function: (example) -> a tree of arrays.
       examples: leaves (n, ...).
-      n_products: about how many products with a recurrent weight it takes for all examples.
     """
 
     function: Callable[[Any], Any]
     examples: Any
-    n_products: float
-
-
-def n_products(found: Recurrences, n_examples: int) -> float:
-    """Return the products with a weight that one pass through all recurrences takes."""
-    return n_examples * sum(r.length * sum(int(np.prod(w.shape)) for w in r.params) for r in found)
 
 
 def over_examples(passes: Sequence[Pass], batch_size: int) -> list[Any]:
@@ -41,13 +33,11 @@ def over_examples(passes: Sequence[Pass], batch_size: int) -> list[Any]:
     batches = [_split(one.examples, batch_size) for one in passes]
     with ThreadPoolExecutor() as pool:
         # The next program is traced while the one before is compiled.
-        programs = [
-            pool.submit(
-                jax.jit(jax.vmap(one.function)).lower(of_one[0]).compile,
-                compiling.options(compiling.Work(one.n_products, one.n_products)),
-            )
-            for one, of_one in zip(passes, batches, strict=True)
-        ]
+        programs = []
+        for one, of_one in zip(passes, batches, strict=True):
+            traced = jax.jit(jax.vmap(one.function)).trace(of_one[0])
+            work = len(of_one) * compiling.work_of(traced.jaxpr, n_trips=2)
+            programs.append(pool.submit(traced.lower().compile, compiling.options(work)))
     return [
         _run(program.result(), of_one, one.examples)
         for program, of_one, one in zip(programs, batches, passes, strict=True)

@@ -11,7 +11,7 @@ import numpy as np
 import rnnjax
 from rnnjax import analysis
 from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, units
-from rnnjax.diagnosis.batches import Pass, n_products, over_examples
+from rnnjax.diagnosis.batches import Pass, over_examples
 from rnnjax.diagnosis.dataset import dataset_of
 from rnnjax.diagnosis.effects import as_remedies
 from rnnjax.diagnosis.examples import number_of
@@ -85,12 +85,11 @@ def diagnose(
     effort = Effort(longest_window, 1e-3, n_exponents)
     of_all = measure.rows_of(loss, params, names, measure.wide)
     of_some = measure.rows_of(loss, params, names, lambda r: measure.close(r, effort))
-    n_passes = longest_window + 2 * n_exponents
     # The program that takes longest to compile comes first.
     (_, closer), (program, rows) = over_examples(
         [
-            Pass(of_some, some, n_passes * n_products(found, n_closer)),
-            Pass(of_all, examples, n_products(found, n)),
+            Pass(of_some, some),
+            Pass(of_all, examples),
         ],
         batch_size,
     )
@@ -227,8 +226,7 @@ def _measured_remedies(
         return remedies.effects(r, recurrent[r.name]) if r.name in recurrent else {}
 
     of_example = measure.rows_of(loss, params, names, measured)
-    n = number_of(examples)
-    _, rows = over_examples([Pass(of_example, examples, n_products(found, n))], batch_size)[0]
+    _, rows = over_examples([Pass(of_example, examples)], batch_size)[0]
     return [
         remedy
         for reading in report.readings

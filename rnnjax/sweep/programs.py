@@ -223,7 +223,7 @@ class Programs:
         """
         n_chunks = self.plan.chunks(self.plan.n_lanes)
         options = _COMPILER[self.experiment.compile]
-        options = options | compiling.options(compiling.work_of(traced.jaxpr).times(n_chunks))
+        options = options | compiling.options(n_chunks * compiling.work_of(traced.jaxpr))
         if metadata.version("jaxlib").startswith("0.10."):
             options = options | _WITHOUT_FUSIONS
         flags = xla_flags()

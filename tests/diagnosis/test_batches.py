@@ -1,11 +1,9 @@
 """Functions mapped over examples in batches: values, order, sizes and number of programs."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.diagnosis import batches
 from rnnjax.diagnosis.batches import Pass, over_examples
 
 
@@ -20,15 +18,9 @@ def test_every_example_once_and_in_order(n, batch_size):
         n_traces += 1
         return {"square": example["x"] ** 2, "number": example["k"]}
 
-    numbered = Pass(square, {"x": x, "k": jnp.arange(n)}, 1.0)
-    total = Pass(jnp.sum, x[:1], 1e12)
+    numbered = Pass(square, {"x": x, "k": jnp.arange(n)})
+    total = Pass(jnp.sum, x[:1])
     found, (first,) = over_examples([numbered, total], batch_size)
     np.testing.assert_array_equal(found["square"], x**2)
     np.testing.assert_array_equal(found["number"], np.arange(n))
     assert (n_traces, first) == (1, 3)
-
-
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="only processors have these options")
-def test_only_programs_with_little_work_are_compiled_fast():
-    assert batches._compiler_options(1.0)
-    assert not batches._compiler_options(1e12)
