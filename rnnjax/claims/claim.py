@@ -52,12 +52,13 @@ class Claim:
 
     @property
     def passed(self) -> bool:
-        """Whether the measured number is as expected; a NaN never is."""
+        """Whether the measured number is as expected; an infinity may be, a NaN never is."""
         if self.relation == "at_most":
             return self.measured <= self.expected + self.tolerance
         if self.relation == "at_least":
             return self.measured >= self.expected - self.tolerance
-        return abs(self.measured - self.expected) <= self.tolerance
+        same = self.measured == self.expected  # inf - inf is NaN
+        return same or abs(self.measured - self.expected) <= self.tolerance
 
 
 def expectation(claim: Claim) -> str:

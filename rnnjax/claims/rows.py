@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnjax.claims.claim import Claim, Relation
+from rnnjax.claims.empty import reads_nothing
 from rnnjax.claims.scope import Scope, Values, called, narrowed
 from rnnjax.cube_setting import register
 
@@ -120,7 +121,8 @@ def evaluate(rows: Iterable[Any], cube: xr.Dataset) -> list[Claim]:
         cube: the cube of an experiment.
 
     Returns:
-        The claims that apply to the cube, in the order of the rows.
+        The claims that apply to the cube, in the order of the rows. The measured number of a row
+        that reads a variable without any number is NaN, which no claim passes.
 
     Raises:
         ClaimError: a row cannot be evaluated, or two claims have one name.
@@ -161,7 +163,9 @@ def _of_row(row: Row, cube: xr.Dataset, values: Values) -> Iterator[Claim]:
             name = _named(row, one, fixed)
             measured = called(row.value, one, fixed)
             if measured is not None:
-                yield _claim(row, name, measured, one, fixed)
+                claim = _claim(row, name, measured, one, fixed)
+                empty = claim.passed and reads_nothing(row.value, one, fixed)
+                yield replace(claim, measured=np.nan) if empty else claim
     except ClaimError:
         raise
     except Exception as error:

@@ -54,8 +54,9 @@ def every_run(
         runs = np.ravel(np.asarray(found, dtype=float))
         if equals is not None:
             expected = float(equals(cube) if callable(equals) else equals)
-            # NaN is farther than every number.
-            return float(runs[np.argmax(np.abs(runs - expected))])
+            with np.errstate(invalid="ignore"):  # inf - inf
+                distances = np.where(runs == expected, 0.0, np.abs(runs - expected))
+            return float(runs[np.argmax(distances)])  # NaN is farther than every number
         return float(np.max(runs) if at_most is not None else np.min(runs))
 
     return Row(name, worst, equals=equals, at_most=at_most, at_least=at_least, **more)

@@ -32,7 +32,8 @@ class Scope:
         for_each: one claim for each case: the name of an axis; a mapping from names to values (each
             combination is a case); a sequence of mappings (each one is a case); or a function of
             the cube that returns one of these. Names that are axes select, and a case that was not
-            swept is left out; other names only fill templates and arguments.
+            swept is left out; other names only fill templates and arguments. Without any case
+            there is no claim; the default is one case without names.
         part: a function of the cube that returns the part that is meant, such as the runs at the
             best rate; without any cell in it there is no claim.
         at: selections by axis: a value (the axis is dropped), a list or tuple of values (those that
@@ -41,7 +42,7 @@ class Scope:
         when: a condition on what is left of the cube, or a tuple of conditions that must all hold.
     """
 
-    for_each: Cases = ()
+    for_each: Cases = ({},)
     part: Callable[..., xr.Dataset] | None = None
     at: Mapping[str, Any] = field(default_factory=dict)
     when: Condition | tuple[Condition, ...] = ()
@@ -138,7 +139,7 @@ def _cases(cases: Cases, cube: xr.Dataset, fixed: Values) -> Sequence[Values]:
     if isinstance(cases, Mapping):
         combinations = product(*(map(_plain, values) for values in cases.values()))
         return [dict(zip(cases, combination, strict=True)) for combination in combinations]
-    return cases or [{}]  # type: ignore[return-value]
+    return cases  # type: ignore[return-value]
 
 
 def _plain(value: Any) -> Any:

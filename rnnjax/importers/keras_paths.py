@@ -1,7 +1,8 @@
 """Which arrays of a Keras model are those of its recurrent layers, from their paths.
 
 A path is LAYER/CELL/NAME, or LAYER/forward_X/CELL/NAME and LAYER/backward_X/CELL/NAME in a
-Bidirectional layer; the name of the model may stand in front.
+Bidirectional layer; the name of the model may stand in front. A layer of another kind may be named
+forward_X too: it is one where nothing stands in front of it, or where the user names it.
 """
 
 import re
@@ -12,14 +13,19 @@ from rnnjax.errors import one_line, shown
 from rnnjax.importers import files
 
 _DIRECTION = re.compile(r"(?:^|/)(forward|backward)_[^/]*(?=/|$)")
+_OPPOSITE = {"forward": "backward", "backward": "forward"}
 
 
 def chosen(weights: Mapping[str, Any], layers: Sequence[str] | None) -> list[tuple[str, ...]]:
     """Return the paths of the cells of each layer, forward and (if there is one) backward."""
+    if layers is not None:
+        layers = _checked(layers)
     cells = [name.removesuffix("recurrent_kernel") for name in weights if _is_recurrent(name)]
+    directions = {path: _direction(path, cells, layers or ()) for path in cells}
     by_layer: dict[str, list[str]] = {}
-    for path in cells:
-        by_layer.setdefault(_layer_of(path), []).append(path)
+    for path, match in directions.items():
+        layer = path[: match.start()] if match else path.removesuffix("/")
+        by_layer.setdefault(layer, []).append(path)
     if not by_layer:
         message = "expected paths such as lstm/lstm_cell/recurrent_kernel"
         raise ValueError(f"weights: {message}, got {files.listed(weights)}")
@@ -28,12 +34,10 @@ def chosen(weights: Mapping[str, Any], layers: Sequence[str] | None) -> list[tup
             raise ValueError(f"layers: expected their names in order, {listed(by_layer)}, got None")
         names = list(by_layer)
     else:
-        if isinstance(layers, str) or not all(isinstance(name, str) for name in layers):
-            raise ValueError(f"layers: expected a tuple of names, got {shown(layers)}")
         names = [_named(by_layer, name) for name in layers]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"layers: expected different names of layers, got {shown(layers)}")
-    chosen = [_directions(by_layer[name], name) for name in names]
+    chosen = [_both({p: directions[p] for p in by_layer[name]}, name) for name in names]
     if len({len(paths) for paths in chosen}) > 1:
         message = "layers that all read in both directions or all forward"
         raise ValueError(f"layers: expected {message}, got {listed(names)}")
@@ -44,10 +48,26 @@ def _is_recurrent(name: str) -> bool:
     return name.rsplit("/", 1)[-1] == "recurrent_kernel"
 
 
-def _layer_of(path: str) -> str:
-    """Return the path of a layer from that of its cell: for both directions the same."""
-    match = _DIRECTION.search(path)
-    return path[: match.start()] if match else path.removesuffix("/")
+def _checked(layers: Any) -> tuple[str, ...]:
+    if isinstance(layers, Iterable) and not isinstance(layers, str | bytes):
+        names = tuple(layers)
+        if all(isinstance(name, str) for name in names):
+            return names
+    raise ValueError(f"layers: expected a tuple of names, got {shown(layers)}")
+
+
+def _direction(path: str, cells: Sequence[str], layers: Sequence[str]) -> re.Match[str] | None:
+    """Return where the path of a cell names a direction of a Bidirectional layer."""
+    named = {name.strip("/").rsplit("/", 1)[-1] for name in layers}
+    for match in reversed([*_DIRECTION.finditer(path)]):
+        beside = path[: match.start(1)] + _OPPOSITE[match[1]] + "_"
+        partners = {
+            cell[match.start(1) :].split("/")[0] for cell in cells if cell.startswith(beside)
+        }
+        is_named = match[0].strip("/") in named and (not partners or partners & named)
+        if not is_named and (partners or match.start() > 0):
+            return match
+    return None
 
 
 def _named(by_layer: Mapping[str, Any], name: str) -> str:
@@ -64,12 +84,16 @@ def listed(names: Iterable[str]) -> str:
     return one_line(", ".join(repr(name) for name in names), 200)
 
 
-def _directions(paths: list[str], name: str) -> tuple[str, ...]:
+def _both(paths: Mapping[str, re.Match[str] | None], name: str) -> tuple[str, ...]:
     """Return the paths of the cells of one layer: forward and (if there is one) backward."""
-    found = {match[1]: path for path in paths if (match := _DIRECTION.search(path))}
+    found = {match[1]: path for path, match in paths.items() if match}
     if not found and len(paths) == 1:
-        return (paths[0],)
+        return (*paths,)
     if set(found) == {"forward", "backward"} and len(paths) == 2:
         return found["forward"], found["backward"]
     message = "one cell, or forward_ and backward_ of a Bidirectional layer"
-    raise ValueError(f"weights: expected {message} in {name!r}, got {listed(paths)}")
+    advice = ""
+    if len(paths) == 1:
+        own = next(match[0].strip("/") for match in paths.values() if match)
+        advice = f"; if a layer itself has this name, layers=({own!r},)"
+    raise ValueError(f"weights: expected {message} in {name!r}, got {listed(paths)}{advice}")

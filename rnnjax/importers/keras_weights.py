@@ -51,7 +51,8 @@ def from_keras(
         ``.safetensors`` or ``.npz`` file of them, or the list ``layer.get_weights()`` of one layer
         that reads forward.
       layers: the names of the recurrent layers in their order, as parts of the paths; found if
-        there is one.
+        there is one. One named ``forward_...`` or ``backward_...`` that is no part of a
+        Bidirectional layer has to be named.
       readout: the name of a Dense layer that reads the last layer; the identity if None, so that
         outputs are those of the last layer.
       activation: that of SimpleRNN, for instance ``rnnjax.activations.tanh``.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from rnnjax.reductions.floats import in_floats
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -22,14 +24,15 @@ def rise(values: xr.DataArray, over: str) -> xr.DataArray:
     Returns:
         (v_k - v_0) / (x_k - x_0), without the first place.
     """
-    first, later = values.isel({over: 0}), values.isel({over: slice(1, None)})
-    return (later - first) / (later[over] - first[over])
+    values, x = in_floats(values), in_floats(values[over])
+    first, later = {over: 0}, {over: slice(1, None)}
+    return (values.isel(later) - values.isel(first)) / (x.isel(later) - x.isel(first))
 
 
 def slope(values: xr.DataArray, over: str, start: int = 0) -> xr.DataArray:
     """Computes the mean change for each unit of a dim, from the place `start` to the last one."""
+    values, x = in_floats(values), in_floats(values[over].values)
     first, last = values.isel({over: start}, drop=True), values.isel({over: -1}, drop=True)
-    x = values[over].values
     return (last - first) / (x[-1] - x[start])
 
 
@@ -49,7 +52,7 @@ def crossing(values: xr.DataArray, over: str, level: float = 0.0) -> float:
         >>> crossing(xr.DataArray([-1.0, 3.0], coords={"gain": [1.0, 2.0]}, dims="gain"), "gain")
         1.25
     """
-    y, x = values.values - level, values[over].values
+    y, x = in_floats(values.values) - level, values[over].values
     above = np.flatnonzero((y[1:] > 0) & (y[:-1] <= 0))
     if not len(above):
         return np.nan

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnjax.lazy import xr
+from rnnjax.reductions.floats import in_floats
 
 
 def cells(values: xr.DataArray, where: xr.DataArray) -> np.ndarray:
@@ -49,7 +50,7 @@ def smallest(
     values: xr.DataArray, where: xr.DataArray | None = None, *, skip_nan: bool = False
 ) -> float:
     """Finds the smallest of all values; see `largest`."""
-    return -largest(-values, where, skip_nan=skip_nan)
+    return -largest(-in_floats(values), where, skip_nan=skip_nan)
 
 
 def finite_states(cube: xr.Dataset) -> xr.DataArray:
@@ -59,6 +60,7 @@ def finite_states(cube: xr.Dataset) -> xr.DataArray:
 
 def gap(found: xr.DataArray, expected: xr.DataArray | float) -> xr.DataArray:
     """Computes |found - expected|, which is 0 where both are the same infinity."""
+    found, expected = in_floats(found), in_floats(expected)
     return abs(found - expected).where(found != expected, 0.0)
 
 
@@ -73,7 +75,7 @@ def relative_gap(
         least: magnitude below which the gap is judged absolutely.
     """
     difference = gap(found, expected)
-    size: Any = np.maximum(abs(expected), least)  # type: ignore[call-overload]
+    size: Any = np.maximum(abs(in_floats(expected)), least)
     return (difference / size).where(difference != 0, 0.0)
 
 

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnjax.errors import shown
+from rnnjax.reductions.floats import in_floats
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -87,7 +90,12 @@ def quantile(
 
     Returns:
         An array over the other dims; NaN where any sample is NaN, which has no rank.
+
+    Raises:
+        ValueError: the share is no number from 0 to 1.
     """
+    if not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
+        raise ValueError(f"share: expected a number from 0 to 1, got {shown(share)}")
     dims = [over] if isinstance(over, str) else [*over]
     moved = values.transpose(*dims, ...)
     samples = np.asarray(moved.values, dtype=float)
@@ -123,5 +131,6 @@ def band(values: xr.DataArray, over: str = "seed") -> tuple[xr.DataArray, ...]:
 
 def in_standard_errors(values: xr.DataArray, over: str = "seed") -> xr.DataArray:
     """Computes the mean over seeds in units of its standard error."""
+    values = in_floats(values)
     error = values.std(over, ddof=1) / values.sizes[over] ** 0.5
     return values.mean(over) / error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rnnjax.errors import ConfigError
+import numpy as np
+
+from rnnjax.errors import ConfigError, shown
 from rnnjax.sweep.axes import Values, check_values
 from rnnjax.sweep.setting import Kind
 
@@ -40,14 +42,15 @@ class Axis:
 
     @cached_property
     def labels(self) -> Values:
-        """The coordinate of the dimension: the values, or text where they are no plain numbers."""
-        if self.is_joint:
-            points = zip(*self.fields.values(), strict=True)
-            return tuple("/".join(map(_text, point)) for point in points)
-        (values,) = self.fields.values()
-        kinds = {bool: "b", int: "n", float: "n", str: "s"}
-        same = len({kinds.get(type(value), type(value)) for value in values}) == 1
-        return values if same and type(values[0]) in kinds else tuple(map(_text, values))
+        """The coordinate of the dimension: the values, or text where they are no plain numbers.
+
+        The text has 12 digits of a number, and all of them where those do not tell points apart.
+        """
+        points = tuple(zip(*self.fields.values(), strict=True))
+        if not self.is_joint and _is_plain(values := self.fields[self.name]):
+            return values
+        labels = _labels(points, exact=False)
+        return labels if len(set(labels)) == len(labels) else _labels(points, exact=True)
 
     @property
     def json(self) -> Any:
@@ -68,11 +71,23 @@ def joint_values(name: str, kind: Kind, fields: Mapping[str, Values]) -> Axis:
         if len(values) != len(fields[first]):
             message = f"expected {len(fields[first])} values, as many as {first} has"
             raise ConfigError(f"axes.{name}.{field}", f"{message}, got {len(values)}")
-    axis = Axis(name, kind, fields)
+    return checked(Axis(name, kind, fields))
+
+
+def checked(axis: Axis) -> Axis:
+    """The axis, if a coordinate holds its labels and they tell its points apart.
+
+    Raises:
+        ConfigError: two points have one label, or NumPy cuts a label.
+    """
     try:
         check_values(axis.labels)
     except ValueError as error:
-        raise ConfigError(f"axes.{name}", str(error)) from None
+        raise ConfigError(f"axes.{axis.name}", str(error)) from None
+    for label, held in zip(axis.labels, np.asarray(axis.labels).tolist(), strict=True):
+        if label != held:
+            message = f"expected text that does not end in NUL, got {shown(label)}"
+            raise ConfigError(f"axes.{axis.name}", message)
     return axis
 
 
@@ -81,7 +96,25 @@ def listed(value: Any) -> Any:
     return list(map(listed, value)) if isinstance(value, tuple) else value
 
 
-def _text(value: Any) -> str:
+def _is_plain(values: Values) -> bool:
+    """Whether an array holds these values: numbers, truth values or text, all of one kind."""
+    kinds = {bool: "b", int: "n", float: "n", str: "s"}
+    if len({kinds.get(type(value), type(value)) for value in values}) > 1:
+        return False
+    if type(values[0]) not in kinds:
+        return False
+    array = np.asarray(values)
+    return array.dtype.kind != "O" and array.tolist() == list(values)
+
+
+def _labels(points: Iterable[Values], exact: bool) -> tuple[str, ...]:
+    return tuple("/".join(_text(value, exact) for value in point) for point in points)
+
+
+def _text(value: Any, exact: bool) -> str:
     if isinstance(value, tuple | list):
-        return ",".join(map(_text, value))
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+        return ",".join(_text(item, exact) for item in value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.12g}"
+    return repr(value) if exact and float(short) != value else short

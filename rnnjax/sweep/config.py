@@ -33,7 +33,7 @@ from pydantic_core import CoreSchema, core_schema
 from rnnjax.errors import ConfigError, shown
 from rnnjax.sweep import config_errors, json_values
 from rnnjax.sweep.axes import Values, check_values, expand
-from rnnjax.sweep.axis import Axis, joint_values, listed
+from rnnjax.sweep.axis import Axis, checked, joint_values, listed
 from rnnjax.sweep.setting import (
     STRICT,
     Kind,
@@ -155,7 +155,7 @@ def parse_config(setting: type[Setting], data: Mapping[str, Any]) -> Config:
     plain = {name: value for name, value in given.items() if name not in tables}
     model: Any = _validated(model_of(setting), {**data, "axes": plain})
     swept = {
-        name: Axis(name, kind_of(setting, name), {name: values})
+        name: checked(Axis(name, kind_of(setting, name), {name: values}))
         for name in setting.model_fields
         if (values := getattr(model.axes, name)) is not None
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,10 @@ def _csv(cube: xr.Dataset, target: Path) -> list[Path]:
         kinds.setdefault(inner, []).append(str(name))
     written = []
     for inner, names in sorted(kinds.items()):
-        table = _in_words(cube[names]).to_dataframe()
+        part = _in_words(cube[names])
+        table = part.to_dataframe() if part.dims else part.expand_dims("cell").to_dataframe()
         path = target.with_suffix(".".join(["", *inner, "csv"])) if inner else target
-        written.append(_whole(path, table.to_csv))
+        written.append(_whole(path, partial(table.to_csv, index=bool(part.dims))))
     return written
 
 

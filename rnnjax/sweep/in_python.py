@@ -10,7 +10,6 @@ jax has; to use two cores of a processor, set ``JAX_NUM_CPU_DEVICES=2`` before j
 
 from __future__ import annotations
 
-import copy
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,11 +24,11 @@ from rnnjax.errors import ConfigError, shown
 from rnnjax.lazy import jax, xr
 from rnnjax.sweep.config import parse_config
 from rnnjax.sweep.experiment import Experiment, load
+from rnnjax.sweep.given import config_of, devices_of, folder_of
 from rnnjax.sweep.overlay import lay_over
 from rnnjax.sweep.request import request_of
 from rnnjax.sweep.running import computed_here
 from rnnjax.sweep.setting import RESERVED, Setting, Traced, item_type
-from rnnjax.sweep.toml_files import read_toml, toml_beside
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ def run(
         shared: for a function: setting -> what cells share, the second argument of the function.
         config: the config that fields are laid over: "standard" and "quick" are the TOML files
             beside the experiment, a path names another one, a mapping has its keys, None is empty.
+            A function has no standard one.
         out: a folder for the results; none by default. The sweep of an experiment is resumed there.
             That of a function needs a new folder: nothing tells whether the function has changed.
         precision: "float32" or "float64"; by default that of the experiment, and "float64" where
@@ -87,12 +87,13 @@ def run(
         >>> cube["square"].values.tolist()
         [1.0, 4.0]
     """
+    folder, devices = folder_of(out), devices_of(devices)
     experiment, data = _found(what, shared, config, fields)
     for name, value in fields.items():
         _lay_over(experiment.setting, data, name, value)
     precision = _precision(experiment) if precision is None else precision
     request = request_of(experiment, data, precision)
-    return computed_here(request, None if out is None else Path(out), devices, progress)
+    return computed_here(request, folder, devices, progress)
 
 
 def _found(
@@ -100,19 +101,11 @@ def _found(
 ) -> tuple[Experiment, dict[str, Any]]:
     """The experiment, and the config that fields are laid over."""
     if callable(what):
-        return _of_function(what, shared, fields), dict(config) if _is_mapping(config) else {}
+        return _of_function(what, shared, fields), config_of(None, config)
     if shared is not None:
         raise ConfigError("shared", "expected None, because an experiment has its own")
     experiment = load(str(what))
-    if config is None or _is_mapping(config):
-        return experiment, copy.deepcopy(dict(config or {}))
-    if config in ("standard", "quick"):
-        return experiment, toml_beside(experiment, str(config))
-    return experiment, read_toml(Path(config))
-
-
-def _is_mapping(config: Any) -> bool:
-    return isinstance(config, Mapping)
+    return experiment, config_of(experiment, config)
 
 
 def _precision(experiment: Experiment) -> str:

@@ -6,6 +6,7 @@ has dims of its own, ``name_0``, ``name_1``, ... Every dim is numbered from 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from rnnjax.sweep.options import fixed_options
 from rnnjax.sweep.setting import register
 from rnnjax.variables import VARIABLES, Variable
 
+MAX_VALUES = 1_000_000_000
 _KINDS = frozenset("biuf")  # of the dtypes that a cube holds
 
 
@@ -53,6 +55,7 @@ def _traced(experiment: Experiment, config: Config, values: dict[str, Any]) -> M
     def cell(traced: dict[str, Any]) -> Any:
         setting = config.setting(values | traced)
         shared = None if experiment.shared is None else experiment.shared(setting)
+        shared_results(shared)
         return results(experiment.measured(setting, shared), experiment.name)
 
     try:
@@ -84,13 +87,33 @@ def results(values: Any, name: str) -> dict[str, Any]:
         if 0 in value.shape:
             message = f"expected arrays that are not empty, got {key!r} of shape {value.shape}"
             raise ConfigError("measure", message)
-        _check_fits(key, value)
+        if math.prod(value.shape) > MAX_VALUES:
+            message = f"expected at most {MAX_VALUES} values, got {key!r} of shape {value.shape}"
+            raise ConfigError("measure", message)
+        _check_fits("measure", repr(key), value)
     if not values:
         raise ConfigError("measure", "expected a dict of arrays, got an empty one")
     return values
 
 
-def _check_fits(name: str, value: Any) -> None:
+def shared_results(values: Any) -> tuple[list[Any], Any]:
+    """What `shared` returned, as leaves and their structure.
+
+    Raises:
+        ConfigError: a leaf is no array, or an integer does not fit the integers of jax.
+    """
+    leaves, structure = jax.tree.flatten(values)
+    for leaf in leaves:
+        _check_fits("shared", "integers", np.asarray(leaf) if isinstance(leaf, int) else leaf)
+        try:
+            jax.numpy.asarray(leaf)
+        except (TypeError, ValueError, OverflowError):
+            message = f"expected arrays of numbers, got {shown(leaf)}"
+            raise ConfigError("shared", message) from None
+    return leaves, structure
+
+
+def _check_fits(key: str, what: str, value: Any) -> None:
     if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "iu":
         return
     limits = np.iinfo(jax.dtypes.canonicalize_dtype(value.dtype))
@@ -98,8 +121,8 @@ def _check_fits(name: str, value: Any) -> None:
     outside = entries[(entries < limits.min) | (entries > limits.max)]
     if outside.size:
         wider = "" if limits.bits == 64 else '; precision="float64" has int64'
-        message = f"expected {name!r} to fit {limits.dtype}, got {outside[0]}{wider}"
-        raise ConfigError("measure", message)
+        message = f"expected {what} to fit {limits.dtype}, got {outside[0]}{wider}"
+        raise ConfigError(key, message)
 
 
 def _kind(value: Any) -> str:

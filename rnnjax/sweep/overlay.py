@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rnnjax.errors import ConfigError, shown
+from rnnjax.sweep.setting import RESERVED
 
 
 def lay_over(data: dict[str, Any], key: str, value: Any) -> None:
@@ -25,7 +26,9 @@ def lay_over(data: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(holder, dict):
             raise ConfigError(key, f"expected {name} to be a table, got {shown(holder)}")
     holder[last] = value
-    if not path and last != "axes":
+    if last in RESERVED:  # a key of its own, also where a dimension has that name
+        return
+    if not path:
         axes = data.get("axes")
         if isinstance(axes, dict):
             axes.pop(last, None)

@@ -24,15 +24,14 @@ from rnnjax.sweep import inferred
 from rnnjax.sweep.axes import Values
 from rnnjax.sweep.axis import Axis
 from rnnjax.sweep.config import Config
-from rnnjax.sweep.cube import LANE
+from rnnjax.sweep.cube_names import check_names_of_cube
 from rnnjax.sweep.experiment import Experiment
 from rnnjax.sweep.group_names import group_id
-from rnnjax.sweep.status import SUFFIX, status_name
+from rnnjax.sweep.inferred import MAX_VALUES
 from rnnjax.variables import Variable
 
 MAX_GROUPS = 50_000
 MAX_CELLS = 100_000_000
-MAX_VALUES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -176,6 +175,14 @@ class Plan:
                 found |= axis.at(axis.labels.index(group.static[axis.name]))
         return found
 
+    def places(self, group: Group) -> dict[str, np.ndarray]:
+        """Where the lanes of a group lie on every axis, each (n_lanes,)."""
+        at = self._positions(group.lanes)
+        statics = {axis.name: axis.labels for axis in self.config.axes if axis.kind == "static"}
+        for name, labels in statics.items():
+            at[name] = np.full(group.n_lanes, labels.index(group.static[name]))
+        return at
+
     def _positions(self, lanes: np.ndarray) -> dict[str, np.ndarray]:
         shape = tuple(map(len, self.lane_axes.values()))
         positions = np.unravel_index(lanes, shape) if shape else ()
@@ -203,7 +210,7 @@ def make_plan(experiment: Experiment, config: Config, precision: str | None = No
     axes = {axis.name: axis.labels for axis in config.axes}
     _check_cells(axes)
     coordinates, variables = _declared(experiment, config, precision or experiment.precision)
-    _check_dims(experiment, axes, coordinates, variables)
+    check_names_of_cube(experiment.path, config.axes, coordinates, variables)
     statics = {axis.name: axis.labels for axis in config.axes if axis.kind == "static"}
     n_lanes = math.prod(len(axis) for axis in config.axes if axis.kind == "traced")
     _check_groups(statics, n_lanes, config)
@@ -277,23 +284,3 @@ def _declared(
 def _failed(error: Exception) -> ConfigError:
     message = f"{type(error).__name__}: {error}"
     return ConfigError("config", f"coordinates or variables of it fail: {message}")
-
-
-def _check_dims(
-    experiment: Experiment,
-    axes: dict[str, Values],
-    coordinates: dict[str, np.ndarray],
-    variables: dict[str, Variable],
-) -> None:
-    names = [LANE, *axes, *coordinates, *variables, *map(status_name, variables)]
-    problems = [f"{name!r} stands for two things" for name in names if names.count(name) > 1]
-    problems += [f"coordinate {n!r} is not 1-d" for n, v in coordinates.items() if v.ndim != 1]
-    for name, variable in variables.items():
-        if name.endswith(SUFFIX):  # readers of a cube would take it for the status of another
-            problems.append(f"variable {name!r} ends in {SUFFIX}, as the status of a variable does")
-        unknown = [dim for dim in variable.dims if dim not in coordinates]
-        problems += [f"variable {name!r} has dim {dim!r} without coordinate" for dim in unknown]
-    if not variables:
-        problems.append("variables() is empty")
-    if problems:
-        raise ConfigError("experiment", f"{experiment.path}: {problems[0]}")

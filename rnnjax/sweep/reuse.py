@@ -16,6 +16,8 @@ from rnnjax.errors import ConfigError
 from rnnjax.lazy import xr
 from rnnjax.sweep.cube import read_cube
 from rnnjax.sweep.differences import differences, in_one_line
+from rnnjax.sweep.files import StoreError
+from rnnjax.sweep.json_values import as_tuples
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.provenance import KEYS
 from rnnjax.sweep.same_code import CELLS, UNKNOWN, changed, code_record, code_record_of_cube, known
@@ -77,18 +79,39 @@ class Earlier:
 
     def _index(self, cube: xr.Dataset, group: Group) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Which lanes a cube has, and where on each of its axes (0 for those it has not)."""
-        lanes = self.plan.lane_values(group.lanes)
+        mine = self.plan.places(group)
         known, at = np.ones(group.n_lanes, bool), []
-        for axis in self.plan.axes:
-            places = {value: i for i, value in enumerate(cube[axis].values.tolist())}
-            wanted = lanes[axis].tolist() if axis in lanes else [group.static[axis]] * len(known)
-            found = np.array([places.get(value, -1) for value in wanted])
+        for axis in self.plan.config.axes:
+            places = {point: i for i, point in enumerate(_points(cube, axis.name))}
+            there = [places.get(_point(axis.at(i)), -1) for i in range(len(axis))]
+            found = np.array(there)[mine[axis.name]]
             known &= found >= 0
             at.append(np.maximum(found, 0))
         for name in self.plan.variables:
             status = cube[status_name(name)].transpose(*self.plan.axes, ...).values[tuple(at)]
             known &= ~np.isin(status.reshape(len(known), -1), _LOST).any(axis=1)
         return known, tuple(at)
+
+
+def _points(cube: xr.Dataset, axis: str) -> list[Any]:
+    """The points of an axis of a cube by the values of its fields, which labels may shorten.
+
+    Raises:
+        StoreError: the config of the cube has other points.
+    """
+    values = json.loads(str(cube.attrs["config"])).get("axes", {}).get(axis, [])
+    fields = values if isinstance(values, dict) else {axis: values}
+    rows = zip(*fields.values(), strict=True)
+    points = [_point(dict(zip(fields, row, strict=True))) for row in rows]
+    if len(points) != cube.sizes[axis]:
+        raise StoreError(
+            f"the cube has {cube.sizes[axis]} places on {axis}, its config {len(points)}"
+        )
+    return points
+
+
+def _point(values: Mapping[str, Any]) -> Any:
+    return tuple((name, as_tuples(values[name])) for name in sorted(values))
 
 
 def _check(out: Path, cube: xr.Dataset, plan: Plan, spec: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnjax.errors import ConfigError
 from rnnjax.lazy import jax, xr
+from rnnjax.sweep import files
 from rnnjax.sweep.compute import run_sweep
 from rnnjax.sweep.cube import Place, assemble, with_members
 from rnnjax.sweep.experiment import UNKNOWN_CODE
@@ -88,7 +89,9 @@ def _compute(request: Request, results: Any, devices: list[jax.Device], shown: P
 def _store(request: Request, out: Path) -> Store:
     """The store of a sweep, without its damaged shards."""
     experiment = request.experiment
-    if experiment.code == UNKNOWN_CODE and out.exists() and any(out.iterdir()):
+    with files.naming(out):
+        is_new = not out.exists() or not any(out.iterdir())
+    if experiment.code == UNKNOWN_CODE and not is_new:
         message = "expected a new folder, because nothing tells whether a function has changed"
         raise ConfigError("out", f"{message} since, got {out}, which is not empty")
     store = Store.create(out, request.spec | whereabouts(experiment.path, out))

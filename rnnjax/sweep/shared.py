@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from rnnjax.lazy import jax
+from rnnjax.sweep.inferred import shared_results
 from rnnjax.sweep.plan import Group, Plan
 from rnnjax.sweep.reading import recording
 
@@ -61,14 +62,18 @@ class SharedPart:
 
 
 def traced_part(shared: Callable[[Any], Any], plan: Plan, group: Group) -> SharedPart:
-    """Trace `shared` for the lanes of a group."""
+    """Trace `shared` for the lanes of a group.
+
+    Raises:
+        ConfigError: it returns what `shared_results` refuses.
+    """
     static = plan.static_values(group)
     read: set[str] = set()
     seen: list[Any] = []
 
     def lane(values: dict[str, Any]) -> list[Any]:
         setting, names = recording(plan.config.setting(static | values))
-        leaves, structure = jax.tree.flatten(shared(setting))
+        leaves, structure = shared_results(shared(setting))
         read.update(names)
         keys = tuple(map(_key_implementation, leaves))
         seen[:] = [structure, keys]

@@ -82,6 +82,13 @@ def test_cases_may_depend_on_the_cube(cube):
     assert told([row], cube) == {"3": 5.0}
 
 
+@pytest.mark.parametrize("cases", [(), [], {"gain": []}, lambda cube: [], lambda cube: ()])
+def test_without_any_case_there_is_no_claim(cube, cases):
+    rows = (Row("{noise}", lambda one, noise: noise, equals=0, for_each=cases),)
+    assert evaluate([*rows, Group(rows), Group(rows, for_each=cases)], cube) == []
+    assert len(evaluate([Group((Row("a", largest, equals=0),))], cube)) == 1
+
+
 @pytest.mark.parametrize(
     ("at", "found"),
     [
@@ -194,3 +201,41 @@ def test_an_error_keeps_the_frames_of_the_function(cube):
 def test_names_differ(cube):
     with pytest.raises(ClaimError, match="'a' twice"):
         evaluate([Row("a", largest, equals=0)] * 2, cube)
+
+
+def share_below(one):
+    return (one["number"] < 9).mean()
+
+
+def test_a_share_of_a_variable_without_any_number_is_no_number(cube):
+    rows = [Row("share", share_below, equals=0), Row("sizes", lambda one: one.sizes["gain"],
+            equals=3), Row("other", lambda one: one["other"].mean(), equals=1)]  # fmt: skip
+    other = cube.assign(other=("gain", [1.0, 1.0, 1.0]))
+    empty = evaluate(rows, other.assign(number=other["number"].where(False)))
+    assert [claim.passed for claim in empty] == [False, True, True]
+    assert np.isnan(empty[0].measured)
+    one = other["number"].where(other["number"] > 4)
+    assert [c.passed for c in evaluate(rows[1:], other.assign(number=one))] == [True, True]
+    assert evaluate(rows, other.assign(number=one))[0].measured == pytest.approx(1 / 6)
+
+
+def test_the_part_that_is_selected_must_hold_numbers(cube):
+    half = cube.assign(number=cube["number"].where(cube["activation"] == "tanh"))
+    found = evaluate([Row("{activation}", share_below, at_most=1, for_each="activation")], half)
+    assert [(claim.name, claim.passed) for claim in found] == [("identity", False), ("tanh", True)]
+
+
+def test_infinities_are_numbers(cube):
+    row = Row("share", share_below, equals=0)
+    assert evaluate([row], cube.assign(number=cube["number"] + np.inf))[0].passed
+
+
+@pytest.mark.parametrize(("code", "passed"), [(0, False), (1, True), (5, False)])
+def test_integers_that_fill_failed_cells_are_no_numbers(cube, code, passed):
+    attributes = {"flag_values": np.array([0, 1, 5], np.int8), "flag_meanings": "missing ok failed"}
+    cells = cube.assign(
+        step=("gain", [-1, -1, -1]),
+        step_status=("gain", np.full(3, code, np.int8), attributes),
+    )
+    row = Row("without a step", lambda one: (one["step"] == -1).mean(), equals=1)
+    assert evaluate([row], cells)[0].passed == passed

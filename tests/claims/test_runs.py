@@ -34,6 +34,18 @@ def test_one_nan_fails(relation):
     assert np.isnan(claim.measured) and not claim.passed
 
 
+@pytest.mark.parametrize(
+    ("runs", "expected", "measured"),
+    [([np.inf, 3.0], np.inf, 3.0), ([-np.inf, np.inf], -np.inf, np.inf),
+     ([np.inf, np.inf], np.inf, np.inf), ([np.inf, np.nan, 3.0], np.inf, np.nan)],
+)  # fmt: skip
+def test_an_infinity_that_is_expected_is_near(runs, expected, measured):
+    cube = xr.Dataset({"w": ("seed", runs)})
+    (claim,) = evaluate([every_run("w", "w", equals=expected)], cube)
+    np.testing.assert_equal(claim.measured, measured)
+    assert claim.passed == (measured == expected)
+
+
 def test_one_relation_is_needed():
     with pytest.raises(ValueError, match="expected one of equals, at_most and at_least"):
         every_run("error", "error", equals=1, at_most=1)

@@ -40,6 +40,13 @@ def test_verdict_at_the_edge_of_the_tolerance(relation, measured, passed):
 
 
 @pytest.mark.parametrize("relation", ["equal", "at_most", "at_least"])
+def test_an_expected_infinity_is_met_by_the_same_one(relation):
+    assert _claim(inf, inf, relation=relation).passed is True
+    assert _claim(-inf, -inf, relation=relation).passed is True
+    assert _claim(-inf, inf, relation="equal").passed is False
+
+
+@pytest.mark.parametrize("relation", ["equal", "at_most", "at_least"])
 def test_an_expected_nan_never_passes(relation):
     assert _claim(expected=nan, relation=relation).passed is False
 

@@ -5,6 +5,8 @@
 
 import json
 import re
+import warnings
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 import xarray as xr
 
 from rnnjax import catalog
+from rnnjax.claims import ClaimError
 from rnnjax.figures import COLUMN_WIDTH, headline, styled
 from rnnjax.sweep.experiment import load
 from rnnjax.sweep.inferred import results
@@ -75,6 +78,36 @@ def test_claims_of_a_committed_cube_are_the_committed_ones(committed):
             value = float(told[name][field])
             np.testing.assert_allclose(claim[field], value, rtol=1e-6, atol=1e-12, err_msg=name)
         assert claim["relation"] == told[name]["relation"]
+
+
+# Claims on what no float of the cube says: texts, integers, numbers printed elsewhere.
+OF_NO_FLOATS = {
+    "childrens_book": ("vanilla: not in the book", "GRU: not", "LSTM: not", "one word: rate of"),
+    "one_neuron": ("identity: signs that differ",),
+    "one_neuron_gradient": ("ANN, two inputs: trained", "RNN, two inputs: trained",
+                            "RNN, own input weights: trained", "RNN, shared: trained"),
+    "workbook": ("printed cells of",),
+}  # fmt: skip
+
+
+def test_no_claim_passes_without_a_number(committed):
+    folder, experiment, cube = committed
+    nothing = {name: v.where(False) for name, v in cube.data_vars.items() if v.dtype.kind == "f"}
+    claims: list = []
+    # Means and extremes of nothing warn, or raise in the name of their claim.
+    with warnings.catch_warnings(), suppress(ClaimError):
+        warnings.simplefilter("ignore")
+        claims = experiment.claims(cube.assign(nothing))
+    passed = [claim.name for claim in claims if claim.passed]
+    assert [n for n in passed if not n.startswith(OF_NO_FLOATS.get(folder.name, ()))] == []
+
+
+@pytest.mark.wide
+def test_what_was_not_swept_is_no_claim_and_no_error(committed):
+    _, experiment, cube = committed
+    for axis in json.loads(cube.attrs["config"])["axes"]:
+        for end in (0, -1):
+            assert isinstance(experiment.claims(cube.isel({axis: [end]})), list)
 
 
 @pytest.mark.parametrize("width", ["page", "column"])

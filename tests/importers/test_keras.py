@@ -61,3 +61,67 @@ def test_the_order_of_the_layers_is_the_one_that_was_named():
     assert cell.n_x == 3
     with pytest.raises(ValueError, match=r"^\S+/kernel: expected shape \(4, 16\), got \(3, 16\)"):
         rnnjax.from_keras(weights, layers=names[::-1])
+
+
+def renamed(weights, **parts):
+    """Weights whose paths have other parts."""
+    return {
+        "/".join(parts.get(part, part) for part in path.split("/")): value
+        for path, value in weights.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "layers"),
+    [
+        ("forward_model", "lstm", None),
+        ("backward_model", "lstm", None),
+        ("m", "forward_net", ("forward_net",)),
+        ("m", "backward_net", ("m/backward_net",)),
+        ("forward_model", "forward_net", ("forward_net",)),
+        ("", "forward_net", None),
+    ],
+)
+def test_a_layer_that_is_no_direction_may_have_the_name_of_one(model, layer, layers):
+    _, weights = fixture("keras_lstm_one_layer")
+    _, there, *_ = next(iter(weights)).split("/")
+    given = {
+        f"{model}/{layer}/{path.split('/', 2)[2]}".strip("/"): value
+        for path, value in renamed(weights, **{there: layer}).items()
+    }
+    (cell, params), (expected, same) = (
+        rnnjax.from_keras(given, layers=layers),
+        rnnjax.from_keras(weights),
+    )
+    assert cell == expected
+    for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(same), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_two_layers_with_the_names_of_directions_follow_one_another_where_they_are_named():
+    _, weights = fixture("keras_lstm_two_layers_no_bias")
+    names = sorted({path.split("/")[1] for path in weights}, key=lambda n: (len(n), n))
+    given = renamed(weights, **{names[0]: "backward_a", names[1]: "forward_b"})
+    cell, _ = rnnjax.from_keras(given, layers=("backward_a", "forward_b"))
+    assert cell == rnnjax.from_keras(weights, layers=names)[0]
+
+
+def test_half_of_a_bidirectional_layer_is_refused():
+    _, weights = fixture("keras_lstm_two_layers_both_ways")
+    path = next(path for path in weights if "/forward_" in path)
+    _, layer, forward, *_ = path.split("/")
+    half = {p: value for p, value in weights.items() if f"/{layer}/{forward}/" in p}
+    message = r"^weights: expected one cell, or forward_ and backward_ .*; if a layer itself has"
+    for layers in (None, (layer,)):
+        with pytest.raises(ValueError, match=message):
+            rnnjax.from_keras(half, layers=layers)
+    with pytest.raises(ValueError, match=r"^layers: expected names of one each of"):
+        rnnjax.from_keras(weights, layers=(forward,))
+
+
+@pytest.mark.parametrize("layers", [3, 2.5, True, "lstm", b"lstm", [None], ["lstm", 3]])
+def test_layers_are_names(layers):
+    _, weights = fixture("keras_lstm_one_layer")
+    with pytest.raises(ValueError, match=r"^layers: expected a tuple of names, got ") as caught:
+        rnnjax.from_keras(weights, layers=layers)
+    assert "\n" not in str(caught.value)

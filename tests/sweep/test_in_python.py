@@ -118,6 +118,57 @@ def test_a_tuple_is_one_value_and_tuples_are_an_axis():
     assert cube["parts"].values.tolist() == ["1,2", "3,4,5"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "labels"),
+    [
+        ({"n": [(1.0, 2.0), (1.0000000000001, 2.0)]}, ["1,2", "1.0000000000001,2"]),
+        ({"n": [(0.1, 0.3), (0.1, 0.1 + 0.2)]}, ["0.1,0.3", "0.1,0.30000000000000004"]),
+        ({"n": [-1, 2**63, 2**63 + 1]}, ["-1", "9223372036854775808", "9223372036854775809"]),
+        ({"n": sweep.zipped(a=[1.0, 1.0000000000001], b=[2, 2])}, ["1/2", "1.0000000000001/2"]),
+    ],
+)
+def test_each_point_of_an_axis_has_a_label_and_a_place_of_its_own(fields, labels):
+    calls = iter(range(10))
+    cube = sweep.run(
+        lambda setting: {"call": next(calls)},
+        **fields,
+        chunk=1,
+        precision="float64",
+        progress=False,
+    )
+    assert cube["n"].values.tolist() == labels
+    assert cube["call_status"].values.tolist() == [1] * len(labels)
+    if isinstance(fields["n"], list):  # static: a program each
+        assert len({*cube["call"].values.tolist()}) == len(labels)
+
+
+def test_values_that_read_like_other_axes_have_cells_of_their_own():
+    cube = sweep.run(
+        lambda setting: {"n": 10 * len(setting.a) + len(setting.b)},
+        a=["p", "p+b=q"], b=["r", "q+b=r"], progress=False,
+    )  # fmt: skip
+    assert cube["n"].values.tolist() == [[11, 15], [51, 55]]
+    assert (cube["n_status"] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["axes", "chunk", "case"])
+def test_the_dimension_of_fields_that_vary_together_may_have_any_name(name):
+    both = sweep.zipped(base=[2.0, 3.0], exponent=[3, 2])
+    cube = sweep.run(power, config={"chunk": 2}, progress=False, **{name: both})
+    assert cube["power"].dims == (name,) and cube["power"].values.tolist() == [8, 9]
+    assert cube.setting.chunk == 2
+
+
+def test_a_config_is_read_for_a_function_and_stays_as_it_is(tmp_path):
+    given = {"chunk": 2, "axes": {"base": [5.0]}}
+    path = tmp_path / "own.toml"
+    path.write_text("chunk = 2\n[axes]\nbase = [5.0]\n")
+    for config in (given, path, str(path)):
+        cube = sweep.run(power, base=[2.0], exponent=3, config=config, progress=False)
+        assert cube["power"].values.tolist() == [8.0] and cube.setting.chunk == 2
+    assert given == {"chunk": 2, "axes": {"base": [5.0]}}
+
+
 def test_float64_for_one_sweep_alone():
     cube = sweep.run(power, base=[2.0], exponent=[1], precision="float64", progress=False)
     assert cube["power"].dtype == np.float64

@@ -116,6 +116,20 @@ def test_unsafe_group_ids_are_made_safe_and_stay_apart():
     assert all(SAFE_ID.fullmatch(name) for name in ids)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": "p", "b": "q+b=r"}, {"a": "p+b=q", "b": "r"}),
+        ({"a": "p+b=q+c=r"}, {"a": "p", "b": "q", "c": "r"}),
+        ({"a": "p+lanes=64"}, {"a": "p"}),
+    ],
+)
+def test_values_that_read_like_other_axes_have_groups_of_their_own(one, other):
+    ends = ["", "+lanes=64"]
+    ids = {group_id(static) + end for static in (one, other) for end in ends}
+    assert len(ids) == 4 and all(SAFE_ID.fullmatch(name) for name in ids)
+
+
 def test_a_sweep_that_is_too_large_names_the_product(toy):
     with pytest.raises(
         ConfigError, match=r"^axes: .* 100000000 cells, got .*gain 1000 x seed 1000"
