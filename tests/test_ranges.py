@@ -37,7 +37,7 @@ def called(name):
         "rnnjax.train_pieces.train_in_pieces": ((None, None), {}),
         "rnnjax.decks.updates.on_quadratic.descend": ((sgd, 0.1, 3), {}),
         "rnnjax.decks.updates.on_quadratic.over_step_sizes": (((sgd,), None, 3), {}),
-        "rnnjax.updates.minimise.minimise": ((abs, 1.0, sgd), {}),
+        "rnnjax.updates.minimise.minimise": ((abs, 1.0, sgd), {"n_updates": 1}),
         "rnnjax.updates.quickprop.quickprop": ((0.1,), {}),
         "rnnjax.analysis.rounding.error_growth": ((None, None, None), {}),
         "rnnjax.matrices.products.growth_of_directions": ((None,), {"n": 2, "n_factors": 2}),
@@ -92,7 +92,7 @@ def called(name):
             (rnnjax.BPTT(), tasks.InfluenceChain(3, 1), 2, 0.1, key),
             {"longest": 2, "n_steps": 2, "n_updates": 2},
         ),
-        "rnnjax.updates.path.path": ((*on_batch, optax.sgd(0.1)), {}),
+        "rnnjax.updates.path.path": ((*on_batch, optax.sgd(0.1)), {"n_updates": 1}),
         "rnnjax.analysis.decay.horizon": ((batch.mask,), {}),
         "rnnjax.analysis.latch.log_margins": ((None, 1.0, 0.0, 3), {}),
         "rnnjax.probes.one_number.mean_squares": (
