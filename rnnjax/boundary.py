@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import masks, real_view, shape_checks, split_checks, state_dtype
+from rnnjax.found_once import found_once
 from rnnjax.types import Array, Batch, Cell, Params, RuleOut, StepLoss
 
 Admitted = tuple[Cell, Params, Batch]
@@ -55,12 +56,7 @@ def admitted(
     leaves, structure = jax.tree.flatten((cell, params, batch))
     like = tuple(_like(leaf) for leaf in leaves)
     question = (like, structure, loss, needs_loss, n_leading, jax.config.read("jax_enable_x64"))
-    try:
-        hash(question)
-    except TypeError:
-        dtype = _check(*question)
-    else:
-        dtype = _check_once(*question)
+    dtype = _check_once(*question)
     cell, params, batch = wide((cell, params, batch))
     cell = state_dtype.in_dtype(cell, params, dtype)
     cut = jax.vmap(masks.cut) if n_leading else masks.cut
@@ -235,7 +231,8 @@ def wide(tree: Any) -> Any:
     return jax.tree.map(one, tree)
 
 
-def _check(
+@found_once(maxsize=128)
+def _check_once(
     like: tuple[Any, ...],
     structure: Any,
     loss: StepLoss | None,
@@ -246,6 +243,3 @@ def _check(
     dtype = shape_checks.check(like, structure, loss, needs_loss, n_leading, x64)
     split_checks.check_split(like, structure, n_leading)
     return dtype
-
-
-_check_once = functools.lru_cache(maxsize=128)(_check)

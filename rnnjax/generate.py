@@ -32,7 +32,7 @@ def generate(
         Liang, Truncation sampling as language model desmoothing, Findings of EMNLP 2022).
 
     Returns:
-      symbols, int (T,).
+      symbols, int (T,); -1 from the step on whose logits are not numbers.
 
     Raises:
       ValueError: an argument does not fit; the one-line message names it. The values of traced
@@ -49,8 +49,12 @@ def generate(
         h = cell.step(params, h, x)
         share = jax.nn.softmax(cell.readout(params, h))
         # With n_y equal shares, rounding may leave all of them below 1/n_y.
-        below = jnp.cumsum(jnp.where(share < jnp.minimum(rarest, jnp.max(share)), 0, share))
-        symbol = jnp.sum(chance * below[-1] >= below[:-1])
+        kept = jnp.where(share < jnp.minimum(rarest, jnp.max(share)), 0, share)
+        below = jnp.cumsum(kept)
+        # A chance may be rounded to 1: then the last symbol that is possible.
+        last = jnp.max(jnp.where(kept > 0, jnp.arange(n_symbols), 0))
+        drawn = jnp.minimum(jnp.sum(chance * below[-1] >= below[:-1]), last)
+        symbol = jnp.where(jnp.isnan(below[-1]) | (symbol < 0), -1, drawn)
         return (h, symbol), symbol
 
     start = (cell.initial_state(), jnp.asarray(first, int))

@@ -14,7 +14,6 @@ JAX's gradient of a real loss with respect to w is dL/du - i dL/dv; gradients of
 recombined in this form.
 """
 
-import functools
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from rnnjax import dynamics, fields, scaled, tangents
 from rnnjax.compiling import by_work
 from rnnjax.dynamics import Traits
 from rnnjax.every_branch import every_branch
+from rnnjax.found_once import found_once
 from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params, Point
@@ -248,7 +248,7 @@ def is_holomorphic(cell: Cell, params: Params, x: Array) -> bool:
     return _tried(like, structure)
 
 
-@functools.lru_cache(maxsize=64)
+@found_once(maxsize=64)
 def _tried(like: tuple[Any, ...], structure: Any) -> bool:
     def gap(arrays: list[Array], direction: Array) -> Array:
         given = iter(arrays)

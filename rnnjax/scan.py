@@ -10,9 +10,20 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from rnnjax import boundary, dynamics, homogeneous, masks, scaled, state_dtype, tangents
+from rnnjax import (
+    boundary,
+    dynamics,
+    homogeneous,
+    masks,
+    scaled,
+    shape_checks,
+    state_dtype,
+    tangents,
+)
 from rnnjax.homogeneous import Run
+from rnnjax.ranges import refusal
 from rnnjax.scaled import Scaled
 from rnnjax.tangents import Residuals, Tangent
 from rnnjax.trajectory import Trajectory, before, unless_over
@@ -31,20 +42,50 @@ def initial(cell: Cell, params: Params) -> Scaled:
     return Scaled(h_0, jnp.zeros((), jnp.int32))
 
 
-def unroll(cell: Cell, params: Params, x: Array, start: Scaled | None = None) -> Trajectory:
+def started(
+    cell: Cell, params: Params, start: Scaled | Array | None, name: str = "state"
+) -> Scaled:
+    """Return a state from which a sequence starts as a `Scaled`, value (n_h,).
+
+    Args:
+      cell: the cell.
+      params: its parameters.
+      start: the state, (n_h,) or its `Scaled`; the cell's own initial state if None.
+      name: what it is called in an error.
+
+    Raises:
+      ValueError: it is no state of this cell.
+    """
+    own = initial(cell, params)
+    if start is None:
+        return own
+    given = start if isinstance(start, Scaled) else Scaled(start, jnp.zeros((), jnp.int32))
+    value, shape = given.value, own.value.shape
+    fits = isinstance(value, (jax.Array, np.ndarray)) and value.shape == shape
+    if not fits or jnp.ndim(given.exponent):
+        raise refusal(name, f"a state of shape {shape}", shape_checks.described(value), "", str)
+    if jnp.iscomplexobj(value) and not jnp.iscomplexobj(own.value):
+        raise refusal(name, "a real state", shape_checks.described(value), "", str)
+    value = jnp.asarray(value, jnp.result_type(value, own.value))
+    if dynamics.is_homogeneous(cell):
+        return scaled.normalise(value, given.exponent)
+    return Scaled(scaled.shift(value, given.exponent), jnp.zeros((), jnp.int32))
+
+
+def unroll(cell: Cell, params: Params, x: Array, start: Scaled | Array | None = None) -> Trajectory:
     """Run a cell over one sequence, equation (1).
 
     Args:
       cell: the cell.
       params: its parameters.
       x: inputs, (T, n_x).
-      start: h_0; the cell's own initial state if None.
+      start: h_0, (n_h,) or its `Scaled`; the cell's own initial state if None.
 
     Raises:
-      ValueError: cell, parameters and inputs do not fit one another.
+      ValueError: cell, parameters, inputs and start do not fit one another.
     """
     cell, params, x = boundary.admitted_inputs(cell, params, x)
-    return steps(cell, params, x, start)
+    return steps(cell, params, x, started(cell, params, start, "start"))
 
 
 def steps(

@@ -125,8 +125,10 @@ def _in_pieces(a: Array, n: int) -> Array:
 
 def _summed(tree: Any, divisor: int = 1) -> Any:
     """Return stacked `Scaled` leaves summed over their first axis, and divided."""
-    leaf = jax.tree.leaves(tree)[0]
-    if len(leaf) == 1 == divisor:
+    leaves = jax.tree.leaves(tree)
+    if not leaves:  # of a step that reads no parameters
+        return tree
+    if len(leaves[0]) == 1 == divisor:
         return jax.tree.map(lambda a: a[0], tree)
     return scaled.divide(scaled.sum_over_leading(tree), divisor)
 
@@ -173,8 +175,8 @@ class _StepByStep(NamedTuple):
 
     def end(self, memory: Any) -> online.Carried:
         """Return what goes on to the next sequence."""
-        (_, memory), later = memory
-        return online.Carried(later, jax.vmap(self.rule.learned)(memory))
+        carry, later = memory
+        return online.Carried(later, jax.vmap(lambda one: self.rule.learned(one[1]))(carry))
 
 
 class _ByPieces(NamedTuple):

@@ -17,7 +17,7 @@ EXPERIMENTS = PACKAGE.parent / "experiments"
 LAYERS = [
     {"lazy"},
     {"errors", "catalog", "pickles", "types", "atomic_file", "compiling", "every_branch"},
-    {"ranges", "cube_setting", "names", "variables", "reductions"},
+    {"ranges", "cube_setting", "names", "variables", "reductions", "found_once"},
     {"fields", "claims", "sequences"},
     {"scaled", "lanes", "matvec"},
     {"slopes"},

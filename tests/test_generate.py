@@ -121,3 +121,16 @@ def test_of_equal_odds_a_rounded_bound_leaves_some(rarest):
     chances = jnp.linspace(0, 0.99, 5)
     at_rest = generate(THREE, params._replace(V=0 * params.V), 0, chances, rarest)
     assert at_rest[0] < 2 and at_rest[-1] == 2
+
+
+def test_a_chance_that_is_rounded_to_1_chooses_a_symbol_that_is_possible():
+    cell, params = markov(np.tile([0.05, 0.6, 0.3, 0.05], (4, 1)))
+    with jax.enable_x64(False):
+        params = jax.tree.map(lambda a: a.astype(np.float32), params)
+        text = generate(cell, params, 0, np.array([0.99999999, 0.0]), 0.1)
+    np.testing.assert_array_equal(text, [2, 1])
+
+
+def test_logits_that_are_no_numbers_choose_no_symbol():
+    blind = DRAWN._replace(V=jnp.full((3, 3), jnp.nan))
+    np.testing.assert_array_equal(generate(THREE, blind, 0, HALF), np.full(5, -1))

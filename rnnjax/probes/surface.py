@@ -14,8 +14,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from rnnjax import boundary, scaled, scan
+from rnnjax import boundary, scaled, scan, shape_checks
+from rnnjax.cells import tree_shapes
+from rnnjax.ranges import refusal
 from rnnjax.rules import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
 
@@ -39,17 +42,23 @@ def plane(
       params: p, where a = b = 0.
       batch: one sequence.
       directions: u and v, each shaped as params.
-      first: values of a, (n_a,).
-      second: values of b, (n_b,).
+      first: values of a, (n_a,), an array or a list.
+      second: values of b, (n_b,), in the same way.
 
     Returns:
       ``loss``: (n_a, n_b). ``log_gradient_norm``: natural log of |g| over all parameters, at any
       magnitude, (n_a, n_b). ``slopes``: dL/da and dL/db, inf where they leave the dtype,
       (n_a, n_b, 2).
+
+    Raises:
+      ValueError: an argument does not fit; the one-line message names it.
     """
     u, v = directions
-
+    first, second = _values("first", first), _values("second", second)
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
+
+    for direction in directions:
+        _check_direction(direction, params)
 
     def at(a: Array, b: Array) -> dict[str, Array]:
         moved = jax.tree.map(lambda p, u, v: p + a * u + b * v, params, u, v)
@@ -62,6 +71,20 @@ def plane(
         }
 
     return jax.lax.map(lambda a: jax.vmap(lambda b: at(a, b))(second), first)
+
+
+def _values(name: str, value: Any) -> Array:
+    """Return the values of an axis of the grid as an array, (n,)."""
+    if np.ndim(value) != 1:
+        raise refusal(name, "an array (n,)", shape_checks.described(value), shown_by=str)
+    return jnp.asarray(value)
+
+
+def _check_direction(direction: Params, params: Params) -> None:
+    """Refuse a direction that is not shaped as the parameters: it would be spread over them."""
+    wanted, got = tree_shapes.by_name(params), tree_shapes.by_name(direction)
+    if found := tree_shapes.mismatch(wanted, got, "params"):
+        raise ValueError(f"directions: {found}")
 
 
 def curvature_along_gradient(

@@ -10,6 +10,7 @@ suffices, which costs no more than the gradient of one step.
 The recurrent weights are those that the step reads. They form one vector with one exponent. Only a
 positively homogeneous cell (linear, relu, LRU), whose states are unbounded, has one block for each
 leaf of params: there W multiplies the state and b multiplies 1, which may differ by a factor e^400.
+Where the step reads no parameters, as in a reservoir, there are no blocks.
 
 All numbers here are real: a complex network is passed in its real view (see `rnnjax.real_view`).
 """
@@ -39,7 +40,7 @@ def pull(problem: Problem, at: Trajectory, x: Array, v: Scaled) -> Blocks:
       x: its input, (n_x,).
       v: value (n_h,).
     """
-    if not dynamics.is_homogeneous(problem.cell):
+    if _is_one_vector(problem, x):
         return {ALL: scaled.normalise(_pull_of_vector(problem, at, x)(v.value), v.exponent)}
 
     steps = jax.tree.map(lambda a: a[None], (at, x, v))
@@ -54,7 +55,7 @@ def direct(problem: Problem, at: Trajectory, x: Array) -> Blocks:
 
 def rows(problem: Problem, at: Trajectory, x: Array, directions: Array) -> Blocks:
     """Return v^T D_t for every row v of directions (r, n_h), blocks (r, *leaf) of one exponent."""
-    if not dynamics.is_homogeneous(problem.cell):
+    if _is_one_vector(problem, x):
         value = jax.vmap(_pull_of_vector(problem, at, x))(directions)
         return {ALL: scaled.normalise(value)}
     each = jax.vmap(lambda v: pull(problem, at, x, scaled.normalise(v)))(directions)
@@ -82,9 +83,14 @@ def read(problem: Problem, x: Array) -> list[int]:
     return gradient.leaves_read(lambda p: cell.step(p, h, x), problem.params)
 
 
+def _is_one_vector(problem: Problem, x: Array) -> bool:
+    """Return whether the recurrent weights are kept as one vector; where there are none, no."""
+    return not dynamics.is_homogeneous(problem.cell) and bool(read(problem, x))
+
+
 def grouped(cell: Cell, by_leaf: dict[int, Any], n_leading: int = 0) -> dict[int, Any]:
     """Return arrays by leaf, (*leading, *leaf), in the block layout of this cell."""
-    if dynamics.is_homogeneous(cell):
+    if dynamics.is_homogeneous(cell) or not by_leaf:
         return by_leaf
     flat = [jnp.reshape(a, (*a.shape[:n_leading], -1)) for a in by_leaf.values()]
     return {ALL: jnp.concatenate(flat, axis=-1)}

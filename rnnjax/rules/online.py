@@ -83,7 +83,7 @@ def advance(
     h, memory = carry
     last, observed = observe(rule, problem, h, batch, noise)
     prepared = jax.vmap(lambda at: rule.prepare(problem, at))(observed)
-    learns = _learns(rule, memory)
+    learns = learns_within(rule, memory)
 
     def step(memory: Any, at: tuple[Any, Array]) -> tuple[Any, Blocks]:
         now, counts = at
@@ -104,7 +104,7 @@ def advance(
     return (last, memory), (observed, grads)
 
 
-def _learns(rule: Any, memory: Any) -> bool:
+def learns_within(rule: Any, memory: Any) -> bool:
     """Return whether what outlives a sequence changes within it: patterns of weights do not."""
     learned = jax.tree.leaves(rule.learned(memory))
     return any(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in learned)

@@ -6,20 +6,24 @@ same in every rule and would make each look better than it is. For the same reas
 `rnnjax.analysis.pairwise_alignment` takes what these functions return.
 """
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from rnnjax import boundary, masks, real_view, scaled
-from rnnjax.ranges import COUNT, arguments
+from rnnjax import boundary, masks, real_view, scaled, shape_checks
+from rnnjax.ranges import COUNT, COUNT_OR_ZERO, arguments, refusal
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
+
+_FIRST, _LAST = slice(None, -1), slice(1, None)  # of the two edges of each window
 
 
 @arguments(n_draws=COUNT)
@@ -29,7 +33,7 @@ def recurrent_gradient(
     loss: StepLoss,
     params: Params,
     batch: Batch,
-    state: Any,
+    state: Any = (),
     *,
     n_draws: int = 1,
 ) -> Scaled:
@@ -41,26 +45,49 @@ def recurrent_gradient(
       loss: the loss of one step.
       params: parameters.
       batch: one sequence.
-      state: of the rule, as `rule.init` or training made it.
+      state: of the rule, as `rule.init` or training made it; without one it starts as before the
+        first sequence, which a stochastic rule cannot.
       n_draws: draws of a stochastic rule; the gradient of any other is repeated.
 
     Returns:
       all weights that the step reads, leaf by leaf in one vector: value (n_draws, n_weights),
       exponent (n_draws,).
+
+    Raises:
+      ValueError: an argument does not fit, or a stochastic rule has no state.
     """
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
+    state = _begun(rule, cell, params, batch, state)
+    read = _read(Problem(cell, loss, params), batch.x[0])
 
     def one(state: Any) -> Scaled:
         grads = rule(cell, loss, params, batch, state).grads
         leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
-        return _as_vector(
-            [leaves[i] for i in influence.read(Problem(cell, loss, params), batch.x[0])]
-        )
+        return _as_vector([leaves[i] for i in read])
 
     if not rule.stochastic:
         return jax.tree.map(lambda a: jnp.broadcast_to(a, (n_draws, *a.shape)), one(state))
     keys = jax.random.split(state.key, n_draws)
     return jax.vmap(lambda key: one(state._replace(key=key)))(keys)
+
+
+def _begun(rule: Rule, cell: Cell, params: Params, batch: Batch, state: Any) -> Any:
+    """Return the state of a rule, that before the first sequence if there is none."""
+    is_none = state is None or (isinstance(state, tuple) and not state)
+    return rule.init(cell, params, batch) if is_none else state
+
+
+def _read(problem: Problem, x: Array) -> list[int]:
+    """Return the indices of the leaves of params that the step reads; x is any input (n_x,).
+
+    Raises:
+      ValueError: there is none.
+    """
+    read = influence.read(problem, x)
+    if not read:
+        kind = shape_checks.kind_of(problem.cell)
+        raise ValueError(f"cell: expected a step that reads parameters, got {kind}, which has none")
+    return read
 
 
 def _as_vector(leaves: Sequence[Scaled]) -> Scaled:
@@ -93,36 +120,59 @@ def gradient_by_lag(
       params: parameters.
       batch: one sequence; of its mask only the last weight counts.
       state: of the rule.
-      edges: n + 1 lags, rising from 0; the windows are edges[i] <= lag < edges[i + 1].
+      edges: n + 1 lags, whole and rising; the windows are edges[i] <= lag < edges[i + 1].
 
     Returns:
       value (n, n_weights), exponent (n,), the weights as in `recurrent_gradient`.
+
+    Raises:
+      ValueError: an argument does not fit; the one-line message names it.
     """
+    edges = _rising(edges)
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
+    state = _begun(rule, cell, params, batch, state)
+    read = _read(Problem(cell, loss, params), batch.x[0])
     counts = masks.counted(batch.mask)
     is_last = jnp.arange(len(counts)) == masks.last_of_weight(batch.mask)
     last = Batch(batch.x, batch.y, jnp.where(is_last, batch.mask, 0), counts)
     if rule.step_axis == "use":
-        return _by_use(rule, cell, loss, params, last, state, edges)
-    begun = _since(rule, cell, loss, params, last, state, jnp.asarray(edges[1:]))
-    inner = jax.tree.map(lambda a: jnp.concatenate([jnp.zeros_like(a[:1]), a[:-1]]), begun)
-    return jax.vmap(scaled.subtract)(begun, inner)
+        grads = rule(cell, loss, params, last, state, per_step=True).grads
+        leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
+        return _by_use([leaves[i] for i in read], last.counts, edges)
+    if not hasattr(rule, "prepare"):
+        kind = type(rule).__name__
+        raise ValueError(
+            f"rule: expected one that goes back or an online rule, got {kind}, whose gradient is "
+            "not split by the use of a weight"
+        )
+    lengths = jnp.asarray([edge for edge in edges if edge])
+    begun = _since(rule, cell, loss, params, last, state, lengths)
+    if edges[0] == 0:  # of no steps there is nothing
+        nothing = jax.vmap(scaled.normalise)(jnp.zeros_like(begun.value[:1]))
+        begun = jax.tree.map(lambda *parts: jnp.concatenate(parts), nothing, begun)
+    inner, outer = (jax.tree.map(lambda a, cut=cut: a[cut], begun) for cut in (_FIRST, _LAST))
+    return jax.vmap(scaled.subtract)(outer, inner)
 
 
-def _by_use(
-    rule: Rule,
-    cell: Cell,
-    loss: StepLoss,
-    params: Params,
-    batch: Batch,
-    state: Any,
-    edges: Sequence[int],
-) -> Scaled:
-    grads = rule(cell, loss, params, batch, state, per_step=True).grads
-    leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
-    read = influence.read(Problem(cell, loss, params), batch.x[0])
-    steps = jax.vmap(lambda *leaves: _as_vector(leaves))(*[leaves[i] for i in read])
-    lag = masks.last(batch.counts) - jnp.arange(len(batch.x))
+def _rising(edges: Any) -> tuple[int, ...]:
+    """Return edges of windows of lags as numbers.
+
+    Raises:
+      ValueError: they are not two or more whole numbers that rise.
+    """
+    expected = "two or more whole numbers of at least 0, each above the one before"
+    if isinstance(edges, jax.core.Tracer) or np.ndim(edges) != 1 or len(edges) < 2:
+        raise refusal("edges", expected, edges)
+    whole = tuple(COUNT_OR_ZERO.checked("edges", edge) for edge in np.asarray(edges))
+    if any(b <= a for a, b in itertools.pairwise(whole)):
+        raise refusal("edges", expected, whole)
+    return whole
+
+
+def _by_use(leaves: Sequence[Scaled], counts: Array, edges: Sequence[int]) -> Scaled:
+    """Return the sums within the windows of a gradient by use, leaves (T, ...)."""
+    steps = jax.vmap(lambda *leaves: _as_vector(leaves))(*leaves)
+    lag = masks.last(counts) - jnp.arange(len(counts))
 
     def window(first: Array, behind: Array) -> Scaled:
         inside = (lag >= first) & (lag < behind)
@@ -152,7 +202,7 @@ def _since(
     view = real_view.of(cell, params, x)
     problem = Problem(view.seen, loss, view.inward(params))
     (h, fresh), key, _ = online.start(rule, problem, x, state)
-    noise = rule.noise(problem, key, n_steps)
+    noise, learns = rule.noise(problem, key, n_steps), online.learns_within(rule, fresh)
     _, observed = online.observe(rule, problem, h, batch, noise)
     prepared = jax.vmap(lambda at: rule.prepare(problem, at))(observed)
 
@@ -165,7 +215,7 @@ def _since(
     def run(length: Array) -> Scaled:
         def step(carry: tuple, at: tuple) -> tuple[tuple, None]:
             t, now = at
-            begins = rule.begin(problem, x, rule.learned(carry[0]))
+            begins = rule.begin(problem, x, rule.learned(carry[0])) if learns else fresh
             memory = jax.tree.map(
                 lambda new, old: jnp.where(t == end + 1 - length, new, old), begins, carry[0]
             )

@@ -3,8 +3,10 @@
   M_t = S_n o (D_t + J_t M_{t-1}),   M_0 = 0                (1)   S_n in {0, 1}, (n_h, weights)
   dl_t/dw ~ g_t M_t                                         (2)
 
-For dense W already SnAp-2 is RTRL. Menick, Elsen, Evci, Osindero, Simonyan and Graves, Practical
-real time recurrent learning with a sparse approximation to the Jacobian, ICLR 2021.
+For dense W already SnAp-2 is RTRL. S_n belongs to the weights at the start of a sequence: what
+`rnnjax.fit_online` changes within it counts from the next one on. Menick, Elsen, Evci, Osindero,
+Simonyan and Graves, Practical real time recurrent learning with a sparse approximation to the
+Jacobian, ICLR 2021.
 """
 
 from rnnjax import fields

@@ -11,7 +11,6 @@ If every weight acts on the entries of a single unit, a trace of D_t needs as ma
 are weights (times the entries of a unit) instead of n_h times as many.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -21,6 +20,7 @@ import numpy as np
 from rnnjax import dynamics, gradient
 from rnnjax.compiling import by_work
 from rnnjax.every_branch import every_branch
+from rnnjax.found_once import found_once
 from rnnjax.types import Array, Cell, Params
 
 Pattern = dict[int, np.ndarray]  # by index of the leaf in params
@@ -95,7 +95,7 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
     return jnp.any(jax.lax.map(at, numbers), axis=0)
 
 
-@functools.lru_cache(maxsize=64)
+@found_once(maxsize=64)
 def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
     def derivative(arrays: list[Array]) -> dict[int, Array]:
         given = iter(arrays)
@@ -139,6 +139,8 @@ def _or_all(pattern: np.ndarray) -> np.ndarray:
 
 def _derivative(cell: Cell, params: Params, h: Array, x: Array) -> dict[int, Array]:
     read = gradient.leaves_read(lambda p: cell.step(p, h, x), params)
+    if not read:
+        return {}
     leaves, structure = jax.tree.flatten(params)
 
     def step(some: list[Array]) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import boundary, cotangents, dynamics, fields
+from rnnjax import boundary, cotangents, dynamics, fields, shape_checks
 from rnnjax.gradient import gradient_of_deltas
 from rnnjax.rules.base import require, without_state
 from rnnjax.trajectory import plain_trajectory
@@ -45,12 +45,18 @@ class TeacherForcing:
         """Return the teacher-forced loss and its gradient; see `rnnjax.types.Rule`.
 
         Raises:
-          ValueError: the cell's state is not its output.
+          ValueError: the cell's state is not its output, or the targets are labels, which are no
+            states.
         """
         is_output = dynamics.reads_out_its_state(cell, params)
         require(
             is_output, cell, self, "its state as its output", "because a target is no state of it"
         )
+        if batch.y.shape[1:] != cell.initial_state().shape:
+            raise ValueError(
+                f"y: expected targets (T, n_h) as {type(self).__name__} gives them to the steps as "
+                f"states, got {shape_checks.described(batch.y)}"
+            )
         h_prev = jnp.concatenate([cell.initial_state()[None], batch.y[:-1]])
         d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(batch.x)
         h = jax.vmap(lambda h, d: dynamics.advance(cell, params, h, d))(h_prev, d)

@@ -9,6 +9,8 @@ on-line training of recurrent network trajectories, Neural Computation, 1990; th
 every loss (full overlap) is `rnnjax.rules.BPTT` with a window.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -45,12 +47,16 @@ class TruncatedBPTT:
         loss: StepLoss,
         params: Params,
         batch: Batch,
-        state: Scaled,
+        state: Any = (),
         *,
         per_step: bool = False,
     ) -> RuleOut:
-        """Return loss, gradient and the last state; see `rnnjax.types.Rule`."""
-        start = state if self.carries else scan.initial(cell, params)
+        """Return loss, gradient and the last state; see `rnnjax.types.Rule`.
+
+        Without a state it starts from h_0, as the first sequence does.
+        """
+        is_none = isinstance(state, tuple) and not state
+        start = scan.started(cell, params, None if is_none or not self.carries else state)
         trajectory = scan.steps(cell, params, batch.x, start, counts=batch.counts)
         h = trajectory.plain
         losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)

@@ -6,7 +6,6 @@ nothing): its residuals. They are found from the program of the linearisation, s
 tangents need not name them.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import dynamics, fields
+from rnnjax.found_once import found_once
 from rnnjax.ranges import Kind
 from rnnjax.tangents.autodiff import Autodiff, BehindPreactivation
 from rnnjax.tangents.tangent import Tangent
@@ -109,13 +109,10 @@ def _differing(cell: Cell, params: Params, like: _Like, by_row: bool) -> tuple[b
         for leaf in leaves
     )
     question = (shapes, structure, like, by_row, jax.config.read("jax_enable_x64"))
-    try:
-        hash(question)
-    except TypeError:
-        return _found(*question)
-    return _found_once(*question)
+    return _found(*question)
 
 
+@found_once(maxsize=256)
 def _found(shapes: tuple, structure: Any, like: _Like, by_row: bool, _: bool) -> tuple[bool, ...]:
     are_arrays = [isinstance(leaf, jax.ShapeDtypeStruct) for leaf in shapes]
 
@@ -132,6 +129,3 @@ def _found(shapes: tuple, structure: Any, like: _Like, by_row: bool, _: bool) ->
 
     arrays = [shape for shape, a in zip(shapes, are_arrays, strict=True) if a]
     return dynamics.outputs_made_of(tangent, arrays, _made_by(jax.ShapeDtypeStruct, like))
-
-
-_found_once = functools.lru_cache(maxsize=256)(_found)

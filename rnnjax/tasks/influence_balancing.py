@@ -10,7 +10,7 @@ online recurrent optimization, ICLR 2018. Closed forms are in `rnnjax.theory.inf
 import jax.numpy as jnp
 
 from rnnjax import fields
-from rnnjax.ranges import COUNT, arguments
+from rnnjax.ranges import COUNT, Number, arguments, refusal
 from rnnjax.types import Array, Batch
 
 
@@ -54,14 +54,20 @@ class InfluenceChain:
         return h[:1]
 
 
-@arguments(n_steps=COUNT)
+@arguments(n_steps=COUNT, window=Number(at_least=1, whole=True))
 def resting_then(window: Array | int, n_steps: int) -> Batch:
     """Return one sequence: some steps of rest, then `window` steps, with the loss at the end.
 
     Args:
-      window: steps that are made, may be traced.
+      window: steps that are made, from 1 to T, may be traced.
       n_steps: T.
+
+    Raises:
+      ValueError: an argument is out of its range.
     """
+    Number(at_least=1, at_most=n_steps, whole=True).checked("window", window)
+    if jnp.ndim(window):
+        raise refusal("window", "one number", window)
     steps = jnp.arange(n_steps)
     moves, end = steps >= n_steps - window, steps == n_steps - 1
     return Batch(moves.astype(float)[:, None], jnp.ones((n_steps, 1)), end.astype(float))

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
-from rnnjax.ranges import COUNT, Number, arguments
+from rnnjax.ranges import COUNT, Number, arguments, refusal
 from rnnjax.rules import BPTT, TruncatedBPTT, online
 from rnnjax.rules.problem import Problem
 from rnnjax.tasks import InfluenceChain, resting_then
@@ -57,13 +57,18 @@ def learn_in_windows(
     Args:
       rule: `BPTT`, truncated by the window, or a rule that runs forward in time.
       cell: the network; its theta is the start.
-      window: K, at most `longest`; may be traced.
+      window: K, from 1 to `longest`; may be traced.
       learning_rate: rate.
       key: of a stochastic rule.
       longest: steps of the program of a window.
       n_steps: steps over which the sensitivity is followed.
       n_updates: updates.
+
+    Raises:
+      ValueError: an argument is out of its range, or the rule is neither of these two.
     """
+    if not (rule.exact if isinstance(rule, BPTT) else hasattr(rule, "prepare")):
+        raise refusal("rule", "BPTT() or a rule that runs forward in time", rule)
     batch = resting_then(window, longest)
     learner = _truncated if isinstance(rule, BPTT) else _online
     network, of_window, after = learner(rule, cell, batch, n_steps, key)

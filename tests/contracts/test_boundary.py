@@ -1,6 +1,7 @@
 """What does not fit is told in one line at the boundary, by every rule, probe and penalty."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -216,3 +217,20 @@ def test_batches_of_rules_are_looked_at_too():
         )
         run = functools.partial(rules.batch_gradient, rule, CELL, squared_error)
         assert np.isfinite(jax.jit(run)(params, batches, state).loss)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "identity"])
+def test_a_run_starts_from_a_plain_state_or_a_scaled_one(activation):
+    cell = rnnjax.Vanilla(2, 3, 1, activation=rnnjax.activation_named(activation))
+    params, x = cell.init(jax.random.key(0)), jnp.ones((1, 2))
+    h = np.array([0.5, -2.0, 1.0])
+    expected = cell.step(params, h, x[0])
+    for start in (h, jnp.asarray(h), rnnjax.scaled.Scaled(jnp.asarray(h) / 4, jnp.int32(2))):
+        run = rnnjax.unroll(cell, params, x, start)
+        np.testing.assert_allclose(rnnjax.scaled.plain(run.states)[0], expected, rtol=1e-12)
+    for start, got in ((h[:2], "float64(2,)"), ([1.0, 2.0, 3.0], "[1.0, 2.0, 3.0]"), (1.0, "1.0")):
+        message = re.escape(f"start: expected a state of shape (3,), got {got}")
+        with pytest.raises(ValueError, match=f"^{message}"):
+            rnnjax.unroll(cell, params, x, start)
+    with pytest.raises(ValueError, match=r"^start: expected a real state, got complex128"):
+        rnnjax.unroll(cell, params, x, h * 1j)

@@ -91,3 +91,17 @@ def test_the_curvature_of_a_linear_chain_is_that_of_its_powers():
     bend = n_steps * (n_steps - 1) * w ** (n_steps - 2)
     np.testing.assert_allclose(found["curvature"], 2 * slope**2 + 2 * (h - y) * bend, rtol=1e-11)
     np.testing.assert_allclose(found["log_gradient_norm"], np.log(2 * (h - y) * slope), rtol=1e-12)
+
+
+def test_the_grid_of_a_plane_may_be_lists_and_nothing_else():
+    at, u, v = (tree(np.eye(3)[i]) for i in range(3))
+    given = (BOWL, squared_error, at, ONE_STEP)
+    found = probes.plane(*given, (u, v), [0.0, 2.0], [1.0])
+    expected = [[np.array([1, a, 1.0]) @ A @ np.array([1, a, 1.0])] for a in (0.0, 2.0)]
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"^first: expected an array \(n,\), got 0.0"):
+        probes.plane(*given, (u, v), 0.0, [1.0])
+    with pytest.raises(ValueError, match=r"^second: expected an array \(n,\), got \[\[1.0\]\]"):
+        probes.plane(*given, (u, v), [0.0], [[1.0]])
+    with pytest.raises(ValueError, match=r"^directions: expected p \(2,\)"):
+        probes.plane(*given, (u, {"p": 1.0, "q": 1.0}), [0.0], [1.0])

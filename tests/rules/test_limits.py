@@ -270,3 +270,36 @@ def test_each_refusal_names_the_rule_the_cell_and_the_reason():
         if not rule.stochastic:
             with pytest.raises(ValueError, match=message):
                 jax.eval_shape(lambda p, r=rule: r(cell, squared_error, p, BATCH), params)
+
+
+def test_the_pattern_of_snap_follows_the_weights():
+    """From W = I training makes W dense, and SnAp-2 the whole of RTRL."""
+    rule, dense = rules.SnAp(2), params_of(LEAKY)
+
+    @jax.jit
+    def run(start, params):
+        return rule(LEAKY, squared_error, params, BATCH, rule.init(LEAKY, start, BATCH))
+
+    _, grads, state = run(dense._replace(W=np.eye(N_H)), dense)
+    leaves = jax.tree.leaves(scaled.plain(grads))
+    assert_same(np.concatenate([np.ravel(leaf) for leaf in leaves]), exact_gradient(LEAKY, dense))
+    assert all(np.all(S) for S in state.learned.influence.values())
+
+
+@pytest.mark.parametrize("shape", [(N_H, 1), (N_Y, N_H), (3, N_Y), (2, N_H, N_Y)])
+@pytest.mark.parametrize("kind", [rules.RFLO, rules.EProp])
+def test_feedback_of_another_shape_is_told(kind, shape):
+    rule = kind(feedback=np.ones(shape))
+    with pytest.raises(ValueError, match=r"^feedback: expected \(n_h, n_y\) = \(4, 2\), got \("):
+        rule(LEAKY, squared_error, params_of(LEAKY), BATCH)
+
+
+def test_a_block_begins_without_a_state_too():
+    params = params_of(LEAKY)
+    rule = rules.TruncatedBPTT(T)
+    out = jax.jit(lambda params: rule(LEAKY, squared_error, params, BATCH))(params)
+    leaves = jax.tree.leaves(scaled.plain(out.grads))
+    found = np.concatenate([np.ravel(leaf) for leaf in leaves])
+    assert_same(found, exact_gradient(LEAKY, params))
+    with pytest.raises(ValueError, match=r"^state: expected a state of shape \(4,\), got float64"):
+        rule(LEAKY, squared_error, params, BATCH, np.ones(3))

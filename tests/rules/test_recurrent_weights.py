@@ -77,3 +77,44 @@ def test_a_block_ends_where_it_began(lags):
     found, _ = lags
     np.testing.assert_allclose(found["block"][0], found["BPTT"][0], rtol=1e-11, atol=1e-14)
     assert not found["block"][1:].any()
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        (2, 4),
+        pytest.param([1, 3, 20], marks=pytest.mark.wide),
+        pytest.param(np.array([0, 2]), marks=pytest.mark.wide),
+    ],
+)
+def test_windows_that_begin_later_are_those_of_the_lags_of_use(lags, edges):
+    """Without a state each rule starts as before the first sequence."""
+    _, by_use = lags
+    expected = [by_use[::-1][a:b].sum(0) for a, b in itertools.pairwise(edges)]
+
+    @jax.jit
+    def run(key):
+        given = (CELL, squared_error, CELL.init(key), BATCH, (), edges)
+        found = [rules.gradient_by_lag(rule, *given) for rule in (rules.BPTT(), rules.RTRL())]
+        return [jax.vmap(scaled.shift)(each.value, each.exponent) for each in found]
+
+    for got in run(jax.random.key(1)):
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("rule", [rules.BPTT(), rules.RTRL()])
+@pytest.mark.parametrize("edges", [(0, 4, 2), (0, 2, 2), (0.0, 1.0), (-1, 2), (0,), 3, "ab"])
+def test_edges_that_are_no_windows_are_told(rule, edges):
+    params = CELL.init(jax.random.key(1))
+    with pytest.raises(ValueError, match=r"^edges: expected .* whole number"):
+        rules.gradient_by_lag(rule, CELL, squared_error, params, BATCH, (), edges)
+
+
+def test_what_has_no_recurrent_gradient_or_no_lags_is_told():
+    params = CELL.init(jax.random.key(1))
+    given = (squared_error, params, BATCH, ())
+    with pytest.raises(ValueError, match=r"^key: expected a key, because UORO draws"):
+        rules.recurrent_gradient(rules.UORO(), CELL, *given)
+    penalised = rnnjax.penalties.Penalised(rules.RTRL(), rnnjax.penalties.Flossing(1))
+    with pytest.raises(ValueError, match=r"^rule: expected one that goes back or an online rule"):
+        rules.gradient_by_lag(penalised, CELL, *given, (0, 1))

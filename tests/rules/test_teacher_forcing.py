@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import rnnjax
 from rnnjax import rules, scaled
@@ -31,3 +32,10 @@ def test_it_is_the_gradient_of_the_loss_from_true_outputs():
     np.testing.assert_allclose(value, expected_value, rtol=1e-13)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_labels_are_no_states():
+    batch = rnnjax.Batch(jnp.ones((T, 2)), jnp.ones(T, int), jnp.ones(T))
+    params = CELL.init(jax.random.key(0))
+    with pytest.raises(ValueError, match=r"^y: expected targets \(T, n_h\) as TeacherForcing"):
+        rules.TeacherForcing()(CELL, rnnjax.losses.cross_entropy, params, batch)

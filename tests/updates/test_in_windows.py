@@ -44,3 +44,17 @@ def test_what_is_seen_from_the_start_depends_on_no_window():
 
     found = jax.jit(jax.vmap(after))(np.array([1, 4, 6]))
     np.testing.assert_array_equal(found, np.tile(found[0], (3, 1)))
+
+
+@pytest.mark.parametrize("window", [0, -1, 7, 2.5, np.array([1, 2])])
+def test_a_window_is_one_of_the_program(window):
+    cell = rnnjax.tasks.InfluenceChain(*NETWORK)
+    with pytest.raises(ValueError, match=r"^window: expected"):
+        learn_in_windows(rnnjax.BPTT(), cell, window, 0.01, jax.random.key(0), **OPTIONS)
+
+
+@pytest.mark.parametrize("rule", [rnnjax.rules.TruncatedBPTT(3), rnnjax.BPTT(window=2)])
+def test_rules_that_do_not_learn_in_windows_are_told(rule):
+    cell = rnnjax.tasks.InfluenceChain(*NETWORK)
+    with pytest.raises(ValueError, match=r"^rule: expected BPTT\(\) or a rule that runs forward"):
+        learn_in_windows(rule, cell, 3, 0.01, jax.random.key(0), **OPTIONS)

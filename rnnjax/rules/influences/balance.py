@@ -31,11 +31,13 @@ def log_balance(a: Any, b: Any) -> Array:
     return jnp.where(jnp.isfinite(difference), difference, 0)
 
 
-def _log_length(tree: Any) -> Array:
+def _log_length(tree: Any) -> Array | float:
     """Return the log-norm of a tree; a single array is not brought to order 1 a second time."""
     leaves = jax.tree.leaves(tree, is_leaf=scaled.is_scaled)
     if len(leaves) > 1:
         return scaled.log_norm(tree)
+    if not leaves:
+        return -jnp.inf
     (only,) = leaves
     squares = jnp.sum(only.value**2)
     return 0.5 * jnp.log(squares) + only.exponent * scaled.LOG_2

@@ -3,8 +3,9 @@
   M_t = S_n o (T_t M_{t-1} + D_t),   M_0 = 0                (1)   S_n in {0, 1}, (n_h, weights)
 
 S_1 is the pattern of D_t itself: the state entries on which a weight acts at once. S_n adds what
-those act on within n - 1 further steps, along recurrent weights that are not 0 (a sparse network
-keeps its zeros).
+those act on within n - 1 further steps, along recurrent weights that are not 0. Training moves
+weights of 0 as well, so S_n is found anew at the start of each sequence; only zeros that the step
+makes, such as those of a mask by which it multiplies its weights, stay.
 
 Where every weight acts on one unit, S_1 keeps as many numbers as there are weights (times the
 unit's entries), and equation (1) is that of `rnnjax.rules.influences.within_units`.
@@ -42,7 +43,11 @@ class Pattern(Influence):
 
     def init_learned(self, problem: Problem, batch: Batch) -> Patterns:
         """Return S_n, blocks (n_h, *leaf), or within units (m, *leaf)."""
-        cell, x = problem.cell, batch.x[0]
+        return self._at(problem, batch.x[0])
+
+    def _at(self, problem: Problem, x: Array) -> Patterns:
+        """Return S_n at these weights; of x, (n_x,), only the shape matters."""
+        cell = problem.cell
         # A complex entry of the state is one entry, whose parts are kept or dropped together.
         together = partial(real_view.parts_together, cell)
         at_once = structure.reach(cell, problem.params, x)
@@ -59,7 +64,8 @@ class Pattern(Influence):
         return S
 
     def begin(self, problem: Problem, x: Array, learned: Patterns) -> tuple[Blocks, Patterns]:
-        """Return M_0 and S_n."""
+        """Return M_0 and S_n: with n = 1 that learned, which does not depend on the weights."""
+        learned = learned if self.n == 1 else self._at(problem, x)
         if self._is_within_units(problem, x):
             return within_units.nothing(problem, x), learned
         return influence.nothing(problem, x, problem.cell.initial_state().shape), learned

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from rnnjax import fields, masks, real_view, scaled, scan
 from rnnjax.matvec import matvec
-from rnnjax.ranges import KEY
+from rnnjax.ranges import KEY, refusal
 from rnnjax.rules.factors import Factor
 from rnnjax.rules.problem import Problem
 from rnnjax.rules.signals.exact import Exact
@@ -30,7 +30,11 @@ class Feedback(Factor):
     weights: Array = fields.array("n_h", "n_y")
 
     def of_losses(self, problem: Problem, h: Array, batch: Batch) -> tuple[Array, Scaled]:
-        """Return the losses of S steps and s_t; see `rnnjax.rules.signals.Exact`."""
+        """Return the losses of S steps and s_t; see `rnnjax.rules.signals.Exact`.
+
+        Raises:
+          ValueError: F is not shaped as the network's states and outputs.
+        """
         cell, loss, params = problem
         y = masks.of_weight(batch.y, batch.mask)
 
@@ -39,8 +43,12 @@ class Feedback(Factor):
 
         values, vjp = jax.vjp(losses, scan.readouts(cell, params, h, batch.mask))
         (errors,) = vjp(jnp.ones_like(values))
+        is_view = isinstance(cell, real_view.RealView)
+        shape = ((cell.cell if is_view else cell).initial_state().size, errors.shape[-1])
+        if errors.ndim != 2 or jnp.shape(self.weights) != shape:
+            raise refusal("feedback", f"(n_h, n_y) = {shape}", jnp.shape(self.weights))
         s = matvec(self.weights, errors)
-        if isinstance(cell, real_view.RealView):
+        if is_view:
             s = jax.vmap(cell.cotangent)(s)
         return values, scaled.normalise(s, jnp.zeros(len(h), jnp.int32))
 

@@ -1,0 +1,175 @@
+"""Cells whose step reads no parameter, that have no hash, or whose attributes change."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnnjax
+from rnnjax import probes, rules, scaled
+from rnnjax.found_once import found_once
+from rnnjax.losses import squared_error
+
+T = 5
+RNG = np.random.default_rng(5)
+BATCH = rnnjax.Batch(
+    x=jax.device_put(RNG.standard_normal((T, 2))),
+    y=jax.device_put(RNG.standard_normal((T, 1))),
+    mask=jax.device_put(np.ones(T)),
+)
+WIDE = [rules.UORO(), rules.KeRNL(), rules.NodePerturbation(), rules.DNI(), rules.SnAp(1),
+        rules.SnAp(2), rules.EProp(), rules.DiscountedRTRL()]  # fmt: skip
+ONLINE = [rules.RTRL(), *(pytest.param(rule, marks=pytest.mark.wide) for rule in WIDE)]
+
+
+class Reservoir:
+    """Only its readout is trained."""
+
+    n_x, n_h = 2, 3
+    weights = RNG.standard_normal((3, 5))
+
+    def init(self, key):
+        return {"V": jnp.ones((1, self.n_h)), "unread": jnp.ones(2)}
+
+    def initial_state(self):
+        return jnp.zeros(self.n_h)
+
+    def step(self, params, h, x):
+        return jnp.tanh(self.weights @ jnp.concatenate([h, x]))
+
+    def readout(self, params, h):
+        return params["V"] @ h
+
+
+@dataclasses.dataclass
+class Unhashable:
+    """Without `frozen` a dataclass has no hash."""
+
+    mask: np.ndarray
+    dtype: type = float
+    n_x: int = 2
+
+    def init(self, key):
+        W = jnp.asarray(0.5 * RNG.standard_normal((3, 3)), self.dtype)
+        return {"W": W, "V": jnp.ones((1, 3))}
+
+    def initial_state(self):
+        return jnp.zeros(3, self.dtype)
+
+    def step(self, params, h, x):
+        return jnp.tanh((self.mask * params["W"]) @ h + jnp.sum(x))
+
+    def readout(self, params, h):
+        return (params["V"] @ h).real
+
+
+class Mutable(Unhashable):
+    """Its hash is its identity."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+def plain_gradient(rule, cell, params):
+    @jax.jit
+    def run(params, key):
+        state = rule.init(cell, params, BATCH, key)
+        return scaled.plain(rule(cell, squared_error, params, BATCH, state).grads)
+
+    return run(params, jax.random.key(0))
+
+
+def reference(cell, params):
+    return jax.jit(jax.grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, BATCH)))(params)
+
+
+def assert_close(got, expected):
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("rule", ONLINE, ids=repr)
+def test_of_a_reservoir_the_readout_has_a_gradient_alone(rule):
+    cell = Reservoir()
+    params = cell.init(None)
+    assert_close(plain_gradient(rule, cell, params), reference(cell, params))
+
+
+@pytest.mark.parametrize("rule", [rules.RTRL(), rules.SnAp(1)], ids=repr)
+def test_a_reservoir_is_trained_online(rule):
+    """One update with the whole sequence is one step of descent."""
+    cell = Reservoir()
+    params, task = cell.init(None), OneSequence()
+    run = rnnjax.fit_online(cell, task, rule, optax.sgd(0.1), jax.random.key(0), n_sequences=1,
+                            steps_per_update=T, params=params)  # fmt: skip
+    moved = jax.tree.map(lambda p, g: p - 0.1 * g, params, reference(cell, params))
+    assert_close(run.params, moved)
+
+
+class OneSequence:
+    loss = staticmethod(squared_error)
+
+    def sample(self, key):
+        return BATCH
+
+
+@pytest.mark.parametrize("measure", [rules.recurrent_gradient, rules.gradient_by_lag])
+def test_a_reservoir_has_no_recurrent_gradient(measure):
+    cell = Reservoir()
+    given = (rules.RTRL(), cell, squared_error, cell.init(None), BATCH, ())
+    edges = ((0, 1),) if measure is rules.gradient_by_lag else ()
+    with pytest.raises(ValueError, match=r"^cell: expected a step that reads parameters, got Res"):
+        measure(*given, *edges)
+
+
+@pytest.mark.parametrize("rule", [rules.RTRL(), rules.SnAp(2), rules.DiscountedRTRL()], ids=repr)
+def test_exact_rules_take_a_cell_without_a_hash(rule):
+    cell = Unhashable(np.ones((3, 3)))
+    params = cell.init(None)
+    assert_close(plain_gradient(rule, cell, params), reference(cell, params))
+
+
+def test_kernl_takes_a_cell_without_a_hash():
+    cell = Unhashable(np.ones((3, 3)))
+    params = cell.init(None)
+    twin = Mutable(cell.mask)
+    assert_close(*(plain_gradient(rules.KeRNL(), one, params) for one in (cell, twin)))
+
+
+def test_probes_take_a_complex_cell_without_a_hash():
+    cell = Unhashable(np.ones((3, 3)), complex)
+    params, twin = cell.init(None), Mutable(cell.mask, complex)
+    found, expected = (
+        jax.jit(lambda p, one=one: probes.log_singular_values(one, None, p, BATCH))(params)
+        for one in (cell, twin)
+    )
+    name = "log_singular_values"
+    np.testing.assert_allclose(found[name], expected[name], rtol=1e-12)
+
+
+def test_a_rule_sees_that_an_attribute_of_a_cell_was_changed():
+    cell = Mutable(np.eye(3))
+    params = cell.init(None)
+    for mask in (np.eye(3), np.ones((3, 3))):
+        cell.mask = mask
+        assert_close(plain_gradient(rules.RTRL(), cell, params), reference(cell, params))
+
+
+def test_answers_are_found_once_for_equal_questions():
+    asked = []
+
+    @found_once(maxsize=4)
+    def answer(*question):
+        asked.append(question)
+
+    cell = Mutable(np.eye(3))
+    for question in ((1, cell), (1, cell), (2, cell), ([], cell), ([], cell)):
+        answer(*question)
+    assert [first for first, _ in asked] == [1, 2, [], []]
+    cell.n_x = 3
+    answer((1, cell))
+    answer((1, cell))
+    assert len(asked) == 5
