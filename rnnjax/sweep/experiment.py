@@ -18,8 +18,9 @@ networks: it is a program of its own, whose results all cells with the same valu
 `coordinates` and `variables` get what all settings of the sweep have in common.
 
 A file may also say ``PRECISION = "float64"``, where its claims are about the last digits, and
-``COMPILE = "quickly"``, where compiling takes longer than running: with less of LLVM's optimisation
-a program of many small parts compiles in a quarter of the time.
+``COMPILE = "quickly"``, where compiling takes longer than running although there is much to compute
+(else see `rnnjax.compiling`): with less of LLVM's optimisation a program of many small parts
+compiles in a quarter of the time.
 
 Modules of the user's own may lie beside the file. They and the file are read once, when the
 experiment is loaded: what is computed then is what the fingerprints of its code stand for.

@@ -217,7 +217,7 @@ class Other(Step):
         return -h
 
 
-@pytest.mark.parametrize("cell", [Helper(), Other()], ids=repr)
+@pytest.mark.parametrize("cell", [Helper(), Other()], ids=["drive", "advance"])
 def test_a_helper_called_drive_or_advance_changes_nothing(cell):
     params = Step().init(KEY)
     found, expected = (
