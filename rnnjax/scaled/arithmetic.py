@@ -18,20 +18,24 @@ from rnnjax.scaled.number import (
     renormalise,
     size_of,
 )
+from rnnjax.scaled.traced_once import traced_once
 
 Array = jax.Array
 
 
+@traced_once
 def add(a: Scaled, b: Scaled) -> Scaled:
     """Return a + b for a and b of equal shape."""
     return renormalise(add_normal(a, b))
 
 
+@traced_once
 def subtract(a: Scaled, b: Scaled) -> Scaled:
     """Return a - b for a and b of equal shape."""
     return add(a, Scaled(-b.value, b.exponent))
 
 
+@traced_once
 def add_normal(a: Scaled, b: Scaled) -> Scaled:
     """Return a + b for equal shapes, both with largest entries in [1, 2) or zero.
 
@@ -42,6 +46,7 @@ def add_normal(a: Scaled, b: Scaled) -> Scaled:
     return Scaled(in_unit(a, top) + in_unit(b, top), top)
 
 
+@traced_once
 def add_raw(raw: Scaled, b: Scaled) -> Scaled:
     """Return raw + b, where the largest entry of `raw` may be of any size.
 
@@ -66,12 +71,14 @@ def divide(tree: Any, divisor: int | float) -> Any:
     return jax.tree.map(lambda s: normalise(s.value / divisor, s.exponent), tree, is_leaf=is_scaled)
 
 
+@traced_once
 def from_log(log: Array) -> Scaled:
     """Return e^log as a `Scaled` (), 0 for -inf."""
     exponent = jnp.where(jnp.isfinite(log), jnp.floor(log / LOG_2), 0)
     return normalise(jnp.exp(log - exponent * LOG_2), exponent.astype(jnp.int32))
 
 
+@traced_once
 def times_exp(number: Scaled, log_factor: Array) -> Scaled:
     """Return a `Scaled`, stacked or not, times e^log_factor, log_factor ().
 

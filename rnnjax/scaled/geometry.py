@@ -16,6 +16,7 @@ from rnnjax.scaled.number import (
     plain,
     renormalise,
 )
+from rnnjax.scaled.traced_once import traced_once
 
 Array = jax.Array
 
@@ -35,6 +36,7 @@ def _dot(a: list[Array], b: list[Array], n_leading: int) -> Array:
     return functools.reduce(operator.add, products)
 
 
+@traced_once
 def log_norm(tree: Any) -> Array:
     """Return the natural log of the Euclidean norm of a `Scaled` or of a tree of them.
 
@@ -48,6 +50,7 @@ def log_norm(tree: Any) -> Array:
     return _log_length(_dot(values, values, top.ndim), top)
 
 
+@traced_once
 def log_norm_of_normal(number: Scaled) -> Array:
     """Return `log_norm` of a `Scaled` whose largest entry is in [1, 2), or that is zero.
 
@@ -64,6 +67,7 @@ def _log_length(squares: Array, top: Array) -> Array:
     return jnp.where(nothing, -jnp.inf, length)
 
 
+@traced_once
 def cosine(a: Any, b: Any) -> Array:
     """Return the cosine of the angle between two trees of `Scaled`.
 

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from rnnjax.scaled import extremes
+from rnnjax.scaled.traced_once import traced_once
 
 Array = jax.Array
 LOG_2 = math.log(2)
@@ -109,6 +110,7 @@ def _times(value: Array, factor: Array) -> Array:
     return value * jax.lax.expand_dims(factor, range(factor.ndim, value.ndim))
 
 
+@traced_once
 def lower(value: Array, exponent: Array) -> Array:
     """Return value x 2^exponent for exponents <= 0; 0 where 2^exponent is below the normal range.
 
@@ -136,6 +138,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     return change_of_unit(*primals), shift(tangents[0], unit_of(old) - unit_of(new))
 
 
+@traced_once
 def in_unit(number: Scaled, exponent: Array) -> Array:
     """Return the mantissa of a number in units of 2^exponent, exponent not below the number's own.
 
@@ -151,7 +154,7 @@ def in_unit(number: Scaled, exponent: Array) -> Array:
     return change_of_unit(number.value, factor, number.exponent, exponent)
 
 
-@jax.custom_jvp
+@traced_once
 def shift(value: Array, exponent: Array) -> Array:
     """Return value x 2^exponent as a plain array.
 
@@ -165,11 +168,7 @@ def shift(value: Array, exponent: Array) -> Array:
     return _shifted(value, exponent)
 
 
-@shift.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    return shift(*primals), shift(tangents[0], unit_of(primals[1]))
-
-
+@jax.custom_jvp
 def _shifted(value: Array, exponent: Array) -> Array:
     # Three factors, since 2^exponent alone may leave the range where the product does not: a value
     # of 2^126 times 2^-250 is an ordinary number. No division, which is slow in a loop.
@@ -179,6 +178,11 @@ def _shifted(value: Array, exponent: Array) -> Array:
     factor = power_of_two(third, value.dtype)
     rest = power_of_two(exponent - 2 * third, value.dtype)
     return _times(_times(_times(value, factor), factor), rest)
+
+
+@_shifted.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    return _shifted(*primals), _shifted(tangents[0], unit_of(primals[1]))
 
 
 def inner_axes(value: Array, n_leading: int) -> tuple[int, ...]:
@@ -207,6 +211,7 @@ def exponent_of(value: Array, n_leading: int = 0) -> Array:
     return jax.lax.select(biased == 0, jnp.full_like(exponent, ZERO_EXPONENT), exponent)
 
 
+@traced_once
 def normalise(value: Array, exponent: Array | int = 0) -> Scaled:
     """Return value x 2^exponent as a `Scaled` whose largest entry lies in [1, 2).
 
