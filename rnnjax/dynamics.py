@@ -152,7 +152,11 @@ def reads_out_its_state(cell: Cell, params: Params) -> bool:
 
 def inputs_read(function: Callable[..., Any], arguments: Any) -> set[int]:
     """Return the numbers of the leaves of `arguments` on which the values of a function depend."""
-    traced = jax.make_jaxpr(function)(arguments).jaxpr
+    return read_by(jax.make_jaxpr(function)(arguments).jaxpr)
+
+
+def read_by(traced: Any) -> set[int]:
+    """Return the numbers of the inputs on which the outputs of a jaxpr depend."""
     needed = {id(v) for v in traced.outvars}
     for equation in reversed(traced.eqns):
         if any(id(v) in needed for v in equation.outvars):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.extend.core as jex
 import jax.numpy as jnp
 
 from rnnjax import dynamics, preactivation, scaled, scan
@@ -75,8 +76,10 @@ def through_readout(
     def losses(p: Params) -> Array:
         return scan.step_losses(cell, loss, p, h, batch.y, batch.mask)
 
-    ones = jnp.ones(len(h), jax.eval_shape(losses, params).dtype)
-    return _contract(losses, params, Scaled(ones, jnp.zeros(len(h), jnp.int32)))
+    def ones(like: Any) -> Scaled:
+        return Scaled(jnp.ones(like.shape, like.dtype), jnp.zeros(like.shape, jnp.int32))
+
+    return _contract(losses, params, ones)
 
 
 def through_steps(
@@ -234,22 +237,30 @@ def leaves_read(function: Callable[[Params], Array], params: Params) -> list[int
 
 
 def _contract(
-    stacked: Callable[[Params], Array], params: Params, cotangents: Scaled
+    stacked: Callable[[Params], Array],
+    params: Params,
+    cotangents: Scaled | Callable[[Any], Scaled],
 ) -> dict[int, Scaled]:
     """Return the vjp of a stacked function of the parameters, by number of leaf.
 
     Leaves that the function does not read have none: zeros would cost additions of scaled numbers.
+
+    Args:
+      stacked: the function, which is traced once.
+      params: the parameters.
+      cotangents: those of what it returns, or what makes them from its shape and dtype.
     """
     leaves, structure = jax.tree.flatten(params)
-    used = leaves_read(stacked, params)
-
-    def of_all(*leaves: Array) -> Array:
-        return stacked(jax.tree.unflatten(structure, leaves))
+    traced = jax.make_jaxpr(lambda *given: stacked(jax.tree.unflatten(structure, given)))(*leaves)
+    used = sorted(dynamics.read_by(traced.jaxpr))
 
     def of_used(some: list[Array]) -> Array:
         chosen = dict(zip(used, some, strict=True))
-        return of_all(*(chosen.get(i, leaf) for i, leaf in enumerate(leaves)))
+        (out,) = jex.jaxpr_as_fun(traced)(*(chosen.get(i, leaf) for i, leaf in enumerate(leaves)))
+        return out
 
+    if not isinstance(cotangents, Scaled):
+        cotangents = cotangents(traced.out_avals[0])
     value, exponent = scaled.common(cotangents)
     out, pull = jax.vjp(of_used, [leaves[i] for i in used])
     (grads,) = pull(value.astype(out.dtype))
