@@ -257,3 +257,13 @@ def test_a_real_gate_on_a_complex_state_is_a_gate_and_a_turning_factor_is_none()
     np.testing.assert_array_equal(is_gate, [True, False])
     np.testing.assert_allclose(keep[:, 0], jax.nn.sigmoid(x[0, :, 0] - 1), atol=1e-12)
     assert "scan_0" in str(rnnjax.diagnose(loss, params, x))
+
+
+@pytest.mark.parametrize("size", [1e-37, 1e-20, 1.0, 1e25, 1e37])
+def test_the_length_of_a_gradient_at_any_magnitude_of_float32(size):
+    parts = [jnp.array([[3.0, 0.0], [0.0, 1e-3]]), jnp.array([4.0 + 1j])]
+    expected = np.log(size) + 0.5 * np.log(9 + 1e-6 + 17)
+    found = weights._log_length([(part * size).astype(dtype) for part, dtype in
+                                 zip(parts, (jnp.float32, jnp.complex64), strict=True)])  # fmt: skip
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert weights._log_length([jnp.zeros(3, jnp.float32)]) == -np.inf
