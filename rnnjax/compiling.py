@@ -19,6 +19,8 @@ from rnnjax.lazy import jax
 # programs that XLA as it is compiles in a second: probes and gradients of nine cells, two cores.
 _LITTLE, _SOME = 5e8, 2e9
 _SMALL = 16  # entries that a product contracts: up to so many XLA generates code of its own
+# Options with which jax itself has to run a program: to step through it, to look for NaN.
+_WITHOUT_PROGRAMS = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
 _TRIPS = 1000  # of a loop that ends on a condition
 _LEAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 # Other releases may not know these, and would refuse them.
@@ -60,19 +62,28 @@ def by_work(function: Callable[..., Any], *, n_trips: int = _TRIPS) -> Callable[
     @functools.wraps(function)
     def compiled(*args: Any) -> Any:
         leaves, structure = jax.tree.flatten(args)
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        if is_traced or any(getattr(jax.config, option) for option in _WITHOUT_PROGRAMS):
             return plain(*args)
         places = (getattr(leaf, "sharding", None) for leaf in leaves)
         key = structure, tuple(zip(map(jax.typeof, leaves), places, strict=True))
         if key not in programs:
-            traced = plain.trace(*args)
-            if len(traced.jaxpr.in_avals) != len(leaves):  # and values of a transformation around
-                return plain(*args)
-            chosen = options(work_of(traced.jaxpr, n_trips))
-            programs[key] = traced.lower().compile(compiler_options=chosen)
+            programs[key] = _compiled(plain, args, n_trips) or plain
         return programs[key](*args)
 
     return compiled
+
+
+def _compiled(plain: Any, args: tuple[Any, ...], n_trips: int) -> Callable[..., Any] | None:
+    """Return the program for these arguments; None where it needs more of what is around it."""
+    traced = plain.trace(*args)
+    if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(args)):
+        return None  # values of a transformation around it
+    try:
+        lowered = traced.lower()
+    except (NameError, AssertionError):
+        return None  # names of axes of a transformation around it
+    return lowered.compile(compiler_options=options(work_of(traced.jaxpr, n_trips)))
 
 
 def options(work: float) -> dict[str, Any]:

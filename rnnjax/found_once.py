@@ -1,15 +1,20 @@
 """Answers about a cell that are found once and kept, for cells with and without a hash.
 
 A cell is a frozen dataclass or any object with the methods of one. Its answers are kept by its
-hash, and where that is the identity of an object, by the values of its attributes as well: they
-may be set to others. What has no hash is asked again each time.
+hash, and where that is the identity of an object, by the values of its attributes and those of its
+class as well, small arrays, lists and objects within included: they may be set to others. What has
+no hash is asked again each time.
 """
 
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import numpy as np
+
 R = TypeVar("R")
+_FEW = 10_000  # entries of an array that are compared; a larger one is told by its identity
+_DEPTH = 3  # of objects within objects
 
 
 class _Same:
@@ -54,9 +59,31 @@ def _attributes(value: Any) -> Iterator[Any]:
     if kind is tuple:
         for entry in value:
             yield from _attributes(entry)
-    elif kind.__hash__ is object.__hash__ and not isinstance(value, type):
-        for name, attribute in getattr(value, "__dict__", {}).items():
-            yield name, attribute if _has_hash(attribute) else _Same(attribute)
+    elif _is_by_identity(value):
+        for holder in (*kind.__mro__[:-1], value):
+            for name, attribute in dict(getattr(holder, "__dict__", {})).items():
+                if not name.startswith("__") and not callable(attribute):
+                    yield name, _key(attribute)
+
+
+def _is_by_identity(value: Any) -> bool:
+    kind: Any = type(value)
+    return kind.__hash__ is object.__hash__ and not isinstance(value, type)
+
+
+def _key(value: Any, depth: int = 0) -> Any:
+    """Return what tells a value from others, with a hash."""
+    if isinstance(value, (list, tuple)):
+        return type(value), tuple(_key(entry, depth) for entry in value)
+    if isinstance(value, dict):
+        return tuple((repr(name), _key(entry, depth)) for name, entry in value.items())
+    if isinstance(value, np.ndarray) and value.size <= _FEW and not value.dtype.hasobject:
+        return value.shape, value.dtype, value.tobytes()
+    if _has_hash(value) and not _is_by_identity(value):
+        return value
+    if depth < _DEPTH and hasattr(value, "__dict__") and not callable(value):
+        return _Same(value), _key(vars(value), depth + 1)
+    return _Same(value)
 
 
 def _has_hash(value: Any) -> bool:

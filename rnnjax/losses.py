@@ -32,7 +32,9 @@ def cross_entropy(y_hat: Array, y: Array) -> Array:
         there = (y >= 0) & (y < y_hat.shape[-1])
         return jnp.where(there, -log_p[jnp.where(there, y, 0)], jnp.nan)
     _require_one_shape(y_hat, y)
-    return -jnp.sum(y * log_p)
+    # A class without probability costs nothing, even one whose logit is -inf.
+    is_out = (y == 0) & jnp.isneginf(log_p)
+    return -jnp.sum(y * jnp.where(is_out, 0, log_p))
 
 
 def _require_one_shape(y_hat: Array, y: Array) -> None:

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import rules, scan
+from rnnjax import rules, scan, shape_checks
 from rnnjax.compiling import run_once
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, KEY, arguments, refusal
+from rnnjax.training_kinds import CELL, PROBE_OR_NONE, RULE, RULES_OR_NONE, TASK
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled, optimisers
 
@@ -37,7 +38,14 @@ class Training(NamedTuple):
     probes: Any
 
 
-@arguments(n_updates=COUNT, batch_size=COUNT_OR_NONE, every=COUNT)
+@arguments(
+    cell=CELL,
+    task=TASK,
+    rule=RULE,
+    n_updates=COUNT,
+    batch_size=COUNT_OR_NONE,
+    every=COUNT,
+)
 def fit(
     cell: Cell,
     task: Task,
@@ -88,6 +96,10 @@ def fit(
     if n_updates % every:
         raise refusal("n_updates", f"a multiple of every = {every}", n_updates)
     key = KEY.checked("key", key)
+    probe = PROBE_OR_NONE.checked("probe", probe)
+    observing = dict(RULES_OR_NONE.checked("observers", observers) or {})
+    if params is not None:
+        shape_checks.check_params(cell, params)
     key_init, key_data, key_probe = jax.random.split(key, 3)
     params = cell.init(key_init) if params is None else params
     optimiser = optimisers.fitting(from_scaled(optimiser), params)
@@ -98,8 +110,6 @@ def fit(
             return batch
         keys = jax.random.split(jax.random.fold_in(key_data, n), n_sequences)
         return jax.vmap(task.sample)(keys)
-
-    observing = dict(observers or {})
 
     def update(carry: tuple, n: Array) -> tuple[tuple, Array]:
         params, optimiser_state, rule_state, states = carry

@@ -17,6 +17,7 @@ from rnnjax.compiling import run_once
 from rnnjax.ranges import COUNT, KEY, arguments, refusal
 from rnnjax.rules import influence, online
 from rnnjax.rules.problem import Problem
+from rnnjax.training_kinds import CELL, RULE, TASK
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss, Task
 from rnnjax.updates import from_scaled, optimisers
 
@@ -36,7 +37,9 @@ class OnlineTraining(NamedTuple):
     loss: Array
 
 
-@arguments(n_sequences=COUNT, batch_size=COUNT, steps_per_update=COUNT)
+@arguments(
+    cell=CELL, task=TASK, rule=RULE, n_sequences=COUNT, batch_size=COUNT, steps_per_update=COUNT
+)
 def fit_online(
     cell: Cell,
     task: Task,

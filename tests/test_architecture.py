@@ -18,7 +18,7 @@ LAYERS = [
     {"lazy"},
     {"errors", "catalog", "pickles", "types", "atomic_file", "compiling", "every_branch"},
     {"ranges", "cube_setting", "names", "variables", "reductions", "found_once"},
-    {"fields", "claims", "sequences"},
+    {"fields", "claims", "sequences", "training_kinds"},
     {"scaled", "lanes", "matvec"},
     {"slopes"},
     {"activations", "losses", "masks", "figures", "theory"},

@@ -79,3 +79,21 @@ def test_a_function_compiled_by_work_takes_other_shapes_and_types():
 def test_flags_of_the_user_come_first(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=2")
     assert "xla_backend_optimization_level" not in compiling.options(1.0)
+
+
+def test_options_of_jax_that_look_into_programs_hold():
+    def fails(x):
+        return jnp.log(x - 1)
+
+    with jax.debug_nans(True), pytest.raises(FloatingPointError):
+        rnnjax.run_once(fails, jnp.zeros(3))
+    with jax.disable_jit():
+        assert rnnjax.run_once(lambda x: float(x[0]) + 1, jnp.ones(2)) == 2
+
+
+def test_names_of_axes_around_it_are_known():
+    x = jnp.arange(4.0)
+    numbers = jax.vmap(
+        lambda a: a + rnnjax.run_once(lambda y: y[0] + jax.lax.axis_index("i"), x), axis_name="i"
+    )(x)
+    np.testing.assert_array_equal(numbers, 2 * x)

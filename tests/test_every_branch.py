@@ -62,10 +62,61 @@ class Masked(Gated):
         return jnp.tanh(jnp.where(jnp.eye(2, dtype=bool), p["W"], 0) @ h + x[1])
 
 
+class Inverted(Gated):
+    """Rectified on the other side: a custom derivative that is 0 at positive numbers."""
+
+    def step(self, p, h, x):
+        return jnp.tanh(-jax.nn.relu(-p["W"]) @ jax.nn.relu(-h - x[1]) + x[1])
+
+
+class Pointed(Gated):
+    """A row that an input points at."""
+
+    def step(self, p, h, x):
+        row = jnp.minimum(jnp.floor(x[0] / 3).astype(int), 1)
+        return jnp.tanh(p["W"][row] * h[jnp.argsort(h)] + x[1])
+
+
+class Ring(Gated):
+    """Index arithmetic within a loop."""
+
+    def step(self, p, h, x):
+        def unit(i, out):
+            return out.at[i].set(jnp.tanh(p["W"][i, 0] * h[i - 1] + x[1]))
+
+        return jax.lax.fori_loop(0, 2, unit, jnp.zeros(2))
+
+
+@jax.custom_jvp
+def spike(v):
+    return (v > 0).astype(v.dtype)
+
+
+spike.defjvp(lambda at, by: (spike(at[0]), (jnp.abs(at[0]) < 0.5) * by[0]))
+
+
+class Spiking(Gated):
+    """A surrogate slope that is 0 away from a threshold."""
+
+    def step(self, p, h, x):
+        return 0.5 * h + spike(p["W"] @ h + x[0] - 1)
+
+
+class Attending(Gated):
+    """A softmax with a mask of -1e30: unit 0 reads itself alone."""
+
+    def step(self, p, h, x):
+        scores = jnp.where(jnp.tril(jnp.ones((2, 2), bool)), p["W"] * h[None], -1e30)
+        return jnp.tanh(jax.nn.softmax(scores) @ h + x[1])
+
+
 INPUTS = jnp.stack([jnp.array([1.0, 0, 1, 4, 2, 1]), jnp.linspace(-1, 1, 6)], axis=1)
 
 
-@pytest.mark.parametrize("cell", [Flag(), Roll(), Clock(), Sorted(), Masked()], ids=repr)
+KINDS = (Flag, Roll, Clock, Sorted, Masked, Inverted, Pointed, Ring, Spiking, Attending)
+
+
+@pytest.mark.parametrize("cell", [kind() for kind in KINDS], ids=lambda cell: type(cell).__name__)
 def test_exact_rules_are_exact_where_inputs_choose_a_branch(cell):
     params = cell.init(jax.random.key(0))
     batch = rnnjax.Batch(INPUTS, jnp.zeros((6, 2)), jnp.ones(6))

@@ -184,3 +184,27 @@ def test_an_answer_that_is_not_a_number_is_wrong():
     params = jax.tree.map(lambda a: a * jnp.nan, cell.init(KEY))
     y = jnp.zeros((2, 3, 2)).at[..., 0].set(1.0)
     assert accuracy(cell, params, rnnjax.Batch(jnp.ones((2, 3, 2)), y, jnp.ones((2, 3)))) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cell", rnnjax.GRU), ("task", "adding"), ("rule", "BPTT"), ("rule", rnnjax.BPTT),
+        ("probe", "log_norm_by_lag"), ("observers", [rnnjax.BPTT()]), ("observers", {"a": "RFLO"}),
+    ],
+)  # fmt: skip
+def test_what_is_no_part_of_a_training_is_refused_in_one_line(name, value):
+    task = rnnjax.tasks.Adding(5)
+    given = {"cell": rnnjax.Vanilla(2, 3, 1), "task": task, "rule": rnnjax.BPTT(), name: value}
+    options = {"key": jax.random.key(0), "n_updates": 1, "batch_size": 1}
+    with pytest.raises(ValueError, match=f"^{name}: expected .*, got ") as caught:
+        rnnjax.fit(optimiser=optax.sgd(0.1), **given, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_parameters_that_are_integers_are_refused_by_name():
+    cell, task = rnnjax.Vanilla(2, 3, 1), rnnjax.tasks.Adding(5)
+    whole = jax.tree.map(lambda p: jnp.ones(p.shape, int), cell.init(jax.random.key(0)))
+    with pytest.raises(ValueError, match=r"^params: expected floating point arrays"):
+        rnnjax.fit(cell, task, rnnjax.BPTT(), optax.sgd(0.1), jax.random.key(0), n_updates=1,
+                   batch_size=1, params=whole)  # fmt: skip

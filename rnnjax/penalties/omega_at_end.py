@@ -45,6 +45,8 @@ class AtEnd(NamedTuple):
 def states(cell: Vanilla, params: VanillaParams, x: Array) -> Array:
     """Return the states h_1..h_T, (T, B, n_h), of a batch of inputs (B, T, n_x).
 
+    NaN where the leak is traced and not 1.
+
     Raises:
       ValueError: the cell is no network of tanh or sigmoid units that do not leak.
     """
@@ -56,7 +58,9 @@ def states(cell: Vanilla, params: VanillaParams, x: Array) -> Array:
         return h, h
 
     drives = matvec(params.U, jnp.swapaxes(x, 0, 1)) + params.b[None, None]
-    return jax.lax.scan(step, jnp.zeros((x.shape[0], cell.n_h)), drives)[1]
+    found = jax.lax.scan(step, jnp.zeros((x.shape[0], cell.n_h)), drives)[1]
+    is_traced = isinstance(cell.leak, jax.core.Tracer)
+    return jnp.where(cell.leak == 1, found, jnp.nan) if is_traced else found
 
 
 def _check_cell(cell: Any) -> None:
@@ -65,7 +69,7 @@ def _check_cell(cell: Any) -> None:
         raise refusal("cell", wanted, type(cell).__name__, shown_by=str)
     if cell.activation.name not in _SLOPES:
         raise refusal("cell", wanted, f"{cell.activation.name} units", shown_by=str)
-    if isinstance(cell.leak, jax.core.Tracer) or not np.all(np.asarray(cell.leak) == 1):
+    if not isinstance(cell.leak, jax.core.Tracer) and not np.all(np.asarray(cell.leak) == 1):
         raise refusal("cell", wanted, f"leak {cell.leak}", shown_by=str)
 
 

@@ -11,6 +11,7 @@ If every weight acts on the entries of a single unit, a trace of D_t needs as ma
 are weights (times the entries of a unit) instead of n_h times as many.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -71,60 +72,69 @@ def connected(cell: Cell, params: Params, x: Array) -> Array:
     def draws(like: Any) -> Array:
         """Return a small positive number everywhere, and normal ones, (1 + n, *like)."""
         shape = jnp.shape(like)
-        wide = _WIDE * generator.standard_normal((_N_WIDE, *shape))
-        return jnp.asarray(np.concatenate([np.full((1, *shape), 7e-4), wide]))
+        wide = _WIDE * generator.standard_normal((_N_WIDE // 2, *shape))
+        return jnp.asarray(np.concatenate([np.full((1, *shape), 7e-4), wide, -wide]))
 
-    step = every_branch(cell.step)
-
-    def at(numbers: tuple[Any, Array]) -> Array:
+    def at(numbers: tuple[Any, Array]) -> tuple[Array, Array]:
         weights, h = numbers
         stand_in = jax.tree.map(
             lambda p, w: jnp.where(p == 0, 0, w).astype(p.dtype), params, weights
         )
-
-        def parts(h: Array) -> tuple[Array, Array]:
-            h_next = step(stand_in, h, _small(x) if _is_inexact(x) else x)
-            return h_next.real, h_next.imag
-
         h = h.astype(cell.initial_state().dtype)
-        J = jax.jacfwd(parts)(h) if not jnp.iscomplexobj(h) else jax.jacrev(parts)(h)
-        size = jnp.abs(J[0]) + jnp.abs(J[1])
-        return (size > 0) & jnp.isfinite(size)
+        found = [_sizes(step, stand_in, h, x) for step in (cell.step, every_branch(cell.step))]
+        finite = [jnp.isfinite(size) for size in found]
+        acts = [(size > 0) & known for size, known in zip(found, finite, strict=True)]
+        return acts[0] | acts[1], finite[0] | finite[1]
 
     numbers = jax.tree.map(draws, params), draws(cell.initial_state())
-    return jnp.any(jax.lax.map(at, numbers), axis=0)
+    acts, finite = jax.lax.map(at, numbers)
+    # What is a number nowhere is not known.
+    return jnp.any(acts, axis=0) | ~jnp.any(finite, axis=0)
+
+
+def _sizes(step: Callable[..., Array], params: Params, h: Array, x: Array) -> Array:
+    """Return |dh_t/dh_{t-1}| of each pair of entries at a small input, (n_h, n_h)."""
+
+    def parts(h: Array) -> tuple[Array, Array]:
+        h_next = step(params, h, _small(x) if _is_inexact(x) else x)
+        return h_next.real, h_next.imag
+
+    J = jax.jacfwd(parts)(h) if not jnp.iscomplexobj(h) else jax.jacrev(parts)(h)
+    return jnp.abs(J[0]) + jnp.abs(J[1])
 
 
 @found_once(maxsize=64)
 def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
-    def derivative(arrays: list[Array]) -> dict[int, Array]:
+    def derivatives(arrays: list[Array]) -> list[dict[int, Array]]:
         given = iter(arrays)
         leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]
-        cell, params, h, x = jax.tree.unflatten(structure, leaves)
-        return _derivative(cell, params, h, x)
+        cell, *at = jax.tree.unflatten(structure, leaves)
+        return [_derivative(step, *at) for step in (cell.step, every_branch(cell.step))]
 
     generator = np.random.default_rng(0)
 
-    def drawn(leaf: Any, is_of_cell: bool, wide: bool) -> Array:
+    def drawn(leaf: Any, is_of_cell: bool, wide: bool) -> np.ndarray:
         if not _is_inexact(leaf):
-            return _small(leaf)
+            return np.asarray(_small(leaf))
         if wide and not is_of_cell:
-            return jnp.asarray(_WIDE * generator.standard_normal(leaf.shape), leaf.dtype)
-        return jnp.asarray(
-            generator.uniform(*(_SMALL if is_of_cell else _SMALLER), leaf.shape), leaf.dtype
-        )
+            return (_WIDE * generator.standard_normal(leaf.shape)).astype(leaf.dtype)
+        between = _SMALL if is_of_cell else _SMALLER
+        return generator.uniform(*between, leaf.shape).astype(leaf.dtype)
 
-    def point(wide: bool) -> list[Array]:
+    def point(wide: bool) -> list[np.ndarray]:
         return [drawn(v, i < n_of_cell, wide) for i, v in enumerate(like) if _is_shape(v)]
 
-    with jax.ensure_compile_time_eval():
-        at = by_work(derivative)
+    def opposite(point: list[np.ndarray]) -> list[np.ndarray]:
+        inexact = [a.dtype.kind in "fcV" and i >= n_of_cell for i, a in enumerate(point)]
+        return [-a if flip else a for a, flip in zip(point, inexact, strict=True)]
+
+    wide = [point(wide=True) for _ in range(_N_WIDE // 2)]
+    points = [point(wide=False), *wide, *map(opposite, wide)]
+    with jax.ensure_compile_time_eval(), jax.debug_nans(False):
+        at = by_work(derivatives)
         # In NumPy: each operation of jax on each shape would be a program of its own.
-        found = jax.tree.map(np.asarray, at(point(wide=False)))
-        patterns = {i: leaf != 0 for i, leaf in found.items()}
-        for _ in range(_N_WIDE):
-            found = jax.tree.map(np.asarray, at(point(wide=True)))
-            patterns = {i: p | (found[i] != 0) & np.isfinite(found[i]) for i, p in patterns.items()}
+        found = [one for p in points for one in jax.tree.map(np.asarray, at(p))]
+    patterns = {i: _acts([one[i] for one in found]) for i in found[0]}
     x = jax.tree.unflatten(structure, like)[3]
     return patterns if _is_inexact(x) else {i: _or_all(p) for i, p in patterns.items()}
 
@@ -137,19 +147,27 @@ def _or_all(pattern: np.ndarray) -> np.ndarray:
     return pattern | ~pattern.any(axis=0, keepdims=True)
 
 
-def _derivative(cell: Cell, params: Params, h: Array, x: Array) -> dict[int, Array]:
-    read = gradient.leaves_read(lambda p: cell.step(p, h, x), params)
+def _acts(found: list[np.ndarray]) -> np.ndarray:
+    """Return where any of some derivatives is not 0; what is a number in none is not known."""
+    finite = [np.isfinite(one) for one in found]
+    return np.any([(a != 0) & f for a, f in zip(found, finite, strict=True)], axis=0) | ~np.any(
+        finite, axis=0
+    )
+
+
+def _derivative(step: Callable[..., Array], params: Params, h: Array, x: Array) -> dict[int, Array]:
+    read = gradient.leaves_read(lambda p: step(p, h, x), params)
     if not read:
         return {}
     leaves, structure = jax.tree.flatten(params)
 
-    def step(some: list[Array]) -> tuple[Array, Array]:
+    def parts(some: list[Array]) -> tuple[Array, Array]:
         chosen = dict(zip(read, some, strict=True))
         both = [chosen.get(i, leaf) for i, leaf in enumerate(leaves)]
-        h_next = every_branch(cell.step)(jax.tree.unflatten(structure, both), h, x)
+        h_next = step(jax.tree.unflatten(structure, both), h, x)
         return h_next.real, h_next.imag
 
-    real, imaginary = jax.jacrev(step)([leaves[i] for i in read])
+    real, imaginary = jax.jacrev(parts)([leaves[i] for i in read])
     return {i: jnp.abs(a) + jnp.abs(b) for i, a, b in zip(read, real, imaginary, strict=True)}
 
 

@@ -263,7 +263,8 @@ def test_a_real_gate_on_a_complex_state_is_a_gate_and_a_turning_factor_is_none()
 def test_the_length_of_a_gradient_at_any_magnitude_of_float32(size):
     parts = [jnp.array([[3.0, 0.0], [0.0, 1e-3]]), jnp.array([4.0 + 1j])]
     expected = np.log(size) + 0.5 * np.log(9 + 1e-6 + 17)
-    found = weights._log_length([(part * size).astype(dtype) for part, dtype in
-                                 zip(parts, (jnp.float32, jnp.complex64), strict=True)])  # fmt: skip
+    kinds = (jnp.float32, jnp.complex64)
+    sized = [(part * size).astype(kind) for part, kind in zip(parts, kinds, strict=True)]
+    found = weights._log_length(sized)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert weights._log_length([jnp.zeros(3, jnp.float32)]) == -np.inf
