@@ -23,6 +23,7 @@ from rnnjax.jaxprs.recurrences import Loss, check_program
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.reports import Report
 from rnnjax.reports.bands import band
+from rnnjax.reports.thresholds import THRESHOLDS
 
 Progress = Callable[[str], None]
 _GATES = ("gate_shut_share", "gate_open_share", "gate_mean")
@@ -133,7 +134,7 @@ def _alone(r: Recurrence, rows: Mapping[str, Any]) -> dict[str, Any]:
         **rows,
         **together,
         "activation": np.array(units.units_of(r), object),
-        "dimension": _dimension(together["exponents"], r.states.shape[1]),
+        "dimension": _dimension(together["exponents"], r),
         "length": np.asarray(r.length),
         "size": np.asarray(r.states.shape[1]),
         "line": np.asarray(r.line, object),
@@ -162,6 +163,7 @@ def over_examples_of(rows: Mapping[str, Any]) -> dict[str, Any]:
         **{name: _mean(rows[name]) for name in _GATES},
         "exponents": exponents,
         "exponents_error": error,
+        "linear": np.all(rows["linear"]),
         "log_singular_values": _median(rows["log_singular_values"]),
     }
 
@@ -194,9 +196,13 @@ def _median(rows: Any) -> Any:
     return whole.reshape(rows.shape[1:])
 
 
-def _dimension(exponents: Any, n: int) -> Any:
+def _dimension(exponents: Any, r: Recurrence) -> Any:
     """Return the Kaplan-Yorke dimension; NaN where the exponents measured do not determine it."""
+    n = r.states.shape[1]
+    formats = [leaf.dtype for leaf in r.state if leaf.differentiable]
+    rounding = THRESHOLDS["neutral"].value * max(float(jnp.finfo(form).eps) for form in formats)
     kept = exponents[~np.isnan(exponents)]
+    kept = np.where(np.abs(kept) <= rounding, 0, kept)
     if not kept.size or (kept.size < n and np.sum(kept) >= 0):
         return np.asarray(np.nan)
     return np.asarray(analysis.kaplan_yorke_dimension(jnp.asarray(kept)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rnnjax.reports import Reading, Remedy
 from rnnjax.reports.bands import band
 from rnnjax.reports.thresholds import THRESHOLDS
+from rnnjax.reports.wording import amount, count
 
 _ACTIONS = {
     "gates": "keep gates opened to 1 - 1/T on average (forget bias, chrono)",
@@ -30,8 +31,9 @@ def as_remedies(reading: Reading, by_lag: Mapping[str, NDArray]) -> Iterator[Rem
         after = _fall(rows)
         if not math.isnan(before + after) and round(after, 1) != round(before, 1):
             yield _remedy(reading.layer, _ACTIONS[name], before, after)
-    if math.isfinite(window := reading.window) and window < reading.reach:
-        yield _window(reading, window)
+    steps = reading.reach_of("window_cosine", "window")
+    if math.isfinite(window := reading.window) and window < steps:
+        yield _window(reading.layer, window, steps)
 
 
 def _fall(rows: NDArray) -> float:
@@ -50,10 +52,8 @@ def _change_text(fall: float) -> str:
     return f"{'grows' if fall < 0 else 'falls'} by {abs(fall):.1f} decades"
 
 
-def _window(reading: Reading, window: float) -> Remedy:
-    action = f"gradient truncated to {window:.0f} steps"
+def _window(layer: str, window: float, steps: float) -> Remedy:
+    action = f"gradient truncated to {count(window, 'step')}"
     level = THRESHOLDS["window"].value
-    message = (
-        f"{action} instead of {reading.reach:.0f}: it keeps a cosine of {level} with the whole"
-    )
-    return Remedy(reading.layer, "window", action, reading.reach, window, "steps", message)
+    message = f"{action} instead of {amount(steps)}: it keeps a cosine of {level} with the whole"
+    return Remedy(layer, "window", action, steps, window, "steps", message)

@@ -49,6 +49,7 @@ def close(r: Recurrence, effort: Effort) -> Rows:
         **weights.by_use(r),
         **window.windows(r, min(effort.longest_window, r.length), effort.tolerance),
         **spectrum.exponents(r, effort.n_exponents),
+        **spectrum.linear(r),
         **spectrum.singular_values(r, effort.n_exponents),
     }
 

@@ -37,4 +37,4 @@ def forward_memory(r: Recurrence) -> dict[str, Array]:
     _, v = jax.lax.scan(one, start, (r.states[:-1], steps.numbers(r)))
     flat = Scaled(v.value.reshape(len(v.value), -1), v.exponent)
     log_norms = steps.log_norms(flat) - 0.5 * jnp.log(m)
-    return {"log_norm_forward": jnp.where(steps.counted(r), log_norms, jnp.nan)}
+    return {"log_norm_forward": jnp.where(steps.read(r), log_norms, jnp.nan)}

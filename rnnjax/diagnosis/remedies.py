@@ -13,6 +13,7 @@ after. T is the last step at which the loss enters the layer: padding behind it 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ from rnnjax.jaxprs.sites import evaluated
 from rnnjax.types import Array
 
 ByLag = dict[str, Array]
+_HALVINGS = 40
 
 
 def effects(r: Recurrence, recurrent: tuple[int, ...]) -> ByLag:
@@ -46,18 +48,18 @@ def effects(r: Recurrence, recurrent: tuple[int, ...]) -> ByLag:
 
 def leaky(r: Recurrence) -> Callable[[Array, Array], Array]:
     """Return the step with a leak of a quarter of the sequence."""
-    last = steps.last_step(r).astype(r.states.real.dtype)
-    rate = 1 / jnp.maximum(1, last / 4)
+    T = jnp.sum(steps.counted(r)).astype(r.states.real.dtype)
+    rate = 1 / jnp.maximum(1, T / 4)
     return lambda h, t: (1 - rate) * h + rate * steps.new_state(r, r.params, h, t)
 
 
 def shifted_gates(r: Recurrence) -> Callable[[Array, Array], Array]:
-    """Return the step with the bias of each keep gate raised until it keeps 1 - 1/T on average."""
+    """Return the step with the bias of each keep gate raised until it keeps 1 - 1/T on average.
+
+    On average over the steps, at the states as they were; a gate that is open further stays so.
+    """
     keep, is_gate = units.keep_factors(r)
-    mean = jnp.clip(steps.mean(keep, steps.counted(r)), 1e-6, 1 - 1e-6)
-    others = jnp.maximum(steps.last_step(r) - 1, 1).astype(mean.dtype)
-    raised = jnp.maximum(jnp.log(others) - jnp.log(mean / (1 - mean)), 0)
-    shift = jnp.where(is_gate, raised, 0)
+    shift = jnp.where(is_gate, _raised(keep, steps.counted(r)), 0)
     signs = _signs(r, shift)
 
     def step(h: Array, t: Array) -> Array:
@@ -67,6 +69,28 @@ def shifted_gates(r: Recurrence) -> Callable[[Array, Array], Array]:
         return evaluated(r.cell, r.params, h, t, change=change)[0]
 
     return step
+
+
+def _raised(keep: Array, counts: Array) -> Array:
+    """Return what to add to the arguments of logistic gates, (T, n), to open them, (n,) >= 0.
+
+    The mean over steps grows with the shift: it is found by bisection, as gates that open and shut
+    are far from the gate of their mean argument.
+    """
+    tiny = jnp.finfo(keep.dtype).tiny
+    logit = jnp.log(jnp.maximum(keep, tiny)) - jnp.log(jnp.maximum(1 - keep, tiny))
+    shut = 1 / jnp.maximum(jnp.sum(counts), 2).astype(keep.dtype)  # 1 - keep, wanted
+
+    def halved(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = (low + high) / 2
+        too_low = steps.mean(jax.nn.sigmoid(-logit - middle[None]), counts) > shut
+        return jnp.where(too_low, middle, low), jnp.where(too_low, high, middle)
+
+    nothing = jnp.zeros_like(keep[0])
+    most = jnp.max(jnp.where(counts[:, None], -logit, 0), axis=0) - jnp.log(shut)
+    low, _ = jax.lax.fori_loop(0, _HALVINGS, halved, (nothing, jnp.maximum(most, 0)))
+    return low
 
 
 def _signs(r: Recurrence, shift: Array) -> list[Array]:

@@ -30,15 +30,42 @@ def exponents(r: Recurrence, n_exponents: int) -> dict[str, Array]:
       ``exponents``, ``exponents_error``: nats per step, (n_exponents,), NaN beyond n.
     """
     k = min(n_exponents, r.states.shape[1])
-    # A tenth of the sequence, without its padding, aligns the directions.
-    batch = dataclasses.replace(r.batch, mask=steps.counted(r).astype(r.batch.mask.dtype))
+    # The sequence without its padding, of which a tenth aligns the directions.
+    n = jnp.sum(steps.counted(r))
+    batch = dataclasses.replace(
+        r.batch,
+        x=steps.own(r)[:, None].astype(r.batch.x.dtype),
+        mask=(steps.numbers(r) < n).astype(r.batch.mask.dtype),
+    )
     found = probes.lyapunov_spectrum(
-        r.cell, None, r.params, batch, n_exponents=k, n_discarded=steps.last_step(r) // 10
+        r.cell, None, r.params, batch, n_exponents=k, n_discarded=n // 10
     )
     return {
         "exponents": _up_to(found["exponents"], n_exponents),
         "exponents_error": _up_to(found["exponents_error"], n_exponents),
     }
+
+
+def linear(r: Recurrence) -> dict[str, Array]:
+    """Tell whether the step is linear in the state at every step that counts.
+
+    Its Jacobian is then the same at any state.
+
+    Returns:
+      ``linear``: bool ().
+    """
+    keys = jax.random.split(jax.random.key(0))
+    other, v = (jax.random.normal(key, r.states.shape[1:], r.states.dtype) for key in keys)
+
+    def same(h: Array, t: Array) -> Array:
+        def pushed(h: Array) -> Array:
+            return jax.jvp(lambda h: steps.new_state(r, r.params, h, t), (h,), (v,))[1]
+
+        here = pushed(h)
+        return jnp.all(jnp.abs(pushed(h + other) - here) <= 1e-4 * jnp.max(jnp.abs(here)))
+
+    alike = jax.vmap(same)(r.states[:-1], steps.numbers(r))
+    return {"linear": jnp.all(alike | ~steps.counted(r))}
 
 
 def _up_to(values: Array, n: int) -> Array:
@@ -48,7 +75,7 @@ def _up_to(values: Array, n: int) -> Array:
 def singular_values(r: Recurrence, n_directions: int) -> dict[str, Array]:
     """Measure ln of the leading singular values of dh_T/dh_{T-s} for s in SPANS, (3, k).
 
-    T is the last step at which something of the loss enters; NaN for s > T.
+    T is the last step at which something of the loss enters; NaN for s > T. Padding is no step.
     """
     k = min(n_directions, r.states.shape[1])
     rows = [
@@ -60,8 +87,8 @@ def singular_values(r: Recurrence, n_directions: int) -> dict[str, Array]:
 
 def _leading(r: Recurrence, span: int, k: int) -> Array:
     n = r.states.shape[1]
-    last = steps.last_step(r)
-    t = jnp.maximum(last - span + jnp.arange(span, dtype=jnp.int32), 0)
+    last = jnp.sum(steps.counted(r))
+    t = steps.own(r)[jnp.maximum(last - span + jnp.arange(span, dtype=jnp.int32), 0)]
     h = r.states[t]
     Q = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (n, k), r.states.dtype))[0]
 

@@ -4,10 +4,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rnnjax import scaled
+from rnnjax.every_branch import every_branch
 from rnnjax.jaxprs import Recurrence
 from rnnjax.types import Array
+
+_KNOWN, _MANY = "_held", 32
 
 
 def new_state(r: Recurrence, params: Any, h: Array, t: Array) -> Array:
@@ -26,9 +30,53 @@ def last_step(r: Recurrence) -> Array:
     return jnp.max(jnp.where(enters, numbers(r) + 1, 0))
 
 
-def counted(r: Recurrence) -> Array:
+def read(r: Recurrence) -> Array:
     """Return which steps are not behind the last one, bool (T,): those that nothing reads are."""
     return numbers(r) < last_step(r)
+
+
+def counted(r: Recurrence) -> Array:
+    """Return which steps are no padding, bool (T,): read, and not held by a mask."""
+    return read(r) & ~held(r)
+
+
+def own(r: Recurrence) -> Array:
+    """Return the numbers of the steps that are no padding, then zeros, int32 (T,)."""
+    return jnp.nonzero(counted(r), size=r.length, fill_value=0)[0].astype(jnp.int32)
+
+
+def held(r: Recurrence) -> Array:
+    """Return `_held`, once for each recurrence: all rows ask for it."""
+    known = vars(r).get(_KNOWN)
+    if known is None:
+        known = _held(r)
+        if not isinstance(known, jax.core.Tracer) or isinstance(r.states, jax.core.Tracer):
+            vars(r)[_KNOWN] = known
+    return known
+
+
+def _held(r: Recurrence) -> Array:
+    """Return which steps hand on any state whatever the weights are, bool (T,).
+
+    A mask does that, ``where(t < length, new, h)``; a gate that is open far enough to keep h as it
+    is does not. If all steps do, the state is a constant one, and none is padding.
+    """
+    # Constants: XLA may draw random numbers once more where it compares, and round others.
+    generator = np.random.default_rng(0)
+    drawn = [jnp.asarray(generator.standard_normal(w.shape), w.dtype) for w in r.params]
+    h = jnp.asarray(generator.standard_normal(r.states.shape[1:]), r.states.dtype)
+
+    # Many units do not all stay as they are by chance.
+    scales = (1,) if h.size >= _MANY else (1, -1, 100, -100)
+
+    def holds(t: Array) -> Array:
+        # The mask depends on t alone: it is kept, and a relu that is silent is not silent any more.
+        step = every_branch(lambda params, h: new_state(r, params, h, t))
+        made = [step(tuple(scale * w for w in drawn), h) for scale in scales]
+        return jnp.all(jnp.stack(made) == h[None])
+
+    found = jax.vmap(holds)(numbers(r))
+    return found & ~jnp.all(found)
 
 
 def mean(values: Array, counts: Array) -> Array:

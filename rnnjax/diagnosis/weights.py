@@ -6,7 +6,6 @@ The shares sum to 1; one may be negative where a step pulls against the others. 
 parameters of the scan; those that only an output of the step uses have no part in the state.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -73,21 +72,16 @@ def _log_norms(r: Recurrence) -> Array:
 def _log_length(parts: list[Array]) -> Array:
     """Return ln of the norm of plain arrays, (), whatever the squares of their entries are.
 
-    By sums of squares at three scales, which XLA fuses with what makes the entries: to look for the
-    largest entry of a matrix takes ten times as long.
+    In the unit of the sum of magnitudes: XLA fuses both sums with what makes the entries, while to
+    look for the largest entry of a matrix takes ten times as long.
     """
     parts = [wide(part) for part in parts]
     reals = [x for p in parts for x in ((p.real, p.imag) if jnp.iscomplexobj(p) else (p,))]
-    # XLA may square the scale by itself, which has to stay in the range.
-    far = 2.0 ** (jnp.finfo(reals[0].dtype).maxexp // 2 - 1)
-    small, own, large = (
-        0.5 * jnp.log(sum(jnp.sum((x * scale) ** 2) for x in reals)) - math.log(scale)
-        for scale in (far, 1.0, 1 / far)
-    )
-    # ln far / 2: there sums of squares at the scale 1 are far from both ends of the range.
-    middle = 0.5 * math.log(far)
-    found = jnp.where(own > middle, large, jnp.where(own < -middle, small, own))
-    return found.astype(reals[0].dtype)
+    size = jnp.sum(jnp.stack([jnp.sum(jnp.abs(x)) for x in reals]))
+    unit = scaled.power_of_two(-scaled.exponent_of(size), size.dtype)
+    squares = jnp.sum(jnp.stack([jnp.sum((x * unit) ** 2) for x in reals]))
+    found = 0.5 * jnp.log(squares) - jnp.log(unit)
+    return jnp.where(size == 0, -jnp.inf, found)
 
 
 def _products(r: Recurrence, g: Scaled) -> Array:

@@ -145,6 +145,19 @@ def first_fall(curve: Band, nats: float) -> float:
     return np.nan if undefined[found[0]] else float(curve.x[found[0]])
 
 
+def fallen_from(curve: Band, nats: float) -> float:
+    """Return the first x from which the median stays `nats` below its first value to its end.
+
+    Returns:
+        inf if it ends above; NaN if it begins at 0 or infinity.
+    """
+    if curve.empty or not np.isfinite(curve.median[0]):
+        return np.nan
+    above = np.flatnonzero(~(curve.median <= curve.median[0] - nats))
+    first = int(above[-1]) + 1 if above.size else 0
+    return float(curve.x[first]) if first < len(curve.x) else np.inf
+
+
 def lasts_from(curve: Band, level: float) -> float:
     """Return the first x from which the median stays at or above `level` to its end.
 

@@ -29,7 +29,8 @@ def forward_memory(reading: Reading) -> Iterator[Finding]:
         )
     compared = f"dh_0/dh_0 = 1 (median over {count(curve.n_examples, 'example')})"
     if math.isfinite(reading.horizon):
-        message += f"; the gradient does so in {count(reading.horizon, 'step')}"
+        way = "falls by two decades" if math.isinf(t) else "does so"
+        message += f"; the gradient {way} in {count(reading.horizon, 'step')}"
         compared += ", and the gradient by lag"
     yield finding(
         reading.layer, "forward memory", t, "steps", f"{message}.", compared, THRESHOLDS["horizon"]
@@ -37,22 +38,28 @@ def forward_memory(reading: Reading) -> Iterator[Finding]:
 
 
 def spectrum(reading: Reading) -> Iterator[Finding]:
-    """Sign of the first Lyapunov exponent, against its standard error."""
+    """Sign of the first Lyapunov exponent, against rounding and its standard error."""
     exponents, errors = reading.numbers("exponents"), reading.numbers("exponents_error")
     if not exponents.size or math.isnan(exponents[0]):
         return
     first = float(exponents[0])
     error = float(errors[0]) if errors.size else math.nan
     limit = THRESHOLDS["errors"]
-    growth = first * reading.reach
-    chaotic = first > limit.value * error and growth > THRESHOLDS["growth of a difference"].value
-    message = f"{_kind(first, error, chaotic)}, {with_error(first, error)} nat a step"
-    if chaotic:
+    steps = reading.reach_of("weight_gradient_share", "lag")  # measured on the same examples
+    growth = first * steps
+    kind = "Neutral, 0 within rounding"
+    unstable = False
+    if not abs(first) <= reading.rounding:
+        unstable = first > limit.value * error
+        unstable &= growth > THRESHOLDS["growth of a difference"].value
+        kind = _kind(first, error, unstable and not reading.is_linear)
+    message = f"{kind}, {with_error(first, error)} nat a step"
+    if unstable:
         message += f": a difference grows by {amount(round(decades(growth), 2))} decades in "
-        message += count(reading.reach, "step")
+        message += count(steps, "step")
     yield finding(
         reading.layer, "spectrum", first, "nat a step", f"{message}.",
-        "two standard errors, and a growth by e over the sequence", limit, alarm=chaotic,
+        "two standard errors, and a growth by e over the sequence", limit, alarm=unstable,
         error=error,
     )  # fmt: skip
 
@@ -75,10 +82,34 @@ def dimension(reading: Reading) -> Iterator[Finding]:
     if not found.size or np.isnan(found).all():
         return
     value = float(found.item())
+    if _undecided(reading):
+        return
     n = f" (state of {count(reading.size, 'number')})" if math.isfinite(reading.size) else ""
     message = f"Kaplan-Yorke dimension {amount(round(value, 2))}{n}"
-    message += ": the inputs alone decide the state." if value == 0 else "."
+    if value == 0:
+        message += _forgotten(reading)
+    message += "."
     yield finding(reading.layer, "dimension", value, "dimensions", message, "the size of the state")
+
+
+def _undecided(reading: Reading) -> bool:
+    """Return whether the first exponent may have either sign: then the dimension may be 0 or not.
+
+    Further exponents of 0 leave it where it is, as it is continuous in them.
+    """
+    exponents, errors = reading.numbers("exponents"), reading.numbers("exponents_error")
+    if not (exponents.size and errors.size):
+        return False
+    first = abs(float(exponents[0]))
+    return reading.rounding < first <= THRESHOLDS["errors"].value * float(errors[0])
+
+
+def _forgotten(reading: Reading) -> str:
+    """Say whether the first state is forgotten within the sequence, or only in the long run."""
+    message, curve = ": the inputs alone decide the state", reading.forward
+    if curve.empty or curve.median[-1] <= -THRESHOLDS["lost"].value * math.log(10):
+        return message
+    return f"{message} in the long run, but not yet within {count(curve.x[-1], 'step')}"
 
 
 def singular_values(reading: Reading) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnjax.reports.bands import first_fall, sustained_growth
+from rnnjax.reports.bands import fallen_from, sustained_growth
 from rnnjax.reports.finding import Finding, finding
 from rnnjax.reports.readings import Reading
 from rnnjax.reports.thresholds import FORMATS, THRESHOLDS, Threshold
@@ -63,11 +63,11 @@ def e_folding(reading: Reading) -> Iterator[Finding]:
         return
     limit = THRESHOLDS["errors"]
     compared = f"a constant norm ({count(line.n_examples, 'example')})"
-    if math.isfinite(line.error) and abs(line.rate) <= limit.value * line.error:
-        message = (
-            "The gradient neither falls nor grows beyond the standard error: "
-            f"{with_error(line.rate, line.error)} nat a step."
-        )
+    rounded = abs(line.rate) <= reading.rounding
+    if rounded or (math.isfinite(line.error) and abs(line.rate) <= limit.value * line.error):
+        limits = "rounding" if rounded else "the standard error"
+        message = f"The gradient neither falls nor grows beyond {limits}: "
+        message += f"{with_error(line.rate, line.error)} nat a step."
         yield finding(reading.layer, "e-folding time", math.inf, "steps", message, compared, limit)
         return
     way = "falls" if line.rate < 0 else "grows"
@@ -84,7 +84,7 @@ def e_folding(reading: Reading) -> Iterator[Finding]:
 def vanishes(reading: Reading) -> Iterator[Finding]:
     """Whether half of the steps lie where the gradient is lost in rounding."""
     level = THRESHOLDS["lost"]
-    lag = first_fall(reading.gradient, level.value * math.log(10))
+    lag = fallen_from(reading.gradient, level.value * math.log(10))
     if not math.isfinite(lag):
         return
     early = lag < THRESHOLDS["reached"].value * reading.reach
@@ -109,11 +109,12 @@ def explodes(reading: Reading) -> Iterator[Finding]:
         return
     sustained = decades(sustained_growth(curve))
     message = (
-        f"The gradient grows by {amount(round(grown, 2))} decades up to lag "
-        f"{amount(curve.x[peak])}, {amount(round(sustained, 2))} of them while the lag doubles."
+        f"The gradient grows by {amount(round(grown, 2))} decades up to lag {amount(curve.x[peak])}"
     )
+    if not math.isnan(sustained):  # too few lags
+        message += f", {amount(max(round(sustained, 2), 0))} of them while the lag doubles"
     yield finding(
-        reading.layer, "explodes", grown, "decades", message,
+        reading.layer, "explodes", grown, "decades", f"{message}.",
         "the norm at lag 0; an alarm if more than 1 decade comes while the lag doubles", level,
         alarm=bool(sustained > THRESHOLDS["sustained growth"].value),
     )  # fmt: skip
@@ -165,14 +166,14 @@ def window(reading: Reading) -> Iterator[Finding]:
     curve = reading.window_cosine
     if curve.empty:
         return
-    K = reading.window
+    K, steps = reading.window, reading.reach_of("window_cosine", "window")
     if math.isinf(K):
         message = (
             f"No window of up to {count(curve.x[-1], 'step')} keeps cosine 0.99 with the whole "
             f"gradient; the longest has {amount(curve.median[-1])}."
         )
     else:
-        message = f"A window of K = {amount(K)} of {amount(reading.reach)} steps keeps cosine 0.99"
+        message = f"A window of K = {amount(K)} of {amount(steps)} steps keeps cosine 0.99"
         norm = reading.window_norm
         at = np.flatnonzero(norm.x == K)
         message += f" and {percent(norm.median[at[0]])} of the norm." if at.size else "."
@@ -186,12 +187,13 @@ def window(reading: Reading) -> Iterator[Finding]:
 def weights_learn(reading: Reading) -> Iterator[Finding]:
     """Equation (4) of `readings`: from which steps the weight gradient comes."""
     curve, n = reading.summed_share, reading.last_steps
+    steps = reading.reach_of("weight_gradient_share", "lag")
     if curve.empty or not math.isfinite(n):
         return
     last = "last step" if n == 1 else f"last {amount(n)} steps"
     message = f"80 % of the weight gradient comes from the {last}"
     yield finding(
-        reading.layer, "where weights learn", n, "steps", f"{message} of {amount(reading.reach)}.",
+        reading.layer, "where weights learn", n, "steps", f"{message} of {amount(steps)}.",
         f"the whole weight gradient (median over {count(curve.n_examples, 'example')})",
         THRESHOLDS["weights learn"],
     )  # fmt: skip

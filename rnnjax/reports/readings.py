@@ -69,11 +69,28 @@ class Reading:
         value = self._item("size")
         return float(value) if value is not None and value > 0 else math.nan
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether a step is known to be linear in the state: it may be unstable, not chaotic."""
+        return bool(self._item("linear") == 1)
+
     @cached_property
     def reach(self) -> float:
-        """Median over examples of the last step at which the loss reaches the state, else T."""
-        last = self.numbers("last_step")
-        return float(np.median(last[last > 0])) if (last > 0).any() else self.length
+        """The last step at which the loss reaches the state, of the examples with a gradient."""
+        return self.reach_of("log_norm_by_lag", "lag")
+
+    def reach_of(self, name: str, axis: str) -> float:
+        """Return up to where half of the examples go that a variable was measured on.
+
+        Of their last steps the greatest that at least half of them have: where the median curve of
+        the variable ends. T where no last step is known.
+        """
+        last, rows = self.numbers("last_step"), self.numbers(name, axis)
+        reached = last > 0
+        if len(rows) == len(last) and (own := reached & ~np.isnan(rows).all(axis=-1)).any():
+            reached = own
+        ordered = np.sort(last[reached])[::-1]
+        return float(ordered[(len(ordered) - 1) // 2]) if ordered.size else self.length
 
     @cached_property
     def gradient(self) -> Band:
@@ -148,6 +165,12 @@ class Reading:
         named = tuple(name for name in FORMATS if name in words)
         whole = str(self.data.attrs.get("dtype", "float32"))
         return named or ((whole,) if whole in FORMATS else ())
+
+    @property
+    def rounding(self) -> float:
+        """Exponents up to this size are 0, nat a step: of the least precise format of the state."""
+        epsilons = [FORMATS[name].epsilon for name in self.dtypes]
+        return THRESHOLDS["neutral"].value * max(epsilons, default=0.0)
 
     def occurrence(self, name: str) -> Occurrence:
         """Read a first lag such as `zero_lag_float32`; examples without a gradient do not count."""

@@ -37,6 +37,7 @@ THRESHOLDS = {
     "gate time": Threshold(0.95, "share of examples and steps"),
     "gate units": Threshold(0.5, "share of units"),
     "errors": Threshold(2.0, "standard errors"),
+    "neutral": Threshold(2.0, "epsilon of the state, nat a step"),
     "growth of a difference": Threshold(1.0, "nat"),
     "clipping": Threshold(0.9, "quantile over examples"),
 }
@@ -50,26 +51,28 @@ class Format:
         name: as in `numpy.dtype.name`.
         smallest_normal: natural log of the smallest number of full precision.
         largest: natural log of the largest finite number.
+        epsilon: from 1 to the next number.
         source: who defines it.
     """
 
     name: str
     smallest_normal: float
     largest: float
+    epsilon: float
     source: str
 
 
-def _format(name: str, low: int, high: int, source: str) -> Format:
-    return Format(name, low * math.log(2), high * math.log(2), source)
+def _format(name: str, low: int, high: int, bits: int, source: str) -> Format:
+    return Format(name, low * math.log(2), high * math.log(2), 2.0**-bits, source)
 
 
 _BFLOAT16 = "bfloat16, with the exponent of IEEE 754-2019 binary32"
 FORMATS = {
     made.name: made
     for made in (
-        _format("float64", -1022, 1024, "IEEE 754-2019, binary64"),
-        _format("float32", -126, 128, "IEEE 754-2019, binary32"),
-        _format("bfloat16", -126, 128, _BFLOAT16),
-        _format("float16", -14, 16, "IEEE 754-2019, binary16"),
+        _format("float64", -1022, 1024, 52, "IEEE 754-2019, binary64"),
+        _format("float32", -126, 128, 23, "IEEE 754-2019, binary32"),
+        _format("bfloat16", -126, 128, 7, _BFLOAT16),
+        _format("float16", -14, 16, 10, "IEEE 754-2019, binary16"),
     )
 }

@@ -60,7 +60,11 @@ def rows_of(flat_share, dead, last_step, **others):
     nothing = {name: np.full((n, 1), np.nan) for name in ("exponents", "exponents_error")}
     gates = {name: np.full((n, 1), np.nan) for name in diagnose._GATES}
     singular = {"log_singular_values": np.full((n, 1, 1), np.nan)}
-    given = {"flat_share": np.array(flat_share), "dead": np.array(dead)}
+    given = {
+        "flat_share": np.array(flat_share),
+        "dead": np.array(dead),
+        "linear": np.zeros(n, bool),
+    }
     return nothing | gates | singular | given | {"last_step": np.array(last_step)} | others
 
 

@@ -9,6 +9,7 @@ from rnnjax.reductions import seed_band
 from rnnjax.reports.bands import (
     Band,
     band,
+    fallen_from,
     first_fall,
     lasts_from,
     sustained_growth,
@@ -106,6 +107,22 @@ def test_first_fall(values, expected):
 )
 def test_lasts_from_the_last_crossing(values, expected):
     assert lasts_from(curve(values), 0.8) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, -1, -2, -3], 2),
+        ([0, -3, -1, -3, -2], 3),
+        ([0, -3, 0], np.inf),
+        ([0, -3, np.nan, -3], 3),
+        ([0, -np.inf, -np.inf], 1),
+        ([-np.inf, -np.inf], np.nan),
+        ([np.nan, -3], np.nan),
+    ],
+)
+def test_fallen_from(values, expected):
+    np.testing.assert_equal(fallen_from(curve(values), 2), expected)
 
 
 def test_sustained_growth_is_half_of_an_exponential_and_ln_2_of_a_sum():

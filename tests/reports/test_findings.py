@@ -167,6 +167,87 @@ def test_forward_memory_by_hand():
     assert f"falls by two decades in {t} steps; the gradient does so in" in found.statement
 
 
+def test_the_two_horizons_are_compared_only_where_both_are_falls_by_two_decades():
+    told = by_name(healthy(rate=-0.2))["forward memory"].statement
+    assert re.search(r"falls by 1\.\d+ decades over 100 steps; the gradient falls by two dec", told)
+    told = by_name(healthy(rate=-0.2, forward_rate=0.1))["forward memory"].statement
+    assert re.search(r"grows by 4\.\d+ decades over 100 steps; the gradient falls by two dec", told)
+    assert "gradient" not in by_name(healthy(forward_rate=-0.2))["forward memory"].statement
+
+
+def test_a_gradient_that_rises_again_is_not_lost():
+    data = healthy()
+    rows = np.where(np.arange(101) < 3, 0.0, -20 + 0.5 * np.arange(101))
+    data["log_norm_by_lag"][:] = rows[None, None]
+    found = by_name(data)
+    assert "vanishes" not in found and found["horizon"].number == 3
+    data["log_norm_by_lag"][0, :, 60:] = -17  # 2^-24 is -16.6
+    assert by_name(data)["vanishes"].number == 60 and not by_name(data)["vanishes"].alarm
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([0, 7, 14], "grows by 6.08 decades up to lag 2."),
+        ([0, 9, 9, 9, 9, 9], "grows by 3.91 decades up to lag 1, 0 of them while the lag doubles."),
+        ([0, 9, 8, 7, 6, 5], "grows by 3.91 decades up to lag 1, 0 of them while the lag doubles."),
+    ],
+)
+def test_growth_that_does_not_go_on(rows, told):
+    data = healthy(T=len(rows) - 1)
+    data["log_norm_by_lag"][:] = np.array(rows, float)[None, None]
+    found = by_name(data)["explodes"]
+    assert found.statement == f"The gradient {told}" and not found.alarm
+
+
+@pytest.mark.parametrize("state", ["h float32(24)", "h float64(24)"])
+def test_exponents_of_the_size_of_rounding_are_0(state):
+    found = by_name(healthy(exponents=(3e-8, -1e-8, -2e-8), error=1e-9, state=state))["spectrum"]
+    expected = "Neutral, 0 within rounding" if "32" in state else "Expanding"
+    assert found.statement == f"{expected}, 3e-08 ± 1e-09 nat a step." and not found.alarm
+    found = by_name(healthy(exponents=(-3e-7, -1, -2), error=1e-8))["spectrum"]
+    assert found.statement.startswith("Contracting")
+
+
+def test_a_gradient_that_changes_by_rounding_neither_falls_nor_grows():
+    found = by_name(healthy(rate=-1e-8, wobble=0.0))["e-folding time"]
+    assert "neither falls nor grows beyond rounding" in found.statement
+    assert found.number == math.inf
+
+
+def test_a_linear_layer_is_unstable_and_not_chaotic():
+    data = sick("chaotic").assign(linear=("layer", [True]))
+    found = by_name(data)["spectrum"]
+    assert found.statement.startswith("Expanding, 0.110") and found.alarm
+    assert "grows by 4.78 decades in 100 steps" in found.statement
+
+
+def test_what_the_inputs_alone_decide():
+    """Only what is contracting beyond its errors, and only once the first state has died."""
+    dead = by_name(sick("vanishing"))["dimension"].statement
+    assert dead.endswith("dimension 0 (state of 24 numbers): the inputs alone decide the state.")
+    alive = by_name(healthy())["dimension"].statement
+    assert alive.endswith("the inputs alone decide the state in the long run, but not yet within "
+                          "100 steps.")  # fmt: skip
+    for first in (-0.015, 0.015):
+        assert "dimension" not in by_name(healthy(exponents=(first, -0.15, -0.3)))
+
+
+def test_steps_are_those_of_the_examples_measured():
+    """Of all examples half go on for 50 steps, of the four that were looked at closely for 30."""
+    layer = Layer(T=60, n=10, lengths=(50, 30, 12, 5, 60, 60), wobble=0.0, rate=-0.6)
+    data = dataset(layer)
+    for name in ("weight_gradient_share", "window_cosine", "window_norm_share"):
+        data[name][:, 4:] = np.nan
+    found = by_name(data)
+    assert "in 8 steps of 50" in found["horizon"].statement
+    assert found["vanishes"].statement.startswith("From lag 28 of 50 on")
+    assert "of 30 steps keeps" in found["window"].statement
+    assert found["where weights learn"].statement.endswith("steps of 30.")
+    two = data.isel(example=[0, 1, 2, 3])
+    assert by_name(two)["vanishes"].statement.startswith("From lag 28 of 30 on")
+
+
 def test_where_numbers_stop_being_finite():
     found = by_name(sick("not finite"))
     forward, backward = found["not finite forward"], found["not finite backward"]
