@@ -24,7 +24,7 @@ _CONSTANT, _WEIGHT = 0.7309, 0.5413
 _LARGE = 1e20  # beyond it a number is a bound or a mask
 _WITHOUT_DERIVATIVE = {"sign", "floor", "ceil", "round"}
 _CALLS = {"jit", "pjit", "closed_call", "checkpoint", "remat2"}
-_RULES = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
+_RULES = {"custom_jvp_call", "custom_vjp_call"}
 _ORDERS = {"sort", "top_k", "cummax", "cummin", "reduce_max", "reduce_min"}
 _PLACES = {"scatter", "scatter-add", "scatter_add", "dynamic_update_slice"}
 
@@ -80,7 +80,8 @@ def _of_equation(equation: Any, given: list[_Value]) -> list[_Value]:
     plain = _as_it_is(equation, values)
     if name in _RULES:
         opened: list[Any] = [None] * len(plain)
-        if _can_be_opened(inner := params[_RULES[name]]):
+        inner = params.get("call_jaxpr")
+        if inner is not None and _can_be_opened(inner):
             opened = [one.value for one in _evaluated(inner, given)]
         return [_ruled(own, other, values) for own, other in zip(plain, opened, strict=True)]
     if name == "select_n" and given[0].depends:
