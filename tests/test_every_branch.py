@@ -252,3 +252,26 @@ def test_no_derivative_is_lost_and_none_is_added():
     # of them, through the mask and turned round, and x_1 the second.
     np.testing.assert_array_equal(by_y != 0, np.tril(np.ones((3, 3)), -1))
     np.testing.assert_array_equal(by_x != 0, [[0, 0, 0], [1, 0, 1], [1, 1, 1]])
+
+
+@flax.struct.dataclass
+class Counted(Gated):
+    """With an integer among its fields, and one among its parameters' neighbours."""
+
+    power: int | jax.Array = 2
+
+    def step(self, p, h, x):
+        return jnp.tanh(p["W"] @ h**self.power + x[1])
+
+
+def test_structure_of_cells_with_integers_is_found_while_a_program_is_traced():
+    found = []
+
+    @jax.jit
+    def traced(power):
+        cell = Counted(power=power)
+        found.append(structure.reach(cell, cell.init(jax.random.key(0)), INPUTS[0])[1])
+        return power
+
+    traced(2)
+    np.testing.assert_array_equal(found[0], np.eye(2, dtype=bool)[:, :, None].repeat(2, axis=2))

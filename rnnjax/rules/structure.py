@@ -115,7 +115,7 @@ def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
 
     def drawn(leaf: Any, is_of_cell: bool, wide: bool) -> np.ndarray:
         if not _is_inexact(leaf):
-            return np.asarray(_small(leaf))
+            return np.ones(leaf.shape, leaf.dtype)  # of NumPy, as a program may be traced
         if wide and not is_of_cell:
             return (_WIDE * generator.standard_normal(leaf.shape)).astype(leaf.dtype)
         between = _SMALL if is_of_cell else _SMALLER
