@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from rnnjax.ranges import has_hash
+
 R = TypeVar("R")
 _FEW = 10_000  # entries of an array that are compared; a larger one is told by its identity
 _DEPTH = 3  # of objects within objects
@@ -43,7 +45,7 @@ def found_once(maxsize: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
 
         @functools.wraps(function)
         def asked(*question: Any) -> R:
-            if not _has_hash(question):
+            if not has_hash(question):
                 return function(*question)
             return kept(tuple(_attributes(question)), *question)
 
@@ -79,16 +81,8 @@ def _key(value: Any, depth: int = 0) -> Any:
         return tuple((repr(name), _key(entry, depth)) for name, entry in value.items())
     if isinstance(value, np.ndarray) and value.size <= _FEW and not value.dtype.hasobject:
         return value.shape, value.dtype, value.tobytes()
-    if _has_hash(value) and not _is_by_identity(value):
+    if has_hash(value) and not _is_by_identity(value):
         return value
     if depth < _DEPTH and hasattr(value, "__dict__") and not callable(value):
         return _Same(value), _key(vars(value), depth + 1)
     return _Same(value)
-
-
-def _has_hash(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True

@@ -179,7 +179,7 @@ class Kind:
         """See `Range`."""
         if not self.accepts(value):
             raise refusal(name, self, value, self.advice(value))
-        if self.static and not _has_hash(value):
+        if self.static and not has_hash(value):
             raise refusal(name, f"{self} that has a hash", value)
         return value
 
@@ -284,7 +284,8 @@ def _numbers(value: Any) -> np.ndarray:
     return found if found.dtype.kind in "iufc" else found.astype(float)
 
 
-def _has_hash(value: Any) -> bool:
+def has_hash(value: Any) -> bool:
+    """Return whether a value has a hash."""
     try:
         hash(value)
     except TypeError:

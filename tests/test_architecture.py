@@ -17,8 +17,8 @@ EXPERIMENTS = PACKAGE.parent / "experiments"
 LAYERS = [
     {"lazy"},
     {"errors", "catalog", "pickles", "types", "atomic_file", "compiling", "every_branch"},
-    {"ranges", "cube_setting", "names", "variables", "reductions", "found_once"},
-    {"fields", "claims", "sequences", "training_kinds"},
+    {"ranges", "cube_setting", "names", "variables", "reductions"},
+    {"fields", "claims", "sequences", "training_kinds", "found_once"},
     {"scaled", "lanes", "matvec"},
     {"slopes"},
     {"activations", "losses", "masks", "figures", "theory"},
