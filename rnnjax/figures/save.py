@@ -66,5 +66,5 @@ def _freeze_layout(figure: Figure) -> None:
     if figure.get_layout_engine() is not None:
         # At the resolution of the PNG, for which matplotlib then knows the sizes of all texts.
         figure.set_dpi(_PNG_DPI)
-        figure.draw_without_rendering()
+        figure.get_layout_engine().execute(figure)
         figure.set_layout_engine(None)
