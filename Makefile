@@ -68,7 +68,7 @@ docs-links: $(docs_installed) ## look up the addresses that the documentation na
 
 figures: $(installed) ## redraw the figures of results/ from their cubes and check the claims
 	@ls results/*/cube.nc >/dev/null 2>&1 || { echo "no cube in results/ to draw: make one with $(rnnjax) run"; exit 1; }
-	@printf '%s\n' $(results) | xargs -P $(WORKERS) -n 10 $(rnnjax) figure
+	@$(rnnjax) figure $(results)
 	@$(rnnjax) check $(results) || echo "Some claims do not hold, see above; docs/development/papers.md has those of published figures."
 
 papers: $(installed) ## run the sweeps behind published figures again, in results/papers (goes on where it stopped)
