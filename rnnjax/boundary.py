@@ -53,6 +53,7 @@ def admitted(
             f"cell: expected one with a method step, got {shape_checks.kind_of(cell)}{why}"
         )
     batch = _arrays(batch)
+    params = jax.tree.map(lambda p: jnp.asarray(p) if isinstance(p, float | complex) else p, params)
     leaves, structure = jax.tree.flatten((cell, params, batch))
     like = tuple(_like(leaf) for leaf in leaves)
     question = (like, structure, loss, needs_loss, n_leading, jax.config.read("jax_enable_x64"))
@@ -216,7 +217,9 @@ def _array(name: str, value: Any) -> Array:
 
 def _like(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array | np.ndarray):
-        return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf))
+        # A dtype that gives way to others stays so.
+        weak = getattr(leaf, "weak_type", False)
+        return jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf), weak_type=weak)
     return leaf
 
 

@@ -190,10 +190,16 @@ def _lifted(v: Scaled, trajectory: Trajectory) -> Scaled:
     return Scaled(v.value, v.exponent + trajectory.exponent)
 
 
-def as_params(params: Params, *parts: dict[int, Scaled]) -> Any:
-    """Return the sum of parts by number of leaf, as a tree shaped as params."""
+def as_params(params: Params, *parts: dict[int, Scaled], leading: tuple[int, ...] = ()) -> Any:
+    """Return the sum of parts by number of leaf, as a tree shaped as params.
+
+    Args:
+      params: the parameters.
+      parts: stacked along `leading`.
+      leading: the leading axes, of numbers and of exponents.
+    """
     leaves, structure = jax.tree.flatten(params)
-    sums = [_sum_of_parts(leaf, parts, i) for i, leaf in enumerate(leaves)]
+    sums = [_sum_of_parts(leaf, parts, i, leading) for i, leaf in enumerate(leaves)]
     return jax.tree.unflatten(structure, sums)
 
 
@@ -267,8 +273,11 @@ def _contract(
     return {i: scaled.normalise(g, exponent) for i, g in zip(used, grads, strict=True)}
 
 
-def _sum_of_parts(leaf: Array, parts: Sequence[dict[int, Scaled]], number: int) -> Scaled:
+def _sum_of_parts(
+    leaf: Array, parts: Sequence[dict[int, Scaled]], number: int, leading: tuple[int, ...]
+) -> Scaled:
     found = [part[number] for part in parts if number in part]
     if not found:
-        return scaled.normalise(jnp.zeros_like(leaf))
+        nothing = jnp.zeros((*leading, *jnp.shape(leaf)), jnp.result_type(leaf))
+        return scaled.normalise(nothing, jnp.zeros(leading, jnp.int32))
     return functools.reduce(scaled.add, found)

@@ -31,8 +31,8 @@ from rnnjax.ranges import Kind
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Cell, Params, Point
 
-_N_TRIED = 4  # number of random states at which a step is tested for holomorphy
-_CLOSE = 1e-4
+_N_TRIED = 4  # number of random states, and of directions at each, to test for holomorphy
+_CLOSE = {32: 1e-4, 64: 1e-8}  # by the bits of the narrowest number
 _FLAGS = Kind(lambda value: isinstance(value, tuple), "flags in a tuple")
 
 
@@ -234,6 +234,8 @@ def for_jacobians(cell: Cell, params: Params, x: Array) -> RealView | Unchanged:
 def is_holomorphic(cell: Cell, params: Params, x: Array) -> bool:
     """Return whether the step is holomorphic in its complex state, tested at random states.
 
+    Every entry of the new state is: a large one does not hide a small one that is not.
+
     Args:
       cell: the cell.
       params: parameters; only their shapes matter.
@@ -251,7 +253,7 @@ def is_holomorphic(cell: Cell, params: Params, x: Array) -> bool:
 
 @found_once(maxsize=64)
 def _tried(like: tuple[Any, ...], structure: Any) -> bool:
-    def gap(arrays: list[Array], direction: Array) -> list[Array]:
+    def gaps(arrays: list[Array], directions: Array) -> list[Array]:
         given = iter(arrays)
         leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]
         cell, params, h, x = jax.tree.unflatten(structure, leaves)
@@ -260,24 +262,27 @@ def _tried(like: tuple[Any, ...], structure: Any) -> bool:
             def pushed(v: Array) -> Array:
                 return jax.jvp(lambda h: step(params, h, x), (h,), (v,))[1]
 
-            turned, straight = pushed(1j * direction), 1j * pushed(direction)
-            return jnp.linalg.norm(turned - straight) / (1e-30 + jnp.linalg.norm(straight))
+            turned, straight = jax.vmap(lambda v: (pushed(1j * v), 1j * pushed(v)))(directions)
+            apart, size = (jnp.max(jnp.abs(a), axis=0) for a in (turned - straight, straight))
+            return apart / (1e-30 + size)
 
         return [of(cell.step), of(every_branch(cell.step))]
 
     generator = np.random.default_rng(0)
+    shapes = [leaf for leaf in like if _is_shape(leaf)]
     h = jax.tree.unflatten(structure, like)[2]
+    directions = jax.ShapeDtypeStruct((_N_TRIED, *h.shape), h.dtype)
     with jax.ensure_compile_time_eval(), jax.debug_nans(False):
-        tried = by_work(gap)
-        gaps = np.asarray(
-            [
-                tried([_drawn(generator, a) for a in like if _is_shape(a)], _drawn(generator, h))
-                for _ in range(_N_TRIED)
-            ]
-        )
+        tried = by_work(gaps)
+        found = [
+            tried([_drawn(generator, a) for a in shapes], _drawn(generator, directions))
+            for _ in range(_N_TRIED)
+        ]
     # With all branches taken a step may leave the range of numbers: then its own one counts.
-    own, every = gaps.T
-    return bool(np.all(own < _CLOSE) and np.all(~(every >= _CLOSE)))
+    own, every = np.moveaxis(np.asarray(found), 1, 0)
+    inexact = [a.dtype for a in shapes if jnp.issubdtype(a.dtype, jnp.inexact)]
+    close = _CLOSE[max(32, min(jnp.finfo(dtype).bits for dtype in inexact))]
+    return bool(np.all(own < close) and np.all(~(every >= close)))
 
 
 def _drawn(generator: np.random.Generator, like: jax.ShapeDtypeStruct) -> Array:

@@ -124,8 +124,12 @@ def check_params(cell: Any, params: Any) -> None:
 def _check_step(cell: Any, params: Any, x: Any) -> Any:
     """Return the shape of the state."""
     h = _followed("initial_state", lambda cell: cell.initial_state(), cell)
-    if getattr(h, "ndim", None) != 1:
-        raise ValueError(f"cell: expected an initial state of shape (n_h,), got {described(h)}")
+    if getattr(h, "ndim", None) != 1 or not h.size:
+        expected = "an initial state of shape (n_h,), n_h at least 1"
+        raise ValueError(f"cell: expected {expected}, got {described(h)}")
+    if h.size % (m := dynamics.entries_per_unit(cell)):
+        expected = f"as many state entries for each unit, {m} by its traits"
+        raise ValueError(f"cell: expected {expected}, got a state of {h.size}")
     new = _followed("step", lambda cell, *at: cell.step(*at), cell, params, h, x)
     if getattr(new, "shape", None) != h.shape:
         message = f"expected step to return a state of shape {h.shape}, got {described(new)}"

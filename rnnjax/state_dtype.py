@@ -101,6 +101,9 @@ def of_drive(cell: Cell, params: Params, drive: Array | jax.ShapeDtypeStruct) ->
         dtype = jnp.result_type(dtype, jnp.complex64) if is_complex else dtype
     for _ in range(2):
         dtype = step(jax.ShapeDtypeStruct(h.shape, dtype)).dtype
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        expected = "step to return a state of floating point numbers"
+        raise ValueError(f"cell: expected {expected}, got {dtype}{h.shape}")
     return dtype
 
 

@@ -90,6 +90,8 @@ def fit(
     """
     if (batch is None) == (batch_size is None):
         raise ValueError("batch_size: expected it for fresh sequences, or batch for the same ones")
+    if batch is not None and not jnp.ndim(getattr(batch, "x", 0)):
+        raise refusal("batch", "a rnnjax.Batch, leaves (B, T, ...)", batch)
     n_sequences = len(batch.x) if batch is not None else batch_size or 0
     if not n_sequences:
         raise refusal("batch", "at least one sequence", "none", shown_by=str)

@@ -145,6 +145,7 @@ def test_training_learns():
         ({"n_updates": 5, "every": 2}, "n_updates: expected a multiple of every = 2, got 5"),
         ({"batch_size": None, "batch": jax.tree.map(lambda a: np.ones((0, *a.shape)), ONE)},
          "batch: expected at least one sequence, got none"),
+        ({"batch_size": None, "batch": "all"}, "batch: expected a rnnjax.Batch.*, got 'all'"),
     ],
 )  # fmt: skip
 def test_counts_that_do_not_fit_are_refused(options, message):

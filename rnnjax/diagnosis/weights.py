@@ -73,11 +73,15 @@ def _log_length(parts: list[Array]) -> Array:
     """Return ln of the norm of plain arrays, (), whatever the squares of their entries are.
 
     In the unit of the sum of magnitudes: XLA fuses both sums with what makes the entries, while to
-    look for the largest entry of a matrix takes ten times as long.
+    look for the largest entry of a matrix takes ten times as long. Magnitudes near the end of the
+    range count less, so that their sum stays within it; the unit need not be exact.
     """
     parts = [wide(part) for part in parts]
     reals = [x for p in parts for x in ((p.real, p.imag) if jnp.iscomplexobj(p) else (p,))]
-    size = jnp.sum(jnp.stack([jnp.sum(jnp.abs(x)) for x in reals]))
+    infos, n = [jnp.finfo(x.dtype) for x in reals], sum(x.size for x in reals)
+    most = [info.max / max(4 * n, 1) for info in infos]
+    sums = [jnp.sum(jnp.minimum(jnp.abs(x), m)) for x, m in zip(reals, most, strict=True)]
+    size = jnp.sum(jnp.stack(sums))
     unit = scaled.power_of_two(-scaled.exponent_of(size), size.dtype)
     squares = jnp.sum(jnp.stack([jnp.sum((x * unit) ** 2) for x in reals]))
     found = 0.5 * jnp.log(squares) - jnp.log(unit)

@@ -63,8 +63,9 @@ def _freeze_layout(figure: Figure) -> None:
     starts from the one before and moves it a little, so that a second save would give other bytes,
     and with an engine matplotlib draws everything once more for every file.
     """
-    if figure.get_layout_engine() is not None:
+    engine = figure.get_layout_engine()
+    if engine is not None:
         # At the resolution of the PNG, for which matplotlib then knows the sizes of all texts.
         figure.set_dpi(_PNG_DPI)
-        figure.get_layout_engine().execute(figure)
+        engine.execute(figure)
         figure.set_layout_engine(None)

@@ -9,6 +9,10 @@ t-K+1. With K >= T and decay 1 equation (1) is the adjoint recursion and (2) is 
 otherwise it is the truncation of Williams and Peng (An efficient gradient-based algorithm for
 on-line training of recurrent network trajectories, Neural Computation, 1990) with a loss at every
 step and full overlap: the gradient along any lag >= K is exactly 0.
+
+The sum over t is taken in one unit, that of the largest delta_t: a term smaller by more than the
+range of the dtype counts as 0, also where no larger delta_t reaches a weight (steps whose gates are
+shut, behind gaps of e^-100). `rnnjax.recurrences` measures such gradients.
 """
 
 import functools

@@ -92,7 +92,9 @@ def advance(
             # What a rule predicts of the future at the end of a sequence is about nothing.
             grads = {i: Scaled(jnp.where(counts, g.value, 0), g.exponent) for i, g in grads.items()}
         # Nothing is learned behind the end of a sequence.
-        return jax.tree.map(partial(jnp.where, counts), new, memory) if learns else new, grads
+        new = jax.tree.map(partial(jnp.where, counts), new, memory) if learns else new
+        # Where states are narrower than parameters, memory stays as narrow.
+        return jax.tree.map(lambda a, like: a.astype(like.dtype), new, memory), grads
 
     steps = (prepared, batch.counts)
     if len(batch.x) == 1:

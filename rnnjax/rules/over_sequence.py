@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from rnnjax import gradient, scaled
 from rnnjax.rules import influence, online
 from rnnjax.rules.problem import Problem
-from rnnjax.types import Array, Batch, Params, RuleOut
+from rnnjax.types import Array, Batch, RuleOut
 
 _PIECE = 64  # steps that are prepared at once
 
@@ -42,8 +42,8 @@ def run(rule: Any, problem: Problem, batch: Batch, state: Any, per_step: bool) -
         own, readout = scaled.sum_over_leading((own, readout))
     own = influence.by_leaf(problem, batch.x[0], own)
     own = jax.tree.map(scaled.renormalise, own, is_leaf=scaled.is_scaled)
-    like = _stacked(problem.params, len(batch.x)) if per_step else problem.params
-    grads = gradient.as_params(like, own, readout)
+    leading = (len(batch.x),) if per_step else ()
+    grads = gradient.as_params(problem.params, own, readout, leading=leading)
     return RuleOut(jnp.sum(losses), grads, online.Carried(later, rule.learned(carry[1])))
 
 
@@ -98,7 +98,3 @@ def _zero(like: Any) -> Any:
         like,
         is_leaf=scaled.is_scaled,
     )
-
-
-def _stacked(params: Params, n_steps: int) -> Params:
-    return jax.tree.map(lambda p: jnp.broadcast_to(p[None], (n_steps, *p.shape)), params)

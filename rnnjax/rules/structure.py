@@ -134,7 +134,9 @@ def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
         at = by_work(derivatives)
         # In NumPy: each operation of jax on each shape would be a program of its own.
         found = [one for p in points for one in jax.tree.map(np.asarray, at(p))]
-    patterns = {i: _acts([one[i] for one in found]) for i in found[0]}
+    # With all branches taken a weight that acts through a comparison alone is not read.
+    nothing = {i: np.zeros_like(a) for one in found for i, a in one.items()}
+    patterns = {i: _acts([one.get(i, zeros) for one in found]) for i, zeros in nothing.items()}
     x = jax.tree.unflatten(structure, like)[3]
     return patterns if _is_inexact(x) else {i: _or_all(p) for i, p in patterns.items()}
 

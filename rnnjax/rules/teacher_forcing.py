@@ -45,19 +45,21 @@ class TeacherForcing:
         """Return the teacher-forced loss and its gradient; see `rnnjax.types.Rule`.
 
         Raises:
-          ValueError: the cell's state is not its output, or the targets are labels, which are no
-            states.
+          ValueError: the cell's state is not its output, or the targets are no states: labels, or
+            complex ones of a real state.
         """
         is_output = dynamics.reads_out_its_state(cell, params)
         require(
             is_output, cell, self, "its state as its output", "because a target is no state of it"
         )
-        if batch.y.shape[1:] != cell.initial_state().shape:
+        h_0, kind = cell.initial_state(), type(self).__name__
+        unreal = jnp.iscomplexobj(batch.y) and not jnp.iscomplexobj(h_0)
+        if batch.y.shape[1:] != h_0.shape or unreal:
             raise ValueError(
-                f"y: expected targets (T, n_h) as {type(self).__name__} gives them to the steps as "
-                f"states, got {shape_checks.described(batch.y)}"
+                f"y: expected {'real ' * unreal}targets (T, n_h) as {kind} gives them to the steps "
+                f"as states, got {shape_checks.described(batch.y)}"
             )
-        h_prev = jnp.concatenate([cell.initial_state()[None], batch.y[:-1]])
+        h_prev = jnp.concatenate([h_0[None], batch.y[:-1]])
         d = jax.vmap(lambda x: dynamics.drive(cell, params, x))(batch.x)
         h = jax.vmap(lambda h, d: dynamics.advance(cell, params, h, d))(h_prev, d)
         losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)

@@ -60,7 +60,7 @@ class TruncatedBPTT:
         trajectory = scan.steps(cell, params, batch.x, start, counts=batch.counts)
         h = trajectory.plain
         losses, g = cotangents.readout_source(cell, loss, params, h, batch.y, batch.mask)
-        passes = (jnp.arange(len(losses)) % self.window != 0).astype(losses.dtype)
+        passes = (jnp.arange(len(losses)) % self.window != 0).astype(h.real.dtype)
         nothing = Scaled(jnp.zeros_like(g.value[0]), jnp.int32(scaled.ZERO_EXPONENT))
         residuals = scan.residuals(cell, params, trajectory)
         deltas, _ = adjoint.scan_back(cell, params, residuals, nothing, g, passes)

@@ -112,7 +112,8 @@ class BlockTriangular:
 
     def as_matrix(self) -> Scaled:
         """Return J."""
-        return self.mm(jnp.eye(sum(self.arrangement.sizes)))
+        like = [jax.eval_shape(block.as_matrix).value for block in self.blocks]
+        return self.mm(jnp.eye(sum(self.arrangement.sizes), dtype=jnp.result_type(*like)))
 
     def from_drive(self, v: Array) -> Scaled:
         """Return (dh_t/dd_t) v, for the drives of the first layer, or of all of them."""

@@ -55,8 +55,8 @@ class OfComplex:
 
     def as_matrix(self) -> Scaled:
         """Return J."""
-        n = len(jax.eval_shape(self.tangent.as_matrix).value)
-        return self.mm(jnp.eye(2 * n))
+        like = jax.eval_shape(self.tangent.as_matrix).value
+        return self.mm(jnp.eye(2 * len(like), dtype=jnp.finfo(like.dtype).dtype))
 
 
 def _joined(v: Array) -> Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax.ranges import COUNT, arguments
+from rnnjax.ranges import COUNT, arguments, refusal
 from rnnjax.types import Array
 from rnnjax.updates.optimisers import OPTIMISER
 
@@ -48,11 +48,16 @@ def minimise(
     Returns:
       the parameters, and the value of the function before each update, (n_updates,).
 
+    Raises:
+      ValueError: the parameters are no floating point numbers, or the function does not return a
+        real number.
+
     Example:
       >>> x, values = minimise(lambda x: x**2, 1.0, optax.sgd(0.25), n_updates=2)
       >>> float(x), values.tolist()
       (0.25, [1.0, 0.25])
     """
+    _check(function, params)
 
     def update(carry: tuple, _: None) -> tuple[tuple, Array]:
         params, state = carry
@@ -62,3 +67,17 @@ def minimise(
     start = (params, optimiser.init(params))
     (found, _), values = jax.lax.scan(update, start, length=n_updates)
     return found, values
+
+
+def _check(function: Any, params: Any) -> None:
+    if not callable(function):
+        raise refusal("function", "a function of the parameters", function)
+    for leaf in jax.tree.leaves(params):
+        dtype = jnp.result_type(leaf)
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            raise refusal("params", "floating point numbers", str(dtype), shown_by=str)
+    value = jax.eval_shape(function, params)
+    is_array = isinstance(value, jax.ShapeDtypeStruct)
+    if not is_array or value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+        got = f"{value.dtype}{value.shape}" if is_array else type(value).__name__
+        raise refusal("function", "one that returns a real number of shape ()", got, shown_by=str)

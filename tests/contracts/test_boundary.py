@@ -166,22 +166,26 @@ def test_a_task_of_another_cell():
 
 def test_an_own_cell_whose_step_is_none():
     class Bad:
-        def __init__(self, step):
-            self.own = step
+        def __init__(self, step, n_h=3, **known):
+            self.own, self.size, self.traits = step, n_h, rnnjax.dynamics.Traits(**known)
 
         def initial_state(self):
-            return jnp.zeros(3)
+            return jnp.zeros(self.size)
 
         def step(self, params, h, x):
             return self.own(params, h, x)
 
     batch = rnnjax.Batch(X, X, jnp.ones(6))
-    for step, start in (
-        (lambda p, h, x: jnp.outer(h, h), "cell"),
-        (lambda p, h, x: (h, h), "cell"),
-        (lambda p, h, x: h @ x, "step"),
+    for start, bad in (
+        ("cell", Bad(lambda p, h, x: jnp.outer(h, h))),
+        ("cell", Bad(lambda p, h, x: (h, h))),
+        ("step", Bad(lambda p, h, x: h @ x)),
+        ("cell", Bad(lambda p, h, x: h > x[0])),
+        ("cell", Bad(lambda p, h, x: jnp.sign(h).astype(int))),
+        ("cell", Bad(lambda p, h, x: h, n_h=0)),
+        ("cell", Bad(lambda p, h, x: h, entries_per_unit=2)),
     ):
-        refused(start, lambda step=step: probes.log_norm_by_lag(Bad(step), None, KEY_FREE, batch))
+        refused(start, lambda bad=bad: probes.log_norm_by_lag(bad, None, KEY_FREE, batch))
 
 
 KEY_FREE = jax.device_put(np.ones(2))

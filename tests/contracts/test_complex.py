@@ -213,6 +213,24 @@ def test_a_step_is_holomorphic_or_not():
         assert found == (kind != "not holomorphic")
 
 
+class TwoScales:
+    """A large entry that is holomorphic beside a small one that is not."""
+
+    def initial_state(self):
+        return jnp.zeros(2, complex)
+
+    def step(self, params, h, x):
+        return jnp.stack([1e6 * h[0] + x[0], params["small"] * h[1].conj() + 0.5 * h[1]])
+
+
+@pytest.mark.parametrize("small", [1.0, 1e-6])
+def test_a_large_entry_does_not_hide_a_small_one_that_is_not_holomorphic(small):
+    cell, params = TwoScales(), {"small": jnp.array(small)}
+    found = probes.log_singular_values(cell, None, params, BATCH)["log_singular_values"]
+    per_step = np.log(np.array([1e6, 1e6, 0.5 + small, abs(0.5 - small)]))
+    np.testing.assert_allclose(np.asarray(found)[-1], T * per_step, rtol=1e-9)
+
+
 @pytest.mark.wide
 @pytest.mark.parametrize("kind", one_in(2, CELLS, wide=2))
 def test_newtons_method_gives_the_states_of_the_scan(kind):

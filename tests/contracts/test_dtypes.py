@@ -204,3 +204,54 @@ def test_a_cell_is_drawn_and_stepped_in_the_default_precision(name, float32):
 
     for leaf in jax.eval_shape(step, jax.random.key(0)):
         assert leaf.dtype in (jnp.float32, jnp.complex64)
+
+
+class Narrow:
+    """A state of float32 between parameters of float64."""
+
+    def init(self, key):
+        return {"W": jax.random.normal(key, (3, 5)), "V": jnp.ones((2, 3))}
+
+    def initial_state(self):
+        return jnp.zeros(3, jnp.float32)
+
+    def step(self, params, h, x):
+        return jnp.tanh(params["W"] @ jnp.concatenate([h, x])).astype(jnp.float32)
+
+    def readout(self, params, h):
+        return params["V"] @ h
+
+
+MIXED = {
+    # An array made of a float of Python gives way to float32 as the float does.
+    "a field of no dtype": (rnnjax.Vanilla(2, 3, 2, leak=jnp.asarray(0.9)), jnp.float32),
+    "complex": (rnnjax.LRU(2, 3, 2), jnp.float32),
+    "layers": (rnnjax.Stack((rnnjax.LSTM(2, 2, 2), rnnjax.Vanilla(2, 3, 2)), n_y=2), jnp.float32),
+    "a narrow state": (Narrow(), jnp.float64),
+}
+STEPPING = [rules.RTRL(), rules.SnAp(2), rules.UORO(), rules.NodePerturbation(), rules.DNI(),
+            rules.BPTT(segment=2), rules.TruncatedBPTT(2), rules.ForwardErrors()]  # fmt: skip
+
+
+@pytest.mark.wide
+@crossed("rule, kind", STEPPING, MIXED, always=(STEPPING[0],), every=3, wide=2)
+def test_a_rule_where_the_precision_is_not_that_of_the_program(rule, kind):
+    """The loss and, of an exact rule, the gradient of `jax.grad` to the rounding of float32."""
+    cell, dtype = MIXED[kind]
+    batch = narrowed(sequence(), dtype)
+
+    def narrow(a):
+        return a.astype(jnp.result_type(dtype, jnp.complex64) if jnp.iscomplexobj(a) else dtype)
+
+    @jax.jit
+    def run(key):
+        params = jax.tree.map(narrow, cell.init(key))
+        out = rule(cell, squared_error, params, batch, rule.init(cell, params, batch, KEY))
+        plain = jax.value_and_grad(lambda p: rnnjax.sequence_loss(cell, squared_error, p, batch))
+        return out.loss, scaled.plain(out.grads), *plain(params)
+
+    loss, grads, expected_loss, expected = run(KEY)
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    if isinstance(rule, rules.RTRL | rules.BPTT):
+        for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

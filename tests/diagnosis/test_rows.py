@@ -270,3 +270,13 @@ def test_the_length_of_a_gradient_at_any_magnitude_of_float32(size):
     for shape in ((), 1, 3):
         nothing = jnp.zeros(shape, jnp.float32)
         assert jax.jit(lambda x: weights._log_length([x]))(nothing) == -np.inf
+
+
+@pytest.mark.parametrize("n", [1, 3, 1000])
+@pytest.mark.parametrize("entry", [2e38, 3e38])
+def test_the_length_of_a_gradient_whose_magnitudes_sum_to_more_than_a_float32(entry, n):
+    """Or to so much that the reciprocal of the sum is no normal number."""
+    found = weights._log_length([jnp.full(n, entry, jnp.float32)])
+    np.testing.assert_allclose(found, np.log(entry) + 0.5 * np.log(n), rtol=1e-6)
+    with_inf = weights._log_length([jnp.array([entry, jnp.inf], jnp.float32)])
+    assert with_inf == np.inf

@@ -39,3 +39,10 @@ def test_labels_are_no_states():
     params = CELL.init(jax.random.key(0))
     with pytest.raises(ValueError, match=r"^y: expected targets \(T, n_h\) as TeacherForcing"):
         rules.TeacherForcing()(CELL, rnnjax.losses.cross_entropy, params, batch)
+
+
+def test_a_complex_target_is_no_state_of_a_real_network():
+    batch = rnnjax.Batch(jnp.ones((T, 2)), 1j * jnp.ones((T, 2)), jnp.ones(T))
+    params = CELL.init(jax.random.key(0))
+    with pytest.raises(ValueError, match=r"^y: expected real targets \(T, n_h\) as TeacherForcing"):
+        rules.TeacherForcing()(CELL, lambda a, b: jnp.sum(jnp.abs(a - b) ** 2), params, batch)

@@ -1,4 +1,4 @@
-"""Cells whose step reads no parameter, that have no hash, or whose attributes change."""
+"""Cells whose step reads no parameter or compares it alone, without a hash, with plain floats."""
 
 import dataclasses
 
@@ -42,6 +42,26 @@ class Reservoir:
 
     def readout(self, params, h):
         return params["V"] @ h
+
+
+class Threshold(Reservoir):
+    """Units that fire where their input is above a threshold: no derivative of the state."""
+
+    def init(self, key):
+        return super().init(key) | {"U": jnp.eye(3, 2)}
+
+    def step(self, params, h, x):
+        return 0.5 * h + (params["U"] @ x > 0.1)
+
+
+class PlainFloat(Reservoir):
+    """A parameter that is a float of Python."""
+
+    def init(self, key):
+        return {"V": jnp.ones((1, self.n_h)), "gain": 0.7}
+
+    def step(self, params, h, x):
+        return jnp.tanh(params["gain"] * self.weights @ jnp.concatenate([h, x]))
 
 
 @dataclasses.dataclass
@@ -91,11 +111,34 @@ def assert_close(got, expected):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("kind", [Reservoir, Threshold])
 @pytest.mark.parametrize("rule", ONLINE, ids=repr)
-def test_of_a_reservoir_the_readout_has_a_gradient_alone(rule):
-    cell = Reservoir()
+def test_of_a_reservoir_the_readout_has_a_gradient_alone(rule, kind):
+    cell = kind()
     params = cell.init(None)
     assert_close(plain_gradient(rule, cell, params), reference(cell, params))
+
+
+@pytest.mark.parametrize("rule", [rules.BPTT(), rules.RTRL(), rules.SnAp(2)], ids=repr)
+def test_a_parameter_may_be_a_float_of_python(rule):
+    cell = PlainFloat()
+    params = cell.init(None)
+    assert_close(rule_gradient(rule, cell, params), reference(cell, params))
+
+
+def rule_gradient(rule, cell, params):
+    """Without `jit`, which would make an array of a float."""
+    return scaled.plain(rule(cell, squared_error, params, BATCH).grads)
+
+
+@pytest.mark.parametrize("rule", [rules.BPTT(), rules.RTRL()], ids=repr)
+def test_steps_of_a_parameter_that_nothing_reads_are_zeros_with_an_exponent_each(rule):
+    cell = Reservoir()
+    params = cell.init(None)
+    steps = rule(cell, squared_error, params, BATCH, per_step=True).grads
+    assert steps["unread"].value.shape == (T, 2)
+    assert {leaf.exponent.shape for leaf in steps.values()} == {(T,)}
+    assert_close(scaled.plain(scaled.sum_over_leading(steps)), reference(cell, params))
 
 
 @pytest.mark.parametrize("rule", [rules.RTRL(), rules.SnAp(1)], ids=repr)

@@ -49,3 +49,17 @@ def test_it_is_training_by_backpropagation_through_time():
 def test_a_count_that_is_none_is_refused():
     with pytest.raises(ValueError, match="n_updates: expected"):
         minimise(lambda x: x**2, 1.0, optax.sgd(0.1), n_updates=-1)
+
+
+@pytest.mark.parametrize(
+    ("function", "params", "message"),
+    [
+        ("square", 1.0, r"^function: expected a function of the parameters, got 'square'$"),
+        (lambda x: x**2, 1, r"^params: expected floating point numbers, got int64$"),
+        (lambda x: x**2, np.ones(2), r"^function: expected one that returns .*float64\(2,\)$"),
+        (lambda x: 1j * x, 1.0, r"^function: expected one that returns .*complex128\(\)$"),
+    ],
+)
+def test_what_has_no_descent_is_refused(function, params, message):
+    with pytest.raises(ValueError, match=message):
+        minimise(function, params, optax.sgd(0.1), n_updates=1)
