@@ -21,6 +21,11 @@ _LITTLE, _SOME = 5e8, 2e9
 _SMALL = 16  # entries that a product contracts: up to so many XLA generates code of its own
 # Options with which jax itself has to run a program: to step through it, to look for NaN.
 _WITHOUT_PROGRAMS = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
+# Options on which the program of a function depends, beside its arguments.
+_OF_PROGRAMS = (
+    "jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable",
+    "jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_default_device",
+)  # fmt: skip
 _TRIPS = 1000  # of a loop that ends on a condition
 _LEAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 # Other releases may not know these, and would refuse them.
@@ -49,7 +54,7 @@ def run_once(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def by_work(function: Callable[..., Any], *, n_trips: int = _TRIPS) -> Callable[..., Any]:
-    """Return a function compiled once for each combination of shapes, each time by its work.
+    """Return a function compiled once for each combination of shapes and options of jax, by work.
 
     Within other transformations it is the function under `jax.jit`.
 
@@ -60,24 +65,27 @@ def by_work(function: Callable[..., Any], *, n_trips: int = _TRIPS) -> Callable[
     plain, programs = jax.jit(function), {}
 
     @functools.wraps(function)
-    def compiled(*args: Any) -> Any:
-        leaves, structure = jax.tree.flatten(args)
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        leaves, structure = jax.tree.flatten((args, kwargs))
         is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
         if is_traced or any(getattr(jax.config, option) for option in _WITHOUT_PROGRAMS):
-            return plain(*args)
+            return plain(*args, **kwargs)
         places = (getattr(leaf, "sharding", None) for leaf in leaves)
-        key = structure, tuple(zip(map(jax.typeof, leaves), places, strict=True))
+        around = tuple(getattr(jax.config, option, None) for option in _OF_PROGRAMS)
+        key = structure, tuple(zip(map(jax.typeof, leaves), places, strict=True)), around
         if key not in programs:
-            programs[key] = _compiled(plain, args, n_trips) or plain
-        return programs[key](*args)
+            programs[key] = _compiled(plain, args, kwargs, n_trips) or plain
+        return programs[key](*args, **kwargs)
 
     return compiled
 
 
-def _compiled(plain: Any, args: tuple[Any, ...], n_trips: int) -> Callable[..., Any] | None:
+def _compiled(
+    plain: Any, args: tuple[Any, ...], kwargs: dict[str, Any], n_trips: int
+) -> Callable[..., Any] | None:
     """Return the program for these arguments; None where it needs more of what is around it."""
-    traced = plain.trace(*args)
-    if len(traced.jaxpr.in_avals) != len(jax.tree.leaves(args)):
+    traced = plain.trace(*args, **kwargs)
+    if len(traced.jaxpr.in_avals) != len(jax.tree.leaves((args, kwargs))):
         return None  # values of a transformation around it
     try:
         lowered = traced.lower()

@@ -286,6 +286,8 @@ def _tried(like: tuple[Any, ...], structure: Any) -> bool:
 
 
 def _drawn(generator: np.random.Generator, like: jax.ShapeDtypeStruct) -> Array:
+    if jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jnp.zeros(like.shape, like.dtype)
     real, imaginary = generator.standard_normal((2, *like.shape))
     is_complex = jnp.issubdtype(like.dtype, jnp.complexfloating)
     return jnp.asarray(real + 1j * imaginary if is_complex else real, like.dtype)

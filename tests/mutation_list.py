@@ -439,8 +439,8 @@ MUTATIONS = [
     Mutation(
         "a rate of decay counts one lag too many",
         "analysis/decay.py",
-        "rate = (log_norm[k] - log_norm[0]) / k",
-        "rate = (log_norm[k] - log_norm[0]) / (k + 1)",
+        "(log_norm[k] - log_norm[0]) / k, jnp.nan)",
+        "(log_norm[k] - log_norm[0]) / (k + 1), jnp.nan)",
         "analysis/test_decay.py",
     ),
     Mutation(

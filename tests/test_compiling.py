@@ -97,3 +97,24 @@ def test_names_of_axes_around_it_are_known():
         lambda a: a + rnnjax.run_once(lambda y: y[0] + jax.lax.axis_index("i"), x), axis_name="i"
     )(x)
     np.testing.assert_array_equal(numbers, 2 * x)
+
+
+def test_a_program_is_that_of_the_options_of_jax_under_which_it_is_called():
+    program = compiling.by_work(lambda x: x + jnp.full(1, 1 / 3, float))
+    x = np.zeros(1, np.float32)
+    with jax.enable_x64(False):
+        assert program(x).dtype == np.float32
+    with jax.enable_x64(True):
+        assert float(program(x)[0]) == 1 / 3
+    mixed = compiling.by_work(jnp.add)
+    assert mixed(np.int32(1), np.float32(2)) == 3
+    with (
+        jax.numpy_dtype_promotion("strict"),
+        pytest.raises(jax.dtypes.TypePromotionError, match="promotion path"),
+    ):
+        mixed(np.int32(1), np.float32(2))
+
+
+def test_arguments_may_be_named():
+    program = compiling.by_work(lambda a, b: a - b)
+    assert program(5.0, b=3.0) == program(b=3.0, a=5.0) == program(5.0, 3.0) == 2

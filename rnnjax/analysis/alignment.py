@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import real_view, scaled
+from rnnjax.errors import one_of
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
@@ -42,7 +43,12 @@ def pairwise_alignment(draws: Mapping[str, Scaled], *, reference: str) -> dict[s
       ``cosine``, ``mean_cosine``, ``sign_agreement``, (R, R); ``log_gradient_norm``,
       ``log_bias``, ``log_spread``, (R,); ``reason``, int8 (R, R), without SILENT, of which only the
       states tell (see `rnnjax.probes.is_silent`).
+
+    Raises:
+      ValueError: the reference is none of the rules.
     """
+    if reference not in draws:
+        raise ValueError(f"reference: {one_of(reference, draws)}")
     every = jax.tree.map(lambda *a: jnp.stack(a), *draws.values())
 
     def against(other: Scaled) -> dict[str, Array]:

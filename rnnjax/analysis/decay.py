@@ -16,6 +16,7 @@ import math
 
 import jax.numpy as jnp
 
+from rnnjax.analysis.given import vector
 from rnnjax.ranges import Number, arguments
 from rnnjax.types import Array
 
@@ -30,13 +31,20 @@ def horizon(log_norm: Array, decades: float = 2.0, n_lags: Array | None = None) 
       n_lags: lags that there are, int (), where a padded sequence has fewer than K.
 
     Returns:
-      (); inf if it does not fall that far within K lags, NaN if a NaN comes first or the norm at
-      lag 0 is itself 0 or infinite.
+      (); inf if it does not fall that far within the lags that there are, NaN if a NaN comes first
+      or the norm at lag 0 is itself 0 or infinite.
+
+    Raises:
+      ValueError: log_norm is no vector of real numbers, or there are not as many lags.
     """
+    log_norm = vector("log_norm", log_norm)
+    _check_lags(n_lags, len(log_norm) - 1)
     fallen = log_norm <= log_norm[0] - decades * math.log(10)
     undefined = jnp.isnan(log_norm) | ~jnp.isfinite(log_norm[0])
     if n_lags is not None:
-        undefined &= (jnp.arange(len(log_norm)) <= n_lags) | (n_lags == 0)
+        n_lags = jnp.asarray(n_lags)
+        within = jnp.arange(len(log_norm)) <= n_lags
+        fallen, undefined = fallen & within, undefined & (within | (n_lags == 0))
     first = jnp.argmax(fallen | undefined)
     reached = jnp.where(undefined[first], jnp.nan, first)
     return jnp.where(jnp.any(fallen | undefined), reached, jnp.inf).astype(log_norm.dtype)
@@ -56,13 +64,16 @@ def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
       ``e_folding_time_error``; all ().
 
     Raises:
-      ValueError: there are fewer than 5 lags.
+      ValueError: log_norm is no vector of real numbers, there are fewer than 5 lags, or fewer than
+        n_lags.
     """
+    log_norm = vector("log_norm", log_norm)
     n = log_norm.shape[0] - 1
     if n < 4:
         raise ValueError(f"log_norm: expected at least 5 lags, got {n + 1}")
+    _check_lags(n_lags, n)
     k = jnp.asarray(n if n_lags is None else n_lags)
-    rate = (log_norm[k] - log_norm[0]) / k
+    rate = jnp.where((k >= 0) & (k <= n), (log_norm[k] - log_norm[0]) / k, jnp.nan)
     # sqrt(k) by rounding down what is never near an integer from below.
     size = jnp.maximum(jnp.floor(jnp.sqrt(k + 0.5)).astype(int), 1)
     n_blocks = k // size
@@ -72,10 +83,14 @@ def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
     means = jnp.where(inside, (ends[1] - ends[0]) / size, 0)
     spread = jnp.where(inside, means - jnp.sum(means) / n_blocks, 0)
     error = jnp.sqrt(jnp.sum(spread**2) / (n_blocks - 1) / n_blocks)
-    error = jnp.where(k >= 4, error, jnp.nan)
+    error = jnp.where((k >= 4) & (k <= n), error, jnp.nan)
     return {
         "growth_rate": rate,
         "growth_rate_error": error,
         "e_folding_time": -1 / rate,
         "e_folding_time_error": error / rate**2,
     }
+
+
+def _check_lags(n_lags: Array | None, most: int) -> None:
+    Number(at_least=0, at_most=most, whole=True, optional=True).checked("n_lags", n_lags)

@@ -23,7 +23,8 @@ import jax.numpy as jnp
 
 from rnnjax import activations
 from rnnjax.activations import Activation
-from rnnjax.ranges import COUNT, arguments
+from rnnjax.errors import shown
+from rnnjax.ranges import COUNT, Number, arguments
 from rnnjax.types import Array
 
 # f = A + B tanh(c .) as (A, B, c).
@@ -32,13 +33,13 @@ _AS_TANH = {activations.tanh.name: (0.0, 1.0, 1.0), activations.sigmoid.name: (0
 _LOG_SMALL = -16.0
 
 
-@arguments(n_steps=COUNT)
+@arguments(gain=Number(at_least=0), bias=Number(), n_steps=COUNT)
 def log_margins(activation: Activation, gain: Array, bias: Array, n_steps: int) -> Array:
     """Return ln m of equation (2) after each step.
 
     Args:
       activation: f, tanh or sigmoid.
-      gain: a > 0, ().
+      gain: a >= 0, (); the margin is 0 at a = 0.
       bias: b, ().
       n_steps: T.
 
@@ -46,8 +47,10 @@ def log_margins(activation: Activation, gain: Array, bias: Array, n_steps: int) 
       (T,), in nats.
 
     Raises:
-      ValueError: the activation is another one.
+      ValueError: the activation is another one, or gain or bias is not as above.
     """
+    if not isinstance(activation, Activation):
+        raise ValueError(f"activation: expected a value of Activation, got {shown(activation)}")
     if activation.name not in _AS_TANH:
         raise ValueError(
             f"activation: expected one of {', '.join(_AS_TANH)}, got {activation.name}"

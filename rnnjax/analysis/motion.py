@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from rnnjax.analysis.given import check_shape
 from rnnjax.types import Array
 
 _LEAST = 0.01  # of the true way
@@ -18,6 +19,10 @@ def share_in_direction(moved: Array, way: Array) -> Array:
 
     Returns:
       (...).
+
+    Raises:
+      ValueError: both are not of the same forecasts.
     """
+    check_shape("way", way, jnp.shape(moved)[-2:])
     along, square = jnp.einsum("...bd,bd->...b", moved, way), jnp.sum(way**2, axis=-1)
     return jnp.mean(along > _LEAST * jnp.broadcast_to(square, along.shape), axis=-1)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from rnnjax.analysis.given import check_shape
 from rnnjax.types import Array
 
 
@@ -30,7 +31,14 @@ def ridge(log_norm: Array, first: Array, second: Array) -> Ridge:
       log_norm: natural logs of the norm on the grid, (n_first, n_second).
       first: coordinates of the rows, (n_first,).
       second: those of the columns, (n_second,).
+
+    Raises:
+      ValueError: the shapes are others.
     """
+    log_norm, first, second = map(jnp.asarray, (log_norm, first, second))
+    check_shape("log_norm", log_norm, (first.size, second.size))
+    check_shape("first", first, (first.size,))
+    check_shape("second", second, (second.size,))
     columns = jnp.argmax(log_norm, axis=1)
     row = jnp.argmax(jnp.max(log_norm, axis=1))
     largest, median = jnp.exp(jnp.max(log_norm)), jnp.exp(jnp.median(log_norm))

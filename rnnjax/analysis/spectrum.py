@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from rnnjax.analysis.given import vector
 from rnnjax.types import Array
 
 
@@ -14,7 +15,11 @@ def kaplan_yorke_dimension(exponents: Array) -> Array:
 
     Args:
       exponents: in any order, (n_h,).
+
+    Raises:
+      ValueError: they are no vector of real numbers.
     """
+    exponents = vector("exponents", exponents)
     ordered = -jnp.sort(-exponents)
     sums = jnp.cumsum(ordered)
     n = len(ordered)
@@ -32,5 +37,9 @@ def entropy_rate(exponents: Array) -> Array:
 
     Args:
       exponents: (k,).
+
+    Raises:
+      ValueError: they are no vector of real numbers.
     """
+    exponents = vector("exponents", exponents)
     return jnp.sum(jnp.maximum(exponents, 0))

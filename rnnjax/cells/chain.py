@@ -8,7 +8,7 @@ Its input may have several entries: with inputs x_t e_t (the t-th unit vector) e
 input weight of its own, as in y = w_3 f(4 w_2 + w_n f(2 w_1)).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -78,11 +78,20 @@ class Chain:
         """Return w_x x, (1,)."""
         return (params.w_x @ x)[None]
 
-    def advance(self, params: ChainParams, h: Array, d: Array) -> Array:
-        """Return h_t from h_{t-1} and the drive."""
-        return self.activation(params.w_n * h + d)
+    def recurrent_weights(self, params: ChainParams) -> Array:
+        """Return w_n, (1, 1)."""
+        return params.w_n[None, None]
+
+    def presynaptic(self, h: Array) -> Array:
+        """Return h_{t-1}."""
+        return h
+
+    def step_from_preactivation(self, h: Array, z: Array) -> Array:
+        """Return h_t, equation (1)."""
+        return self.activation(z)
 
     def linearize(self, params: ChainParams, at: Point, *, by_row: bool = False) -> Diagonal:
         """Return the derivative of a step, equation (3), accurate under saturation."""
-        slopes, exponent = scaled_slope(self.activation, params.w_n * at.h + at.drive)
+        z: Any = at.preactivation
+        slopes, exponent = scaled_slope(self.activation, z)
         return Diagonal(params.w_n[None], slopes, exponent)

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation, graded_slope, scaled_slope
+from rnnjax.activations import Activation, graded_slope, scaled_slope, with_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments, refusal
@@ -106,7 +106,7 @@ class IndRNN:
 
     def advance(self, params: IndRNNParams, h: Array, d: Array) -> Array:
         """Return h_t, equation (2), from h_{t-1} and the drive."""
-        return self.activation(params.w * h + d)
+        return with_slope(self.activation, params.w * h + d)
 
     def linearize(self, params: IndRNNParams, at: Point, *, by_row: bool = False) -> Diagonal:
         """Return J_t, equation (4), accurate under saturation."""

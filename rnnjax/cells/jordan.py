@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation
+from rnnjax.activations import Activation, with_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, Kind, arguments, refusal
@@ -119,8 +119,9 @@ class Jordan:
 
     def advance(self, params: JordanParams, h: Array, d: Array) -> Array:
         """Return o_t from o_{t-1} and the drive."""
-        hidden = self.activation(matvec(params.W[:, self.n_x :], h[self._slots]) + d)
-        return self.activation(matvec(params.V, hidden) + params.c)
+        z = matvec(params.W[:, self.n_x :], h[self._slots]) + d
+        hidden = with_slope(self.activation, z)
+        return with_slope(self.activation, matvec(params.V, hidden) + params.c)
 
     @property
     def _slots(self) -> Array:

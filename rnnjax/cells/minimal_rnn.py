@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation
+from rnnjax.activations import Activation, with_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
@@ -106,7 +106,7 @@ class MinimalRNN:
 
     def drive(self, params: MinimalRNNParams, x: Array) -> Array:
         """Return [G z + b, z], (2 n_h,)."""
-        z = self.activation(matvec(params.U, x) + params.b_z)
+        z = with_slope(self.activation, matvec(params.U, x) + params.b_z)
         return jnp.concatenate([matvec(params.G, z) + params.b, z])
 
     def recurrent_weights(self, params: MinimalRNNParams) -> Array:

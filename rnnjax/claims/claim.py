@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from rnnjax.errors import shown
+
 Relation = Literal["equal", "at_most", "at_least"]
 
 
@@ -21,7 +23,7 @@ class Claim:
         reproduces: the published figure, table or formula that this number reproduces, if any.
 
     Raises:
-        ValueError: the tolerance or the relation is none of these.
+        ValueError: the numbers are none, or the tolerance or the relation is none of these.
 
     Example:
         >>> Claim("decay rate", 0.693, math.log(2), 1e-3, "closed form").passed
@@ -39,7 +41,7 @@ class Claim:
     def __post_init__(self) -> None:
         # Array scalars come in from cubes; plain floats make the verdict a bool and JSON exact.
         for field in ("measured", "expected", "tolerance"):
-            object.__setattr__(self, field, float(getattr(self, field)))
+            object.__setattr__(self, field, self._float(field))
         if self.relation not in get_args(Relation):
             raise ValueError(
                 f"claim {self.name!r}: expected a relation of {get_args(Relation)}, "
@@ -49,6 +51,14 @@ class Claim:
             raise ValueError(
                 f"claim {self.name!r}: expected a finite tolerance >= 0, got {self.tolerance}"
             )
+
+    def _float(self, field: str) -> float:
+        value = getattr(self, field)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            message = f"expected {field} to be a real number, got {shown(value)}"
+            raise ValueError(f"claim {self.name!r}: {message}") from None
 
     @property
     def passed(self) -> bool:

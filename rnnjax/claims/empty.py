@@ -6,9 +6,12 @@ measurement.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rnnjax.claims.claim import Claim
 from rnnjax.claims.scope import Values, called
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 _STATUS = "_status"
 _WITHOUT_VALUE = {"missing", "failed", "nan"}
+_FILLS = (-np.inf, -1, 0, 1, np.inf)
 
 
 def reads_nothing(value: Callable[..., Any], cube: xr.Dataset, values: Values) -> bool:
@@ -26,11 +30,64 @@ def reads_nothing(value: Callable[..., Any], cube: xr.Dataset, values: Values) -
         cube: the selected part of the cube.
         values: the fixed values.
     """
-    return any(
-        _fails(value, cube.drop_vars([name]), values)
+    return any(_fails(value, cube.drop_vars([name]), values) for name in _without_numbers(cube))
+
+
+def resting_on_nothing(
+    function: Callable[[xr.Dataset], Iterable[Claim]], cube: xr.Dataset
+) -> set[str]:
+    """Finds which claims of a function of the cube rest on variables that hold no number.
+
+    One function may make many claims. Those that rest on a variable are told by their numbers,
+    which change with what the variable is filled with.
+
+    Args:
+        function: returns claims; reads a variable if it fails where there is none.
+        cube: its argument.
+
+    Returns:
+        The names of the claims.
+    """
+    found: set[str] = set()
+    for name in _without_numbers(cube):
+        if not _fails(lambda cube: [*function(cube)], cube.drop_vars([name]), {}):
+            continue
+        filled = [_numbers(function, cube.assign({name: one})) for one in _fills(cube[name])]
+        known = [numbers for numbers in filled if numbers is not None]
+        now = _numbers(function, cube) or {}
+        found |= {
+            claim
+            for claim, numbers in now.items()
+            if not known or any(other.get(claim, numbers) != numbers for other in known)
+        }
+    return found
+
+
+def _numbers(
+    function: Callable[[xr.Dataset], Iterable[Claim]], cube: xr.Dataset
+) -> dict[str, str] | None:
+    """The numbers of all claims by name, as text, where NaN is equal to NaN; None if it fails."""
+    try:
+        return {c.name: repr((c.measured, c.expected, c.tolerance)) for c in function(cube)}
+    except Exception:
+        return None
+
+
+def _fills(variable: xr.DataArray) -> Iterator[xr.DataArray]:
+    """A variable of other numbers; what its dtype does not hold is left out."""
+    for fill in _FILLS:
+        data = np.full(variable.shape, fill)
+        if np.can_cast(data.dtype, variable.dtype, "same_kind"):
+            yield variable.copy(data=data.astype(variable.dtype))
+
+
+def _without_numbers(cube: xr.Dataset) -> list[Any]:
+    """The names of the variables that hold no number."""
+    return [
+        name
         for name, variable in cube.data_vars.items()
         if not str(name).endswith(_STATUS) and not _has_numbers(cube, variable)
-    )
+    ]
 
 
 def _has_numbers(cube: xr.Dataset, variable: xr.DataArray) -> bool:

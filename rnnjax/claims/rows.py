@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnjax.claims.claim import Claim, Relation
-from rnnjax.claims.empty import reads_nothing
+from rnnjax.claims.empty import reads_nothing, resting_on_nothing
 from rnnjax.claims.scope import Scope, Values, called, narrowed
 from rnnjax.cube_setting import register
+from rnnjax.errors import shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -122,7 +123,8 @@ def evaluate(rows: Iterable[Any], cube: xr.Dataset) -> list[Claim]:
 
     Returns:
         The claims that apply to the cube, in the order of the rows. The measured number of a row
-        that reads a variable without any number is NaN, which no claim passes.
+        that reads a variable without any number is NaN, which no claim passes; so is that of a
+        claim of a function whose number changes with what such a variable is filled with.
 
     Raises:
         ClaimError: a row cannot be evaluated, or two claims have one name.
@@ -143,7 +145,7 @@ def _claims(entry: Any, cube: xr.Dataset, values: Values) -> Iterator[Claim]:
             for inner in entry.rows:
                 yield from _claims(_inheriting(inner, entry), one, fixed)
     elif callable(entry):
-        yield from entry(cube)
+        yield from _of_function(entry, cube)
     else:
         raise ClaimError(f"expected a Row, a Group or a function of the cube, got {entry!r}")
 
@@ -156,6 +158,19 @@ def _inheriting(entry: Any, group: Group) -> Any:
     return replace(entry, **{name: getattr(group, name) for name in missing})
 
 
+def _of_function(function: Callable[..., Any], cube: xr.Dataset) -> list[Claim]:
+    claims = [*function(cube)]
+    for claim in claims:
+        if not isinstance(claim, Claim):
+            name = getattr(function, "__name__", "a function")
+            raise ClaimError(f"{name}: expected values of rnnjax.Claim, got {shown(claim)}")
+    empty = resting_on_nothing(function, cube) if any(c.passed for c in claims) else set()
+    return [
+        replace(claim, measured=np.nan) if claim.passed and claim.name in empty else claim
+        for claim in claims
+    ]
+
+
 def _of_row(row: Row, cube: xr.Dataset, values: Values) -> Iterator[Claim]:
     name: Any = row.name
     try:
@@ -164,7 +179,9 @@ def _of_row(row: Row, cube: xr.Dataset, values: Values) -> Iterator[Claim]:
             measured = called(row.value, one, fixed)
             if measured is not None:
                 claim = _claim(row, name, measured, one, fixed)
-                empty = claim.passed and reads_nothing(row.value, one, fixed)
+                empty = claim.passed and any(
+                    reads_nothing(function, one, fixed) for function in _functions(row)
+                )
                 yield replace(claim, measured=np.nan) if empty else claim
     except ClaimError:
         raise
@@ -172,6 +189,12 @@ def _of_row(row: Row, cube: xr.Dataset, values: Values) -> Iterator[Claim]:
         message = f"claim {name!r}: {type(error).__name__}: {error}"
         # With the frames of the row's own function, so that its line can be shown.
         raise ClaimError(message).with_traceback(error.__traceback__) from error
+
+
+def _functions(row: Row) -> list[Callable[..., Any]]:
+    """The functions behind the three numbers of a row."""
+    numbers = (row.value, row.equals, row.at_most, row.at_least, row.tolerance)
+    return [number for number in numbers if callable(number)]
 
 
 def _claim(row: Row, name: str, measured: Any, cube: xr.Dataset, values: Values) -> Claim:
@@ -207,8 +230,10 @@ def _quantity(quantity: Quantity, what: str, cube: xr.Dataset, values: Values) -
 
 
 def _number(value: Any, what: str) -> float:
-    array = np.asarray(value)
+    array = np.asarray(np.nan if np.ma.is_masked(value) else value)
     if array.size != 1:
         dims = f" over {', '.join(map(str, value.dims))}" if hasattr(value, "dims") else ""
         raise ValueError(f"expected {what} to be one number, got shape {array.shape}{dims}")
+    if array.dtype.kind in "mMcSU":
+        raise ValueError(f"expected {what} to be a real number, got {shown(array.item())}")
     return float(array.item())

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax import scaled, scan
+from rnnjax import dynamics, scaled, scan
 from rnnjax.activations import Activation
 from rnnjax.cells import Chain
 from rnnjax.cells.chain import ChainParams
@@ -103,7 +103,7 @@ def two_steps(cell: Chain, params: ChainParams, x_1: Array, x_2: Array) -> tuple
     def steps(p: ChainParams) -> Array:
         h_1 = cell.step(p, cell.initial_state(), x_1)
         drive = cell.drive(p, x_2)
-        h_2 = cell.advance(p, h_1, drive)
+        h_2 = dynamics.advance(cell, p, h_1, drive)
         combined = p.w_n * h_1 + drive
         return jnp.concatenate([h_1, drive, combined, h_2, cell.readout(p, h_2)])
 

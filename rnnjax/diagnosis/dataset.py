@@ -56,7 +56,7 @@ _ALONE = {
     "exponents": (("exponent",), "nat/step", "Lyapunov exponents driven by the data"),
     "exponents_error": (("exponent",), "nat/step", "standard error of the exponents"),
     "dimension": ((), "1", "Kaplan-Yorke dimension"),
-    "linear": ((), "", "step that is linear in the state"),
+    "linear": ((), "", "step that is linear in the state where the sequences lead"),
     "log_singular_values": (("span", "direction"), _NAT, "ln of singular values of dh_T/dh_{T-s}"),
     "length": ((), "steps", "number of steps"),
     "size": ((), "1", "numbers in the state"),

@@ -10,7 +10,7 @@ import numpy as np
 
 import rnnjax
 from rnnjax import analysis
-from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, units
+from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, steps, units
 from rnnjax.diagnosis.batches import Pass, over_examples
 from rnnjax.diagnosis.dataset import dataset_of
 from rnnjax.diagnosis.effects import as_remedies
@@ -136,7 +136,7 @@ def _alone(r: Recurrence, rows: Mapping[str, Any]) -> dict[str, Any]:
         "activation": np.array(units.units_of(r), object),
         "dimension": _dimension(together["exponents"], r),
         "length": np.asarray(r.length),
-        "size": np.asarray(r.states.shape[1]),
+        "size": np.asarray(steps.n_directions(r.uncut)),
         "line": np.asarray(r.line, object),
         "reversed": np.asarray(r.reverse),
         "state": np.asarray(", ".join(str(leaf) for leaf in r.state), object),
@@ -198,7 +198,7 @@ def _median(rows: Any) -> Any:
 
 def _dimension(exponents: Any, r: Recurrence) -> Any:
     """Return the Kaplan-Yorke dimension; NaN where the exponents measured do not determine it."""
-    n = r.states.shape[1]
+    n = steps.n_directions(r.uncut)
     formats = [leaf.dtype for leaf in r.state if leaf.differentiable]
     rounding = THRESHOLDS["neutral"].value * max(float(jnp.finfo(form).eps) for form in formats)
     kept = exponents[~np.isnan(exponents)]

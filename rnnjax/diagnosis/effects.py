@@ -49,6 +49,8 @@ def _remedy(layer: str, action: str, before: float, after: float) -> Remedy:
 
 
 def _change_text(fall: float) -> str:
+    if fall == math.inf:
+        return "falls to exactly 0"
     return f"{'grows' if fall < 0 else 'falls'} by {abs(fall):.1f} decades"
 
 

@@ -34,12 +34,13 @@ class Effort(NamedTuple):
 
 def wide(r: Recurrence) -> Rows:
     """Return the rows measured on every example."""
+    # What the state does on its way forward does not end where the gradient is cut.
     return {
         **transport.transport(r),
-        **memory.forward_memory(r),
+        **memory.forward_memory(r.uncut),
         **finiteness(r),
         **units.slopes(r),
-        **units.gates(r),
+        **units.gates(r.uncut),
     }
 
 
@@ -48,9 +49,9 @@ def close(r: Recurrence, effort: Effort) -> Rows:
     return {
         **weights.by_use(r),
         **window.windows(r, min(effort.longest_window, r.length), effort.tolerance),
-        **spectrum.exponents(r, effort.n_exponents),
-        **spectrum.linear(r),
-        **spectrum.singular_values(r, effort.n_exponents),
+        **spectrum.exponents(r.uncut, effort.n_exponents),
+        **spectrum.linear(r.uncut),
+        **spectrum.singular_values(r.uncut, effort.n_exponents),
     }
 
 

@@ -22,19 +22,20 @@ def forward_memory(r: Recurrence) -> dict[str, Array]:
 
     NaN behind the last step at which something of the loss enters.
     """
-    n = r.states.shape[1]
+    moves = steps.motion(r)
+    n = moves.states.shape[1]
     m = min(_DIRECTIONS, n)
     # Fixed directions, so that two reports on one network agree.
-    drawn = jax.random.normal(jax.random.key(0), (n, m), r.states.real.dtype)
-    start = scaled.normalise(jnp.linalg.qr(drawn)[0].T.astype(r.states.dtype))
+    drawn = jax.random.normal(jax.random.key(0), (n, m), moves.states.real.dtype)
+    start = scaled.normalise(jnp.linalg.qr(drawn)[0].T.astype(moves.states.dtype))
 
     def one(v: Scaled, at: tuple[Array, Array]) -> tuple[Scaled, Scaled]:
         h, t = at
-        _, push = jax.linearize(lambda h: steps.new_state(r, r.params, h, t), h)
+        _, push = jax.linearize(lambda h: moves.step(h, t), h)
         v = scaled.normalise(jax.vmap(push)(v.value), v.exponent)
         return v, v
 
-    _, v = jax.lax.scan(one, start, (r.states[:-1], steps.numbers(r)))
+    _, v = jax.lax.scan(one, start, (moves.states[:-1], steps.numbers(r)))
     flat = Scaled(v.value.reshape(len(v.value), -1), v.exponent)
     log_norms = steps.log_norms(flat) - 0.5 * jnp.log(m)
     return {"log_norm_forward": jnp.where(steps.read(r), log_norms, jnp.nan)}

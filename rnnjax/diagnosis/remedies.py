@@ -42,7 +42,8 @@ def effects(r: Recurrence, recurrent: tuple[int, ...]) -> ByLag:
             for i, w in enumerate(r.params)
         )
         found["orthogonal"] = along(r, lambda h, t: steps.new_state(r, params, h, t))
-    found["leak"] = along(r, leaky(r))
+    if r.uncut is r:  # a leak would lead around what cuts the gradient
+        found["leak"] = along(r, leaky(r))
     return found
 
 
@@ -58,9 +59,10 @@ def shifted_gates(r: Recurrence) -> Callable[[Array, Array], Array]:
 
     On average over the steps, at the states as they were; a gate that is open further stays so.
     """
-    keep, is_gate = units.keep_factors(r)
+    uncut = r.uncut
+    keep, is_gate = units.keep_factors(uncut)
     shift = jnp.where(is_gate, _raised(keep, steps.counted(r)), 0)
-    signs = _signs(r, shift)
+    signs = _signs(uncut, shift)
 
     def step(h: Array, t: Array) -> Array:
         def change(i: int, before: Array) -> Array:

@@ -1,14 +1,16 @@
 """One step of a recurrence, its derivative and its place in the sequence, for all measurements."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import scaled
+from rnnjax import real_view, scaled
 from rnnjax.every_branch import every_branch
 from rnnjax.jaxprs import Recurrence
+from rnnjax.jaxprs.cell import layout_of
 from rnnjax.types import Array
 
 _KNOWN, _MANY = "_held", 32
@@ -17,6 +19,67 @@ _KNOWN, _MANY = "_held", 32
 def new_state(r: Recurrence, params: Any, h: Array, t: Array) -> Array:
     """Return h_t (n,) from h_{t-1} (n,); t counts from 0, int32 ()."""
     return r.cell.step(params, h, t[None].astype(r.batch.x.dtype))
+
+
+def as_state(r: Recurrence, vector: Array) -> Array:
+    """Return a vector (..., n) as a state can be: beside complex leaves, real ones stay real."""
+    layout = layout_of(r.cell.loop)
+    if not jnp.issubdtype(layout.dtype, jnp.complexfloating):
+        return vector
+    return layout.pack(layout.own_parts(vector), n_leading=vector.ndim - 1)
+
+
+class Motion(NamedTuple):
+    """A recurrence whose step has one Jacobian, a matrix: real where the step is not holomorphic.
+
+    Attributes:
+      states: h_0..h_T, (T+1, m).
+      step: (h_{t-1}, t from 0) -> h_t, (m,).
+    """
+
+    states: Array
+    step: Callable[[Array, Array], Array]
+
+
+def motion(r: Recurrence) -> Motion:
+    """Return a recurrence in the numbers that its Jacobians act on, `n_directions` of them.
+
+    A complex state whose step is not holomorphic is its real parts and then the imaginary parts
+    of its complex leaves.
+    """
+    if not _needs_reals(r):
+        return Motion(r.states, lambda h, t: new_state(r, r.params, h, t))
+    moving = np.flatnonzero(_are_complex(r))
+    n = r.states.shape[1]
+
+    def split(h: Array) -> Array:
+        return jnp.concatenate([h.real, h.imag[..., moving]], axis=-1)
+
+    def joined(v: Array) -> Array:
+        return jax.lax.complex(v[:n], jnp.zeros(n, v.dtype).at[moving].set(v[n:]))
+
+    return Motion(split(r.states), lambda v, t: split(new_state(r, r.params, joined(v), t)))
+
+
+def n_directions(r: Recurrence) -> int:
+    """Return the number of rows of a Jacobian: of its Lyapunov exponents, if all are measured."""
+    extra = int(np.sum(_are_complex(r))) if _needs_reals(r) else 0
+    return int(r.states.shape[1]) + extra
+
+
+def _needs_reals(r: Recurrence) -> bool:
+    if not jnp.issubdtype(r.states.dtype, jnp.complexfloating):
+        return False
+    cell: Any = r.cell
+    x: Any = jax.ShapeDtypeStruct(r.batch.x.shape[1:], r.batch.x.dtype)
+    return not real_view.is_holomorphic(cell, r.params, x)
+
+
+def _are_complex(r: Recurrence) -> np.ndarray:
+    """Return which entries of the state are complex, bool (n,)."""
+    layout = layout_of(r.cell.loop)
+    kinds = [jnp.issubdtype(dtype, jnp.complexfloating) for dtype in layout.dtypes]
+    return np.repeat(kinds, layout.sizes)
 
 
 def numbers(r: Recurrence) -> Array:
@@ -65,6 +128,7 @@ def _held(r: Recurrence) -> Array:
     generator = np.random.default_rng(0)
     drawn = [jnp.asarray(generator.standard_normal(w.shape), w.dtype) for w in r.params]
     h = jnp.asarray(generator.standard_normal(r.states.shape[1:]), r.states.dtype)
+    h = as_state(r, h)
 
     # Many units do not all stay as they are by chance.
     scales = (1,) if h.size >= _MANY else (1, -1, 100, -100)

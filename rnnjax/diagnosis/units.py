@@ -110,7 +110,7 @@ def keep_factors(r: Recurrence) -> tuple[Array, Array]:
     Steps behind the last one, padding, do not count: a state that is held there is no gate.
     """
     n = r.states.shape[1]
-    other = jax.random.normal(jax.random.key(0), (n,), r.states.dtype)
+    other = steps.as_state(r, jax.random.normal(jax.random.key(0), (n,), r.states.dtype))
     rounding = 4 * jnp.finfo(r.states.dtype).eps  # of 1 - z and the like
 
     def one(h: Array, t: Array) -> tuple[Array, Array]:

@@ -46,8 +46,11 @@ def by_use(r: Recurrence) -> dict[str, Array]:
 
     Returns:
       ``log_norm_weight_gradient_by_lag``: ln |c_{T-k}|, (T+1,), NaN beyond the first step;
-      ``weight_gradient_share``: share_{T-k}, (T+1,).
+      ``weight_gradient_share``: share_{T-k}, (T+1,). All NaN for a scan without weights.
     """
+    if not r.params:
+        nothing = jnp.full(r.length + 1, jnp.nan, r.states.real.dtype)
+        return {"log_norm_weight_gradient_by_lag": nothing, "weight_gradient_share": nothing}
     g = contracted(r, r.deltas)
     last = steps.last_step(r)
     shares = _products(r, g) / _inner(g.value, g.value)

@@ -31,8 +31,12 @@ def windows(r: Recurrence, longest: int, tolerance: float) -> dict[str, Array]:
         larger windows then read as this one, to this accuracy. 0 computes all.
 
     Returns:
-      ``window_cosine``, ``window_norm_share``: (longest,), NaN where the gradient is 0.
+      ``window_cosine``, ``window_norm_share``: (longest,), NaN where the gradient is 0 or the scan
+      has no weights.
     """
+    if not r.params:
+        unknown = jnp.full(longest, jnp.nan, r.states.real.dtype)
+        return {"window_cosine": unknown, "window_norm_share": unknown}
     pull = pullback(r)
     g = contracted(r, r.deltas, pull)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 
@@ -51,7 +52,11 @@ def where_positive(values: xr.DataArray, over: str) -> str:
     last = int(np.flatnonzero(~positive)[-1])
     earlier = f" (and at some lower {over}s)" if positive[:last].any() else ""
     where = crossing(known.isel({over: slice(last, None)}), over)
-    return f"beyond {over} {where:.2f}{earlier}"
+    low, high = known[over].values[[last, last + 1]]
+    if np.isnan(where):  # from -inf to +inf
+        return f"beyond some {over} from {low:g} to {high:g}{earlier}"
+    digits = max(2, math.ceil(-math.log10(high - low) - 1e-9))
+    return f"beyond {over} {where:.{digits}f}{earlier}"
 
 
 def entitle(figure: Figure, answer: str) -> Figure:

@@ -18,7 +18,7 @@ def check_arrays(name: str, tree: Any) -> None:
 
 
 def _is_array(leaf: Any) -> bool:
-    if isinstance(leaf, int | float):
+    if isinstance(leaf, int | float | complex):
         return True
     kinds = (np.number, np.bool_, jax.dtypes.prng_key)
     dtype = getattr(leaf, "dtype", None) if hasattr(leaf, "shape") else None

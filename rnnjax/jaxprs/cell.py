@@ -66,7 +66,7 @@ class ScanCell:
         layout = layout_of(self.loop)
         moving = [
             part.astype(packing.wide_dtype(dtype))
-            for part, dtype in zip(layout.split(h), layout.dtypes, strict=True)
+            for part, dtype in zip(layout.own_parts(h), layout.dtypes, strict=True)
         ]
         carried = _merged(self.loop.n_carried, self.loop.moving, moving, recorded)
         constants = _merged(self.loop.n_constants, self.weights, params, self.fixed)

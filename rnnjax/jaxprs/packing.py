@@ -75,6 +75,11 @@ class Layout(NamedTuple):
         leading = vector.shape[:-1]
         return [p.reshape((*leading, *s)) for p, s in zip(parts, self.shapes, strict=True)]
 
+    def own_parts(self, vector: Array) -> list[Array]:
+        """Return `split`, with arrays real that were only packed among complex ones."""
+        pairs = zip(self.split(vector), self.dtypes, strict=True)
+        return [v if jnp.issubdtype(d, jnp.complexfloating) else v.real for v, d in pairs]
+
     def tops(self, number: Scaled) -> Array:
         """Return the largest exponent of each array; `number` has one for each entry."""
         lowest = 2 * scaled.ZERO_EXPONENT

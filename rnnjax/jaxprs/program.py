@@ -37,6 +37,7 @@ class Loop:
     Attributes:
       equation: the scan, in the variables of its program.
       body: the program of one step: (constants, carry, inputs of the step) -> (carry, outputs).
+      scope: the named scopes around it.
       name: the path of its module, "" where the program does not say.
       line: "file.py:41".
     """
@@ -50,7 +51,7 @@ class Loop:
         self.length, self.reverse = params["length"], params["reverse"]
         self.unroll = params["unroll"]
         self.jaxpr = params["jaxpr"]
-        self.name = "/".join(scope)
+        self.scope, self.name = scope, "/".join(scope)
         self.line = sources.line_of(equation)
         self.body = opened(self.jaxpr, marks_carry=self.n_carried)
 

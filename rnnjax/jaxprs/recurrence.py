@@ -1,6 +1,7 @@
 """One recurrence of a program: its name, its place, its gradient, and itself as a cell."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from rnnjax import scaled
 from rnnjax.jaxprs.cell import ScanCell, cell_of, layout_of, sent_back
 from rnnjax.jaxprs.passes import Pass
 from rnnjax.jaxprs.program import Loop, Program, has_derivative, is_literal
+from rnnjax.jaxprs.stops import uncut
 from rnnjax.jaxprs.weights import Origin, inside, of_atoms, origins_in
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array, Batch, StepLoss
@@ -76,6 +78,15 @@ class Recurrence:
     def loss(self) -> StepLoss:
         """The step loss with the gradient that the program sends back into h_t."""
         return sent_back
+
+    @property
+    def uncut(self) -> "Recurrence":
+        """The recurrence with a step that moves as this one, without `stop_gradient` of its state.
+
+        Itself if its step cuts nothing. Its gradients are those of the program all the same.
+        """
+        loop = uncut(self.cell.loop)
+        return self if loop is self.cell.loop else replace(self, cell=replace(self.cell, loop=loop))
 
     def split(self, vector: Array) -> list[Array]:
         """Return a vector (..., n) as the leaves of the carry that have derivatives."""

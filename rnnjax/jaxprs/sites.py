@@ -18,7 +18,7 @@ from jax.extend.core import primitives
 from rnnjax.jaxprs import sources
 from rnnjax.jaxprs.cell import ScanCell
 from rnnjax.jaxprs.parts import parts_of
-from rnnjax.jaxprs.program import inner_of, is_call, is_literal
+from rnnjax.jaxprs.program import has_derivative, inner_of, is_call, is_literal
 from rnnjax.types import Array
 
 _KINDS = {"tanh": "tanh", "logistic": "logistic", "erf": "erf"}
@@ -153,6 +153,8 @@ def _of_declared_dtypes(equation: Any, values: list[Any]) -> list[Any]:
 
 def _kind_of(equation: Any) -> str:
     name = equation.primitive.name
+    if not all(has_derivative(v.aval) for v in equation.outvars):
+        return ""  # of counters and indices
     if name == "max" and any(is_literal(v) and np.all(v.val == 0) for v in equation.invars):
         return "relu"
     if equation.primitive is primitives.custom_jvp_call_p:

@@ -25,7 +25,7 @@ def notes(closed: Any, *, found_any: bool) -> tuple[str, ...]:
         looked for, because a layer that is applied often is no recurrence.
     """
     equations = list(_opened(closed.jaxpr))
-    found = [note for equation in equations if (note := _note(equation))]
+    found = [note for equation in equations for note in _notes(equation)]
     if not found_any:
         found += _unrolled(equations)
     return tuple(dict.fromkeys(found))
@@ -43,12 +43,34 @@ def _opened(jaxpr: Any) -> Iterator[Any]:
             yield from _opened(equation.params["jaxpr"].jaxpr)
 
 
+def _notes(equation: Any) -> Iterator[str]:
+    """Yield what is told of an equation, and the associative scans in what it does not open."""
+    yield from filter(None, [_note(equation)])
+    if equation.primitive is not primitives.scan_p:
+        for inner in _inner_jaxprs(equation):
+            yield from filter(None, map(_associative, _all_equations(inner)))
+
+
+def _all_equations(jaxpr: Any) -> Iterator[Any]:
+    """Yield the equations of a jaxpr at any depth."""
+    for equation in (jaxpr.jaxpr if isinstance(jaxpr, jex.ClosedJaxpr) else jaxpr).eqns:
+        yield equation
+        for inner in _inner_jaxprs(equation):
+            yield from _all_equations(inner)
+
+
+def _associative(equation: Any) -> str:
+    if _ASSOCIATIVE not in sources.functions_of(equation):
+        return ""
+    return (
+        f"{_where(equation, _ASSOCIATIVE)}: an associative scan, which has no step to measure; "
+        "run the recurrence as jax.lax.scan, or a diagonal one as the cell rnnjax.LRU"
+    )
+
+
 def _note(equation: Any) -> str:
-    if _ASSOCIATIVE in sources.functions_of(equation):
-        return (
-            f"{_where(equation, _ASSOCIATIVE)}: an associative scan, which has no step to measure; "
-            "run the recurrence as jax.lax.scan, or a diagonal one as the cell rnnjax.LRU"
-        )
+    if associative := _associative(equation):
+        return associative
     where = _where(equation)
     primitive = equation.primitive
     if primitive is primitives.scan_p and equation.params["length"] == 0:

@@ -1,4 +1,8 @@
-"""Which variables of a program are weights: computed from its parameters and from nothing else."""
+"""Which variables of a program are weights: computed from its parameters and from nothing else.
+
+What no gradient reaches is no weight: a frozen one, stop_gradient(w), one that is rounded, or an
+integer. It is a constant of the program.
+"""
 
 import enum
 from collections.abc import Iterable, Sequence
@@ -11,10 +15,13 @@ from rnnjax.jaxprs.program import (
     Loop,
     Program,
     counts_of,
+    has_derivative,
     inner_of,
     is_call,
     is_literal,
 )
+
+_CUTS = {"stop_gradient", "sign", "floor", "ceil", "round"}  # a derivative of 0 everywhere
 
 
 class Origin(enum.IntEnum):
@@ -68,7 +75,14 @@ def _results(equation: Any, operands: list[Origin]) -> list[Origin]:
         return _called(inner_of(equation), operands)
     if equation.primitive is primitives.scan_p:
         return _called(equation.params["jaxpr"], _settled(equation, operands))
-    return [max(operands, default=Origin.NOTHING)] * len(equation.outvars)
+    origin = max(operands, default=Origin.NOTHING)
+    cuts = equation.primitive.name in _CUTS
+    return [
+        Origin.NOTHING
+        if origin is Origin.WEIGHTS and (cuts or not has_derivative(v.aval))
+        else origin
+        for v in equation.outvars
+    ]
 
 
 def _called(jaxpr: Any, operands: Sequence[Origin]) -> list[Origin]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from rnnjax.reductions.floats import in_floats
+from rnnjax.errors import shown
+from rnnjax.reductions.floats import check_dims, check_same_places, coordinate, in_floats
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,15 +24,24 @@ def rise(values: xr.DataArray, over: str) -> xr.DataArray:
 
     Returns:
         (v_k - v_0) / (x_k - x_0), without the first place.
+
+    Raises:
+        ValueError: values or coordinate are no real numbers, or there is no such dim.
     """
-    values, x = in_floats(values), in_floats(values[over])
+    values, x = in_floats(values), coordinate(values, over)
     first, later = {over: 0}, {over: slice(1, None)}
     return (values.isel(later) - values.isel(first)) / (x.isel(later) - x.isel(first))
 
 
 def slope(values: xr.DataArray, over: str, start: int = 0) -> xr.DataArray:
-    """Computes the mean change for each unit of a dim, from the place `start` to the last one."""
-    values, x = in_floats(values), in_floats(values[over].values)
+    """Computes the mean change for each unit of a dim, from the place `start` to the last one.
+
+    Raises:
+        ValueError: as of `rise`, or `start` is no place of the dim.
+    """
+    values, x = in_floats(values), coordinate(values, over).values
+    if not isinstance(start, int | np.integer) or not -len(x) <= start < len(x):
+        raise ValueError(f"start: expected one of {len(x)} places, got {shown(start)}")
     first, last = values.isel({over: start}, drop=True), values.isel({over: -1}, drop=True)
     return (last - first) / (x[-1] - x[start])
 
@@ -40,19 +50,29 @@ def crossing(values: xr.DataArray, over: str, level: float = 0.0) -> float:
     """Finds where a curve first rises through a level, by linear interpolation.
 
     Args:
-        values: one curve, over the dim `over` alone, with a rising coordinate.
+        values: one curve, over the dim `over` alone; it is followed from the least coordinate on.
         over: the dim, such as the gain.
         level: the level.
 
     Returns:
         The coordinate of the crossing; NaN where the curve does not rise through the level.
 
+    Raises:
+        ValueError: values or coordinate are no real numbers, there are other dims, or the level is
+            not finite.
+
     Example:
         >>> import xarray as xr
         >>> crossing(xr.DataArray([-1.0, 3.0], coords={"gain": [1.0, 2.0]}, dims="gain"), "gain")
         1.25
     """
-    y, x = in_floats(values.values) - level, values[over].values
+    x = coordinate(values, over).values
+    if values.ndim != 1:
+        raise ValueError(f"values: expected one curve over {over}, got shape {values.shape}")
+    if not isinstance(level, int | float | np.number) or not np.isfinite(level):
+        raise ValueError(f"level: expected a finite number, got {shown(level)}")
+    order = np.argsort(x, kind="stable")
+    y, x = in_floats(values.values)[order] - level, x[order]
     above = np.flatnonzero((y[1:] > 0) & (y[:-1] <= 0))
     if not len(above):
         return np.nan
@@ -70,11 +90,27 @@ def at_best(data: Data, score: xr.DataArray, over: str = "rate") -> Data:
 
     Returns:
         The data without the dim `over`, whose coordinate tells what was chosen.
+
+    Raises:
+        ValueError: the score is no real number, or has other places than the data.
     """
+    check_dims(data, [over])
+    check_dims(score, [over], least=1)
+    check_same_places(score, data, "score")
+    # Places count from here on: where labels are the same, in the order of the data.
+    shared = [dim for dim in score.dims if dim in data.indexes and dim in score.indexes]
+    score = in_floats(score, "score").sel({dim: data.indexes[dim] for dim in shared})
     return data.isel({over: score.fillna(np.inf).argmin(over)})
 
 
 def evenly(data: Data, over: str, n: int) -> Data:
-    """Selects up to n places of a dim, evenly spaced from the first to the last one."""
+    """Selects up to n places of a dim, evenly spaced from the first to the last one.
+
+    Raises:
+        ValueError: n is no count, or there is no place.
+    """
+    check_dims(data, [over], least=1)
+    if not isinstance(n, int | np.integer) or n < 0:
+        raise ValueError(f"n: expected a whole number of at least 0, got {shown(n)}")
     places = np.linspace(0, data.sizes[over] - 1, n).round().astype(int)
     return data.isel({over: np.unique(places)})

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnjax.lazy import xr
-from rnnjax.reductions.floats import in_floats
+from rnnjax.reductions.floats import check_same_places, in_floats
 
 
 def cells(values: xr.DataArray, where: xr.DataArray) -> np.ndarray:
@@ -22,7 +22,17 @@ def cells(values: xr.DataArray, where: xr.DataArray) -> np.ndarray:
 
     Returns:
         The values, (n_cell,).
+
+    Raises:
+        ValueError: `where` holds other than True and False, or has other dims or places.
     """
+    if where.dtype != bool:
+        raise ValueError(f"where: expected True or False, got {where.dtype}")
+    others = [str(dim) for dim in where.dims if dim not in values.dims]
+    if others:
+        known = ", ".join(map(str, values.dims)) or "none"
+        raise ValueError(f"where: expected dims of the values ({known}), got {', '.join(others)}")
+    check_same_places(where, values, "where")
     chosen: np.ndarray = values.values[where.broadcast_like(values).transpose(*values.dims).values]
     return chosen
 
@@ -39,7 +49,11 @@ def largest(
 
     Returns:
         The largest value; NaN where no cell counts.
+
+    Raises:
+        ValueError: the values are no real numbers, or `where` does not select among them.
     """
+    values = in_floats(values)
     numbers = values.values if where is None else cells(values, where)
     if skip_nan:
         numbers = numbers[~np.isnan(numbers)]
@@ -59,8 +73,15 @@ def finite_states(cube: xr.Dataset) -> xr.DataArray:
 
 
 def gap(found: xr.DataArray, expected: xr.DataArray | float) -> xr.DataArray:
-    """Computes |found - expected|, which is 0 where both are the same infinity."""
-    found, expected = in_floats(found), in_floats(expected)
+    """Computes |found - expected|, which is 0 where both are the same infinity.
+
+    Raises:
+        ValueError: one of both is no number, or has places that the other has not.
+    """
+    found = in_floats(found, "found", or_complex=True)
+    expected = in_floats(expected, "expected", or_complex=True)
+    if hasattr(found, "indexes") and hasattr(expected, "indexes"):
+        check_same_places(expected, found, "expected")
     return abs(found - expected).where(found != expected, 0.0)
 
 
@@ -75,13 +96,13 @@ def relative_gap(
         least: magnitude below which the gap is judged absolutely.
     """
     difference = gap(found, expected)
-    size: Any = np.maximum(abs(in_floats(expected)), least)
+    size: Any = np.maximum(abs(in_floats(expected, or_complex=True)), least)
     return (difference / size).where(difference != 0, 0.0)
 
 
 def shares_below(values: xr.DataArray) -> xr.DataArray:
     """Computes the distribution of all values: the share below each, over the dim ``value``."""
-    ordered = np.sort(values.values.ravel())
+    ordered = np.sort(in_floats(values).values.ravel())
     shares = (np.arange(len(ordered)) + 0.5) / len(ordered)
     return xr.DataArray(shares, coords={"value": ordered}, dims="value")
 
@@ -96,12 +117,25 @@ def tabulate(function: Callable[..., Any], **axes: ArrayLike) -> xr.DataArray:
     Returns:
         The numbers over these axes, in their order; None becomes NaN.
 
+    Raises:
+        ValueError: an axis is no sequence of values, or the function returns no real number.
+
     Example:
         >>> float(tabulate(lambda g, k: g**k, gain=[1.0, 2.0], lag=[0, 3]).sel(gain=2, lag=3))
         8.0
     """
     coordinates = {axis: np.asarray(values) for axis, values in axes.items()}
-    numbers = [function(*values) for values in product(*coordinates.values())]
+    for axis, values in coordinates.items():
+        if values.ndim != 1:
+            raise ValueError(f"{axis}: expected a sequence of values, got shape {values.shape}")
+    numbers = [_number(function(*values)) for values in product(*coordinates.values())]
     shape = [len(values) for values in coordinates.values()]
     table = np.array(numbers, dtype=float).reshape(shape)
     return xr.DataArray(table, coords=coordinates, dims=[*coordinates])
+
+
+def _number(found: Any) -> float:
+    array = np.asarray(np.nan if found is None else found)
+    if array.size != 1:
+        raise ValueError(f"function: expected one number, got shape {array.shape}")
+    return float(in_floats(array, "function").item())

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnjax.reductions.floats import in_floats
+
 
 class Threshold(NamedTuple):
     """Where a score is cut.
@@ -70,7 +72,7 @@ def best_threshold(score: ArrayLike, succeeded: ArrayLike) -> Threshold:
 
 
 def _apart(score: ArrayLike, succeeded: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    values, outcomes = np.asarray(score, float), np.asarray(succeeded)
+    values, outcomes = in_floats(np.asarray(score), "score"), np.asarray(succeeded)
     if values.shape != outcomes.shape:
         raise ValueError(f"succeeded: expected the shape {values.shape}, got {outcomes.shape}")
     if outcomes.dtype != bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rnnjax.errors import shown
-from rnnjax.reductions.floats import in_floats
+from rnnjax.reductions.floats import check_dims, in_floats
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,14 +46,15 @@ def seed_band(samples: ArrayLike) -> SeedBand:
         The band. Where any seed is NaN, which has no rank, all three are NaN.
 
     Raises:
-        ValueError: there is no seed, or samples is not a matrix.
+        ValueError: there is no seed, or samples is not a matrix of real numbers.
 
     Example:
         >>> band = seed_band([[-1.0], [float("-inf")], [-2.0]])
         >>> band.median.tolist(), band.low.tolist()
         ([-2.0], [-inf])
     """
-    rows: Floats = np.ma.asarray(samples, dtype=np.float64).filled(np.nan)
+    given = in_floats(np.ma.asarray(samples), "samples")
+    rows: Floats = given.astype(np.float64).filled(np.nan)
     if rows.ndim != 2 or len(rows) == 0:
         raise ValueError(f"expected samples of shape (n_seed >= 1, n_x), got {rows.shape}")
     outer = 0.1 if len(rows) >= _FEWEST_FOR_QUANTILES else 0.0
@@ -92,12 +93,14 @@ def quantile(
         An array over the other dims; NaN where any sample is NaN, which has no rank.
 
     Raises:
-        ValueError: the share is no number from 0 to 1.
+        ValueError: the share is no number from 0 to 1, the values are no real numbers, or there is
+            no sample.
     """
     if not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
         raise ValueError(f"share: expected a number from 0 to 1, got {shown(share)}")
     dims = [over] if isinstance(over, str) else [*over]
-    moved = values.transpose(*dims, ...)
+    check_dims(values, dims, least=1)
+    moved = in_floats(values).transpose(*dims, ...)
     samples = np.asarray(moved.values, dtype=float)
     flat = samples.reshape(-1, *samples.shape[len(dims) :])
     one = moved.isel(dict.fromkeys(dims, 0), drop=True)
@@ -125,12 +128,16 @@ def band(values: xr.DataArray, over: str = "seed") -> tuple[xr.DataArray, ...]:
     Returns:
         (low, median, high), each over the other dims.
     """
+    check_dims(values, [over])
     outer = 0.1 if values.sizes[over] >= _FEWEST_FOR_QUANTILES else 0.0
     return tuple(quantile(values, share, over) for share in (outer, 0.5, 1 - outer))
 
 
 def in_standard_errors(values: xr.DataArray, over: str = "seed") -> xr.DataArray:
-    """Computes the mean over seeds in units of its standard error."""
+    """Computes the mean over seeds in units of its standard error; NaN where a seed is."""
+    check_dims(values, [over], least=1)
     values = in_floats(values)
-    error = values.std(over, ddof=1) / values.sizes[over] ** 0.5
-    return values.mean(over) / error
+    values = values.where(values.notnull().all(over))  # all seeds count in the error, or none
+    with np.errstate(invalid="ignore"):  # an infinite seed has no distance from the mean
+        error = values.std(over, ddof=1) / values.sizes[over] ** 0.5
+        return values.mean(over) / error

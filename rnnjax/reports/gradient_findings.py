@@ -88,10 +88,12 @@ def vanishes(reading: Reading) -> Iterator[Finding]:
     if not math.isfinite(lag):
         return
     early = lag < THRESHOLDS["reached"].value * reading.reach
-    message = (
-        f"From lag {amount(lag)} of {amount(reading.reach)} on the gradient is below 2^-24 of that "
-        "at lag 0, the rounding error of float32."
-    )
+    curve = reading.gradient
+    message = f"From lag {amount(lag)} of {amount(reading.reach)} on the gradient is "
+    if np.isneginf(curve.median[curve.x >= lag]).all():
+        message += "exactly 0."
+    else:
+        message += "below 2^-24 of that at lag 0, the rounding error of float32."
     yield finding(
         reading.layer, "vanishes", lag, "steps", message,
         "the norm at lag 0; an alarm if it lies within half of the steps", level, alarm=early,

@@ -71,7 +71,7 @@ class Reading:
 
     @property
     def is_linear(self) -> bool:
-        """Whether a step is known to be linear in the state: it may be unstable, not chaotic."""
+        """Whether a step is known to be linear where it goes: it may be unstable, not chaotic."""
         return bool(self._item("linear") == 1)
 
     @cached_property

@@ -178,7 +178,8 @@ def _claims(module: ModuleType) -> Callable[[xr.Dataset], list[Claim]] | None:
     published: Mapping[str, str] = getattr(module, "REPRODUCES", {})
 
     def claims(cube: xr.Dataset) -> list[Claim]:
-        return [_reproducing(claim, published) for claim in module.claims(cube)]
+        found = tables.evaluate([module.claims], cube)
+        return [_reproducing(claim, published) for claim in found]
 
     return claims
 

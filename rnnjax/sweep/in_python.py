@@ -116,10 +116,29 @@ def _precision(experiment: Experiment) -> str:
 
 def _of_function(function: Any, shared: Any, fields: Mapping[str, Any]) -> Experiment:
     """The experiment that measures with a function."""
+    _check_takes("measure", function, ("setting",) if shared is None else ("setting", "shared"))
+    if shared is not None:
+        _check_takes("shared", shared, ("setting",))
     setting = _annotated(function) or _setting_of(fields)
     name = getattr(function, "__name__", type(function).__name__).strip("<>")
     path = Path(getattr(getattr(function, "__code__", None), "co_filename", ""))
     return Experiment(name, setting, function, shared, path=path)
+
+
+def _check_takes(name: str, function: Any, arguments: tuple[str, ...]) -> None:
+    """Raise ConfigError for a function that does not take its arguments by position."""
+    if not callable(function):
+        raise ConfigError(name, f"expected a function of a setting, got {shown(function)}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # of a function that is not written in Python
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        values = "; its values are attributes, as in setting.seed"
+        message = f"expected a function of ({', '.join(arguments)}), got one of {signature}{values}"
+        raise ConfigError(name, message) from None
 
 
 def _annotated(function: Any) -> type[Setting] | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rnnjax.errors import ConfigError, shown
+from rnnjax.sweep.axis import Axis
 from rnnjax.sweep.config import Config, parse_config
 from rnnjax.sweep.experiment import PRECISIONS, Experiment
 from rnnjax.sweep.manifest import SCHEMA, config_hash_of
@@ -54,4 +57,19 @@ def request_of(experiment: Experiment, data: dict[str, Any], precision: str) -> 
     if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ConfigError("precision", f'expected "float32" or "float64", got {shown(precision)}')
     config = parse_config(experiment.setting, data)
+    for axis in config.axes:
+        if precision == "float32" and axis.kind == "traced":
+            _check_apart(axis)
     return Request(experiment, config, make_plan(experiment, config, precision), precision)
+
+
+def _check_apart(axis: Axis) -> None:
+    """Raise ConfigError for two points of a traced axis that would be computed at one number."""
+    seen: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for point in zip(*axis.fields.values(), strict=True):
+        rounded = tuple(float(np.float32(v)) if isinstance(v, float) else v for v in point)
+        if rounded in seen:
+            one, other = (shown(p[0] if len(p) == 1 else p) for p in (seen[rounded], point))
+            message = f"expected values that float32 tells apart, got {one} and {other}"
+            raise ConfigError(f"axes.{axis.name}", message)
+        seen[rounded] = point

@@ -17,6 +17,8 @@ recurrent neural networks, Journal of Machine Learning Research, 2020.
 import math
 from typing import Any, NamedTuple
 
+from rnnjax.theory.domain import check_number
+
 _BASE, _FIRST, _SECOND = 0.5, 0.5, -0.25
 
 
@@ -40,7 +42,12 @@ def probability(first: Any, second: Any) -> Any:
 
 
 def entropy(p: float) -> float:
-    """Return H(p) in nats of a coin that shows 1 with probability p."""
+    """Return H(p) in nats of a coin that shows 1 with probability p.
+
+    Raises:
+      ValueError: p is not from 0 to 1.
+    """
+    check_number("p", p, at_least=0, at_most=1)
     return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
 
 

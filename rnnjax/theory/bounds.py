@@ -27,6 +27,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnjax.theory.domain import check_number
+
 
 def log_bound(steepest: float, norm: float, lag: ArrayLike) -> NDArray[np.float64]:
     """Return the right side of (1), nats, elementwise.
@@ -35,7 +37,12 @@ def log_bound(steepest: float, norm: float, lag: ArrayLike) -> NDArray[np.float6
       steepest: gamma, > 0.
       norm: ||W||_2, > 0.
       lag: k.
+
+    Raises:
+      ValueError: gamma or the norm is not above 0.
     """
+    check_number("steepest", steepest, above=0)
+    check_number("norm", norm, above=0)
     return np.asarray(lag, dtype=float) * math.log(steepest * norm)
 
 
@@ -56,7 +63,11 @@ def shear_log_norm(radius: float, coupling: float, lag: ArrayLike) -> NDArray[np
       radius: r, not 0.
       coupling: c.
       lag: k.
+
+    Raises:
+      ValueError: r is 0, or not finite.
     """
+    check_number("|radius|", abs(radius), above=0)
     k = np.asarray(lag, dtype=float)
     return k * math.log(abs(radius)) + np.arcsinh(k * abs(coupling / (2 * radius)))
 
@@ -67,7 +78,12 @@ def shear_peak(radius: float, coupling: float) -> float:
     Args:
       radius: r, 0 < |r| < 1.
       coupling: c.
+
+    Raises:
+      ValueError: r is 0, or |r| >= 1, where they grow for ever.
     """
+    check_number("|radius|", abs(radius), above=0, below=1)
+    check_number("coupling", coupling)
     if coupling == 0:
         return 0.0
     square = 1 / math.log(abs(radius)) ** 2 - (2 * radius / coupling) ** 2

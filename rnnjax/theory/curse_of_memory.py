@@ -33,6 +33,14 @@ neural networks for long sequences, ICML 2023 (7).
 
 import math
 
+from rnnjax.theory.domain import check_number
+
+
+def _check_memory(decay: float, correlation: float = 0.0) -> None:
+    """Refuse |l| >= 1, where the state has no variance, and inputs that none have."""
+    check_number("decay", decay, above=-1, below=1)
+    check_number("correlation", correlation, at_least=-1, at_most=1)
+
 
 def state_variance(decay: float, correlation: float) -> float:
     """Return E h^2, equation (1).
@@ -40,7 +48,11 @@ def state_variance(decay: float, correlation: float) -> float:
     Args:
       decay: l.
       correlation: r, that of inputs one step apart.
+
+    Raises:
+      ValueError: |l| >= 1 or |r| > 1.
     """
+    _check_memory(decay, correlation)
     product = decay * correlation
     return (1 + product) / ((1 - product) * (1 - decay**2))
 
@@ -51,7 +63,11 @@ def sensitivity_variance(decay: float, correlation: float) -> float:
     Args:
       decay: l.
       correlation: r.
+
+    Raises:
+      ValueError: |l| >= 1 or |r| > 1.
     """
+    _check_memory(decay, correlation)
     product, short = decay * correlation, 1 - decay**2
     top = (1 + decay**2) * (1 - product**2) + 2 * short * product
     return top / (short**3 * (1 - product) ** 2)
@@ -63,14 +79,20 @@ def loss(student: complex, teacher: complex) -> float:
     Args:
       student: l.
       teacher: l*.
+
+    Raises:
+      ValueError: |l| >= 1 or |l*| >= 1.
     """
+    check_number("|student|", abs(student), below=1)
+    check_number("|teacher|", abs(teacher), below=1)
     own = 1 / (1 - abs(student) ** 2) + 1 / (1 - abs(teacher) ** 2)
     both = 1 / (1 - complex(student) * complex(teacher).conjugate())
     return 0.5 * own - both.real
 
 
 def curvature(decay: float) -> float:
-    """Return the second derivative of the loss at l = l*, equation (4)."""
+    """Return the second derivative of the loss at l = l*, equation (4), for |l| < 1."""
+    _check_memory(decay)
     return (1 + decay**2) / (1 - decay**2) ** 3
 
 
@@ -80,7 +102,11 @@ def normalised_variance(decay: float, correlation: float) -> float:
     Args:
       decay: l.
       correlation: r.
+
+    Raises:
+      ValueError: |l| >= 1 or |r| > 1.
     """
+    _check_memory(decay, correlation)
     product = decay * correlation
     return (1 + product) / (1 - product)
 
@@ -91,7 +117,11 @@ def normalised_sensitivity_variance(decay: float, correlation: float) -> float:
     Args:
       decay: l.
       correlation: r.
+
+    Raises:
+      ValueError: |l| >= 1 or |r| > 1.
     """
+    _check_memory(decay, correlation)
     short = 1 - decay**2
     state = state_variance(decay, correlation)
     # The derivative of ln E h^2 with respect to l.
@@ -106,7 +136,11 @@ def reparametrised_sensitivity_variance(decay: float, correlation: float) -> flo
     Args:
       decay: l.
       correlation: r.
+
+    Raises:
+      ValueError: l is not between 0 and 1, or |r| > 1.
     """
+    check_number("decay", decay, above=0, below=1)
     return (decay * math.log(decay)) ** 2 * normalised_sensitivity_variance(decay, correlation)
 
 
@@ -116,12 +150,18 @@ def normalised_loss(student: float, teacher: float) -> float:
     Args:
       student: l, real.
       teacher: l*, real.
+
+    Raises:
+      ValueError: |l| >= 1 or |l*| >= 1.
     """
+    check_number("student", student, above=-1, below=1)
+    check_number("teacher", teacher, above=-1, below=1)
     return 1 - 1 / math.cosh(math.atanh(student) - math.atanh(teacher))
 
 
 def normalised_curvature(decay: float) -> float:
     """Return d^2 L / dv^2 of equation (6) at l = l* = exp(-exp(v)), 0 < l < 1."""
+    check_number("decay", decay, above=0, below=1)
     memory = -math.log(decay)
     return (0.5 * memory / math.sinh(memory)) ** 2
 
@@ -132,6 +172,11 @@ def ring_variance(smallest: float, largest: float) -> float:
     Args:
       smallest: r_min.
       largest: r_max, < 1.
+
+    Raises:
+      ValueError: 0 <= r_min <= r_max < 1 does not hold.
     """
+    check_number("largest", largest, at_least=0, below=1)
+    check_number("smallest", smallest, at_least=0, at_most=largest)
     width, rest = largest**2 - smallest**2, 1 - largest**2
     return math.log1p(width / rest) / width if width else 1 / rest

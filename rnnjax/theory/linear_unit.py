@@ -27,6 +27,8 @@ import math
 import operator
 from typing import NamedTuple
 
+from rnnjax.theory.domain import check_number
+
 # Moments leave the range of float64 on the way to a deviation that lies within it.
 _WIDE = decimal.Context(prec=40, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[])
 
@@ -93,7 +95,11 @@ def driven_derivative(weight: float, order: int) -> float:
     Args:
       weight: w, |w| < 1.
       order: j, 0 for the state itself.
+
+    Raises:
+      ValueError: |w| >= 1, where the state grows for ever or never settles.
     """
+    check_number("weight", weight, above=-1, below=1)
     found = 1 / (1 - weight)
     for j in range(1, order + 1):
         found *= j / (1 - weight)
@@ -140,4 +146,6 @@ def delta_method(weight: float, deviation: float, n_steps: int, start: float = 1
 
 def uncertainty(weight: float, deviation: float, n_steps: int) -> float:
     """Return T s / |w|, which must be well below 1 for the delta method to hold."""
+    if weight == 0:
+        return math.inf if n_steps and deviation else 0.0
     return n_steps * deviation / abs(weight)

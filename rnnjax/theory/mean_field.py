@@ -24,6 +24,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rnnjax.theory.domain import check_number
+
 Function = Callable[[np.ndarray], np.ndarray]
 
 _REACH = 9.0
@@ -54,7 +56,8 @@ def _quadrature(q: float) -> tuple[np.ndarray, np.ndarray]:
     deviation = math.sqrt(q)
     u = math.asinh(_REACH * deviation) * _NODES
     x = np.sinh(u)
-    weights = np.cosh(u) * np.exp(-0.5 * (x / max(deviation, _SMALLEST)) ** 2)
+    z = x / deviation if deviation else x
+    weights = np.cosh(u) * np.exp(-0.5 * z**2)
     return x, weights / weights.sum()
 
 
@@ -64,7 +67,11 @@ def expectation(function: Function, q: float) -> float:
     Args:
       function: elementwise; smooth, but for a kink at 0.
       q: variance of its argument, 0 or more.
+
+    Raises:
+      ValueError: q is negative, or not finite.
     """
+    check_number("q", q, at_least=0)
     x, weights = _quadrature(q)
     return float(weights @ function(x))
 
@@ -80,13 +87,16 @@ def fixed_point(
       input_variance: s^2.
 
     Raises:
-      ValueError: there is no fixed point, because f is not bounded.
+      ValueError: there is no fixed point, because f is not bounded; s^2 is negative, or a number
+        is not finite.
     """
+    check_number("gain", gain)
+    check_number("input_variance", input_variance, at_least=0)
 
     def excess(q: float) -> float:
         return gain**2 * second_moment(q) + input_variance - q
 
-    low = max(input_variance, _SMALLEST)
+    low = input_variance or _SMALLEST
     if excess(low) <= 0:
         return input_variance
     high = 2 * low
@@ -143,7 +153,11 @@ def largest_exponent(f: Function, log_slope: Function, gain: float, input_varian
       log_slope: ln |f'|, whose exponential may be 0 in float64.
       gain: g, > 0.
       input_variance: s^2.
+
+    Raises:
+      ValueError: g is not above 0, and as of `variance`.
     """
+    check_number("gain", gain, above=0)
     x, weights = _quadrature(variance(f, gain, input_variance))
     log_square = np.logaddexp.reduce(2 * log_slope(x) + np.log(weights))
     return math.log(gain) + 0.5 * float(log_square)
@@ -153,7 +167,13 @@ def correlation_time(chi: float) -> float:
     """Return xi of equation (4), steps; infinite at chi = 1.
 
     Beyond 1 it is negative: ||dL/dh||^2 then grows by e in |xi| steps.
+
+    Raises:
+      ValueError: chi is negative, or not finite.
     """
+    check_number("chi", chi, at_least=0)
+    if chi == 0:
+        return 0.0
     return math.inf if chi == 1 else -1 / math.log(chi)
 
 
@@ -175,7 +195,11 @@ def mean_exponent(f: Function, log_slope: Function, gain: float, input_variance:
       log_slope: ln |f'|, finite.
       gain: g, > 0.
       input_variance: s^2.
+
+    Raises:
+      ValueError: g is not above 0, and as of `variance`.
     """
+    check_number("gain", gain, above=0)
     q = variance(f, gain, input_variance)
     return math.log(gain) - 0.5 + mean_log_slope(log_slope, q)
 

@@ -21,6 +21,7 @@ rectifiers, ICCV 2015.
 import math
 
 from rnnjax.theory import mean_field
+from rnnjax.theory.domain import check_number
 
 
 def erf_second_moment(q: float) -> float:
@@ -45,7 +46,11 @@ def erf_largest_exponent(gain: float, input_variance: float) -> float:
     Args:
       gain: g, > 0.
       input_variance: s^2.
+
+    Raises:
+      ValueError: g is not above 0, or s^2 is negative.
     """
+    check_number("gain", gain, above=0)
     q = erf_variance(gain, input_variance)
     return math.log(gain) - 0.25 * math.log1p(math.pi * q)
 
@@ -56,7 +61,11 @@ def erf_mean_exponent(gain: float, input_variance: float) -> float:
     Args:
       gain: g, > 0.
       input_variance: s^2.
+
+    Raises:
+      ValueError: g is not above 0, or s^2 is negative.
     """
+    check_number("gain", gain, above=0)
     return math.log(gain) - 0.5 - 0.25 * math.pi * erf_variance(gain, input_variance)
 
 
@@ -77,7 +86,11 @@ def lines_critical_gain(above: float, below: float) -> float:
     Args:
       above: a, the slope for x > 0.
       below: b, the slope for x < 0; not both 0.
+
+    Raises:
+      ValueError: both slopes are 0.
     """
+    check_number("above^2 + below^2", above**2 + below**2, above=0)
     return math.sqrt(2 / (above**2 + below**2))
 
 
@@ -91,9 +104,12 @@ def lines_variance(gain: float, above: float, below: float, input_variance: floa
       input_variance: s^2.
 
     Raises:
-      ValueError: chi >= 1 without inputs, where q is what the first state made it.
+      ValueError: chi >= 1 without inputs, where q is what the first state made it; s^2 is
+        negative, or a number is not finite.
     """
     chi = lines_chi(gain, above, below)
+    check_number("chi", chi)
+    check_number("input_variance", input_variance, at_least=0)
     if chi < 1:
         return input_variance / (1 - chi)
     if input_variance == 0:

@@ -34,6 +34,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnjax.theory.domain import check_number
+
 
 class Fold(NamedTuple):
     """Where a stable and an unstable fixed point meet and vanish.
@@ -77,16 +79,21 @@ def folds(weight: float) -> tuple[Fold, Fold]:
     """
     if weight <= 4:
         raise ValueError(f"weight: expected > 4, where there are bifurcations, got {weight:g}")
+    check_number("weight", weight)
+    # The other s is 1 - s = 1 / (w s): the difference would lose the digits of a small one.
     root = math.sqrt(1 - 4 / weight)
-    found = []
-    for s in (0.5 * (1 + root), 0.5 * (1 - root)):
-        x = math.log(s / (1 - s))
-        found.append(Fold(x, x - weight * s))
-    return found[0], found[1]
+    s, x = 0.5 * (1 + root), 2 * math.log1p(root) + math.log(weight / 4)
+    return Fold(x, x - weight * s), Fold(-x, -x - 1 / s)
 
 
 def is_bistable(weight: float, bias: float) -> bool:
-    """Return whether there are two stable fixed points, for w > 0."""
+    """Return whether there are two stable fixed points.
+
+    Raises:
+      ValueError: an argument is not finite.
+    """
+    check_number("weight", weight)
+    check_number("bias", bias)
     if weight <= 4:
         return False
     lower, upper = folds(weight)
@@ -99,7 +106,12 @@ def fixed_points(weight: float, bias: float) -> list[float]:
     Args:
       weight: w, >= 0.
       bias: b.
+
+    Raises:
+      ValueError: an argument is not finite, or w is negative.
     """
+    check_number("weight", weight, at_least=0)
+    check_number("bias", bias)
     # All lie in [b, b + w]; w s(x) + b - x changes its direction only at the folds.
     turns = sorted(fold.x for fold in folds(weight)) if weight > 4 else []
     ends = [bias, *(x for x in turns if bias < x < bias + weight), bias + weight]
@@ -136,8 +148,10 @@ def wall(weight: float, start: float) -> float:
     Raises:
       ValueError: x_0 is not an unstable fixed point for any bias.
     """
-    s = float(sigmoid(start))
-    steepest = 1 / (s * (1 - s))
+    check_number("weight", weight)
+    check_number("start", start)
+    s, rest = float(sigmoid(start)), float(sigmoid(-start))
+    steepest = math.inf if s * rest == 0 else 1 / (s * rest)
     if weight <= steepest:
         raise ValueError(f"weight: expected > {steepest:g} for a wall, got {weight:g}")
     return start - weight * s

@@ -46,6 +46,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnjax.theory.domain import check_number
+
 # Half the sum of Euler's constant and ln 2: minus the mean of ln |z| of a standard normal z.
 _MEAN_LOG_NORMAL = -0.5 * (float(np.euler_gamma) + math.log(2))
 # Mean and standard deviation of the Tracy-Widom law of real matrices.
@@ -87,14 +89,24 @@ def product_exponents(n: int, gain: float) -> NDArray[np.float64]:
 
     Returns:
       (n,).
+
+    Raises:
+      ValueError: n or g is not above 0.
     """
+    check_number("n", n, at_least=1)
+    check_number("gain", gain, above=0)
     degrees = np.arange(n, 0, -1)
     return math.log(gain) + 0.5 * (math.log(2) + digamma(0.5 * degrees) - math.log(n))
 
 
 def circular_law(radius: ArrayLike, gain: float) -> NDArray[np.float64]:
-    """Return the share of eigenvalues of modulus up to a radius, equation (1), elementwise."""
-    return np.minimum(1.0, (np.asarray(radius, dtype=float) / gain) ** 2)
+    """Return the share of eigenvalues of modulus up to a radius, equation (1), elementwise.
+
+    Raises:
+      ValueError: g is not above 0.
+    """
+    check_number("gain", gain, above=0)
+    return np.clip(np.asarray(radius, dtype=float) / gain, 0.0, 1.0) ** 2
 
 
 def triangle_law(exponent: ArrayLike, gain: float) -> NDArray[np.float64]:

@@ -18,6 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnjax.errors import one_of
+from rnnjax.theory.domain import check_number
+
 Function = Callable[[float], float]
 
 _TOLERANCE = 1e-15
@@ -51,7 +54,7 @@ FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "identity": (lambda z: z, lambda z: 1.0),
     "tanh": (math.tanh, _slope_of_tanh),
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
-    "relu": (lambda z: max(z, 0.0), lambda z: float(z > 0)),
+    "relu": (lambda z: max(z, 0.0), lambda z: z if math.isnan(z) else float(z > 0)),
 }
 """Activations and their slopes, by name."""
 
@@ -68,7 +71,12 @@ def two_steps(
       activation: a name in `FUNCTIONS`.
       weights: w_1, w_2, w_3, w_n.
       inputs: x_1 and x_2.
+
+    Raises:
+      ValueError: there is no such activation.
     """
+    if activation not in FUNCTIONS:
+        raise ValueError(f"activation: {one_of(activation, FUNCTIONS)}")
     f, slope = FUNCTIONS[activation]
     w_1, w_2, w_3, w_n = weights
     x_1, x_2 = inputs
@@ -85,8 +93,14 @@ def log_coefficient(w_n: ArrayLike, lag: ArrayLike, steepest: float = 1.0) -> np
     Args:
       w_n: recurrent weight; broadcast with lag.
       lag: k.
-      steepest: gamma, 1 for identity, tanh and relu and 1/4 for the logistic function.
+      steepest: gamma, 1 for identity, tanh and relu and 1/4 for the logistic function; NaN where
+        there is no bound.
+
+    Raises:
+      ValueError: gamma is not above 0.
     """
+    if not math.isnan(steepest):
+        check_number("steepest", steepest, above=0)
     lags = np.asarray(lag, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.where(lags == 0, 0.0, lags * np.log(np.abs(np.asarray(w_n, dtype=float))))
@@ -130,9 +144,15 @@ def horizon(w_n: float, share: float = 0.01, mean_slope: float = 1.0) -> float:
 
     Args:
       w_n: recurrent weight.
-      share: the remaining share, below 1.
-      mean_slope: geometric mean of f' along the way.
+      share: the remaining share, above 0 and at most 1.
+      mean_slope: geometric mean of f' along the way, not negative.
+
+    Raises:
+      ValueError: an argument is not as above, or not finite.
     """
+    check_number("w_n", w_n)
+    check_number("share", share, above=0, at_most=1)
+    check_number("mean_slope", mean_slope, at_least=0)
     per_step = abs(w_n) * mean_slope
     if per_step == 0:
         return 0.0
@@ -140,7 +160,9 @@ def horizon(w_n: float, share: float = 0.01, mean_slope: float = 1.0) -> float:
 
 
 def tanh_fixed_point(w_n: float) -> float:
-    """Return the largest h = tanh(w_n h), by bisection; 0 for w_n <= 1."""
+    """Return the largest h = tanh(w_n h), by bisection; 0 for w_n <= 1, NaN for NaN."""
+    if math.isnan(w_n):
+        return math.nan
     if w_n <= 1:
         return 0.0
     # tanh(w h) - h is positive from just above 0 to the fixed point.

@@ -18,6 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnjax.theory.domain import check_number
 from rnnjax.theory.mean_field import tanh_log_slope
 
 # Standard deviations of the noise beyond the largest |w tanh(a)|.
@@ -29,6 +30,8 @@ _LARGEST_GRID = 4000
 
 def _grid(weight: float, noise: float) -> NDArray[np.float64]:
     """Return a grid that resolves both the noise and the noise through the slope of w tanh."""
+    check_number("weight", weight)
+    check_number("noise", noise, above=0)
     end = abs(weight) + _REACH * noise
     # tanh has a pole at i pi/2, near which the kernel grows without bound: 0.25 keeps away from it.
     width = min(noise / max(1.0, abs(weight)), 0.25)
@@ -71,7 +74,9 @@ def exponent(weight: float, noise: float) -> float:
       noise: s, > 0.
 
     Raises:
-      ValueError: the noise is so small beside the weight that the grid would be too large.
+      ValueError: the noise is so small beside the weight that the grid would be too large, or an
+        argument is not as above.
     """
+    check_number("|weight|", abs(weight), above=0)
     a, density = stationary_density(weight, noise)
     return math.log(abs(weight)) + float(density @ tanh_log_slope(a)) * (a[1] - a[0])

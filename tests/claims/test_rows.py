@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rnnjax.claims import ClaimError, Group, Row, evaluate, swept
+from rnnjax.claims import Claim, ClaimError, Group, Row, evaluate, swept
 
 
 @pytest.fixture
@@ -239,3 +239,68 @@ def test_integers_that_fill_failed_cells_are_no_numbers(cube, code, passed):
     )
     row = Row("without a step", lambda one: (one["step"] == -1).mean(), equals=1)
     assert evaluate([row], cells)[0].passed == passed
+
+
+def by_hand(cube):
+    """Claims of a whole cube, of which those on the share rest on ``number`` alone."""
+    share = float((cube["number"] < 9).mean())
+    return [
+        Claim("share", share, 0, 0, ""),
+        Claim("expected", 0, share, 0, ""),
+        Claim("other", float(cube["other"].mean()), 1, 0, ""),
+        Claim("gains", cube.sizes["gain"], 3, 0, ""),
+    ]
+
+
+def test_claims_of_a_function_that_rest_on_no_number_do_not_pass(cube):
+    cells = cube.assign(other=("gain", [1.0, 1.0, 1.0]))
+    empty = cells.assign(number=cells["number"].where(False))
+    found = evaluate([by_hand, Row("row", largest, equals=0)], empty)
+    assert [claim.passed for claim in found] == [False, False, True, True, False]
+    assert np.isnan([claim.measured for claim in found[:2]]).all()
+    far = evaluate([by_hand], cells.assign(number=cells["number"] + 9))
+    assert [claim.passed for claim in far] == [True] * 4
+
+
+def test_a_function_may_ask_whether_there_are_numbers(cube):
+    def claims(cube):
+        yield Claim("sizes", cube.sizes["gain"], 3, 0, "")
+        if cube["number"].notnull().any():
+            yield Claim("largest", float(cube["number"].max()), 5, 0, "")
+
+    empty = cube.assign(number=cube["number"].where(False))
+    assert [claim.passed for claim in evaluate([claims], empty)] == [True]
+    assert [claim.passed for claim in evaluate([claims], cube)] == [True, True]
+
+
+@pytest.mark.parametrize("key", ["equals", "at_most", "at_least", "tolerance"])
+def test_a_quantity_that_rests_on_no_number_does_not_pass(cube, key):
+    empty = cube.assign(number=cube["number"].where(False))
+    expected = {"equals": 0} if key == "tolerance" else {}
+    row = Row("a", lambda one: 0.0, **expected, **{key: share_below})
+    (claim,) = evaluate([row], empty)
+    assert np.isnan(claim.measured) and not claim.passed
+
+
+def test_a_masked_number_is_none(cube):
+    (claim,) = evaluate([Row("a", lambda cube: np.ma.masked, equals=0)], cube)
+    assert np.isnan(claim.measured) and not claim.passed
+
+
+@pytest.mark.parametrize("value", [1j, np.datetime64("2020", "ns"), "3", np.array(1j), None, "a"])
+def test_a_claim_is_on_real_numbers(cube, value):
+    rows = [Row("a", largest, equals=lambda cube: value)]
+    with pytest.raises(ClaimError, match=r"claim 'a': .*real number"):
+        evaluate(rows, cube)
+
+
+@pytest.mark.parametrize("value", [1j, None, "a", (1, 2)])
+def test_a_claim_made_by_hand_is_on_real_numbers(value):
+    with pytest.raises(ValueError, match=r"^claim 'a': expected measured to be a real number, got"):
+        Claim("a", value, 0, 0, "")
+
+
+@pytest.mark.parametrize("made", [lambda cube: [0.5], lambda cube: ["passed"]])
+def test_a_function_returns_claims(cube, made):
+    with pytest.raises(ClaimError, match=r"<lambda>: expected values of rnnjax.Claim, got "):
+        evaluate([made], cube)

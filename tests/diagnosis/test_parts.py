@@ -90,6 +90,18 @@ def test_what_is_a_unit(step, expected):
     assert units_of(step) == expected
 
 
+def test_a_counter_that_is_cut_off_at_0_is_no_unit():
+    def loss(p, x):
+        def step(carry, x):
+            h, t = carry
+            late = jnp.maximum(t - 3, 0)
+            return (jnp.tanh(p["W"] @ h + p["U"] @ x + late), t + 1), None
+
+        return jnp.sum(jax.lax.scan(step, (jnp.zeros(N), 0), x)[0][0])
+
+    assert units.units_of(rnnjax.recurrences(loss, PARAMS, X)[0]) == ["tanh"] * N
+
+
 @pytest.mark.parametrize(
     ("activation", "kind"),
     [

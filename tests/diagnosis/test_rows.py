@@ -7,7 +7,7 @@ import pytest
 
 import rnnjax
 from rnnjax import scaled
-from rnnjax.diagnosis import memory, spectrum, transport, units, weights, window
+from rnnjax.diagnosis import memory, spectrum, steps, transport, units, weights, window
 from rnnjax.diagnosis.recurrent_weights import orthogonal, recurrent
 from tests.diagnosis import small
 
@@ -280,3 +280,125 @@ def test_the_length_of_a_gradient_whose_magnitudes_sum_to_more_than_a_float32(en
     np.testing.assert_allclose(found, np.log(entry) + 0.5 * np.log(n), rtol=1e-6)
     with_inf = weights._log_length([jnp.array([entry, jnp.inf], jnp.float32)])
     assert with_inf == np.inf
+
+
+def mixed(p, h, s, x):
+    """A complex state and a real one that reads it."""
+    s = jnp.tanh(0.3 * s + (p["C"] @ h).real + x)
+    return p["factor"] * h + p["B"] @ (s + x), s
+
+
+def modulated(p, h, s, x):
+    """A unitary network with modReLU, beside a real state that only reads it."""
+    z = p["Q"] @ h + p["B"] @ x
+    size = jnp.sqrt(z.real**2 + z.imag**2 + 1e-8)
+    return jnp.maximum(size + 0.05, 0) * z / size, 0.5 * s + h.real[:2]
+
+
+def complex_params():
+    a, b, c = (
+        jax.random.normal(jax.random.key(i), (2, 3, 3)) @ jnp.diag(jnp.array([1, 0.8, 0.5]))
+        for i in range(3)
+    )
+    factor = jnp.exp(jnp.array([-0.1 + 1j, -0.3 + 2j, -0.5 - 1j]))
+    B, C = 0.3 * (b[0] + 1j * b[1])[:, :2], 0.3 * (c[0] + 1j * c[1])[:2]
+    return {"factor": factor, "B": B, "C": C, "Q": jnp.linalg.qr(a[0] + 1j * a[1])[0]}
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("one", [mixed, modulated])
+def test_a_complex_state_without_a_complex_jacobian_counts_in_real_numbers(one):
+    """As the same step written with real numbers alone."""
+    h0, s0 = jnp.full(3, 0.1 + 0.2j), jnp.zeros(2)
+    held = jnp.arange(12) != 4
+
+    def loss(p, x):
+        def step(carry, at):
+            new = one(p, *carry, at[0])
+            return tuple(jnp.where(at[1], a, b) for a, b in zip(new, carry, strict=True)), None
+
+        h, s = jax.lax.scan(step, (h0, s0), (x, held))[0]
+        return jnp.sum(h.real**2 + h.imag) + jnp.sum(s)
+
+    r = rnnjax.recurrences(loss, complex_params(), x := small.sequences(1, 12)[0])[0]
+    np.testing.assert_array_equal(steps.held(r), ~held)
+    state = jnp.concatenate([h0.real, s0, h0.imag])
+
+    def real_step(v, t):
+        h, s = one(complex_params(), jax.lax.complex(v[:3], v[5:]), v[3:5], x[t])
+        return jnp.concatenate([h.real, s, h.imag])
+
+    factors, products = [], [np.eye(8)]
+    for t in range(12):
+        factors.append(np.asarray(jax.jacobian(real_step)(state, t)) if held[t] else np.eye(8))
+        state = real_step(state, t) if held[t] else state
+        products.append(factors[-1] @ products[-1])
+    four = np.linalg.multi_dot(factors[:-5:-1])
+    found = jax.jit(spectrum.singular_values, static_argnums=1)(r, 8)["log_singular_values"][0]
+    right = np.log(np.linalg.svd(four, compute_uv=False))
+    # Iterations tell values apart that differ enough; their sum is that of the determinant.
+    np.testing.assert_allclose(found, right, rtol=0, atol=0.1)
+    np.testing.assert_allclose(jnp.sum(found), np.sum(right), rtol=0, atol=1e-6)
+    exponents = jax.jit(spectrum.exponents, static_argnums=1)(r, 9)["exponents"]
+    assert steps.n_directions(r) == np.sum(~np.isnan(exponents)) == 8
+    gain = [np.log(np.linalg.norm(M) / 8**0.5) for M in products[1:]]
+    # Four of eight directions are drawn.
+    memories = jax.jit(memory.forward_memory)(r)["log_norm_forward"]
+    np.testing.assert_allclose(memories, gain, rtol=0, atol=0.6)
+
+
+@pytest.mark.wide
+def test_a_complex_state_beside_a_typed_key():
+    def loss(p, x):
+        def step(carry, x):
+            h, key = carry
+            key, own = jax.random.split(key)
+            return (p * h * jax.random.bernoulli(own, 0.9) + x[0], key), None
+
+        return jnp.abs(jax.lax.scan(step, (1j + 0 * x[0, 0], jax.random.key(0)), x)[0][0]) ** 2
+
+    data = rnnjax.diagnose(loss, 0.5 + 0.5j, small.sequences(1, 8)).dataset
+    assert data["exponents"].values[0, 0] <= np.log(0.5**0.5) + 1e-6
+
+
+@pytest.mark.parametrize(
+    "given_as",
+    ["nothing", *(pytest.param(way, marks=pytest.mark.wide) for way in ("inputs", "state"))],
+)
+def test_a_scan_without_weights_has_no_row_of_weights(given_as):
+    """An average, a scan over layers, and an optimiser in the loop read no constant weights."""
+
+    def loss(p, x):
+        if given_as == "nothing":
+            h = jax.lax.scan(lambda h, x: (0.9 * h + x, None), jnp.zeros(2), x)[0]
+        elif given_as == "inputs":
+            h = jax.lax.scan(lambda h, w: (jnp.tanh(w * h), None), x[0], p["layers"])[0]
+        else:
+            h = jax.lax.scan(lambda w, x: (w - 0.1 * w * x**2, None), p["v"], x)[0]
+        return jnp.sum((p["v"] * h) ** 2)
+
+    params = {"v": jnp.ones(2), "layers": jnp.full((4, 2), 0.5)}
+    report = rnnjax.diagnose(loss, params, small.sequences(2, 6))
+    for name in ("weight_gradient_share", "window_cosine", "log_norm_weight_gradient_by_lag"):
+        assert np.isnan(report.dataset[name].values).all()
+    assert "horizon" in {f.name for f in report.findings}
+
+
+@pytest.mark.parametrize(
+    ("activation", "bias", "expected"),
+    [(lambda z: z, 0.0, True), (jax.nn.relu, 3.0, True), (jax.nn.relu, 0.0, False)],
+)
+def test_a_relu_layer_of_which_no_unit_switches_is_linear(activation, bias, expected):
+    """Its states may be small: what they would do far away does not count."""
+    loss, params = small.vanilla(gain=1.2, bias=bias * 1e-3, activation=activation)
+    params |= {"W": 1.2 * jnp.eye(3), "U": params["U"] * 1e-4}
+    r = rnnjax.recurrences(loss, params, small.sequences(1, 30)[0])[0]
+    assert jax.jit(spectrum.linear)(r)["linear"] == expected
+
+
+@pytest.mark.wide
+def test_an_unstable_fixed_point_is_no_chaos():
+    loss, params = small.vanilla(gain=2.0, n_x=2)
+    report = rnnjax.diagnose(loss, params, jnp.zeros((2, 40, 2)))
+    (said,) = [f.statement for f in report.findings if f.name == "spectrum"]
+    assert said.startswith("Expanding, 0.693")

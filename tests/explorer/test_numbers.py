@@ -210,3 +210,15 @@ def test_own_sequences_of_any_size_are_measured_alike(computing, changes):
         assert found["weights"]["x"] == own["values"] and weights[0] == weights[1]
         close = {"rtol": 1e-6, "atol": 1e-6, "err_msg": f"{size:g}"}
         np.testing.assert_allclose(found["log_norm"], expected, **close)
+
+
+def test_the_weight_gradient_of_a_saturated_neuron_has_its_norm(computing):
+    """|dL/dw| is sech(z_T)^2 |h_{T-1}| to within e^-500: its square is below all numbers."""
+    s = setting(cell="neuron", n=1, gain=250, bias=0, T=5)
+    found = computing.evaluate("s => window.rnnjax.compute(s, ['weights', 'states'])", s)
+    U, x = (np.reshape(found["weights"][name], (-1, 8)) for name in "Ux")
+    before = found["states"][-2]
+    z = abs(250 * before + U[0] @ x[-1])
+    expected = np.log(4) - 2 * z + np.log(abs(before))
+    assert expected < -450
+    assert found["log_weight_norm"] == pytest.approx(expected, rel=1e-12)

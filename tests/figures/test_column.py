@@ -138,3 +138,18 @@ def test_where_a_curve_is_positive(values, words):
     curve = xr.DataArray(np.array(values, dtype=float), coords={"gain": gains}, dims="gain")
     assert where_positive(curve, "gain") == words
     assert where_positive(curve[::-1], "gain") == words
+
+
+@pytest.mark.parametrize(
+    ("values", "rates", "words"),
+    [
+        ([-1, 3], [0.001, 0.005], "beyond rate 0.002"),
+        ([-1, 2], [1.0, 1.0003], "beyond rate 1.0001"),
+        ([-1, 1], [1e-9, 3e-9], "beyond rate 0.000000002"),
+        ([-1, 1], [100.0, 300.0], "beyond rate 200.00"),
+        ([-np.inf, np.inf], [1.0, 2.0], "beyond some rate from 1 to 2"),
+    ],
+)
+def test_where_has_the_digits_of_the_axis(values, rates, words):
+    curve = xr.DataArray(np.array(values, dtype=float), coords={"rate": rates}, dims="rate")
+    assert where_positive(curve, "rate") == words

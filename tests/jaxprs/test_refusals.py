@@ -153,6 +153,33 @@ def test_layers_that_are_not_there():
             found[wrong]
 
 
+@jax.custom_vjp
+def ruled(params, xs):
+    return associative(params, xs)
+
+
+ruled.defvjp(lambda *at: jax.vjp(associative, *at), lambda pull, g: pull(g))
+
+HIDDEN = {
+    "in a branch": lambda p, xs: jax.lax.cond(
+        xs[0, 0] > 0, associative, lambda p, xs: xs @ p["U"].T, p, xs
+    ),
+    "behind a rule": ruled,
+    "in a branch of a call": jax.jit(
+        lambda p, xs: jax.lax.cond(xs[0, 0] > 0, ruled, lambda p, xs: xs @ p["U"].T, p, xs)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_an_associative_scan_is_told_wherever_it_stands(name):
+    def loss(params, example):
+        return good(params, example) + jnp.sum(HIDDEN[name](params, example[0]))
+
+    (line,) = rnnjax.recurrences(loss, weights(), sequence()).unseen
+    assert "an associative scan" in line and "test_refusals.py" in line
+
+
 @pytest.mark.wide
 def test_what_is_there_besides_a_scan_is_told():
     """One recurrence is measured; the others are not, and each is a line."""

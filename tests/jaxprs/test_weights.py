@@ -97,3 +97,30 @@ def test_weights_of_a_layer_that_a_counter_or_a_constant_chooses_are_weights():
     assert len(inner) == 2
     for i, r in enumerate(inner):
         np.testing.assert_allclose(r.params[0], params["W"][i] * mask)
+
+
+FROZEN = {
+    "stopped": jax.lax.stop_gradient,
+    "stopped in a call": jax.jit(lambda w: jax.lax.stop_gradient(w) * 2),
+    "signs": jnp.sign,
+    "compared": lambda w: (w > 0).astype(w.dtype),
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_what_no_gradient_reaches_is_no_weight(name):
+    """A reservoir has no share in the gradient of the weights."""
+    found = rnnjax.recurrences(
+        lambda p, x: last(FROZEN[name](p["W"]), p["U"], x), weights(), jnp.ones((5, 2))
+    )
+    assert [p.shape for p in found[0].params] == [(N, 2)]
+    assert [c.shape for c in found[0].cell.fixed] == [(N, N)]
+
+
+def test_rounded_weights_with_a_straight_gradient_are_weights():
+    def loss(p, x):
+        W = p["W"]
+        return last(W + jax.lax.stop_gradient(jnp.round(4 * W) / 4 - W), p["U"], x)
+
+    found = rnnjax.recurrences(loss, weights(), jnp.ones((5, 2)))
+    assert sorted(p.shape for p in found[0].params) == [(N, 2), (N, N)]

@@ -58,3 +58,52 @@ def test_evenly_keeps_both_ends_and_repeats_nothing():
     values = line(range(31), range(31))
     assert evenly(values, "gain", 5)["gain"].values.tolist() == [0, 8, 15, 22, 30]
     assert evenly(values.isel(gain=slice(2)), "gain", 5).sizes["gain"] == 2
+
+
+def test_a_crossing_is_the_first_one_by_the_coordinate_whatever_the_order_of_the_places():
+    values, gain = np.array([1.0, -1.0, 1.0, -1.0]), np.array([0.0, 1.0, 2.0, 3.0])
+    assert crossing(line(values, gain), "gain") == 1.5
+    for order in ([3, 2, 1, 0], [2, 0, 3, 1]):
+        assert crossing(line(values[order], gain[order]), "gain") == 1.5
+    assert np.isnan(crossing(line([-1, 3], [2.0, 1.0]), "gain"))  # it falls
+
+
+def test_the_best_place_is_found_by_its_label():
+    runs, score = line([1, 2], [10, 20], "rate"), line([1, 0], [20, 10], "rate")
+    assert float(at_best(runs, score)) == 1.0
+    both = xr.DataArray(
+        [[1.0, 2.0], [3.0, 4.0]],
+        coords={"rule": ["a", "b"], "rate": [10, 20]},
+        dims=("rule", "rate"),
+    )
+    turned = (both % 3).isel(rule=[1, 0], rate=[1, 0])  # least at rate 10 for a, at 10 for b
+    assert at_best(both, turned).values.tolist() == [1.0, 3.0]
+
+
+DATES = np.array(["2020-01-01", "2020-01-02", "2020-01-04"], dtype="datetime64[ns]")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: rise(line([1, 2, 3], DATES), "gain"), "coordinate gain: .* got datetime64"),
+        (lambda: slope(line([1, 2, 3], list("abc")), "gain"), "coordinate gain: .* got <U1"),
+        (lambda: crossing(line([1, 2, 3], DATES), "gain"), "coordinate gain: .* got datetime64"),
+        (lambda: rise(line([1, 2], [0, 1]), "lag"), r"over: expected a dim .* \(gain\), got 'lag'"),
+        (lambda: rise(line([1, 2], [0, 1]) + 1j, "gain"), "values: .* got complex128"),
+        (lambda: slope(line([1, 2], [0, 1]), "gain", 2), "start: expected one of 2 places, got 2"),
+        (lambda: slope(line([1, 2], [0, 1]), "gain", 0.5), "start: expected one of 2 .*, got 0.5"),
+        (lambda: slope(line([], []), "gain"), "start: expected one of 0 places"),
+        (lambda: crossing(line([1, 2], [0, 1]), "gain", np.nan), "level: .*, got nan"),
+        (lambda: crossing(line([1, 2], [0, 1]).expand_dims("b"), "gain"), "values: .* one curve"),
+        (lambda: at_best(line([1, 2], [0, 1]), line([1, 2], [0, 2]), "gain"), "score: .* places"),
+        (lambda: at_best(line([], []), line([], []), "gain"), "values: expected at least 1 along"),
+        (lambda: evenly(line([1, 2], [0, 1]), "gain", -1), "n: expected a whole number .* got -1"),
+        (lambda: evenly(line([1, 2], [0, 1]), "gain", 1.5), "n: expected a whole number .* 1.5"),
+        (lambda: evenly(line([], []), "gain", 1), "values: expected at least 1 along gain, got 0"),
+    ],
+)
+def test_what_has_no_answer_is_refused_in_one_line(wrong, message):
+    with pytest.raises(ValueError, match=f"^{message}") as caught:
+        wrong()
+    assert "\n" not in str(caught.value)

@@ -20,7 +20,7 @@ inf, nan = np.inf, np.nan
 
 
 def row(*values):
-    return xr.DataArray(np.array(values, dtype=float), dims="x")
+    return xr.DataArray(np.array(values) + 0.0, dims="x")
 
 
 def test_largest_and_smallest_are_nan_where_a_cell_is():
@@ -76,3 +76,48 @@ def test_a_table_has_every_combination_and_nan_for_none():
     table = tabulate(lambda g, s: None if s else 2 * g, gain=[1, 2], noise=[0.0, 0.5])
     assert table.dims == ("gain", "noise")
     assert_array_equal(table, [[2, nan], [4, nan]])
+
+
+def places(values, x):
+    return xr.DataArray(np.array(values, dtype=float), coords={"x": x}, dims="x")
+
+
+def test_arrays_are_compared_by_their_labels():
+    found, turned = places([1, 2, 4], [1, 2, 3]), places([4, 2, 1], [3, 2, 1])
+    assert gap(found, turned).values.tolist() == [0.0, 0.0, 0.0]
+    assert cells(found, turned > 3).tolist() == [4.0]
+    assert_array_equal(gap(row(1j), row(1)), [2**0.5])
+
+
+def row_of(values):
+    return xr.DataArray(np.asarray(values), dims="x")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: cells(row(1, 2, 3), row_of([1, 0, 1])), "where: expected True or False, got int"),
+        (lambda: largest(row(1, 2), row(1, nan)), "where: expected True or False, got float64"),
+        (lambda: cells(row(1, 2), row(1, 2).expand_dims("y") > 1), "where: .* dims .* got y"),
+        (
+            lambda: cells(places([1, 2, 3], [1, 2, 3]), places([1, 2], [1, 2]) > 1),
+            "where: .* place",
+        ),
+        (lambda: gap(places([1, 2, 3], [1, 2, 3]), places([1, 2], [1, 2])), "expected: .* places"),
+        (lambda: relative_gap(places([1], [1]), places([1, 2], [1, 2])), "expected: .* places"),
+        (lambda: gap(row(1), None), "expected: expected real numbers, got object"),
+        (lambda: largest(row_of([1j])), "values: expected real numbers, got complex128"),
+        (lambda: largest(row_of(np.array(["2020"], "M8[ns]"))), "values: .* got datetime64"),
+        (lambda: shares_below(row_of([1j])), "values: expected real numbers, got complex128"),
+        (lambda: tabulate(lambda g: 1j * g, gain=[1.0]), "function: .* numbers, got complex128"),
+        (
+            lambda: tabulate(lambda g: [g, g], gain=[1.0]),
+            "function: expected one number, got shape",
+        ),
+        (lambda: tabulate(lambda g: g, gain=1.0), "gain: expected a sequence of values, got shape"),
+    ],
+)
+def test_what_has_no_answer_is_refused_in_one_line(wrong, message):
+    with pytest.raises(ValueError, match=f"^{message}") as caught:
+        wrong()
+    assert "\n" not in str(caught.value)

@@ -62,3 +62,11 @@ def test_a_score_that_is_no_number_says_so_and_sizes_must_agree():
 def test_the_threshold_lies_above_the_last_success_at_any_size(pair):
     found = best_threshold(pair, [True, False])
     assert pair[0] < found.at <= pair[1] and found.balanced == 1.0
+
+
+@pytest.mark.parametrize("score", [[1j, 2.0], np.array(["2020", "2021"], "M8[ns]"), ["a", "b"]])
+def test_a_score_is_a_real_number(score):
+    for measure in (area_under_curve, best_threshold):
+        with pytest.raises(ValueError, match=r"^score: expected real numbers, got "):
+            measure(score, [True, False])
+    assert math.isnan(area_under_curve([None, 1.0], [True, False]))

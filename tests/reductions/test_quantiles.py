@@ -82,3 +82,27 @@ def test_a_few_seeds_have_the_band_of_all_seeds_and_five_have_quantiles():
 def test_standard_errors_of_known_seeds():
     values = xr.DataArray([1.0, 3.0], dims="seed")  # mean 2, deviation sqrt 2, error 1
     assert float(in_standard_errors(values)) == pytest.approx(2.0)
+
+
+def test_a_seed_that_is_nan_leaves_no_standard_error():
+    """Leaving it out of the mean, while it counts among the seeds, would give 3, for 2.6."""
+    values = xr.DataArray([[1.0, nan, 3.0, 5.0], [1, inf, 3, 5], [1, 3, 1, 3]], dims=("x", "seed"))
+    assert_allclose(in_standard_errors(values), [nan, nan, 2 * 3**0.5])
+    assert np.isnan(in_standard_errors(values.isel(x=2, seed=[0])))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda values: median(values.isel(seed=[])), "values: expected at least 1 along seed"),
+        (lambda values: band(values.isel(seed=[])), "values: expected at least 1 along seed"),
+        (lambda values: in_standard_errors(values, "draw"), r"over: .* \(seed\), got 'draw'"),
+        (lambda values: band(values, "draw"), r"over: expected a dim .* \(seed\), got 'draw'"),
+        (lambda values: median(1j * values), "values: expected real numbers, got complex128"),
+        (lambda values: seed_band(1j * values.values[None]), "samples: .* got complex128"),
+    ],
+)
+def test_what_has_no_answer_is_refused_in_one_line(wrong, message):
+    with pytest.raises(ValueError, match=f"^{message}") as caught:
+        wrong(xr.DataArray([1.0, 3.0], dims="seed"))
+    assert "\n" not in str(caught.value)

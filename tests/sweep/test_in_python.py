@@ -142,6 +142,19 @@ def test_each_point_of_an_axis_has_a_label_and_a_place_of_its_own(fields, labels
         assert len({*cube["call"].values.tolist()}) == len(labels)
 
 
+def test_values_that_float64_alone_tells_apart():
+    apart = [1.0, 1 + 1e-9]
+    difference = sweep.run(
+        lambda setting: {"d": setting.x - 1}, x=apart, precision="float64", progress=False
+    )
+    np.testing.assert_allclose(difference["d"], [0, 1e-9], rtol=1e-6)
+    joint = sweep.zipped(x=apart, seed=[1, 2])  # seeds tell these points apart
+    cube = sweep.run(
+        lambda setting: {"s": setting.seed}, case=joint, precision="float32", progress=False
+    )
+    assert cube["s"].values.tolist() == [1, 2]
+
+
 def test_values_that_read_like_other_axes_have_cells_of_their_own():
     cube = sweep.run(
         lambda setting: {"n": 10 * len(setting.a) + len(setting.b)},
@@ -255,8 +268,19 @@ def test_a_function_takes_a_new_folder_alone(tmp_path):
          f"experiment: {__file__}: 'a_status' stands for two things"),
         (lambda setting: {"a_status": setting.base}, {"base": [1.0, 2.0]},
          f"experiment: {__file__}: variable 'a_status' ends in _status"),
+        (lambda base, seed: {"a": base}, {"base": [1.0], "seed": 0},
+         "measure: expected a function of (setting), got one of (base, seed); its values are"),
+        (power, {"base": 1.0, "exponent": 1, "shared": power},
+         "measure: expected a function of (setting, shared), got one of (setting)"),
+        (lambda setting, shared: {"a": shared}, {"base": 1.0, "shared": 2.0},
+         "shared: expected a function of a setting, got 2.0"),
         (power, {"case": sweep.zipped(base=[1.0], exponent=[1, 2])},
          "axes.case.exponent: expected 1 values, as many as base has, got 2"),
+        (power, {"base": [1.0, 2.0, 1 + 1e-9], "exponent": 1, "precision": "float32"},
+         "axes.base: expected values that float32 tells apart, got 1.0 and 1.000000001"),
+        (lambda setting: {"a": setting.base},
+         {"case": sweep.zipped(base=[1.0, 1 + 1e-9], seed=[7, 7]), "precision": "float32"},
+         "axes.case: expected values that float32 tells apart, got (1.0, 7) and (1.000000001, 7)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_told_in_one_line(what, fields, message):

@@ -17,6 +17,9 @@ import math
 from decimal import Decimal
 from typing import NamedTuple
 
+from rnnjax.theory.domain import check_number
+
+_SMALL = 1e-280
 MOST_LOGISTIC_SLOPE = 0.2784645427610738
 """W(1/e), equation (2)."""
 
@@ -39,9 +42,22 @@ SQUASHINGS = {
 
 
 def log_margin(gain: float, night: int) -> float:
-    """Return ln m of equation (1), in double precision."""
+    """Return ln m of equation (1), in double precision; right also where m has left its range.
+
+    Args:
+      gain: k, >= 0.
+      night: n, 0 or more.
+
+    Raises:
+      ValueError: the gain is negative, or not finite.
+    """
+    check_number("gain", gain, at_least=0)
     m = 1.0
-    for _ in range(night):
+    for n in range(night):
+        if gain == 0:
+            return -math.inf
+        if m < _SMALL:  # tanh(k m) = k m
+            return math.log(m) + (night - n) * math.log(gain)
         m = math.tanh(gain * m)
     return math.log(m)
 

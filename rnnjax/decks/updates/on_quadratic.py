@@ -33,16 +33,19 @@ def descend(optimiser: optax.GradientTransformation, a: Array | float, n_steps: 
 def late_rate(x: Array) -> Array:
     """Return the mean factor |x_k / x_{k-1}| over the last 50 steps that floats hold, ().
 
-    0 where x has vanished before that many steps, inf where it left the range upward.
+    0 where x has vanished for good before that many steps, inf where a number is not finite, NaN
+    where x is at its goal 50 steps before the last one that is not.
 
     Args:
       x: a path of `descend`, (n_steps + 1,).
     """
     size = jnp.abs(x)
-    held = jnp.cumprod(jnp.isfinite(size) & (size > _LEAST))
-    last = jnp.sum(held) - 1
-    late, before = size[jnp.maximum(last, 0)], size[jnp.maximum(last - _N_LATE, 0)]
-    rate = jnp.where(last < _N_LATE, 0.0, (late / before) ** (1 / _N_LATE))
+    # A path that swings may be at 0 in a step and go on.
+    held = jnp.cumprod(jnp.isfinite(size)) * (size > _LEAST)
+    last = jnp.max(jnp.arange(len(size)) * held)
+    late, before = size[last], size[jnp.maximum(last - _N_LATE, 0)]
+    mean = jnp.where(before > _LEAST, (late / before) ** (1 / _N_LATE), jnp.nan)
+    rate = jnp.where(last < _N_LATE, 0.0, mean)
     return jnp.where(jnp.all(jnp.isfinite(size)), rate, jnp.inf)
 
 

@@ -79,3 +79,12 @@ def test_descents_at_several_step_sizes_are_those_one_by_one():
             assert lost[i, j] == decks.first_step(~jnp.isfinite(x))
     np.testing.assert_allclose(rates[0, :2], [0.7, 0.2], rtol=1e-9)
     assert np.isinf(lost[0, :2]).all() and np.isfinite(lost[0, 2])
+
+
+def test_a_path_that_swings_through_its_goal_has_not_vanished():
+    x = decks.descend(optax.sgd(1.0, momentum=0.9), 1.0, 600)
+    x = np.asarray(x)
+    assert x[1] == 0 and abs(x[-1]) > 1e-20
+    expected = abs(x[600] / x[550]) ** (1 / 50)
+    assert decks.late_rate(x) == pytest.approx(expected, rel=1e-12) and 0.9 < expected < 1
+    assert decks.late_rate(decks.descend(optax.sgd(1.0), 1.0, 600)) == 0

@@ -1,7 +1,7 @@
 // The gradient with respect to the recurrent weights, dL/dW = sum_t dL/dq_t s_{t-1}^T, and what
 // clipping by norm leaves of it.
 
-import { backward, logNorm } from "./scan.js";
+import { backward, logNorm, rescale } from "./scan.js";
 
 const RESCALE_FROM = 200; // exponents between a sum and a new term from which the sum is rescaled
 
@@ -13,10 +13,9 @@ export function backwardWithWeights(network, run) {
     const s = run.states.subarray((t - 1) * n_h, (t - 1) * n_h + n_s);
     addOuter(sum, dq, s, taken + run.scale[t - 1]);
   });
-  return {
-    logs,
-    logWeightNorm: sum.exponent === -Infinity ? -Infinity : logNorm(sum.G, sum.exponent),
-  };
+  if (sum.exponent === -Infinity) return { logs, logWeightNorm: -Infinity };
+  const exponent = sum.exponent + rescale(sum.G); // squares of saturated slopes may be 0
+  return { logs, logWeightNorm: logNorm(sum.G, exponent) };
 }
 
 // G 2^exponent += dq s^T 2^taken
