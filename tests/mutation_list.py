@@ -350,7 +350,7 @@ MUTATIONS = [
         "sweep/memory.py",
         "if size <= budget]",
         "if size <= 2 * budget]",
-        "sweep/test_memory.py::test_the_largest_program_fills_the_memory_and_does_not_exceed_it[100000.0]",
+        "sweep/test_memory.py::test_the_largest_program_fills_the_memory_and_does_not_exceed_it[4000.0]",
     ),
     Mutation(
         "a change of unit has the derivative of its factor",
