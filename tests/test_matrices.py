@@ -174,3 +174,26 @@ def test_participation_counts_directions_at_any_scale():
         (np.log([2.0, 1.0, 1.0]), 36 / 18),
     ):
         np.testing.assert_allclose(jax.jit(matrices.participation_ratio)(logs), expected)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ([[0, 1e-200], [1e200, 0]], 1),
+        ([[1, 1e300], [0, 2]], 2),
+        ([[1, 0, 0], [0, 0, 1e300], [0, 0, 0]], 1),
+        ([[0, 1e300, 1], [0, 0, 1e300], [0, 0, 0]], 0),
+        ([[0, 1e90, 0], [0, 0, 1e90], [1e-300, 0, 0]], 1e-40),
+        ([[2, 1], [0, 1]], 2),
+    ],
+)
+def test_the_radius_of_a_matrix_whose_powers_leave_the_dtype(matrix, expected):
+    """Alone, and beside a matrix that needs no balance."""
+    with np.errstate(divide="ignore"):
+        expected = np.log(expected)
+    radius = jax.jit(jax.vmap(matrices.log_spectral_radius))
+    found = radius(jnp.stack([jnp.asarray(matrix, float), 3 * jnp.eye(len(matrix))]))
+    np.testing.assert_allclose(found, [expected, np.log(3)], rtol=1e-12, atol=1e-12)
+    slope = jax.grad(lambda a: matrices.log_spectral_radius(a * jnp.asarray(matrix, float)))(1.0)
+    if np.isfinite(expected):
+        np.testing.assert_allclose(slope, 1, rtol=1e-12)

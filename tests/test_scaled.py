@@ -111,6 +111,17 @@ def test_the_angle_to_nothing_is_undefined():
     assert np.isnan(cosine(zero, number(0)[0]))
 
 
+def test_a_direction_has_length_one_at_e100000(float32):
+    """Times e^-log_norm it would be off by 1e5 roundings of float32, which is half a percent."""
+    log2 = int(1e5 / np.log(2))
+    (a, x), (b, y) = number(log2, 1), number(log2 - 2, 2)
+    found = np.concatenate(list(scaled.direction({"a": a, "b": b}).values())).astype(float)
+    expected = np.concatenate([x, y / 4])
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-6)
+    nothing = {"a": normalise(np.zeros(2, np.float32))}
+    assert np.all(np.isnan(scaled.direction(nothing)["a"]))
+
+
 def test_clipping_keeps_the_direction_at_e400(float32):
     """||g|| = e^400: plain float32 divides inf by inf."""
     log2 = int(400 / np.log(2))

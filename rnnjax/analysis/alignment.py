@@ -138,10 +138,8 @@ def mean_of(draws: Scaled) -> Scaled:
 
 def direction(draws: Scaled) -> Array:
     """Return the mean over draws as a unit vector, (n_weights,); NaN where it is 0 or infinite."""
-    mean = mean_of(draws)
-    log_norm = scaled.log_norm(mean)
-    unit = scaled.plain(scaled.times_exp(mean, -log_norm))
-    return jnp.where(jnp.isfinite(log_norm), unit, jnp.nan)
+    unit: Array = scaled.direction(mean_of(draws))
+    return unit
 
 
 def _difference(a: Scaled, b: Scaled) -> Scaled:

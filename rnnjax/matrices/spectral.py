@@ -4,17 +4,28 @@ By Gelfand's formula with repeated squaring (matrix products only, so that it ru
 any device):
 
   log rho(W) = lim_m 2^-m log ||W^(2^m)||                                       (1)
+
+Powers of a matrix whose entries span half the exponents of the dtype would lose the small ones,
+which the eigenvalues need as much as the large ones: [[0, 1e-200], [1e200, 0]] has the radius 1.
+Such a matrix is balanced first, by powers of two d, until its rows are as long as its columns
+(Osborne, On pre-conditioning of matrices, Journal of the ACM, 1960),
+
+  W_ij <- W_ij 2^(d_j - d_i)                                                    (2)
 """
 
 import jax
 import jax.numpy as jnp
 
-from rnnjax import scaled
+from rnnjax import lanes, scaled
+from rnnjax.scaled import Scaled
 from rnnjax.types import Array
+
+_N_SWEEPS = 16  # each halves the exponents between a row and its column
 
 
 def log_spectral_radius(W: Array) -> Array:
     """Return log max |eigenvalue|, (), of W (n, n), equation (1); -inf where a power of W is 0."""
+    W = jnp.asarray(W, jnp.result_type(W, float))
 
     # W^(2^m) = V exp(2^m s): V stays near 1, and s, unlike the exponent of the power, in range.
     def square(carry: tuple[Array, Array], weight: Array) -> tuple[tuple[Array, Array], None]:
@@ -22,13 +33,41 @@ def log_spectral_radius(W: Array) -> Array:
         power = scaled.normalise(V @ V)
         return (power.value, s + power.exponent * scaled.LOG_2 * weight), None
 
-    start = scaled.normalise(W)
+    start = jax.lax.cond(lanes.in_any(_is_wide(W)), _balanced, scaled.normalise, W)
     # As many as the dtype has digits: what is left, 2^-m log(condition number), is then rounding.
     n_squarings = jnp.finfo(W.dtype).nmant + 1
     weights = 0.5 ** jnp.arange(1, n_squarings + 1, dtype=W.real.dtype)
     (V, s), _ = jax.lax.scan(square, (start.value, start.exponent * scaled.LOG_2), weights)
     last = jnp.log(jnp.linalg.norm(V)) * weights[-1]
     return jnp.where(jnp.any(V != 0), s + last, -jnp.inf)
+
+
+def _sizes(W: Array) -> tuple[Array, Array]:
+    """Return the exponents of all entries, int32 (n, n), and the least one of those that are."""
+    sizes = scaled.exponent_of(W, W.ndim)
+    return sizes, jnp.min(jnp.where(scaled.is_zero(sizes), jnp.max(sizes), sizes))
+
+
+def _is_wide(W: Array) -> Array:
+    sizes, least = _sizes(W)
+    return jnp.max(sizes) - least > jnp.finfo(W.dtype).maxexp // 2
+
+
+def _balanced(W: Array) -> Scaled:
+    """Return W after equation (2), itself where its entries lie close together."""
+    sizes, least = _sizes(W)
+
+    def one(d: Array, i: Array) -> tuple[Array, None]:
+        row = jnp.maximum(jnp.max(sizes[i] + d) - d[i], least)
+        column = jnp.maximum(jnp.max(sizes[:, i] - d) + d[i], least)
+        return d.at[i].add((row - column) // 2), None
+
+    n = len(W)
+    rows = jnp.tile(jnp.arange(n), _N_SWEEPS)
+    d, _ = jax.lax.scan(one, jnp.zeros(n, jnp.int32), rows)
+    moves = jnp.where(_is_wide(W), d[None] - d[:, None], 0)
+    top = jnp.max(sizes + moves)
+    return scaled.normalise(scaled.shift(W, moves - top), top)
 
 
 def log_spectral_norm(W: Array) -> Array:

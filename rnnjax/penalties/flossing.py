@@ -46,7 +46,10 @@ class Flossing:
         return lyapunov.growth(cell, params, batch, k, self.n_discarded, every=self.every).mean()
 
     def __call__(self, cell: Cell, loss: StepLoss, params: Params, batch: Batch) -> Array:
-        """Return P of one sequence, (); the loss is not used."""
+        """Return P of one sequence, (); the loss is not used.
+
+        inf, with a gradient that is not finite, where fewer than k directions are left to grow.
+        """
         return jnp.mean(self.exponents(cell, params, batch) ** 2)
 
     def update(

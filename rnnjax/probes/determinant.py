@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import boundary, dynamics, real_view, scan
+from rnnjax.probes.growth import infinite_where
 from rnnjax.probes.lyapunov import check_discarded, growth_along
 from rnnjax.ranges import COUNT_OR_ZERO, arguments
 from rnnjax.trajectory import Trajectory
@@ -58,4 +59,4 @@ def mean_log_det(
     logs, above = jax.lax.map(decomposed, trajectory)
     mean = jnp.sum(jnp.where(counted, logs, 0)) / jnp.sum(counted)
     is_singular = jnp.any(jnp.max(jnp.where(counted[:, None], above, -jnp.inf), axis=0) <= 0)
-    return {"mean_log_det": jnp.where(is_singular & jnp.any(counted), -jnp.inf, mean)}
+    return {"mean_log_det": infinite_where(is_singular & jnp.any(counted), mean)}

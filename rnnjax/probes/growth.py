@@ -3,7 +3,7 @@
 See `rnnjax.probes.lyapunov`, which says when they are decomposed and in which way.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ class Growth(NamedTuple):
         """Return the growth per step, (k,); -inf where a direction is lost, NaN of no step."""
         logs = jnp.where(self.counted[:, None], self.logs, 0)
         mean = jnp.sum(logs, axis=0) / jnp.sum(self.counted)
-        mean = jnp.where(self.is_lost, -jnp.inf, mean)
+        mean = infinite_where(self.is_lost, mean)
         is_known = (self.first_non_finite_step < 0) & jnp.any(self.counted)
         return jnp.where(is_known, mean, jnp.nan)
 
@@ -66,6 +66,24 @@ class Growth(NamedTuple):
         before = jnp.concatenate([-jnp.ones(1, int), jnp.where(self.due, steps, -1)[:-1]])
         age = following - jax.lax.cummax(before)
         return self.logs[following] / age[:, None]
+
+
+@jax.custom_jvp
+def infinite_where(is_lost: Array, logs: Array) -> Array:
+    """Return -inf where a direction is lost, else its logs; shapes alike.
+
+    The derivative of a lost one is not finite either. That of a constant would be 0, and descent
+    would follow whatever else a sum holds; that of the logs would be rounding over rounding.
+    """
+    return jnp.where(is_lost, -jnp.inf, logs)
+
+
+@infinite_where.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Any, Array]) -> tuple[Array, Array]:
+    is_lost, moved = primals[0], tangents[1]
+    # Finite factors, since 0 times inf would be NaN where nobody asks for this direction.
+    most = jnp.where(is_lost, jnp.finfo(moved.dtype).max, 1)
+    return infinite_where(*primals), moved * most * most
 
 
 def _blocks(counted: Array) -> tuple[Array, Array, Array]:

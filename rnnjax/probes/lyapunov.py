@@ -74,7 +74,8 @@ def lyapunov_spectrum(
     Returns:
       ``exponents``: nats per step, descending, (k,); -inf where a direction is lost permanently (a
       silent relu unit, an entry that no later step reads), NaN where a state is not finite.
-      ``exponents_error``: standard errors, from the means over up to ten blocks, (k,).
+      ``exponents_error``: standard errors, from the means over up to ten blocks, (k,); they do not
+      cover what directions that have yet to align bring, of order 1/T, see ``n_discarded``.
       ``leading_direction``: the covariant direction of the largest exponent after the last step,
       (n_h,). ``first_non_finite_step``: int32 (), -1 if there is none. A complex state whose step
       is not holomorphic counts as 2 n_h real entries and has as many exponents; each exponent of a

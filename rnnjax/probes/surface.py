@@ -9,7 +9,6 @@ difficulty of training recurrent neural networks, ICML 2013).
 """
 
 import functools
-import operator
 from typing import Any
 
 import jax
@@ -63,11 +62,10 @@ def plane(
     def at(a: Array, b: Array) -> dict[str, Array]:
         moved = jax.tree.map(lambda p, u, v: p + a * u + b * v, params, u, v)
         value, grads, _ = BPTT()(cell, loss, moved, batch, ())
-        g = scaled.plain(grads)
         return {
             "loss": value,
             "log_gradient_norm": scaled.log_norm(grads),
-            "slopes": jnp.stack([_inner(g, u), _inner(g, v)]),
+            "slopes": jnp.stack([_inner(grads, u), _inner(grads, v)]),
         }
 
     return jax.lax.map(lambda a: jax.vmap(lambda b: at(a, b))(second), first)
@@ -108,11 +106,7 @@ def curvature_along_gradient(
     log_norm = scaled.log_norm(grads)
     # Made of the scaled gradient, the direction is right where |g| itself has no plain number. By
     # complex weights the conjugate of JAX's gradient leads upwards.
-    along = jax.tree.map(
-        lambda leaf: scaled.plain(scaled.times_exp(leaf, -log_norm)).conj(),
-        grads,
-        is_leaf=lambda node: isinstance(node, scaled.Scaled),
-    )
+    along = jax.tree.map(jnp.conj, scaled.direction(grads))
 
     def slope(params: Params) -> Array:
         def total(p: Params) -> Array:
@@ -129,6 +123,12 @@ def curvature_along_gradient(
     }
 
 
-def _inner(a: Any, b: Any) -> Array:
-    products = jax.tree.map(lambda x, y: jnp.sum((x * y).real), a, b)
-    return functools.reduce(operator.add, jax.tree.leaves(products))
+def _inner(grads: Any, direction: Params) -> Array:
+    """Return <g, u>, (): inf only where it is, and not NaN where an entry of g alone is."""
+    leaves = jax.tree.leaves(grads, is_leaf=scaled.is_scaled)
+    products = [
+        scaled.normalise(jnp.sum((g.value * u).real), g.exponent)
+        for g, u in zip(leaves, jax.tree.leaves(direction), strict=True)
+    ]
+    total: Array = scaled.plain(functools.reduce(scaled.add, products))
+    return total

@@ -11,7 +11,7 @@ from rnnjax.scaled.arithmetic import (
     sum_over_leading,
     times_exp,
 )
-from rnnjax.scaled.geometry import clip_norm, cosine, log_norm, log_norm_of_normal
+from rnnjax.scaled.geometry import clip_norm, cosine, direction, log_norm, log_norm_of_normal
 from rnnjax.scaled.number import (
     LOG_2,
     ZERO_EXPONENT,
@@ -43,6 +43,7 @@ __all__ = [
     "clip_norm",
     "common",
     "cosine",
+    "direction",
     "divide",
     "exponent_of",
     "from_log",

@@ -5,9 +5,10 @@
 
 The step that (1) cannot give (the first one, or a stuck weight) is -rate g_k. Where the slope has
 kept more than growth / (1 + growth) of itself, the step is (2) with equality: the minimum of the
-parabola is too far away, or there is none. Fahlman, Faster-learning variations on back-propagation:
-an empirical study, Proceedings of the 1988 Connectionist Models Summer School; his extra gradient
-term beside (1) is left out, because with it a parabola is not solved in one jump.
+parabola is too far away, or there is none; without a limit it is -rate g_k there. Fahlman,
+Faster-learning variations on back-propagation: an empirical study, Proceedings of the 1988
+Connectionist Models Summer School; his extra gradient term beside (1) is left out, because with it
+a parabola is not solved in one jump.
 """
 
 from typing import Any, NamedTuple
@@ -53,7 +54,8 @@ def quickprop(rate: Array | float, growth: Array | float = 1.75) -> optax.Gradie
         opens_down = (jnp.sign(g) * jnp.sign(change) < 0) & (jnp.sign(g) * jnp.sign(slope) > 0)
         grown = (ratio > growth) | opens_down | (change == 0)
         ratio = jnp.where(grown, growth, jnp.maximum(ratio, -growth))
-        moved = (step != 0) & (slope != 0)
+        # Without a growth limit there is no longest step to a minimum that does not exist.
+        moved = (step != 0) & (slope != 0) & ~jnp.isinf(ratio)
         return jnp.where(moved, ratio * jnp.where(moved, step, 0), -rate * g)
 
     def init(params: Any) -> QuickpropState:

@@ -83,12 +83,12 @@ def clip_by_unit(
     def clip(weights: Array, gradient: Scaled, axes: tuple[int, ...]) -> Array:
         value = units.by_unit(gradient.value, axes)
         rows = scaled.normalise(value, jnp.broadcast_to(gradient.exponent, len(value)))
-        size = jnp.linalg.norm(units.by_unit(weights, axes), axis=1)
-        log_most = jnp.log(max_ratio) + jnp.log(jnp.maximum(size, smallest))
-        excess = jnp.maximum(scaled.log_norm(rows) - log_most, 0)
-        factor = jax.vmap(scaled.from_log)(-excess)
-        value = rows.value * factor.value[:, None]
-        value = scaled.shift(value, rows.exponent + factor.exponent)
+        most = _longest(units.by_unit(weights, axes), max_ratio, smallest)
+        too_long = scaled.log_norm(rows) > scaled.log_norm(most)
+        # Not by a factor made of logs, whose rounding grows with their size.
+        clipped = rows.value / _lengths(rows.value) * most.value[:, None]
+        plain = scaled.shift(rows.value, rows.exponent)
+        value = jnp.where(too_long[:, None], scaled.shift(clipped, most.exponent), plain)
         return units.as_leaf(value, weights, axes)
 
     def clipped(grads: Any, params: Any) -> Any:
@@ -114,6 +114,21 @@ def _ascent(gradient: Scaled) -> Scaled:
     JAX's gradient dL/du - i dL/dv by a complex weight u + i v is the conjugate of that.
     """
     return Scaled(gradient.value.conj(), gradient.exponent)
+
+
+def _longest(weights: Array, max_ratio: Array | float, smallest: float) -> Scaled:
+    """Return how long the gradient of each unit may be, for weights (units, of one unit)."""
+    # Squares of weights may leave the dtype where the weights do not.
+    rows = scaled.normalise(weights, jnp.zeros(len(weights), jnp.int32))
+    is_small = scaled.log_norm(rows) < jnp.log(smallest)
+    size = jnp.where(is_small, smallest, _lengths(rows.value)[:, 0])
+    return scaled.normalise(max_ratio * size, jnp.where(is_small, 0, rows.exponent))
+
+
+def _lengths(rows: Array) -> Array:
+    """Return the norm of each row, (n, 1), 1 for a row of zeros."""
+    lengths = jnp.linalg.norm(rows, axis=1, keepdims=True)
+    return jnp.where(lengths == 0, 1, lengths)
 
 
 def _fed_by(

@@ -120,6 +120,27 @@ def test_the_gradient_of_flossing_by_finite_differences():
     check_grads(floss, (params,), order=1, modes=["rev"], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_gradient_leads_away_from_a_lost_direction(rank):
+    """The slope of ln 0 is infinite; an exponent beside it keeps its own."""
+    cell = rnnjax.Vanilla(1, 3, 1)
+    batch, params = at_the_end(), cell.init(KEY)._replace(W=jnp.full((3, 3), 0.3 * rank))
+
+    def gradient(measured):
+        return jax.jit(jax.value_and_grad(measured))(params)
+
+    value, slope = gradient(lambda p: penalties.Flossing(2)(cell, None, p, batch))
+    assert value == jnp.inf
+    assert not np.any(np.isfinite(slope.W))
+    value, slope = gradient(lambda p: probes.mean_log_det(cell, None, p, batch)["mean_log_det"])
+    assert value == -jnp.inf
+    assert not np.any(np.isfinite(slope.W))
+    if rank:
+        first = penalties.Flossing(2).exponents
+        check_grads(jax.jit(lambda U: first(cell, params._replace(U=U), batch)[0]), (params.U,),
+                    order=1, modes=["rev"], rtol=1e-6)  # fmt: skip
+
+
 @pytest.mark.wide
 def test_flossing_brings_the_exponents_to_zero():
     cell, task = rnnjax.Vanilla(1, 8, 1, gain=0.6), tasks.WhiteNoise(40, 1)

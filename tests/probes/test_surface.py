@@ -93,6 +93,18 @@ def test_the_curvature_of_a_linear_chain_is_that_of_its_powers():
     np.testing.assert_allclose(found["log_gradient_norm"], np.log(2 * (h - y) * slope), rtol=1e-12)
 
 
+def test_a_slope_is_finite_where_entries_of_the_gradient_beside_it_are_not():
+    """Of a linear network at rest: dL/dc = 2 sum_t (0 - 1), while dL/db is e^1700 and more."""
+    cell, n_steps = rnnjax.Vanilla(1, 2, 1, activation=rnnjax.activations.identity), 200
+    params = cell.init(jax.random.key(0))._replace(W=5e3 * jnp.eye(2), b=jnp.zeros(2))
+    batch = rnnjax.Batch(jnp.zeros((n_steps, 1)), jnp.ones((n_steps, 1)), jnp.ones(n_steps))
+    nothing = jax.tree.map(jnp.zeros_like, params)
+    u, v = nothing._replace(b=jnp.sign(params.V[0])), nothing._replace(c=jnp.ones(1))
+    found = probes.plane(cell, squared_error, params, batch, (u, v), [0.0], [0.0])
+    assert found["log_gradient_norm"] > 1600
+    np.testing.assert_array_equal(found["slopes"][0, 0], [-np.inf, -2.0 * n_steps])
+
+
 def test_the_grid_of_a_plane_may_be_lists_and_nothing_else():
     at, u, v = (tree(np.eye(3)[i]) for i in range(3))
     given = (BOWL, squared_error, at, ONE_STEP)

@@ -49,6 +49,15 @@ def test_a_gradient_of_e1386_is_clipped_in_the_right_direction():
     np.testing.assert_allclose(found["b"], [0.2, 0.05], rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_weights_whose_squares_leave_the_dtype_have_a_size(size):
+    weights = {"W": np.full((1, 2), size, np.float32)}
+    grads = jax.tree.map(lambda w: scaled.normalise(w, 2000), weights)
+    optimiser = updates.clip_by_unit(0.5, optax.sgd(1.0), smallest=1e-35)
+    found = optimiser.update(grads, optimiser.init(weights), weights)[0]["W"]
+    np.testing.assert_allclose(found, -0.5 * weights["W"], rtol=1e-6)
+
+
 def test_it_is_optax_adaptive_clipping_where_that_can_be_computed():
     """Optax counts the columns of a matrix as units, and adds no floor above the ratio."""
     ours = update(lambda o: updates.clip_by_unit(0.1, o), 0)

@@ -24,6 +24,13 @@ def test_a_parabola_takes_two_steps_without_a_growth_limit():
     np.testing.assert_allclose(x[2:], 0, atol=1e-14)
 
 
+def test_without_a_growth_limit_a_step_to_no_minimum_is_the_first_one_again():
+    """On a line, and downhill on -x^2 / 2."""
+    optimiser = updates.quickprop(0.1, jnp.inf)
+    np.testing.assert_allclose(run(optimiser, jnp.ones_like, [0.0], 3)[:, 0], [0, -0.1, -0.2, -0.3])
+    np.testing.assert_allclose(run(optimiser, lambda x: -x, [1.0], 2)[:, 0], [1, 1.1, 1.21])
+
+
 def test_the_growth_limit_holds():
     x = run(updates.quickprop(0.05), lambda x: x, [1.0], 12)[:, 0]
     ratio = np.diff(x)[1:4] / np.diff(x)[:3]
