@@ -155,8 +155,8 @@ def _look(case: str) -> Look:
 def figure(cube: xr.Dataset) -> figures.Figure:
     """Cross-entropies by rule, what of the lags is in the answers, and the window."""
     best, lags = _best(cube), [getattr(cube.setting, lag) for lag in _LAGS]
-    order = best["cross_entropy"].median("seed").sortby("case")
-    order = order.sortby(order)["case"].values.tolist()
+    middle = best["cross_entropy"].median("seed").sortby("case")
+    order = middle.sortby(middle)["case"].values.tolist()
     looks = {case: replace(_look(case), size=3) for case in order}
     frame = figures.Frame(1, 3, height=1.9 + 0.155 * len(order), width_ratios=(1.6, 0.8, 1.0))
     by_rule, by_lag, by_window = frame.panels
@@ -170,9 +170,8 @@ def figure(cube: xr.Dataset) -> figures.Figure:
         figures.level(by_rule, x=value, **_PLATEAU)
         figures.level(by_window, y=value, **_PLATEAU)
         by_rule.text(value, -0.9, f" {text} ", ha="left" if value < 0.6 else "right", fontsize=7)
-        end = (by_window.get_xlim()[1], value)
-        by_window.annotate(text, end, (-1, -2), textcoords="offset points", ha="right", va="top",
-                           fontsize=7)  # fmt: skip
+        by_window.annotate(text, (by_window.get_xlim()[1], value), (-1, -2), ha="right", va="top",
+                           textcoords="offset points", fontsize=7)  # fmt: skip
     shown = {look.colour for look in looks.values()}
     kinds = [kind.handle(linestyle="", markersize=4.5) for kind in _KINDS if kind.colour in shown]
     return frame.finished(kinds, ncols=3)
@@ -180,7 +179,8 @@ def figure(cube: xr.Dataset) -> figures.Figure:
 
 def answer(cube: xr.Dataset) -> str:
     """How many rules learn each lag, and the least cross-entropy."""
-    rules = _best(cube).sel(case=[c for c in cube["case"].values if c.endswith("/trained")])
+    cases = [*cube["case"].values]
+    rules = _best(cube).sel(case=[c for c in cases if c.endswith("/trained")] or cases)
     n, least = (_effects(rules).median("seed") > 0.5).sum("case").values, rules["cross_entropy"]
     return (f"Of {least.notnull().any('seed').sum():d} rules {n[0]} learn lag {cube.setting.lag_1} "
             f"and {n[1]} lag {cube.setting.lag_2} (half of its effect); the least cross-entropy is "

@@ -163,8 +163,8 @@ def answer(cube: xr.Dataset) -> str:
     kept = sorted(one for one, of in zip(let_in, left.values, strict=True) if abs(of) <= 1)
     ends = [f"{x:.2g} ({_name(cell)})" for x, cell in kept[:: max(1, len(kept) - 1)]]
     return (f"{len(kept)} of {left.size} cells keep a gradient within a factor of 10 over "
-            f"{cube.sizes['lag'] - 1} steps of {_SEQUENCES[str(best['inputs'].item())]}. They let "
-            f"in |dL/dx| / |dL/dh| of {' to '.join(ends)}.")  # fmt: skip
+            f"{cube.sizes['lag'] - 1} steps of {_SEQUENCES[str(best['inputs'].item())]}."
+            + f" They let in |dL/dx| / |dL/dh| of {' to '.join(ends)}." * bool(ends))  # fmt: skip
 
 
 def _name_rows(panel: figures.Axes, cells: np.ndarray) -> None:

@@ -118,8 +118,9 @@ def answer(cube: xr.Dataset) -> str:
     alone, most = wrong["one word"], max(wrong[cell] for cell in _CELLS[1:])
     loss, two = cube["book_loss"].sel(cell="LSTM").median().item(), sentences.entropy(2)
     enough = "Two words are enough: " if most < 0.01 < alone else ""
-    return (f"{enough}{100 * alone:.2g} % of sentences are not in the book with one word seen, "
-            f"{f'up to {100 * most:.2g} %' if most else 'none'} with memory. The cross-entropy of "
+    alone, most = (f"{100 * of:.{3 if of > 0.99 else 2}g}" for of in (alone, most))
+    return (f"{enough}{alone} % of sentences are not in the book with one word seen, "
+            f"{f'up to {most} %' if most != '0' else 'none'} with memory. The cross-entropy of "
             f"the LSTM is {loss:.3f} nat a word; the entropy of the book is "
             f"{sentences.entropy(1):.3f} given one word and {two:.3f} given two.")  # fmt: skip
 

@@ -162,7 +162,7 @@ def _gains(cube: xr.Dataset) -> tuple[float, float]:
     """Return the gain of the comparison, next to 1, and the one at which plain training is best."""
     plain = cube["final"].sel(arm="plain")
     best = plain.mean([dim for dim in plain.dims if dim != "gain"]).idxmax("gain")
-    return cube["gain"].sel(gain=1, method="nearest").item(), best.item()
+    return cube["gain"].sortby("gain").sel(gain=1, method="nearest").item(), best.item()
 
 
 def _with_ends(cube: xr.Dataset) -> xr.Dataset:
@@ -193,9 +193,9 @@ def answer(cube: xr.Dataset) -> str:
     final = _with_ends(cube)["final"].sel(n_flossed=k, delay=d).mean("seed")
     plain, flossed, again = final.sel(gain=gain, arm=[*_ARMS]).values
     verdict, at_best = "Yes" if flossed > plain + 0.1 else "No", final.sel(arm="plain", gain=best)
-    return (f"{verdict}: at a delay of {d:d} steps accuracy is {flossed:.2f} with {k:d} exponents "
-            f"flossed, {plain:.2f} without. Interflossed: {again:.2f}; plain at gain {best:g}: "
-            f"{at_best:.2f}.")  # fmt: skip
+    return (f"{verdict}: at a delay of {d:d} steps accuracy is {flossed:.2f} with {k:d} "
+            f"exponent{'s' * bool(k > 1)} flossed, {plain:.2f} without. Interflossed: "
+            f"{again:.2f}; plain at gain {best:g}: {at_best:.2f}.")  # fmt: skip
 
 
 def _arms(cube: xr.Dataset) -> Iterator[tuple[Look, dict[str, Any]]]:

@@ -142,7 +142,7 @@ def _log_condition(cube: xr.Dataset) -> xr.DataArray:
 
 def figure(cube: xr.Dataset) -> figures.Figure:
     """Exponents and transport at the gain next to 1, before and after flossing."""
-    at = cube.sortby("n_flossed").sel(gain=1, method="nearest")
+    at = cube.sortby(["n_flossed", "gain"]).sel(gain=1, method="nearest")
     frame = figures.Frame(2, 2, height=4.8)
     flossing, spectra, norms, conditions = frame.panels
     looks = figures.distinct_looks(at["n_flossed"].values, "$k$ = {}", size=4)
@@ -164,15 +164,16 @@ def figure(cube: xr.Dataset) -> figures.Figure:
 
 def answer(cube: xr.Dataset) -> str:
     """What is left of a gradient at the longest lag, before and after flossing."""
-    at = cube.sortby("n_flossed").sel(gain=1, method="nearest").isel(n_flossed=-1)
+    at = cube.sortby(["n_flossed", "gain"]).sel(gain=1, method="nearest").isel(n_flossed=-1)
     k, left = at["n_flossed"].item(), _relative_norm(at).mean("seed").isel(lag=-1)
     before, after = (10 ** left.sel(stage=stage).item() for stage in ("start", "flossed"))
     exponents = abs(at["spectrum"].sel(index=slice(1, k))).mean(["index", "seed"])
     started, flossed = (exponents.sel(stage=stage).item() for stage in ("start", "flossed"))
     told = (
         f"Over {at['lag'].values[-1]} steps a gradient changes by the factor {before:.2g} before, "
-        f"{after:.2g} after flossing of {k} exponents. Their mean |lambda| on a fresh sequence is "
-        f"{started:.2g} before, {flossed:.2g} nat a step after it. Gain {at['gain']:g}."
+        f"{after:.2g} after flossing of {k} exponent{'s' * (k > 1)}. "
+        f"{'Their' if k > 1 else 'Its'} mean |lambda| on a fresh sequence is {started:.2g} before, "
+        f"{flossed:.2g} nat a step after it. Gain {at['gain']:g}."
     )
     return told.replace("nan", "unknown")
 
@@ -219,7 +220,7 @@ def _draw_conditions(panel: figures.Axes, values: xr.DataArray, looks: dict[int,
 
 
 def _next_to_1(cube: xr.Dataset) -> dict[str, Any]:
-    gain = cube["gain"].sel(gain=1, method="nearest").item()
+    gain = cube["gain"].sortby("gain").sel(gain=1, method="nearest").item()
     return {"n_flossed": np.sort(cube["n_flossed"].values), "gain": [gain]}
 
 

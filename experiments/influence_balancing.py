@@ -156,7 +156,7 @@ def _draw_paths(panel: figures.Axes, cube: xr.Dataset) -> None:
             figures.curves(panel, distance.sel(rule=rule).clip(1e-9), over="update", each="window",
                            looks=looks, label="$K$ = {}", line={"linewidth": 1.2})  # fmt: skip
             panel.legend(loc="upper left", ncols=2, fontsize=7)
-    _finish(panel, cube, 1e-6, xlabel="updates", xlim=(1, cube["update"].values[-1]))
+    _finish(panel, cube, 1e-6, xlabel="updates", xlim=(1, max(2, cube["update"].values[-1])))
     panel.set_title("truncated BPTT")
 
 

@@ -166,7 +166,8 @@ def answer(cube: xr.Dataset) -> str:
     others = [f"{look.label} {seen.sel(rule=rule).item():.3g}"
               for rule, look in _looks(cube, *_STOCHASTIC, "BPTT").items()]  # fmt: skip
     told += [f"ds/dtheta in the long run: {', '.join(others)}."] if others else []
-    nothing = f"{cube.sizes['rule']} stochastic rules, which are not shown."
+    n = cube.sizes["rule"]
+    nothing = f"{n} stochastic rule{'s' * (n > 1)}, which {'are' if n > 1 else 'is'} not shown."
     return " ".join(told).replace("nan", "unknown") or nothing
 
 

@@ -139,7 +139,8 @@ def answer(cube: xr.Dataset) -> str:
     for name in cube["activation"].values:
         where = figures.where_positive(exponent.sel(activation=name), "gain")
         most = median(cube["kaplan_yorke_dimension"].sel(activation=name)).max() / n_h
-        told += f"{name} networks of {n_h} units are chaotic {where}. "
+        are = "expand" if name == "identity" else "are chaotic"  # no linear network is chaotic
+        told += f"{name} networks of {n_h} units {are} {where}. "
         told += f"Largest Kaplan-Yorke dimension a unit: {most:.2g}. ".replace("nan", "unknown")
     return told.strip()
 
@@ -158,8 +159,10 @@ def _draw_over_gain(panel: figures.Axes, values: xr.DataArray, label: str, place
                      activation=values["activation"], gain=values["gain"])  # fmt: skip
     looks, marks = figures.distinct_looks(values["activation"].values, size=3), _MARKS[place > 0]
     if values.sizes["gain"] == 1:
+        numbers = 1.2 * np.concatenate([values.values.ravel(), known.values.ravel(), [0]])
+        numbers = numbers[np.isfinite(numbers)]
         figures.dot_rows(panel, values.isel(gain=0), rows="activation", looks=looks, xlabel=label,
-                         xlim=(0, 1.2 * np.nanmax([values.max(), known.max()])))  # fmt: skip
+                         xlim=(numbers.min(), numbers.max()))  # fmt: skip
         dashed = {"color": marks.colour, "dashes": "--", "label": marks.label}
         known = known.values[np.isfinite(known.values)]
         return [figures.level(panel, x=number, **dashed) for number in known]
@@ -244,5 +247,4 @@ CLAIMS = (
            reproduces="Molgedey, Schuchhardt and Schuster 1992, largest exponent"),
         _per_unit("kaplan_yorke_dimension", 0, 0.05),
         _per_unit("entropy_rate", 1, 0.08),
-    ), at={"activation": "tanh"}, for_each={"gain": tuple(_PUBLISHED)}),
-)  # fmt: skip
+    ), at={"activation": "tanh"}, for_each={"gain": tuple(_PUBLISHED)}),)  # fmt: skip

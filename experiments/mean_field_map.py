@@ -160,11 +160,15 @@ def answer(cube: xr.Dataset) -> str:
     known = _known(cube)
     has_theory = bool(known.sizes["activation"])
     one = (known if has_theory else cube).isel(activation=0)
-    found = f"{one['activation'].item()} networks {_onsets(median(one['largest_exponent']))}."
+    # A linear network grows, and is never chaotic.
+    verb = "grow" if one["activation"] == "identity" else "become chaotic"
+    found = f"{one['activation'].item()} networks {verb} "
+    found += f"{_onsets(median(one['largest_exponent']))}."
     if has_theory:
         predicted = _predicted(one, wide_networks.largest_exponent)
         off = _off_theory(one.mean("seed"))
-        found += f" Mean field: they {_onsets(predicted)}; largest deviation {off:.2g} nat/step."
+        found += f" Mean field: they {verb} {_onsets(predicted)}; "
+        found += f"largest deviation {off:.2g} nat/step."
     return found[0].upper() + found[1:].replace("nan", "unknown")
 
 
@@ -172,8 +176,7 @@ def _onsets(exponent: xr.DataArray) -> str:
     """Tell beyond which gain an exponent is positive, at the least and the largest noise."""
     ends = dict.fromkeys(exponent["noise"].values[[0, -1]].tolist())
     told = [figures.where_positive(exponent.sel(noise=s), "gain") for s in ends]
-    words = ", ".join(f"at noise {s:.2g} {where}" for where, s in zip(told, ends, strict=True))
-    return f"become chaotic {words}"
+    return ", ".join(f"at noise {s:.2g} {where}" for where, s in zip(told, ends, strict=True))
 
 
 def _covered(cube: xr.Dataset) -> xr.Dataset:

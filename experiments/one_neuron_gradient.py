@@ -122,15 +122,19 @@ def answer(cube: xr.Dataset) -> str:
         f"{_power(norm / math.log(10))} ({name})"
         for name, norm in zip(at["activation"].values, at["log_norm"].values, strict=True)
     ]
-    moved = abs(cube["clipped_share_oldest"] - cube["share_oldest"]).max()
+    said = f"At w_n = {at['w_n']:g} the gradient has norm {', '.join(norms)}."
+    moved = abs(cube["clipped_share_oldest"] - cube["share_oldest"]).max(skipna=False)
+    if not moved < 1e-3:  # NaN where norms are too large for float32
+        return said
     return (
-        f"At w_n = {at['w_n']:g} the gradient has norm {', '.join(norms)}. Clipping leaves at "
-        f"most {cube['clipped_norm'].max():.3g} at every w_n and keeps the direction: the share of "
-        f"the ten oldest inputs changes by at most {moved:.1g}."
+        f"{said} Clipping leaves at most {cube['clipped_norm'].max():.3g} at every w_n and keeps "
+        f"the direction: the share of the ten oldest inputs changes by at most {moved:.1g}."
     )
 
 
 def _power(log10: float) -> str:
+    if not np.isfinite(log10):
+        return "unknown" if np.isnan(log10) else f"{10**log10:g}"
     return f"1e{log10:.0f}" if abs(log10) >= 3 else f"{10**log10:.2g}"
 
 

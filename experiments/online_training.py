@@ -211,7 +211,8 @@ def answer(cube: xr.Dataset) -> str:
         n, least = int(np.isfinite(best).sum()), float(best.min())
         words = f"{n} of {best.size} rules learn it in {int(runs['seen'][-1]):,} sequences"
         words += f", {first} first, after {least:,.0f}" if n else ""
-        words = words if task != "copy" else f"{first} solves the longest delay, {-least:g} steps"
+        if task == "copy":
+            words = f"{first} solves the longest delay, {-least:g} steps" if least else "not solved"
         told += f"{_PROBLEMS[task].words.capitalize()}: {words}. "
     return told.strip()
 
@@ -246,5 +247,4 @@ CLAIMS = (
             lambda runs: runs["end"].sel(rule="rflo") - runs["end"].sel(rule="rtrl"),
             unit="steps", at_least=1, source=_LEAKLESS,
             part=lambda cube: _of_task(cube, "copy"), when=swept(rule=("rflo", "rtrl"))),
-    ), when=lambda cube: cube.setting.n_points * cube.setting.longer >= 40),
-)  # fmt: skip
+    ), when=lambda cube: cube.setting.n_points * cube.setting.longer >= 40),)  # fmt: skip

@@ -162,8 +162,9 @@ def answer(cube: xr.Dataset) -> str:
     (error, low), (right, all_right) = at["point_error"].values, 100 * at["point_direction"].values
     said = "Yes" if error < 0.9 * _FLOOR else "No"
     return (f"{said}: without the order a dense network has squared error {error:.3g} and "
-            f"{right:.2g} % right directions. The least without order is {_FLOOR:.4g}. One linear "
-            f"recurrent neuron has {low:.1g} and {all_right:.3g} %.")  # fmt: skip
+            f"{right:.{3 if right > 99 else 2}g} % right directions. The least without order is "
+            f"{_FLOOR:.4g}. One linear recurrent neuron has {low:.1g} and {all_right:.3g} %."
+            )  # fmt: skip
 
 
 def _draw_grid(ax: figures.Axes, answers: xr.DataArray) -> None:
@@ -246,5 +247,4 @@ CLAIMS = (
             tolerance=0.05),
         _of(_ORDERED, "squared error", "point_error", _TRAINED, at_most=0, tolerance=0.01),
         _of(_ORDERED, "right directions", "point_direction", _TRAINED, equals=1),
-    ), when=lambda cube: cube.setting.n_updates >= 500),
-)  # fmt: skip
+    ), when=lambda cube: cube.setting.n_updates >= 500),)  # fmt: skip

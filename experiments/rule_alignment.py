@@ -195,11 +195,12 @@ def answer(cube: xr.Dataset) -> str:
     words = ", ".join(f"{cosine[rule]:.2f} ({rule_label(rule)})" for rule in some) or "undefined"
     by_lag = one["cosine_by_lag"].sel(rule=[*inexact.index])
     near, far = (int((by_lag.isel(first_lag=k) > 0.9).sum()) for k in (0, -1))
-    return (
-        f"At gain {gain:.3g} ({activation}) cosines with the gradient are {words}. "
-        f"Of {len(inexact)} rules that are not exact, {near} have a cosine above 0.9 at lag "
-        f"{by_lag['first_lag'][0]:g}, and {far} from lag {by_lag['first_lag'][-1]:g} on."
-    )
+    told = f"At gain {gain:.3g} ({activation}) cosines with the gradient are {words}."
+    return told if inexact.empty else (
+        f"{told} Of {len(inexact)} rule{'s' * (len(inexact) > 1)} that are not exact, {near} have "
+        f"a cosine above 0.9 at lag {by_lag['first_lag'][0]:g}, and {far} from lag "
+        f"{by_lag['first_lag'][-1]:g} on."
+    )  # fmt: skip
 
 
 def _nothing_beyond(one: xr.Dataset, rule: str) -> xr.DataArray | float:
@@ -246,5 +247,4 @@ CLAIMS = (
         Row("undefined cosines without a reason",
             lambda cube: (~np.isfinite(cube["cosine"]) & (cube["reason"] == 0)).sum(), equals=0,
             source="an angle to nothing is not 0: it is NaN, and the cube says why"),
-    ), part=_in_pairs),
-)  # fmt: skip
+    ), part=_in_pairs),)  # fmt: skip

@@ -96,7 +96,8 @@ def answer(cube: xr.Dataset) -> str:
     one = _pooled(cube).sortby("deviation")
     turns = {name: crossing(one[name], "deviation") for name in _LOOKS}
     words = {name: f"by {one[name][-1]:.2f} nat/step at s = {one['deviation'][-1]:g}" if s != s
-             else f"from s = {s:.2f} on" for name, s in turns.items()}  # fmt: skip
+             else f"from s = {s:{'.2f' if s < 1e3 else '.3g'}} on" for name, s in turns.items()
+             }  # fmt: skip
     said = (f"The mean square of the product grows {words['log_mean_square']}, "
             f"a typical product {words['mean_log']}.")  # fmt: skip
     between = one.isel(deviation=(one["mean_log"] < 0) & (one["log_mean_square"] > 0))

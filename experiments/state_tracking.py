@@ -131,6 +131,8 @@ def _profile(cell, loss, params, batch) -> dict[str, jax.Array]:
 def figure(cube: xr.Dataset) -> figures.Figure:
     """Accuracy by task and exponents, one row a cell; gradients by lag before and after."""
     looks = {name: look for name, look in _LOOKS.items() if name in cube["cell"].values}
+    others = [str(name) for name in cube["cell"].values if name not in looks]
+    looks |= {name: Look(name, figures.SKY, "X") for name in others}
     tasks, one = [task for task in _CLASSES if task in cube["task"].values], cube.isel(task=0)
     column = figures.in_column()
     rows = [(1,)] * (len(tasks) + 1) if column else [(1,) * (len(tasks) + 1)]
@@ -192,6 +194,8 @@ def answer(cube: xr.Dataset) -> str:
              "nonlinear cells": _NONLINEAR}  # fmt: skip
     there = {words: [name for name in names if name in one["cell"].values]
              for words, names in kinds.items()}  # fmt: skip
+    known = {name for names in there.values() for name in names}
+    there["other cells"] = [name for name in one["cell"].values if name not in known]
     found = {words: one.sel(cell=names) for words, names in there.items() if names}
     right = [f"{_span(100 * of['accuracy'], '.0f')} % with {words}" for words, of in found.items()]
     rates = [f"{_span(of['exponent'], '.2g')} with {words}" for words, of in found.items()]

@@ -44,6 +44,7 @@ _LOOKS = {
     "RGLRU": Look("RG-LRU", figures.ORANGE, "D"),
     "CoRNN": Look("coRNN", figures.VERMILION, "o"),
     "Antisymmetric": Look("antisymmetric", figures.GREEN, "o"),
+    "other": Look("other cells", figures.SKY, "X"),
 }
 
 
@@ -142,8 +143,9 @@ def _runs(cube: xr.Dataset) -> xr.Dataset:
         "delay_alone": start["delay"] + 0 * share,
         "n_entries": -start["size"].median("seed"),
     }
-    names = [str(cell).partition("(")[0] for cell in cube["cell"].values]
-    return xr.Dataset(found).assign_coords(kind=("case", names))
+    names = (str(cell).partition("(")[0] for cell in cube["cell"].values)
+    kinds = [name if name in _LOOKS else "other" for name in names]
+    return xr.Dataset(found).assign_coords(kind=("case", kinds))
 
 
 def _outcomes(runs: xr.Dataset, name: str, task: str = "recall") -> tuple[np.ndarray, np.ndarray]:
@@ -203,10 +205,9 @@ def _draw_thresholds(panel: figures.Axes, each: dict[str, xr.Dataset]) -> None:
 
 def _draw_areas(panel: figures.Axes, cube: xr.Dataset) -> None:
     areas = [_area(cube, name) for name in _PREDICTORS]
-    panel.barh(range(len(areas)), areas, color=figures.BLUE, height=0.6)
+    panel.barh([*_PREDICTORS.values()], areas, color=figures.BLUE, height=0.6)
     for row, area in enumerate(areas):
         panel.annotate(f"{area:.2f}", (area, row), (3, 0), textcoords="offset points", va="center")
-    panel.set_yticks(range(len(areas)), list(_PREDICTORS.values()))
     panel.set(xlim=(0, 1.15), ylim=(len(areas) - 0.5, -0.5), xlabel="area under the curve")
     figures.level(panel, x=0.5, color=figures.GREY)
 
@@ -246,5 +247,4 @@ CLAIMS = (
     ), source=_OURS, when=_swept_enough),
     Row("recall: largest threshold c of a cell over the smallest", _spread, at_least=3,
         source="found here: no one constant holds for all cells; 1 would be one constant",
-        when=_swept_enough),
-)  # fmt: skip
+        when=_swept_enough),)  # fmt: skip

@@ -81,16 +81,20 @@ class Activation:
         return self
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def with_slope(activation: Activation, x: Array) -> Array:
     """Return f(x), whose derivative is equation (1): that of tanh by itself is 0 from |x| = 9 on.
 
-    For weights that act within a step, whose gradient is one of automatic differentiation.
+    For steps of cells, wherever their gradient is one of automatic differentiation.
     """
+    return activation.fn(x) if activation.piecewise_linear else _with_slope(activation, x)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _with_slope(activation: Activation, x: Array) -> Array:
     return activation.fn(x)
 
 
-@with_slope.defjvp
+@_with_slope.defjvp
 def _(activation: Activation, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (direction,) = primals, tangents
     return activation.fn(x), activation.slope(x) * direction

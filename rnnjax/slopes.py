@@ -59,12 +59,75 @@ def _(height: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Any
     return (slope, exponent), (-jnp.tanh(x / 2) * slope * dx, none)
 
 
+@jax.custom_jvp
+def bell(x: Array) -> Array:
+    """Return s(x) s(-x) = e / (1 + e)^2, e = exp(-|x|): the slope of the logistic function."""
+    # By the real part, so that it is the same analytic function for complex x.
+    e = jnp.exp(jnp.where(x.real < 0, x, -x) if jnp.iscomplexobj(x) else -jnp.abs(x))
+    return e / (1 + e) ** 2
+
+
+bell.defjvps(lambda dx, answer, x: -jnp.tanh(x / 2) * answer * dx)
+
+
+# Gates and units of cells take these: JAX has s (1 - s) and 1 - tanh^2 as derivatives, which are
+# 0 in float32 from x = 17 and x = 9 on.
+@jax.custom_jvp
 def logistic(x: Array) -> Array:
     """Return s(x) = 1 / (1 + e^-x), whose derivative s(x) s(-x) keeps its digits on both sides."""
-    # JAX has s (1 - s) as the derivative, which is 0 in float32 from x = 17 on.
-    below = x < 0
-    small = jax.lax.logistic(jnp.where(below, x, 0))
-    return jnp.where(below, small, 1 / (1 + jnp.exp(-jnp.where(below, 0, x))))
+    return jax.lax.logistic(x)
+
+
+@jax.custom_jvp
+def tanh(x: Array) -> Array:
+    """Return the hyperbolic tangent; its derivative keeps its digits where it rounds to 1."""
+    return jnp.tanh(x)
+
+
+logistic.defjvps(lambda dx, _, x: bell(x) * dx)
+tanh.defjvps(lambda dx, _, x: 4 * bell(2 * x) * dx)
+
+
+@jax.custom_jvp
+def shares(x: Array) -> tuple[Array, Array]:
+    """Return s(x) and 1 - s(x) = s(-x), what a gate keeps and lets in; neither cancels."""
+    return jax.lax.logistic(x), jax.lax.logistic(-x)
+
+
+@shares.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Any, Any]:
+    kept, entering = shares(*primals)
+    moved = kept * entering * tangents[0]
+    return (kept, entering), (moved, -moved)
+
+
+_SERIES = [(k + 1) / math.factorial(k + 2) for k in range(14)]
+
+
+@jax.custom_jvp
+def held(rate: Array, step: Array) -> Array:
+    """Return (exp(rate step) - 1) / rate, the integral of exp(rate t) over a step; step at rate 0.
+
+    By automatic differentiation its derivative by the rate cancels at short steps, and that by the
+    step, exp(rate step), is 0 where exp(rate step) - 1 rounds to -1.
+    """
+    still = rate == 0
+    return jnp.where(still, step, jnp.expm1(rate * step) / jnp.where(still, 1, rate))
+
+
+held.defjvps(
+    lambda d_rate, _, rate, step: _held_by_rate(rate, step) * d_rate,
+    lambda d_step, _, rate, step: jnp.exp(rate * step) * d_step,
+)
+
+
+def _held_by_rate(rate: Array, step: Array) -> Array:
+    """Return the derivative of `held` by the rate, by its series where |rate step| < 1/2."""
+    z = rate * step
+    near = jnp.abs(z) < 0.5
+    small, short, fast = jnp.where(near, z, 0), jnp.where(near, step, 0), jnp.where(near, 1, rate)
+    series = jnp.polyval(jnp.array(_SERIES[::-1], z.dtype), small)
+    return jnp.where(near, short**2 * series, (step * jnp.exp(z) - jnp.expm1(z) / fast) / fast)
 
 
 def step(x: Array, where: Array, above: float, below: float) -> Array:

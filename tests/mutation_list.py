@@ -311,10 +311,10 @@ MUTATIONS = [
         "penalties/test_penalties.py::test_the_gradient_of_omega_is_the_immediate_one",
     ),
     Mutation(
-        "weights of 0 can never be left",
+        "weights of 0 move as far as those of size 1",
         "updates/scaled_gradient.py",
-        "jnp.maximum(size, smallest)",
-        "size",
+        "jnp.where(is_small, smallest, _lengths(rows.value)[:, 0])",
+        "_lengths(rows.value)[:, 0]",
         "updates/test_clipping.py::test_a_unit_moves_by_no_more_than_a_share_of_its_weights",
     ),
     Mutation(

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn import sigmoid
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation
+from rnnjax.activations import Activation, with_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments
+from rnnjax.slopes import logistic
 from rnnjax.tangents import BehindPreactivation, Leaky
 from rnnjax.types import Array, Point
 
@@ -121,9 +121,9 @@ class Antisymmetric:
     def step_from_preactivation(self, h: Array, z: Array) -> Array:
         """Return h_t, equation (2) or (3), from h_{t-1} and z_t, (n_h,) or gate and z_t."""
         if not self.gated:
-            return h + self.step_size * self.activation(z)
+            return h + self.step_size * with_slope(self.activation, z)
         gate, z = jnp.split(z, 2)
-        return h + self.step_size * sigmoid(gate) * self.activation(z)
+        return h + self.step_size * logistic(gate) * with_slope(self.activation, z)
 
     def linearize(
         self, params: AntisymmetricParams, at: Point, *, by_row: bool = False

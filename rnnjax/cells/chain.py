@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation, scaled_slope
+from rnnjax.activations import Activation, scaled_slope, with_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments
@@ -88,7 +88,7 @@ class Chain:
 
     def step_from_preactivation(self, h: Array, z: Array) -> Array:
         """Return h_t, equation (1)."""
-        return self.activation(z)
+        return with_slope(self.activation, z)
 
     def linearize(self, params: ChainParams, at: Point, *, by_row: bool = False) -> Diagonal:
         """Return the derivative of a step, equation (3), accurate under saturation."""

@@ -28,13 +28,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn import sigmoid
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
+from rnnjax.slopes import logistic, shares, tanh
 from rnnjax.types import Array
 
 Scheme = Callable[[Array, int], Array]
@@ -139,7 +139,7 @@ class LSTM:
         """Return the new state, equations (1) and (2), from the old one and i, f, g, o."""
         at = _let_through(z)
         memory = at["forget"] * h[self.n_units :] + at["input"] * at["candidate"]
-        return jnp.concatenate([at["output"] * jnp.tanh(memory), memory])
+        return jnp.concatenate([at["output"] * tanh(memory), memory])
 
     def gates(self, params: GatedParams, h: Array, x: Array) -> dict[str, Array]:
         """Return what the gates of a step let through, for showing it.
@@ -158,8 +158,8 @@ class LSTM:
 
 def _let_through(z: Array) -> dict[str, Array]:
     i, f, g, o = jnp.split(z, 4)
-    gates = {"input": sigmoid(i), "forget": sigmoid(f), "output": sigmoid(o)}
-    return {**gates, "candidate": jnp.tanh(g)}
+    gates = {"input": logistic(i), "forget": logistic(f), "output": logistic(o)}
+    return {**gates, "candidate": tanh(g)}
 
 
 @fields.dataclass
@@ -200,9 +200,9 @@ class GRU:
         """Return h_t from h_{t-1} and the drive."""
         r_x, z_x, n_x = jnp.split(d, 3)
         r_h, z_h, n_h = jnp.split(matvec(params.W, h), 3)
-        candidate = jnp.tanh(n_x + sigmoid(r_x + r_h) * (n_h + params.b_n))
-        # 1 - s(z) = s(-z) without cancellation, so that a closed gate lets through what it should.
-        return sigmoid(-z_x - z_h) * candidate + sigmoid(z_x + z_h) * h
+        candidate = tanh(n_x + logistic(r_x + r_h) * (n_h + params.b_n))
+        kept, entering = shares(z_x + z_h)
+        return entering * candidate + kept * h
 
 
 @fields.dataclass
@@ -239,5 +239,5 @@ class MinimalGated:
         d_f, d_g = jnp.split(d, 2)
         W_f, W_g = jnp.split(params.W, 2)
         z = matvec(W_f, h) + d_f
-        f = sigmoid(z)
-        return sigmoid(-z) * h + f * jnp.tanh(matvec(W_g, f * h) + d_g)
+        f, kept = shares(z)
+        return kept * h + f * tanh(matvec(W_g, f * h) + d_g)

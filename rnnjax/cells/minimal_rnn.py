@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn import sigmoid
 
 from rnnjax import activations, fields
 from rnnjax.activations import Activation, with_slope
@@ -26,6 +25,7 @@ from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
+from rnnjax.slopes import logistic
 from rnnjax.types import Array
 
 
@@ -122,6 +122,6 @@ class MinimalRNN:
         a, candidate = jnp.split(z, 2)
         # From the side of the larger share: neither 1 - s(a) nor the slope of s cancels.
         is_open = a > 0
-        share = sigmoid(jnp.where(is_open, -a, a))
+        share = logistic(jnp.where(is_open, -a, a))
         near, far = jnp.where(is_open, h, candidate), jnp.where(is_open, candidate, h)
         return near + share * (far - near)

@@ -13,13 +13,13 @@ import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.nn import sigmoid
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
+from rnnjax.slopes import logistic, tanh
 from rnnjax.types import Array
 
 
@@ -99,5 +99,5 @@ class ProjectedLSTM:
     def advance(self, params: ProjectedParams, h: Array, d: Array) -> Array:
         """Return the new state, equations (1) and (2), from the old one and the drive."""
         i, f, g, o = jnp.split(matvec(params.W, self.output(params, h)) + d, 4)
-        memory = sigmoid(f) * h[self.n_projected :] + sigmoid(i) * jnp.tanh(g)
-        return jnp.concatenate([matvec(params.R, sigmoid(o) * jnp.tanh(memory)), memory])
+        memory = logistic(f) * h[self.n_projected :] + logistic(i) * tanh(g)
+        return jnp.concatenate([matvec(params.R, logistic(o) * tanh(memory)), memory])

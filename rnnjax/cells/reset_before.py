@@ -11,7 +11,6 @@ Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 201
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jax.nn import sigmoid
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
@@ -19,6 +18,7 @@ from rnnjax.cells.gated import GatedParams, stacked
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
+from rnnjax.slopes import logistic, shares, tanh
 from rnnjax.types import Array
 
 
@@ -61,6 +61,6 @@ class ResetBeforeGRU:
         """Return h_t from h_{t-1} and the drive."""
         n = self.n_h
         r, z = jnp.split(matvec(params.W[: 2 * n], h) + d[: 2 * n], 2)
-        candidate = jnp.tanh(matvec(params.W[2 * n :], sigmoid(r) * h) + d[2 * n :])
-        # 1 - s(z) = s(-z) without cancellation, so that a closed gate lets through what it should.
-        return sigmoid(-z) * candidate + sigmoid(z) * h
+        candidate = tanh(matvec(params.W[2 * n :], logistic(r) * h) + d[2 * n :])
+        kept, entering = shares(z)
+        return entering * candidate + kept * h

@@ -35,7 +35,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.nn import sigmoid
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
@@ -43,6 +42,7 @@ from rnnjax.cells.gated import GatedParams, stacked
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.ranges import COUNT, KEY, Number, arguments
+from rnnjax.slopes import logistic, tanh
 from rnnjax.types import Array
 
 
@@ -120,10 +120,10 @@ class SLSTM:
             keep, enter = _below_overflow(_log_sigmoid(f) + old_m - new_m), jnp.exp(i - new_m)
             m = [new_m]
         else:
-            keep, enter = sigmoid(f), jnp.exp(i)
-        c, n = keep * c + enter * jnp.tanh(candidate), keep * n + enter
+            keep, enter = logistic(f), jnp.exp(i)
+        c, n = keep * c + enter * tanh(candidate), keep * n + enter
         normaliser = jnp.maximum(jnp.abs(n), 1) if self.floor else n
-        return jnp.concatenate([sigmoid(o) * c / normaliser, c, n, *m])
+        return jnp.concatenate([logistic(o) * c / normaliser, c, n, *m])
 
     def _stabilisers(self, i: Array, f: Array, n: Array, m: Array) -> tuple[Array, Array]:
         """Return m and m', equation (2)."""

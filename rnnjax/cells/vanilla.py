@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import activations, fields
-from rnnjax.activations import Activation
+from rnnjax.activations import Activation, with_slope
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.ranges import KEY, arguments
@@ -105,7 +105,7 @@ class Vanilla:
 
     def step_from_preactivation(self, h: Array, z: Array) -> Array:
         """Return h_t, equation (2), from h_{t-1} and z_t."""
-        f = self.activation(z)
+        f = with_slope(self.activation, z)
         leaks = not (isinstance(self.leak, (int, float)) and self.leak == 1)
         return self.leak * f + (1 - self.leak) * h if leaks else f
 

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from rnnjax.figures.panels import expect_dims
 from rnnjax.reductions import crossing
 
 _LETTERS_AN_INCH = 13.5  # of a title, on average
@@ -33,11 +34,15 @@ def where_positive(values: xr.DataArray, over: str) -> str:
         values: one curve, over the dim `over` alone; values that are NaN are left out.
         over: the dim, such as the gain, whose name is part of the words.
 
+    Raises:
+        ValueError: the values have other dims, which are to be selected or reduced.
+
     Example:
         >>> curve = xr.DataArray([-1.0, 3.0], coords={"gain": [1.0, 2.0]}, dims="gain")
         >>> where_positive(curve, "gain"), where_positive(abs(curve), "gain")
         ('beyond gain 1.25', 'at every gain from 1 to 2')
     """
+    expect_dims(values, values[over].dims, "one curve")
     known = values.dropna(over).sortby(over)
     positive = known.values > 0
     if not known.size:
@@ -53,10 +58,11 @@ def where_positive(values: xr.DataArray, over: str) -> str:
     earlier = f" (and at some lower {over}s)" if positive[:last].any() else ""
     where = crossing(known.isel({over: slice(last, None)}), over)
     low, high = known[over].values[[last, last + 1]]
-    if np.isnan(where):  # from -inf to +inf
+    if np.isnan(where) or 0 < 10 * low < high:  # from -inf to +inf, or too far apart for a line
         return f"beyond some {over} from {low:g} to {high:g}{earlier}"
     digits = max(2, math.ceil(-math.log10(high - low) - 1e-9))
-    return f"beyond {over} {where:.{digits}f}{earlier}"
+    number = f"{where:.{digits}f}" if abs(where) < 1e6 else f"{where:.3g}"
+    return f"beyond {over} {number}{earlier}"
 
 
 def entitle(figure: Figure, answer: str) -> Figure:

@@ -89,7 +89,7 @@ class Frame:
         ncols: int = 4,
         **more: Any,
     ) -> Figure:
-        """Letters several panels, adds the legend, and returns the figure.
+        """Letters several panels, hides those that are empty, adds the legend, returns the figure.
 
         Args:
             legend: legend entries; of several with one label the first is shown, and that of
@@ -102,6 +102,9 @@ class Frame:
             The figure.
         """
         letter_panels(self.panels if len(self.panels) > 1 else ())
+        for panel in self.panels:
+            if not panel.has_data() and not panel.texts:
+                panel.set_visible(False)  # the cube has nothing for it; others keep their letters
         if self._column:
             ncols = max(1, ncols // 2)
             self._label_where_rows_broke(self._broken)

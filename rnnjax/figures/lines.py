@@ -25,7 +25,7 @@ def draw_median(ax: Axes, x: Floats, median: Floats, **line: Any) -> Line2D:
         ax: the panel.
         x: the places, (n_x,).
         median: the line, (n_x,).
-        line: arguments of the line; with a marker of its own it needs no dots.
+        line: arguments of the line; with a marker at every point it needs no dots.
 
     Returns:
         The line, without the dots.
@@ -33,8 +33,11 @@ def draw_median(ax: Axes, x: Floats, median: Floats, **line: Any) -> Line2D:
     seen = _finite_or_nan(median)
     (drawn,) = ax.plot(x, seen, **line)
     stops = _stops(np.isfinite(median))
-    if stops and not line.get("marker"):
-        ax.plot(x[stops], seen[stops], ".", color=drawn.get_color(), zorder=drawn.get_zorder())
+    marker = line.get("marker")
+    if stops and (not marker or "markevery" in line):
+        own: dict[str, Any] = {"color": drawn.get_color(), "zorder": drawn.get_zorder()}
+        own |= {"linestyle": "none", "markersize": line.get("markersize")}
+        ax.plot(x[stops], seen[stops], marker=marker or ".", **own)
     return drawn
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
@@ -62,8 +63,33 @@ def axis_label(array: xr.DataArray) -> str:
 
 
 def dress(ax: Axes, axes: Mapping[str, Any], **defaults: Any) -> None:
-    """Sets limits, labels, scales and titles of a panel; `axes` takes the place of defaults."""
-    ax.set(**{**defaults, **axes})
+    """Sets limits, labels, scales and titles of a panel; `axes` takes the place of defaults.
+
+    Left out are limits that are not finite or at one and the same place, and a logarithmic scale
+    of no positive number.
+    """
+    told = {**defaults, **axes}
+    # Limits are often the ends of an axis, of which a cube may have a single value, or extremes.
+    told = {name: value for name, value in told.items() if not _is_no_range(name, value)}
+    for axis, least in (("x", ax.dataLim.minposx), ("y", ax.dataLim.minposy)):
+        limits = told.get(f"{axis}lim")
+        if told.get(f"{axis}scale") != "log":
+            continue
+        # The scale would choose limits of its own meanwhile, and warn of a single point.
+        if limits is not None and (limits[0] or 0) > 0:
+            ax.set(**{f"{axis}lim": limits})
+        elif limits is None and not np.isfinite(least):
+            del told[f"{axis}scale"]  # nothing to draw, which has no logarithm
+    ax.set(**told)
+
+
+def _is_no_range(name: str, value: Any) -> bool:
+    """Whether limits have nothing in between: matplotlib then chooses them by the data."""
+    if name not in ("xlim", "ylim") or not np.iterable(value):
+        return False
+    low, high = value
+    known = [end for end in (low, high) if end is not None]
+    return not np.isfinite(known).all() or (low is not None and low == high)
 
 
 def expect_dims(array: xr.DataArray, expected: Iterable[Hashable], what: str) -> None:

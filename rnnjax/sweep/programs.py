@@ -191,7 +191,8 @@ class Programs:
 
     def _compiled(self, lane_function: Program, example: Any) -> Program:
         with fixed_options(self.precision):  # in this thread of the pool
-            return self._finished(self._trace(lane_function, example))
+            traced = self._trace(lane_function, example)
+        return self._finished(traced)
 
     def _trace(self, lane_function: Program, example: Any) -> jax.stages.Traced:
         def local(chunk: Any) -> Any:
@@ -211,7 +212,8 @@ class Programs:
 
     def _finished(self, traced: jax.stages.Traced) -> Program:
         started = time.perf_counter()
-        program = traced.lower().compile(compiler_options=self._options(traced))
+        with fixed_options(self.precision):  # which lowering reads too, in whatever thread it runs
+            program = traced.lower().compile(compiler_options=self._options(traced))
         self._seconds.append(time.perf_counter() - started)
         self._n_compiled += 1
         return program

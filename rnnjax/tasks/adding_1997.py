@@ -39,7 +39,8 @@ class Adding1997:
         length = jax.random.randint(keys[0], (), self.shortest, self.length + 1)
         values = jax.random.uniform(keys[1], (self.length,), minval=-1.0, maxval=1.0)
         first = jax.random.randint(keys[2], (), 0, 10)
-        second = jax.random.randint(keys[3], (), 0, self.shortest // 2 - 2)
+        n = self.shortest // 2 - 1  # of which the first mark may be one, unless T is 20 or 21
+        second = jax.random.randint(keys[3], (), 0, n - (first < n))
         second = second + (second >= first)
         steps = jnp.arange(self.length)
         values = jnp.where((jnp.minimum(first, second) == 0) & (steps == 0), 0, values)

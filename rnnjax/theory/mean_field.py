@@ -33,7 +33,8 @@ _REACH = 9.0
 _NODES = np.linspace(-1, 1, 1600)
 _TOLERANCE = 1e-13
 _SMALLEST = 1e-12
-_LARGEST = 1e12
+_LARGEST = 1e12  # q of an activation that is bounded by about 1, at gains and inputs of at most 1
+_LARGEST_NUMBER = 1e300
 
 
 def tanh_slope(x: np.ndarray) -> np.ndarray:
@@ -100,10 +101,12 @@ def fixed_point(
     if excess(low) <= 0:
         return input_variance
     high = 2 * low
+    # A bounded activation has q <= g^2 max f^2 + s^2.
+    largest = min(_LARGEST * max(1.0, gain * gain, input_variance), _LARGEST_NUMBER)
     while excess(high) > 0:
         high *= 2
-        if high > _LARGEST:
-            raise ValueError(f"f: expected a bounded activation, got one with q > {_LARGEST:g}")
+        if high > largest:
+            raise ValueError(f"f: expected a bounded activation, got one with q > {largest:g}")
     return _root(excess, low, high)
 
 

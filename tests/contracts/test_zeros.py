@@ -102,7 +102,7 @@ OF_ZERO = {
 # What has no derivative at 0, or none at all.
 WITHOUT = {
     "Scaled", "is_scaled", "is_scaled_tree", "power_of_two", "exponent_of", "is_zero", "unit_of",
-    "from_log", "log_norm", "log_norm_of_normal", "cosine",
+    "from_log", "log_norm", "log_norm_of_normal", "cosine", "direction",
 }  # fmt: skip
 
 

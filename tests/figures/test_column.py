@@ -148,8 +148,16 @@ def test_where_a_curve_is_positive(values, words):
         ([-1, 1], [1e-9, 3e-9], "beyond rate 0.000000002"),
         ([-1, 1], [100.0, 300.0], "beyond rate 200.00"),
         ([-np.inf, np.inf], [1.0, 2.0], "beyond some rate from 1 to 2"),
+        ([-1, 1], [1e-8, 1e8], "beyond some rate from 1e-08 to 1e+08"),
+        ([-1, 1], [1e30, 3e30], "beyond rate 2e+30"),
     ],
 )
 def test_where_has_the_digits_of_the_axis(values, rates, words):
     curve = xr.DataArray(np.array(values, dtype=float), coords={"rate": rates}, dims="rate")
     assert where_positive(curve, "rate") == words
+
+
+def test_several_curves_are_not_told_as_one():
+    curves = xr.DataArray([[-1.0], [2.0]], coords={"gain": [1.0]}, dims=("n_h", "gain"))
+    with pytest.raises(ValueError, match="expected one curve over gain, got n_h, gain"):
+        where_positive(curves, "gain")

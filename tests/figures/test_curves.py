@@ -217,3 +217,39 @@ def test_curves_that_coincide_are_moved_apart_and_stay_centred(ax):
     for place, line in zip((-1, 0, 1), entries, strict=True):
         np.testing.assert_allclose(line.get_xdata(), np.array([0, 1]) + 0.5 * place)
         np.testing.assert_allclose(line.get_ydata(), 1 + 0.1 * place)
+
+
+@pytest.mark.parametrize(
+    ("values", "places"), [([2.0], [0]), ([2.0, nan, 3, 3, nan], [0, 2, 3]), ([1.0, 2, 3], [])]
+)
+def test_a_point_without_neighbours_has_the_marker_that_stands_at_few(ax, values, places):
+    line = {"marker": "s", "markevery": 0.12}
+    values = xr.DataArray(np.array(values), coords={"lag": np.arange(len(values))}, dims="lag")
+    curves(ax, values, over="lag", line=line)
+    alone = [one for one in ax.lines[1:] if one.get_marker() == "s"]
+    assert [x for one in alone for x in one.get_xdata()] == places
+
+
+@pytest.mark.parametrize("values", [[nan, nan], [-1.0, -2.0]])
+def test_nothing_positive_is_drawn_on_no_logarithmic_scale(ax, values, recwarn):
+    curves(ax, xr.DataArray(values, dims="lag"), over="lag", yscale="log", level=0)
+    ax.figure.canvas.draw()
+    assert ax.get_yscale() == "linear" and not recwarn.list
+
+
+@pytest.mark.parametrize("limits", [(3, 3), (nan, 1), (0, inf), (None, nan)])
+def test_limits_without_a_range_are_those_of_the_data(ax, limits):
+    curves(ax, xr.DataArray([1.0, 2.0], dims="lag"), over="lag", xlim=limits, ylim=(0, None))
+    low, high = ax.get_xlim()
+    assert low <= 0 and 1 <= high < 2 and ax.get_ylim()[0] == 0
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_single_point_is_inside_of_its_panel_without_a_warning(ax, scale, recwarn):
+    one = xr.DataArray([5.0], coords={"gain": [0.9]}, dims="gain")
+    limits = {"xlim": one["gain"].values[[0, -1]], "ylim": (1, 1.2 * 5)}
+    curves(ax, one, over="gain", xscale=scale, yscale=scale, **limits)
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    assert low < 0.9 < high and ax.get_ylim() == (1, 6)
+    assert [str(one.message) for one in recwarn.list] == []

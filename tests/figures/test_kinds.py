@@ -201,6 +201,18 @@ def test_a_frame_letters_its_panels_and_shows_each_label_once():
     assert legend.get_lines()[0].get_color() == BLUE
 
 
+def test_a_panel_for_which_the_cube_has_nothing_is_hidden_and_the_others_keep_their_letters():
+    with styled():
+        frame = Frame(1, 4, height=2)
+        _, curve, words, image = frame.panels
+        curve.plot([1], [2])
+        words.text(0, 0, "unknown")
+        image.imshow([[1]])
+        frame.finished()
+    assert [panel.get_visible() for panel in frame.panels] == [False, True, True, True]
+    assert [panel.get_title(loc="left") for panel in frame.panels] == ["a", "b", "c", "d"]
+
+
 def test_a_frame_without_a_legend_and_with_a_layout():
     frame = Frame(height=3, layout="ab;cc", height_ratios=(1, 2))
     assert len(frame.panels) == 3 and not frame.finished().legends

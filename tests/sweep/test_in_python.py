@@ -188,6 +188,23 @@ def test_float64_for_one_sweep_alone():
     assert jnp.ones(1).dtype == jnp.zeros(1).dtype
 
 
+def test_what_is_shared_has_the_precision_of_the_sweep():
+    def drawn(setting):
+        return jax.random.normal(jax.random.key(setting.seed), (2,))
+
+    # A context of this thread would not reach those that compile.
+    before = jax.config.values["jax_enable_x64"]
+    jax.config.update("jax_enable_x64", False)
+    try:
+        of = {"shared": drawn, "seed": [3, 4], "precision": "float64", "progress": False}
+        cube = sweep.run(lambda setting, both: {"first": both[0]}, **of)
+    finally:
+        jax.config.update("jax_enable_x64", before)
+    with jax.enable_x64(True):
+        expected = [jax.random.normal(jax.random.key(seed), (2,))[0].item() for seed in (3, 4)]
+    np.testing.assert_allclose(cube["first"], expected, rtol=1e-14)
+
+
 def test_integers_are_as_wide_as_the_precision():
     def measure(setting):
         return {"numpy": np.int64(2**40), "python": -(2**40), "least": np.int32(-(2**31))}

@@ -60,3 +60,14 @@ def test_adding_is_that_of_1997(sequences):
     assert both.max() == 48 and np.max(np.nonzero(marks == 1)[1]) == 48
     assert np.min(values) < -0.99 and np.max(values) > 0.99
     np.testing.assert_allclose(np.var(batch.y[:, 0, 0]), 1 / 24, rtol=0.1)
+
+
+def test_the_shortest_adding_marks_each_step_of_its_first_half():
+    """At T = 20 the first mark may lie behind the T/2 - 1 = 9 steps from which the second comes."""
+    keys = jax.random.split(jax.random.key(0), N)
+    marks = np.asarray(jax.jit(jax.vmap(tasks.Adding1997(20).sample))(keys).x[..., 1])
+    behind = marks[marks[:, 9] == 1]
+    by_step = (behind[:, 1:9] == 1).sum(axis=0)
+    at_start = np.all(behind[:, 1:9] == 0, axis=1).sum()
+    counts = np.append(by_step, at_start)  # the second mark is equally likely at 9 steps
+    assert len(behind) > 250 and counts.min() > 0.5 * counts.mean()

@@ -23,6 +23,15 @@ def test_the_exponent_is_0_at_the_critical_gain(activation):
     assert wide_networks.critical_gain(activation, 0.1, 2.0, 2.3) is None
 
 
+@pytest.mark.parametrize("gain", [1e5, 1e6, 1e8, 1e30])
+def test_networks_of_any_gain_are_bounded(gain):
+    """With q = g^2, E sech(q^(1/2) z)^4 tends to (4/3) / (2 pi q)^(1/2)."""
+    limit = 0.5 * np.log(gain * (4 / 3) / np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(wide_networks.largest_exponent("tanh", gain), limit, rtol=1e-6)
+    np.testing.assert_allclose(wide_networks.variance("tanh", gain), gain**2, rtol=2e-5)
+    np.testing.assert_allclose(wide_networks.variance("tanh", 1.0, gain), gain + 1, rtol=2e-2)
+
+
 def test_both_are_those_of_their_theory():
     slope = mean_field.tanh_slope
     np.testing.assert_allclose(

@@ -89,9 +89,9 @@ class MinGRU:
     def entering(self, params: MinGRUParams, d: Array) -> Array:
         """Return z_t c_t, (n_h,), or z_t g(c_t)."""
         z, candidate = jnp.split(d, 2)
-        return jax.nn.sigmoid(z) * (g(candidate) if self.positive else candidate)
+        return slopes.logistic(z) * (g(candidate) if self.positive else candidate)
 
 
 def g(c: Array) -> Array:
     """Return the positive candidate, c + 1/2 for c >= 0 and s(c) below; its slope is continuous."""
-    return jnp.where(c >= 0, c + 0.5, jax.nn.sigmoid(jnp.minimum(c, 0)))
+    return jnp.where(c >= 0, c + 0.5, slopes.logistic(jnp.minimum(c, 0)))

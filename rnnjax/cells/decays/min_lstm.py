@@ -99,7 +99,7 @@ class MinLSTM:
     def entering(self, params: MinLSTMParams, d: Array) -> Array:
         """Return i'_t c_t, (n_h,), or i'_t g(c_t)."""
         candidate = d[2 * self.n_h :]
-        share = jax.nn.sigmoid(self._logits(d)[1])
+        share = slopes.logistic(self._logits(d)[1])
         return share * (min_gru.g(candidate) if self.positive else candidate)
 
     def _logits(self, d: Array) -> tuple[Array, Array]:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import fields
+from rnnjax import fields, slopes
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments, refusal
@@ -108,15 +108,14 @@ class RGLRU:
 
     def log_decay(self, params: RGLRUParams, d: Array) -> Array:
         """Return ln a_t, (n_h,), equation (2)."""
-        return -self.power * jax.nn.softplus(params.L) * jax.nn.sigmoid(d[: self.n_h])
+        return -self.power * jax.nn.softplus(params.L) * slopes.logistic(d[: self.n_h])
 
     def entering(self, params: RGLRUParams, d: Array) -> Array:
         """Return sqrt(1 - a_t^2) i_t u_t, (n_h,)."""
         z_r, z_i, u = jnp.split(d, 3)
-        # With 1 - a^2 = 1 - exp(-y) = y (1 - exp(-y)) / y no derivative is a product 0 x infinity.
         log_y = jnp.log(2 * self.power) + _log_softplus(params.L) + jax.nn.log_sigmoid(z_r)
-        root = jnp.exp((log_y + _log_mean_decay(jnp.exp(log_y))) / 2)
-        return root * jax.nn.sigmoid(z_i) * u
+        root = jnp.exp(_log_taken(log_y) / 2)
+        return root * slopes.logistic(z_i) * u
 
     def _log_a(self, uniform: Array) -> Array:
         """Return ln a at the start, (n_h,), for numbers in [0, 1)."""
@@ -129,6 +128,22 @@ def _log_softplus(x: Array) -> Array:
     """Return ln ln(1 + e^x), which is x where e^x is below rounding, with its derivative there."""
     far = x < -40
     return jnp.where(far, x, jnp.log(jax.nn.softplus(jnp.where(far, 0, x))))
+
+
+@jax.custom_jvp
+def _log_taken(log_y: Array) -> Array:
+    """Return ln(1 - exp(-y)) of ln y, whose derivative is y / (e^y - 1)."""
+    # With 1 - exp(-y) = y (1 - exp(-y)) / y no derivative is a product 0 x infinity.
+    return log_y + _log_mean_decay(jnp.exp(log_y))
+
+
+@_log_taken.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (log_y,), (direction,) = primals, tangents
+    y = jnp.exp(jnp.minimum(log_y, 7))  # whose e^y leaves every range
+    still = y == 0
+    slope = jnp.where(still, 1, y / jnp.where(still, 1, jnp.expm1(y)))
+    return _log_taken(log_y), slope * direction
 
 
 def _log_mean_decay(y: Array) -> Array:

@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import fields
+from rnnjax import fields, slopes
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
@@ -125,10 +125,8 @@ class S5:
     def drive(self, params: S5Params, x: Array) -> Array:
         """Return the second term of equation (2), complex (n_h,)."""
         B_re, B_im = params.B
-        rates, step = self._rates(params), jnp.exp(params.log_step)
-        # Without a rate the input is added up over the step.
-        still = rates == 0
-        held = jnp.where(still, step, jnp.expm1(rates * step) / jnp.where(still, 1, rates))
+        step = jnp.exp(params.log_step)
+        held = slopes.held(self._rates(params), jax.lax.complex(step, jnp.zeros_like(step)))
         return held * jax.lax.complex(matvec(B_re, x), matvec(B_im, x))
 
     def advance(self, params: S5Params, h: Array, d: Array) -> Array:

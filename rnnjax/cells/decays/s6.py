@@ -29,7 +29,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import fields
+from rnnjax import fields, slopes
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
@@ -152,8 +152,8 @@ class S6:
         u, z, B, _ = self._parts(d)
         if not self.exact:
             return (jax.nn.softplus(z) * u)[:, None] * B[None]
-        held = -jnp.expm1(self._rate(params, d)) * jnp.exp(-params.log_A)
-        return held * B[None] * u[:, None]
+        step = jnp.broadcast_to(jax.nn.softplus(z)[:, None], params.log_A.shape)
+        return slopes.held(-jnp.exp(params.log_A), step) * B[None] * u[:, None]
 
     def beside(self, params: S6Params, d: Array) -> Array:
         """Return C_t, (n_states,)."""

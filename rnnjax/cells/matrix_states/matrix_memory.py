@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from rnnjax import slopes
 from rnnjax.cells import linear
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
@@ -81,9 +82,9 @@ def unit_vector(u: Array) -> Array:
 def kept(self: Any, params: Any, d: Array) -> Array:
     """Return 1 - beta, (), of a cell whose logit of beta stands behind q, k and v in the drive."""
     logit = d[3 * self.n_units]
-    return -jnp.tanh(logit / 2) if self.negative else jax.nn.sigmoid(-logit)
+    return -slopes.tanh(logit / 2) if self.negative else slopes.logistic(-logit)
 
 
 def strength(logit: Array, negative: bool) -> Array:
     """Return beta, (): s(logit), or twice that, for eigenvalues 1 - beta down to -1."""
-    return (2 if negative else 1) * jax.nn.sigmoid(logit)
+    return (2 if negative else 1) * slopes.logistic(logit)

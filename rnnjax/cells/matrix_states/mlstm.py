@@ -32,7 +32,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import fields
+from rnnjax import fields, slopes
 from rnnjax.cells import initial_weights, linear, parts
 from rnnjax.cells.matrix_states import matrix_memory
 from rnnjax.dynamics import Traits
@@ -135,7 +135,7 @@ class MLSTM:
     def beside(self, params: MLSTMParams, d: Array) -> Array:
         """Return q and s(o), (2 n_units,)."""
         n = self.n_units
-        return jnp.concatenate([d[:n], jax.nn.sigmoid(d[3 * n : 4 * n])])
+        return jnp.concatenate([d[:n], slopes.logistic(d[3 * n : 4 * n])])
 
     def advance(self, params: MLSTMParams, h: Array, d: Array) -> Array:
         """Return h_t from h_{t-1} and the drive, equation (2) or (6) and (7)."""

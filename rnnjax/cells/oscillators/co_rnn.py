@@ -21,24 +21,15 @@ layers of its framework do, here as N(0, 1/fan-in).
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from rnnjax import activations, fields
+from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
+from rnnjax.slopes import tanh
 from rnnjax.types import Array
-
-
-@jax.custom_jvp
-def tanh(z: Array) -> Array:
-    """Return the hyperbolic tangent; its derivative keeps its digits where it rounds to 1."""
-    return jnp.tanh(z)
-
-
-tanh.defjvps(lambda dz, _, z: activations.tanh.slope(z) * dz)
 
 
 class CoRNNParams(NamedTuple):

@@ -24,10 +24,10 @@ import jax.numpy as jnp
 
 from rnnjax import fields
 from rnnjax.cells import initial_weights, parts
-from rnnjax.cells.oscillators.co_rnn import tanh
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, arguments
+from rnnjax.slopes import tanh
 from rnnjax.types import Array
 
 _SPREAD_OF_RATES = 0.1
