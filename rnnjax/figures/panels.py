@@ -68,19 +68,19 @@ def dress(ax: Axes, axes: Mapping[str, Any], **defaults: Any) -> None:
     Left out are limits that are not finite or at one and the same place, and a logarithmic scale
     of no positive number.
     """
-    told = {**defaults, **axes}
+    settings = {**defaults, **axes}
     # Limits are often the ends of an axis, of which a cube may have a single value, or extremes.
-    told = {name: value for name, value in told.items() if not _is_no_range(name, value)}
+    settings = {name: value for name, value in settings.items() if not _is_no_range(name, value)}
     for axis, least in (("x", ax.dataLim.minposx), ("y", ax.dataLim.minposy)):
-        limits = told.get(f"{axis}lim")
-        if told.get(f"{axis}scale") != "log":
+        limits = settings.get(f"{axis}lim")
+        if settings.get(f"{axis}scale") != "log":
             continue
         # The scale would choose limits of its own meanwhile, and warn of a single point.
         if limits is not None and (limits[0] or 0) > 0:
             ax.set(**{f"{axis}lim": limits})
         elif limits is None and not np.isfinite(least):
-            del told[f"{axis}scale"]  # nothing to draw, which has no logarithm
-    ax.set(**told)
+            del settings[f"{axis}scale"]  # nothing to draw, which has no logarithm
+    ax.set(**settings)
 
 
 def _is_no_range(name: str, value: Any) -> bool:
