@@ -84,9 +84,11 @@ def test_wide_matrices_are_held_to_the_limit(cube):
 
 def test_claims_and_figure_stand_on_other_axes(cube):
     some = {"orthogonal": cube.sel(weights=["orthogonal"]),
-            "gaussian": cube.sel(weights=["gaussian"]).isel(seed=[0])}  # fmt: skip
+            "gaussian": cube.sel(weights=["gaussian"]),
+            # Twelve exponents scatter too much about the triangle law for both claims on it.
+            "one seed": cube.sel(weights=["gaussian"]).isel(seed=[0])}  # fmt: skip
     assert {name: len(verdicts(NAME, one)) for name, one in some.items()} == {
-        "orthogonal": 3, "gaussian": 10
+        "orthogonal": 3, "gaussian": 10, "one seed": 8
     }  # fmt: skip
     for one in some.values():
         load(NAME).figure(one)
