@@ -86,9 +86,10 @@ def _draw_ratios(ax, found):
     """The time of the other implementations over that of rnnjax."""
     sizes = sorted(int(n) for n in found["rnnjax"])
     pairs = (("vanilla_rtrl", "online_us", "-"), ("braintrace", "sequence_us", "--"))
+    pairs = tuple(pair for pair in pairs if any(found[pair[0]].values()))  # peers of this run
     for peer, _, dashes in pairs:
         ax.plot([], [], color="#606060", linestyle=dashes, label=peer)
-    ax.legend(fontsize=7, loc="upper right", bbox_to_anchor=(1, 0.86))
+    ax.legend(fontsize=7, loc="upper left")
     for peer, key, dashes in pairs:
         for name, (colour, marker) in STYLES.items():
             ratio = [
