@@ -12,33 +12,57 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import scaled
+from rnnjax import lanes, scaled
 from rnnjax.diagnosis import steps
 from rnnjax.jaxprs import Recurrence, graded
+from rnnjax.jaxprs.outer_products import taken_apart
 from rnnjax.jaxprs.packing import Layout, wide
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
+_MOST = 2**24  # entries of the gradients of all steps that are held at once
 
-def pullback(r: Recurrence) -> Callable[[Array], tuple[list[Array], Array]]:
-    """Return the transposed derivative of all steps.
+
+def pullback(
+    r: Recurrence, at: Array | None = None
+) -> Callable[[Array], tuple[list[Array], Array]]:
+    """Return the transposed derivative of all steps, or of some.
+
+    Args:
+      r: the recurrence.
+      at: numbers of steps from 0, int32 (S,); all T if None.
 
     Returns:
-      the map from v, (T, n), to sum_t (dh_t/dw)^T v_t, by leaf, and J_t^T v_t, (T, n).
+      the map from v, (S, n), to sum_s (dh_s/dw)^T v_s, by leaf, and J_s^T v_s, (S, n).
     """
+    numbers, before = steps.numbers(r), r.states[:-1]
+    if at is not None:
+        numbers, before = numbers[at], before[at]
 
     def all_steps(w: Any, h: Array) -> Array:
-        return jax.vmap(lambda h, t: steps.new_state(r, w, h, t))(h, steps.numbers(r))
+        return jax.vmap(lambda h, t: steps.new_state(r, w, h, t))(h, numbers)
 
-    pull: Callable = jax.vjp(all_steps, r.params, r.states[:-1])[1]
+    pull: Callable = jax.vjp(all_steps, r.params, before)[1]
     return pull
 
 
 def contracted(r: Recurrence, deltas: Scaled, pull: Callable | None = None) -> Scaled:
     """Return sum_t (dh_t/dw)^T delta_t, value (n_w,), exponent (); `pull` is that of `pullback`."""
-    pull = pull or pullback(r)
-    leaves = graded.transposed(lambda v: pull(v[0])[0], [deltas], [deltas.value], until_known=True)
-    return graded.in_common(graded.flattened(leaves))
+    pull, layout = pull or pullback(r), Layout.of(r.params)
+
+    def at_once(deltas: Scaled, top: Array) -> Scaled:
+        plain = scaled.in_unit(deltas, jnp.broadcast_to(top, deltas.exponent.shape))
+        return scaled.normalise(layout.pack(pull(plain)[0]), top)
+
+    def by_bands(deltas: Scaled, top: Array) -> Scaled:
+        images = graded.transposed(
+            lambda v: pull(v[0])[0], [deltas], [deltas.value], until_known=True
+        )
+        return graded.in_common(graded.flattened(images))
+
+    # With an exponent for each entry it takes twice as long.
+    top, is_one_band = graded.band_of([deltas])
+    return jax.lax.cond(lanes.in_all(is_one_band), at_once, by_bands, deltas, top)
 
 
 def by_use(r: Recurrence) -> dict[str, Array]:
@@ -62,14 +86,30 @@ def by_use(r: Recurrence) -> dict[str, Array]:
 
 
 def _log_norms(r: Recurrence) -> Array:
-    """Return ln |c_t| of every step, (T,), leaf by leaf: no step's gradient is kept."""
+    """Return ln |c_t| of every step, (T,); of an outer product from its two vectors."""
 
-    def one(at: Any) -> Array:
-        h, t, delta = at
-        pull = jax.vjp(lambda w: steps.new_state(r, w, h, t), r.params)[1]
-        return _log_length(pull(delta.value)[0]) + delta.exponent * scaled.LOG_2
+    def step(w: Any, at: tuple[Array, Array]) -> Array:
+        return steps.new_state(r, w, *at)
 
-    return jax.lax.map(one, (r.states[:-1], steps.numbers(r), r.deltas))
+    numbers = steps.numbers(r)
+    apart = taken_apart(step, r.params, (r.states[0], numbers[0]))
+
+    def one(h: Array, t: Array, delta: Scaled) -> Array:
+        def value(shifts: list[Array], others: list[Array]) -> tuple[Array, list[Array]]:
+            return apart.function(shifts, others, (h, t))
+
+        _, pull, vectors = jax.vjp(value, apart.shifts, apart.others, has_aux=True)
+        errors, others = pull(delta.value)
+        pairs = zip(errors, vectors, strict=True)
+        logs = [_log_length([error]) + _log_length([x]) for error, x in pairs]
+        logs += [_log_length(others)] * bool(others)
+        log_norm = 0.5 * jax.nn.logsumexp(2 * jnp.stack(logs))
+        return log_norm + delta.exponent * scaled.LOG_2
+
+    at = (r.states[:-1], numbers, r.deltas)
+    if sum(w.size for w in apart.others) * r.length <= _MOST:
+        return jax.vmap(one)(*at)
+    return jax.lax.map(lambda at: one(*at), at)  # no step's gradient is kept
 
 
 def _log_length(parts: list[Array]) -> Array:

@@ -92,8 +92,8 @@ def transposed(
       until_known: stop when what is left, enlarged by the map as much as anything may be, is below
         the last digit of every entry of the images.
     """
-    dtype = jnp.result_type(*(c.value.dtype for c in cotangents))
-    width, digits = jnp.finfo(dtype).maxexp // 2, jnp.finfo(dtype).nmant
+    dtype = _dtype_of(cotangents)
+    width, digits = _width(dtype), jnp.finfo(dtype).nmant
 
     images = jax.eval_shape(pull, [jax.ShapeDtypeStruct(s.shape, s.dtype) for s in like])
     layout = Layout.of(images)
@@ -136,6 +136,21 @@ def transposed(
     dtypes = [packing.wide_dtype(image.dtype) for image in images]
     triples = zip(values, exponents, dtypes, strict=True)
     return [Scaled(_cast(value, dtype), exponent) for value, exponent, dtype in triples]
+
+
+def band_of(cotangents: list[Scaled]) -> tuple[Array, Array]:
+    """Return the exponent of the largest cotangent, int32 (), and whether one band holds all."""
+    exponents = [c.exponent for c in cotangents]
+    top = _top(exponents)
+    return top, top - _bottom(exponents) < _width(_dtype_of(cotangents))
+
+
+def _dtype_of(cotangents: list[Scaled]) -> Any:
+    return jnp.result_type(*(c.value.dtype for c in cotangents))
+
+
+def _width(dtype: Any) -> int:
+    return jnp.finfo(dtype).maxexp // 2
 
 
 def _top(exponents: list[Array]) -> Array:

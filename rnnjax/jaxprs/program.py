@@ -122,6 +122,13 @@ def read(env: dict[Any, Any], atom: Atom) -> Any:
     return atom.val if is_literal(atom) else env[atom]
 
 
+def bound(equation: Any, values: Sequence[Any]) -> list[Any]:
+    """Return the results of an equation for some values of its operands."""
+    params = equation.primitive.get_bind_params(equation.params)
+    out = equation.primitive.bind(*values, **params)
+    return list(out) if equation.primitive.multiple_results else [out]
+
+
 def holds_loop(jaxpr: Any) -> bool:
     """Return whether a recurrence stands in a jaxpr, at any depth that can be opened."""
     return any(is_loop(e) or (is_call(e) and holds_loop(inner_of(e))) for e in _plain(jaxpr).eqns)
@@ -171,14 +178,42 @@ def opened(closed: Any, marks_carry: int = 0) -> Program:
       marks_carry: how many of its outputs, the first ones, are a new carry.
     """
     # In a step, every call is opened: an output may be computed from a new carry within it.
-    opening = _Opening(opens_all=marks_carry > 0)
-    inputs = [jex.Var(v.aval) for v in closed.jaxpr.invars]
-    outputs = opening.enter(closed, inputs, ())
+    opening, inputs, outputs = _gathered(closed, opens_all=marks_carry > 0)
     computed = {v for equation, _ in opening.equations for v in equation.outvars}
     marked = frozenset(v for v in outputs[:marks_carry] if not is_literal(v) and v in computed)
     wanted = {v for v in outputs if not is_literal(v)}
     pieces = _split(opening.equations, marked, wanted, closed.jaxpr)
     return Program(tuple(inputs), opening.constants, pieces, tuple(outputs), marked)
+
+
+class Equations(NamedTuple):
+    """The equations of a jaxpr with every call opened.
+
+    Attributes:
+      inputs: variables, those of the jaxpr.
+      constants: values of further variables.
+      all: the equations in order.
+      outputs: variables or literals.
+    """
+
+    inputs: tuple[Any, ...]
+    constants: dict[Any, Any]
+    all: tuple[Any, ...]
+    outputs: tuple[Atom, ...]
+
+
+def equations_of(closed: Any) -> Equations:
+    """Return the equations of a jaxpr with every call opened."""
+    opening, inputs, outputs = _gathered(closed, opens_all=True)
+    equations = tuple(equation for equation, _ in opening.equations)
+    return Equations(tuple(inputs), opening.constants, equations, tuple(outputs))
+
+
+def _gathered(closed: Any, *, opens_all: bool) -> tuple["_Opening", list[Any], list[Atom]]:
+    """Return the equations of a jaxpr, its inputs and its outputs."""
+    opening = _Opening(opens_all)
+    inputs = [jex.Var(v.aval) for v in closed.jaxpr.invars]
+    return opening, inputs, opening.enter(closed, inputs, ())
 
 
 class _Opening:

@@ -18,7 +18,7 @@ from jax.extend.core import primitives
 from rnnjax.jaxprs import sources
 from rnnjax.jaxprs.cell import ScanCell
 from rnnjax.jaxprs.parts import parts_of
-from rnnjax.jaxprs.program import has_derivative, inner_of, is_call, is_literal
+from rnnjax.jaxprs.program import bound, has_derivative, inner_of, is_call, is_literal
 from rnnjax.types import Array
 
 _KINDS = {"tanh": "tanh", "logistic": "logistic", "erf": "erf"}
@@ -117,7 +117,7 @@ class _Walk:
             return self.through(
                 inner.jaxpr if closed else inner, inner.consts if closed else (), values
             )
-        return _bound(equation, values)
+        return bound(equation, values)
 
     def at_site(self, kind: str, equation: Any, values: list[Any]) -> Array:
         is_left = not is_literal(equation.invars[0])
@@ -126,19 +126,13 @@ class _Walk:
 
         def function(before: Array) -> Array:
             given = [before if i == place else v for i, v in enumerate(values)]
-            return _bound(equation, given)[0]
+            return bound(equation, given)[0]
 
         held = None if self.held is None else self.held[len(self.sites)]
         after = function(before) if held is None else held
         ruled = function if equation.primitive is primitives.custom_jvp_call_p else None
         self.sites.append(Site(kind, sources.line_of(equation), before, after, ruled))
         return after
-
-
-def _bound(equation: Any, values: Sequence[Any]) -> list[Any]:
-    bound = equation.primitive.get_bind_params(equation.params)
-    out = equation.primitive.bind(*values, **bound)
-    return list(out) if equation.primitive.multiple_results else [out]
 
 
 def _of_declared_dtypes(equation: Any, values: list[Any]) -> list[Any]:

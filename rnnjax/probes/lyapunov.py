@@ -201,13 +201,13 @@ def growth_along(
         A, new = jax.lax.switch(way, (left, between, decomposed_by_qr), rows)
         A = jax.tree.map(partial(jnp.where, goes_on), A, carry.A)
         spread = jnp.where(due & goes_on, _spread(new), 0)
-        above = jnp.where(due & counts, _above_rounding(rows, new, age), -jnp.inf)
+        above = jax.lax.cond(due, _above_rounding, _unknown, rows, new, age)
         after = _Directions(
             A=A,
             age=jnp.where(due, 0, age),
             fastest=jnp.maximum(carry.fastest, spread / age),
             logs=jnp.where(by_qr, 0, carry.logs + new),
-            above=jnp.maximum(carry.above, above),
+            above=jnp.maximum(carry.above, jnp.where(counts, above, -jnp.inf)),
             late=carry.late | ((age > 1) & (spread > _most(spread))),
         )
         return after, (jnp.where(by_qr, carry.logs + new, 0), by_qr)
@@ -285,8 +285,14 @@ def _above_rounding(rows: Scaled, logs: Array, age: Array) -> Array:
     n, k = rows.value.shape
     value, logs = jax.lax.stop_gradient((rows.value, logs))
     size = jnp.log(jnp.max(jnp.abs(value), axis=1)) + rows.exponent * scaled.LOG_2
-    level = jnp.sort(size, descending=True)[:k] + jnp.log((n + age) * jnp.finfo(logs.dtype).eps)
+    largest = jnp.max(size)[None] if k == 1 else jnp.sort(size, descending=True)[:k]
+    level = largest + jnp.log((n + age) * jnp.finfo(logs.dtype).eps)
     return jnp.where(logs == -jnp.inf, -jnp.inf, logs - level)
+
+
+def _unknown(rows: Scaled, logs: Array, age: Array) -> Array:
+    """Return the same of a step without a decomposition: -inf, (k,)."""
+    return jnp.full_like(logs, -jnp.inf)
 
 
 def _generic(state: Array, k: int, n_unread: int = 0) -> Array:

@@ -184,6 +184,35 @@ def test_dead_and_flat_units():
 
 
 @pytest.mark.wide
+@pytest.mark.parametrize("n_read", [1, 3, 12])
+def test_windows_of_a_loss_that_few_steps_read(n_read, monkeypatch):
+    """They carry these steps back alone, and find what all steps give."""
+    _, params = small.vanilla(dtype=jnp.float64)
+    x = small.sequences(dtype=jnp.float64)[0]
+    # The first step too, beyond which there is none.
+    places = np.r_[0, np.linspace(3, len(x) - 1, n_read - 1)].astype(int)
+
+    def loss(params, x):
+        def step(h, x):
+            h = jnp.tanh(params["W"] @ h + params["U"] @ x + params["b"])
+            return h, h
+
+        states = jax.lax.scan(step, jnp.zeros(len(params["b"]), x.dtype), x)[1]
+        return jnp.sum(states[places] ** 3)
+
+    def found():
+        # A function of its own, as jit keeps what it has traced.
+        r = rnnjax.recurrences(loss, params, x)[0]
+        return jax.jit(lambda r: window.windows(r, 10, 0.0))(r)
+
+    chosen = found()
+    for few in (0, len(x) - 1):
+        monkeypatch.setattr(window, "_FEW", few)
+        for name, values in found().items():
+            np.testing.assert_allclose(values, chosen[name], rtol=0, atol=1e-12)
+            assert np.all(np.isfinite(values))
+
+
 def test_recurrent_weights_are_told_from_input_weights():
     loss, params = small.vanilla(n=2, n_x=2, dtype=jnp.float64)
     r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
