@@ -97,7 +97,8 @@ def linear_states(cell: Cell, params: Params, x: Array) -> Array:
 
 def _zero_stays_zero(A: Array, u: Array) -> Array:
     """Return A u, and 0 where u is 0 even if a product of factors has left the range."""
-    return jnp.where(u == 0, 0, A * u)
+    # A finite product is left alone: its derivative by a u of 0 is A.
+    return jnp.where((u == 0) & ~jnp.isfinite(A), 0, A * u)
 
 
 @arguments(max_iterations=Number(at_least=1, whole=True, optional=True))

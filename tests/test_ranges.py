@@ -83,6 +83,7 @@ def called(name):
         "rnnjax.rules.recurrent_weights.recurrent_gradient": ((None,) * 6, {}),
         "rnnjax.rules.taught.taught": ((None, None, None, None, key), {"n_sequences": 2}),
         "rnnjax.tasks.influence_balancing.resting_then": ((2, 3), {}),
+        "rnnjax.tasks.digits.Digits.image": ((tasks.Digits(), 3), {}),
         "rnnjax.tasks.logistic_unit.due_after": ((2, 3, 0.5), {}),
         "rnnjax.tasks.logistic_unit.settled": ((5.0, 1.0, 3), {}),
         "rnnjax.tasks.logistic_unit.folds": ((5.0,), {}),

@@ -125,6 +125,7 @@ def _part(weights: Mapping[str, Any], path: str, n_x: int | None, options: _Opti
     return network.vanilla(both, f)
 
 
+@np.errstate(over="ignore")  # of a sum of biases, which `network.assembled` refuses
 def _gru(
     weights: Mapping[str, Any], path: str, W: np.ndarray, U: np.ndarray, options: _Options
 ) -> Part:

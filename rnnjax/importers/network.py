@@ -107,6 +107,9 @@ def assembled(
       forward: its layers, first layer first.
       backward: those that read backward, empty if there are none.
       head: its readout; the identity if None.
+
+    Raises:
+      ValueError: the dtype does not hold a weight, or the sum of two biases.
     """
     n_s = sent(forward, backward)
     V, c = head or Head(np.eye(n_s), np.zeros(n_s))
@@ -124,7 +127,18 @@ def assembled(
     else:
         (part,) = forward
         cell, params = part.cell.replace(n_y=n_y), part.params._replace(V=V, c=c)
-    return cell, jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
+    return cell, jax.tree.map(lambda leaf: _held(leaf, dtype), params)
+
+
+def _held(weights: np.ndarray, dtype: Any) -> jax.Array:
+    """Return weights in a dtype that holds them."""
+    with np.errstate(over="ignore"):
+        found = weights.astype(dtype)
+    lost = ~np.isfinite(found)
+    if np.any(lost):
+        message = f"numbers, and sums of two biases, that {dtype} holds"
+        raise ValueError(f"weights: expected {message}, got {weights[lost][0]:g}")
+    return jnp.asarray(found)
 
 
 def sent(forward: Sequence[Part], backward: Sequence[Part]) -> int:

@@ -208,6 +208,7 @@ def _require_alike(
             raise ValueError(f"{one_line(key, 80)}: {message}, got {got}")
 
 
+@np.errstate(over="ignore")  # of a sum of biases, which `network.assembled` refuses
 def _part(
     weights: Mapping[str, Any],
     place: _Place,

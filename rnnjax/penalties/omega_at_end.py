@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.cells import Vanilla, VanillaParams
+from rnnjax.losses import cross_entropy
 from rnnjax.matvec import matvec
 from rnnjax.ranges import Number, arguments, refusal
 from rnnjax.types import Array, Batch
@@ -96,6 +97,20 @@ def logits(params: VanillaParams, h: Array, last: Array | None = None) -> tuple[
     return due, matvec(params.V, due) + params.c[None]
 
 
+def at_end(batch: Batch, last: Array | None) -> tuple[Array, Array, Array]:
+    """Return where each sequence of a batch ends, (B,), and its target and weight there.
+
+    Weights, (B,), are NaN if any sequence has another one than that.
+    """
+    n, n_steps = batch.mask.shape
+    ends = jnp.full(n, n_steps - 1) if last is None else last
+    targets, weights = (
+        jax.vmap(lambda of_one, end: of_one[end])(a, ends) for a in (batch.y, batch.mask)
+    )
+    is_end = jax.nn.one_hot(ends, n_steps, dtype=bool)
+    return ends, targets, jnp.where(jnp.all((batch.mask != 0) == is_end), weights, jnp.nan)
+
+
 @arguments(weight=Number())
 def gradient(
     cell: Vanilla,
@@ -109,25 +124,29 @@ def gradient(
     Args:
       cell: a network of tanh or sigmoid units that do not leak.
       params: its parameters.
-      batch: sequences, leaves (B, T, ...), whose targets are the same at every step.
+      batch: sequences, leaves (B, T, ...); the weight of the one loss of each is its mask there.
       weight: of Omega.
       last: see `logits`.
 
     Raises:
-      ValueError: the cell is of another kind, or the mask has a weight at another step.
+      ValueError: the cell is of another kind, or the mask has a weight at another step. Where the
+        mask is traced all is NaN then.
     """
     h = states(cell, params, batch.x)
     _check_one_loss(batch.mask, last)
     due, answers = logits(params, h, last)
-    targets, log_p = batch.y[:, 0], jax.nn.log_softmax(answers)
-    d_answers = (jnp.exp(log_p) - targets) / len(targets)
-    ends = jnp.full(len(targets), len(h) - 1) if last is None else last
+    ends, targets, weights = at_end(batch, last)
+
+    def mean_loss(answers: Array) -> Array:
+        return jnp.mean(weights * jax.vmap(cross_entropy)(answers, targets))
+
+    loss, d_answers = jax.value_and_grad(mean_loss)(answers)
     total, exponent = _pass_back(cell, params, batch.x, h, d_answers @ params.V, ends, weight)
     W, U, b = jnp.split(total, [cell.n_h, cell.n_h + cell.n_x], axis=1)
     lesser = jnp.exp(-exponent)
     V, c = lesser * (d_answers.T @ due), lesser * jnp.sum(d_answers, axis=0)
     found = VanillaParams(W=W, U=U, b=b[:, 0], V=V, c=c)
-    return AtEnd(-jnp.mean(jnp.sum(targets * log_p, axis=1)), found, exponent)
+    return AtEnd(loss, found, exponent)
 
 
 def _pass_back(

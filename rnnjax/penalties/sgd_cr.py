@@ -104,6 +104,8 @@ def error_rate(
 ) -> Array:
     """Measure the share of wrong answers on fresh sequences, ().
 
+    NaN where a loss of the task falls due at another step than the last.
+
     Args:
       cell: see `descend`.
       task: see `descend`.
@@ -116,9 +118,11 @@ def error_rate(
 
     def wrong(key: Array) -> Array:
         batch = jax.vmap(task.sample)(jax.random.split(key, batch_size))
-        h = omega_at_end.states(cell, params, batch.x)
-        _, logits = omega_at_end.logits(params, h, _last(task, batch))
-        return jnp.mean(jnp.argmax(logits, axis=1) != jnp.argmax(batch.y[:, 0], axis=1))
+        h, last = omega_at_end.states(cell, params, batch.x), _last(task, batch)
+        _, logits = omega_at_end.logits(params, h, last)
+        _, targets, weights = omega_at_end.at_end(batch, last)
+        wrong = jnp.mean(jnp.argmax(logits, axis=1) != jnp.argmax(targets, axis=1))
+        return jnp.where(jnp.any(jnp.isnan(weights)), jnp.nan, wrong)
 
     return jnp.mean(jax.lax.map(wrong, jax.random.split(key, n_sequences // batch_size)))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnjax import fields
 from rnnjax.losses import cross_entropy
-from rnnjax.ranges import KEY, arguments
+from rnnjax.ranges import KEY, Number, arguments
 from rnnjax.sequences.images import digits_table
 from rnnjax.types import Array, Batch
 
@@ -59,6 +59,7 @@ class Digits:
         """Draw one image, uniformly."""
         return self.image(jax.random.randint(key, (), 0, self.n_images))
 
+    @arguments(index=Number(at_least=0, whole=True))
     def image(self, index: Array | int) -> Batch:
         """Return the image of this index, 0 to 1796 (a larger index gives the last image)."""
         images, labels = _images()

@@ -63,7 +63,11 @@ def due_after(length: Array | int, n_steps: int, target: float) -> Batch:
       length: the step, from 1; may be traced.
       n_steps: T.
       target: y.
+
+    Raises:
+      ValueError: an argument is out of its range.
     """
+    Number(at_least=1, at_most=n_steps, whole=True).checked("length", length)
     y = jnp.full((n_steps, 1), target)
     counts = jnp.arange(1, n_steps + 1) == length
     return Batch(jnp.zeros_like(y), y, counts.astype(y.dtype))

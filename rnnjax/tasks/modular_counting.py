@@ -24,13 +24,14 @@ from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array, Batch
 
 
-def _check_known(values: Any, name: str, least: int, most: int) -> None:
-    """Refuse numbers out of a range, unless they are traced."""
+def check_known(name: str, values: Any, bounds: tuple[int, int]) -> None:
+    """Refuse numbers that are not whole or out of a range, unless they are traced."""
+    least, most = bounds
     if not isinstance(values, jax.core.Tracer):
         given = np.asarray(values)
-        outside = given[(given < least) | (given > most)]
+        outside = given[~((given >= least) & (given <= most) & (given == np.round(given)))]
         if outside.size:
-            raise refusal(name, f"{least} to {most}", outside.flat[0].item())
+            raise refusal(name, f"whole numbers from {least} to {most}", outside.flat[0].item())
 
 
 @fields.dataclass
@@ -86,11 +87,14 @@ class ModularCounting:
           ValueError: there are not T digits, or, where they are known, one is not below m or the
             last step is not among the T.
         """
-        digits = jnp.asarray(digits).astype(int)
+        digits = jnp.asarray(digits)
+        check_known("digits", digits, (0, self.modulus - 1))
+        digits = digits.astype(int)
         if digits.shape != (self.length,):
             raise refusal("digits", f"{self.length} digits", digits.shape)
-        _check_known(digits, "digits", 0, self.modulus - 1)
-        _check_known(length, "length", 1, self.length)
+        if jnp.ndim(length):
+            raise refusal("length", "one number", jnp.shape(length))
+        check_known("length", length, (1, self.length))
         t = jnp.arange(1, self.length + 1)
         due = t <= length if self.every_step else t == length
         return Batch(

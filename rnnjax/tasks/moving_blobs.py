@@ -27,6 +27,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 
 from rnnjax import fields
+from rnnjax.losses import squared_error
 from rnnjax.ranges import KEY, arguments, refusal
 from rnnjax.types import Array, Batch
 
@@ -83,7 +84,15 @@ class MovingBlobs:
         return self.sequence(key)
 
     def sequence(self, key: Array, velocity: Array | None = None) -> Batch:
-        """Draw one sequence, of this velocity (2,) if it is given."""
+        """Draw one sequence, of this velocity (2,) if it is given.
+
+        Raises:
+          ValueError: the velocity does not have two entries.
+        """
+        if velocity is not None:
+            velocity = jnp.asarray(velocity, float)
+            if velocity.shape != (2,):
+                raise refusal("velocity", "two numbers, pixels a frame", velocity.shape)
         # One call for all draws: each call of a generator takes a second to compile.
         n_noise, n_places = self.length * (self.n_x + 2) + 1, 2 * self.n_blobs
         draws = jax.random.normal(key, (2 + n_places + n_noise,))
@@ -121,7 +130,7 @@ class MovingBlobs:
 
     def loss(self, y_hat: Array, y: Array) -> Array:
         """Return the mean squared error of a pixel."""
-        return jnp.mean((y_hat - y) ** 2)
+        return squared_error(y_hat, y) / y_hat.size
 
 
 def advected(before: Array, last: Array) -> Array:

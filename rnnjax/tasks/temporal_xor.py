@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import fields
-from rnnjax.ranges import KEY, Number, arguments
+from rnnjax.losses import require_one_shape
+from rnnjax.ranges import KEY, Number, arguments, refusal
+from rnnjax.tasks.modular_counting import check_known
 from rnnjax.types import Array, Batch
 
 CHANCE = math.log(2)
@@ -43,8 +45,15 @@ class TemporalXOR:
         return self.sequence(jax.random.bernoulli(key, shape=(self.length,)))
 
     def sequence(self, bits: Array) -> Batch:
-        """Return the sequence of given inputs, (T,), booleans or 0 and 1."""
-        bits = bits.astype(float)
+        """Return the sequence of given inputs, (T,), booleans or 0 and 1.
+
+        Raises:
+          ValueError: there are not T inputs, or, where they are known, one is neither 0 nor 1.
+        """
+        bits = jnp.asarray(bits).astype(float)
+        if bits.shape != (self.length,):
+            raise refusal("bits", f"{self.length} bits", bits.shape)
+        check_known("bits", bits, (0, 1))
         once, twice = (jnp.roll(bits, n * self.delay) for n in (1, 2))
         due = jnp.arange(self.length) >= 2 * self.delay
         answer = jnp.where(due, jnp.abs(once - twice), 0)
@@ -52,7 +61,9 @@ class TemporalXOR:
 
     def loss(self, y_hat: Array, y: Array) -> Array:
         """Return the cross-entropy of a logit in nats."""
-        return jnp.sum(jax.nn.softplus(y_hat) - y * y_hat)
+        require_one_shape(y_hat, y)
+        # Not softplus(y_hat) - y y_hat, which has no digits left where the answer is certain.
+        return jnp.sum(y * jax.nn.softplus(-y_hat) + (1 - y) * jax.nn.softplus(y_hat))
 
     @staticmethod
     def share_right(outputs: Array, batches: Batch) -> Array:

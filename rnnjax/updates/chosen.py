@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rnnjax.ranges import refusal
+from rnnjax.ranges import Number, refusal
 from rnnjax.types import Array
+from rnnjax.updates.optimisers import OPTIMISER
 
 
 def chosen(number: Array | int, *optimisers: optax.GradientTransformation) -> Any:
@@ -17,14 +18,15 @@ def chosen(number: Array | int, *optimisers: optax.GradientTransformation) -> An
     `jax.vmap` maps over the number.
 
     Args:
-      number: which one, from 0; a number beyond the last one chooses the last.
+      number: which one, from 0, a whole number, which may be a float; one before the first chooses
+        the first, one beyond the last the last.
       *optimisers: any optax optimisers that need gradient and parameters alone.
 
     Returns:
       an optax transformation, whose state holds those of all optimisers.
 
     Raises:
-      ValueError: there is no optimiser.
+      ValueError: there is no optimiser, or one is none, or the number is known not to be whole.
 
     Example:
       >>> optimiser = chosen(1, optax.sgd(1.0), optax.sgd(0.1))
@@ -34,6 +36,14 @@ def chosen(number: Array | int, *optimisers: optax.GradientTransformation) -> An
     """
     if not optimisers:
         raise refusal("optimisers", "at least one", "none", shown_by=str)
+    for optimiser in optimisers:
+        OPTIMISER.checked("optimisers", optimiser)
+    dtype = getattr(number, "dtype", None)
+    is_truth = isinstance(number, bool) or jnp.issubdtype(dtype or int, jnp.bool_)
+    Number().checked("number", 0 if is_truth else number)
+    is_known = not isinstance(number, jax.core.Tracer)
+    if jnp.ndim(number) or (is_known and float(number) % 1):
+        raise refusal("number", "one whole number", number)
     which = jnp.clip(jnp.asarray(number).astype(jnp.int32), 0, len(optimisers) - 1)
 
     def init(params: Any) -> tuple:

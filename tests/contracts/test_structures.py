@@ -56,15 +56,31 @@ def test_the_cells_with_an_elementwise_jacobian_are_these():
 
 @pytest.mark.parametrize("name", [name for name in LINEAR if name in HERE])
 def test_a_cell_that_is_linear_in_its_state_is_an_associative_scan(name):
-    cell, x = CELLS[name], BATCH.x[:, : CELLS[name].n_x]
+    # A pulse: what enters the state is exactly 0 at some steps, and its derivative is not.
+    cell, x = CELLS[name], BATCH.x[:, : CELLS[name].n_x].at[2:5].set(0)
+
+    def in_parallel(params, x):
+        return parallel.linear_states(cell, params, x)
+
+    def one_by_one(params, x):
+        return scan.unroll(cell, params, x).plain
 
     @jax.jit
     def run(key):
         params = cell.init(key)
-        return parallel.linear_states(cell, params, x), scan.unroll(cell, params, x).plain
+
+        def of(states):
+            def total(params, x):
+                return jnp.sum(jnp.abs(states(params, x) - 0.3) ** 2)
+
+            return states(params, x), jax.grad(total, argnums=(0, 1))(params, x)
+
+        return of(in_parallel), of(one_by_one)
 
     got, expected = run(KEY)
-    np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), got, expected
+    )
 
 
 @pytest.mark.parametrize("name", one_in(1, [n for n in ELEMENTWISE if n in HERE], wide=len(OWN)))

@@ -71,6 +71,16 @@ def test_torch(name):
     assert_refused(lambda: rnnjax.from_torch(weights, **options), key)
 
 
+@pytest.mark.parametrize("size", [1e300, 3e38])
+def test_weights_and_sums_of_biases_that_the_dtype_does_not_hold(size, float32):
+    names = ("bias_ih_l0", "bias_hh_l0")
+    large = LSTM | {name: np.full_like(LSTM[name], size, dtype=np.float64) for name in names}
+    assert_refused(lambda: rnnjax.from_torch(large), "weights")
+    path = path_of(KERAS, "/kernel")
+    beyond = KERAS | {path: np.full(KERAS[path].shape, 10 * size)}
+    assert_refused(lambda: rnnjax.from_keras(beyond), "weights")
+
+
 def path_of(weights, name):
     return next(path for path in weights if path.endswith(name))
 

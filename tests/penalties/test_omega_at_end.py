@@ -27,12 +27,17 @@ def made(activation, shortest, gain):
     [("sigmoid", None), pytest.param("tanh", 10, marks=pytest.mark.wide)],
 )
 def test_it_is_what_the_rule_with_the_penalty_gives(activation, shortest):
-    """On sequences of one and of many lengths."""
+    """On sequences of one and of many lengths, whose losses differ in weight."""
     cell, task, drawn = made(activation, shortest, 1.3)
 
     @jax.jit
     def both(key):
         params, batch = drawn(key)
+        # Targets where no loss falls due are of no use.
+        batch = batch.replace(
+            y=jnp.where(batch.mask[..., None] != 0, batch.y, jnp.nan),
+            mask=batch.mask * jnp.linspace(0.2, 3, len(batch.mask))[:, None],
+        )
         last = None if shortest is None else jnp.argmax(batch.mask, axis=1)
         loss, gradient, exponent = omega_at_end.gradient(cell, params, batch, 0.7, last)
         mine = jax.tree.map(lambda g: g * jnp.exp(exponent), gradient)
@@ -91,3 +96,22 @@ def test_a_loss_on_the_way_is_refused():
         ends = None if last is None else np.array(last)
         with pytest.raises(ValueError, match=r"mask: expected a weight at .* alone, got another"):
             omega_at_end.gradient(cell, params, batch, 1.0, ends)
+
+
+def test_the_weight_of_a_loss_counts_and_its_target_is_that_of_the_end():
+    cell, _, drawn = made("tanh", None, 1.3)
+
+    @jax.jit
+    def found(key):
+        params, batch = drawn(key)
+        elsewhere = batch.mask.at[0, 3].set(1.0)
+        half = batch.replace(mask=batch.mask / 2, y=batch.y.at[:, :-1].set(jnp.nan))
+        each = [batch, half, batch.replace(mask=elsewhere)]
+        return [omega_at_end.gradient(cell, params, one, 0.0) for one in each]
+
+    whole, half, lost = found(jax.random.key(3))
+    np.testing.assert_allclose(half.loss, whole.loss / 2, rtol=1e-12)
+    size = [one.gradient.W * jnp.exp(one.exponent) for one in (whole, half)]
+    np.testing.assert_allclose(size[1], size[0] / 2, rtol=1e-12)
+    # Known only as the program runs.
+    assert np.isnan(lost.loss) and all(np.isnan(leaf).any() for leaf in lost.gradient)

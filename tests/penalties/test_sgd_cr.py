@@ -173,3 +173,20 @@ def test_a_network_that_is_lost_has_an_infinite_loss():
     found = every_arm(jax.random.key(0), limits)
     for name in ("loss", "log_gradient", "radius"):
         assert np.isposinf(found[name][:, -1]).all()
+
+
+def test_a_loss_that_falls_due_on_the_way_is_not_left_out():
+    """Where it falls due is known only as the program runs."""
+
+    class OnTheWay:
+        n_x, n_y = 6, 4
+
+        def sample(self, key):
+            batch = TemporalOrder(14).sample(key)
+            return batch.replace(mask=batch.mask.at[3].set(1.0))
+
+    params = CELL.init(jax.random.key(0))
+    rate = jax.jit(
+        lambda key: sgd_cr.error_rate(CELL, OnTheWay(), params, key, n_sequences=4, batch_size=2)
+    )
+    assert np.isnan(rate(jax.random.key(1)))

@@ -31,3 +31,9 @@ def test_states_settle_on_stable_fixed_points():
     np.testing.assert_allclose(below, first, rtol=1e-9)
     np.testing.assert_allclose(above, last, rtol=1e-9)
     assert above[0] - below[0] > 1 and above[1] == pytest.approx(below[1])
+
+
+@pytest.mark.parametrize("length", [0, 6, 2.5])
+def test_a_target_is_due_at_a_step_that_there_is(length):
+    with pytest.raises(ValueError, match=r"^length: expected a whole number from 1 to 5"):
+        logistic_unit.due_after(length, 5, 0.3)

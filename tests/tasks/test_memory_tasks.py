@@ -234,3 +234,21 @@ def test_temporal_xor_without_answers_has_the_same_inputs():
 def test_a_temporal_xor_that_cannot_be_is_refused(delay, range_):
     with pytest.raises(ValueError, match=f"delay: expected a whole number {range_}, got {delay}"):
         tasks.TemporalXOR(delay, length=10)
+
+
+@pytest.mark.parametrize(
+    ("bits", "got"), [([0, 1, 1], r"\(3,\)"), ([0, 2, 0, 1, 1], "2"), ([0, np.nan, 0, 1, 1], "nan")]
+)
+def test_inputs_of_temporal_xor_that_are_no_bits_are_refused(bits, got):
+    with pytest.raises(ValueError, match=f"^bits: expected .*, got {got}"):
+        tasks.TemporalXOR(2, 5).sequence(bits)
+
+
+def test_the_loss_of_temporal_xor_keeps_its_digits_where_the_answer_is_certain():
+    loss = jax.value_and_grad(tasks.TemporalXOR().loss)
+    for logit, answer in ((30.0, 1.0), (-30.0, 0.0)):
+        value, slope = loss(jnp.full(1, logit, jnp.float32), jnp.full(1, answer, jnp.float32))
+        np.testing.assert_allclose(value, np.log1p(np.exp(-30)), rtol=1e-6)
+        np.testing.assert_allclose(slope, (0.5 - answer) * 2 / (1 + np.exp(30)), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"^y: expected the shape of y_hat"):
+        tasks.TemporalXOR().loss(jnp.zeros(2), jnp.zeros(1))

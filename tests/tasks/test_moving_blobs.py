@@ -141,3 +141,14 @@ def test_the_success_index_counts_hits_misses_and_false_alarms():
     assert index(truth, truth) == 1
     assert index(jnp.array([0.9, 0.0, 0.7, 0.0]), truth) == 1 / 3
     assert index(jnp.zeros(4), truth) == 0
+
+
+@pytest.mark.parametrize("velocity", [[1.0], [1, 0, 2], 1.0])
+def test_a_velocity_has_two_entries(velocity):
+    with pytest.raises(ValueError, match=r"^velocity: expected two numbers"):
+        tasks.MovingBlobs().sequence(jax.random.key(0), velocity)
+
+
+def test_its_targets_are_not_broadcast():
+    with pytest.raises(ValueError, match=r"^y: expected the shape of y_hat"):
+        tasks.MovingBlobs().loss(jnp.zeros(256), jnp.zeros(1))

@@ -170,7 +170,15 @@ def test_digits_of_a_narrow_dtype_are_counted_right(dtype):
 
 @pytest.mark.parametrize(
     ("digits", "length", "name"),
-    [(np.full(4, 3), 4, "digits"), (np.ones(5, int), 4, "digits"), (np.ones(4, int), 5, "length")],
+    [
+        (np.full(4, 3), 4, "digits"),
+        (np.ones(5, int), 4, "digits"),
+        ([0.0, 1.7, 2.0, 1.0], 4, "digits"),
+        ([0.0, np.nan, 2.0, 1.0], 4, "digits"),
+        (np.ones(4, int), 5, "length"),
+        (np.ones(4, int), 2.5, "length"),
+        (np.ones(4, int), np.array([1, 2]), "length"),
+    ],
 )
 def test_digits_and_lengths_that_do_not_fit_are_refused(digits, length, name):
     with pytest.raises(ValueError, match=f"^{name}: expected"):

@@ -136,3 +136,9 @@ def test_a_batch_runs_through_a_cell():
     cell = rnnjax.LSTM(task.n_x, 4, task.n_y)
     out = rnnjax.outputs(cell, cell.init(jax.random.key(0)), task.image(3).x)
     assert out.shape == (8, 10)
+
+
+@pytest.mark.parametrize("index", [-1, 1.5, np.nan])
+def test_an_image_has_a_whole_number_from_0(index):
+    with pytest.raises(ValueError, match=r"^index: expected a whole number of at least 0"):
+        tasks.Digits().image(index)

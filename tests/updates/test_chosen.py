@@ -37,3 +37,14 @@ def test_a_number_may_be_a_float_and_is_kept_within_what_there_is():
 def test_there_has_to_be_an_optimiser():
     with pytest.raises(ValueError, match="optimisers: expected at least one, got none"):
         chosen(0)
+
+
+@pytest.mark.parametrize("number", [1.7, np.nan, "sgd", np.array([0, 1])])
+def test_it_is_chosen_by_one_whole_number(number):
+    with pytest.raises(ValueError, match=r"^number: expected"):
+        chosen(number, *OPTIMISERS)
+
+
+def test_what_is_no_optimiser_is_refused():
+    with pytest.raises(ValueError, match=r"^optimisers: expected an optimiser of optax, got 3"):
+        chosen(0, optax.sgd(0.1), 3)

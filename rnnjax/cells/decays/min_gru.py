@@ -93,5 +93,8 @@ class MinGRU:
 
 
 def g(c: Array) -> Array:
-    """Return the positive candidate, c + 1/2 for c >= 0 and s(c) below; its slope is continuous."""
+    """Return the positive candidate, c + 1/2 for c >= 0 and s(c) below.
+
+    It is continuous; its slope is 1 for c >= 0, and 1/4 just below.
+    """
     return jnp.where(c >= 0, c + 0.5, slopes.logistic(jnp.minimum(c, 0)))
