@@ -47,11 +47,7 @@ def admitted(
     Raises:
       ValueError: an argument does not fit; the one-line message names it.
     """
-    if not hasattr(cell, "step"):
-        why = getattr(cell, "why_no_step", "")
-        raise ValueError(
-            f"cell: expected one with a method step, got {shape_checks.kind_of(cell)}{why}"
-        )
+    check_has_step(cell)
     batch = _arrays(batch)
     params = jax.tree.map(lambda p: jnp.asarray(p) if isinstance(p, float | complex) else p, params)
     leaves, structure = jax.tree.flatten((cell, params, batch))
@@ -62,6 +58,19 @@ def admitted(
     cell = state_dtype.in_dtype(cell, params, dtype)
     cut = jax.vmap(masks.cut) if n_leading else masks.cut
     return cell, params, cut(batch)
+
+
+def check_has_step(cell: Any) -> None:
+    """Refuse what is no cell.
+
+    Raises:
+      ValueError: it has no method step.
+    """
+    if not hasattr(cell, "step"):
+        why = getattr(cell, "why_no_step", "")
+        raise ValueError(
+            f"cell: expected one with a method step, got {shape_checks.kind_of(cell)}{why}"
+        )
 
 
 def admitted_network(

@@ -79,9 +79,10 @@ def flag(*, default: Any = _MISSING) -> Any:
     return declared(Flag(), default=default, static=True)
 
 
-def array(*axes: str, default: Any = _MISSING) -> Any:
+def array(*axes: str, default: Any = _MISSING, real: bool = False) -> Any:
     """Declare an array with these axes; it may be None if that is its default."""
-    return declared(Entries(axes, optional=default is None), default=default, static=False)
+    entries = Entries(axes, optional=default is None, real=real)
+    return declared(entries, default=default, static=False)
 
 
 def function(*, default: Any = _MISSING, form: str) -> Any:

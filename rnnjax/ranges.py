@@ -137,10 +137,12 @@ class Entries:
     Attributes:
       axes: their axes, as named in the message; further leading axes are allowed, for lanes.
       optional: whether None is allowed.
+      real: whether complex numbers are refused.
     """
 
     axes: tuple[str, ...]
     optional: bool = True
+    real: bool = False
 
     def checked(self, name: str, value: Any) -> Any:
         """See `Range`."""
@@ -150,12 +152,14 @@ class Entries:
             raise refusal(name, self, value)
         if not any(jnp.issubdtype(value.dtype, kind) for kind in (np.integer, np.inexact)):
             raise refusal(name, self, value)
+        if self.real and jnp.issubdtype(value.dtype, jnp.complexfloating):
+            raise refusal(name, self, f"one of {value.dtype}", shown_by=str)
         if not np.all(np.isfinite(_numbers(value))):
             raise refusal(name, self, "one with entries that are not finite", shown_by=str)
         return value
 
     def __str__(self) -> str:
-        array = f"an array ({', '.join(self.axes)}) of finite numbers"
+        array = f"an array ({', '.join(self.axes)}) of finite {'real ' * self.real}numbers"
         return array + (" or None" if self.optional else "")
 
 

@@ -58,7 +58,8 @@ def fit_online(
     other rule is given the sequence in pieces of `steps_per_update` steps and carries from piece to
     piece what its state carries. State and memory start afresh with every sequence; what a rule has
     learned about the network (each `rnnjax.rules.online.Carried` in its state) stays. Where no loss
-    falls due in a piece, there is no update.
+    falls due in a piece, there is no update; but a rule that foresees later losses (`DNI`) updates
+    in every piece up to the end of the sequence.
 
     Args:
       cell: the cell.
@@ -96,7 +97,7 @@ def fit_online(
         memory, losses, grads = learner.learn(params, memory, piece)
         updates, moved = optimiser.update(grads, optimiser_state, params, value=jnp.sum(losses))
         taken = (optax.apply_updates(params, updates), moved)
-        due = jnp.any(piece[0].mask != 0)
+        due = learner.is_due(piece[0])
         params, optimiser_state = jax.tree.map(
             lambda new, old: jnp.where(due, new, old), taken, (params, optimiser_state)
         )
@@ -176,6 +177,11 @@ class _StepByStep(NamedTuple):
         grads = view.gradient(gradient.as_params(problem.params, own, readout))
         return (carry, later), jnp.mean(losses, axis=0), grads
 
+    def is_due(self, batch: Batch) -> Array:
+        """Return whether a piece makes an update: where a loss falls due, or one is foreseen."""
+        foresees = self.rule.step_axis == "use"
+        return jnp.any(batch.counts if foresees else batch.mask != 0)
+
     def end(self, memory: Any) -> online.Carried:
         """Return what goes on to the next sequence."""
         carry, later = memory
@@ -212,6 +218,10 @@ class _ByPieces(NamedTuple):
         out = rules.batch_gradient(self.rule, self.cell, self.loss, params, piece[0], memory)
         n = piece[0].x.shape[1]
         return out.state, jnp.full(n, out.loss / n), out.grads
+
+    def is_due(self, batch: Batch) -> Array:
+        """Return whether a piece makes an update: where a loss falls due."""
+        return jnp.any(batch.mask != 0)
 
     def end(self, memory: Any) -> Any:
         """Return the state; what of it goes on is for the next sequence to say."""

@@ -80,8 +80,20 @@ def called(name):
             (None, None, None, None),
             {"n_sequences": 2, "solved": 0.1},
         ),
-        "rnnjax.rules.recurrent_weights.recurrent_gradient": ((None,) * 6, {}),
-        "rnnjax.rules.taught.taught": ((None, None, None, None, key), {"n_sequences": 2}),
+        "rnnjax.rules.base.batch_gradient": ((rnnjax.BPTT(), *(None,) * 5), {}),
+        "rnnjax.rules.cost.state_bytes": ((rnnjax.BPTT(), None, None, None), {}),
+        "rnnjax.rules.recurrent_weights.recurrent_gradient": (
+            (rnnjax.BPTT(), *(None,) * 5),
+            {},
+        ),
+        "rnnjax.rules.recurrent_weights.gradient_by_lag": (
+            (rnnjax.BPTT(), *(None,) * 5, (0, 1)),
+            {},
+        ),
+        "rnnjax.rules.taught.taught": (
+            (rnnjax.BPTT(), cell, tasks.Adding(4), params, key),
+            {"n_sequences": 2},
+        ),
         "rnnjax.tasks.influence_balancing.resting_then": ((2, 3), {}),
         "rnnjax.tasks.digits.Digits.image": ((tasks.Digits(), 3), {}),
         "rnnjax.tasks.logistic_unit.due_after": ((2, 3, 0.5), {}),

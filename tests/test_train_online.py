@@ -73,6 +73,26 @@ def test_a_piecewise_rule_carries_its_state_from_piece_to_piece():
     assert distance(after, jax.tree.map(np.asarray, by_hand(KEY))) < 1e-13
 
 
+def test_a_rule_that_foresees_later_losses_updates_before_they_fall_due():
+    """DNI at a tiny rate: the updates of its steps sum to its gradient, whose loss comes late."""
+    task, cell, rule = decks.PulseMemory(length=6), rnnjax.Vanilla(2, 3, 2), rules.DNI(rate=0.5)
+
+    @jax.jit
+    def run(rate):
+        params = cell.init(KEY)
+        given = (cell, task, rule, optax.sgd(rate), KEY)
+        options = {"params": params, "n_sequences": 3}
+        every_step = rnnjax.fit_online(*given, steps_per_update=1, **options)
+        at_the_end = rnnjax.fit_online(*given, steps_per_update=6, **options)
+        moved = [jax.tree.map(lambda a, b: (b - a) / rate, params, out.params)
+                 for out in (every_step, at_the_end)]  # fmt: skip
+        return moved
+
+    every_step, at_the_end = jax.tree.map(np.asarray, run(1e-7))
+    for a, b in zip(*map(jax.tree.leaves, (every_step, at_the_end)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 def test_where_no_loss_falls_due_nothing_moves():
     """Adam's momentum would go on; the pulse memory asks at the last of its steps alone."""
     task = decks.PulseMemory(length=6)

@@ -6,10 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import boundary, scaled
+from rnnjax.ranges import arguments, refusal
 from rnnjax.real_view import RealView
+from rnnjax.training_kinds import RULE
 from rnnjax.types import Array, Batch, Cell, Params, Rule, RuleOut, StepLoss
 
 
+@arguments(rule=RULE)
 def batch_gradient(
     rule: Rule,
     cell: Cell,
@@ -33,6 +36,9 @@ def batch_gradient(
       batch: leaves (B, T, ...).
       state: the rule's state of each sequence, leaves (B, ...).
       per_step: keep the steps apart: leaves (T, ...), see `rnnjax.types.Rule`.
+
+    Raises:
+      ValueError: an argument does not fit; the one-line message names it.
     """
     if hasattr(rule, "batch_gradient"):
         return rule.batch_gradient(cell, loss, params, batch, state, per_step=per_step)
@@ -51,6 +57,9 @@ def mean_of_sequences(
     per_step: bool = False,
 ) -> RuleOut:
     """Return the mean of the rule's gradients, each sequence by itself; as `batch_gradient`."""
+    n = len(batch.x)
+    if any(jnp.shape(leaf)[:1] != (n,) for leaf in jax.tree.leaves(state)):
+        raise refusal("state", f"that of each sequence, leaves ({n}, ...)", "another", shown_by=str)
     out = jax.vmap(lambda b, s: rule(cell, loss, params, b, s, per_step=per_step))(batch, state)
     mean = scaled.divide(scaled.sum_over_leading(out.grads), out.loss.shape[0])
     return RuleOut(jnp.mean(out.loss), mean, out.state)

@@ -99,11 +99,15 @@ class ForwardErrors:
         first, behind = (jax.tree.map(lambda a, cut=cut: a[cut], g) for cut in (0, slice(1, None)))
         before = jax.tree.map(lambda a: a[:-1], g)
         later = jax.tree.map(lambda a: a[1:], residuals)
-        start = self._number(jnp.eye(len(like), dtype=like.dtype), jnp.int32(0))
-        (_, delta_1), _ = jax.lax.scan(accumulate, (start, first), (later, behind))
+        (_, delta_1), _ = jax.lax.scan(accumulate, (self.begin(like)[0], first), (later, behind))
         _, deltas = jax.lax.scan(onward, delta_1, (later, before))
         stacked = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), delta_1, deltas)
         return scaled.renormalise(stacked)
+
+    def begin(self, h: Array) -> tuple[Scaled, Scaled]:
+        """Return S_1 and an error of 0, what a pass carries from step to step; like h, (n_h,)."""
+        S = self._number(jnp.eye(len(h), dtype=h.dtype), jnp.int32(0))
+        return S, self._number(jnp.zeros_like(h), jnp.int32(0))
 
     def _number(self, value: Array, exponent: Array) -> Scaled:
         """Return value x 2^exponent: with an exponent of its own, or as a plain number."""

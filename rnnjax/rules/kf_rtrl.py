@@ -27,7 +27,7 @@ class KFRTRL(Product):
       signs: two of every step, (T, 2), in place of random ones.
     """
 
-    signs: Array | None = fields.array("T", "2", default=None)
+    signs: Array | None = fields.array("T", "2", default=None, real=True)
 
     @property
     def point(self) -> Factors:
@@ -43,7 +43,7 @@ class ReverseKFRTRL(Product):
       signs: those of every step, (T, n_z), in place of random ones.
     """
 
-    signs: Array | None = fields.array("T", "n_z", default=None)
+    signs: Array | None = fields.array("T", "n_z", default=None, real=True)
 
     @property
     def point(self) -> Factors:

@@ -49,7 +49,7 @@ class NodePerturbation(OnlineRule):
     """
 
     sigma: Array | float = fields.number(default=1e-2, above=0)
-    xi: Array | None = fields.array("T", "n_h", default=None)
+    xi: Array | None = fields.array("T", "n_h", default=None, real=True)
     step_axis = "loss"
     stochastic = True
 
@@ -66,6 +66,12 @@ class NodePerturbation(OnlineRule):
     def begin(self, problem: Problem, x: Array, learned: Any) -> tuple[Array, Blocks]:
         """Return h'_0 = h_0 and Z_0 = 0."""
         return problem.cell.initial_state(), influence.nothing(problem, x, ())
+
+    def restarted(
+        self, problem: Problem, x: Array, fresh: tuple[Array, Blocks], memory: tuple[Array, Blocks]
+    ) -> tuple[Array, Blocks]:
+        """Return Z = 0 beside h', which goes on: l_t(h') - l_t(h) is of the whole perturbation."""
+        return memory[0], fresh[1]
 
     def prepare(self, problem: Problem, observed: ObservedStep) -> Prepared:
         """Return xi_t^T D_t, and what the perturbed step and its loss need."""

@@ -3,8 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from rnnjax import boundary, cotangents, real_view
-from rnnjax.ranges import KEY
+from rnnjax.ranges import KEY, refusal
 from rnnjax.rules import over_sequence
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.online import Carried, ObservedStep
@@ -39,6 +42,18 @@ class OnlineRule(ABC):
     def learned(self, memory: Any) -> Any:
         """Return what of the memory outlives a sequence: nothing."""
         return ()
+
+    def restarted(self, problem: Problem, x: Array, fresh: Any, memory: Any) -> Any:
+        """Return a memory whose influence begins after this one; all else in it goes on.
+
+        Args:
+          problem: the network and its loss.
+          x: any input, (n_x,).
+          fresh: the memory at the start of the sequence, as `begin` returned it.
+          memory: the memory at this step.
+        """
+        learned = self.learned(memory)
+        return self.begin(problem, x, learned) if jax.tree.leaves(learned) else fresh
 
     def noise(self, problem: Problem, key: Array | None, n_steps: int) -> Any:
         """Return the random numbers of a sequence, leading axis T: none."""
@@ -78,12 +93,37 @@ class OnlineRule(ABC):
 
         Without ``per_step`` nothing grows with T. Without a state it starts as before the first
         sequence.
+
+        Raises:
+          ValueError: an argument does not fit, or the state is not one of this rule and network.
         """
-        state = state or self.init(cell, params, batch)
-        return self.over_sequence(Problem(cell, loss, params), batch, state, per_step)
+        problem = Problem(cell, loss, params)
+        is_none = state is None or (isinstance(state, tuple) and not state)
+        begun = self.init(cell, params, batch) if is_none else state
+        if not is_none:
+            self._check_state(problem, batch, begun)
+        return self.over_sequence(problem, batch, begun, per_step)
+
+    def _check_state(self, problem: Problem, batch: Batch, state: Any) -> None:
+        """Refuse a state that `init` does not return; its shapes tell."""
+        name = type(self).__name__
+        expected = f"what the method init of {name} returns for this network"
+        if not isinstance(state, Carried):
+            raise refusal("state", expected, state)
+        if self.stochastic and state.key is None:
+            raise refusal("state", expected, "one without a key", shown_by=str)
+        known = jax.eval_shape(lambda: self.init_learned(problem, batch))
+        if state.key is not None:
+            KEY.checked("key", state.key)
+        if _shapes(known) != _shapes(state.learned):
+            raise refusal("state", expected, "one of other shapes", shown_by=str)
 
     def over_sequence(
         self, problem: Problem, batch: Batch, state: Carried, per_step: bool
     ) -> RuleOut:
         """Return the same, after all checks."""
         return over_sequence.run(self, problem, batch, state, per_step)
+
+
+def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+    return jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]

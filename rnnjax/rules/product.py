@@ -96,6 +96,10 @@ class Product(OnlineRule):
         both = zip(self.point, memory, strict=True)
         return Factors(*(factor.learned(own) for factor, own in both))
 
+    def restarted(self, problem: Problem, x: Array, fresh: Factors, memory: Factors) -> Factors:
+        """Return M_0 = 0 beside the other factors, whose memory goes on."""
+        return memory._replace(influence=fresh.influence)
+
     def prepare(self, problem: Problem, observed: ObservedStep) -> Any:
         """Return D_t, T_t and s_t as the influence needs them, or what they will be made of."""
         influence, transport, signal = self.point

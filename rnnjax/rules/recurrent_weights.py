@@ -21,12 +21,13 @@ from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
 from rnnjax.rules.problem import Problem
 from rnnjax.scaled import Scaled
+from rnnjax.training_kinds import RULE
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
 
 _FIRST, _LAST = slice(None, -1), slice(1, None)  # of the two edges of each window
 
 
-@arguments(n_draws=COUNT)
+@arguments(rule=RULE, n_draws=COUNT)
 def recurrent_gradient(
     rule: Rule,
     cell: Cell,
@@ -97,6 +98,7 @@ def _as_vector(leaves: Sequence[Scaled]) -> Scaled:
     return scaled.normalise(jnp.concatenate(parts), top)
 
 
+@arguments(rule=RULE)
 def gradient_by_lag(
     rule: Rule,
     cell: Cell,
@@ -110,8 +112,8 @@ def gradient_by_lag(
 
     The lag of a use at step s is T - s, T the last step whose mask is not 0. Rules that go back
     split their gradient by use; a rule that goes forward is linear in D_t, so a window of lags is
-    the difference of two memories that were begun at its edges (for a stochastic rule with the same
-    random numbers).
+    the difference of two memories whose influence begins at its edges (for a stochastic rule with
+    the same random numbers); a learned kernel or a perturbed network beside it goes on.
 
     Args:
       rule: a learning rule.
@@ -202,7 +204,7 @@ def _since(
     view = real_view.of(cell, params, x)
     problem = Problem(view.seen, loss, view.inward(params))
     (h, fresh), key, _ = online.start(rule, problem, x, state)
-    noise, learns = rule.noise(problem, key, n_steps), online.learns_within(rule, fresh)
+    noise = rule.noise(problem, key, n_steps)
     _, observed = online.observe(rule, problem, h, batch, noise)
     prepared = jax.vmap(lambda at: rule.prepare(problem, at))(observed)
 
@@ -215,7 +217,7 @@ def _since(
     def run(length: Array) -> Scaled:
         def step(carry: tuple, at: tuple) -> tuple[tuple, None]:
             t, now = at
-            begins = rule.begin(problem, x, rule.learned(carry[0])) if learns else fresh
+            begins = rule.restarted(problem, x, fresh, carry[0])
             memory = jax.tree.map(
                 lambda new, old: jnp.where(t == end + 1 - length, new, old), begins, carry[0]
             )

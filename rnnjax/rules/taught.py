@@ -5,10 +5,11 @@ from typing import Any
 import jax
 
 from rnnjax.ranges import COUNT, KEY, arguments
+from rnnjax.training_kinds import RULE, TASK
 from rnnjax.types import Array, Cell, Params, Rule, Task
 
 
-@arguments(key=KEY, n_sequences=COUNT)
+@arguments(rule=RULE, task=TASK, key=KEY, n_sequences=COUNT)
 def taught(
     rule: Rule, cell: Cell, task: Task, params: Params, key: Array, *, n_sequences: int
 ) -> Any:

@@ -25,7 +25,7 @@ class UORO(Product):
         mean. For a complex state (T, 2 n_h): of the real parts, then of the imaginary ones.
     """
 
-    signs: Array | None = fields.array("T", "n_h", default=None)
+    signs: Array | None = fields.array("T", "n_h", default=None, real=True)
 
     @property
     def point(self) -> Factors:

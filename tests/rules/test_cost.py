@@ -40,6 +40,28 @@ def test_what_a_rule_keeps_is_what_its_equations_say(rule, numbers, exponents):
     assert bytes_of(rule) == numbers * FLOAT + exponents * EXPONENT + mask
 
 
+def test_forward_propagation_of_errors_keeps_a_matrix_whatever_the_length():
+    assert bytes_of(rules.ForwardErrors(), 20) == (N * N + N) * FLOAT + 2 * EXPONENT
+    assert bytes_of(rules.ForwardErrors(), 2000) == bytes_of(rules.ForwardErrors(), 20)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("RTRL", "a rule, such as .* got 'RTRL'"),
+        (
+            rnnjax.penalties.Penalised(rules.RTRL(), rnnjax.penalties.Flossing(1)),
+            "one that is not made of another rule, got Penalised",
+        ),
+        (rnnjax.decks.EligibilityRatio(rules.RTRL()), "one that is not .*, got EligibilityRatio"),
+    ],
+    ids=["text", "penalised", "ratio"],
+)
+def test_what_has_no_memory_of_its_own_is_told(rule, expected):
+    with pytest.raises(ValueError, match=f"^rule: expected {expected}"):
+        bytes_of(rule)
+
+
 @pytest.mark.wide
 def test_online_rules_do_not_grow_with_the_sequence_and_the_others_do():
     assert bytes_of(rules.RTRL(), 10) == bytes_of(rules.RTRL(), 10**6)

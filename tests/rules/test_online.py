@@ -47,3 +47,22 @@ def test_rtrl_is_exact_whether_or_not_the_length_can_be_divided(n_steps):
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * size)
         assert len(c) == n_steps
         np.testing.assert_allclose(c.sum(0), a, rtol=0, atol=1e-12 * size)
+
+
+def test_a_synthetic_gradient_takes_targets_of_any_shape():
+    """Targets (T, 2, 3) are the same features as their entries in a row."""
+    params, rng = CELL.init(jax.random.key(0)), np.random.default_rng(5)
+    flat = sequence(4).replace(y=jnp.asarray(rng.standard_normal((4, 6))))
+    apart = flat.replace(y=flat.y.reshape(4, 2, 3))
+
+    @jax.jit
+    def run(params):
+        rule = rules.DNI(rate=0.5)
+        return [
+            scaled.plain(rule(CELL, loss, params, batch).grads).W
+            for batch in (flat, apart)
+            for loss in [lambda y_hat, y: jnp.sum((y_hat - y.reshape(2, 3).sum(1)) ** 2)]
+        ]
+
+    a, b = run(params)
+    np.testing.assert_allclose(a, b, rtol=1e-13)

@@ -39,8 +39,7 @@ def _log_length(tree: Any) -> Array | float:
     if not leaves:
         return -jnp.inf
     (only,) = leaves
-    squares = jnp.sum(only.value**2)
-    return 0.5 * jnp.log(squares) + only.exponent * scaled.LOG_2
+    return scaled.log_norm_of_normal(only)
 
 
 def times_exp(tree: Any, log_factor: Array) -> Any:

@@ -33,7 +33,7 @@ class Kronecker(Influence):
       signs: nu of every step, (T, 2), in place of random ones.
     """
 
-    signs: Array | None = fields.array("T", "2", default=None)
+    signs: Array | None = fields.array("T", "2", default=None, real=True)
     stochastic = True
 
     def require(self, rule: Any, problem: Problem, x: Array) -> None:

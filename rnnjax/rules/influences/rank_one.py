@@ -49,7 +49,7 @@ class RankOne(Influence):
         For a complex state (T, 2 n_h): of the real parts, then of the imaginary ones.
     """
 
-    signs: Array | None = fields.array("T", "n_h", default=None)
+    signs: Array | None = fields.array("T", "n_h", default=None, real=True)
     stochastic = True
 
     def noise(self, problem: Problem, key: Array, n_steps: int) -> Array:

@@ -36,7 +36,7 @@ class ReverseKronecker(Influence):
       signs: nu of every step, (T, n_z), in place of random ones.
     """
 
-    signs: Array | None = fields.array("T", "n_z", default=None)
+    signs: Array | None = fields.array("T", "n_z", default=None, real=True)
     stochastic = True
 
     def require(self, rule: Any, problem: Problem, x: Array) -> None:

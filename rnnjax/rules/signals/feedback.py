@@ -9,7 +9,7 @@ backpropagation for deep learning, Nature Communications, 2016.
 import jax
 import jax.numpy as jnp
 
-from rnnjax import fields, masks, real_view, scaled, scan
+from rnnjax import boundary, fields, masks, real_view, scaled, scan
 from rnnjax.matvec import matvec
 from rnnjax.ranges import KEY, refusal
 from rnnjax.rules.factors import Factor
@@ -33,7 +33,7 @@ class Feedback(Factor):
         """Return the losses of S steps and s_t; see `rnnjax.rules.signals.Exact`.
 
         Raises:
-          ValueError: F is not shaped as the network's states and outputs.
+          ValueError: F is not shaped as the network's states and outputs, or complex in a real one.
         """
         cell, loss, params = problem
         y = masks.of_weight(batch.y, batch.mask)
@@ -47,6 +47,10 @@ class Feedback(Factor):
         shape = ((cell.cell if is_view else cell).initial_state().size, errors.shape[-1])
         if errors.ndim != 2 or jnp.shape(self.weights) != shape:
             raise refusal("feedback", f"(n_h, n_y) = {shape}", jnp.shape(self.weights))
+        if jnp.iscomplexobj(self.weights) and not is_view:
+            raise refusal(
+                "feedback", "real weights of a real network", "complex ones", shown_by=str
+            )
         s = matvec(self.weights, errors)
         if is_view:
             s = jax.vmap(cell.cotangent)(s)
@@ -60,6 +64,7 @@ def through(feedback: Array | None) -> Exact | Feedback:
 
 def random_feedback(key: Array, cell: Cell, params: Params) -> Array:
     """Draw feedback weights (n_h, n_y) of the size of a readout at its start, N(0, 1/n_h)."""
+    boundary.check_has_step(cell)
     h = cell.initial_state()
     (n_y,) = jax.eval_shape(cell.readout, params, h).shape
     return jax.random.normal(KEY.checked("key", key), (h.size, n_y)) / h.size**0.5

@@ -96,6 +96,6 @@ class Predicted(Exact):
 
 def _features(h: Array, at: Batch) -> Array:
     """Return f_t of equation (1), real; a step without weight has no target."""
-    target = jnp.atleast_1d(jnp.where(at.mask != 0, at.y, 0))
+    target = jnp.where(at.mask != 0, at.y, 0).reshape(-1)
     parts = [target.real, target.imag] if jnp.iscomplexobj(target) else [target]
     return jnp.concatenate([h, *parts, jnp.ones(1)]).astype(h.dtype)

@@ -20,7 +20,7 @@ class Fixed(Transport):
       kappa: the factor of each state entry, (n_h,); may be traced.
     """
 
-    kappa: Array = fields.array("n_h")
+    kappa: Array = fields.array("n_h", real=True)
 
     def require(self, rule: Any, problem: Problem, x: Array) -> None:
         """Refuse a state of another size."""
