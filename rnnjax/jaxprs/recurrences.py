@@ -59,7 +59,7 @@ class Recurrences:
         return iter(self.all)
 
     def __getitem__(self, which: int | str) -> Recurrence:
-        if isinstance(which, int):
+        if not isinstance(which, str):
             return self.all[which]
         check_known([which], self.names)
         return self.all[self.names.index(which)]

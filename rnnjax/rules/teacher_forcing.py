@@ -3,11 +3,12 @@
   h_t = step(y_{t-1}, x_t),   y_0 = h_0                     (1)
   dL/dW = sum_t (dh_t/dW)^T g_t                             (2)
 
-The steps are then independent of each other, a feedforward network on pairs ([x_t, y_{t-1}], y_t),
-and the local gradient (2) is the exact gradient of the loss of (1), which is another loss than
-that of the network left to itself. Jordan, Serial order: a parallel distributed processing
-approach, 1986; Williams and Zipser, A learning algorithm for continually running fully recurrent
-neural networks, Neural Computation, 1989.
+A target enters the next step whatever the weight of its own loss is. The steps are then
+independent of each other, a feedforward network on pairs ([x_t, y_{t-1}], y_t), and the local
+gradient (2) is the exact gradient of the loss of (1), which is another loss than that of the
+network left to itself. Jordan, Serial order: a parallel distributed processing approach, 1986;
+Williams and Zipser, A learning algorithm for continually running fully recurrent neural networks,
+Neural Computation, 1989.
 """
 
 from typing import Any

@@ -49,9 +49,9 @@ class Copy:
     def length(self) -> int:
         """T."""
         longest = self.delay if self.longest is None else self.longest
-        if not isinstance(longest, int):
+        if isinstance(longest, jax.core.Tracer):
             raise ValueError("longest: expected the longest delay, because delay is traced")
-        return longest + 2 * self.n_items
+        return int(longest) + 2 * self.n_items
 
     @property
     def n_x(self) -> int:

@@ -151,6 +151,11 @@ def test_a_copy_that_cannot_be_is_refused(fields, message):
         tasks.Copy(**fields)
 
 
+@pytest.mark.parametrize("number", [np.int64, jnp.asarray])
+def test_a_delay_that_is_known_needs_no_longest_one(number):
+    assert tasks.Copy(delay=number(3)).length == tasks.Copy(delay=3).length
+
+
 def test_a_traced_delay_asks_for_the_longest_one():
     with pytest.raises(ValueError, match="longest: expected the longest delay"):
         jax.jit(lambda delay: tasks.Copy(delay=delay).sample(jax.random.key(0)))(3)
