@@ -168,7 +168,8 @@ def answer(cube: xr.Dataset) -> str:
     if long > short and np.isfinite([*h[[0, -1]], *dh[[0, -1]]]).all():
         first = (f"From {short:.3g} to {long:.3g} steps of memory E h^2 grows {h[-1] / h[0]:.2g}"
                  f"-fold, the sensitivity E (dh/dl)^2 {dh[-1] / dh[0]:,.0f}-fold")  # fmt: skip
-    return (f"{first}. Normalised and by v, E (du/dv)^2 is at most {np.nanmax(du):.2g} (all at "
+    most = largest(xr.DataArray(du), skip_nan=True)
+    return (f"{first}. Normalised and by v, E (du/dv)^2 is at most {most:.2g} (all at "
             f"correlation r = {r:g}).")  # fmt: skip
 
 

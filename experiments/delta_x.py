@@ -59,7 +59,7 @@ class Setting(sweep.Setting):
     gain: PositiveFloat = Field(1.0, description="of the feedback weights at the start")
     seed: Traced[int] = 0
     networks: tuple[Literal["jordan", "adding", "temporal_order"], ...] = Field(
-        tuple(_NETWORKS), min_length=1, description="where gradients are compared, jordan first"
+        tuple(_NETWORKS), min_length=1, description="where gradients are compared"
     )
     spread: PositiveFloat = Field(1.5, description="standard deviation of the Jordan net's weights")
     memory_length: int = Field(3, ge=2, description="steps T of the pulse memory")
@@ -108,21 +108,20 @@ def shared(setting: Setting) -> tuple[dict[str, Any], dict[str, jax.Array]]:
 def measure(setting: Setting, shared: tuple[Any, dict[str, jax.Array]]) -> dict[str, jax.Array]:
     """Compare one reading to the gradient, and train with it."""
     (drawn, of_the_feedback), rule = shared, decks.readings.delta_x(setting.reading)
-    found = {name: (jnp.full(1, jnp.nan),) * 2 for name in setting.networks}
+    found = {name: (jnp.full(1, jnp.nan),) * 2 for name in ("jordan", *setting.networks)}
     for name in found:
         if name == "jordan" or setting.reading not in _ON_OUTPUTS:
             n_cycles = _N_STEPS + 1 if name == "jordan" else 1
             cell, task = _network(setting, name)
             found[name] = decks.errors_by_cycle(rule, cell, task.loss, *drawn[name], n_cycles)
-    errors, cosines = zip(*found.values(), strict=True)
     memory_error = decks.delta_x_networks.pulse_memory_error(
         rule, _network(setting, "jordan")[0], drawn["jordan"][0], length=setting.memory_length,
         n_updates=setting.n_updates, learning_rate=setting.learning_rate,
     )  # fmt: skip
     return of_the_feedback | {
-        "relative_error": jnp.stack([error[0] for error in errors]),
-        "cosine": jnp.stack([cosine[0] for cosine in cosines]),
-        "error_by_cycle": errors[0],  # the first is the Jordan network
+        "relative_error": jnp.stack([found[name][0][0] for name in setting.networks]),
+        "cosine": jnp.stack([found[name][1][0] for name in setting.networks]),
+        "error_by_cycle": found["jordan"][0],
         "memory_error": memory_error,
     }
 

@@ -25,7 +25,7 @@ from rnnjax.claims import Group, Row, every_run, swept
 from rnnjax.decks import readings
 from rnnjax.figures import Look
 from rnnjax.lazy import jax, jnp, xr
-from rnnjax.reductions import largest, tabulate
+from rnnjax.reductions import largest, smallest, tabulate
 from rnnjax.sweep import NameOf, Traced, Variable
 
 PRECISION = "float64"  # rates are compared to closed forms, and |x| falls to 1e-280
@@ -129,7 +129,8 @@ def answer(cube: xr.Dataset) -> str:
     best = ends[ends.index.isin([*readings.ratio_words()])].min()
     verdict = "Less than a larger rate: " if best >= ends.get("faster", np.inf) else ""
     told = [f"{ends[arm]:.2g} {words}" for arm, words in _TOLD.items() if arm in ends]
-    lowest = f"{ends.min():.2g} ({readings.arm_words()[ends.idxmin()]})".replace("$\\times$", "x")
+    lowest = f"{ends.min():.2g} ({readings.arm_words()[ends.idxmin()]})" if len(ends) else "unknown"
+    lowest = lowest.replace("$\\times$", "x")
     return f"{verdict}E ends at {', '.join(told) or lowest}. The lowest of all is {lowest}."
 
 
@@ -161,17 +162,17 @@ def _draw_cycle_of_six(panel: figures.Axes, multiplier: xr.DataArray) -> None:
 
 
 def _draw_ends(panel: figures.Axes, cube: xr.Dataset, words: dict[str, str]) -> None:
-    arms, ends = cube["arm"].values, cube["end_error"].transpose("arm", "seed").values
+    arms, ends = cube["arm"].values, cube["end_error"].transpose("arm", "seed")
     start = float(cube["error"].isel(cycle=0).median())
-    panel.set_xscale("log")
-    figures.outcome_rows(panel, ends, labels=[words[a] for a in arms], what_failed="above start",
+    panel.set(xscale="log", xlabel="error $E$ at the end")
+    figures.outcome_rows(panel, ends.values, labels=[words[a] for a in arms],
                          colours=[_COLOURS.get(arm, "#707070") for arm in arms],
+                         what_failed="above start",
                          failed=_worse_than_start(cube).sum("seed").values.tolist(),
-                         limits=(np.nanmin(ends) / 2, 20 * start))  # fmt: skip
+                         limits=(smallest(ends, skip_nan=True) / 2, 20 * start))  # fmt: skip
     figures.level(panel, x=start, color="#606060", dashes=":")
     panel.text(1.2 * start, len(arms) - 1, "start", va="center", fontsize=7)
     panel.tick_params(axis="y", labelsize=6.5)
-    panel.set_xlabel("error $E$ at the end")
 
 
 def _worse_than_start(cube: xr.Dataset) -> xr.DataArray:
@@ -207,8 +208,7 @@ CLAIMS = (
         Row("literal ratio: least a > 1 that diverges",
             lambda one: one["step_size"].where(~np.isfinite(one["quadratic_rate"])).min(),
             at={"descent": "literal", "step_size": lambda a: a > 1}, equals=1.05, tolerance=1e-9,
-            source="perturbations of the fixed point obey z^2 = -a: stable for a < 1; grid step "
-            "0.05"),
+            source="perturbations of the fixed point obey z^2 = -a: stable for a < 1; step 0.05"),
         Row("plain descent: largest rate for a <= 1.95", lambda one: largest(one["quadratic_rate"]),
             at={"descent": "plain"}, equals=0.95, tolerance=1e-9,
             source="closed form |1 - a|: stable for a < 2"),

@@ -20,7 +20,7 @@ from rnnjax import decks, figures, sweep
 from rnnjax.claims import Group, Row
 from rnnjax.figures import BLACK, BLUE, PINK, VERMILION, Look
 from rnnjax.lazy import jax, jnp, xr
-from rnnjax.reductions import in_standard_errors
+from rnnjax.reductions import in_standard_errors, is_largest
 from rnnjax.sweep import Traced, Variable
 from rnnjax.theory import scalar_chain
 
@@ -125,8 +125,8 @@ def figure(cube: xr.Dataset) -> figures.Figure:
     _draw_chain(loops, cube["share_loop"], "$g$ = {:g}", "delta-x")
     under = {str(of): cube["share_ratio"].sel(multiplier=of) for of in cube["multiplier"].values}
     _draw(ratios, {"no ratio": share.sel(_PAIRS), **under}, title="eligibility ratio")
-    share, largest = cube["share_training"], cube["share_training"].argmax("step")
-    chances = {f"P($t$ = {t} largest)": largest == t - 1 for t in (1, _T)}
+    share, largest = cube["share_training"], is_largest(cube["share_training"], "step")
+    chances = {f"P($t$ = {t} largest)": largest.sel(step=t) for t in (1, _T)}
     _draw(training, {**chances, "share of $t = 1$": share.sel(step=1)}, "update",
           xlabel="training cycle", ylabel="probability, share", title="training")  # fmt: skip
     training.set_xscale("symlog", linthresh=1)
@@ -139,7 +139,7 @@ def answer(cube: xr.Dataset) -> str:
     """The share of the first step, by errors as they are and by equal ones."""
     share, online = (cube[of].sel(step=1).mean("seed") for of in ("share", "share_online"))
     pairs, equal = 100 * share.sel(rule="local", network=[*_DATA]).values
-    first = cube["error"].isel(update=0).mean("seed").argmax("step") == 0
+    first = is_largest(cube["error"].isel(update=0).mean("seed"), "step").sel(step=1) == 1
     last, why = online.sel(data="equal steps").isel(online_rate=-1), "Its error is the largest: s"
     return (f"{why if first else 'S'}tep 1 has {pairs:.0f} % of ||dw_t||, {equal:.0f} % where "
             f"errors are equal. It has {100 * last.item():.0f} % with equal errors and an update "
@@ -171,7 +171,7 @@ def _closed(shares: xr.DataArray) -> xr.DataArray:
 
 
 def _p_first(shares: xr.DataArray) -> xr.DataArray:
-    return (shares.argmax("step") == 0).mean()
+    return is_largest(shares, "step").sel(step=1).mean(skipna=False)
 
 
 def _unscaled(cube: xr.Dataset) -> xr.DataArray:

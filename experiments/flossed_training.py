@@ -161,7 +161,7 @@ def _trained(setting: Setting, both: Any, drawn: Any, arm: jax.Array, delay: jax
 def _gains(cube: xr.Dataset) -> tuple[float, float]:
     """Return the gain of the comparison, next to 1, and the one at which plain training is best."""
     plain = cube["final"].sel(arm="plain")
-    best = plain.mean([dim for dim in plain.dims if dim != "gain"]).idxmax("gain")
+    best = plain.mean([dim for dim in plain.dims if dim != "gain"]).fillna(-np.inf).idxmax("gain")
     return cube["gain"].sortby("gain").sel(gain=1, method="nearest").item(), best.item()
 
 

@@ -172,7 +172,7 @@ def _draw_ends(panel: figures.Axes, cube: xr.Dataset) -> None:
 
 def _finish(panel: figures.Axes, cube: xr.Dataset, least: float, **axes: Any) -> None:
     """Scale a panel of distances, and shade those beyond the start."""
-    top = max([1.0, *(np.nanmax(line.get_ydata()) for line in panel.lines)])
+    top = np.nanmax(np.concatenate([[1.0], *(line.get_ydata() for line in panel.lines)]))
     panel.set(xscale="log", yscale="log", ylim=(least, 30 * top), **axes)
     panel.set_ylabel(r"$|\theta-\theta^*|$")
     panel.axhspan(cube["start"], 1e30, **_WRONG)

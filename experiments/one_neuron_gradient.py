@@ -176,7 +176,8 @@ CLAIMS = (
         equals=lambda one, network: _N_WEIGHTS[network] or one.sizes["length"] + 2,
         source=f"{_DECK}: w1, w2, w3, and w_n in the RNN; T + 2; w_x, w_n and w_3"),
     Row("worked example, steps and derivatives: largest error", _example_error,
-        at={"activation": [*scalar_chain.FUNCTIONS]}, equals=0, tolerance=2e-5,
+        at={"activation": [*scalar_chain.FUNCTIONS]}, equals=0,
+        tolerance=lambda one: 2e-5 * max(1.0, largest(abs(one["w_n"])) / 5),  # linear in w_n
         source=f"{_FORMULA}, and the chain rule; {_ROUNDING}"),
     Group((
         Row("norm after clipping: largest error, nat", _clipping_error, equals=0),
@@ -186,8 +187,8 @@ CLAIMS = (
     Group((
         Row("identity: dy/dw_n by length, relative error",
             lambda one: largest(abs(np.exp(one["log_weight_gradient"] - np.log(_exact(one))) - 1)),
-            at={"w_n": lambda w: w >= 0, "length": lambda n: n > 1}, equals=0, tolerance=3e-5,
-            source=f"exact: sum k w_n^(k-1); {_ROUNDING}"),
+            at={"w_n": lambda w: (w >= 0) & (w < 1e6), "length": lambda n: n > 1}, equals=0,
+            tolerance=3e-5, source=f"exact: sum k w_n^(k-1), in float64; {_ROUNDING}"),
         Row("identity, w_n = 1: dy/dw_n", lambda one: math.exp(one["log_weight_gradient"][-1]),
             at={"w_n": 1.0}, equals=1275, tolerance=0.01, source="exact: n (n + 1) / 2, n = 50",
             when=lambda one: one.sizes["length"] == 51),

@@ -214,7 +214,7 @@ def answer(cube: xr.Dataset) -> str:
     """Median factors on the loss of plain BPTT, over settings and gains."""
     of_all = 10 ** _factor(cube).median(["case", "gain"]).to_series()
     x = {arm: "over 100" if v > 100 else f"{v:.2g}" for arm, v in of_all.items()}
-    worst = (10 ** _factor(cube).sel(arm="rnn")).median("gain").to_series()
+    worst = (10 ** _factor(cube).sel(arm="rnn")).median("gain").fillna(-np.inf).to_series()
     return (f"Without delta x the loss is {x['rnn']} times that of BPTT, with the literal ratio "
             f"{x['et_dx_literal']} times. Safeguarded ratio: {x['et_dx_safe']}; a plain step as "
             f"long: {x['matched']}; momentum: {x['momentum']}; Rprop: {x['rprop']} (medians). The "

@@ -65,6 +65,8 @@ BAD_FLAGS = [
     (["--n-h", "[" * 3000], "n_h: expected a valid integer"),
     (["--n-h", "1025"], "n_h: expected a number less than or equal to 1024"),
     (["--n-h", "3", "--n-h", "4"], "n_h: expected one value, got 2"),
+    (["--gain", "3", "--axes.gain", "1,2"], "gain: expected a value or an axis, got '3' and"),
+    (["--axes.gain", "1,2", "--gain", "3"], "gain: expected a value or an axis, got '3' and"),
     (["--nh", "3"], "nh: unknown key"),
     (["--chunk", "0"], "chunk: expected a number greater than or equal to 1"),
     (["--chunk", "1000000"], "chunk: expected a number less than or equal to 65536"),

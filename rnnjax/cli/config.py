@@ -14,7 +14,7 @@ from rnnjax.sweep.config import model_of
 from rnnjax.sweep.experiment import Experiment, load
 from rnnjax.sweep.overlay import lay_over
 from rnnjax.sweep.request import Request, request_of
-from rnnjax.sweep.setting import Setting, annotation_of, item_type
+from rnnjax.sweep.setting import RESERVED, Setting, annotation_of, item_type
 from rnnjax.sweep.toml_files import MAX_BYTES, read_toml, toml_beside
 
 Override = tuple[str, str]
@@ -89,6 +89,9 @@ def _check_repeated(overrides: Sequence[Override]) -> None:
     for key, text in overrides:
         if keys.count(key) > 1:
             raise ConfigError(key, f"expected one value, got {keys.count(key)}")
+        if key not in RESERVED and f"axes.{key}" in keys:  # the later one would silently win
+            both = f"{shown(text)} and axes.{key} {shown(dict(overrides)[f'axes.{key}'])}"
+            raise ConfigError(key, f"expected a value or an axis, got {both}")
         for below in keys:
             if below.startswith(f"{key}."):
                 raise ConfigError(below, f"expected {key} to be a table, got {shown(text)}")

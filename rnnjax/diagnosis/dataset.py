@@ -57,6 +57,7 @@ _ALONE = {
     "exponents_error": (("exponent",), "nat/step", "standard error of the exponents"),
     "dimension": ((), "1", "Kaplan-Yorke dimension"),
     "linear": ((), "", "step that is linear in the state where the sequences lead"),
+    "state_growth": ((), "nat/step", "rate at which the state grows late in the sequence"),
     "log_singular_values": (("span", "direction"), _NAT, "ln of singular values of dh_T/dh_{T-s}"),
     "length": ((), "steps", "number of steps"),
     "size": ((), "1", "numbers in the state"),

@@ -164,6 +164,7 @@ def over_examples_of(rows: Mapping[str, Any]) -> dict[str, Any]:
         "exponents": exponents,
         "exponents_error": error,
         "linear": np.all(rows["linear"]),
+        "state_growth": _mean(np.where(closer[:, 0], rows["state_growth"], np.nan)),
         "log_singular_values": _median(rows["log_singular_values"]),
     }
 

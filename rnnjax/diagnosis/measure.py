@@ -51,6 +51,7 @@ def close(r: Recurrence, effort: Effort) -> Rows:
         **window.windows(r, min(effort.longest_window, r.length), effort.tolerance),
         **spectrum.exponents(r.uncut, effort.n_exponents),
         **spectrum.linear(r.uncut),
+        **spectrum.state_growth(r.uncut),
         **spectrum.singular_values(r.uncut, effort.n_exponents),
     }
 

@@ -77,6 +77,28 @@ def linear(r: Recurrence) -> dict[str, Array]:
     return {"linear": jnp.all(jax.vmap(same)(numbers) | ~considered)}
 
 
+def state_growth(r: Recurrence) -> dict[str, Array]:
+    """Measure at which rate the state grows, nat a step, between two quarters of the sequence.
+
+    The largest entries of the states of the second and of the last quarter of the steps are
+    compared: a chaotic state stays where it is, one that grows without bound does so at the rate
+    of the first exponent.
+
+    Returns:
+      ``state_growth``: (); NaN where there are fewer than 16 steps.
+    """
+    n, number = jnp.sum(steps.counted(r)), steps.numbers(r)
+    sizes = jnp.max(jnp.abs(r.states[1:][steps.own(r)]), axis=-1)
+
+    def largest(first: Array, end: Array) -> Array:
+        within = (number >= first) & (number < end)
+        return jnp.log(jnp.max(jnp.where(within, sizes, 0)))
+
+    early, late = largest(n // 4, n // 2), largest(n - n // 4, n)
+    rate = (late - early) / jnp.maximum(n - n // 2, 1)
+    return {"state_growth": jnp.where(n >= 16, rate, jnp.nan)}
+
+
 def _up_to(values: Array, n: int) -> Array:
     return jnp.pad(values, (0, n - len(values)), constant_values=jnp.nan)
 

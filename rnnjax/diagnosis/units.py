@@ -1,7 +1,8 @@
 """Which units have a slope of almost 0, and which gates stay shut or open.
 
 A unit is one entry of an activation of the step (tanh, relu, erf; the logistic function where the
-step has no other) that is not part of a larger one: the logistic function within a silu is none.
+step has no other) that is not part of a larger one: the logistic function within a silu is none,
+and the max(0, x) with which LayerNorm keeps a variance from being negative is none either.
 The keep gate of a state entry is the factor with which the step hands it on while all activations
 are held,
 
@@ -44,9 +45,10 @@ def kinds_of(r: Recurrence) -> list[tuple[str, int]]:
 def unit_sites(r: Recurrence) -> list[int]:
     """Return the numbers of the activations whose entries are units."""
     kinds, parts = [kind for kind, _ in kinds_of(r)], sites.parts(r.cell)
-    own = [i for i, kind in enumerate(kinds) if kind in _UNIT_KINDS and not parts[i]]
-    if own or not any(parts):
-        return own or list(range(len(kinds)))
+    known = [i for i, is_under in enumerate(sites.under_roots(r.cell)) if not is_under]
+    own = [i for i in known if kinds[i] in _UNIT_KINDS and not parts[i]]
+    if own or not any(parts[i] for i in known):
+        return own or known
     return []  # the units are those larger activations, which are not known
 
 
@@ -90,9 +92,9 @@ Held = list[Array | None]
 
 
 def held_of(r: Recurrence, found: list[Site]) -> Held:
-    """Return the values at which activations are held; None for what is part of a larger one."""
-    pairs = zip(found, sites.parts(r.cell), strict=True)
-    return [None if is_part else site.after for site, is_part in pairs]
+    """Return the values at which activations are held; None for what is no whole one."""
+    free = map(any, zip(sites.parts(r.cell), sites.under_roots(r.cell), strict=True))
+    return [None if is_free else site.after for site, is_free in zip(found, free, strict=True)]
 
 
 def keep_of(r: Recurrence, h: Array, t: Array, held: Held, v: Array) -> Array:

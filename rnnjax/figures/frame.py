@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnnjax.figures import grids
+from rnnjax.figures import emptiness, grids
 from rnnjax.figures.heat_maps import NOT_FINITE
 from rnnjax.figures.style import COLUMN_WIDTH, PAGE_WIDTH, in_column, letter_panels
 
@@ -91,6 +91,8 @@ class Frame:
     ) -> Figure:
         """Letters several panels, hides those that are empty, adds the legend, returns the figure.
 
+        A panel whose data have no finite number says so.
+
         Args:
             legend: legend entries; of several with one label the first is shown, and that of
                 `not_finite_handle` only where a panel has hatched cells.
@@ -105,6 +107,7 @@ class Frame:
         for panel in self.panels:
             if not panel.has_data() and not panel.texts:
                 panel.set_visible(False)  # the cube has nothing for it; others keep their letters
+        emptiness.tell(self.panels)
         if self._column:
             ncols = max(1, ncols // 2)
             self._label_where_rows_broke(self._broken)

@@ -31,6 +31,8 @@ def draw_median(ax: Axes, x: Floats, median: Floats, **line: Any) -> Line2D:
         The line, without the dots.
     """
     seen = _finite_or_nan(median)
+    if not np.isfinite(median).any():  # matplotlib cannot spread markers along an empty path
+        line.pop("markevery", None)
     (drawn,) = ax.plot(x, seen, **line)
     stops = _stops(np.isfinite(median))
     marker = line.get("marker")

@@ -15,6 +15,10 @@ from rnnjax.figures.looks import with_minus
 _BOX = {"facecolor": "#ffffff", "alpha": 0.92, "linewidth": 0, "pad": 2.0}
 
 
+WORDS_OF_LEVEL = "words of a level"
+"""The group id of these texts, which a frame hides where the line lies beyond the panel."""
+
+
 def level(
     panel: Axes,
     *,
@@ -47,6 +51,7 @@ def level(
         "fontsize": 7,
         "color": "#404040",
         "bbox": _BOX,
+        "gid": WORDS_OF_LEVEL,
         "zorder": 5,
         "ha": "right",
     }

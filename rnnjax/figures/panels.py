@@ -65,12 +65,17 @@ def axis_label(array: xr.DataArray) -> str:
 def dress(ax: Axes, axes: Mapping[str, Any], **defaults: Any) -> None:
     """Sets limits, labels, scales and titles of a panel; `axes` takes the place of defaults.
 
-    Left out are limits that are not finite or at one and the same place, and a logarithmic scale
-    of no positive number.
+    Left out are limits that are not finite or at one and the same place, one limit where no data
+    set the other, and a logarithmic scale of no positive number.
     """
     settings = {**defaults, **axes}
     # Limits are often the ends of an axis, of which a cube may have a single value, or extremes.
-    settings = {name: value for name, value in settings.items() if not _is_no_range(name, value)}
+    extent = {"xlim": ax.dataLim.intervalx, "ylim": ax.dataLim.intervaly}
+    settings = {
+        name: value
+        for name, value in settings.items()
+        if not _is_no_range(name, value, extent.get(name))
+    }
     for axis, least in (("x", ax.dataLim.minposx), ("y", ax.dataLim.minposy)):
         limits = settings.get(f"{axis}lim")
         if settings.get(f"{axis}scale") != "log":
@@ -83,12 +88,14 @@ def dress(ax: Axes, axes: Mapping[str, Any], **defaults: Any) -> None:
     ax.set(**settings)
 
 
-def _is_no_range(name: str, value: Any) -> bool:
+def _is_no_range(name: str, value: Any, extent: Any) -> bool:
     """Whether limits have nothing in between: matplotlib then chooses them by the data."""
     if name not in ("xlim", "ylim") or not np.iterable(value):
         return False
     low, high = value
     known = [end for end in (low, high) if end is not None]
+    if len(known) == 1 and not np.isfinite(extent).all():  # matplotlib's own may lie beyond it
+        return True
     return not np.isfinite(known).all() or (low is not None and low == high)
 
 

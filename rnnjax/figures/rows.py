@@ -32,7 +32,7 @@ def outcome_rows(
         labels: one for each row.
         colours: one for each row.
         failed: how many runs failed, by whatever the caller counts as such; written at the right.
-        limits: of the x-axis.
+        limits: of the x-axis; left to matplotlib where they are not finite.
         what_failed: heading over these numbers.
 
     Raises:
@@ -43,6 +43,8 @@ def outcome_rows(
             f"expected one label, colour and count for each of {len(samples)} rows, got "
             f"{len(labels)} labels, {len(colours)} colours and {len(failed)} counts"
         )
+    known = limits[0] < limits[1] < np.inf and limits[0] > -np.inf
+    limits = limits if known else (-np.inf, np.inf)
     for row, (runs, colour, n_failed) in enumerate(zip(samples, colours, failed, strict=True)):
         values = np.asarray(runs, dtype=float)
         _draw_row(ax, row, values, colour, limits)
@@ -52,7 +54,7 @@ def outcome_rows(
             message, (1, row), (5, 0), xycoords=place, textcoords="offset points", va="center",
             color=FAILED_COLOUR, fontsize=7,
         )  # fmt: skip
-    ax.set(xlim=limits, ylim=(len(samples) - 0.5, -0.5))
+    ax.set(ylim=(len(samples) - 0.5, -0.5), **({"xlim": limits} if known else {}))
     ax.set_yticks(range(len(samples)), list(labels))
     ax.tick_params(axis="y", length=0)
     for tick, colour in zip(ax.get_yticklabels(), colours, strict=True):

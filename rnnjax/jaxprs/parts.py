@@ -5,6 +5,9 @@ Equations that act entry by entry are followed. An activation of a value is a pa
 joined with that value, or with another activation of it. A value here is what is computed by
 anything but functions of a single one: the W h + U x in tanh(2 (W h + U x)). Weights, literals and
 other constants of the scan are no values.
+
+A max(0, x) under a root is no activation: it keeps a variance from being negative by rounding, as
+in LayerNorm.
 """
 
 import itertools
@@ -43,8 +46,8 @@ class _Traced(NamedTuple):
     holds: frozenset[Any]
 
 
-def parts_of(loop: Loop, kind_of: Any) -> list[bool]:
-    """Return for every activation of a step, in order of execution, whether it is a part.
+def parts_of(loop: Loop, kind_of: Any) -> tuple[list[bool], list[bool]]:
+    """Return for every activation of a step, in order, whether it is a part, or under a root.
 
     Args:
       loop: the scan.
@@ -55,13 +58,15 @@ def parts_of(loop: Loop, kind_of: Any) -> list[bool]:
     given = [walk.constant() for _ in range(loop.n_constants)]
     given += [walk.fresh() for _ in closed.jaxpr.invars[loop.n_constants :]]
     walk.through(closed, given)
-    return walk.are_parts
+    return walk.are_parts, [i in walk.under_roots for i in range(len(walk.are_parts))]
 
 
 class _Walk:
     def __init__(self, kind_of: Any) -> None:
         self.kind_of = kind_of
         self.are_parts: list[bool] = []
+        self.relus: set[int] = set()
+        self.under_roots: set[int] = set()
         self.numbers: dict[Any, int] = {}
         self.count = itertools.count()
 
@@ -93,8 +98,11 @@ class _Walk:
         return [known(atom) for atom in jaxpr.outvars]
 
     def results(self, equation: Any, operands: list[_Traced]) -> list[_Traced]:
-        if self.kind_of(equation):
+        if kind := self.kind_of(equation):
+            self.relus |= {len(self.are_parts)} if kind == "relu" else set()
             return [self.activation(equation, operands)]
+        if equation.primitive.name in ("rsqrt", "sqrt"):
+            self.under_roots |= self.relus & {i for i, _ in _activations(operands[0].holds)}
         if is_call(equation):
             return self.through(inner_of(equation), operands)
         keys = [_key(equation, operands, i) for i in range(len(equation.outvars))]

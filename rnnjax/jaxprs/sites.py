@@ -91,7 +91,12 @@ def evaluated(
 
 def parts(cell: ScanCell) -> list[bool]:
     """Return for each activation of a step whether it is only a part of a larger one."""
-    return parts_of(cell.loop, _kind_of)
+    return parts_of(cell.loop, _kind_of)[0]
+
+
+def under_roots(cell: ScanCell) -> list[bool]:
+    """Return for each activation of a step whether it is a max(0, x) under a root: it is none."""
+    return parts_of(cell.loop, _kind_of)[1]
 
 
 class _Walk:

@@ -9,6 +9,7 @@ difficulty of training recurrent neural networks, ICML 2013).
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -98,8 +99,8 @@ def curvature_along_gradient(
 
     Returns:
       ``loss``: (). ``log_gradient_norm``: natural log of |g| over all parameters, ().
-      ``direction``: g/|g|, shaped as params. ``curvature``: equation (2), inf where it leaves the
-      dtype, (). Both are NaN where the gradient is 0.
+      ``direction``: g/|g|, shaped as params. ``curvature``: equation (2), inf of its sign where it
+      leaves the dtype, (). Both are NaN where the gradient is 0 or the loss not finite.
     """
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
     value, grads, _ = BPTT()(cell, loss, params, batch, ())
@@ -108,13 +109,25 @@ def curvature_along_gradient(
     # complex weights the conjugate of JAX's gradient leads upwards.
     along = jax.tree.map(jnp.conj, scaled.direction(grads))
 
-    def slope(params: Params) -> Array:
-        def total(p: Params) -> Array:
-            return scan.sequence_loss(cell, loss, p, batch)
+    def bend(exponent: Array) -> Array:
+        """The second derivative along `along`, of steps of 2^exponent, ()."""
+        step = jax.tree.map(lambda u: scaled.shift(u, exponent), along)
 
-        return jax.jvp(total, (params,), (along,))[1]
+        def slope(p: Params) -> Array:
+            def total(p: Params) -> Array:
+                return scan.sequence_loss(cell, loss, p, batch)
 
-    curvature = jax.jvp(slope, (params,), (along,))[1]
+            return jax.jvp(total, (p,), (step,))[1]
+
+        return scaled.shift(jax.jvp(slope, (params,), (step,))[1], -2 * exponent)
+
+    curvature = bend(jnp.int32(0))
+    # Parts of it may leave the dtype and be of both signs. A step in which the loss changes by
+    # about 1 has smaller ones; of a loss that has left the dtype itself there is no curvature.
+    most = jnp.finfo(curvature.dtype).maxexp // 2 - 4
+    size = jnp.clip(jnp.nan_to_num(log_norm / math.log(2)), 0, most).astype(jnp.int32)
+    lost = ~jnp.isfinite(curvature) & jnp.isfinite(value) & jnp.isfinite(log_norm)
+    curvature = jax.lax.cond(lost, bend, lambda _: curvature, -size)
     return {
         "loss": value,
         "log_gradient_norm": log_norm,

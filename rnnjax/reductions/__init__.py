@@ -3,7 +3,7 @@
 What xarray says in a word (`mean`, `max`, `sel`) is not repeated here.
 """
 
-from rnnjax.reductions.along import at_best, crossing, evenly, rise, slope
+from rnnjax.reductions.along import at_best, crossing, evenly, is_largest, rise, slope
 from rnnjax.reductions.of_cells import (
     cells,
     finite_states,
@@ -37,6 +37,7 @@ __all__ = [
     "finite_states",
     "gap",
     "in_standard_errors",
+    "is_largest",
     "largest",
     "median",
     "quantile",

@@ -80,6 +80,33 @@ def crossing(values: xr.DataArray, over: str, level: float = 0.0) -> float:
     return float(np.interp(0.0, y[i : i + 2], x[i : i + 2]))
 
 
+def is_largest(values: xr.DataArray, over: str) -> xr.DataArray:
+    """Marks the place with the largest value along a dim, the first one of several.
+
+    Args:
+        values: any dims that include `over`.
+        over: the dim, such as the step.
+
+    Returns:
+        1 at this place and 0 at the others, over the dims of the values; NaN at all places of a
+        row with a NaN, whose largest value is not known.
+
+    Raises:
+        ValueError: the values are no real numbers, or there is no such dim or no place.
+
+    Example:
+        >>> import xarray as xr
+        >>> is_largest(xr.DataArray([0.2, 0.5, 0.3], dims="step"), "step").values.tolist()
+        [0.0, 1.0, 0.0]
+    """
+    check_dims(values, [over], least=1)
+    values = in_floats(values)
+    rows = np.moveaxis(values.values, values.get_axis_num(over), -1)
+    marks = np.arange(rows.shape[-1]) == rows.argmax(-1)[..., None]
+    marks = np.where(np.isnan(rows).any(-1, keepdims=True), np.nan, marks)
+    return values.copy(data=np.moveaxis(marks, -1, values.get_axis_num(over)))
+
+
 def at_best(data: Data, score: xr.DataArray, over: str = "rate") -> Data:
     """Selects the place with the least score along a dim, for each place on its other dims.
 

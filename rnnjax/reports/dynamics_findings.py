@@ -53,6 +53,8 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
         unstable = first > limit.value * error
         unstable &= growth > THRESHOLDS["growth of a difference"].value
         kind = _kind(first, error, unstable and not reading.is_linear)
+        if kind == "Chaotic" and _is_unbounded(reading, first, steps):
+            kind = "Unbounded growth of the state"
     message = f"{kind}, {with_error(first, error)} nat a step"
     if unstable:
         message += f": a difference grows by {amount(round(decades(growth), 2))} decades in "
@@ -62,6 +64,13 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
         "two standard errors, and a growth by e over the sequence", limit, alarm=unstable,
         error=error,
     )  # fmt: skip
+
+
+def _is_unbounded(reading: Reading, first: float, steps: float) -> bool:
+    """Return whether the state grows as differences do: chaos moves within bounds."""
+    rate, limit = reading.state_growth, THRESHOLDS["growth of the state"].value
+    # The quarters that are compared lie half a sequence apart.
+    return rate > limit * first and rate * steps / 2 > THRESHOLDS["growth of a difference"].value
 
 
 def _kind(first: float, error: float, chaotic: bool) -> str:

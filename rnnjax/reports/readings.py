@@ -74,6 +74,12 @@ class Reading:
         """Whether a step is known to be linear where it goes: it may be unstable, not chaotic."""
         return bool(self._item("linear") == 1)
 
+    @property
+    def state_growth(self) -> float:
+        """Rate at which the state itself grows, nat a step; NaN if it is missing."""
+        value = self._item("state_growth")
+        return math.nan if value is None else float(value)
+
     @cached_property
     def reach(self) -> float:
         """The last step at which the loss reaches the state, of the examples with a gradient."""

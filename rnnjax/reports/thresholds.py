@@ -39,6 +39,7 @@ THRESHOLDS = {
     "errors": Threshold(2.0, "standard errors"),
     "neutral": Threshold(2.0, "epsilon of the state, nat a step"),
     "growth of a difference": Threshold(1.0, "nat"),
+    "growth of the state": Threshold(0.25, "share of the first exponent"),
     "clipping": Threshold(0.9, "quantile over examples"),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.errors import ConfigError
+from rnnjax.errors import ConfigError, shown
 from rnnjax.sweep.axis import Axis
 from rnnjax.sweep.cube import LANE
 from rnnjax.sweep.status import SUFFIX, status_name
@@ -52,6 +52,9 @@ def _problems(
     for name, values in coordinates.items():
         if values.ndim != 1:
             yield f"coordinate {name!r} is not 1-d"
+        elif len(labels := values.tolist()) > len(set(labels)):  # a label would be two places
+            twice = next(label for label in labels if labels.count(label) > 1)
+            yield f"expected values of {name!r} that differ, got {shown(twice)} twice"
     for name, variable in variables.items():
         if name.endswith(SUFFIX):  # readers of a cube would take it for the status of another
             yield f"variable {name!r} ends in {SUFFIX}, as the status of a variable does"

@@ -88,12 +88,25 @@ def run(
         [1.0, 4.0]
     """
     folder, devices = folder_of(out), devices_of(devices)
+    _check_fields(fields)
     experiment, data = _found(what, shared, config, fields)
     for name, value in fields.items():
         _lay_over(experiment.setting, data, name, value)
     precision = _precision(experiment) if precision is None else precision
     request = request_of(experiment, data, precision)
     return computed_here(request, folder, devices, progress)
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    """Raise ConfigError for axes beside the fields: what one sets, the other would overwrite."""
+    for name, value in fields.items():
+        if name == "axes" and not isinstance(value, Zipped):
+            ways = 'gain=[1.0, 2.0], or config={"axes": {"gain": [1.0, 2.0]}}'
+            raise ConfigError(
+                name, f"expected each axis as its field, as in {ways}, got {shown(value)}"
+            )
+        if not name.isidentifier():
+            raise ConfigError(name, "expected the name of a field: letters, digits and underscores")
 
 
 def _found(

@@ -64,8 +64,9 @@ class Cost(NamedTuple):
 
 
 def sigmoid(x: ArrayLike) -> NDArray[np.float64]:
-    """Return the logistic function, elementwise."""
-    return np.exp(-np.logaddexp(0, -np.asarray(x, dtype=float)))
+    """Return the logistic function, elementwise; NaN of NaN."""
+    with np.errstate(invalid="ignore"):  # NumPy warns of NaN here, and of no other number
+        return np.exp(-np.logaddexp(0, -np.asarray(x, dtype=float)))
 
 
 def folds(weight: float) -> tuple[Fold, Fold]:

@@ -18,15 +18,15 @@ def chosen(number: Array | int, *optimisers: optax.GradientTransformation) -> An
     `jax.vmap` maps over the number.
 
     Args:
-      number: which one, from 0, a whole number, which may be a float; one before the first chooses
-        the first, one beyond the last the last.
+      number: which one, from 0, (); a float is one of these numbers as well. The steps of a traced
+        number that is none of them are NaN.
       *optimisers: any optax optimisers that need gradient and parameters alone.
 
     Returns:
       an optax transformation, whose state holds those of all optimisers.
 
     Raises:
-      ValueError: there is no optimiser, or one is none, or the number is known not to be whole.
+      ValueError: there is no optimiser, one is none, or there is none with that number.
 
     Example:
       >>> optimiser = chosen(1, optax.sgd(1.0), optax.sgd(0.1))
@@ -38,13 +38,7 @@ def chosen(number: Array | int, *optimisers: optax.GradientTransformation) -> An
         raise refusal("optimisers", "at least one", "none", shown_by=str)
     for optimiser in optimisers:
         OPTIMISER.checked("optimisers", optimiser)
-    dtype = getattr(number, "dtype", None)
-    is_truth = isinstance(number, bool) or jnp.issubdtype(dtype or int, jnp.bool_)
-    Number().checked("number", 0 if is_truth else number)
-    is_known = not isinstance(number, jax.core.Tracer)
-    if jnp.ndim(number) or (is_known and float(number) % 1):
-        raise refusal("number", "one whole number", number)
-    which = jnp.clip(jnp.asarray(number).astype(jnp.int32), 0, len(optimisers) - 1)
+    which = _branch(number, len(optimisers))
 
     def init(params: Any) -> tuple:
         return tuple(optimiser.init(params) for optimiser in optimisers)
@@ -55,6 +49,25 @@ def chosen(number: Array | int, *optimisers: optax.GradientTransformation) -> An
             for optimiser, own in zip(optimisers, state, strict=True)
         ]
         steps, states = zip(*moves, strict=True)
-        return jax.tree.map(lambda *step: jax.lax.select_n(which, *step), *steps), states
+        return jax.tree.map(lambda *step: _selected(which, step), *steps), states
 
     return optax.GradientTransformation(init, update)
+
+
+def _branch(number: Any, n: int) -> Array:
+    """The index of a branch, (); `n` for a traced number that is none of the n optimisers."""
+    if isinstance(number, bool) or getattr(number, "dtype", None) == jnp.bool_:  # between two
+        number = jnp.asarray(number, jnp.int32)
+    number = Number(at_least=0, at_most=n - 1).checked("number", number)
+    if jnp.shape(number) != ():
+        raise refusal("number", "one number, of shape ()", jnp.shape(number), shown_by=str)
+    is_one = (number >= 0) & (number < n) & (number == jnp.floor(number))
+    if not isinstance(is_one, jax.core.Tracer) and not is_one:
+        raise refusal("number", f"a whole number from 0 to {n - 1}", number)
+    return jnp.where(is_one, number, n).astype(jnp.int32)
+
+
+def _selected(which: Array, steps: tuple[Array, ...]) -> Array:
+    """The step of one branch; NaN where there is no such branch."""
+    unknown = jnp.full_like(steps[0], jnp.nan)
+    return jax.lax.select_n(which, *steps, unknown)

@@ -208,3 +208,21 @@ def test_no_remedy_opens_gates_where_there_are_none():
 
     report = rnnjax.diagnose(loss, 0.3, jnp.linspace(-1, 1, 60).reshape(1, 60), longest_window=2)
     assert not [m for m in report.remedies if "gates" in m.action]
+
+
+def normalised(z):
+    """LayerNorm as flax has it: a variance that rounding may make negative is cut at 0."""
+    variance = jnp.maximum(0.0, jnp.mean(z**2) - jnp.mean(z) ** 2)
+    return (z - jnp.mean(z)) * jax.lax.rsqrt(variance + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [(jnp.tanh, ["tanh"]), (jax.nn.relu, ["relu"]), (jax.nn.sigmoid, ["logistic"]), (None, [])],
+)
+def test_the_variance_of_a_layer_norm_is_no_unit(activation, expected):
+    def step(p, h, x):
+        z = normalised(p["W"] @ h + p["U"] @ x)
+        return z if activation is None else activation(z)
+
+    assert units_of(step) == expected * N

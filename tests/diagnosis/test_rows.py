@@ -425,6 +425,35 @@ def test_a_relu_layer_of_which_no_unit_switches_is_linear(activation, bias, expe
     assert jax.jit(spectrum.linear)(r)["linear"] == expected
 
 
+@pytest.mark.parametrize(
+    ("n_steps", "expected"), [(40, np.log(1.25)), (16, np.log(1.25)), (15, np.nan)]
+)
+def test_the_rate_at_which_a_state_grows(n_steps, expected):
+    """One entry of the state grows by a quarter a step, the other one swings between 1 and 2."""
+
+    def loss(w, x):
+        def step(h, x):
+            return jnp.array([w * h[0], 3 - h[1]]) + 0 * x, None
+
+        return jnp.sum(jax.lax.scan(step, jnp.ones(2), x)[0])
+
+    r = rnnjax.recurrences(loss, 1.25, jnp.zeros((n_steps, 2)))[0]
+    np.testing.assert_allclose(spectrum.state_growth(r)["state_growth"], expected, rtol=1e-6)
+
+
+@pytest.mark.wide
+def test_a_relu_network_that_explodes_is_not_chaotic():
+    """Its units switch all the time; a tanh network of the same weights is chaotic."""
+    told = {}
+    for activation in (jax.nn.relu, jnp.tanh):
+        loss, params = small.vanilla(n=24, activation=activation)
+        W = 3.0 * jax.random.normal(jax.random.key(5), (24, 24)) / 24**0.5
+        report = rnnjax.diagnose(loss, params | {"W": W}, small.sequences(3, 60))
+        (told[activation],) = [f.statement for f in report.findings if f.name == "spectrum"]
+    assert told[jax.nn.relu].startswith("Unbounded growth of the state, 0.")
+    assert told[jnp.tanh].startswith("Chaotic, 0.")
+
+
 @pytest.mark.wide
 def test_an_unstable_fixed_point_is_no_chaos():
     loss, params = small.vanilla(gain=2.0, n_x=2)

@@ -64,6 +64,7 @@ def rows_of(flat_share, dead, last_step, **others):
         "flat_share": np.array(flat_share),
         "dead": np.array(dead),
         "linear": np.zeros(n, bool),
+        "state_growth": np.full(n, np.nan),
     }
     return nothing | gates | singular | given | {"last_step": np.array(last_step)} | others
 

@@ -1,9 +1,15 @@
 import numpy as np
 import pytest
 
+from rnnjax import sweep
+from rnnjax.errors import ConfigError
 from tests.experiments.quick import failed, quick_cube, verdicts
 
 NAME = "delta_x"
+SMALL = {
+    "reading": ["none", "teacher_forcing"], "gain": 1.0, "seed": 0, "n_updates": 2, "n_h": 3,
+    "n_sequences": 2, "config": "quick", "progress": False,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +56,22 @@ def test_a_stronger_feedback_makes_the_delta_matter_more(cube):
 def test_each_claim_can_fail(cube, claim, name, spoil):
     spoilt = cube.assign({name: spoil(cube[name]).transpose(*cube[name].dims)})
     assert any(told.startswith(claim) for told in failed(NAME, spoilt))
+
+
+@pytest.mark.wide
+def test_cycles_are_those_of_the_jordan_network_whatever_networks_are_compared():
+    one, both = (
+        sweep.run(NAME, networks=[names], **SMALL).squeeze("networks", drop=True)
+        for names in (("adding",), ("adding", "jordan"))
+    )
+    assert one["network"].values.tolist() == ["adding"]
+    np.testing.assert_allclose(one["error_by_cycle"], both["error_by_cycle"], rtol=1e-9)
+    told = both.sel(network="jordan", reading="none").squeeze()
+    assert told["error_by_cycle"][0] == told["relative_error"]
+    assert np.isnan(one["relative_error"].sel(reading="teacher_forcing")).all()
+    assert not np.isnan(one["relative_error"].sel(reading="none")).any()
+
+
+def test_a_network_comes_once():
+    with pytest.raises(ConfigError, match=r"values of 'network' that differ, got 'adding' twice$"):
+        sweep.run(NAME, networks=[("adding", "adding")], **SMALL)

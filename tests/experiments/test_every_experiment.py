@@ -3,6 +3,7 @@
 `rnnjax run NAME --quick` of each experiment is a wide test, in the file of the experiment.
 """
 
+import io
 import json
 import re
 import warnings
@@ -126,3 +127,33 @@ def test_the_answer_of_a_committed_cube_is_its_caption(committed):
     assert 20 <= len(headline(answer)) <= 120 and len(answer) <= 500
     assert re.search(r"\d", answer) and not re.search(r"\bnan\b|\$", answer)
     assert (folder / "caption.txt").read_text().startswith(answer)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_cube_without_numbers_is_drawn_and_answered(committed, share):
+    """Without a warning, which would be an error here, however many of the numbers are missing."""
+    _, experiment, cube = committed
+    rng = np.random.default_rng(0)
+    lost = {
+        name: values.where(rng.random(values.shape) >= share)
+        for name, values in cube.data_vars.items()
+        if values.dtype.kind == "f"
+    }
+    cube = cube.assign(lost)
+    with styled("page"):
+        figure = experiment.figure(cube)
+        figure.savefig(io.BytesIO(), format="raw", dpi=30)
+    plt.close(figure)
+    assert isinstance(experiment.answered(cube), str)
+
+
+@pytest.mark.wide
+def test_a_cube_of_one_cell_is_drawn_and_answered(committed):
+    _, experiment, cube = committed
+    cube = cube.isel({axis: [0] for axis in json.loads(cube.attrs["config"])["axes"]})
+    with styled("page"):
+        figure = experiment.figure(cube)
+        figure.savefig(io.BytesIO(), format="raw", dpi=30)
+    plt.close(figure)
+    assert isinstance(experiment.answered(cube), str)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rnnjax import sweep
 from rnnjax.sweep.experiment import load
 from tests.experiments.quick import assert_computed, quick_cube
 
@@ -88,3 +89,11 @@ def test_claims_and_figure_stand_on_other_axes(cube):
     assert len(verdicts(some)) < 8
     EXPERIMENT.figure(some)
     assert len(verdicts(cube.sel(activation=["relu", "identity"], w_n=[0.5, 0.9]))) > 10
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("size", [1e30, 1e-30])
+def test_exact_claims_hold_at_any_weight(size):
+    weights = [size, -size]
+    found = sweep.run("one_neuron", config="quick", w_n=weights, progress=False)
+    assert verdicts(found) and all(verdicts(found).values())

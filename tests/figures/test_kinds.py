@@ -11,6 +11,7 @@ from rnnjax.figures import (
     GREEN,
     Frame,
     Look,
+    curves,
     direct_labels,
     distinct_looks,
     dot_rows,
@@ -227,3 +228,33 @@ def test_rows_of_their_own_widths_are_laid_out_by_themselves():
     a, b, c = (panel.get_window_extent() for panel in frame.panels)
     assert a.width > 2 * b.width and c.width > a.width + b.width
     assert a.height > 1.5 * c.height
+
+
+def words(panel):
+    return [text.get_text() for text in panel.texts if text.get_visible()]
+
+
+def test_a_panel_without_a_finite_number_says_so():
+    frame = Frame(2, 3, height=4)
+    line, empty, dots, coloured, levels, fine = frame.panels
+    curves(line, table([nan, inf], lag=[0, 1]), over="lag", yscale="log", line={"markevery": 0.1})
+    empty.set_xlabel("nothing was drawn here")
+    dot_rows(dots, table([[nan, nan]], rule=["lstm"], seed=[0, 1]), rows="rule", looks=LOOKS)
+    maps(coloured, table(np.full((2, 2), nan), lag=[0, 1], gain=[1, 2]), x="lag", y="gain", bar="b")
+    level(levels, y=1.0, text="chance")
+    curves(fine, table([1, nan], lag=[0, 1]), over="lag", ylim=(0.5, 2))
+    level(fine, y=7.0, text="far beyond the panel")
+    frame.finished()
+    for panel in (line, dots, coloured):
+        assert "no finite value" in words(panel)
+    assert not empty.get_visible() and words(levels) == ["chance"] and words(fine) == []
+    assert line.get_yscale() == "linear"
+    (mesh,) = [one for one in coloured.collections if one.get_array() is not None]
+    assert mesh.colorbar.get_ticks().size == 0
+    frame.figure.draw_without_rendering()  # matplotlib fails late
+
+
+def test_a_limit_beside_no_data_is_left_to_matplotlib(ax):
+    curves(ax, table([nan, nan], lag=[0, 1]), over="lag", ylim=(0.43, None))
+    low, high = ax.get_ylim()
+    assert low < high

@@ -93,6 +93,34 @@ def test_the_curvature_of_a_linear_chain_is_that_of_its_powers():
     np.testing.assert_allclose(found["log_gradient_norm"], np.log(2 * (h - y) * slope), rtol=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.0, 1.5, 2.0, 2.05, 2.2, 3.0])
+def test_the_curvature_in_float32_where_its_parts_leave_the_dtype(share):
+    """h_T = w^40 at w = 2.85: 2 (dh)^2 and 2 (h - y) d^2 h are beyond 3e38, and of both signs."""
+    n_steps, w = 40, np.float32(2.85)
+    y = np.float32(share * float(w) ** n_steps)
+
+    @struct.dataclass
+    class Power:
+        def initial_state(self):
+            return jnp.ones(1, jnp.float32)
+
+        def step(self, params, h, x):
+            return params * h
+
+        def readout(self, params, h):
+            return h
+
+    x, y_t = np.zeros((n_steps, 1), np.float32), np.full((n_steps, 1), y)
+    batch = rnnjax.Batch(x, y_t, (np.arange(n_steps) == n_steps - 1).astype(np.float32))
+    found = jax.jit(lambda p: probes.curvature_along_gradient(Power(), squared_error, p, batch))(w)
+    w, y = float(w), float(y)
+    h, slope = w**n_steps, n_steps * w ** (n_steps - 1)
+    expected = 2 * slope**2 + 2 * (h - y) * n_steps * (n_steps - 1) * w ** (n_steps - 2)
+    beyond = abs(expected) > float(np.finfo(np.float32).max)
+    expected = np.copysign(np.inf, expected) if beyond else expected
+    np.testing.assert_allclose(found["curvature"], expected, rtol=1e-3)
+
+
 def test_a_slope_is_finite_where_entries_of_the_gradient_beside_it_are_not():
     """Of a linear network at rest: dL/dc = 2 sum_t (0 - 1), while dL/db is e^1700 and more."""
     cell, n_steps = rnnjax.Vanilla(1, 2, 1, activation=rnnjax.activations.identity), 200

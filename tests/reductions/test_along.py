@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
-from rnnjax.reductions import at_best, crossing, evenly, rise, slope
+from rnnjax.reductions import at_best, crossing, evenly, is_largest, rise, slope
 
 
 def line(values, x, dim="gain"):
@@ -107,3 +107,16 @@ def test_what_has_no_answer_is_refused_in_one_line(wrong, message):
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         wrong()
     assert "\n" not in str(caught.value)
+
+
+def test_the_largest_of_each_row():
+    nan, inf = np.nan, np.inf
+    rows = [[1, 5, 2], [4, 4, 3], [1, nan, 2], [nan] * 3, [-inf, -inf, -1], [inf, 1, inf]]
+    expected = [[0, 1, 0], [1, 0, 0], [nan] * 3, [nan] * 3, [0, 0, 1], [1, 0, 0]]
+    values = xr.DataArray(rows, dims=("seed", "step"), coords={"step": [1, 2, 3]})
+    found = is_largest(values, "step")
+    assert_array_equal(found, expected)
+    assert found["step"].values.tolist() == [1, 2, 3]
+    assert is_largest(values.T, "step").identical(found.T)
+    with pytest.raises(ValueError, match="over: expected a dim of the values"):
+        is_largest(values, "lag")

@@ -20,6 +20,7 @@ REDUCTIONS = {
     "evenly": lambda a, b: reductions.evenly(a, "gain", 2),
     "gap": lambda a, b: reductions.gap(a, b),
     "in_standard_errors": lambda a, b: reductions.in_standard_errors(a),
+    "is_largest": lambda a, b: reductions.is_largest(a, "gain"),
     "largest": lambda a, b: reductions.largest(a),
     "median": lambda a, b: reductions.median(a),
     "quantile": lambda a, b: reductions.quantile(a, 0.3),

@@ -215,6 +215,18 @@ def test_a_gradient_that_changes_by_rounding_neither_falls_nor_grows():
     assert found.number == math.inf
 
 
+@pytest.mark.parametrize(
+    ("growth", "told"),
+    [(0.1, "Unbounded growth of the state"), (0.02, "Chaotic"), (-0.1, "Chaotic"), (np.nan, "Ch")],
+)
+def test_a_state_that_grows_as_differences_do_is_not_chaotic(growth, told):
+    """The exponent is 0.11: a quarter of it is 0.0275, which is 1.4 nat in 50 of 100 steps."""
+    data = sick("chaotic").assign(state_growth=("layer", [growth]))
+    found = by_name(data)["spectrum"]
+    assert found.statement.startswith(told) and found.alarm
+    assert "grows by 4.78 decades in 100 steps" in found.statement
+
+
 def test_a_linear_layer_is_unstable_and_not_chaotic():
     data = sick("chaotic").assign(linear=("layer", [True]))
     found = by_name(data)["spectrum"]

@@ -298,6 +298,14 @@ def test_a_function_takes_a_new_folder_alone(tmp_path):
         (lambda setting: {"a": setting.base},
          {"case": sweep.zipped(base=[1.0, 1 + 1e-9], seed=[7, 7]), "precision": "float32"},
          "axes.case: expected values that float32 tells apart, got (1.0, 7) and (1.000000001, 7)"),
+        # One of two ways to give a field would win without a word.
+        (power, {"base": [1.0], "axes": {"base": [3.0]}, "exponent": 1},
+         "axes: expected each axis as its field, as in gain=[1.0, 2.0], or config={\"axes\": "),
+        (power, {"axes": {"base": [3.0]}, "base": 1.0, "exponent": 1}, "axes: expected each axis"),
+        (TOY, {"gain": [1.0], "axes": {"gain": [2.0]}}, "axes: expected each axis as its field"),
+        (TOY, {"gain": [1.0], "axes.gain": [2.0]}, "axes.gain: expected the name of a field"),
+        (power, {"base": 5.0, "case": sweep.zipped(base=[1.0], exponent=[1])},
+         "base: expected a value or an axis, got 5.0 and axes.case"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_told_in_one_line(what, fields, message):

@@ -29,20 +29,35 @@ def test_one_program_takes_the_steps_of_each():
     assert len(np.unique(together[:, -1, 0])) == 3
 
 
-def test_a_number_may_be_a_float_and_is_kept_within_what_there_is():
-    for number, expected in ((1.0, 1), (7, 2), (-1, 0)):
-        np.testing.assert_array_equal(path(chosen(number, *OPTIMISERS)), path(OPTIMISERS[expected]))
+@pytest.mark.parametrize("number", [1, 1.0, True, np.float32(1), np.int8(1), jnp.array(1.0)])
+def test_a_number_may_be_a_float(number):
+    np.testing.assert_array_equal(path(chosen(number, *OPTIMISERS)), path(OPTIMISERS[1]))
+
+
+@pytest.mark.parametrize("number", [-1, 3, 99, 1.5, -0.5, np.nan, np.inf, jnp.array(1.5), "1"])
+def test_a_number_of_no_optimiser_is_refused(number):
+    with pytest.raises(ValueError, match=r"^number: expected a (whole )?number from 0 to 2, got "):
+        chosen(number, *OPTIMISERS)
+
+
+def test_one_number_is_taken():
+    with pytest.raises(
+        ValueError, match=r"^number: expected one number, of shape \(\), got \(2,\)"
+    ):
+        chosen(jnp.arange(2), *OPTIMISERS)
+
+
+def test_a_traced_number_of_no_optimiser_steps_to_nan():
+    numbers = jnp.array([-1.0, 0.0, 0.5, 2.0, 3.0, jnp.nan])
+    last = jax.vmap(lambda number: path(chosen(number, *OPTIMISERS))[-1])(numbers)
+    np.testing.assert_array_equal(
+        np.isfinite(last).all(1), [False, True, False, True, False, False]
+    )
 
 
 def test_there_has_to_be_an_optimiser():
     with pytest.raises(ValueError, match="optimisers: expected at least one, got none"):
         chosen(0)
-
-
-@pytest.mark.parametrize("number", [1.7, np.nan, "sgd", np.array([0, 1])])
-def test_it_is_chosen_by_one_whole_number(number):
-    with pytest.raises(ValueError, match=r"^number: expected"):
-        chosen(number, *OPTIMISERS)
 
 
 def test_what_is_no_optimiser_is_refused():

@@ -33,8 +33,9 @@ def descend(optimiser: optax.GradientTransformation, a: Array | float, n_steps: 
 def late_rate(x: Array) -> Array:
     """Return the mean factor |x_k / x_{k-1}| over the last 50 steps that floats hold, ().
 
-    0 where x has vanished for good before that many steps, inf where a number is not finite, NaN
-    where x is at its goal 50 steps before the last one that is not.
+    Over all steps of a shorter path. 0 where x has vanished for good before that many steps, inf
+    where it diverges, NaN where x is at its goal 50 steps before the last one that is not, and
+    where a step of numbers that do not diverge is not defined, such as a ratio of 0 and 0.
 
     Args:
       x: a path of `descend`, (n_steps + 1,).
@@ -43,10 +44,22 @@ def late_rate(x: Array) -> Array:
     # A path that swings may be at 0 in a step and go on.
     held = jnp.cumprod(jnp.isfinite(size)) * (size > _LEAST)
     last = jnp.max(jnp.arange(len(size)) * held)
-    late, before = size[last], size[jnp.maximum(last - _N_LATE, 0)]
-    mean = jnp.where(before > _LEAST, (late / before) ** (1 / _N_LATE), jnp.nan)
-    rate = jnp.where(last < _N_LATE, 0.0, mean)
-    return jnp.where(jnp.all(jnp.isfinite(size)), rate, jnp.inf)
+    n_late = jnp.minimum(last, _N_LATE)
+    late, before = size[last], size[last - n_late]
+    known = (before > _LEAST) & (n_late > 0)
+    mean = jnp.where(known, (late / before) ** (1 / jnp.maximum(n_late, 1)), jnp.nan)
+    vanished = (last < _N_LATE) & (size[-1] <= _LEAST)
+    rate = jnp.where(vanished, 0.0, mean)
+    return jnp.where(jnp.all(jnp.isfinite(size)), rate, _lost(size))
+
+
+def _lost(size: Array) -> Array:
+    """Inf where a path diverges, NaN where its next number is undefined before it does, ()."""
+    first = jnp.argmax(~jnp.isfinite(size))
+    before = jnp.where(first > 0, size[first - 1], 0)
+    # Of larger numbers a product or a sum may leave the dtype, and be NaN at once.
+    undefined = jnp.isnan(size[first]) & (before < float(jnp.finfo(size.dtype).max) ** 0.5)
+    return jnp.where(undefined, jnp.nan, jnp.inf)
 
 
 def first_step(reached: Array) -> Array:

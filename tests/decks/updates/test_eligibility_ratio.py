@@ -88,3 +88,26 @@ def test_a_path_that_swings_through_its_goal_has_not_vanished():
     expected = abs(x[600] / x[550]) ** (1 / 50)
     assert decks.late_rate(x) == pytest.approx(expected, rel=1e-12) and 0.9 < expected < 1
     assert decks.late_rate(decks.descend(optax.sgd(1.0), 1.0, 600)) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ([1, 0, np.nan, np.nan], np.nan),  # the ratio is 0/0 from then on
+        ([1, 0.5, 0.5, np.nan], np.nan),
+        ([np.nan], np.nan),
+        ([1, 2, np.inf, np.nan], np.inf),
+        ([1, 1e200, np.nan], np.inf),  # inf - inf or 0 inf of what has grown too large
+        ([1, 0.5, 0.25], 0.5),  # fewer than 50 steps
+        ([1, 0.5, 0, 0], 0),
+        ([1, -3], 3),
+    ],
+)
+def test_the_late_rate_by_hand(path, expected):
+    np.testing.assert_allclose(decks.late_rate(jnp.array(path, float)), expected, rtol=1e-12)
+
+
+def test_at_its_goal_the_literal_ratio_does_not_diverge():
+    literal = decks.eligibility_ratio()
+    assert np.isnan(decks.late_rate(descend(literal, 1.0, 100)))
+    assert np.isinf(decks.late_rate(descend(literal, 1.5, 3000)))
