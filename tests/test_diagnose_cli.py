@@ -236,6 +236,7 @@ BAD_USAGE = [
     (["--compare", "a"], 2, "argument --compare: expected 2 arguments"),
     (["--comapre", "a"], 2, "unrecognized arguments: --comapre"),
     (["model.txt"], 2, "weights: expected a .safetensors or .npz file, got 'model.txt'"),
+    (["."], 2, "weights: expected a .safetensors or .npz file, got '.'"),
     (["w.pt", "--data", "d.npz"], 2, "weights: expected a .safetensors or .npz file, got 'w.pt', "
      "a pickle, which runs code when it is read"),
     (["none.npz", "--data", "d.npz"], 2, "weights: expected a file that exists, got 'none.npz'"),

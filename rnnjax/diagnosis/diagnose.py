@@ -153,13 +153,14 @@ def over_examples_of(rows: Mapping[str, Any]) -> dict[str, Any]:
       rows: of a layer, with a leading axis of examples.
     """
     reached = rows["last_step"] > 0
+    counted = reached[:, None] & ~np.isnan(rows["flat_share"])
     closer = reached[: len(rows["exponents"]), None]
     measured = np.where(closer, rows["exponents"], np.nan)
     exponents, error = _mean_exponents(measured, rows["exponents_error"])
     return {
         "flat_share": _mean(rows["flat_share"]),
         # Dead units may be why the loss reaches none: then all examples count.
-        "dead": np.all(rows["dead"], axis=0, where=reached[:, None] | ~reached.any()),
+        "dead": np.all(rows["dead"], axis=0, where=counted | ~counted.any(axis=0)),
         **{name: _mean(rows[name]) for name in _GATES},
         "exponents": exponents,
         "exponents_error": error,
@@ -178,10 +179,17 @@ def _mean(rows: Any) -> Any:
 
 
 def _mean_exponents(rows: Any, errors: Any) -> tuple[Any, Any]:
-    """Return the mean exponents and their standard error over the examples that have them."""
+    """Return the mean exponents and their standard error over the examples that have them.
+
+    Examples in which every direction is lost are left out where they are fewer than half: one of
+    them would hide what all others do.
+    """
     # Of one step there is no standard error, and of a lost direction none either.
     known = ~np.isnan(errors) | np.isneginf(rows)
     used = np.where(known.any(axis=0), known, ~np.isnan(rows))
+    lost = np.isneginf(rows[:, :1])
+    if 2 * lost.sum() < used[:, 0].sum():
+        used = used & ~lost
     squares = np.sum(np.where(used, errors, 0) ** 2, axis=0)
     count = np.sum(used, axis=0)
     error = np.where(count > 0, np.sqrt(squares) / np.maximum(count, 1), np.nan)

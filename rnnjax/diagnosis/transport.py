@@ -64,6 +64,8 @@ def transport(r: Recurrence) -> dict[str, Array]:
         lost = zero & ~jnp.isneginf(found["log_norm_by_lag"])
         found[f"zero_lag_{form.name}"] = steps.first_true(lost)
         overflow = steps.by_lag(overflows[:, i], last, False)
+        # Nor does a format overflow where no format would hold a number.
+        overflow &= ~jnp.isnan(found["log_norm_by_lag"])
         found[f"overflow_lag_{form.name}"] = steps.first_true(overflow)
     return found
 

@@ -63,25 +63,29 @@ def slopes(r: Recurrence) -> dict[str, Array]:
 
     Returns:
       ``flat_share``, ``dead``: (n_units,), the share of steps, and whether a relu has the slope 0
-      at all of them; empty where the step has no activation. Where the loss enters at no step the
-      share is NaN, and dead is a relu that has the slope 0 at all steps there are: if all relus are
-      dead, the loss may not reach the layer.
+      at all of them; empty where the step has no activation. Steps at which the slope is NaN count
+      in neither. Where the loss enters at no step the share is NaN, and dead is a relu that has the
+      slope 0 at all steps there are: if all relus are dead, the loss may not reach the layer.
     """
     at = (r.states[:-1], steps.numbers(r))
     chosen = unit_sites(r)
 
-    def one(at: Any) -> tuple[Array, Array]:
+    def one(at: Any) -> tuple[Array, Array, Array]:
         _, found = evaluated(r.cell, r.params, *at)
         own = [found[i] for i in chosen]
         flat = [(jnp.abs(site.slope) < FLAT).ravel() for site in own]
+        # The slope of a relu at NaN reads 0.
+        known = [~(jnp.isnan(s.before) | jnp.isnan(s.slope)).ravel() for s in own]
         relu = [jnp.full(site.before.size, site.kind == "relu") for site in own]
-        return _joined(flat), _joined(relu)
+        return _joined(flat), _joined(known), _joined(relu)
 
-    flat, relu = jax.vmap(one)(at)
+    flat, known, relu = jax.vmap(one)(at)
     counts = steps.counted(r)
-    considered = counts | ~jnp.any(counts)
-    shut = jnp.all(flat | ~considered[:, None], axis=0)
-    return {"flat_share": steps.mean(flat, counts), "dead": shut & jnp.any(relu, axis=0)}
+    considered = (counts | ~jnp.any(counts))[:, None] & known
+    shut = jnp.all(flat | ~considered, axis=0) & jnp.any(considered, axis=0)
+    counted = counts[:, None] & known
+    share = jnp.sum(flat & counted, axis=0) / jnp.sum(counted, axis=0)
+    return {"flat_share": share, "dead": shut & jnp.any(relu, axis=0)}
 
 
 def _joined(parts: list[Array]) -> Array:

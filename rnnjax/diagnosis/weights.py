@@ -101,8 +101,11 @@ def _log_norms(r: Recurrence) -> Array:
         _, pull, vectors = jax.vjp(value, apart.shifts, apart.others, has_aux=True)
         errors, others = pull(delta.value)
         pairs = zip(errors, vectors, strict=True)
-        logs = [_log_length([error]) + _log_length([x]) for error, x in pairs]
-        logs += [_log_length(others)] * bool(others)
+        # The state may depend on no weight at all.
+        logs = [jnp.full((), -jnp.inf, delta.value.real.dtype)]
+        logs += [_log_length([error]) + _log_length([x]) for error, x in pairs]
+        if others:
+            logs.append(_log_length(others))
         log_norm = 0.5 * jax.nn.logsumexp(2 * jnp.stack(logs))
         return log_norm + delta.exponent * scaled.LOG_2
 

@@ -37,7 +37,7 @@ def _read(path: Path) -> dict[str, Any]:
     readers = {".safetensors": _safetensors, ".npz": _npz}
     suffix = path.suffix.lower()
     if suffix not in readers:
-        message = f"weights: expected a .safetensors or .npz file, got {printable(path.name)!r}"
+        message = f"weights: expected a .safetensors or .npz file, got {printable(path)!r}"
         raise ValueError(message + _advice(suffix))
     if not path.is_file():
         raise ValueError(f"weights: expected a file that exists, got {printable(path)!r}")

@@ -85,8 +85,6 @@ def _products(equations: Equations, n_weights: int) -> tuple[dict[int, int], lis
     made_of = {var: {i} for i, var in enumerate(weights)}
     candidates: dict[int, tuple[int, set[int]]] = {}
     others = {i for i, var in enumerate(weights) if uses[var] > 1}
-    for atom in equations.outputs:
-        others |= set() if is_literal(atom) else made_of.get(atom, set())
     for n, equation in enumerate(equations.all):
         parts = [set() if is_literal(v) else made_of.get(v, set()) for v in equation.invars]
         members = set[int]().union(*parts)
@@ -100,6 +98,8 @@ def _products(equations: Equations, n_weights: int) -> tuple[dict[int, int], lis
             candidates[n] = place, members
         else:
             others |= members
+    for atom in equations.outputs:
+        others |= set() if is_literal(atom) else made_of.get(atom, set())
     while True:
         kept = {n: c for n, c in candidates.items() if not c[1] & others}
         # A weight of which one part acts in another way is differentiated as a whole.
@@ -122,7 +122,10 @@ def _place_of_vector(equation: Any, parts: Sequence[set[int]]) -> int | None:
         return None
     place = 1 if parts[0] else 0
     contracting, batch = equation.params["dimension_numbers"]
-    vector = equation.invars[place].aval
+    vector, weight = equation.invars[place].aval, equation.invars[1 - place].aval
+    # Of real weights of a complex product the gradient is the real part of an outer product.
+    if jnp.iscomplexobj(equation.outvars[0].aval) and not jnp.iscomplexobj(weight):
+        return None
     n_contracted = 1
     for axis in contracting[place]:
         n_contracted *= vector.shape[axis]

@@ -21,7 +21,9 @@ def not_finite(reading: Reading) -> Iterator[Finding]:
         message = f"{way}: not finite from step {found.step} on" if not backward else (
             f"{way}: not finite from step {found.step} down"
         )  # fmt: skip
-        message += f", at {found.at}" if found.at else ""
+        # An operation and its line, or whence it arrives.
+        way_in = "; it " if found.at.startswith("arrives") else ", at "
+        message += f"{way_in}{found.at}" if found.at else ""
         message += f", in {found.n} of {count(found.n_examples, 'example')}"
         if backward and found.n_forward:
             message += f"; in {found.n_forward} of them the forward pass is not finite either"

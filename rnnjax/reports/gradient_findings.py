@@ -133,11 +133,11 @@ def underflow(reading: Reading) -> Iterator[Finding]:
         limit = Threshold(half, "steps", f"{form.source}; half of the steps: {share.source}")
         if math.isfinite(found.lag):
             message = f"From lag {amount(found.lag)} on a {name} gradient is exactly 0"
-            message += f" (median; {found.n} of {found.n_examples} examples)."
+            message += f" (median; {found.n} of {count(found.n_examples, 'example')})."
         else:
             message = (
-                f"In {found.n} of {found.n_examples} examples a {name} gradient is exactly 0, at "
-                f"the earliest from lag {amount(found.first)} on."
+                f"In {found.n} of {count(found.n_examples, 'example')} a {name} gradient is "
+                f"exactly 0, at the earliest from lag {amount(found.first)} on."
             )
         yield finding(
             reading.layer, f"underflow {name}", found.lag, "steps", message,
@@ -153,8 +153,8 @@ def overflow(reading: Reading) -> Iterator[Finding]:
         if not found.n:
             continue
         message = (
-            f"In {found.n} of {found.n_examples} examples a {name} gradient overflows, at "
-            f"the earliest at lag {amount(found.first)}."
+            f"In {found.n} of {count(found.n_examples, 'example')} a {name} gradient overflows, "
+            f"at the earliest at lag {amount(found.first)}."
         )
         yield finding(
             reading.layer, f"overflow {name}", found.first, "steps", message,

@@ -65,6 +65,39 @@ def test_weights_by_use(vanilla):
     )
 
 
+STEPS = {
+    "without biases": lambda p, h, x: (jnp.tanh(p["W"] @ h + p["U"] @ x), 0),
+    "real weights of a complex state": lambda p, h, x: (p["W"] @ h * (0.5 + 0.6j) + p["U"] @ x, 0),
+    "weights of an output alone": lambda p, h, x: (0.9 * h + x[0], p["W"] @ h + p["U"] @ x),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.wide] * (n != "without biases")) for n in STEPS]
+)
+def test_weights_by_use_are_those_of_each_step(name):
+    params, step = small.vanilla(dtype=jnp.float64)[1], STEPS[name]
+    del params["b"]
+    x = small.sequences(dtype=jnp.float64)[0]
+    start = jnp.zeros(3, complex if "complex" in name else float)
+
+    def loss(params, x):
+        h, y = jax.lax.scan(lambda h, x: step(params, h, x), start, x)
+        return jnp.sum((h * (1 + 0.5j)).real ** 2) + jnp.sum(y)
+
+    r = rnnjax.recurrences(loss, params, x)[0]
+    found = jax.jit(weights.by_use)(r)["log_norm_weight_gradient_by_lag"]
+
+    @jax.jit
+    def of_step(h, x, delta):
+        c = jax.vjp(lambda p: step(p, h, x)[0], params)[1](delta)[0]
+        return 0.5 * jnp.log(sum(jnp.sum(leaf**2) for leaf in c.values()))
+
+    expected = [of_step(*at) for at in zip(r.states[:-1], x, scaled.plain(r.deltas), strict=True)]
+    assert found.dtype == jnp.float64
+    np.testing.assert_allclose(found[:-1], expected[::-1], rtol=0, atol=1e-12)
+
+
 def every_step(loss_at_end):
     """A loss at every step, so that windows differ from sums over lags."""
 
@@ -181,6 +214,33 @@ def test_dead_and_flat_units():
     np.testing.assert_allclose(found["flat_share"][jnp.array([0, 2])], [1, 0])
     inactive = np.mean(np.asarray(r.states[1:, 1]) == 0)
     np.testing.assert_allclose(found["flat_share"][1], inactive)
+
+
+@pytest.mark.parametrize(
+    "activation", [jax.nn.relu, pytest.param(jnp.tanh, marks=pytest.mark.wide)]
+)
+def test_steps_at_which_units_are_not_a_number_count_in_no_share(activation):
+    loss, params = small.vanilla(activation=activation, dtype=jnp.float64)
+    params |= {"b": jnp.array([-100.0, 0.0, 100.0])}
+    x = small.sequences(dtype=jnp.float64)[0]
+    found, right = (
+        units.slopes(rnnjax.recurrences(loss, params, x)[0]) for x in (x.at[5:].set(jnp.nan), x[:5])
+    )
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, right[name], err_msg=name)
+    nowhere = units.slopes(rnnjax.recurrences(loss, params, x * jnp.nan)[0])
+    assert np.isnan(nowhere["flat_share"]).all() and not nowhere["dead"].any()
+
+
+def test_what_is_not_a_number_overflows_in_no_format(vanilla):
+    loss, params, x, _ = vanilla
+    lost = {**params, "W": params["W"] * jnp.nan}
+    exploding = {**params, "W": params["W"] * 1e30, "U": params["U"] * 0}
+    found = [
+        jax.jit(transport.transport)(rnnjax.recurrences(loss, p, x)[0]) for p in (lost, exploding)
+    ]
+    for form, lags in {"float32": (-1, 2), "float16": (-1, 1)}.items():
+        assert tuple(int(rows[f"overflow_lag_{form}"]) for rows in found) == lags
 
 
 @pytest.mark.wide

@@ -77,6 +77,9 @@ def test_an_example_that_is_not_reached_hides_no_dead_or_flat_unit():
     # An example that nothing reads does not make a unit a dead one either.
     rows = rows_of([[0.5, 0.5], [np.nan, np.nan]], [[False, False], [True, True]], [T, 0])
     assert not diagnose.over_examples_of(rows)["dead"].any()
+    # Nor does one in which no unit is a number hide a dead one.
+    rows = rows_of([[1.0, 0.5], [np.nan, np.nan]], [[True, False], [False, False]], [T, T])
+    assert diagnose.over_examples_of(rows)["dead"].tolist() == [True, False]
     # Where none is reached, the dead units may be why.
     rows = rows_of([[np.nan] * 2] * 2, [[True, False], [True, True]], [0, 0])
     assert diagnose.over_examples_of(rows)["dead"].tolist() == [True, False]
@@ -99,6 +102,22 @@ def test_exponents_are_means_over_the_examples_that_have_them():
     found = diagnose.over_examples_of(alone)
     np.testing.assert_allclose(found["exponents"], [9.0, 9.0])
     assert np.isnan(found["exponents_error"]).all() and np.isnan(found["log_singular_values"]).all()
+
+
+@pytest.mark.parametrize(
+    ("n_lost", "mean", "error"), [(1, [2.0, -1.0], 0.25), (2, [-np.inf, -np.inf], np.nan)]
+)
+def test_an_example_in_which_all_is_lost_hides_no_exponents(n_lost, mean, error):
+    exponents = np.array([[1.0, -1.5], [3.0, -0.5], *[[-np.inf] * 2] * n_lost])
+    errors = np.array([[0.3, 0.3], [0.4, 0.4], *[[np.nan] * 2] * n_lost])
+    n = len(errors)
+    rows = rows_of(
+        np.zeros((n, 1)), np.zeros((n, 1), bool), [T] * n,
+        exponents=exponents, exponents_error=errors,
+    )  # fmt: skip
+    found = diagnose.over_examples_of(rows)
+    np.testing.assert_allclose(found["exponents"], mean)
+    np.testing.assert_allclose(found["exponents_error"], [error, error])
 
 
 @pytest.mark.wide

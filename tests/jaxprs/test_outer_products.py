@@ -32,6 +32,11 @@ def _half_elsewhere(w, x):
     return jnp.sum(upper) * (jnp.tanh(lower @ x)[0] + w["B"] @ x)
 
 
+def _with_a_complex_vector(w, x):
+    z = w["A"] @ (x * (1 + 2j) + 1j * x**2)
+    return jnp.concatenate([z.real, 3 * z.imag])
+
+
 # Functions of weights and a vector (4,), and the weights that are no factor of one product with it.
 CASES = {
     "gates side by side, and a bias": (_gates, {"b"}),
@@ -44,6 +49,8 @@ CASES = {
     "times a number": (lambda w, x: (2 * w["A"]) @ x + w["B"] @ x, {"A"}),
     "with two vectors": (lambda w, x: jnp.sum(w["A"] @ jnp.stack([x, x**2], 1), 1), {"A"}),
     "weight as a result": (lambda w, x: w["A"], {"A"}),
+    "weight as a result, transposed": (lambda w, x: w["A"].T, {"A"}),
+    "real weights and a complex vector": (_with_a_complex_vector, {"A"}),
     "within a call": (jax.jit(lambda w, x: jnp.tanh(w["A"] @ x)), set()),
     "an outer product": (lambda w, x: w["b"][:, None] @ x[None, :], {"b"}),
 }  # fmt: skip

@@ -267,6 +267,12 @@ def test_where_numbers_stop_being_finite():
         "forward: not finite from step 40 on, at log, model.py:33, in 1 of 6 examples."
     )
     assert backward.number == 30 and "from step 30 down, at log, model.py:33" in backward.statement
+    arriving = sick("not finite")
+    arriving["non_finite_forward_at"][0, 2] = "arrives with the input of the step"
+    assert by_name(arriving)["not finite forward"].statement == (
+        "forward: not finite from step 40 on; it arrives with the input of the step, in 1 of 6 "
+        "examples."
+    )
     both = dataset(replace(HEALTHY, forward_nan=(2, 40), backward_nan=(2, 60)))
     told = by_name(both)["not finite backward"].statement
     assert told.endswith("in 1 of them the forward pass is not finite either.")
@@ -352,6 +358,10 @@ def test_one_example():
     assert found["e-folding time"].error is None
     assert "one example: no standard error" in found["e-folding time"].statement
     assert "gradient norms" not in found
+    found = {f.name: f for f in findings(dataset(SICK["vanishing"], n_examples=1))}
+    assert "(median; 1 of 1 example)" in found["underflow float16"].statement
+    found = {f.name: f for f in findings(dataset(SICK["overflowing"], n_examples=1))}
+    assert found["overflow float32"].statement.startswith("In 1 of 1 example a float32 gradient")
 
 
 def test_one_step_and_one_unit_and_nothing_measured():
