@@ -112,6 +112,17 @@ def test_an_output_that_is_the_new_carry_is_the_same_variable():
     assert new is out
 
 
+def test_a_product_names_the_axes_that_it_sums_over_and_those_of_batches():
+    """By operand: of x (4,) and W (3, 4), and of a batch of such."""
+    plain = the(lambda x, W: jax.lax.dot_general(x, W, (((0,), (1,)), ((), ()))),
+                jnp.zeros(4), jnp.zeros((3, 4)))  # fmt: skip
+    assert plain.primitive.name == "dot_general"
+    assert plain.params["dimension_numbers"] == (((0,), (1,)), ((), ()))
+    batched = the(lambda x, W: jax.lax.dot_general(x, W, (((1,), (2,)), ((0,), (0,)))),
+                  jnp.zeros((2, 4)), jnp.zeros((2, 3, 4)))  # fmt: skip
+    assert batched.params["dimension_numbers"] == (((1,), (2,)), ((0,), (0,)))
+
+
 def test_names_and_frames_of_an_equation():
     def loss(x):
         with jax.named_scope("outer"), jax.named_scope("inner"):
