@@ -100,6 +100,11 @@ def _(activation: Activation, primals: tuple[Array], tangents: tuple[Array]) -> 
     return activation.fn(x), activation.slope(x) * direction
 
 
+def _within(x: Array) -> Array:
+    """Return where hard_tanh is x, by the comparisons of `fn`: complex numbers have no other."""
+    return (x >= -1) & (x <= 1)
+
+
 identity = Activation(
     "identity",
     fn=lambda x: x,
@@ -148,8 +153,8 @@ leaky_relu = Activation(
 hard_tanh = Activation(
     "hard_tanh",
     fn=jax.nn.hard_tanh,
-    slope=lambda x: slopes.step(x, jnp.abs(x) <= 1, 1.0, 0.0),
-    log_slope=lambda x: slopes.step(x, jnp.abs(x) <= 1, 0.0, -math.inf),
+    slope=lambda x: slopes.step(x, _within(x), 1.0, 0.0),
+    log_slope=lambda x: slopes.step(x, _within(x), 0.0, -math.inf),
     max_slope=1.0,
     piecewise_linear=True,
     bounded=True,
@@ -232,7 +237,7 @@ def scaled_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
     if activation.scaled is not None:
         return activation.scaled(x)
     log_slope = activation.log_slope(x)
-    top = jnp.max(log_slope)
+    top = jnp.max(log_slope.real)
     exponent = jnp.where(jnp.isfinite(top), jnp.ceil(top / math.log(2)), 0.0)
     exponent = jnp.clip(exponent, -slopes.LARGEST_EXPONENT, slopes.LARGEST_EXPONENT)
     slope = jnp.exp(log_slope - exponent * math.log(2))
@@ -252,8 +257,8 @@ def graded_slope(activation: Activation, x: Array) -> tuple[Array, Array]:
       slope and int32 exponent, both shaped as x: exact however the slopes of units differ.
     """
     log_slope = activation.log_slope(x) / math.log(2)
-    alive = ~jnp.isneginf(log_slope)  # NaN is no slope of 0
-    exponent = jnp.where(alive, jnp.floor(log_slope), 0.0)
+    alive = ~jnp.isneginf(log_slope.real)  # NaN is no slope of 0
+    exponent = jnp.where(alive, jnp.floor(log_slope.real), 0.0)
     exponent = jnp.clip(exponent, -slopes.LARGEST_EXPONENT, slopes.LARGEST_EXPONENT)
     slope = jnp.where(alive, jnp.exp2(jnp.where(alive, log_slope - exponent, 0.0)), 0.0)
     if activation.slope_sign is not None:

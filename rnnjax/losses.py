@@ -32,7 +32,9 @@ def cross_entropy(y_hat: Array, y: Array) -> Array:
     y_hat = _inexact(y_hat)
     if jnp.iscomplexobj(y_hat):
         raise refusal("y_hat", "real logits", y_hat.dtype, shown_by=str)
-    log_p = _log_softmax(y_hat)
+    # Through an operation: a NumPy array that `vmap` has wrapped is no argument of a function with
+    # a derivative rule in a program that is traced.
+    log_p = _log_softmax(y_hat + 0)
     if jnp.ndim(y) == 0 and jnp.issubdtype(jnp.result_type(y), jnp.integer):
         there = (y >= 0) & (y < y_hat.shape[-1])
         return jnp.where(there, -log_p[jnp.where(there, y, 0)], jnp.nan)

@@ -21,10 +21,18 @@ _GELU_MINIMUM = -0.7517915246935645
 _LINEAR = 37.0  # from here on softplus is x to the rounding of float64
 
 
+def _right(x: Array) -> Array:
+    """Return |x|, or whichever of x and -x has no negative real part.
+
+    The bell is even, so that of |x| it is the same analytic function for complex x.
+    """
+    return jnp.where(x.real < 0, -x, x) if jnp.iscomplexobj(x) else jnp.abs(x)
+
+
 @jax.custom_jvp
 def log_bell(x: Array) -> Array:
     """Return log e / (1 + e)^2, e = exp(-|x|): the log of the slope of the logistic function."""
-    x = jnp.abs(x)
+    x = _right(x)
     return -x - 2 * jnp.log1p(jnp.exp(-x))
 
 
@@ -39,14 +47,14 @@ def scaled_bell(x: Array, height: float) -> tuple[Array, Array]:
     With m = min |x|, e / 2^exponent = exp(m - |x|) exp(-m) / 2^exponent: the first factor is 1 for
     some unit, and the rest is one number.
     """
-    x = jnp.abs(x)
-    least = extremes.smallest_magnitude(x)
+    x = _right(x)
+    least = extremes.smallest_magnitude(x.real)
     least = jnp.where(jnp.isfinite(least), least, 0)
     exponent = jnp.clip(-jnp.floor(least / math.log(2)), -LARGEST_EXPONENT, 0)
     whole = exponent.astype(jnp.int32)
     above = jnp.exp(least - x)
     size = jnp.exp(-(least + exponent * math.log(2)))
-    largest = size * scaled.power_of_two(whole, x.dtype)  # exp(-least)
+    largest = size * scaled.power_of_two(whole, x.real.dtype)  # exp(-least)
     slope = height * size * above / (1 + largest * above) ** 2
     return slope.astype(x.dtype), whole
 
@@ -62,8 +70,7 @@ def _(height: float, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Any
 @jax.custom_jvp
 def bell(x: Array) -> Array:
     """Return s(x) s(-x) = e / (1 + e)^2, e = exp(-|x|): the slope of the logistic function."""
-    # By the real part, so that it is the same analytic function for complex x.
-    e = jnp.exp(jnp.where(x.real < 0, x, -x) if jnp.iscomplexobj(x) else -jnp.abs(x))
+    e = jnp.exp(-_right(x))
     return e / (1 + e) ** 2
 
 

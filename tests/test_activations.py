@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from rnnjax import activation_named
+from rnnjax import activation_named, activations, scaled
 from rnnjax.activations import scaled_slope
 from tests.discovery import activations_found
 
@@ -106,3 +106,19 @@ def test_slopes_of_any_shape_share_the_exponent_of_the_largest(shape, float32):
         found = np.log(np.asarray(slope, float)) + float(exponent) * np.log(2)
         np.testing.assert_allclose(found, log_slope, rtol=1e-6, atol=2e-5)
         assert 0.2 < np.max(slope) < 4.1
+
+
+@pytest.mark.parametrize("name", ["identity", "tanh", "sigmoid", "softplus", "hard_tanh", "relu"])
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_slopes_at_complex_numbers_are_those_of_the_analytic_function(name, size):
+    f = activation_named(name)
+    rng = np.random.default_rng(0)
+    z = size * jnp.asarray(rng.standard_normal(7) + 1j * rng.standard_normal(7))
+    plain = {"tanh": jnp.tanh, "sigmoid": lambda z: 1 / (1 + jnp.exp(-z))}.get(name, f.fn)
+    expected = jax.vmap(jax.grad(plain, holomorphic=True))(z)
+    by_autodiff = jax.vmap(jax.grad(lambda z: activations.with_slope(f, z), holomorphic=True))(z)
+    ways = (scaled_slope, activations.graded_slope)
+    shifted = [scaled.shift(*way(f, z)) for way in ways]
+    # The plain derivative 1 - tanh^2 itself has lost the digits of small slopes.
+    for got in (f.slope(z), by_autodiff, *shifted):
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-15)

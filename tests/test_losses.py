@@ -71,3 +71,9 @@ def test_integers_do_not_overflow():
 def test_complex_logits_are_refused():
     with pytest.raises(ValueError, match=r"^y_hat: expected real logits, got complex128$"):
         cross_entropy(jnp.array([1j, 0]), jnp.array([1.0, 0]))
+
+
+def test_arrays_of_numpy_in_a_program_that_is_traced():
+    logits, y = np.zeros((3, 2)), np.full((3, 2), 0.5)
+    found = jax.jit(lambda: jax.vmap(cross_entropy)(logits, y))()
+    np.testing.assert_allclose(found, np.full(3, np.log(2)), rtol=1e-12)

@@ -197,3 +197,61 @@ def test_the_radius_of_a_matrix_whose_powers_leave_the_dtype(matrix, expected):
     slope = jax.grad(lambda a: matrices.log_spectral_radius(a * jnp.asarray(matrix, float)))(1.0)
     if np.isfinite(expected):
         np.testing.assert_allclose(slope, 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        matrices.log_spectral_radius,
+        matrices.numerical_abscissa,
+        lambda W: matrices.departure_from_normality(W, jnp.ones(2)),
+    ],
+)
+def test_what_is_no_square_matrix_is_refused_and_lists_are_matrices(function):
+    assert function([[1, 2], [3, 1]]) == function(jnp.array([[1.0, 2.0], [3.0, 1.0]]))
+    for values in (jnp.ones((2, 3)), jnp.ones(2), jnp.ones((2, 2, 2))):
+        with pytest.raises(ValueError, match=r"^W: expected a matrix \(n, n\); vmap over several"):
+            function(values)
+
+
+def test_equations_of_integers():
+    found = matrices.solve(jnp.array([[0, 1], [2, 0]]), jnp.array([3, 4]))
+    np.testing.assert_array_equal(found, [2.0, 3.0])
+    with pytest.raises(ValueError, match=r"^eigenvalues: expected 2 numbers"):
+        matrices.departure_from_normality(jnp.eye(2), jnp.ones(1))
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_logs_of_singular_values_have_the_derivative_of_the_determinant(n, kind):
+    """Of the sum over rows that span hundreds of orders of magnitude, and of equal ones."""
+    generator = np.random.default_rng(n)
+    B = generator.standard_normal((2, n, n))
+    B = B[0] + 1j * B[1] if kind == "complex" else B[0]
+    equal = np.linalg.qr(B)[0] / 2
+
+    def total(value, exponent):
+        return jnp.sum(matrices.log_singular_values(scaled.Scaled(value, exponent)))
+
+    exponents = jnp.asarray(generator.integers(-300, 300, n), jnp.int32)
+    for value, exponent in ((B, exponents), (equal, jnp.zeros(n, jnp.int32))):
+        found = jax.jit(jax.grad(total))(jnp.asarray(value), exponent)
+        np.testing.assert_allclose(found, np.linalg.inv(value).T, rtol=1e-9, atol=1e-11)
+
+
+def test_each_singular_value_has_its_derivative():
+    """u_i v_i^T / s_i; that of a value of 0 is not finite, and touches no other."""
+    B = np.random.default_rng(0).standard_normal((4, 4))
+    U, s, V = np.linalg.svd(B)
+
+    @jax.jit
+    @jax.jacobian
+    def logs(B):
+        return matrices.log_singular_values(scaled.Scaled(B, jnp.zeros(4, jnp.int32)))
+
+    expected = np.einsum("ki,i,il->ikl", U, 1 / s, V)
+    np.testing.assert_allclose(logs(jnp.asarray(B)), expected, rtol=1e-9, atol=1e-11)
+    found = logs(jnp.diag(jnp.array([1.0, 2.0, 0.0, 3.0])))
+    np.testing.assert_array_equal(found[:3], [np.diag([0, 0, 0, 1 / 3]), np.diag([0, 1 / 2, 0, 0]),
+                                              np.diag([1.0, 0, 0, 0])])  # fmt: skip
+    assert not np.isfinite(found[3]).all()

@@ -61,7 +61,7 @@ def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
     Returns:
       ``growth_rate`` in nats per lag, ``growth_rate_error`` (its standard error),
       ``e_folding_time`` in lags (negative for growth, infinite for a rate of exactly 0) and
-      ``e_folding_time_error``; all ().
+      ``e_folding_time_error``; all (), NaN where a norm at one of the lags is.
 
     Raises:
       ValueError: log_norm is no vector of real numbers, there are fewer than 5 lags, or fewer than
@@ -73,7 +73,10 @@ def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
         raise ValueError(f"log_norm: expected at least 5 lags, got {n + 1}")
     _check_lags(n_lags, n)
     k = jnp.asarray(n if n_lags is None else n_lags)
-    rate = jnp.where((k >= 0) & (k <= n), (log_norm[k] - log_norm[0]) / k, jnp.nan)
+    # A lag in between counts in no sum of the ends, but the mean of increments has it.
+    unknown = jnp.any(jnp.isnan(log_norm) & (jnp.arange(n + 1) <= k))
+    is_known = (k >= 0) & (k <= n) & ~unknown
+    rate = jnp.where(is_known, (log_norm[k] - log_norm[0]) / k, jnp.nan)
     # sqrt(k) by rounding down what is never near an integer from below.
     size = jnp.maximum(jnp.floor(jnp.sqrt(k + 0.5)).astype(int), 1)
     n_blocks = k // size
@@ -83,7 +86,7 @@ def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
     means = jnp.where(inside, (ends[1] - ends[0]) / size, 0)
     spread = jnp.where(inside, means - jnp.sum(means) / n_blocks, 0)
     error = jnp.sqrt(jnp.sum(spread**2) / (n_blocks - 1) / n_blocks)
-    error = jnp.where((k >= 4) & (k <= n), error, jnp.nan)
+    error = jnp.where(is_known & (k >= 4), error, jnp.nan)
     return {
         "growth_rate": rate,
         "growth_rate_error": error,

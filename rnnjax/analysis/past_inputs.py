@@ -35,7 +35,8 @@ def answers_by_past(logits: Array, loss: StepLoss, batch: Batch) -> dict[str, Ar
     # The four pasts have four probabilities, so the target tells which it is.
     exact = jnp.array([add_task.probability(*past) for past in PASTS])
     past = (batch.y[..., 1:] == exact[None, None]) * batch.mask[..., None]
-    strata = (past[..., None] * batch.x[..., None, :]).reshape(*losses.shape, -1)
+    x = jnp.where(batch.mask[..., None] != 0, batch.x, 0)  # whatever stands at other steps
+    strata = (past[..., None] * x[..., None, :]).reshape(*losses.shape, -1)
     of_case, error = stratified(losses, strata)
     answer, _ = stratified(jax.nn.softmax(logits)[..., 1], strata)
     cross_entropy = jnp.mean(of_case)

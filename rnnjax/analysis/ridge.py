@@ -32,6 +32,9 @@ def ridge(log_norm: Array, first: Array, second: Array) -> Ridge:
       first: coordinates of the rows, (n_first,).
       second: those of the columns, (n_second,).
 
+    Returns:
+      places are NaN where a norm among which they were to be found is.
+
     Raises:
       ValueError: the shapes are others.
     """
@@ -43,4 +46,7 @@ def ridge(log_norm: Array, first: Array, second: Array) -> Ridge:
     row = jnp.argmax(jnp.max(log_norm, axis=1))
     largest, median = jnp.exp(jnp.max(log_norm)), jnp.exp(jnp.median(log_norm))
     at = jnp.stack([first[row], second[columns[row]]])
-    return Ridge(largest, at, median, second[columns])
+    # The largest of numbers with a NaN is NaN, and its place that of the NaN.
+    unknown = jnp.any(jnp.isnan(log_norm), axis=1)
+    at = jnp.where(jnp.any(unknown), jnp.nan, at)
+    return Ridge(largest, at, median, jnp.where(unknown, jnp.nan, second[columns]))

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from rnnjax.cells import parts
 from rnnjax.tangents import Decay, decay
 from rnnjax.types import Array, Point
 
@@ -34,6 +35,7 @@ def linearize(self: Any, params: Any, at: Point, *, by_row: bool = False) -> Dec
 
 def decay_of(self: Any, params: Any, d: Array) -> Array:
     """Return the factors of the memory, of the shape of a."""
+    parts.check_real(d, "with decays")
     found: Array
     found = self.decay(params, d) if hasattr(self, "decay") else jnp.exp(self.log_decay(params, d))
     return found

@@ -126,6 +126,7 @@ class OrthogonalRNN:
 
     def advance(self, params: OrthogonalParams, h: Array, d: Array) -> Array:
         """Return h_t, equations (2) and (3), from h_{t-1} and the drive."""
+        parts.check_real(d, "with signs of units")
         z = matvec(self.recurrence(params), h) + d
         return jnp.where(_passes(params, z), z + params.b * jnp.sign(z), 0)
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from rnnjax import dynamics
 from rnnjax.matvec import matvec
+from rnnjax.ranges import refusal
 from rnnjax.types import Array
 
 
@@ -39,3 +40,18 @@ def recurrent_weights(self: Any, params: Any) -> Array:
     """Return W, (n_z, n_s)."""
     W: Array = params.W
     return W
+
+
+def check_real(values: Array, why: str) -> None:
+    """Refuse complex inputs or weights in a cell whose equations mean nothing for them.
+
+    Args:
+      values: what a step makes of them.
+      why: what the cell has that compares numbers.
+
+    Raises:
+      ValueError: they are complex.
+    """
+    if jnp.iscomplexobj(values):
+        expected = f"real inputs and weights of a cell {why}"
+        raise refusal("x", expected, str(values.dtype), shown_by=str)

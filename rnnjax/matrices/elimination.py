@@ -19,6 +19,7 @@ def solve(A: Array, b: Array) -> Array:
     Returns:
       (n,); not finite where A has no inverse.
     """
+    A, b = (jnp.asarray(a, jnp.result_type(A, b, float)) for a in (A, b))
     n = len(b)
 
     def eliminate(carry: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], Array]:

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
-from rnnjax.matrices.spectral import log_spectral_radius
+from rnnjax.matrices.spectral import log_spectral_radius, square_matrix
+from rnnjax.ranges import refusal
 from rnnjax.types import Array
 
 
@@ -27,7 +28,11 @@ def departure_from_normality(W: Array, eigenvalues: Array) -> Array:
       W: (n, n).
       eigenvalues: its eigenvalues, by whatever means the caller has, (n,).
     """
-    unit = scaled.normalise(W)
+    unit = scaled.normalise(square_matrix("W", W))
+    eigenvalues = jnp.asarray(eigenvalues)
+    if eigenvalues.shape != unit.value.shape[:1]:
+        expected = f"{len(unit.value)} numbers, as W has rows"
+        raise refusal("eigenvalues", expected, eigenvalues.shape, shown_by=str)
     size = jnp.linalg.norm(unit.value)
     shares = scaled.shift(jnp.abs(eigenvalues), -unit.exponent) / jnp.where(size > 0, size, 1)
     rest = size * jnp.sqrt(jnp.maximum(0, 1 - jnp.sum(shares**2)))
@@ -36,6 +41,7 @@ def departure_from_normality(W: Array, eigenvalues: Array) -> Array:
 
 def numerical_abscissa(W: Array) -> Array:
     """Return equation (2), (), to rounding times |W|_F, for W (n, n)."""
+    W = square_matrix("W", W)
     unit = scaled.normalise(0.5 * (W + W.conj().T))
     # Shifted by its norm the symmetric part has no negative eigenvalue, and the largest one is the
     # largest in modulus.

@@ -13,19 +13,34 @@ Such a matrix is balanced first, by powers of two d, until its rows are as long 
   W_ij <- W_ij 2^(d_j - d_i)                                                    (2)
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from rnnjax import lanes, scaled
+from rnnjax.ranges import refusal
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
 _N_SWEEPS = 16  # each halves the exponents between a row and its column
 
 
+def square_matrix(name: str, values: Any) -> Array:
+    """Return a square matrix in floats, (n, n).
+
+    Raises:
+      ValueError: it is none, which JAX would broadcast or refuse from within.
+    """
+    W = jnp.asarray(values)
+    if W.ndim != 2 or W.shape[0] != W.shape[1] or not W.size:
+        raise refusal(name, "a matrix (n, n); vmap over several", W.shape, shown_by=str)
+    return W.astype(jnp.result_type(W, float))
+
+
 def log_spectral_radius(W: Array) -> Array:
     """Return log max |eigenvalue|, (), of W (n, n), equation (1); -inf where a power of W is 0."""
-    W = jnp.asarray(W, jnp.result_type(W, float))
+    W = square_matrix("W", W)
 
     # W^(2^m) = V exp(2^m s): V stays near 1, and s, unlike the exponent of the power, in range.
     def square(carry: tuple[Array, Array], weight: Array) -> tuple[tuple[Array, Array], None]:

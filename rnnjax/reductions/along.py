@@ -55,7 +55,8 @@ def crossing(values: xr.DataArray, over: str, level: float = 0.0) -> float:
         level: the level.
 
     Returns:
-        The coordinate of the crossing; NaN where the curve does not rise through the level.
+        The coordinate of the crossing; NaN where the curve does not rise through the level, or
+        first does so between places with a NaN in between.
 
     Raises:
         ValueError: values or coordinate are no real numbers, there are other dims, or the level is
@@ -73,10 +74,13 @@ def crossing(values: xr.DataArray, over: str, level: float = 0.0) -> float:
         raise ValueError(f"level: expected a finite number, got {shown(level)}")
     order = np.argsort(x, kind="stable")
     y, x = in_floats(values.values)[order] - level, x[order]
-    above = np.flatnonzero((y[1:] > 0) & (y[:-1] <= 0))
+    places = np.flatnonzero(~np.isnan(y))
+    above = np.flatnonzero((y[places[1:]] > 0) & (y[places[:-1]] <= 0))
     if not len(above):
         return np.nan
-    i = int(above[0])
+    i, following = (int(places[above[0] + k]) for k in (0, 1))
+    if following > i + 1:
+        return np.nan
     return float(np.interp(0.0, y[i : i + 2], x[i : i + 2]))
 
 

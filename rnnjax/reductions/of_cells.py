@@ -101,9 +101,13 @@ def relative_gap(
 
 
 def shares_below(values: xr.DataArray) -> xr.DataArray:
-    """Computes the distribution of all values: the share below each, over the dim ``value``."""
+    """Computes the distribution of all values: the share below each, over the dim ``value``.
+
+    Shares are NaN if a value is, which has no rank.
+    """
     ordered = np.sort(in_floats(values).values.ravel())
     shares = (np.arange(len(ordered)) + 0.5) / len(ordered)
+    shares = np.where(np.isnan(ordered).any(), np.nan, shares)
     return xr.DataArray(shares, coords={"value": ordered}, dims="value")
 
 

@@ -52,3 +52,10 @@ def test_the_standard_error_covers_the_truth(memory):
 def test_too_few_lags_are_refused():
     with pytest.raises(ValueError, match="log_norm: expected at least 5 lags, got 4"):
         analysis.e_folding(jnp.zeros(4))
+
+
+def test_a_nan_on_the_way_leaves_the_rate_undefined():
+    log_norm = jnp.array([0.0, jnp.nan, -2.0, -3.0, -4.0, -5.0])
+    assert all(jnp.isnan(value) for value in analysis.e_folding(log_norm).values())
+    behind = analysis.e_folding(jnp.array([0.0, -1, -2, -3, -4, jnp.nan]), 4)
+    np.testing.assert_allclose(behind["growth_rate"], -1.0)

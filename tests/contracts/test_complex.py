@@ -366,3 +366,50 @@ def test_ratios_that_compare_signs_are_refused(multiplier):
         jax.eval_shape(lambda p: rule(cell, squared_error, p, BATCH), params)
     with pytest.raises(ValueError, match=r"^params: expected real weights"):
         updates.quickprop(0.1).init(params)
+
+
+LAYERS = (rnnjax.Vanilla(2, 3), rnnjax.Vanilla(3, 3))
+OF_REAL_WEIGHTS = {
+    "Vanilla": rnnjax.Vanilla(2, 3, 2),
+    "Antisymmetric": rnnjax.cells.Antisymmetric(2, 3, 2),
+    "IndRNN": rnnjax.cells.IndRNN(2, 3, 2, activation=rnnjax.activations.sigmoid),
+    "Jordan": rnnjax.Jordan(2, 3, 2),
+    "MinimalRNN": rnnjax.cells.MinimalRNN(2, 3, 2),
+    "Stack": rnnjax.Stack(LAYERS, 2),
+    "GRU": rnnjax.GRU(2, 3, 2),
+}
+
+
+@pytest.mark.parametrize("name", wide_but(["Vanilla", "MinimalRNN"], OF_REAL_WEIGHTS))
+def test_complex_inputs_of_a_real_network(name):
+    """The slopes of its units are those of analytic functions: against finite differences."""
+    cell = OF_REAL_WEIGHTS[name]
+    params = drawn(cell)
+    batch = BATCH.replace(x=BATCH.x * (0.6 + 0.4j))
+    loss = lambda y_hat, y: jnp.sum(jnp.abs(y_hat - y) ** 2)  # noqa: E731
+    total = jax.jit(lambda p: rnnjax.sequence_loss(cell, loss, p, batch))
+    along = jax.tree.map(lambda p: np.random.default_rng(0).standard_normal(p.shape), params)
+    ends = [total(jax.tree.map(lambda p, a, s=s: p + s * 1e-6 * a, params, along)) for s in (-1, 1)]
+    grads = [
+        scaled.plain(rule(cell, loss, params, batch, rule.init(cell, params, batch)).grads)
+        for rule in (rules.BPTT(), rules.RTRL())
+    ]
+    for got in (jax.grad(total)(params), *grads):
+        slope = np.dot(flat(got), flat(along))
+        np.testing.assert_allclose(slope, (ends[1] - ends[0]) / 2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("MinGRU", "with decays"), ("S6", "with decays"), ("MLSTM", "with decays"),
+        ("Retention", "with decays"), ("DeltaNet", "with decays"), ("LIF", "with thresholds"),
+        ("ALIF", "with thresholds"), ("OrthogonalRNN", "with signs of units"),
+    ],
+)  # fmt: skip
+def test_complex_inputs_of_a_cell_that_compares_numbers_are_refused(name, why):
+    cell = getattr(rnnjax.cells, name)(2, 3, 2)
+    batch = BATCH.replace(x=BATCH.x * (1 + 1j))
+    expected = f"^step: .* x: expected real inputs and weights of a cell {why}, got complex128$"
+    with pytest.raises(ValueError, match=expected):
+        rules.BPTT()(cell, squared_error, drawn(cell), batch)

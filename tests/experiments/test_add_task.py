@@ -138,6 +138,18 @@ def test_the_measure_gives_each_plateau_exactly_to_the_network_that_has_it(table
     np.testing.assert_allclose(found["answer"], table.reshape(-1), atol=1e-11)
 
 
+def test_what_stands_at_steps_without_weight_has_no_say_in_the_measure():
+    task = AddTask(3, 8, 20, drawn=False)
+    batch = jax.vmap(task.sample)(jax.random.split(jax.random.key(0), 3))
+    logits = jax.random.normal(jax.random.key(1), (3, 20, 2))
+    there = batch.mask[..., None] != 0
+    padded = batch.replace(x=jnp.where(there, batch.x, jnp.nan))
+    expected = answers_by_past(logits, task.loss, batch)
+    got = answers_by_past(jnp.where(there, logits, jnp.nan), task.loss, padded)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(got[name], value)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

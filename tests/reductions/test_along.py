@@ -36,10 +36,17 @@ def test_slope_begins_where_it_is_told():
         ([1, 2, 3], 0.0, np.nan),
         ([3, -1, 1], 0.0, 1.5),
         ([np.nan, -1, 1], 0.0, 1.5),
+        ([-1, np.nan, 1], 0.0, np.nan),
     ],
 )
 def test_crossing_is_the_first_rise_through_the_level(values, level, expected):
     assert_array_equal(crossing(line(values, [0.0, 1.0, 2.0]), "gain", level), expected)
+
+
+def test_a_crossing_at_an_unknown_place_is_not_passed_over_for_a_later_one():
+    curve = line([-1, np.nan, 2, -1, 3], [0.0, 1.0, 2.0, 3.0, 4.0])
+    assert np.isnan(crossing(curve, "gain"))
+    assert crossing(curve.fillna(-2.0), "gain") == 1.5
 
 
 def test_at_best_chooses_for_each_rule_and_takes_nan_for_the_worst():

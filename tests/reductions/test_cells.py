@@ -70,6 +70,7 @@ def test_shares_below_are_the_ranks():
     shares = shares_below(xr.DataArray([[3.0, 1.0], [2.0, 4.0]], dims=("a", "b")))
     assert shares["value"].values.tolist() == [1, 2, 3, 4]
     assert_allclose(shares, [0.125, 0.375, 0.625, 0.875])
+    assert np.all(np.isnan(shares_below(xr.DataArray([3.0, np.nan, 1.0], dims="a"))))
 
 
 def test_a_table_has_every_combination_and_nan_for_none():

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import slopes
-from rnnjax.cells import linear
+from rnnjax.cells import linear, parts
 from rnnjax.dynamics import Traits
 from rnnjax.matvec import matvec
 from rnnjax.tangents.reflected import Reflected
@@ -51,6 +51,7 @@ def readout(self: Any, params: Any, h: Array) -> Array:
 
 def delta_rule(self: Any, params: Any, h: Array, d: Array) -> Array:
     """Return h_t from h_{t-1} and the drive, equation (2)."""
+    parts.check_real(d, "with decays")
     log_a, beta, k = self.reflection(params, d)
     S = jnp.exp(log_a) * linear.memory_of(self, h)
     S = S + k[:, None] * (beta * (self.value(params, d) - k @ S))[None]

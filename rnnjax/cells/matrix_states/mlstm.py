@@ -141,6 +141,7 @@ class MLSTM:
         """Return h_t from h_{t-1} and the drive, equation (2) or (6) and (7)."""
         if not self.stabilised:
             return linear.advance(self, params, h, d)
+        parts.check_real(d, "with decays")
         log_f, log_i = self.log_decay(params, d) + self._m(h), d[-2]
         m = jnp.maximum(log_f, log_i)
         memory = jnp.exp(log_f - m) * linear.memory_of(self, h) + jnp.exp(log_i - m) * self._pair(d)

@@ -76,6 +76,7 @@ class ALIF:
 
     def step_from_preactivation(self, h: Array, z: Array) -> Array:
         """Return [s_t, v_t, a_t], equations (2) to (4), from the state before and z_t."""
+        parts.check_real(z, "with thresholds")
         s, v, a = jnp.split(h, 3)
         v = jnp.exp(-1 / self.tau) * v + z - self.threshold * s
         a = jnp.exp(-1 / self.tau_adaptation) * a + s

@@ -132,6 +132,7 @@ class LIF:
 
     def step_from_preactivation(self, h: Array, z: Array) -> Array:
         """Return [s_t, v_t], equations (2) and (3), from [s_{t-1}, v_{t-1}] and z_t."""
+        parts.check_real(z, "with thresholds")
         s, v = jnp.split(h, 2)
         v = jnp.exp(-1 / self.tau) * v + z - self.threshold * s
         return jnp.concatenate([spike(v - self.threshold, self.threshold, self.damping), v])
