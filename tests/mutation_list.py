@@ -534,4 +534,33 @@ MUTATIONS = [
         "(t < 0) if by_lu else measured",
         "test_lu.py::test_exponents_and_their_errors_are_those_by_qr",
     ),
+    Mutation(
+        "the gradient of a weight that is read twice is taken for one outer product",
+        "jaxprs/outer_products.py",
+        "enumerate(weights) if uses[var] > 1",
+        "enumerate(weights) if uses[var] > 2",
+        "jaxprs/test_outer_products.py::test_norms[read twice]",
+    ),
+    Mutation(
+        "a window goes on beyond the first step",
+        "diagnosis/window.py",
+        "_zero_unless(last > k, before)",
+        "_zero_unless(last > k - 3, before)",
+        "diagnosis/test_rows.py::test_windows_of_a_loss_that_few_steps_read[3]",
+    ),
+    Mutation(
+        "derivatives of singular values stand in another order than they",
+        "matrices/jacobi.py",
+        "return logs[order], moved[order]",
+        "return logs[order], moved[:n]",
+        "test_matrices.py::test_each_singular_value_has_its_derivative",
+    ),
+    Mutation(
+        "the slope at a complex number is that at its modulus",
+        "slopes.py",
+        "return jnp.where(x.real < 0, -x, x) if jnp.iscomplexobj(x) else jnp.abs(x)",
+        "return jnp.abs(x)",
+        "test_activations.py::"
+        "test_slopes_at_complex_numbers_are_those_of_the_analytic_function[1.0-tanh]",
+    ),
 ]

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax.jaxprs.program import Equations, bound, equations_of, is_literal, read
+from rnnjax.jaxprs.program import Equations, equations_of, is_literal, read
+from rnnjax.jaxprs.run import bound
 from rnnjax.types import Array
 
 # They move entries and compute none, where the result has as many as their operands.

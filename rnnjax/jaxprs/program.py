@@ -122,13 +122,6 @@ def read(env: dict[Any, Any], atom: Atom) -> Any:
     return atom.val if is_literal(atom) else env[atom]
 
 
-def bound(equation: Any, values: Sequence[Any]) -> list[Any]:
-    """Return the results of an equation for some values of its operands."""
-    params = equation.primitive.get_bind_params(equation.params)
-    out = equation.primitive.bind(*values, **params)
-    return list(out) if equation.primitive.multiple_results else [out]
-
-
 def holds_loop(jaxpr: Any) -> bool:
     """Return whether a recurrence stands in a jaxpr, at any depth that can be opened."""
     return any(is_loop(e) or (is_call(e) and holds_loop(inner_of(e))) for e in _plain(jaxpr).eqns)

@@ -1,5 +1,6 @@
 """A program run forward, with the values that the way back needs."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -69,6 +70,13 @@ def run(program: Program, inputs: list[Any]) -> Run:
 def evaluate(piece: Plain, given: list[Any]) -> list[Any]:
     """Return the results of a piece without a recurrence."""
     return jex.jaxpr_as_fun(piece.jaxpr)(*given)
+
+
+def bound(equation: Any, values: Sequence[Any]) -> list[Any]:
+    """Return the results of an equation for some values of its operands."""
+    params = equation.primitive.get_bind_params(equation.params)
+    out = equation.primitive.bind(*values, **params)
+    return list(out) if equation.primitive.multiple_results else [out]
 
 
 def run_loop(loop: Loop, given: list[Any]) -> tuple[Ran, list[Any]]:

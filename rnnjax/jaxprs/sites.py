@@ -18,7 +18,8 @@ from jax.extend.core import primitives
 from rnnjax.jaxprs import sources
 from rnnjax.jaxprs.cell import ScanCell
 from rnnjax.jaxprs.parts import parts_of
-from rnnjax.jaxprs.program import bound, has_derivative, inner_of, is_call, is_literal
+from rnnjax.jaxprs.program import has_derivative, inner_of, is_call, is_literal
+from rnnjax.jaxprs.run import bound
 from rnnjax.types import Array
 
 _KINDS = {"tanh": "tanh", "logistic": "logistic", "erf": "erf"}

@@ -120,3 +120,21 @@ def left(rows: Scaled) -> tuple[Scaled, Array]:
     own = scaled.normalise(rows.value, rows.exponent)
     logs = jnp.zeros(rows.value.shape[1], rows.value.real.dtype)
     return scaled.normalise(*scaled.common(own)), logs
+
+
+def above_rounding(rows: Scaled, logs: Array, age: Array) -> Array:
+    """Return how far ln |R_jj| lies above the rounding of the j-th largest row, nats, (k,).
+
+    When column j is reached at most j - 1 of the j largest rows have been used up.
+    """
+    n, k = rows.value.shape
+    value, logs = jax.lax.stop_gradient((rows.value, logs))
+    size = jnp.log(jnp.max(jnp.abs(value), axis=1)) + rows.exponent * scaled.LOG_2
+    largest = jnp.max(size)[None] if k == 1 else jnp.sort(size, descending=True)[:k]
+    level = largest + jnp.log((n + age) * jnp.finfo(logs.dtype).eps)
+    return jnp.where(logs == -jnp.inf, -jnp.inf, logs - level)
+
+
+def not_looked_at(rows: Scaled, logs: Array, age: Array) -> Array:
+    """Return the same of a step without a decomposition: -inf, (k,)."""
+    return jnp.full_like(logs, -jnp.inf)

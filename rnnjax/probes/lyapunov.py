@@ -29,13 +29,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import boundary, dynamics, lanes, masks, real_view, scaled, scan, tangents
+from rnnjax import boundary, dynamics, lanes, masks, real_view, scan, tangents
 from rnnjax.probes.growth import (
     Growth,
+    above_rounding,
     decomposed_by_lu,
     decomposed_by_qr,
     ends_of_blocks,
     left,
+    not_looked_at,
 )
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, Number, arguments
 from rnnjax.scaled import Scaled
@@ -201,7 +203,7 @@ def growth_along(
         A, new = jax.lax.switch(way, (left, between, decomposed_by_qr), rows)
         A = jax.tree.map(partial(jnp.where, goes_on), A, carry.A)
         spread = jnp.where(due & goes_on, _spread(new), 0)
-        above = jax.lax.cond(due, _above_rounding, _unknown, rows, new, age)
+        above = jax.lax.cond(due, above_rounding, not_looked_at, rows, new, age)
         after = _Directions(
             A=A,
             age=jnp.where(due, 0, age),
@@ -275,24 +277,6 @@ def _wait(fastest: Array) -> Array:
     """Return the steps between two decompositions, given the fastest spread per step."""
     most = _most(fastest)
     return jnp.maximum(jnp.floor(most / jnp.maximum(fastest, most / _LONGEST)), 1)
-
-
-def _above_rounding(rows: Scaled, logs: Array, age: Array) -> Array:
-    """Return how far ln |R_jj| lies above the rounding of the j-th largest row, nats, (k,).
-
-    When column j is reached at most j - 1 of the j largest rows have been used up.
-    """
-    n, k = rows.value.shape
-    value, logs = jax.lax.stop_gradient((rows.value, logs))
-    size = jnp.log(jnp.max(jnp.abs(value), axis=1)) + rows.exponent * scaled.LOG_2
-    largest = jnp.max(size)[None] if k == 1 else jnp.sort(size, descending=True)[:k]
-    level = largest + jnp.log((n + age) * jnp.finfo(logs.dtype).eps)
-    return jnp.where(logs == -jnp.inf, -jnp.inf, logs - level)
-
-
-def _unknown(rows: Scaled, logs: Array, age: Array) -> Array:
-    """Return the same of a step without a decomposition: -inf, (k,)."""
-    return jnp.full_like(logs, -jnp.inf)
 
 
 def _generic(state: Array, k: int, n_unread: int = 0) -> Array:

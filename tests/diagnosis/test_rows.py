@@ -243,8 +243,7 @@ def test_what_is_not_a_number_overflows_in_no_format(vanilla):
         assert tuple(int(rows[f"overflow_lag_{form}"]) for rows in found) == lags
 
 
-@pytest.mark.wide
-@pytest.mark.parametrize("n_read", [1, 3, 12])
+@pytest.mark.parametrize("n_read", [pytest.param(1, marks=pytest.mark.wide), 3, 12])
 def test_windows_of_a_loss_that_few_steps_read(n_read, monkeypatch):
     """They carry these steps back alone, and find what all steps give."""
     _, params = small.vanilla(dtype=jnp.float64)
@@ -273,6 +272,7 @@ def test_windows_of_a_loss_that_few_steps_read(n_read, monkeypatch):
             assert np.all(np.isfinite(values))
 
 
+@pytest.mark.wide
 def test_recurrent_weights_are_told_from_input_weights():
     loss, params = small.vanilla(n=2, n_x=2, dtype=jnp.float64)
     r = rnnjax.recurrences(loss, params, small.sequences(dtype=jnp.float64)[0])[0]
