@@ -63,29 +63,27 @@ def test_the_mean_over_all_sign_sequences_is_rtrl(name, cell):
 
 
 @pytest.mark.parametrize("cell", wide_but(["leaky"], CELLS))
-def test_an_estimate_has_a_derivative_where_its_factors_begin_at_0(cell):
+@pytest.mark.parametrize("name", wide_but(["UORO"], ESTIMATES))
+def test_an_estimate_has_a_derivative_where_its_factors_begin_at_0(name, cell):
     """In reverse mode as in forward mode, and by differences."""
-    cell, signs = CELLS[cell], SIGNS[37]
+    cell, rule = CELLS[cell], ESTIMATES[name](SIGNS[37])
 
     @jax.jit
     def run(key):
         params = cell.init(key)
         state = rules.UORO().init(cell, params, BATCH, key)
 
-        def of(make):
-            def size(gain):
-                at = jax.tree.map(lambda a: gain * a, params)
-                grads = make(signs)(cell, squared_error, at, BATCH, state).grads
-                return jnp.sum(jnp.cos(jax.flatten_util.ravel_pytree(scaled.plain(grads))[0]))
+        def size(gain):
+            at = jax.tree.map(lambda a: gain * a, params)
+            grads = rule(cell, squared_error, at, BATCH, state).grads
+            return jnp.sum(jnp.cos(jax.flatten_util.ravel_pytree(scaled.plain(grads))[0]))
 
-            differences = (size(1 + 1e-6) - size(1 - 1e-6)) / 2e-6
-            return jax.grad(size)(1.0), jax.jacfwd(size)(1.0), differences
+        differences = (size(1 + 1e-6) - size(1 - 1e-6)) / 2e-6
+        return jax.grad(size)(1.0), jax.jacfwd(size)(1.0), differences
 
-        return [of(make) for make in ESTIMATES.values()]
-
-    for reverse, forward, differences in run(jax.random.key(6)):
-        np.testing.assert_allclose(reverse, forward, rtol=1e-11)
-        np.testing.assert_allclose(reverse, differences, rtol=1e-5, atol=1e-7)
+    reverse, forward, differences = run(jax.random.key(6))
+    np.testing.assert_allclose(reverse, forward, rtol=1e-11)
+    np.testing.assert_allclose(reverse, differences, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.wide
