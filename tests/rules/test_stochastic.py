@@ -44,10 +44,13 @@ def all_gradients(cell, make, given=SIGNS):
     @jax.jit
     def run(key):
         params = cell.init(key)
-        state = rules.UORO().init(cell, params, BATCH, key)
-        flat = lambda out: jax.flatten_util.ravel_pytree(scaled.plain(out.grads))[0]  # noqa: E731
-        draws = jax.vmap(lambda s: flat(make(s)(cell, squared_error, params, BATCH, state)))(given)
-        return draws, flat(rules.RTRL()(cell, squared_error, params, BATCH))
+
+        def gradient(rule):
+            state = rule.init(cell, params, BATCH, key) if rule.stochastic else ()
+            out = rule(cell, squared_error, params, BATCH, state)
+            return jax.flatten_util.ravel_pytree(scaled.plain(out.grads))[0]
+
+        return jax.vmap(lambda s: gradient(make(s)))(given), gradient(rules.RTRL())
 
     return jax.tree.map(np.asarray, run(jax.random.key(6)))
 
@@ -71,7 +74,7 @@ def test_an_estimate_has_a_derivative_where_its_factors_begin_at_0(name, cell):
     @jax.jit
     def run(key):
         params = cell.init(key)
-        state = rules.UORO().init(cell, params, BATCH, key)
+        state = rule.init(cell, params, BATCH, key)
 
         def size(gain):
             at = jax.tree.map(lambda a: gain * a, params)

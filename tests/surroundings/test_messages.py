@@ -86,7 +86,9 @@ def test_text_is_wrapped_and_never_cut(here):
 
 
 def test_a_plan_tells_how_long_an_earlier_sweep_took(here):
-    known = r"time        about \S+ s, by 2 groups in done: .* s for 18 cells on \d devices"
+    # The line is broken at one word or another, by the digits of the times.
+    words = r"about \S+ s, by 2 groups in done: .* s for 18 cells on \d devices"
+    known = r"time        " + words.replace(" ", r"\s+")
     check(Situation("known", "$R plan $TOY --out done --axes.seed 'range(50)'", 0, known), here)
     unknown = "time        not known before a run of this config"
     check(Situation("other cells", "$R plan $TOY --out done --n-h 9", 0, unknown), here)
