@@ -380,7 +380,7 @@ OF_REAL_WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize("name", wide_but(["Vanilla", "MinimalRNN"], OF_REAL_WEIGHTS))
+@pytest.mark.parametrize("name", wide_but(["Vanilla"], OF_REAL_WEIGHTS))
 def test_complex_inputs_of_a_real_network(name):
     """The slopes of its units are those of analytic functions: against finite differences."""
     cell = OF_REAL_WEIGHTS[name]

@@ -89,7 +89,12 @@ def straight(q):
 
 
 @pytest.mark.parametrize(
-    "q", [lambda z: jnp.round(8 * z) / 8, jnp.sign, lambda z: jnp.where(z > 0, 1.0, -1.0)]
+    "q",
+    [
+        lambda z: jnp.round(8 * z) / 8,
+        pytest.param(jnp.sign, marks=pytest.mark.wide),
+        pytest.param(lambda z: jnp.where(z > 0, 1.0, -1.0), marks=pytest.mark.wide),
+    ],
 )
 def test_a_derivative_that_a_cut_gives_is_kept(q):
     found = rows(recurrence(straight(q)))

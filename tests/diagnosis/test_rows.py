@@ -486,7 +486,8 @@ def test_a_relu_layer_of_which_no_unit_switches_is_linear(activation, bias, expe
 
 
 @pytest.mark.parametrize(
-    ("n_steps", "expected"), [(40, np.log(1.25)), (16, np.log(1.25)), (15, np.nan)]
+    ("n_steps", "expected"),
+    [pytest.param(40, np.log(1.25), marks=pytest.mark.wide), (16, np.log(1.25)), (15, np.nan)],
 )
 def test_the_rate_at_which_a_state_grows(n_steps, expected):
     """One entry of the state grows by a quarter a step, the other one swings between 1 and 2."""
