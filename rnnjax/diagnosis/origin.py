@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from rnnjax.jaxprs import sources
 from rnnjax.jaxprs.program import inner_of, is_call, is_literal
+from rnnjax.jaxprs.run import bound
 
 
 def origin(function: Callable[..., Any], *arguments: Any) -> str:
@@ -50,9 +51,7 @@ def _first(jaxpr: Any, constants: Sequence[Any], given: Sequence[Any]) -> tuple[
                 inner.jaxpr if closed else inner, inner.consts if closed else (), values
             )
         else:
-            bound = equation.primitive.get_bind_params(equation.params)
-            out = equation.primitive.bind(*values, **bound)
-            results = list(out) if equation.primitive.multiple_results else [out]
+            results = bound(equation, values)
             own = equation if _all_finite(values) and not _all_finite(results) else None
         origin = own if origin is None else origin
         env |= dict(zip(equation.outvars, results, strict=True))
