@@ -33,6 +33,7 @@ _LOOKS = {
 }
 _WIDE = 200  # units from which simulations are held against theory
 _WEAK = 0.2  # noise below which that takes
+_LARGEST_GAIN = 3  # beyond it the few units that are not saturated are too few for an average
 _WIDEST = 1000  # units: at s = 0.1 a network of 256 is critical at g = 1.29 instead of 1.19
 
 
@@ -180,10 +181,11 @@ def _onsets(exponent: xr.DataArray) -> str:
 
 
 def _covered(cube: xr.Dataset) -> xr.Dataset:
-    """Return the mean over seeds at the noises at which networks are wide enough for the theory."""
+    """Return the mean over seeds where networks are wide enough for the theory."""
     least = 0 if cube.setting.n_h >= _WIDEST else _WEAK
     cube = cube.sortby(["gain", "noise"])
-    return cube.isel(noise=np.flatnonzero(cube["noise"] > least)).mean("seed")
+    at = {"noise": cube["noise"] > least, "gain": cube["gain"] <= _LARGEST_GAIN}
+    return cube.isel({axis: np.flatnonzero(places) for axis, places in at.items()}).mean("seed")
 
 
 def _off_theory(one: xr.Dataset) -> float:

@@ -6,10 +6,12 @@ what it measures from here, `named("log_norm", "horizon")`, and adds its own. Im
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from rnnjax.errors import one_of
+from rnnjax.lazy import np
 
 
 @dataclass(frozen=True)
@@ -129,3 +131,20 @@ def named(*names: str, before: tuple[str, ...] = ()) -> dict[str, Variable]:
             raise ValueError(one_of(name, VARIABLES))
     found = {name: VARIABLES[name] for name in names}
     return {name: replace(one, dims=(*before, *one.dims)) for name, one in found.items()}
+
+
+def flag_words(attributes: Mapping[str, Any]) -> dict[int, str]:
+    """Return the words of the codes of a status variable, as its attributes tell them.
+
+    Args:
+        attributes: CF's flag_values and flag_meanings, which netCDF returns as one number where
+            there is one code, and which may have been edited.
+
+    Returns:
+        Words by code; empty where the attributes are not there or do not fit together.
+    """
+    codes = np.atleast_1d(attributes.get("flag_values", ()))
+    words = str(attributes.get("flag_meanings", "")).split()
+    if codes.dtype.kind not in "iu" or codes.ndim != 1 or len(codes) != len(words):
+        return {}
+    return dict(zip(codes.tolist(), words, strict=True))

@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnjax.claims.claim import Claim
 from rnnjax.claims.scope import Values, called
+from rnnjax.variables import flag_words
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,9 +95,9 @@ def _has_numbers(cube: xr.Dataset, variable: xr.DataArray) -> bool:
     """Whether any cell holds a number: an infinity is one, what fills a failed cell is none."""
     there = variable.notnull()
     status = cube.data_vars.get(f"{variable.name}{_STATUS}")
-    if status is not None and "flag_meanings" in status.attrs:
-        codes = zip(status.attrs["flag_values"], status.attrs["flag_meanings"].split(), strict=True)
-        empty = [code for code, word in codes if word in _WITHOUT_VALUE]
+    if status is not None:
+        words = flag_words(status.attrs)
+        empty = [code for code, word in words.items() if word in _WITHOUT_VALUE]
         there = there & ~status.isin(empty)
     return bool(there.any())
 

@@ -104,15 +104,18 @@ def _check_quietly(out: Path, file: str | None) -> tuple[int, str]:
 
 def papers(outs: list[Path]) -> int:
     """Print the table of published figures, made from the claims of cubes that reproduce them."""
-    found = []
+    found, status = [], 0
     for out in outs:
         cube = read_cube(result(out))
         experiment = experiment_of(cube, out)
         run_time = catalog.described(experiment.path).get("Run time", "")
-        claims = _claims(experiment, cube)
+        try:
+            claims = _claims(experiment, cube)
+        except Exception as error:
+            claims, status = [], complain("claims", experiment, error)
         found += [Reproduced(claim, out.name, run_time) for claim in claims if claim.reproduces]
     print(papers_page(found), end="")
-    return 0
+    return status
 
 
 def present(experiment: Experiment, cube: xr.Dataset, out: Path, *, pdf: bool) -> int:

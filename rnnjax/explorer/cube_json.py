@@ -16,6 +16,7 @@ import numpy as np
 from rnnjax.errors import one_line
 from rnnjax.lazy import xr
 from rnnjax.sweep.status import SUFFIX, Status, status_name
+from rnnjax.variables import flag_words
 
 _NO_VALUE = (Status.MISSING.name.lower(), Status.FAILED.name.lower())
 _EXACT = 2**53  # integers up to here are float64 numbers
@@ -69,7 +70,7 @@ def _dim(cube: xr.Dataset, dim: str, notes: list[str]) -> dict[str, Any]:
     found |= {"longName": _attribute(cube[dim], "long_name"), "units": _attribute(cube[dim])}
     texts = [_text(value) for value in values.tolist()]
     numeric = values.dtype.kind in "iuf"
-    if values.dtype.kind in "iu" and np.any(np.abs(values.astype(float)) > _EXACT):
+    if _is_rounded(values):
         notes.append(f"{_text(dim)}: integers beyond 2^53 are rounded to 53 bits")
     if others := [str(n) for n, c in cube.coords.items() if c.dims == (dim,) and n != dim]:
         columns = [[_text(value) for value in cube[name].values.tolist()] for name in others]
@@ -78,6 +79,13 @@ def _dim(cube: xr.Dataset, dim: str, notes: list[str]) -> dict[str, Any]:
             for text, *row in zip(texts, *columns, strict=True)
         ]
     return {**found, "values": packed(values.astype(float)) if numeric else texts}
+
+
+def _is_rounded(values: np.ndarray) -> bool:
+    """Whether float64 does not hold some of the values, which are integers."""
+    # As integers: 2^53 + 1 is rounded to 2^53, which seems exact.
+    large = values[(values > _EXACT) | (values < -_EXACT)] if values.dtype.kind in "iu" else values
+    return large is not values and any(int(float(value)) != value for value in large.tolist())
 
 
 def _attribute(array: xr.DataArray, key: str = "units") -> str:
@@ -103,7 +111,7 @@ def _parts(cube: xr.Dataset, name: str, notes: list[str]) -> Iterator[dict[str, 
             yield _variable(cube, name, f"{name} ({part})", of_part.values, f"its {part}")
         return
     note = {"b": "1 is true, 0 is false"}.get(kind, "")
-    if kind in "iu" and np.any(np.abs(array.values.astype(float)) > _EXACT):
+    if _is_rounded(array.values):
         note = "integers beyond 2^53 are rounded to 53 bits"
     yield _variable(cube, name, name, array.values, note)
 
@@ -144,9 +152,5 @@ def _status(cube: xr.Dataset, name: str) -> tuple[np.ndarray | None, Mapping[int
     companion, of = cube.data_vars.get(status_name(name)), cube[name].dims
     if companion is None or companion.dtype != np.int8 or {*companion.dims} != {*of}:
         return None, {}
-    values = np.atleast_1d(companion.attrs.get("flag_values", [])).tolist()
-    words = str(companion.attrs.get("flag_meanings", "")).split()
-    if len(values) != len(words):
-        return None, {}
-    meanings = dict(zip(values, map(_text, words), strict=True))
-    return companion.transpose(*of).values, meanings
+    meanings = {code: _text(word) for code, word in flag_words(companion.attrs).items()}
+    return (companion.transpose(*of).values, meanings) if meanings else (None, {})

@@ -44,7 +44,8 @@ def _at(cube: xr.Dataset, place: str) -> xr.Dataset:
     if dim not in cube.sizes:
         raise ConfigError("select", one_of(dim, map(str, cube.sizes)))
     values = cube[dim].values.tolist()
-    found = [index for index, value in enumerate(values) if _is_value(value, text)]
+    same = [index for index, value in enumerate(values) if str(value) == text]
+    found = same or [index for index, value in enumerate(values) if _is_value(value, text)]
     if len(found) != 1:
         known = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
         times = "one" if not found else "only one"
@@ -53,8 +54,6 @@ def _at(cube: xr.Dataset, place: str) -> xr.Dataset:
 
 
 def _is_value(value: object, text: str) -> bool:
-    if str(value) == text:
-        return True
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:

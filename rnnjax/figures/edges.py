@@ -18,8 +18,8 @@ def cell_edges(centres: ArrayLike, scale: Scale = "linear") -> Floats:
         scale: "linear", or "log" for edges halfway in the logarithm.
 
     Returns:
-        The edges, (n + 1,), in the order of the centres. A single cell is one unit wide, or
-        one factor of two on a log scale.
+        The edges, (n + 1,), in the order of the centres. A single cell is one unit wide
+        (2e-6 of its centre if that is more), or one factor of two on a log scale.
 
     Raises:
         ValueError: the centres are not a finite, strictly monotonic vector, or the scale is
@@ -45,7 +45,8 @@ def cell_edges(centres: ArrayLike, scale: Scale = "linear") -> Floats:
         edges: Floats = np.exp2(cell_edges(np.log2(points)))
         return edges
     if points.size == 1:
-        return np.array([points[0] - 0.5, points[0] + 0.5])
+        half = max(0.5, 1e-6 * abs(points[0]))  # a unit is nothing beside 1e30
+        return np.array([points[0] - half, points[0] + half])
     inner = points[:-1] + steps / 2
     return np.concatenate(
         ([points[0] - steps[0] / 2], inner, [points[-1] + steps[-1] / 2]), dtype=float

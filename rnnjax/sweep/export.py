@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,8 @@ def export(cube: xr.Dataset, target: Path) -> list[Path]:
         What was written.
 
     Raises:
-        ConfigError: the name ends otherwise, or the package of the format is not installed.
+        ConfigError: the name ends otherwise, the package of the format is not installed, or a CSV
+            file would have no variable, or two of them one name.
         StoreError: the file is there already, or cannot be written.
     """
     writers: dict[str, Callable[[xr.Dataset, Path], list[Path]]] = {
@@ -68,13 +69,34 @@ def _csv(cube: xr.Dataset, target: Path) -> list[Path]:
     for name, variable in cube.data_vars.items():
         inner = tuple(str(dim) for dim in variable.dims if dim not in axes)
         kinds.setdefault(inner, []).append(str(name))
-    written = []
-    for inner, names in sorted(kinds.items()):
-        part = _in_words(cube[names])
-        table = part.to_dataframe() if part.dims else part.expand_dims("cell").to_dataframe()
-        path = target.with_suffix(".".join(["", *inner, "csv"])) if inner else target
-        written.append(_whole(path, partial(table.to_csv, index=bool(part.dims))))
-    return written
+    paths = {
+        inner: target.with_suffix(".".join(["", *inner, "csv"])) if inner else target
+        for inner in sorted(kinds)
+    }
+    _check_names([*paths.values()])
+    return [_whole(path, _table(cube[kinds[inner]])) for inner, path in paths.items()]
+
+
+def _table(cube: xr.Dataset) -> Callable[[Path], object]:
+    """What writes variables of the same dims as one table."""
+    part = _in_words(cube)
+    table = part.to_dataframe() if part.dims else part.expand_dims("cell").to_dataframe()
+    return partial(table.to_csv, index=bool(part.dims))
+
+
+def _check_names(paths: Sequence[Path]) -> None:
+    """Refuse what cannot be written whole, before any part of it is.
+
+    Raises:
+        ConfigError: there is nothing to write, or two of the files have one name.
+    """
+    if not paths:
+        raise ConfigError("export", "expected a cube with a variable, got none")
+    for path in paths:
+        if paths.count(path) > 1:
+            message = f"expected dims whose names tell files apart, got {path.name!r} twice"
+            raise ConfigError("export", message)
+        _check_new(path)
 
 
 def _in_words(cube: xr.Dataset) -> xr.Dataset:
@@ -90,11 +112,7 @@ def _in_words(cube: xr.Dataset) -> xr.Dataset:
 
 def _whole(target: Path, write: Callable[[Path], object]) -> Path:
     """Write beside the target and rename, so that no half of it is ever there."""
-    if os.path.lexists(target):
-        raise files.StoreError(f"{target}: is there already; choose another name")
-    if not target.parent.is_dir():
-        message = f"expected a folder that exists, got {shown(str(target.parent))}"
-        raise ConfigError("export", message)
+    _check_new(target)
     part = target.with_name(f".{target.name}.{os.getpid()}")
     with files.naming(target):
         try:
@@ -106,3 +124,11 @@ def _whole(target: Path, write: Callable[[Path], object]) -> Path:
             else:
                 part.unlink(missing_ok=True)
     return target
+
+
+def _check_new(target: Path) -> None:
+    if os.path.lexists(target):
+        raise files.StoreError(f"{target}: is there already; choose another name")
+    if not target.parent.is_dir():
+        message = f"expected a folder that exists, got {shown(str(target.parent))}"
+        raise ConfigError("export", message)

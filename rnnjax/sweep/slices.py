@@ -7,7 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rnnjax.lazy import xr
+from rnnjax.errors import shown
+from rnnjax.lazy import np, xr
+from rnnjax.sweep.axis import Axis
+from rnnjax.sweep.files import StoreError
 from rnnjax.sweep.setting import Setting, name_of
 
 
@@ -33,7 +36,7 @@ def slices(cube: xr.Dataset, setting: type[Setting]) -> Iterator[tuple[str, xr.D
         at = dict(zip(others, place, strict=True))
         name = " ".join(f"{axis}={cube[axis].values[index]}" for axis, index in at.items())
         part = cube.isel(at).drop_vars([n for n in others if n in cube.coords])
-        yield name, part.assign_attrs(config=json.dumps(_fixed(config, at), sort_keys=True))
+        yield name, part.assign_attrs(config=json.dumps(_fixed(config, cube, at), sort_keys=True))
 
 
 def _config(cube: xr.Dataset) -> dict[str, Any]:
@@ -46,12 +49,30 @@ def _config(cube: xr.Dataset) -> dict[str, Any]:
     return {**config, "axes": axes} if isinstance(axes, dict) else {"axes": {}}
 
 
-def _fixed(config: Mapping[str, Any], at: Mapping[str, int]) -> dict[str, Any]:
-    """A config with axes replaced by the values at these places."""
+def _fixed(config: Mapping[str, Any], cube: xr.Dataset, at: Mapping[str, int]) -> dict[str, Any]:
+    """A config with axes replaced by the values at these places of a cube."""
     axes: dict[str, Any] = dict(config["axes"])
     values: dict[str, Any] = {}
     for name, index in at.items():
         axis = axes.pop(name)
         fields = axis if isinstance(axis, Mapping) else {name: axis}
-        values |= {field: taken[index] for field, taken in fields.items()}
+        place = _place(fields, cube, name, index)
+        values |= {field: taken[place] for field, taken in fields.items()}
     return {**config, **values, "axes": axes}
+
+
+def _place(fields: Mapping[str, Any], cube: xr.Dataset, name: str, index: int) -> int:
+    """Where the config has the point at a place of an axis of a cube.
+
+    A cube of which a part was taken has fewer points than its config, or has them in another order.
+
+    Raises:
+        StoreError: the config does not have this point.
+    """
+    labels = np.asarray(Axis(name, "static", fields).labels).tolist()
+    points = cube[name].values.tolist() if name in cube.coords else labels
+    if len(points) != cube.sizes[name] or points[index] not in labels:
+        got = shown(points[index]) if name in cube.coords else f"{cube.sizes[name]} points"
+        message = f"expected one of the {len(labels)} points that its config has, got {got}"
+        raise StoreError(f"{name}, an axis of the cube: {message}")
+    return labels.index(points[index])

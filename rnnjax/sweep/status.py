@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnjax.lazy import xr
+from rnnjax.variables import flag_words
 
 SUFFIX = "_status"
 
@@ -74,11 +75,8 @@ def flag_attributes() -> dict[str, Any]:
 
 def meanings_in(dataset: xr.Dataset) -> dict[str, dict[int, str]]:
     """The words of the codes of every status variable, by its name, as the file tells them."""
-    return {
-        str(name): dict(zip(codes.flag_values.tolist(), codes.flag_meanings.split(), strict=True))
-        for name, codes in dataset.data_vars.items()
-        if "flag_meanings" in codes.attrs
-    }
+    found = {str(name): flag_words(codes.attrs) for name, codes in dataset.data_vars.items()}
+    return {name: words for name, words in found.items() if words}
 
 
 def fill_value(dtype: np.dtype) -> Any:

@@ -133,7 +133,7 @@ def weight_gradient(w_n: float, n: int) -> float:
     It is (1 - (n+1) w^n + n w^(n+1)) / (1-w)^2, which near w = 1 loses all digits, and n(n+1)/2 at
     w = 1.
     """
-    total = 0.0
+    w_n, total = float(w_n), 0.0  # of Python, which overflows to inf without a warning
     for k in range(n, 0, -1):
         total = total * w_n + k
     return total

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from rnnjax import catalog
 from rnnjax.claims import Claim
@@ -29,6 +30,18 @@ def test_the_committed_page_is_that_of_the_committed_cubes(capsys):
     outs = sorted(path.parent for path in (ROOT / "results").glob("*/cube.nc"))
     assert main(["papers", *map(str, outs)]) == 0
     assert capsys.readouterr().out == (ROOT / "docs" / "development" / "papers.md").read_text()
+
+
+def test_a_cube_without_the_variables_of_its_experiment_is_told_in_one_line(tmp_path, capsys):
+    """The claims of the other cubes stand all the same."""
+    xr.Dataset({"a": ("g", [1.0])}, attrs={"experiment": "lyapunov"}).to_netcdf(
+        tmp_path / "cube.nc", engine="h5netcdf"
+    )
+    assert main(["papers", str(tmp_path), str(ROOT / "results" / "forward_errors")]) == 1
+    told = capsys.readouterr()
+    assert told.out.count("`rnnjax check results/forward_errors`") == 2
+    (line,) = told.err.splitlines()
+    assert line.startswith("rnnjax: claims: ") and "lyapunov.py" in line
 
 
 @pytest.mark.parametrize("name", catalog.experiment_files())

@@ -241,6 +241,24 @@ def test_integers_that_fill_failed_cells_are_no_numbers(cube, code, passed):
     assert evaluate([row], cells)[0].passed == passed
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"flag_values": np.int8(0), "flag_meanings": "missing"},  # as netCDF reads one code
+        {"flag_values": np.int8([0, 1]), "flag_meanings": "missing"},
+        {"flag_meanings": "missing ok"},
+    ],
+)
+def test_a_status_whose_words_were_edited_is_no_error(cube, attributes):
+    cells = cube.assign(
+        step=("gain", [-1, -1, -1]), step_status=("gain", np.zeros(3, np.int8), attributes)
+    )
+    row = Row("without a step", lambda one: (one["step"] == -1).mean(), equals=1)
+    # One code that says that there is no number is understood, and the others say nothing.
+    assert evaluate([row], cells)[0].passed == (np.ndim(attributes.get("flag_values")) == 1 or
+                                                "flag_values" not in attributes)  # fmt: skip
+
+
 def by_hand(cube):
     """Claims of a whole cube, of which those on the share rest on ``number`` alone."""
     share = float((cube["number"] < 9).mean())

@@ -6,6 +6,7 @@ import xarray as xr
 
 from rnnjax.errors import ConfigError
 from rnnjax.explorer import cube_json, cube_page
+from rnnjax.explorer.selection import selected
 from tests.explorer.views import view, written
 
 
@@ -39,6 +40,26 @@ def test_the_limit_counts_what_the_page_holds(monkeypatch):
     cube_page.cube_page({"c": cube})
 
 
-def test_integers_that_float64_does_not_hold_are_told_of_coordinates_too():
-    cube = xr.Dataset({"v": ("x", [1.0, 2.0])}, coords={"x": [2**60, 2**60 + 1]})
-    assert cube_json.entry("c", cube)["notes"] == ["x: integers beyond 2^53 are rounded to 53 bits"]
+@pytest.mark.parametrize(
+    ("integers", "rounded"),
+    [
+        ([2**60, 2**60 + 1], True),
+        ([0, 2**53 + 1], True),  # whose float64 is 2^53
+        ([0, -(2**53) - 1], True),
+        (np.uint64([0, 2**64 - 1]), True),
+        ([-(2**53), 2**53], False),
+        ([0, 2**60], False),
+    ],
+)
+def test_integers_that_float64_does_not_hold_are_told(integers, rounded):
+    told = "integers beyond 2^53 are rounded to 53 bits"
+    cube = xr.Dataset({"v": ("x", [1.0, 2.0]), "n": ("x", integers)}, coords={"x": integers})
+    found = cube_json.entry("c", cube)
+    assert found["notes"] == [f"x: {told}"] * rounded
+    assert [part["note"] for part in found["variables"]] == ["", told * rounded]
+
+
+def test_a_place_is_the_coordinate_that_was_typed_before_one_close_to_it():
+    seeds = [10**10, 10**10 + 1]
+    cube = xr.Dataset({"v": ("seed", [1.0, 2.0])}, coords={"seed": seeds})
+    assert [selected(cube, (), [f"seed={seed}"])["v"].item() for seed in seeds] == [1.0, 2.0]

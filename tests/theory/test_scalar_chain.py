@@ -41,6 +41,10 @@ def test_weight_gradient_at_one_and_zero():
     assert scalar_chain.weight_gradient(0.7, 0) == 0
 
 
+def test_a_weight_gradient_beyond_float64_is_infinite_without_a_warning():
+    assert scalar_chain.weight_gradient(np.float64(1e30), 50) == np.inf
+
+
 def test_log_coefficient_at_lag_zero_and_at_weight_zero():
     found = scalar_chain.log_coefficient(np.array([[0.0], [-2.0]]), np.arange(3))
     np.testing.assert_allclose(found[1], np.log(2) * np.arange(3))
