@@ -49,7 +49,7 @@ def admitted(
     """
     check_has_step(cell)
     batch = _arrays(batch)
-    params = jax.tree.map(lambda p: jnp.asarray(p) if isinstance(p, float | complex) else p, params)
+    params = jax.tree.map(_number, params)
     leaves, structure = jax.tree.flatten((cell, params, batch))
     like = tuple(_like(leaf) for leaf in leaves)
     question = (like, structure, loss, needs_loss, n_leading, jax.config.read("jax_enable_x64"))
@@ -222,6 +222,18 @@ def _array(name: str, value: Any) -> Array:
         raise ValueError(
             f"{name}: expected an array, got {shape_checks.described(value)}"
         ) from error
+
+
+def _number(leaf: Any) -> Any:
+    """Return a leaf of parameters: numbers of Python as arrays, all others as they are.
+
+    Raises:
+      ValueError: it is an array of what JAX has no numbers for, such as objects or text.
+    """
+    if isinstance(leaf, float | complex):
+        return jnp.asarray(leaf)
+    shape_checks.check_has_numbers("params", leaf)
+    return leaf
 
 
 def _like(leaf: Any) -> Any:

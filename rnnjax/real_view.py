@@ -149,10 +149,14 @@ class RealView:
 
     @property
     def traits(self) -> Traits:
-        """Those of the cell; the imaginary parts of its vectors follow the real parts."""
+        """Those of the cell; the imaginary parts of its vectors follow the real parts.
+
+        Complex states are never taken for bounded, see `rnnjax.scan.readouts`.
+        """
         known, n_parts = dynamics.traits(self.cell), 1 + self.of_state
         return replace(
             known,
+            bounded=known.bounded and not self.of_state,
             entries_per_unit=n_parts * (known.entries_per_unit or 1),
             n_unread=n_parts * known.n_unread,
         )

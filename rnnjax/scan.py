@@ -211,9 +211,11 @@ def readouts(cell: Cell, params: Params, h: Array, mask: Array) -> Array:
     """Return readout(h_t), (T, n_y); steps without weight get the readout of another step.
 
     A step without weight must not affect the loss even if its state has overflowed: 0 inf is NaN.
-    Bounded cells keep the readout of every step.
+    Bounded cells keep the readout of every step. Complex states are never taken for bounded: tanh
+    has poles.
     """
-    h = h if dynamics.traits(cell).bounded else masks.of_weight(h, mask)
+    is_bounded = dynamics.traits(cell).bounded and not jnp.iscomplexobj(h)
+    h = h if is_bounded else masks.of_weight(h, mask)
     return jax.vmap(lambda h: cell.readout(params, h))(h)
 
 

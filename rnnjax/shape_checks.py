@@ -207,6 +207,22 @@ def _is_differentiable(leaf: Any) -> bool:
     return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
 
 
+def check_has_numbers(name: str, leaf: Any) -> None:
+    """Refuse an array of NumPy whose dtype JAX does not have, such as one of objects or text.
+
+    Raises:
+      ValueError: it is one.
+    """
+    if not isinstance(leaf, np.ndarray):
+        return
+    try:
+        jnp.result_type(leaf)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: expected floating point arrays, got {described(leaf)}"
+        ) from error
+
+
 def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     """Return whether NumPy would broadcast the two shapes without an error."""
     try:

@@ -199,6 +199,54 @@ def test_the_radius_of_a_matrix_whose_powers_leave_the_dtype(matrix, expected):
         np.testing.assert_allclose(slope, 1, rtol=1e-12)
 
 
+def by_differences(f, t, order, step=1e-4):
+    above, here, below = f(t + step), f(t), f(t - step)
+    return (above - below) / (2 * step) if order == 1 else (above - 2 * here + below) / step**2
+
+
+EIGENVALUES = {
+    "radius": (matrices.log_spectral_radius, lambda A: np.log(abs(np.linalg.eigvals(A)).max())),
+    "norm": (matrices.log_spectral_norm, lambda A: np.log(np.linalg.norm(A, 2))),
+    "abscissa": (
+        matrices.numerical_abscissa,
+        lambda A: np.linalg.eigvalsh((A + A.conj().T) / 2).max(),
+    ),
+}
+
+
+def along(seed):
+    """A curve of matrices; the largest eigenvalues of seed 0 are a complex pair at t = 0.3."""
+    A, B = np.random.default_rng(seed).standard_normal((2, 4, 4))
+    return lambda t: A + t * B + 0.3 * t * t * A @ B
+
+
+@pytest.mark.parametrize("name", EIGENVALUES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_radius_norm_and_abscissa_have_the_derivatives_of_the_eigenvalues(name, seed):
+    (f, plain), A = EIGENVALUES[name], along(seed)
+    largest = max(np.linalg.eigvals(A(0.3)), key=abs)
+    assert (largest.imag != 0) == (seed == 0)
+    own = lambda t: f(jnp.asarray(A(t)))  # noqa: E731
+    expected = [by_differences(lambda t: plain(A(t)), 0.3, order) for order in (1, 2)]
+    np.testing.assert_allclose(jax.jit(jax.grad(own))(0.3), expected[0], rtol=1e-6, atol=1e-7)
+    twice = [
+        lambda: jax.jvp(jax.grad(own), (0.3,), (1.0,))[1],
+        lambda: jax.grad(jax.grad(own))(0.3),
+    ]
+    for found in twice:
+        if name == "radius":
+            with pytest.raises(NotImplementedError):
+                found()
+        else:
+            np.testing.assert_allclose(found(), expected[1], rtol=1e-5, atol=1e-5)
+
+
+def test_the_radius_of_a_complex_pair_moves_as_its_determinant():
+    W = jnp.array([[0.0, -4.0], [1.0, 0.5]])
+    expected = 0.5 * np.linalg.inv(W).T
+    np.testing.assert_allclose(jax.grad(matrices.log_spectral_radius)(W), expected, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     "function",
     [

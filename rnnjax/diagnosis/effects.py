@@ -44,7 +44,7 @@ def _fall(rows: NDArray) -> float:
 
 def _remedy(layer: str, action: str, before: float, after: float) -> Remedy:
     now, then = _change_text(after), _change_text(before)
-    message = f"{action}: over the sequence the gradient {now} instead of {then}"
+    message = f"{action}: over the sequence the gradient {now}; as it is, it {then}"
     return Remedy(layer, "fall", action, before, after, "decades", message)
 
 

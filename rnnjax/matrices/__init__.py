@@ -1,4 +1,7 @@
-"""Scale-free functions of matrices, in matrix operations alone: under vmap and on any device."""
+"""Scale-free functions of matrices, in matrix operations alone: under vmap and on any device.
+
+The derivatives of spectral radius and norm and of the abscissa are by eigenvalue decompositions.
+"""
 
 from rnnjax.matrices.elimination import solve
 from rnnjax.matrices.jacobi import log_singular_values

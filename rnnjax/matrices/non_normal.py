@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import scaled
-from rnnjax.matrices.spectral import log_spectral_radius, square_matrix
+from rnnjax.matrices.spectral import log_radius_of_hermitian, square_matrix
 from rnnjax.ranges import refusal
 from rnnjax.types import Array
 
@@ -47,7 +47,7 @@ def numerical_abscissa(W: Array) -> Array:
     # largest in modulus.
     shift = jnp.linalg.norm(unit.value)
     shifted = unit.value + shift * jnp.eye(len(W), dtype=W.dtype)
-    largest = jnp.exp(log_spectral_radius(shifted)) - shift
+    largest = jnp.exp(log_radius_of_hermitian(shifted)) - shift
     return scaled.shift(largest, unit.exponent)
 
 

@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from rnnjax import shape_checks
 from rnnjax.cells import Vanilla, VanillaParams
+from rnnjax.losses import cross_entropy
 from rnnjax.matrices import log_spectral_radius
 from rnnjax.penalties import omega_at_end
-from rnnjax.ranges import COUNT, Number, arguments
+from rnnjax.ranges import COUNT, Number, arguments, refusal
 from rnnjax.train_pieces import train_in_pieces
 from rnnjax.types import Array, Batch, Task
 
@@ -66,7 +69,7 @@ def descend(
 
     Args:
       cell: a network of tanh or sigmoid units that do not leak.
-      task: its only loss falls due at the last step of a sequence.
+      task: its only loss, a cross-entropy, falls due at the last step of a sequence.
       params: the start.
       keys: one for the sequences of each update, (n_updates,).
       batch_size: sequences of an update.
@@ -76,10 +79,14 @@ def descend(
 
     Returns:
       see `Descent`.
+
+    Raises:
+      ValueError: an argument does not fit, or the task has another loss.
     """
 
     def update(params: VanillaParams, key: Array) -> tuple[VanillaParams, tuple[Array, Array]]:
         batch = jax.vmap(task.sample)(jax.random.split(key, batch_size))
+        _check_loss(task, batch.y, params)
         found = omega_at_end.gradient(cell, params, batch, penalty, _last(task, batch))
         log_norm = found.exponent + jnp.log(optax.tree.norm(found.gradient))
         # Before clipping the gradient may be larger than any float.
@@ -118,10 +125,12 @@ def error_rate(
 
     def wrong(key: Array) -> Array:
         batch = jax.vmap(task.sample)(jax.random.split(key, batch_size))
+        _check_loss(task, batch.y, params)
         h, last = omega_at_end.states(cell, params, batch.x), _last(task, batch)
         _, logits = omega_at_end.logits(params, h, last)
         _, targets, weights = omega_at_end.at_end(batch, last)
-        wrong = jnp.mean(jnp.argmax(logits, axis=1) != jnp.argmax(targets, axis=1))
+        classes = targets if targets.ndim == 1 else jnp.argmax(targets, axis=1)
+        wrong = jnp.mean(jnp.argmax(logits, axis=1) != classes)
         return jnp.where(jnp.any(jnp.isnan(weights)), jnp.nan, wrong)
 
     return jnp.mean(jax.lax.map(wrong, jax.random.split(key, n_sequences // batch_size)))
@@ -247,6 +256,32 @@ def every_arm(
     found = jax.lax.map(one_arm, jnp.array([*ARMS.values()]))
     lost = ("loss", "log_gradient", "radius")
     return found | {key: jnp.where(jnp.isnan(found[key]), jnp.inf, found[key]) for key in lost}
+
+
+def _check_loss(task: Task, y: Array, params: VanillaParams) -> None:
+    """Refuse a task whose loss is another one than the cross-entropy, as a few answers tell.
+
+    Args:
+      task: the task; if it says nothing of its loss, that is taken for the cross-entropy.
+      y: its targets, (B, T) for the numbers of classes, else (B, T, n_y).
+      params: those of the network.
+
+    Raises:
+      ValueError: its loss is another one; one that a traced field of the task sets is not known.
+    """
+    if not hasattr(task, "loss"):
+        return
+    n_y, is_number = len(params.c), y.ndim == 2 and jnp.issubdtype(y.dtype, jnp.integer)
+    with jax.ensure_compile_time_eval():
+        for number in (0, n_y - 1):
+            answer = jnp.asarray(np.sin(1.0 + number + np.arange(n_y)), params.c.dtype)
+            target = jnp.asarray(number if is_number else np.eye(n_y)[number], y.dtype)
+            found, expected = task.loss(answer, target), cross_entropy(answer, target)
+            if isinstance(found, jax.core.Tracer):
+                return
+            if not np.allclose(found, expected, rtol=1e-3, atol=1e-6):
+                kind = shape_checks.kind_of(task)
+                raise refusal("task", "one whose loss is the cross-entropy", kind, shown_by=str)
 
 
 def _last(task: Task, batch: Batch) -> Array | None:

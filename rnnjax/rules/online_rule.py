@@ -98,14 +98,23 @@ class OnlineRule(ABC):
           ValueError: an argument does not fit, or the state is not one of this rule and network.
         """
         problem = Problem(cell, loss, params)
-        is_none = state is None or (isinstance(state, tuple) and not state)
+        is_none = is_no_state(state)
         begun = self.init(cell, params, batch) if is_none else state
         if not is_none:
-            self._check_state(problem, batch, begun)
+            self.check_state(problem, batch, begun)
         return self.over_sequence(problem, batch, begun, per_step)
 
-    def _check_state(self, problem: Problem, batch: Batch, state: Any) -> None:
-        """Refuse a state that `init` does not return; its shapes tell."""
+    def check_state(self, problem: Problem, batch: Batch, state: Any) -> None:
+        """Refuse a state that `init` does not return; its shapes tell.
+
+        Args:
+          problem: the network, in its real view, and its loss.
+          batch: one sequence.
+          state: anything that is given in the place of one.
+
+        Raises:
+          ValueError: it is no state of this rule and network.
+        """
         name = type(self).__name__
         expected = f"what the method init of {name} returns for this network"
         if not isinstance(state, Carried):
@@ -123,6 +132,11 @@ class OnlineRule(ABC):
     ) -> RuleOut:
         """Return the same, after all checks."""
         return over_sequence.run(self, problem, batch, state, per_step)
+
+
+def is_no_state(state: Any) -> bool:
+    """Return whether a state is left out: the rule begins as before the first sequence."""
+    return state is None or (isinstance(state, tuple) and not state)
 
 
 def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:

@@ -19,7 +19,9 @@ from rnnjax import boundary, masks, real_view, scaled, shape_checks
 from rnnjax.ranges import COUNT, COUNT_OR_ZERO, arguments, refusal
 from rnnjax.rules import influence, online
 from rnnjax.rules.influence import Blocks
+from rnnjax.rules.online_rule import OnlineRule, is_no_state
 from rnnjax.rules.problem import Problem
+from rnnjax.rules.wrapper import Wrapper
 from rnnjax.scaled import Scaled
 from rnnjax.training_kinds import RULE
 from rnnjax.types import Array, Batch, Cell, Params, Rule, StepLoss
@@ -58,7 +60,7 @@ def recurrent_gradient(
       ValueError: an argument does not fit, or a stochastic rule has no state.
     """
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
-    state = _begun(rule, cell, params, batch, state)
+    state = _begun(rule, cell, loss, params, batch, state)
     read = _read(Problem(cell, loss, params), batch.x[0])
 
     def one(state: Any) -> Scaled:
@@ -72,10 +74,23 @@ def recurrent_gradient(
     return jax.vmap(lambda key: one(state._replace(key=key)))(keys)
 
 
-def _begun(rule: Rule, cell: Cell, params: Params, batch: Batch, state: Any) -> Any:
-    """Return the state of a rule, that before the first sequence if there is none."""
-    is_none = state is None or (isinstance(state, tuple) and not state)
-    return rule.init(cell, params, batch) if is_none else state
+def _begun(rule: Rule, cell: Cell, loss: StepLoss, params: Params, batch: Batch, state: Any) -> Any:
+    """Return the state of a rule, that before the first sequence if there is none.
+
+    Raises:
+      ValueError: the state is not one of this rule and network.
+    """
+    if is_no_state(state):
+        return rule.init(cell, params, batch)
+    inside: Any = rule
+    while isinstance(inside, Wrapper):
+        inside = inside.rule
+    if isinstance(inside, OnlineRule):
+        view = real_view.of(cell, params, batch.x[0])
+        inside.check_state(Problem(view.seen, loss, view.inward(params)), batch, state)
+    elif rule.stochastic and not (hasattr(state, "key") and hasattr(state, "_replace")):
+        raise refusal("state", "a named tuple with a key, because the rule is stochastic", state)
+    return state
 
 
 def _read(problem: Problem, x: Array) -> list[int]:
@@ -132,7 +147,7 @@ def gradient_by_lag(
     """
     edges = _rising(edges)
     cell, params, batch = boundary.admitted(cell, loss, params, batch, needs_loss=True)
-    state = _begun(rule, cell, params, batch, state)
+    state = _begun(rule, cell, loss, params, batch, state)
     read = _read(Problem(cell, loss, params), batch.x[0])
     counts = masks.counted(batch.mask)
     is_last = jnp.arange(len(counts)) == masks.last_of_weight(batch.mask)

@@ -87,6 +87,8 @@ def test_parameters_of_another_cell(name):
     refused("params", lambda: call(squared_error, wider, GOOD))
     whole = jax.tree.map(lambda p: np.asarray(p, int), params)
     refused("params", lambda: call(squared_error, whole, GOOD))
+    objects = jax.tree.map(lambda p: np.asarray(p, object), params)
+    refused("params", lambda: call(squared_error, objects, GOOD))
 
 
 LOSSES = {

@@ -113,6 +113,22 @@ def test_a_rule_on_a_complex_network(name, kind):
         assert error(got, grads) < 1e-10
 
 
+@pytest.mark.parametrize("rule", [rules.BPTT(), rules.RTRL()], ids=["BPTT", "RTRL"])
+def test_a_pole_of_tanh_at_a_step_without_weight_does_not_reach_the_gradient(rule):
+    """tanh(i pi / 2) is 1.6e16 i, and exp of its square no number."""
+    cell = rnnjax.Vanilla(1, 1)
+    params = jax.tree.map(lambda like: jnp.zeros(like.shape), jax.eval_shape(cell.init, KEY))
+    params = params._replace(U=jnp.ones((1, 1)), V=jnp.ones((1, 1)))
+    x = jnp.array([[0.1], [0.5j * np.pi], [0.2]])
+    batch = rnnjax.Batch(x, jnp.zeros((3, 1)), jnp.array([1.0, 0.0, 1.0]))
+    loss = lambda y_hat, y: jnp.exp(jnp.sum(jnp.abs(y_hat - y) ** 2))  # noqa: E731
+    found = rule(cell, loss, params, batch)
+    both = np.tanh([0.1, 0.2])
+    np.testing.assert_allclose(found.loss, np.sum(np.exp(both**2)), rtol=1e-12)
+    c = np.sum(2 * both * np.exp(both**2))
+    np.testing.assert_allclose(scaled.plain(found.grads.c), [c], rtol=1e-12)
+
+
 @pytest.mark.wide
 def test_the_published_case():
     class Linear:

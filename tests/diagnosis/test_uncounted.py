@@ -191,3 +191,20 @@ def test_sentences_take_the_length_without_padding():
     assert "13 decades in 60 steps" in found.statement and found.alarm
     # A window of all steps is no remedy.
     assert not list(as_remedies(reading, {}))
+
+
+def test_a_remedy_tells_both_falls_as_sentences():
+    (layer,) = readings(
+        xr.Dataset(
+            {
+                "length": ("layer", [3]),
+                "last_step": (("layer", "example"), [[2]]),
+                "log_norm_by_lag": (("layer", "example", "lag"), [[[0.0, -1.0, np.log(1e-3)]]]),
+            },
+            {"layer": ["a"], "lag": [0, 1, 2]},
+        )
+    )
+    (found,) = as_remedies(layer, {"orthogonal": np.array([[0.0, 0.0, np.log(10)]])})
+    assert found.statement.endswith(
+        ": over the sequence the gradient grows by 1.0 decades; as it is, it falls by 3.0 decades"
+    )

@@ -9,7 +9,7 @@ import pytest
 import rnnjax
 from rnnjax.penalties import Omega, Penalised, sgd_cr
 from rnnjax.rules import BPTT, batch_gradient
-from rnnjax.tasks import TemporalOrder
+from rnnjax.tasks import Adding, TemporalOrder, TemporalXOR
 
 CELL = rnnjax.Vanilla(6, 5, 4, gain=1.5)
 BATCH = {"batch_size": 6, "learning_rate": 0.3}
@@ -190,3 +190,35 @@ def test_a_loss_that_falls_due_on_the_way_is_not_left_out():
         lambda key: sgd_cr.error_rate(CELL, OnTheWay(), params, key, n_sequences=4, batch_size=2)
     )
     assert np.isnan(rate(jax.random.key(1)))
+
+
+@pytest.mark.parametrize("task", [Adding(12), TemporalXOR(12)])
+def test_a_task_with_another_loss_is_refused(task):
+    key, cell = jax.random.key(0), rnnjax.Vanilla(task.n_x, 3, task.n_y)
+    params = cell.init(key)
+    told = rf"^task: expected one whose loss is the cross-entropy, got {type(task).__name__}"
+    with pytest.raises(ValueError, match=told):
+        sgd_cr.descend(cell, task, params, jax.random.split(key, 2), **BATCH)
+    with pytest.raises(ValueError, match=told):
+        jax.jit(lambda p: sgd_cr.error_rate(cell, task, p, key, n_sequences=4))(params)
+
+
+class Numbered(TemporalOrder):
+    """The same sequences with the numbers of the classes as targets."""
+
+    def sample(self, key):
+        batch = super().sample(key)
+        return batch.replace(y=jnp.argmax(batch.y, axis=-1))
+
+
+def test_numbers_of_classes_are_their_probabilities():
+    """As targets of `descend` and in the share of wrong answers."""
+    key = jax.random.key(3)
+    params, keys = CELL.init(key), jax.random.split(key, 2)
+
+    def found(task):
+        trained = sgd_cr.descend(CELL, task, params, keys, **BATCH)
+        return trained.loss, sgd_cr.error_rate(CELL, task, params, key, n_sequences=20)
+
+    for one, other in zip(found(Numbered(12)), found(TemporalOrder(12)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)

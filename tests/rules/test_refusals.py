@@ -8,6 +8,7 @@ import pytest
 import rnnjax
 from rnnjax import rules
 from rnnjax.losses import squared_error
+from rnnjax.penalties import Omega, Penalised
 
 CELL = rnnjax.Vanilla(2, 3, 2, leak=0.6, gain=1.3)
 
@@ -49,9 +50,25 @@ def states():
 )  # fmt: skip
 def test_what_is_no_state_of_a_rule_is_told(name):
     rule, state, told = states()[name]
-    params = CELL.init(jax.random.key(0))
-    with pytest.raises(ValueError, match=told):
-        rule(CELL, squared_error, params, sequence(4), state)
+    at = CELL, squared_error, CELL.init(jax.random.key(0)), sequence(4)
+    calls = [
+        lambda: rule(*at, state),
+        lambda: rules.recurrent_gradient(rule, *at, state, n_draws=2),
+        lambda: rules.gradient_by_lag(rule, *at, state, (0, 1, 3)),
+        lambda: rules.recurrent_gradient(Penalised(rule, Omega(), 1.0), *at, state),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=told):
+            call()
+
+
+def test_a_rule_of_its_own_that_draws_needs_a_state_with_a_key():
+    class Drawing(rules.BPTT):
+        stochastic = True
+
+    at = CELL, squared_error, CELL.init(jax.random.key(0)), sequence(4)
+    with pytest.raises(ValueError, match=r"^state: expected a named tuple with a key, because"):
+        rules.recurrent_gradient(Drawing(), *at, 3)
 
 
 def test_a_state_for_other_sequences_and_what_is_no_rule_are_told():
