@@ -45,6 +45,8 @@ def _fall(rows: NDArray) -> float:
 def _remedy(layer: str, action: str, before: float, after: float) -> Remedy:
     now, then = _change_text(after), _change_text(before)
     message = f"{action}: over the sequence the gradient {now}; as it is, it {then}"
+    if abs(after) > abs(before):
+        message += ". No remedy here: it is further from its size at the last step"
     return Remedy(layer, "fall", action, before, after, "decades", message)
 
 

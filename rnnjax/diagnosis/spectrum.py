@@ -4,8 +4,10 @@ The leading singular values of M = J_{t+s} ... J_{t+1} come from alternating pas
 
   A_t = J_t Q_{t-1} = Q_t R_t  forward,   B_t = J_t^T P_t = P_{t-1} S_t  back,             (1)
 
-each pass starting from the directions that the last one ended with: the products of |diag R| tend
-to the singular values, as in subspace iteration on M^T M.
+each pass starting from the directions that the last one ended with, as in subspace iteration on
+M^T M. The singular values are those of the last R_s ... R_1: the products of |diag R| tend to them
+too, but do not tell apart those that are close (Saad, Numerical Methods for Large Eigenvalue
+Problems, 2011, chapter 5). A few directions more than are asked for let the last ones settle.
 """
 
 import dataclasses
@@ -14,13 +16,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rnnjax import probes
+from rnnjax import matrices, probes, scaled
 from rnnjax.diagnosis import steps
 from rnnjax.jaxprs import Recurrence
+from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
 SPANS = (4, 16, 64)
 _PASSES = 8
+_MORE = 4  # directions beyond those that are asked for
 
 
 def exponents(r: Recurrence, n_exponents: int) -> dict[str, Array]:
@@ -108,37 +112,50 @@ def singular_values(r: Recurrence, n_directions: int) -> dict[str, Array]:
 
     T is the last step at which something of the loss enters; NaN for s > T. Padding is no step.
     """
-    k, moves = min(n_directions, steps.n_directions(r)), steps.motion(r)
-    nothing = jnp.full(k, jnp.nan, r.states.real.dtype)
-    rows = [_leading(r, moves, span, k) if span <= r.length else nothing for span in SPANS]
-    return {"log_singular_values": jnp.stack([_up_to(row, n_directions) for row in rows])}
+    n, moves = steps.n_directions(r), steps.motion(r)
+    k, m = min(n_directions, n), min(n_directions + _MORE, n)
+    nothing = jnp.full((len(SPANS), n_directions), jnp.nan, r.states.real.dtype)
+    spans = [span for span in SPANS if span <= r.length]
+    if not spans:
+        return {"log_singular_values": nothing}
+    products = jax.tree.map(lambda *a: jnp.stack(a), *(_product(r, moves, s, m) for s in spans))
+    logs = jax.vmap(matrices.log_singular_values)(products)[:, :k]
+    known = jnp.all(jnp.isfinite(products.value), axis=(1, 2))
+    known &= jnp.asarray(spans) <= jnp.sum(steps.counted(r))
+    logs = jnp.where(known[:, None], logs, jnp.nan)
+    return {"log_singular_values": nothing.at[: len(spans), :k].set(logs)}
 
 
-def _leading(r: Recurrence, moves: steps.Motion, span: int, k: int) -> Array:
+def _product(r: Recurrence, moves: steps.Motion, span: int, m: int) -> Scaled:
+    """Return R_s ... R_1 of the last pass, equation (1): rows (m, m), exponent (m,)."""
     n = moves.states.shape[1]
     last = jnp.sum(steps.counted(r))
     t = steps.own(r)[jnp.maximum(last - span + jnp.arange(span, dtype=jnp.int32), 0)]
     h = moves.states[t]
-    Q = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (n, k), h.dtype))[0]
+    Q = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (n, m), h.dtype))[0]
 
-    def forward(Q: Array, at: Any) -> tuple[Array, Any]:
+    def forward(Q: Array, at: Any) -> tuple[Array, Array]:
         _, push = jax.linearize(lambda h: moves.step(h, at[1]), at[0])
-        return _decomposed(jax.vmap(push, 1, 1)(Q))
+        Q, R = jnp.linalg.qr(jax.vmap(push, 1, 1)(Q))
+        return Q, R
 
-    def back(P: Array, at: Any) -> tuple[Array, Any]:
+    def back(P: Array, at: Any) -> tuple[Array, None]:
         _, pull = jax.vjp(lambda h: moves.step(h, at[1]), at[0])
-        return _decomposed(jax.vmap(lambda v: pull(v)[0], 1, 1)(P))
+        return jnp.linalg.qr(jax.vmap(lambda v: pull(v)[0], 1, 1)(P))[0], None
 
-    def there_and_back(Q: Array, _: Any) -> tuple[Array, Any]:
-        P, logs = jax.lax.scan(forward, Q, (h, t))
-        Q, _ = jax.lax.scan(back, P, (h, t), reverse=True)
-        return Q, jnp.sum(logs, axis=0)
+    def there_and_back(Q: Array, _: Any) -> tuple[Array, Array]:
+        P, R = jax.lax.scan(forward, Q, (h, t))
+        return jax.lax.scan(back, P, (h, t), reverse=True)[0], R
 
-    _, logs = jax.lax.scan(there_and_back, Q, None, length=_PASSES)
-    return jnp.where(span <= last, jnp.sort(logs[-1])[::-1], jnp.nan)
+    _, R = jax.lax.scan(there_and_back, Q, None, length=_PASSES)
+    return jax.lax.scan(
+        _behind, scaled.normalise(jnp.eye(m, dtype=h.dtype), jnp.zeros(m, jnp.int32)), R[-1]
+    )[0]
 
 
-def _decomposed(A: Array) -> tuple[Array, Array]:
-    """Return Q and ln |diag R| of A = Q R."""
-    Q, R = jnp.linalg.qr(A)
-    return Q, jnp.log(jnp.abs(jnp.diagonal(R)))
+def _behind(rows: Scaled, R: Array) -> tuple[Scaled, None]:
+    """Return R times a matrix that is given as rows with an exponent each."""
+    exponents = jnp.where(R != 0, rows.exponent[None], 2 * scaled.ZERO_EXPONENT)
+    top = jnp.max(exponents, axis=1)
+    product = scaled.shift(R, rows.exponent[None] - top[:, None]) @ rows.value
+    return scaled.normalise(product, top), None

@@ -4,9 +4,11 @@ The state is the vector of the floating-point leaves of the carry. The inputs of
 their structure and dtype, are held by the cell, and the sequence that drives it is the number of
 the step; the leaves of the carry without derivative (counters, keys) take the values that they had
 in the program. Parameters are the constants of the scan that are computed from the parameters of
-the program alone, its weights; other constants (a mask, the states of an encoder) are held.
+the program alone, its weights; other constants (a mask, the states of an encoder) are held. Where
+a step has functions with a backward rule alone, its derivative goes forward as well.
 """
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +16,15 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from rnnjax.jaxprs import packing
+from rnnjax.jaxprs import derivative_rules, packing
 from rnnjax.jaxprs.packing import Layout
 from rnnjax.jaxprs.program import Loop, has_derivative
 from rnnjax.jaxprs.run import Ran
 from rnnjax.jaxprs.step import Step
 from rnnjax.types import Array
+
+# A loop is a static part of a cell: made once, so that programs are not compiled again.
+_made_pushable: weakref.WeakKeyDictionary[Loop, Loop] = weakref.WeakKeyDictionary()
 
 
 def layout_of(loop: Loop) -> Layout:
@@ -107,8 +112,22 @@ def cell_of(
         if w and has_derivative(c)
     )
     fixed = tuple(c for i, c in enumerate(ran.constants) if i not in weights)
-    cell = ScanCell(start, fixed, tuple(ran.in_order(loop)), recorded, loop, weights)
+    xs = tuple(ran.in_order(loop))
+    cell = ScanCell(start, fixed, xs, recorded, _pushable(loop), weights)
     return cell, tuple(packing.wide(ran.constants[i]) for i in weights)
+
+
+def _pushable(loop: Loop) -> Loop:
+    """Return a loop whose step has a forward derivative too; the same one if it had."""
+    found = _made_pushable.get(loop)
+    if found is None:
+        jaxpr = derivative_rules.pushable(loop.jaxpr)
+        if jaxpr is loop.jaxpr:
+            return loop
+        params = {**loop.equation.params, "jaxpr": jaxpr}
+        found = Loop(loop.equation.replace(params=params), loop.scope)
+        _made_pushable[loop] = found
+    return found
 
 
 def sent_back(y_hat: Array, y: Array) -> Array:

@@ -3,8 +3,9 @@
 The range of a float16 ends at 2^-24, and a bfloat16 has 8 bits: a cotangent carried in either is
 not the gradient of the program. Every equation is therefore evaluated in float32 and its results
 rounded to the values that the program computes, with the derivative of the identity. Functions with
-a forward derivative rule keep it, evaluated in float32 as well. Branches, inner loops and random
-bits are computed as they are written, in half precision, and so is what goes back through them.
+a derivative rule of their own keep it, evaluated in float32 as well. Branches, inner loops and
+random bits are computed as they are written, in half precision, and so is what goes back through
+them.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +14,8 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 import jax.numpy as jnp
-from jax.extend.core import primitives
 
+from rnnjax.jaxprs import derivative_rules
 from rnnjax.jaxprs.program import has_derivative, inner_of, is_call, is_literal
 from rnnjax.types import Array
 
@@ -81,10 +82,10 @@ def _one(equation: Any, given: list[Any], rounds: bool) -> list[Any]:
         inner = _closed(inner_of(equation))
         if uses_half(inner):
             return _evaluate(inner.jaxpr, inner.consts, given, rounds=rounds)
-    if equation.primitive is primitives.custom_jvp_call_p:
+    if derivative_rules.is_rule(equation):
         inner = _closed(inner_of(equation))
         if uses_half(inner):
-            return _by_rule(equation, inner, given, rounds)
+            return _by_rule(derivative_rules.pushable_equation(equation), inner, given, rounds)
     if equation.primitive.name in _AS_WRITTEN:
         return [_wide(result) for result in _as_written(equation, given)]
     atoms = [*equation.invars, *equation.outvars]

@@ -208,3 +208,18 @@ def test_a_remedy_tells_both_falls_as_sentences():
     assert found.statement.endswith(
         ": over the sequence the gradient grows by 1.0 decades; as it is, it falls by 3.0 decades"
     )
+
+
+@pytest.mark.parametrize(
+    ("fall", "helps"), [(1.0, True), (-1.0, True), (9.0, False), (-4.0, False)]
+)
+def test_a_change_that_makes_it_worse_is_called_no_remedy(fall, helps):
+    """A gradient that falls by 3 decades over 4 lags, and by another number with a change."""
+    by_lag = np.linspace(0, -np.log(10), 5)[None]
+    data = xr.Dataset(
+        {"log_norm_by_lag": (("layer", "example", "lag"), 3 * by_lag[None])},
+        {"layer": ["a"], "lag": np.arange(5)},
+    )
+    (found,) = as_remedies(readings(data)[0], {"leak": fall * by_lag})
+    assert (found.number_before, found.number_after) == pytest.approx((3, fall))
+    assert ("No remedy here" in found.statement) != helps

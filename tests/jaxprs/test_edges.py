@@ -95,8 +95,18 @@ def straight_through(z):
 
 
 straight_through.defjvps(lambda tangent, sign, z: tangent)
+
+
+@jax.custom_vjp
+def quantised(z):
+    """A number rounded to eighths, and the greatest one's place, with half the derivative of z."""
+    return jnp.round(8 * z) / 8, jnp.argmax(z)
+
+
+quantised.defvjp(lambda z: (quantised(z), None), lambda _, g: (g[0] / 2,))
 IN_HALF = {
     "a rule": lambda a: straight_through(a),
+    "a backward rule": lambda a: quantised(a)[0],
     "relu at 0": lambda a: a + jax.nn.relu(0 * a),
     "silu": jax.nn.silu,
     "cond": lambda a: jax.lax.cond(a[0] > 0, lambda a: 2 * a, jnp.tanh, a),

@@ -119,6 +119,18 @@ def test_the_gradient_through_a_linear_rule_is_that_of_jax(name):
     np.testing.assert_allclose(scaled.plain(found.gradient), right, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.wide
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_the_derivative_of_a_linear_rule_goes_forward_too(name):
+    rule = with_rule(ACCEPTED[name])
+    found = rnnjax.recurrences(loss_with(rule), 0.5, X[:, None])[0]
+    cell, h, at = found.cell, found.states[2], found.batch.x[2]
+    step = lambda h: cell.step(found.params, h, at)  # noqa: E731
+    right = jax.jacrev(lambda h: rule(jnp.tanh(0.5 * h + X[2])))(h)
+    for derivative in (jax.jacfwd, jax.jacrev):
+        np.testing.assert_allclose(jax.jit(derivative(step))(h), right, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize(("back", "refused"), [(clip, True), (lambda g: g, False)])
 def test_rules_of_functions_that_also_return_an_integer(back, refused):
     """A quantiser with its index."""
