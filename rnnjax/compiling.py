@@ -25,6 +25,7 @@ _WITHOUT_PROGRAMS = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")
 _OF_PROGRAMS = (
     "jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable",
     "jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_default_device",
+    "jax_default_prng_impl", "jax_random_seed_offset",
 )  # fmt: skip
 _TRIPS = 1000  # of a loop that ends on a condition
 _LEAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -62,7 +63,13 @@ def by_work(function: Callable[..., Any], *, n_trips: int = _TRIPS) -> Callable[
       function: of arrays and trees of them.
       n_trips: steps that a loop that ends on a condition is taken to make.
     """
-    plain, programs = jax.jit(function), {}
+
+    def jitted() -> Any:
+        # Each a function of its own: of one that it knows jax keeps the trace, whatever the
+        # variables of the function and the generator of random numbers are by now.
+        return jax.jit(functools.partial(function))
+
+    plain, programs = jitted(), {}
 
     @functools.wraps(function)
     def compiled(*args: Any, **kwargs: Any) -> Any:
@@ -74,17 +81,17 @@ def by_work(function: Callable[..., Any], *, n_trips: int = _TRIPS) -> Callable[
         around = tuple(getattr(jax.config, option, None) for option in _OF_PROGRAMS)
         key = structure, tuple(zip(map(jax.typeof, leaves), places, strict=True)), around
         if key not in programs:
-            programs[key] = _compiled(plain, args, kwargs, n_trips) or plain
+            programs[key] = _compiled(jitted(), args, kwargs, n_trips) or plain
         return programs[key](*args, **kwargs)
 
     return compiled
 
 
 def _compiled(
-    plain: Any, args: tuple[Any, ...], kwargs: dict[str, Any], n_trips: int
+    jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any], n_trips: int
 ) -> Callable[..., Any] | None:
     """Return the program for these arguments; None where it needs more of what is around it."""
-    traced = plain.trace(*args, **kwargs)
+    traced = jitted.trace(*args, **kwargs)
     if len(traced.jaxpr.in_avals) != len(jax.tree.leaves((args, kwargs))):
         return None  # values of a transformation around it
     try:

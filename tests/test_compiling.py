@@ -68,6 +68,17 @@ def test_run_once_gives_what_jit_gives_inside_of_programs_too():
     assert jax.grad(lambda a: rnnjax.run_once(lambda x: a * jnp.sum(x), x))(1.0) == 6
 
 
+def test_run_once_sees_that_a_variable_of_a_function_has_changed():
+    factor = 1.0
+
+    def times(x):
+        return factor * x
+
+    assert rnnjax.run_once(times, 3.0) == 3
+    factor = 2.0
+    assert rnnjax.run_once(times, 3.0) == 6
+
+
 def test_a_function_compiled_by_work_takes_other_shapes_and_types():
     total = compiling.by_work(lambda x: jnp.sum(x, axis=0))
     for like in (jnp.ones(3), jnp.ones((3, 2)), np.ones(3, np.float32), [1.0, 2.0]):
@@ -106,6 +117,16 @@ def test_a_program_is_that_of_the_options_of_jax_under_which_it_is_called():
         assert program(x).dtype == np.float32
     with jax.enable_x64(True):
         assert float(program(x)[0]) == 1 / 3
+    drawn = compiling.by_work(lambda seed: jax.random.uniform(jax.random.key(seed)))
+    options = ("jax_default_prng_impl", "rbg"), ("jax_random_seed_offset", 3)
+    first = drawn(0)
+    for name, value in options:
+        before = getattr(jax.config, name)
+        try:
+            jax.config.update(name, value)
+            assert drawn(0) == jax.random.uniform(jax.random.key(0)) != first, name
+        finally:
+            jax.config.update(name, before)
     mixed = compiling.by_work(jnp.add)
     assert mixed(np.int32(1), np.float32(2)) == 3
     with (

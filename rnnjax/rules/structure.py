@@ -5,14 +5,16 @@ determined from the derivative at small positive weights, states and inputs, whe
 clipped and no terms cancel, and at some normal ones of both signs, for the other branches of maxima
 and clips, and is therefore known while a program is traced. Integer inputs may be
 numbers or row indices of a table: they are set to 1, and a weight that has no effect at this input
-is assumed to act on all state entries.
+is assumed to act on all state entries. Integers and truth values of the cell itself, such as an
+order of units or a mask, keep their values, and where these are traced, they may be any.
 
 If every weight acts on the entries of a single unit, a trace of D_t needs as many numbers as there
 are weights (times the entries of a unit) instead of n_h times as many.
 """
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,12 +41,10 @@ def reach(cell: Cell, params: Params, x: Array) -> Pattern:
       x: an input, (n_x,); only its shape matters.
     """
     leaves, structure = jax.tree.flatten((cell, params, cell.initial_state(), x))
+    n_of_cell = len(jax.tree.leaves(cell))
     # Numbers and arrays are replaced by their shapes; other fields of the cell keep their values.
-    like = tuple(
-        jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) if _is_number(leaf) else leaf
-        for leaf in leaves
-    )
-    return _reach(like, structure, len(jax.tree.leaves(cell)))
+    like = tuple(_like(leaf, is_of_cell=i < n_of_cell) for i, leaf in enumerate(leaves))
+    return _reach(like, structure, n_of_cell)
 
 
 def units(cell: Cell, params: Params, x: Array) -> Pattern | None:
@@ -105,11 +105,20 @@ def _sizes(step: Callable[..., Array], params: Params, h: Array, x: Array) -> Ar
 
 @found_once(maxsize=64)
 def _reach(like: tuple[Any, ...], structure: Any, n_of_cell: int) -> Pattern:
-    def derivatives(arrays: list[Array]) -> list[dict[int, Array]]:
+    def filled(arrays: list[Array]) -> Any:
         given = iter(arrays)
-        leaves = [next(given) if _is_shape(leaf) else leaf for leaf in like]
-        cell, *at = jax.tree.unflatten(structure, leaves)
-        return [_derivative(step, *at) for step in (cell.step, every_branch(cell.step))]
+        leaves = [next(given) if _is_shape(leaf) else _known(leaf) for leaf in like]
+        return jax.tree.unflatten(structure, leaves)
+
+    def derivatives(arrays: list[Array]) -> list[dict[int, Array]]:
+        of_cell = arrays[: sum(map(_is_shape, like[:n_of_cell]))]
+
+        def step(of_cell: list[Array], *at: Any) -> Array:
+            return filled([*of_cell, *arrays[len(of_cell) :]])[0].step(*at)
+
+        # What the cell compares its own numbers with is another branch at other numbers.
+        at = filled(arrays)[1:]
+        return [_derivative(partial(s, of_cell), *at) for s in (step, every_branch(step))]
 
     generator = np.random.default_rng(0)
 
@@ -179,6 +188,34 @@ def _without_repeats(unit: np.ndarray) -> np.ndarray:
         if np.array_equal(unit, np.broadcast_to(first, unit.shape)):
             unit = first
     return unit
+
+
+class _Values(NamedTuple):
+    """An array of integers or truth values by its values, with a hash."""
+
+    data: bytes
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    is_of_numpy: bool
+
+
+def _like(leaf: Any, is_of_cell: bool) -> Any:
+    """Return the shape of a number, or its values where they are those of a cell's structure."""
+    if not _is_number(leaf):
+        return leaf
+    shape, dtype = jnp.shape(leaf), jnp.result_type(leaf)
+    is_whole = jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.bool_)
+    if not (is_of_cell and is_whole) or isinstance(leaf, jax.core.Tracer):
+        return jax.ShapeDtypeStruct(shape, dtype)
+    values = np.asarray(leaf)
+    return _Values(values.tobytes(), values.dtype, shape, not isinstance(leaf, jax.Array))
+
+
+def _known(leaf: Any) -> Any:
+    if not isinstance(leaf, _Values):
+        return leaf
+    values = np.frombuffer(leaf.data, leaf.dtype).reshape(leaf.shape)
+    return values if leaf.is_of_numpy else jnp.asarray(values)
 
 
 def _is_number(leaf: Any) -> bool:

@@ -3,9 +3,11 @@
 The fingerprint of the cells covers all code that is reached by name from ``Setting``,
 `coordinates`, `variables`, `shared` and `measure`. It also covers every other statement, except
 definitions that are reached only from `figure`, `answer`, `claims`, ``CLAIMS`` and ``REPRODUCES``:
-in case of doubt, code is included. Comments, formatting, docstrings, the annotations of parameters
-and results of functions, the location of the file and the order of functions and imports are not
-covered; neither are data files, nor installed packages, whose versions are recorded.
+in case of doubt, code is included. A definition that may put itself into a table which the cells
+read, by a decorator, a base class or a call, is included as well. Comments, formatting, docstrings,
+the annotations of parameters and results of functions, the location of the file and the order of
+functions and imports are not covered; neither are data files and files that are run by their paths,
+nor installed packages, whose versions are recorded.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from rnnjax.sweep.statements import Chain, Import, Statement
 COMPUTING = ("Setting", "coordinates", "variables", "shared", "measure")
 SHOWING = ("figure", "answer", "claims", "CLAIMS", "REPRODUCES")
 SCHEME = 2  # increased when the same code gets a different fingerprint
-_BY_NAME = {"globals", "locals", "vars", "eval", "exec", "__import__", "import_module", "modules"}
+_BY_NAME = {"globals", "locals", "vars", "eval", "exec", "__import__", "import_module", "modules",
+            "__subclasses__"}  # fmt: skip
 ORDER = "the order of definitions"  # an additional key beside the names of definitions
 
 
@@ -60,6 +63,9 @@ def code_of(sources: Mapping[str, Source]) -> Code:
     only_shown = {at for at in shown if graph.statement(at).plain}
     first = graph.all_of(EXPERIMENT) - only_shown | graph.named(EXPERIMENT, COMPUTING)
     cells = graph.reached(first, but_for=only_shown)
+    others = {at for at in only_shown if not {*graph.statement(at).names} & {*SHOWING}}
+    while entered := graph.entered(others - cells, cells):
+        cells |= graph.reached(first | cells | entered, but_for=only_shown)
     definitions = _definitions(sources, cells)
     return Code(_fingerprint(definitions), _fingerprint(_definitions(sources, shown)), definitions)
 
@@ -97,6 +103,18 @@ class _Graph:
             waiting += new - found
             found |= new
         return found
+
+    def entered(self, shown: set[_At], cells: set[_At]) -> set[_At]:
+        """Those of some definitions that may enter themselves into an object which cells read.
+
+        That is one that is bound by an assignment, and that what they execute refers to as well.
+        """
+        objects = {at for at in cells if self.statement(at).is_object}
+        return {at for at in shown if objects & self.reached(self._executing(at))}
+
+    def _executing(self, at: _At) -> set[_At]:
+        chains = self.statement(at).runs
+        return {found for chain in chains for found in self._bindings(at.module, chain, set())}
 
     def statement(self, at: _At) -> Statement:
         return self.sources[at.module].statements[at.number]

@@ -40,6 +40,9 @@ class Statement(NamedTuple):
             them.
         target: what the name of a plain import refers to.
         is_function: whether it is a function, which may be moved within its file.
+        runs: the dotted names that are read by what a definition executes when it is made, such as
+            a decorator, which may put it where others find it; empty if it executes nothing.
+        is_object: whether it binds an object that others may change, such as a table.
     """
 
     label: str
@@ -50,6 +53,8 @@ class Statement(NamedTuple):
     plain: bool = True
     target: Import | None = None
     is_function: bool = False
+    runs: frozenset[Chain] = frozenset()
+    is_object: bool = False
 
 
 def statements_in(data: bytes) -> list[Statement]:
@@ -71,7 +76,8 @@ def _statements(node: ast.stmt) -> list[Statement]:
     return [
         Statement(
             label, names, digest_of(normalised(node)), _reads(node), tuple(_imports(node)),
-            plain, is_function=isinstance(node, _FUNCTIONS),
+            plain, is_function=isinstance(node, _FUNCTIONS), runs=_runs(node),
+            is_object=_is_object(node),
         )
     ]  # fmt: skip
 
@@ -106,6 +112,31 @@ def _bound(node: ast.stmt) -> tuple[Chain, bool]:
     return tuple(dict.fromkeys(_stored(node))), plain
 
 
+def _runs(node: ast.stmt) -> frozenset[Chain]:
+    """The names in decorators, bases and options of a definition, and what an assignment calls."""
+    parts: list[ast.AST] = []
+    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        parts += node.decorator_list
+    if isinstance(node, ast.ClassDef):
+        parts += [*node.bases, *(option.value for option in node.keywords)]
+    parts += [part.func for part in _assigned(node) if isinstance(part, ast.Call)]
+    return frozenset(chain for part in parts for chain in _reads(part))
+
+
+def _is_object(node: ast.stmt) -> bool:
+    tables = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp)
+    if isinstance(node, ast.ClassDef):
+        values = [part.value for part in node.body if isinstance(part, ast.Assign)]
+        return any(isinstance(value, tables) for value in values)
+    return any(isinstance(part, (*tables, ast.Call)) for part in _assigned(node))
+
+
+def _assigned(node: ast.stmt) -> Iterator[ast.AST]:
+    """All parts of the value that an assignment binds."""
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
+        yield from ast.walk(node.value)
+
+
 def _stored(node: ast.AST) -> Iterator[str]:
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store | ast.Del):
@@ -120,6 +151,17 @@ def _imports(node: ast.AST) -> Iterator[Import]:
     for part in ast.walk(node):
         if isinstance(part, ast.Import | ast.ImportFrom):
             yield from _imports_of(part, part.names)
+        elif isinstance(part, ast.Call) and (name := _imported_by_call(part)):
+            yield Import(name.lstrip("."), None, len(name) - len(name.lstrip(".")))
+
+
+def _imported_by_call(call: ast.Call) -> str:
+    """The module in ``importlib.import_module("module")``; empty for any other call."""
+    name = call.args[0] if call.args else None
+    imports = _chain(call.func)[-1:] in (("import_module",), ("__import__",))
+    if imports and isinstance(name, ast.Constant) and isinstance(name.value, str):
+        return name.value
+    return ""
 
 
 def _imports_of(node: ast.Import | ast.ImportFrom, names: list[ast.alias]) -> Iterator[Import]:

@@ -93,6 +93,51 @@ class Mutable(Unhashable):
     __eq__ = object.__eq__
 
 
+class WithArray(Unhashable):
+    """Its kinds are pytrees, whose leaf says which weights act on which units."""
+
+    def __init__(self, leaf):
+        self.leaf = leaf
+
+    def tree_flatten(self):
+        return (self.leaf,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+    def initial_state(self):
+        return jnp.zeros(3)
+
+    def init(self, key):
+        return {"u": jnp.asarray([0.9, -0.5, 0.7]), "v": jnp.asarray([0.4, 0.8, -0.6]),
+                "V": jnp.asarray([[1.0, -2.0, 0.5]])}  # fmt: skip
+
+
+@jax.tree_util.register_pytree_node_class
+class Masked(WithArray):
+    """Each unit has its own weight from one of two vectors, chosen by truth values."""
+
+    def step(self, params, h, x):
+        return jnp.tanh(jnp.where(self.leaf, params["u"], params["v"]) * h + jnp.sum(x))
+
+
+@jax.tree_util.register_pytree_node_class
+class Compared(Masked):
+    """The same, chosen by numbers."""
+
+    def step(self, params, h, x):
+        return Masked(self.leaf > 0.5).step(params, h, x)
+
+
+@jax.tree_util.register_pytree_node_class
+class Reordered(WithArray):
+    """Each unit is driven by another one, in an order given by integers."""
+
+    def step(self, params, h, x):
+        return jnp.tanh((params["u"] * h)[self.leaf] + jnp.sum(x) * params["v"])
+
+
 def plain_gradient(rule, cell, params):
     @jax.jit
     def run(params, key):
@@ -199,6 +244,34 @@ def test_a_rule_sees_that_an_attribute_of_a_cell_was_changed():
     for mask in (np.eye(3), np.ones((3, 3))):
         cell.mask = mask
         assert_close(plain_gradient(rules.RTRL(), cell, params), reference(cell, params))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Masked(np.array([True, False, True])),
+        Compared(jnp.asarray([1.0, 0.0, 1.0])),
+        Reordered(jnp.asarray([2, 0, 1])),
+    ],
+    ids=lambda cell: type(cell).__name__,
+)
+def test_which_weights_act_on_which_units_is_told_by_arrays_of_the_cell_as_well(cell):
+    params = cell.init(None)
+    expected = reference(cell, params)
+    # A ring of three units is heard by all within three steps.
+    for rule in (rules.RTRL(), rules.SnAp(3)):
+        assert_close(plain_gradient(rule, cell, params), expected)
+    # Where they are not known, as under `jit`, they may be any.
+    known_later = jax.jit(lambda cell: plain_gradient(rules.RTRL(), cell, params))(cell)
+    assert_close(known_later, expected)
+
+
+def test_an_order_of_units_does_not_make_snap_1_keep_more():
+    """Without a weight of a unit onto itself it keeps what a weight does at once."""
+    cell = Reordered(np.array([2, 0, 1]))
+    params = cell.init(None)
+    at_once = plain_gradient(rules.BPTT(window=1), cell, params)
+    assert_close(plain_gradient(rules.SnAp(1), cell, params), at_once)
 
 
 def test_answers_are_found_once_for_equal_questions():

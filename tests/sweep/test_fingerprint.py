@@ -93,6 +93,8 @@ def test_annotations_of_signatures_do_not_count(bare, annotated, same):
 
 
 COMPUTES = "def measure(config, drawn):\n    return {}\n"
+_KEPT = "T = []\ndef kept(f):\n    T.append(f)\n    return f\n"
+_TAKEN = "def figure(c):\n    g\ndef measure(s):\n    return T[0](s)"
 UNSURE = {
     "found by name": ("def measure():\n    globals()['a' + 'b']()\ndef figure(c):\n    ab()\n"
                       "def ab():\n    return 1\n", "return 1", "return 2"),
@@ -107,6 +109,17 @@ UNSURE = {
     "a walrus": ("A = (B := 1)\ndef measure():\n    B\ndef figure(c):\n    A", "1", "2"),
     "in a try": ("try:\n    A = 1\nexcept OSError:\n    A = 2\ndef figure(c):\n    A\n" + COMPUTES,
                  "A = 2", "A = 3"),
+    "a decorator": (_KEPT + "@kept\ndef g(x):\n    return 1\n" + _TAKEN, "return 1", "return 2"),
+    "a base class": ("T = []\nclass A:\n    def __init_subclass__(cls):\n        T.append(cls)\n"
+                     "class g(A):\n    a = 1\n" + _TAKEN, "a = 1", "a = 2"),
+    "a call": (_KEPT + "g = kept(lambda x: 1)\n" + _TAKEN, "x: 1", "x: 2"),
+    "its method": ("T = [0]\ng = T.__setitem__(0, 1)\n" + _TAKEN, "(0, 1)", "(0, 2)"),
+    "a table in a class": ("class A:\n    T = {}\n    @classmethod\n    def kept(cls, f):\n"
+                           "        cls.T[0] = f\n@A.kept\ndef g(x):\n    return 1\n"
+                           "def figure(c):\n    g\ndef measure(s):\n    A.T[0](s)",
+                           "return 1", "return 2"),
+    "subclasses": ("class A:\n    pass\nclass g(A):\n    a = 1\ndef figure(c):\n    g\n"
+                   "def measure(s):\n    A.__subclasses__()", "a = 1", "a = 2"),
 }  # fmt: skip
 
 
@@ -116,6 +129,17 @@ def test_what_may_matter_to_the_cells_counts(tmp_path, what):
     assert old in text
     before = code_of_text(tmp_path, text)
     assert code_of_text(tmp_path, text.replace(old, new)).cells != before.cells
+
+
+def test_what_is_only_shown_may_read_what_cells_read(tmp_path):
+    """Tables and constants that figures are made of do not make figures part of the cells."""
+    text = ("import functools\nT = {}\ndef n(t):\n    return 1\nA = [len(T), n(T)]\n"
+            "@functools.cache\ndef g(x):\n    return T\n" + _TAKEN
+            + "\ndef claims(c):\n    A")  # fmt: skip
+    for old, new in (("return T\n", "return 2, T\n"), ("len(T)", "2, len(T)")):
+        assert old in text
+        edited = code_of_text(tmp_path, text.replace(old, new))
+        assert edited.cells == code_of_text(tmp_path, text).cells
 
 
 IMPORTS = {
@@ -130,6 +154,8 @@ IMPORTS = {
     "by another": "import between\ndef measure():\n    return between.a()",
     "by another, whole": "from between import beside\ndef measure():\n    return beside.a()",
     "in a try": "try:\n    import beside\nexcept ImportError:\n    beside = None\n",
+    "by its name": "import importlib as i\ndef measure():\n    i.import_module('beside').a()",
+    "by its name alone": "def measure():\n    return __import__('beside').a()",
     "without a use": "import beside\ndef measure():\n    pass",
 }
 
