@@ -97,7 +97,7 @@ def array(weights: Mapping[str, Any], name: str, *shapes: tuple[int | None, ...]
     if name not in weights:
         raise ValueError(f"{_key(name)}: expected an array, got none; there are {listed(weights)}")
     try:
-        value = np.asarray(weights[name])
+        value = _in_numpy(weights[name])
     except Exception as error:  # whatever a tensor of another package raises
         why = one_line(" ".join(str(error).split()), 120)
         kind = type(weights[name]).__name__
@@ -113,6 +113,15 @@ def array(weights: Mapping[str, Any], name: str, *shapes: tuple[int | None, ...]
     if not np.all(np.isfinite(wide)):
         raise ValueError(f"{_key(name)}: expected finite numbers, got {_first_bad(wide)}")
     return wide
+
+
+def _in_numpy(weights: Any) -> np.ndarray:
+    """Return an array, or a tensor of torch: one with a gradient or in bfloat16 NumPy refuses."""
+    if not hasattr(weights, "detach"):
+        return np.asarray(weights)
+    tensor = weights.detach()
+    wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    return np.asarray(wide.cpu())
 
 
 def listed(names: Iterable[str]) -> str:

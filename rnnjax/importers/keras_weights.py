@@ -101,7 +101,12 @@ def _listed(weights: Sequence[Any]) -> dict[str, Any]:
 
 
 def _by_path(weights: Any) -> dict[str, Any]:
-    return {name.removesuffix(":0"): value for name, value in files.named(weights).items()}
+    given = files.named(weights)
+    named = {name.removesuffix(":0"): value for name, value in given.items()}
+    if len(named) < len(given):
+        twice = [name for name in given if f"{name}:0" in given]
+        raise ValueError(f"weights: expected one array a path, got two of {files.listed(twice)}")
+    return named
 
 
 def _part(weights: Mapping[str, Any], path: str, n_x: int | None, options: _Options) -> Part:

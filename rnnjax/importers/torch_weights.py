@@ -125,7 +125,7 @@ def _prefix(weights: Mapping[str, Any], given: str | None) -> str:
             return found[0]
         raise ValueError(f"prefix: expected one of {_quoted(found)}, got None")
     wanted = f"{given.removesuffix('.')}." if isinstance(given, str) and given else given
-    if wanted not in found:
+    if not isinstance(wanted, str) or wanted not in found:
         raise ValueError(f"prefix: expected one of {_quoted(found)}, got {shown(given)}")
     return wanted
 

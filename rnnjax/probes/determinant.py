@@ -48,15 +48,16 @@ def mean_log_det(
     trajectory = scan.of_batch(cell, params, batch)
     n_h = trajectory.h_prev.shape[1]
 
-    def decomposed(at: Trajectory) -> tuple[Array, Array]:
+    def decomposed(at: Trajectory) -> tuple[Array, Array, Array]:
         step = jax.tree.map(lambda a: a[None], at)
         found = growth_along(cell, params, step, jnp.ones(1, bool), n_h, every=1)
-        return jnp.sum(found.logs), found.above_rounding
+        return jnp.sum(found.logs), found.clear, found.rank
 
     if dynamics.traits(cell).n_unread:
         return {"mean_log_det": jnp.asarray(-jnp.inf, trajectory.h_prev.real.dtype)}
     counted = batch.counts & (jnp.arange(len(batch.x)) >= n_discarded)
-    logs, above = jax.lax.map(decomposed, trajectory)
+    logs, clear, rank = jax.lax.map(decomposed, trajectory)
     mean = jnp.sum(jnp.where(counted, logs, 0)) / jnp.sum(counted)
-    is_singular = jnp.any(jnp.max(jnp.where(counted[:, None], above, -jnp.inf), axis=0) <= 0)
+    is_singular = jnp.any(jnp.sum(jnp.where(counted[:, None], clear, 0), axis=0) <= 0)
+    is_singular |= jnp.any(counted & (rank < n_h))
     return {"mean_log_det": infinite_where(is_singular & jnp.any(counted), mean)}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rnnjax import lanes, matrices, scaled
+from rnnjax import lanes, matrices, scaled, tangents
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
 
@@ -23,7 +23,9 @@ class Growth(NamedTuple):
       due: the steps with a decomposition, bool (T,).
       counted: the steps that count, bool (T,).
       Q: the directions after the last step, (n_h, k).
-      above_rounding: how far |R_t,ii| lay above the rounding of its rows at most, nats, (k,).
+      clear: at how many more decompositions |R_t,ii| was above the rounding of its rows than not,
+        (k,).
+      rank: a bound on how many directions are left after the steps that count, int32 ().
       first_non_finite_step: the first step whose state is not finite, int32 (); -1 if none is.
     """
 
@@ -31,13 +33,19 @@ class Growth(NamedTuple):
     due: Array
     counted: Array
     Q: Array
-    above_rounding: Array
+    clear: Array
+    rank: Array
     first_non_finite_step: Array
 
     @property
     def is_lost(self) -> Array:
-        """Whether a direction was nothing but rounding whenever it was decomposed, bool (k,)."""
-        return self.above_rounding <= 0
+        """Whether a direction is lost, bool (k,).
+
+        It was nothing but rounding at half of its decompositions (at one of many, rounding may be
+        large), or there was a step of which fewer directions are left: what the decomposition of
+        that step put in its place is rounding.
+        """
+        return (self.clear <= 0) | (jnp.arange(len(self.clear)) >= self.rank)
 
     def mean(self) -> Array:
         """Return the growth per step, (k,); -inf where a direction is lost, NaN of no step."""
@@ -135,6 +143,23 @@ def above_rounding(rows: Scaled, logs: Array, age: Array) -> Array:
     return jnp.where(logs == -jnp.inf, -jnp.inf, logs - level)
 
 
+def rank_at_most(tangent: tangents.Tangent, rows: Scaled) -> Array:
+    """Return how many rows of J A, value (n_h, k), and columns of J are not 0, the fewer, int32 ().
+
+    A unit that is silent makes its row 0 where the state is what it sends on, its column where the
+    state is its pre-activation.
+    """
+    left = n_rows(rows.value)
+    # A lone direction is lost with all of J, which rows tell.
+    n_columns = None if rows.value.shape[1] == 1 else tangents.n_read(tangent)
+    return left if n_columns is None else jnp.minimum(left, n_columns)
+
+
+def n_rows(value: Array) -> Array:
+    """Return how many rows of a matrix are not 0, int32 ()."""
+    return jnp.sum(jnp.any(value != 0, axis=1), dtype=jnp.int32)
+
+
 def not_looked_at(rows: Scaled, logs: Array, age: Array) -> Array:
-    """Return the same of a step without a decomposition: -inf, (k,)."""
-    return jnp.full_like(logs, -jnp.inf)
+    """Return the same of a step without a decomposition: 0, (k,)."""
+    return jnp.zeros_like(logs)

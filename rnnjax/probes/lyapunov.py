@@ -6,8 +6,9 @@ Several steps may lie between two decompositions, A_{t+b} = J_{t+b} ... J_{t+1} 
 columns remain distinguishable: b is chosen from the growth observed so far, so that b times the
 fastest spread of the directions per step, max_t (max_i - min_i) log |R_t,ii|, stays below
 -ln(eps) / 3. Where a step spreads them further than any before it, so that a decomposition comes
-too late, all is done again with one at every step. A direction whose |R_t,ii| is rounding at every
-decomposition is lost: its exponent is -inf.
+too late, all is done again with one at every step. A direction whose |R_t,ii| is rounding at half
+of the decompositions is lost: its exponent is -inf. So are the last ones where a step leaves fewer
+than k, as it does where rows or columns of J are 0: R_t would hold rounding in their place.
 
 Rows of J that belong to saturated units are multiplied by slopes as small as e^-100; the
 decomposition is designed for such rows (`rnnjax.matrices.graded_qr`). In float64 LU decompositions
@@ -38,6 +39,7 @@ from rnnjax.probes.growth import (
     ends_of_blocks,
     left,
     not_looked_at,
+    rank_at_most,
 )
 from rnnjax.ranges import COUNT, COUNT_OR_NONE, COUNT_OR_ZERO, Number, arguments
 from rnnjax.scaled import Scaled
@@ -193,7 +195,8 @@ def growth_along(
 
     def step(carry: _Directions, at: Any) -> tuple[_Directions, tuple[Array, Array]]:
         kept, measured, planned, goes_on, counts = at
-        moved = tangents.at_rows(kept.bound(cell, params).mm(carry.A.value))
+        J = kept.bound(cell, params)
+        moved = tangents.at_rows(J.mm(carry.A.value))
         rows = Scaled(moved.value, moved.exponent + carry.A.exponent)
         age, planned = carry.age + 1, lanes.in_any(planned)
         waited = age >= _wait(carry.fastest) if every is None else False
@@ -209,7 +212,8 @@ def growth_along(
             age=jnp.where(due, 0, age),
             fastest=jnp.maximum(carry.fastest, spread / age),
             logs=jnp.where(by_qr, 0, carry.logs + new),
-            above=jnp.maximum(carry.above, jnp.where(counts, above, -jnp.inf)),
+            clear=carry.clear + jnp.where(counts, jnp.sign(above), 0),
+            rank=jnp.minimum(carry.rank, jnp.where(counts, rank_at_most(J, rows), k)),
             late=carry.late | ((age > 1) & (spread > _most(spread))),
         )
         return after, (jnp.where(by_qr, carry.logs + new, 0), by_qr)
@@ -218,8 +222,8 @@ def growth_along(
         nothing = jnp.zeros(k, fastest.dtype)
         start = _Directions(
             A=Scaled(_generic(state, k, dynamics.traits(cell).n_unread), jnp.int32(0)),
-            age=jnp.int32(0), fastest=fastest, logs=nothing, above=nothing - jnp.inf,
-            late=jnp.array(False),
+            age=jnp.int32(0), fastest=fastest, logs=nothing, clear=nothing,
+            rank=jnp.int32(k), late=jnp.array(False),
         )  # fmt: skip
         return jax.lax.scan(step, start, (residuals, measured, planned, counts, counted))
 
@@ -227,7 +231,7 @@ def growth_along(
     zero = jnp.zeros((), state.real.dtype)
     end, (logs, due) = run(zero) if one_pass else _until_in_time(run, zero)
     first = first_non_finite_step(trajectory.states)
-    return Growth(logs, due, counted, end.A.value, end.above, first)
+    return Growth(logs, due, counted, end.A.value, end.clear, end.rank, first)
 
 
 def _until_in_time(run: Callable[[Array], Any], zero: Array) -> Any:
@@ -250,7 +254,8 @@ class _Directions(NamedTuple):
       age: the steps since the last decomposition.
       fastest: the fastest spread of directions per step so far, nats.
       logs: the growth since the last QR decomposition, (k,).
-      above: how far above rounding |R_ii| was at most, nats, (k,).
+      clear: how many more decompositions than not have left |R_ii| above rounding, (k,).
+      rank: how many directions are left at most, int32 ().
       late: whether directions had spread further than they may before they were decomposed.
     """
 
@@ -258,7 +263,8 @@ class _Directions(NamedTuple):
     age: Array
     fastest: Array
     logs: Array
-    above: Array
+    clear: Array
+    rank: Array
     late: Array
 
 

@@ -142,7 +142,7 @@ def exponents(reading: Reading) -> Iterator[Chart]:
         "Lyapunov exponents", "number", "nat per step", (Line(band),), (Level(0.0, "0"),),
         (), padded_range([band], [0.0]), points=True,
         description="First exponents, with bars of two standard errors: "
-        + _sentence([f"{v:.3g}" for v in band.median]),
+        + _sentence([f"{v:.3g}" for v in values[~np.isnan(values)]]),  # with what is lost, -inf
     )  # fmt: skip
 
 

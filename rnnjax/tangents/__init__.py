@@ -9,7 +9,7 @@ from rnnjax.tangents.leaky import Leaky, leaky
 from rnnjax.tangents.linearize import Residuals, linearize, residuals
 from rnnjax.tangents.real import OfComplex
 from rnnjax.tangents.reflected import Reflected
-from rnnjax.tangents.tangent import Tangent, at_rows, rmm, slope, within_units
+from rnnjax.tangents.tangent import Tangent, at_rows, n_read, rmm, slope, within_units
 
 __all__ = [
     "Autodiff",
@@ -29,6 +29,7 @@ __all__ = [
     "decay",
     "leaky",
     "linearize",
+    "n_read",
     "residuals",
     "rmm",
     "slope",

@@ -12,12 +12,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from rnnjax import dynamics
 from rnnjax.matvec import matvec
 from rnnjax.scaled import Scaled
-from rnnjax.tangents.tangent import slope
+from rnnjax.tangents.tangent import n_read, slope
 from rnnjax.types import Array, Params
 
 
@@ -129,6 +130,22 @@ def _(tangent: BehindPreactivation) -> Scaled | None:
     if tangent.z.shape != tangent.h.shape:
         return None
     return tangent.from_drive(jnp.ones_like(tangent.z))  # g acts unit by unit
+
+
+@n_read.register(Autodiff)
+@n_read.register(BehindPreactivation)
+def _(tangent: Autodiff | BehindPreactivation) -> Array | None:
+    """Count the entries of J^T v that are not 0, of a generic v."""
+    if jnp.iscomplexobj(tangent.h):
+        return None  # J^T v is linear in real numbers alone
+    held = jax.tree.map(_held, tangent)
+    v = jnp.asarray(np.random.default_rng(2).standard_normal(held.h.size), held.h.dtype)
+    return jnp.sum(held.rmv(v).value != 0, dtype=jnp.int32)
+
+
+def _held(leaf: Any) -> Any:
+    """Return a leaf without derivative: not every step has one of J^T v."""
+    return jax.lax.stop_gradient(leaf) if isinstance(leaf, jax.Array) else leaf
 
 
 def _exact(value: Array) -> Scaled:

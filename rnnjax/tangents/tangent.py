@@ -81,6 +81,12 @@ def slope(tangent: Any) -> Scaled | None:
 
 
 @functools.singledispatch
+def n_read(tangent: Any) -> Array | None:
+    """Return how many columns of J_t are not 0, int32 (); None of a structure that has no such."""
+    return None
+
+
+@functools.singledispatch
 def within_units(tangent: Any, m: int) -> Scaled:
     """Return the part of J_t within units, value (m, m, n), for m state entries each of n units.
 

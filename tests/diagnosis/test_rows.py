@@ -192,6 +192,39 @@ def test_singular_values_of_products(vanilla):
         np.testing.assert_allclose(jnp.sum(row[:3]), log_det, rtol=0, atol=1e-8)
 
 
+LOSING = {
+    "silent units": lambda W, h, x: jax.nn.relu(W @ h + x),
+    "silent pre-activations": lambda W, h, x: W @ jax.nn.relu(h) + x,
+    "weights of rank three": lambda W, h, x: jnp.tanh(W[:, :3] @ (W[:, :3].T @ h) + x),
+}
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("name", LOSING)
+def test_singular_values_and_exponents_of_lost_directions_are_0(name, dtype):
+    """The rank of a product is that of its Jacobian of the lowest rank, as nothing else is lost."""
+    rng, step = np.random.default_rng(0), LOSING[name]
+    W = jnp.asarray(rng.normal(size=(6, 6)) * 0.45, dtype)
+    x = jnp.asarray(rng.normal(size=(70, 6)) * 0.5 + 0.4, dtype)
+
+    def loss(W, x):
+        return jnp.sum(jax.lax.scan(lambda h, x: (step(W, h, x), None), x[0] * 0, x)[0])
+
+    r = rnnjax.recurrences(loss, W, x)[0]
+    wide = [np.asarray(a, float) for a in (r.states[:-1], x)]
+    with jax.enable_x64(True):
+        J = jax.vmap(lambda h, x: jax.jacobian(lambda h: step(W.astype(float), h, x))(h))(*wide)
+        ranks = np.linalg.matrix_rank(J)
+    found = jax.jit(spectrum.singular_values, static_argnums=1)(r, 6)["log_singular_values"]
+    for row, span in zip(found, spectrum.SPANS, strict=True):
+        left = ranks[-span:].min()
+        assert np.all(np.isfinite(row[:left])) and np.all(row[left:] == -np.inf)
+    exponents = jax.jit(spectrum.exponents, static_argnums=1)(r, 6)["exponents"]
+    left = ranks[7:].min()
+    assert np.all(np.isfinite(exponents[:left])) and np.all(exponents[left:] == -np.inf)
+
+
 @pytest.mark.wide
 def test_keep_gates_of_an_lstm_are_its_forget_gates():
     loss, params = small.lstm(dtype=jnp.float64)

@@ -93,3 +93,31 @@ def test_an_array_that_cannot_be_read_is_named():
             raise TypeError("can't convert\ncuda:0 device type tensor to numpy")
 
     assert_refused(lambda: files.array({"b": Tensor()}, "b"), "b")
+
+
+def test_tensors_of_torch_are_read_as_they_are():
+    """Parameters with a gradient, on any device, and bfloat16, which NumPy lacks."""
+
+    class Tensor:
+        def __init__(self, values, dtype, *done):
+            self.values, self.dtype, self.done = values, dtype, done
+
+        def detach(self):
+            return Tensor(self.values, self.dtype, *self.done, "detach")
+
+        def cpu(self):
+            return Tensor(self.values, self.dtype, *self.done, "cpu")
+
+        def float(self):
+            return Tensor(self.values.astype(np.float32), "torch.float32", *self.done)
+
+        def __array__(self, dtype=None, copy=None):
+            if self.dtype == "torch.bfloat16" or self.done != ("detach", "cpu"):
+                raise TypeError("no tensor that NumPy reads")
+            return self.values
+
+    values = np.array([1.0, 0.1])
+    half = files.array({"b": Tensor(values, "torch.bfloat16")}, "b")
+    assert half.dtype == np.float32
+    np.testing.assert_array_equal(half, values.astype(np.float32))
+    np.testing.assert_array_equal(files.array({"b": Tensor(values, "torch.float64")}, "b"), values)

@@ -56,6 +56,7 @@ TORCH_REFUSED = {
     "several modules": ("prefix", TAGGER, {}),
     "no such module": ("prefix", TAGGER, {"prefix": "encoder"}),
     "no name": ("prefix", TAGGER, {"prefix": 3}),
+    "an array as name": ("prefix", TAGGER, {"prefix": np.ones(2)}),
     "no such head": ("fc2.weight", TAGGER, {"prefix": "encoder.lstm", "readout": "fc2"}),
     "head of others": ("embed.weight", TAGGER, {"prefix": "encoder.lstm", "readout": "embed"}),
     "head of no name": ("readout", LSTM, {"readout": 3}),
@@ -89,6 +90,7 @@ KERNEL, RECURRENT, BIAS = (path_of(KERAS, f"/{n}") for n in ("kernel", "recurren
 NAMES = ("bidirectional", "bidirectional_1")
 ONE_WAY = {path: value for path, value in KERAS_TWO.items() if "/backward" not in path}
 KERAS_REFUSED = {
+    "two of one path": ("weights", KERAS | {f"{k}:0": 2 * v for k, v in KERAS.items()}, {}),
     "missing kernel": (KERNEL, without(KERAS, KERNEL), {}),
     "missing recurrent kernel": ("weights", without(KERAS, RECURRENT), {}),
     "gates": (RECURRENT, KERAS | {RECURRENT: np.ones((4, 8))}, {}),

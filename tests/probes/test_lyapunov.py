@@ -212,6 +212,71 @@ def test_what_is_rounding_at_every_decomposition_is_lost():
     assert np.all(np.isnan(found["exponents_error"][4:]))
 
 
+class _OfRankThree:
+    """h' = tanh(M M^T h + x) with M (6, 3): three directions are lost in every step."""
+
+    def initial_state(self):
+        return jnp.ones(6)
+
+    def step(self, M, h, x):
+        return jnp.tanh(M @ (M.T @ h) + x)
+
+    def readout(self, M, h):
+        return h
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_directions_that_every_step_loses_are_lost_however_long_the_sequence(dtype, seed):
+    """At a few of 1000 decompositions what is left in their place is larger than rounding."""
+    rng = np.random.default_rng(seed)
+    M, x = rng.normal(size=(6, 3)) * 0.45, rng.normal(size=(1000, 6)) * 0.5 + 0.4
+    batch = batch_of(jnp.asarray(x, dtype))
+    found = jax.jit(lambda M: probes.lyapunov_spectrum(_OfRankThree(), None, M, batch))(
+        jnp.asarray(M, dtype)
+    )
+    assert np.all(np.isfinite(found["exponents"][:3]))
+    assert np.all(found["exponents"][3:] == -np.inf)
+
+
+class _BehindItsWeights:
+    """h' = W relu(h) + x: a silent unit makes a column of the Jacobian 0, and no row."""
+
+    def initial_state(self):
+        return jnp.ones(6)
+
+    def step(self, W, h, x):
+        return W @ jax.nn.relu(h) + x
+
+    def readout(self, W, h):
+        return h
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_directions_that_one_step_loses_are_lost_for_good(dtype):
+    """Units fall silent now and then: the fewest that are active at a time are left."""
+    W = np.random.default_rng(1).normal(size=(6, 6)) * 0.4
+    x = np.random.default_rng(5).normal(size=(40, 6)) + 0.7
+    h, n_active = np.ones(6), []
+    for x_t in x:
+        n_active.append(np.sum(h > 0))
+        h = W @ np.maximum(h, 0) + x_t
+    left = min(n_active[10:])
+    assert left == 3 and n_active[10:].count(left) == 6
+    batch = batch_of(jnp.asarray(x, dtype))
+
+    @jax.jit
+    def run(W):
+        given = (_BehindItsWeights(), None, W, batch)
+        found = probes.lyapunov_spectrum(*given, n_discarded=10)
+        return found | probes.mean_log_det(*given, n_discarded=10)
+
+    found = run(jnp.asarray(W, dtype))
+    assert np.all(np.isfinite(found["exponents"][:left]))
+    assert np.all(found["exponents"][left:] == -np.inf) and found["mean_log_det"] == -np.inf
+    assert np.all(np.isnan(found["exponents_error"][left:]))
+
+
 @pytest.mark.parametrize(
     ("option", "told"),
     [({"n_exponents": 0}, "n_exponents: expected"), ({"n_exponents": 3}, "n_exponents: expected"),

@@ -82,3 +82,9 @@ def test_the_same_report_gives_the_same_bytes(tmp_path):
     data = healthy()[["log_norm_by_lag", "flat_share"]]
     first, second = (save_figure(Report(data).figure(), tmp_path / folder) for folder in "ab")
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_the_sentence_of_a_chart_has_the_exponents_that_it_cannot_draw():
+    report = Report(healthy(exponents=(-0.1, -0.5, -np.inf)))
+    (chart,) = (c for c in charts(report.readings[0]) if c.title == "Lyapunov exponents")
+    assert chart.description.endswith("-0.1; -0.5; -inf.") and len(chart.lines[0].band.x) == 2
