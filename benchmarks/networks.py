@@ -86,7 +86,8 @@ def drawn(quick: bool) -> list[Networks]:
     W = np.tile(generator.standard_normal(shape) / N_H**0.5, (n_gains, 1, 1)) * g
     U = np.tile(generator.standard_normal((n_seeds, N_H, N_X)) / N_X**0.5, (n_gains, 1, 1))
     x = np.tile(generator.standard_normal((n_seeds, n_steps, N_X)), (n_gains, 1, 1))
-    return [Networks(f, *(np.float32(a) for a in (g[:, 0, 0], W, U, x))) for f in ACTIVATIONS]
+    arrays = [np.float32(a) for a in (g[:, 0, 0], W, U, x)]
+    return [Networks(f, *arrays) for f in (ACTIVATIONS[:2] if quick else ACTIVATIONS)]
 
 
 def share_of(quick: bool, share: Share) -> list[Networks]:
