@@ -100,10 +100,9 @@ def fit(
     key = KEY.checked("key", key)
     probe = PROBE_OR_NONE.checked("probe", probe)
     observing = dict(RULES_OR_NONE.checked("observers", observers) or {})
-    if params is not None:
-        shape_checks.check_params(cell, params)
     key_init, key_data, key_probe = jax.random.split(key, 3)
     params = cell.init(key_init) if params is None else params
+    shape_checks.check_params(cell, params)
     optimiser = optimisers.fitting(from_scaled(optimiser), params)
     probe_batch = task.sample(key_probe)
 

@@ -209,3 +209,19 @@ def test_parameters_that_are_integers_are_refused_by_name():
     with pytest.raises(ValueError, match=r"^params: expected floating point arrays"):
         rnnjax.fit(cell, task, rnnjax.BPTT(), optax.sgd(0.1), jax.random.key(0), n_updates=1,
                    batch_size=1, params=whole)  # fmt: skip
+
+
+class WithOrder(rnnjax.Vanilla):
+    """A user's own cell, whose parameters hold an order of its units."""
+
+    def init(self, key):
+        return {"order": jnp.arange(3), "own": super().init(key)}
+
+
+def test_integers_that_a_cell_makes_are_told_of_the_parameters_not_of_the_optimiser():
+    cell, task, adam = WithOrder(2, 3, 1), rnnjax.tasks.Adding(5), optax.adam(0.1)
+    with pytest.raises(ValueError, match=r"^params: expected floating point arrays"):
+        rnnjax.fit(cell, task, rnnjax.BPTT(), adam, KEY, n_updates=1, batch_size=1)
+    params, batch = cell.init(KEY), task.sample(KEY)
+    with pytest.raises(ValueError, match=r"^params: expected floating point arrays"):
+        updates.path(cell, task.loss, params, batch, adam, n_updates=1)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from rnnjax import shape_checks
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.rules import BPTT
 from rnnjax.types import Array, Batch, Cell, Params, StepLoss
@@ -46,6 +47,7 @@ def path(
       optimiser: as in `rnnjax.fit`: one of optax, or `clip_by_norm` around one.
       n_updates: updates.
     """
+    shape_checks.check_params(cell, params)
     optimiser = fitting(from_scaled(optimiser), params)
 
     def update(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], Path]:
