@@ -13,12 +13,12 @@ Radiology, 1982, for equation (1).
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnjax.reductions.floats import in_floats
+from rnnjax.reductions.floats import check_same_places, in_floats
 
 
 class Threshold(NamedTuple):
@@ -72,12 +72,28 @@ def best_threshold(score: ArrayLike, succeeded: ArrayLike) -> Threshold:
 
 
 def _apart(score: ArrayLike, succeeded: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    succeeded = _in_order_of(score, succeeded)
     values, outcomes = in_floats(np.asarray(score), "score"), np.asarray(succeeded)
     if values.shape != outcomes.shape:
         raise ValueError(f"succeeded: expected the shape {values.shape}, got {outcomes.shape}")
     if outcomes.dtype != bool:
         raise ValueError(f"succeeded: expected True or False, got {outcomes.dtype}")
     return values[outcomes], values[~outcomes]
+
+
+def _in_order_of(score: ArrayLike, succeeded: ArrayLike) -> Any:
+    """Return the outcomes in the order of the scores: of arrays with dims, by name and place."""
+    values: Any = score
+    outcomes: Any = succeeded
+    if not (hasattr(values, "dims") and hasattr(outcomes, "dims")):
+        return outcomes
+    if set(values.dims) != set(outcomes.dims):
+        expected, found = (", ".join(map(str, a.dims)) or "none" for a in (values, outcomes))
+        raise ValueError(f"succeeded: expected the dims of the score ({expected}), got {found}")
+    check_same_places(outcomes, values, "succeeded")
+    shared = [dim for dim in values.dims if dim in values.indexes and dim in outcomes.indexes]
+    moved = [dim for dim in shared if not values.indexes[dim].equals(outcomes.indexes[dim])]
+    return outcomes.sel({dim: values.indexes[dim] for dim in moved}).transpose(*values.dims)
 
 
 def _between(low: float, high: float) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _FEWEST_FOR_QUANTILES = 5
+_ROUNDING = 4 * np.finfo(float).eps
 
 
 class SeedBand(NamedTuple):
@@ -69,6 +70,9 @@ def _quantiles(rows: Floats, shares: Sequence[float]) -> list[Floats]:
 def _quantile(ranked: Floats, share: float) -> Floats:
     """Interpolates between ranks; np.quantile gives NaN between -inf and a number, not -inf."""
     position = share * (len(ranked) - 1)
+    # A rank that rounding has moved would mix in an infinite neighbour.
+    if abs(position - round(position)) < _ROUNDING * len(ranked):
+        position = round(position)
     below = int(position)
     weight = position - below
     lower: Floats = ranked[below]

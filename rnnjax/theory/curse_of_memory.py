@@ -8,7 +8,8 @@ h_t = l h_{t-1} + x_t with |l| < 1 and stationary inputs of E x_t x_{t+d} = r^|d
 so the state grows with the memory and its sensitivity far more. A student l of a teacher l* under
 white inputs (r = 0) has the loss and, at l = l*, the curvature
 
-  L = (1 / (1 - |l|^2) + 1 / (1 - |l*|^2) - 2 Re 1 / (1 - l conj(l*))) / 2             (3)
+  L = (1 / (1 - |l|^2) + 1 / (1 - |l*|^2) - 2 Re 1 / (1 - l conj(l*))) / 2
+    = |l - l*|^2 (1 - |l l*|^2) / (2 (1 - |l|^2) (1 - |l*|^2) |1 - l conj(l*)|^2)      (3)
   d^2 L / dl^2 = E (dh/dl)^2 = (1 + l^2) / (1 - l^2)^3                                 (4)
 
 The normalised state u = sqrt(1 - l^2) h keeps E u^2 = (1 + r l) / (1 - r l). With s = 1 - l^2, its
@@ -42,6 +43,16 @@ def _check_memory(decay: float, correlation: float = 0.0) -> None:
     check_number("correlation", correlation, at_least=-1, at_most=1)
 
 
+def _short(decay: float) -> float:
+    """Return 1 - l^2, with all its digits also for long memories, where l^2 rounds to near 1."""
+    return (1 - decay) * (1 + decay)
+
+
+def _one_less(student: complex, teacher: complex) -> complex:
+    """Return 1 - l conj(l*), likewise."""
+    return _short(abs(student)) + student * complex(student - teacher).conjugate()
+
+
 def state_variance(decay: float, correlation: float) -> float:
     """Return E h^2, equation (1).
 
@@ -54,7 +65,7 @@ def state_variance(decay: float, correlation: float) -> float:
     """
     _check_memory(decay, correlation)
     product = decay * correlation
-    return (1 + product) / ((1 - product) * (1 - decay**2))
+    return (1 + product) / ((1 - product) * _short(decay))
 
 
 def sensitivity_variance(decay: float, correlation: float) -> float:
@@ -68,7 +79,7 @@ def sensitivity_variance(decay: float, correlation: float) -> float:
       ValueError: |l| >= 1 or |r| > 1.
     """
     _check_memory(decay, correlation)
-    product, short = decay * correlation, 1 - decay**2
+    product, short = decay * correlation, _short(decay)
     top = (1 + decay**2) * (1 - product**2) + 2 * short * product
     return top / (short**3 * (1 - product) ** 2)
 
@@ -85,15 +96,17 @@ def loss(student: complex, teacher: complex) -> float:
     """
     check_number("|student|", abs(student), below=1)
     check_number("|teacher|", abs(teacher), below=1)
-    own = 1 / (1 - abs(student) ** 2) + 1 / (1 - abs(teacher) ** 2)
-    both = 1 / (1 - complex(student) * complex(teacher).conjugate())
-    return 0.5 * own - both.real
+    # The product of equation (3): its sum cancels where the student is near the teacher.
+    size, true_size = abs(student), abs(teacher)
+    both = abs(_one_less(student, teacher))
+    rest = _short(size) * _short(true_size)
+    return 0.5 * (abs(student - teacher) / both) ** 2 * _short(size * true_size) / rest
 
 
 def curvature(decay: float) -> float:
     """Return the second derivative of the loss at l = l*, equation (4), for |l| < 1."""
     _check_memory(decay)
-    return (1 + decay**2) / (1 - decay**2) ** 3
+    return (1 + decay**2) / _short(decay) ** 3
 
 
 def normalised_variance(decay: float, correlation: float) -> float:
@@ -122,7 +135,7 @@ def normalised_sensitivity_variance(decay: float, correlation: float) -> float:
       ValueError: |l| >= 1 or |r| > 1.
     """
     _check_memory(decay, correlation)
-    short = 1 - decay**2
+    short = _short(decay)
     state = state_variance(decay, correlation)
     # The derivative of ln E h^2 with respect to l.
     growth = 2 * correlation / (1 - (decay * correlation) ** 2) + 2 * decay / short
@@ -156,14 +169,17 @@ def normalised_loss(student: float, teacher: float) -> float:
     """
     check_number("student", student, above=-1, below=1)
     check_number("teacher", teacher, above=-1, below=1)
-    return 1 - 1 / math.cosh(math.atanh(student) - math.atanh(teacher))
+    # (cosh - 1) / cosh of equation (6), which would cancel where the student is near the teacher.
+    both = _one_less(student, teacher).real
+    rest = math.sqrt(_short(student) * _short(teacher))
+    return (student - teacher) ** 2 / (both * (both + rest))
 
 
 def normalised_curvature(decay: float) -> float:
     """Return d^2 L / dv^2 of equation (6) at l = l* = exp(-exp(v)), 0 < l < 1."""
     check_number("decay", decay, above=0, below=1)
-    memory = -math.log(decay)
-    return (0.5 * memory / math.sinh(memory)) ** 2
+    # 1 / (2 sinh m) = l / (1 - l^2), which stays in the range
+    return (decay * math.log(decay) / _short(decay)) ** 2
 
 
 def ring_variance(smallest: float, largest: float) -> float:
@@ -178,5 +194,5 @@ def ring_variance(smallest: float, largest: float) -> float:
     """
     check_number("largest", largest, at_least=0, below=1)
     check_number("smallest", smallest, at_least=0, at_most=largest)
-    width, rest = largest**2 - smallest**2, 1 - largest**2
+    width, rest = (largest - smallest) * (largest + smallest), _short(largest)
     return math.log1p(width / rest) / width if width else 1 / rest

@@ -27,6 +27,9 @@ import math
 import operator
 from typing import NamedTuple
 
+import numpy as np
+
+from rnnjax.errors import shown
 from rnnjax.theory.domain import check_number
 
 # Moments leave the range of float64 on the way to a deviation that lies within it.
@@ -55,11 +58,27 @@ def power(weight: float, n_steps: int, start: float = 1.0) -> Power:
       weight: w.
       n_steps: T.
       start: h_0.
+
+    Raises:
+      ValueError: a number is not finite, or n_steps is no count.
     """
-    T = n_steps
+    _check_power(weight, n_steps, start)
+    # Integers of NumPy would wrap, and its floats become inf where those of Python raise.
+    weight, start, T = float(weight), float(start), int(n_steps)
     first = _times_power(start * T, weight, max(T - 1, 0))
     second = _times_power(start * T * (T - 1), weight, max(T - 2, 0))
     return Power(_times_power(start, weight, T), first, second)
+
+
+def _check_power(weight: float, n_steps: int, start: float) -> None:
+    check_number("weight", weight)
+    check_number("start", start)
+    _check_count("n_steps", n_steps)
+
+
+def _check_count(name: str, count: int) -> None:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+        raise ValueError(f"{name}: expected a whole number of at least 0, got {shown(count)}")
 
 
 def _times_power(factor: float, weight: float, exponent: int) -> float:
@@ -97,9 +116,10 @@ def driven_derivative(weight: float, order: int) -> float:
       order: j, 0 for the state itself.
 
     Raises:
-      ValueError: |w| >= 1, where the state grows for ever or never settles.
+      ValueError: |w| >= 1, where the state grows for ever or never settles, or j is no count.
     """
     check_number("weight", weight, above=-1, below=1)
+    _check_count("order", order)
     found = 1 / (1 - weight)
     for j in range(1, order + 1):
         found *= j / (1 - weight)
@@ -116,7 +136,12 @@ def uncertain_power(weight: float, deviation: float, n_steps: int, start: float 
       deviation: s.
       n_steps: T.
       start: h_0.
+
+    Raises:
+      ValueError: a number is not finite, s is negative, or n_steps is no count.
     """
+    _check_power(weight, n_steps, start)
+    check_number("deviation", deviation, at_least=0)
     with decimal.localcontext(_WIDE):
         w, s, h = (decimal.Decimal(float(given)) for given in (weight, deviation, start))
         last = operator.index(n_steps)  # a Decimal takes no integers of NumPy

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from rnnjax.reductions import area_under_curve, best_threshold
 
@@ -70,3 +71,15 @@ def test_a_score_is_a_real_number(score):
         with pytest.raises(ValueError, match=r"^score: expected real numbers, got "):
             measure(score, [True, False])
     assert math.isnan(area_under_curve([None, 1.0], [True, False]))
+
+
+def test_outcomes_are_matched_to_scores_by_dims_and_places():
+    places = {"delay": [1, 2], "seed": [0, 1]}
+    score = xr.DataArray([[1.0, 2.0], [4.0, 3.0]], coords=places, dims=["delay", "seed"])
+    succeeded = xr.DataArray([[True, True], [False, False]], coords=places, dims=score.dims)
+    for given in (succeeded.T, succeeded.isel(delay=[1, 0]), succeeded.isel(seed=[1, 0]).T):
+        assert area_under_curve(score, given) == 1.0
+        assert best_threshold(score, given).balanced == 1.0
+    for given in (succeeded.assign_coords(delay=[1, 3]), succeeded.rename(seed="key")):
+        with pytest.raises(ValueError, match=r"^succeeded: expected the (places|dims)"):
+            area_under_curve(score, given)

@@ -106,3 +106,13 @@ def test_what_has_no_answer_is_refused_in_one_line(wrong, message):
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         wrong(xr.DataArray([1.0, 3.0], dims="seed"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.07, 0.29, 0.55, 0.57])
+def test_a_share_that_is_a_rank_has_no_infinite_neighbour(share):
+    rank = round(100 * share)
+    for infinite in (rank - 1, rank + 1):
+        seeds = np.arange(101.0)
+        beyond = slice(None, rank) if infinite < rank else slice(rank + 1, None)
+        seeds[beyond] = -np.inf if infinite < rank else np.inf
+        assert float(quantile(xr.DataArray(seeds, dims="seed"), share)) == rank

@@ -120,3 +120,48 @@ def test_mean_state_variance_of_a_ring_of_eigenvalues():
     assert curse.ring_variance(0.9, 0.999) == pytest.approx(np.mean(1 / (1 - square)), rel=1e-6)
     assert curse.ring_variance(0.9, 0.9) == pytest.approx(1 / 0.19)
     assert curse.ring_variance(0.9, 0.9 + 1e-9) == pytest.approx(1 / 0.19, rel=1e-7)
+
+
+def test_long_memories_keep_their_digits():
+    rest = 2.0**-40  # 1 - l, which float64 holds exactly
+    decay = 1 - rest
+    short = rest * (2 - rest)
+    assert curse.state_variance(decay, 0.0) == pytest.approx(1 / short, rel=1e-13)
+    assert curse.curvature(decay) == pytest.approx((2 - short) / short**3, rel=1e-13)
+    assert curse.sensitivity_variance(decay, 0.0) == pytest.approx(
+        (2 - short) / short**3, rel=1e-13
+    )
+    assert curse.normalised_sensitivity_variance(decay, 0.0) == pytest.approx(
+        1 / short**2, rel=1e-13
+    )
+    assert curse.ring_variance(decay, decay) == pytest.approx(1 / short, rel=1e-13)
+
+
+@pytest.mark.parametrize("decay", [0.5, -0.5, 0.5j])
+def test_the_loss_near_the_teacher_is_its_curvature(decay):
+    away = 2.0**-30
+    size = abs(decay) ** 2
+    expected = 0.5 * away**2 * (1 + size) / (1 - size) ** 3
+    assert curse.loss(decay + away, decay) == pytest.approx(expected, rel=1e-7, abs=0)
+    if decay.imag == 0:
+        found = curse.normalised_loss(decay + away, decay)
+        assert found == pytest.approx(0.5 * (away / (1 - size)) ** 2, rel=1e-7, abs=0)
+
+
+def test_the_normalised_curvature_of_the_shortest_memory_is_in_range():
+    assert curse.normalised_curvature(5e-324) == 0.0
+
+
+def test_losses_of_two_long_memories_keep_their_digits():
+    """The second forgets twice as fast as the first, both of some 1e12 steps."""
+    rest = 2.0**-40
+    apart = 0.5 * math.log(2)  # of atanh l, to 1e-12
+    for sign in (1, -1):
+        slow, fast = sign * (1 - rest), sign * (1 - 2 * rest)
+        for pair in ((slow, fast), (fast, slow)):
+            found = curse.normalised_loss(*pair)
+            assert found == pytest.approx(1 - 1 / math.cosh(apart), rel=1e-11)
+            expected = (1 / 2 + 1 / 4 - 2 / 3) / (2 * rest)
+            assert curse.loss(*pair) == pytest.approx(expected, rel=1e-11)
+    nearest = math.nextafter(1, 0)
+    assert curse.normalised_loss(nearest, -nearest) == pytest.approx(1, rel=1e-15)

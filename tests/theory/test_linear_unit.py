@@ -131,3 +131,25 @@ def test_the_delta_method_breaks_down_where_the_uncertainty_is_not_small():
         exact = linear_unit.uncertain_power(0.9, deviation, 50)
         ratios.append(exact.deviation / linear_unit.delta_method(0.9, deviation, 50).deviation)
     np.testing.assert_allclose(ratios, (1.0071, 2.0286, 313.95), rtol=1e-4)
+
+
+def test_integers_and_floats_of_numpy_neither_wrap_nor_lose_a_start_of_zero():
+    expected = linear_unit.power(3.0, 200)
+    assert linear_unit.power(np.int64(3), np.int64(200)) == expected
+    assert linear_unit.power(np.float64(1e300), 9, 0.0) == (0.0, 0.0, 0.0)
+    assert linear_unit.power(2, 2000).value == float("inf")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: linear_unit.power(0.5, n),
+        lambda n: linear_unit.uncertain_power(0.5, 0.1, n),
+        lambda n: linear_unit.delta_method(0.5, 0.1, n),
+        lambda n: linear_unit.driven_derivative(0.5, n),
+    ],
+)
+@pytest.mark.parametrize("count", [-1, 1.5, True])
+def test_steps_and_orders_are_counts(call, count):
+    with pytest.raises(ValueError, match=r"expected a whole number of at least 0, got"):
+        call(count)
