@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax import real_view, scaled
+from rnnjax.analysis.given import check_shape
 from rnnjax.errors import one_of
 from rnnjax.scaled import Scaled
 from rnnjax.types import Array
@@ -45,10 +46,13 @@ def pairwise_alignment(draws: Mapping[str, Scaled], *, reference: str) -> dict[s
       states tell (see `rnnjax.probes.is_silent`).
 
     Raises:
-      ValueError: the reference is none of the rules.
+      ValueError: the reference is none of the rules, or rules have draws of other shapes.
     """
     if reference not in draws:
         raise ValueError(f"reference: {one_of(reference, draws)}")
+    shape = jnp.shape(draws[reference].value)
+    for name, drawn in draws.items():
+        check_shape(f"draws[{name!r}]", drawn.value, shape)
     every = jax.tree.map(lambda *a: jnp.stack(a), *draws.values())
 
     def against(other: Scaled) -> dict[str, Array]:

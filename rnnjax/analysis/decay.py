@@ -90,7 +90,7 @@ def e_folding(log_norm: Array, n_lags: Array | None = None) -> dict[str, Array]:
     return {
         "growth_rate": rate,
         "growth_rate_error": error,
-        "e_folding_time": -1 / rate,
+        "e_folding_time": jnp.where(rate == 0, jnp.inf, -1 / rate),
         "e_folding_time_error": error / rate**2,
     }
 

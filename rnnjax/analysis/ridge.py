@@ -36,12 +36,14 @@ def ridge(log_norm: Array, first: Array, second: Array) -> Ridge:
       places are NaN where a norm among which they were to be found is.
 
     Raises:
-      ValueError: the shapes are others.
+      ValueError: the shapes are others, or the grid is empty.
     """
     log_norm, first, second = map(jnp.asarray, (log_norm, first, second))
     check_shape("log_norm", log_norm, (first.size, second.size))
     check_shape("first", first, (first.size,))
     check_shape("second", second, (second.size,))
+    if not log_norm.size:
+        raise ValueError(f"log_norm: expected at least one norm, got shape {log_norm.shape}")
     columns = jnp.argmax(log_norm, axis=1)
     row = jnp.argmax(jnp.max(log_norm, axis=1))
     largest, median = jnp.exp(jnp.max(log_norm)), jnp.exp(jnp.median(log_norm))

@@ -36,6 +36,8 @@ def rise(values: xr.DataArray, over: str) -> xr.DataArray:
 def slope(values: xr.DataArray, over: str, start: int = 0) -> xr.DataArray:
     """Computes the mean change for each unit of a dim, from the place `start` to the last one.
 
+    It is NaN if `start` is the last one.
+
     Raises:
         ValueError: as of `rise`, or `start` is no place of the dim.
     """

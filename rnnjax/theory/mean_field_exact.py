@@ -25,7 +25,12 @@ from rnnjax.theory.domain import check_number
 
 
 def erf_second_moment(q: float) -> float:
-    """Return E f^2 of equation (1)."""
+    """Return E f^2 of equation (1).
+
+    Raises:
+      ValueError: q is negative.
+    """
+    check_number("q", q, at_least=0)
     half = 0.5 * math.pi * q
     return 2 / math.pi * math.asin(half / (1 + half))
 

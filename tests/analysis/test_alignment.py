@@ -121,3 +121,9 @@ def test_a_rule_beside_the_exact_one():
     np.testing.assert_allclose(found["log_norm_by_lag"], [-np.inf, np.log(2)], rtol=1e-6)
     assert found["reason"] == alignment.DEFINED
     assert beside(True)["reason"] == alignment.SILENT
+
+
+def test_rules_with_other_numbers_of_draws_are_refused_by_name():
+    draws = {"a": vectors(np.ones((2, 3)), 0), "b": vectors(np.ones((4, 3)), 0)}
+    with pytest.raises(ValueError, match=r"^draws\['b'\]: expected shape \(2, 3\), got \(4, 3\)"):
+        analysis.pairwise_alignment(draws, reference="a")

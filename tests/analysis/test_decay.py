@@ -35,6 +35,10 @@ def test_the_e_folding_time_of_an_exponential_is_exact():
     np.testing.assert_allclose(found["e_folding_time_error"], 0.0, atol=1e-12)
 
 
+def test_what_neither_grows_nor_falls_takes_forever_to_fall():
+    assert analysis.e_folding(jnp.full(6, 2.0))["e_folding_time"] == jnp.inf
+
+
 @pytest.mark.parametrize("memory", [0.0, 0.5])
 def test_the_standard_error_covers_the_truth(memory):
     """Random walks with drift -0.3, also with correlated steps: 2 s.e. must hold it about 95 %."""

@@ -1,6 +1,7 @@
 """The ridge of a surface whose largest slopes are known."""
 
 import numpy as np
+import pytest
 from jax import numpy as jnp
 
 import rnnjax
@@ -20,3 +21,8 @@ def test_a_norm_that_is_no_number_has_no_place():
     found = rnnjax.analysis.ridge(norms, jnp.array([10.0, 20.0]), second)
     assert np.all(np.isnan([found.largest, found.median, *found.at]))
     np.testing.assert_array_equal(found.second, [np.nan, -1.0])
+
+
+def test_a_grid_without_points_has_no_ridge():
+    with pytest.raises(ValueError, match=r"^log_norm: expected at least one norm, got shape"):
+        rnnjax.analysis.ridge(jnp.zeros((0, 2)), jnp.zeros(0), jnp.zeros(2))

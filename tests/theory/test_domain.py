@@ -84,6 +84,7 @@ BEYOND = [
     (mean_field.mean_exponent, (np.tanh, np.tanh, -1.0, 0.1), "gain: expected .* above 0"),
     (mean_field.correlation_time, (-1.0,), "chi: expected a number of at least 0, got -1"),
     (mean_field.expectation, (np.tanh, -1.0), "q: expected a number of at least 0, got -1"),
+    (mean_field_exact.erf_second_moment, (-0.1,), "q: expected a number of at least 0"),
     (mean_field_exact.erf_largest_exponent, (0.0, 0.1), "gain: expected a number above 0"),
     (mean_field_exact.erf_mean_exponent, (0.0, 0.1), "gain: expected a number above 0"),
     (mean_field_exact.lines_variance, (nan, 1, 0, 0.1), "chi: expected a finite number, got nan"),
