@@ -13,25 +13,25 @@ Source:    Zucchet, Pourcel and Ernoult, Forward propagation of errors through t
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 import rnnjax
 from rnnjax import figures, sweep
-from rnnjax.claims import Row, every_run
+from rnnjax.claims import Row, every_run, median_run
 from rnnjax.figures import BLUE, VERMILION, Look
 from rnnjax.lazy import jax, jnp, xr
-from rnnjax.reductions import cells, largest, median
-from rnnjax.sweep import Traced, Variable
+from rnnjax.reductions import cells, median
+from rnnjax.sweep import NameOf, Traced, Variable
 
 PRECISION = "float64"
 _DUE = ("every step", "last step")
 _PLAIN, _FREE = ["float32", "float64"], ["float32_scale_free", "float64_scale_free"]
-Arithmetic = Literal["float32", "float64", "float32_scale_free", "float64_scale_free"]
 _PAPER = "Zucchet, Pourcel and Ernoult 2026"
 _LEAST_LOG_SLOPE = -60.0  # at which single slopes come near the end of float32
+_BY_PART = {"log_error": ("due", "part"), "log_growth": ("part",)}
 _RIGHT = 0.999  # cosine of a gradient that counts as right
 _LOOKS = {
     "float32": Look("float32", VERMILION, "o", size=2.5),
@@ -44,7 +44,7 @@ _LOOKS = {
 class Setting(sweep.Setting):
     """One network, whose errors are propagated in one arithmetic."""
 
-    arithmetic: Arithmetic = "float32"
+    arithmetic: Annotated[str, NameOf(lambda: _LOOKS)] = "float32"
     length: PositiveInt = Field(100, description="steps T")
     input_scale: PositiveFloat = Field(1.0, description="standard deviation of the inputs")
     gain: PositiveFloat = Field(1.0, description="recurrent strength g")
@@ -67,17 +67,15 @@ def variables(setting: Setting) -> dict[str, Variable]:
         "half_digits_step", "all_digits_step", "predicted_step", before=("due",),
     )  # fmt: skip
     found = of_losses | sweep.named("slope_steps", "log_growth", "growth_bound")
-    return found | {
+    return found | {name: replace(found[name], dims=dims) for name, dims in _BY_PART.items()} | {
         "cosine": Variable(("due",), "cosine of dL/dW with BPTT's; NaN if it is 0 or no number"),
-        "log_error": replace(found["log_error"], dims=("due", "part")),
-        "log_growth": replace(found["log_growth"], dims=("part",)),
         "growth_rate": Variable((), "log_growth at the last step, a step", "nat/step"),
-    }
+    }  # fmt: skip
 
 
 def _cell(setting: Setting) -> rnnjax.Vanilla:
-    orthogonal = rnnjax.cells.orthogonal
-    return rnnjax.Vanilla(setting.n_x, setting.n_h, 1, recurrent=orthogonal, gain=setting.gain)
+    n_x, n_h = setting.n_x, setting.n_h
+    return rnnjax.Vanilla(n_x, n_h, 1, recurrent=rnnjax.cells.orthogonal, gain=setting.gain)
 
 
 def shared(setting: Setting) -> tuple[Any, rnnjax.Batch]:
@@ -97,8 +95,7 @@ def measure(setting: Setting, shared: tuple[Any, ...]) -> dict[str, jax.Array]:
     rule = rnnjax.rules.ForwardErrors(scale_free=kind != setting.arithmetic)
     found = rnnjax.probes.rounding_of_errors(_cell(setting), None, params, due, rule, kind, log_g)
     kept = np.round(np.linspace(0, 1, setting.n_parts) * (n_steps - 1)).astype(int)
-    by_part = ("log_error", "log_growth")
-    return found | {name: found[name][..., kept].astype(jnp.float32) for name in by_part}
+    return found | {name: found[name][..., kept].astype(jnp.float32) for name in _BY_PART}
 
 
 def figure(cube: xr.Dataset) -> figures.Figure:
@@ -187,17 +184,19 @@ def _linear(cube: xr.Dataset) -> xr.Dataset:
     return cube.assign(is_long=cube["slope_steps"] * -np.log(cube["gain"]) >= 8)  # slope to 2 %
 
 
-def _slope_over_theory(linear: xr.Dataset, names: list[str]) -> float | None:
-    linear = linear.isel(arithmetic=np.flatnonzero(linear["arithmetic"].isin(names)))
-    # Where the rise is too small the slope says nothing; elsewhere a NaN must fail the claim.
-    gaps, long = abs(linear["error_slope"] / -np.log(linear["gain"]) - 1), linear["is_long"]
-    return 1 + largest(gaps, long) if long.any() else None
+def _over_prediction(every: xr.Dataset) -> xr.DataArray:
+    predicted = every["predicted_step"]
+    return every["all_digits_step"] / predicted.where((predicted >= 5) & np.isfinite(predicted))
 
 
-def _median_ratio(steps: xr.DataArray, expected: Any) -> float | None:
-    ratio = steps / expected
-    known = cells(ratio, np.isfinite(ratio) & np.isfinite(expected))
-    return np.median(known) if known.size else None
+def _free_over_plain(every: xr.Dataset) -> xr.DataArray:
+    steps = every["all_digits_step"].where(np.isfinite)
+    return steps.reindex(arithmetic=_FREE) / steps.reindex(arithmetic=_PLAIN).values
+
+
+def _median_ratio(name: str, ratio: Any, **more: Any) -> Row:
+    known = {"where": lambda every: np.isfinite(ratio(every))}  # neither outlasts the sequence
+    return median_run(name, ratio, at=_AT_EVERY, equals=1, **known, **more)
 
 
 def _lost_where_powers_underflow(last: xr.Dataset, least: float) -> float | None:
@@ -213,39 +212,22 @@ def _is_resolved(cube: xr.Dataset) -> xr.DataArray:
     return ~(log_slope < _LEAST_LOG_SLOPE)  # NaN is no slope that is too small, and counts
 
 
-def _cosine_without_digits(free: xr.Dataset) -> float | None:
-    long_lost = free["predicted_step"] < free["length"] / 3
-    known = cells(abs(free["cosine"]), long_lost & _is_resolved(free))
-    return np.median(known) if known.size else None
-
-
-def _worst_resolved(worst: Any, values: Any) -> Any:
-    """Return what finds the worst of all values where slopes are resolved; None where none are."""
-
-    def found(cube: xr.Dataset) -> float | None:
-        known = cells(values(cube), _is_resolved(cube))
-        return float(worst(known)) if known.size else None
-
-    return found
-
-
 _EXACT = "exact arithmetic gives 1; tolerance: rounding"
 _AT_FREE = {"arithmetic": _FREE}
 _AT_EVERY, _AT_LAST = {"due": _DUE[0]}, {"due": _DUE[1]}
 CLAIMS = (
-    Row("{told}: slope of the error over -ln g, worst", _slope_over_theory,
-        for_each=({"told": "plain", "names": _PLAIN}, {"told": "scale-free", "names": _FREE}),
-        part=_linear, at=_AT_EVERY, equals=1, tolerance=0.02, reproduces=f"{_PAPER}, error growth",
-        source=f"{_PAPER}: an error in delta_0 becomes lambda^-T eps"),
-    Row("growth of u over its bound",
-        _worst_resolved(np.max, lambda cube: cube["growth_rate"] - cube["growth_bound"]),
-        unit="nat/step", at_most=0, tolerance=1e-5,
+    *(every_run(f"{told}: slope of the error over -ln g, worst",
+        lambda linear: 1 + abs(linear["error_slope"] / -np.log(linear["gain"]) - 1), part=_linear,
+        at=_AT_EVERY | {"arithmetic": names}, where=lambda linear: linear["is_long"],
+        equals=1, tolerance=0.02, reproduces=f"{_PAPER}, error growth",
+        source=f"{_PAPER}: an error in delta_0 becomes lambda^-T eps")
+      for told, names in (("plain", _PLAIN), ("scale-free", _FREE))),
+    every_run("growth of u over its bound", lambda cube: cube["growth_rate"] - cube["growth_bound"],
+        where=_is_resolved, unit="nat/step", at_most=0, tolerance=1e-5,
         source="exact: |J^-T v| <= |v| / (g min f'); tolerance: float32 weights"),
-    Row("step with no digit left over its prediction, median",
-        lambda every: _median_ratio(every["all_digits_step"],
-                                    every["predicted_step"].where(lambda step: step >= 5)),
-        at=_AT_EVERY, equals=1, tolerance=0.1,
-        source="delta_1 off by eps, and J^-T from there; tolerance: a few rounding errors"),
+    _median_ratio("step with no digit left over its prediction, median", _over_prediction,
+        source="delta_1 off by eps, and J^-T from there; tolerance: a few rounding errors",
+        tolerance=0.1),
     Row("{arithmetic}, loss at T: gradient lost exactly where g^(T-1) underflows, share",
         _lost_where_powers_underflow, part=_linear, at=_AT_LAST, equals=1,
         for_each=({"arithmetic": "float32", "least": -126},
@@ -253,17 +235,16 @@ CLAIMS = (
         source="closed form: S_T = (g Q)^(T-1) against 2^{least}"),
     every_run("scale-free, loss at T, linear regime: worst cosine", "cosine", part=_linear,
         at=_AT_FREE | _AT_LAST, at_least=_RIGHT, source=_EXACT),
-    Row("scale-free: least share of finite delta_t", at=_AT_FREE, at_least=1, source="exact",
-        value=_worst_resolved(np.min, lambda cube: cube["share_finite"])),
-    Row("step with no digit left, scale-free over plain, median",
-        lambda every: _median_ratio(every["all_digits_step"].reindex(arithmetic=_FREE),
-                                    every["all_digits_step"].reindex(arithmetic=_PLAIN).values),
-        at=_AT_EVERY, equals=1, tolerance=0.05,
-        source="an exponent adds range, not digits; tolerance: rounding differs"),
-    Row("scale-free, no digit left for 2/3 of T: |cosine|, median", _cosine_without_digits,
-        at=_AT_FREE | _AT_EVERY, equals=0, tolerance=0.2,
+    every_run("scale-free: least share of finite delta_t", "share_finite", at=_AT_FREE, at_least=1,
+        where=_is_resolved, source="exact"),
+    _median_ratio("step with no digit left, scale-free over plain, median", _free_over_plain,
+        source="an exponent adds range, not digits; tolerance: rounding differs", tolerance=0.05),
+    median_run("scale-free, no digit left for 2/3 of T: |cosine|, median",
+        lambda free: abs(free["cosine"]), at=_AT_FREE | _AT_EVERY,
+        where=lambda free: _is_resolved(free) & (free["predicted_step"] < free["length"] / 3),
+        equals=0, tolerance=0.2,
         source="a gradient of rounding errors has no direction; tolerance: chance"),
-    Row("BPTT in the same arithmetic: worst cosine", at_least=1 - 1e-5, source=_EXACT,
-        value=_worst_resolved(np.min, lambda cube: cube["cosine_bptt"])),
+    every_run("BPTT in the same arithmetic: worst cosine", "cosine_bptt", at_least=1 - 1e-5,
+        where=_is_resolved, source=_EXACT),
     every_run("g = 1, linear regime: worst cosine, any T and arithmetic", "cosine", part=_linear,
         at={"gain": 1}, at_least=_RIGHT, source=_EXACT),)  # fmt: skip

@@ -15,14 +15,14 @@ Source:    Hochreiter and Schmidhuber, Long short-term memory, Neural Computatio
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 import rnnjax
 from rnnjax import figures, sweep
-from rnnjax.claims import Group, Row
+from rnnjax.claims import Group, Row, every_run, median_run
 from rnnjax.lazy import jax, jnp, xr
 from rnnjax.reductions import largest, median, tabulate
 from rnnjax.sweep import Traced, Variable
@@ -206,14 +206,11 @@ def _worst_half_life(one: xr.Dataset, half_life: float) -> float:
     return halves[np.argmax(np.abs(halves - half_life))]
 
 
-def _fall_off_bias(shut: xr.Dataset) -> float:
-    falls = shut["log_norm"].sel(initial="shared").diff("lag").isel(lag=slice(1, None))
-    return largest(abs(falls - _log_factor(shut)))
-
-
-def _largest_where_gates_move(gains: np.ndarray) -> np.ndarray:
+def _moving_gates(cube: xr.Dataset) -> list[dict[str, Any]]:
     """Return the largest gain from 2 to 10, if any: gates that noise throws over let nothing by."""
-    return np.sort(gains[(gains >= 2) & (gains <= 10)])[-1:]
+    gains, b = cube["gain"].values, cube["forget_bias"].values.max()
+    largest_gain = np.sort(gains[(gains >= 2) & (gains <= 10)])[-1:]
+    return [{"cell": "lstm", "gain": g, "forget_bias": b} for g in largest_gain if b >= 5]
 
 
 def _times(shut: xr.Dataset) -> xr.DataArray:
@@ -228,8 +225,9 @@ CLAIMS = (
             Row("{cell}, g = 0, b = {forget_bias:g}: half-life, steps", _worst_half_life,
                 for_each=_HALF_LIVES, equals="half_life", tolerance="digits", source=_CARRY,
                 reproduces=lambda one, cell: _GERS if cell == "lstm" else ""),
-            Row("{cell}, g = 0: fall at every lag minus ln s(b), worst", _fall_off_bias, equals=0,
-                tolerance=1e-9, source=f"{_CARRY}; nat/step"),
+            every_run("{cell}, g = 0: fall at every lag minus ln s(b), worst",
+                lambda shut: abs(shut["log_norm"].diff("lag")[..., 1:] - _log_factor(shut)),
+                at={"initial": "shared"}, equals=0, tolerance=1e-9, source=f"{_CARRY}; nat/step"),
         ), for_each="cell"),
         Group((
             Row("chrono, g = 0: 1 / (1 - f) over u + 1, worst",
@@ -246,11 +244,7 @@ CLAIMS = (
         lambda one: largest(one["gate_rate"].mean("seed") - _log_factor(one)), for_each="cell",
         at={"gain": lambda gain: gain >= 1}, at_most=0, tolerance=0.005,
         source="Jensen: the mean of ln s(b + noise) is below ln s(b); tolerance: sampling"),
-    Row("lstm, b = {forget_bias:g}, g = {gain:g}: rate of the whole gradient",
-        lambda one: one["rate"].median("seed"), at_least=0,
-        for_each=lambda cube: [{"cell": "lstm", "gain": gain,
-                                "forget_bias": cube["forget_bias"].values.max()}
-                               for gain in _largest_where_gates_move(cube["gain"].values)],
-        when=lambda one: one["forget_bias"] >= 5,
+    median_run("lstm, b = {forget_bias:g}, g = {gain:g}: rate of the whole gradient", "rate",
+        for_each=_moving_gates, at_least=0,
         source="Hochreiter and Schmidhuber 1997 cut the path through the gates for that reason"),
 )  # fmt: skip

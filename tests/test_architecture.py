@@ -20,7 +20,7 @@ LAYERS = [
     {"ranges", "cube_setting", "names", "variables", "reductions"},
     {"fields", "claims", "sequences", "training_kinds", "found_once"},
     {"scaled", "lanes", "matvec"},
-    {"slopes"},
+    {"slopes", "holomorphic"},
     {"activations", "losses", "masks", "figures", "theory"},
     {"matrices", "dynamics", "reports"},
     {"preactivation", "tangents"},
@@ -155,6 +155,12 @@ def test_the_catalog_finds_what_the_package_holds():
     from tests.discovery import activations_found
 
     assert set(catalog.activation_names()) == {a.name for a in activations_found()}
+
+
+@pytest.mark.parametrize(("folder", "most"), [(PACKAGE, 300), (EXPERIMENTS, 250)])
+def test_no_file_is_too_long(folder, most):
+    lengths = {path: len(path.read_text().splitlines()) for path in folder.rglob("*.py")}
+    assert lengths and not [(path.name, n) for path, n in lengths.items() if n > most]
 
 
 def test_experiments_do_not_import_each_other():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import rnnjax
-from rnnjax import preactivation, probes, real_view, rules, scaled
+from rnnjax import holomorphic, preactivation, probes, rules, scaled
 from rnnjax.every_branch import every_branch
 from rnnjax.losses import squared_error
 from rnnjax.rules import structure
@@ -168,7 +168,7 @@ class Real(Gated):
 def test_a_step_that_is_holomorphic_in_one_branch_alone_is_not():
     cell = Real()
     params, x = cell.init(None), jnp.array([[0.0], [0], [1], [0]])
-    assert not real_view.is_holomorphic(cell, params, x[0])
+    assert not holomorphic.is_holomorphic(cell, params, x[0])
     batch = rnnjax.Batch(x, jnp.zeros((4, 1)), jnp.ones(4))
     found = probes.log_singular_values(cell, None, params, batch)["log_singular_values"][-1]
 

@@ -1,8 +1,8 @@
 """Claims: the numbers that a cube stands for, as rows of a table. Imports no JAX.
 
-`Row` and `Group` declare claims, `every_run` one on the worst run; `evaluate` makes `Claim`s of
-them for a cube; `claims_table` and `write_claims` show and keep them; `papers` lists those that
-reproduce something published.
+`Row` and `Group` declare claims, `every_run` one on the worst run, `median_run` one on the median
+of the runs; `evaluate` makes `Claim`s of them for a cube; `claims_table` and `write_claims` show
+and keep them; `papers` lists those that reproduce something published.
 
 What needs NumPy is loaded when it is first used.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnnjax.claims.claim import Claim
     from rnnjax.claims.record import claims_to_json, write_claims
     from rnnjax.claims.rows import ClaimError, Group, Row, evaluate
-    from rnnjax.claims.runs import every_run
+    from rnnjax.claims.runs import every_run, median_run
     from rnnjax.claims.scope import Scope, set_to, swept
     from rnnjax.claims.table import claims_table
 else:
@@ -31,6 +31,7 @@ __all__ = [
     "claims_to_json",
     "evaluate",
     "every_run",
+    "median_run",
     "set_to",
     "swept",
     "write_claims",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rnnjax import real_view, scaled
+from rnnjax import holomorphic, scaled
 from rnnjax.every_branch import every_branch
 from rnnjax.jaxprs import Recurrence
 from rnnjax.jaxprs.cell import layout_of
@@ -72,7 +72,7 @@ def _needs_reals(r: Recurrence) -> bool:
         return False
     cell: Any = r.cell
     x: Any = jax.ShapeDtypeStruct(r.batch.x.shape[1:], r.batch.x.dtype)
-    return not real_view.is_holomorphic(cell, r.params, x)
+    return not holomorphic.is_holomorphic(cell, r.params, x)
 
 
 def _are_complex(r: Recurrence) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Claims on every run: the worst one counts, whatever the relation."""
+"""Claims on the runs of a cube: on the worst one, whatever the relation, and on the median."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from rnnjax.claims import evaluate, every_run
+from rnnjax.claims import evaluate, every_run, median_run
 
 CUBE = xr.Dataset(
     {"error": (("net", "seed"), [[1.0, 3.0], [2.0, -4.0]])},
@@ -49,3 +49,24 @@ def test_an_infinity_that_is_expected_is_near(runs, expected, measured):
 def test_one_relation_is_needed():
     with pytest.raises(ValueError, match="expected one of equals, at_most and at_least"):
         every_run("error", "error", equals=1, at_most=1)
+
+
+def of_seed(seed):
+    return lambda one: (one["seed"] == seed).broadcast_like(one["error"])
+
+
+@pytest.mark.parametrize(
+    ("construct", "measured"), [(every_run, [2.0, -4.0]), (median_run, [1.5, -0.5])]
+)
+def test_only_the_runs_that_count_are_measured(construct, measured):
+    rows = [construct(f"of {seed}", "error", where=of_seed(seed), equals=0) for seed in (0, 1, 2)]
+    # Where no run counts there is no claim.
+    assert [claim.measured for claim in evaluate(rows, CUBE)] == measured
+
+
+def test_one_nan_that_counts_makes_the_median_fail():
+    cube = CUBE.assign(error=CUBE["error"].where(CUBE["seed"] == 0))
+    rows = [median_run(f"w, {n}", "error", where=of_seed(n), equals=1.5) for n in (0, 1)]
+    found = evaluate(rows, cube)
+    np.testing.assert_equal([claim.measured for claim in found], [1.5, np.nan])
+    assert [claim.passed for claim in found] == [True, False]

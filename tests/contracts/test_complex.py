@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import rnnjax
-from rnnjax import analysis, decks, parallel, probes, real_view, rules, scaled, updates
+from rnnjax import analysis, decks, holomorphic, parallel, probes, real_view, rules, scaled, updates
 from rnnjax.decks import ratios
 from rnnjax.losses import squared_error
 from tests.crossed import crossed, one_in, wide_but
@@ -225,7 +225,7 @@ def test_spectra_are_those_of_the_real_jacobian(kind):
 
 def test_a_step_is_holomorphic_or_not():
     for kind, cell in CELLS.items():
-        found = real_view.is_holomorphic(cell, drawn(cell), BATCH.x[0])
+        found = holomorphic.is_holomorphic(cell, drawn(cell), BATCH.x[0])
         assert found == (kind != "not holomorphic")
 
 
