@@ -46,7 +46,7 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
     error = float(errors[0]) if errors.size else math.nan
     limit = THRESHOLDS["errors"]
     steps = reading.reach_of("weight_gradient_share", "lag")  # measured on the same examples
-    growth = first * steps
+    growth = decades(first * steps)
     kind = "Neutral, 0 within rounding"
     unstable = False
     if not abs(first) <= reading.rounding:
@@ -57,20 +57,21 @@ def spectrum(reading: Reading) -> Iterator[Finding]:
             kind = "Unbounded growth of the state"
     message = f"{kind}, {with_error(first, error)} nat a step"
     if unstable:
-        message += f": a difference grows by {amount(round(decades(growth), 2))} decades in "
+        message += f": a difference grows by {amount(round(growth, 2))} decades in "
         message += count(steps, "step")
     yield finding(
         reading.layer, "spectrum", first, "nat a step", f"{message}.",
-        "two standard errors, and a growth by e over the sequence", limit, alarm=unstable,
+        "two standard errors, and two decades over the sequence", limit, alarm=unstable,
         error=error,
     )  # fmt: skip
 
 
 def _is_unbounded(reading: Reading, first: float, steps: float) -> bool:
     """Return whether the state grows as differences do: chaos moves within bounds."""
-    rate, limit = reading.state_growth, THRESHOLDS["growth of the state"].value
+    share, least = THRESHOLDS["growth of the state"], THRESHOLDS["late growth of the state"]
+    rate = reading.state_growth
     # The quarters that are compared lie half a sequence apart.
-    return rate > limit * first and rate * steps / 2 > THRESHOLDS["growth of a difference"].value
+    return rate > share.value * first and rate * steps / 2 > least.value
 
 
 def _kind(first: float, error: float, chaotic: bool) -> str:

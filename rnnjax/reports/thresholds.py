@@ -38,8 +38,9 @@ THRESHOLDS = {
     "gate units": Threshold(0.5, "share of units"),
     "errors": Threshold(2.0, "standard errors"),
     "neutral": Threshold(2.0, "epsilon of the state, nat a step"),
-    "growth of a difference": Threshold(1.0, "nat"),
+    "growth of a difference": Threshold(2.0, "decades"),
     "growth of the state": Threshold(0.25, "share of the first exponent"),
+    "late growth of the state": Threshold(1.0, "nat"),
     "clipping": Threshold(0.9, "quantile over examples"),
 }
 

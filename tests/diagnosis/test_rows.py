@@ -549,6 +549,23 @@ def test_a_relu_network_that_explodes_is_not_chaotic():
 
 
 @pytest.mark.wide
+def test_a_carry_that_adds_up_is_no_chaos():
+    """The place after t steps at one speed: the direction (1, t) grows in proportion to time."""
+
+    def loss(w, x):
+        def step(carry, x):
+            speed, place = carry
+            return (speed + x, place + w * speed), None
+
+        return jax.lax.scan(step, (0.0, 0.0), x)[0][1]
+
+    report = rnnjax.diagnose(loss, 1.0, jax.random.normal(jax.random.key(0), (2, 60)))
+    (found,) = [f for f in report.findings if f.name == "spectrum"]
+    # From the 6 steps that align the directions to step 60: at most by a factor of 10.
+    assert 1.5 < 54 * found.number < np.log(10) and not found.alarm, found.statement
+
+
+@pytest.mark.wide
 def test_an_unstable_fixed_point_is_no_chaos():
     loss, params = small.vanilla(gain=2.0, n_x=2)
     report = rnnjax.diagnose(loss, params, jnp.zeros((2, 40, 2)))

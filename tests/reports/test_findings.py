@@ -227,6 +227,14 @@ def test_a_state_that_grows_as_differences_do_is_not_chaotic(growth, told):
     assert "grows by 4.78 decades in 100 steps" in found.statement
 
 
+@pytest.mark.parametrize(("first", "is_alarm"), [(0.045, False), (0.047, True)])
+def test_growth_by_less_than_two_decades_is_no_chaos(first, is_alarm):
+    """Over 100 steps 4.61 nat are two decades."""
+    found = by_name(healthy(exponents=(first, 0.02, -0.4)))["spectrum"]
+    assert found.alarm == is_alarm
+    assert found.statement.startswith("Chaotic" if is_alarm else "Expanding")
+
+
 def test_a_linear_layer_is_unstable_and_not_chaotic():
     data = sick("chaotic").assign(linear=("layer", [True]))
     found = by_name(data)["spectrum"]
