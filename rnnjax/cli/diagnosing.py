@@ -76,6 +76,7 @@ def _check(program: Program, layers: Any, path: Path) -> None:
         rnnjax.jaxprs.arguments.check_arrays("params", params)
         rnnjax.jaxprs.arguments.check_arrays("examples", examples)
         rnnjax.diagnosis.examples.number_of(examples)
+        rnnjax.diagnosis.examples.program_of(loss, params, examples)
         first = jax.tree.map(lambda a: a[0], examples)
         jax.eval_shape(
             lambda p, e: rnnjax.recurrences(loss, p, e, layers=layers).loss, params, first

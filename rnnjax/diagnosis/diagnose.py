@@ -14,12 +14,12 @@ from rnnjax.diagnosis import measure, origins, recurrent_weights, remedies, step
 from rnnjax.diagnosis.batches import Pass, over_examples
 from rnnjax.diagnosis.dataset import dataset_of
 from rnnjax.diagnosis.effects import as_remedies
-from rnnjax.diagnosis.examples import number_of
+from rnnjax.diagnosis.examples import number_of, program_of
 from rnnjax.diagnosis.measure import Effort
 from rnnjax.errors import one_line, shown
 from rnnjax.jaxprs import Recurrence, Recurrences, recurrences
 from rnnjax.jaxprs.arguments import check_arrays, chosen
-from rnnjax.jaxprs.recurrences import Loss, check_program
+from rnnjax.jaxprs.recurrences import Loss
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.reports import Report
 from rnnjax.reports.bands import band
@@ -74,12 +74,12 @@ def diagnose(
     check_arrays("examples", examples)
     n = number_of(examples)
     examples = jax.tree.map(jnp.asarray, examples)
-    first = jax.tree.map(lambda a: a[0], examples)
-    check_program(loss, params, first)
+    program_of(loss, params, examples)
     names = chosen(layers)
     some = jax.tree.map(lambda a: a[:n_closer], examples)
 
     progress("recurrences")
+    first = jax.tree.map(lambda a: a[0], examples)
     found = jax.eval_shape(lambda *at: recurrences(loss, *at, layers=names), params, first)
     n_closer = min(n, n_closer)
     progress(f"{_names(found)} on {n} examples; windows, weights and spectra on {n_closer}")

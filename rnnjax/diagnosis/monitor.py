@@ -22,11 +22,11 @@ import jax
 import jax.numpy as jnp
 
 from rnnjax.diagnosis import measure, transport, units
-from rnnjax.diagnosis.examples import number_of
+from rnnjax.diagnosis.examples import number_of, program_of
 from rnnjax.errors import shown
 from rnnjax.jaxprs import Recurrence
 from rnnjax.jaxprs.arguments import check_arrays, chosen
-from rnnjax.jaxprs.recurrences import Loss, check_program
+from rnnjax.jaxprs.recurrences import Loss
 from rnnjax.ranges import COUNT, arguments
 from rnnjax.reports.thresholds import THRESHOLDS
 from rnnjax.types import Array
@@ -93,8 +93,7 @@ def monitor(
         some = jax.tree.map(lambda a: a[:n_examples], examples)
         if last and not isinstance(due, jax.core.Tracer) and not due:
             return last[0].skipped(params, some)
-        program = check_program(loss, params, jax.tree.map(lambda a: a[0], some))
-        last[:] = [of_program(program)]
+        last[:] = [of_program(program_of(loss, params, some))]
         return last[0].either(due, params, some)
 
     return monitored

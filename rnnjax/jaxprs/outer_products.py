@@ -72,7 +72,8 @@ def _evaluated(
         results = bound(equation, values)
         if n in products:
             results = [results[0] + next(added)]
-            vectors.append(values[products[n]])
+            x = jnp.asarray(values[products[n]])  # integers or flags may be multiplied as they are
+            vectors.append(x.astype(jnp.promote_types(x.dtype, results[0].dtype)))
         env |= dict(zip(equation.outvars, results, strict=True))
     return read(env, equations.outputs[0]), vectors
 

@@ -24,10 +24,20 @@ def listening(w, x):
     return jax.lax.while_loop(lambda h: h < 1, lambda h: h + w, x[0] * w)
 
 
+def of_a_batch(w, x):
+    return jnp.mean(jax.vmap(lambda x: loss(w, x))(x))
+
+
+def of_a_pair(w, example):
+    x, y = example
+    return loss(w, x) - jnp.sum(y)
+
+
 X = np.ones((2, 5))
 DIFFERENT = "layers: expected one or more different names, got "
+ONE = "loss: expected it to take params and one example, "
 NUMBER = "loss: expected one real number of shape (), got "
-TAKES = "loss: expected it to take params and one example, got "
+TAKES = f"{ONE}got "
 NO_SCAN = "loss: expected a recurrence (a scan that carries numbers), got none"
 # What both functions refuse; examples are one example of `recurrences`.
 BOTH = {
@@ -67,6 +77,10 @@ OF_DIAGNOSE = {
     "no example": ((loss, 0.5, X[:0]), "examples: expected arrays with one leading axis"),
     "axes that differ": ((loss, 0.5, (X, X[0])), "examples: expected arrays with one leading axis "
                          "of at least 1 example, got (2, 5), (5,)"),
+    "a single example": ((loss, 0.5, X[0]), f"{ONE}but it takes all of them at once: if they are"),
+    "a loss of a batch": ((of_a_batch, 0.5, X), f"{ONE}but it takes all of them at once: if they"),
+    "a list of examples": ((of_a_pair, 0.5, [(X[0], X[1])] * 3), f"{ONE}but the examples are a "
+                           "list of them: pass jax.tree.map(lambda *a: jnp.stack(a), *examples)"),
     "text": ((loss, 0.5, ["a", X]), "examples: expected a tree of arrays, got 'a'"),
     "arrays of text": ((loss, 0.5, np.array(["a", "b"])), "examples: expected a tree of arrays"),
     "arrays of objects": ((loss, 0.5, np.array([{}, {}])), "examples: expected a tree of arrays"),

@@ -51,6 +51,8 @@ CASES = {
     "weight as a result": (lambda w, x: w["A"], {"A"}),
     "weight as a result, transposed": (lambda w, x: w["A"].T, {"A"}),
     "real weights and a complex vector": (_with_a_complex_vector, {"A"}),
+    "a vector of integers": (lambda w, x: w["A"] @ jnp.round(3 * x).astype(int), set()),
+    "a vector of flags": (lambda w, x: jnp.tanh(w["A"] @ (x > 0)), set()),
     "within a call": (jax.jit(lambda w, x: jnp.tanh(w["A"] @ x)), set()),
     "an outer product": (lambda w, x: w["b"][:, None] @ x[None, :], {"b"}),
 }  # fmt: skip
@@ -76,6 +78,7 @@ def test_norms(name):
         partial(apart.function, at=x), apart.shifts, apart.others, has_aux=True
     )
     np.testing.assert_allclose(value, of_list(flat, x), rtol=1e-6)
+    assert all(jnp.issubdtype(v.dtype, jnp.inexact) for v in vectors)
     delta = jnp.asarray(generator.standard_normal(value.shape))
     errors, left = pull(delta)
     squares = [jnp.sum(e**2) * jnp.sum(v**2) for e, v in zip(errors, vectors, strict=True)]
