@@ -1,8 +1,9 @@
 """Which units have a slope of almost 0, and which gates stay shut or open.
 
 A unit is one entry of an activation of the step (tanh, relu, erf; the logistic function where the
-step has no other) that is not part of a larger one: the logistic function within a silu is none,
-and the max(0, x) with which LayerNorm keeps a variance from being negative is none either.
+step has no other) that is not part of a larger one: the logistic function within a silu is none.
+Neither are the max(0, x) with which LayerNorm keeps a variance from being negative, and activations
+of weights or other constants of the scan alone.
 The keep gate of a state entry is the factor with which the step hands it on while all activations
 are held,
 
@@ -45,7 +46,7 @@ def kinds_of(r: Recurrence) -> list[tuple[str, int]]:
 def unit_sites(r: Recurrence) -> list[int]:
     """Return the numbers of the activations whose entries are units."""
     kinds, parts = [kind for kind, _ in kinds_of(r)], sites.parts(r.cell)
-    known = [i for i, is_under in enumerate(sites.under_roots(r.cell)) if not is_under]
+    known = [i for i, is_none in enumerate(sites.no_units(r.cell)) if not is_none]
     own = [i for i in known if kinds[i] in _UNIT_KINDS and not parts[i]]
     if own or not any(parts[i] for i in known):
         return own or known
@@ -97,7 +98,7 @@ Held = list[Array | None]
 
 def held_of(r: Recurrence, found: list[Site]) -> Held:
     """Return the values at which activations are held; None for what is no whole one."""
-    free = map(any, zip(sites.parts(r.cell), sites.under_roots(r.cell), strict=True))
+    free = map(any, zip(sites.parts(r.cell), sites.no_units(r.cell), strict=True))
     return [None if is_free else site.after for site, is_free in zip(found, free, strict=True)]
 
 

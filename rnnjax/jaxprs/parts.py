@@ -6,8 +6,8 @@ joined with that value, or with another activation of it. A value here is what i
 anything but functions of a single one: the W h + U x in tanh(2 (W h + U x)). Weights, literals and
 other constants of the scan are no values.
 
-A max(0, x) under a root is no activation: it keeps a variance from being negative by rounding, as
-in LayerNorm.
+No unit is a max(0, x) under a root, which keeps a variance from being negative by rounding, as in
+LayerNorm, nor an activation of constants alone, such as the norm of a weight matrix.
 """
 
 import itertools
@@ -47,7 +47,7 @@ class _Traced(NamedTuple):
 
 
 def parts_of(loop: Loop, kind_of: Any) -> tuple[list[bool], list[bool]]:
-    """Return for every activation of a step, in order, whether it is a part, or under a root.
+    """Return for every activation of a step, in order, whether it is a part, and whether no unit.
 
     Args:
       loop: the scan.
@@ -58,7 +58,7 @@ def parts_of(loop: Loop, kind_of: Any) -> tuple[list[bool], list[bool]]:
     given = [walk.constant() for _ in range(loop.n_constants)]
     given += [walk.fresh() for _ in closed.jaxpr.invars[loop.n_constants :]]
     walk.through(closed, given)
-    return walk.are_parts, [i in walk.under_roots for i in range(len(walk.are_parts))]
+    return walk.are_parts, [i in walk.no_units for i in range(len(walk.are_parts))]
 
 
 class _Walk:
@@ -66,7 +66,7 @@ class _Walk:
         self.kind_of = kind_of
         self.are_parts: list[bool] = []
         self.relus: set[int] = set()
-        self.under_roots: set[int] = set()
+        self.no_units: set[int] = set()
         self.numbers: dict[Any, int] = {}
         self.count = itertools.count()
 
@@ -102,7 +102,7 @@ class _Walk:
             self.relus |= {len(self.are_parts)} if kind == "relu" else set()
             return [self.activation(equation, operands)]
         if equation.primitive.name in ("rsqrt", "sqrt"):
-            self.under_roots |= self.relus & {i for i, _ in _activations(operands[0].holds)}
+            self.no_units |= self.relus & {i for i, _ in _activations(operands[0].holds)}
         if is_call(equation):
             return self.through(inner_of(equation), operands)
         keys = [_key(equation, operands, i) for i in range(len(equation.outvars))]
@@ -115,10 +115,12 @@ class _Walk:
 
     def activation(self, equation: Any, operands: list[_Traced]) -> _Traced:
         whole = self.joined(_key(equation, operands, 0), operands)
+        number = len(self.are_parts)
         self.are_parts.append(False)
         if whole.value is None:
+            self.no_units.add(number)
             return whole
-        return whole._replace(holds=frozenset({(len(self.are_parts) - 1, whole.value)}))
+        return whole._replace(holds=frozenset({(number, whole.value)}))
 
     def joined(self, key: Any, operands: list[_Traced]) -> _Traced:
         values = {operand.value for operand in operands if operand.value is not None}

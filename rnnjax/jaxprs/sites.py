@@ -95,8 +95,8 @@ def parts(cell: ScanCell) -> list[bool]:
     return parts_of(cell.loop, _kind_of)[0]
 
 
-def under_roots(cell: ScanCell) -> list[bool]:
-    """Return for each activation of a step whether it is a max(0, x) under a root: it is none."""
+def no_units(cell: ScanCell) -> list[bool]:
+    """Return for each activation of a step whether it is none: under a root, or of constants."""
     return parts_of(cell.loop, _kind_of)[1]
 
 

@@ -226,3 +226,16 @@ def test_the_variance_of_a_layer_norm_is_no_unit(activation, expected):
         return z if activation is None else activation(z)
 
     assert units_of(step) == expected * N
+
+
+@pytest.mark.parametrize("of_weights", [jax.nn.relu, jnp.tanh, jax.nn.sigmoid])
+@pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu, jax.nn.sigmoid, None])
+def test_activations_of_weights_alone_are_no_units(of_weights, activation):
+    """The rates of a leak, and the exponential of a matrix, which takes a max(0, log2 |W|)."""
+
+    def step(p, h, x):
+        z = of_weights(p["d"]) * h + jax.scipy.linalg.expm(p["W"]) @ (p["U"] @ x)
+        return z if activation is None else activation(z)
+
+    names = {jnp.tanh: "tanh", jax.nn.relu: "relu", jax.nn.sigmoid: "logistic"}
+    assert units_of(step) == ([] if activation is None else [names[activation]] * N)
